@@ -1,0 +1,57 @@
+# One list of commands for people, hooks and CI. `make help` reads the comments behind `##`.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+NAME ?= all
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix bench lock clean
+
+help: ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.core ## install into .venv and run the main job on the simulator and a sample HR database
+	@$(BIN)/scimsync demo
+
+test: check $(VENV)/.system ## install what tests need; format, lint, types, import contracts and all tests
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(VENV)/.dev ## format, lint, types and import contracts, without the tests
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 20
+
+fix: $(VENV)/.dev ## format the code and mend what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## run the benchmarks; NAME=plan for one, PEOPLE=1000 for a quick look
+	@$(BIN)/python -m benchmarks $(NAME)
+
+lock: $(VENV)/.dev ## pin the dependencies anew, with hashes and without addresses
+	@tools/lock $(BIN)/python
+
+clean: ## remove .venv and build products
+	rm -rf $(VENV) build dist
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("scimsync needs Python 3.11 or newer; say which with PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing scimsync into $(VENV) ..."
+	@$(PIP) -r constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core constraints-dev.txt
+	@echo "installing what the tests need into $(VENV) ..."
+	@$(PIP) -r constraints-dev.txt
+	@touch $@
+
+$(VENV)/.system: tools/system-packages | $(VENV)/bin/python
+	@tools/system-packages
+	@touch $@

@@ -1,0 +1,1 @@
+"""Technology: each module fits one port and knows no other; named `<port>_<technology>`."""

@@ -1,0 +1,1 @@
+"""The use cases: order of work, journal, cancellation."""

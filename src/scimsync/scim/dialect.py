@@ -1,0 +1,276 @@
+"""How one provider departs from the RFC, as data. Each entry is tagged documented, observed or guessed.
+
+`GENERIC` is a provider that keeps to the RFC; `GENESYS` is Genesys Cloud as far as the reference
+knows it. The simulator reads the schemas here; nothing else of a dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Schema
+
+GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What the client must know about a provider before it asks."""
+
+    name: str
+    users: Catalog
+    #: path below the API host
+    base_path: str
+    #: resources a page where no expensive attribute is asked for, and where one is
+    page_size: int
+    expensive_page_size: int
+    #: attributes (lower case, with URN) that cost the provider a second look-up
+    expensive: frozenset[str] = frozenset()
+    #: the plain listing leaves out inactive people, who need a sweep of their own
+    lists_active_only: bool = False
+    #: paths that must never be written, with the reason
+    unwritable: Mapping[str, str] = field(default_factory=dict)
+    #: requests a minute that the provider grants where it does not say so itself
+    requests_per_minute: int = 300
+    #: region name -> domain; empty where there are no regions
+    regions: Mapping[str, str] = field(default_factory=dict)
+
+
+def _text(name: str, **more: object) -> Attribute:
+    return Attribute(name=name, **more)  # type: ignore[arg-type]
+
+
+def _complex(name: str, *subs: Attribute, **more: object) -> Attribute:
+    return Attribute(name=name, type="complex", sub_attributes=subs, **more)  # type: ignore[arg-type]
+
+
+_PHONE_TYPES = (
+    "work", "work2", "work3", "work4", "home", "mobile", "other",
+    "microsoftteams", "zoomphone", "eightbyeight", "ringcentral",
+)  # fmt: skip
+
+_ID = _text("id", case_exact=True, mutability="readOnly", returned="always", uniqueness="server")
+_EXTERNAL_ID = _text("externalId", case_exact=True)
+_META = _complex(
+    "meta",
+    _text("resourceType", case_exact=True, mutability="readOnly"),
+    _text("lastModified", type="dateTime", mutability="readOnly"),
+    _text("location", type="reference", case_exact=True, mutability="readOnly", reference_types=("uri",)),
+    _text("version", case_exact=True, mutability="readOnly"),
+    mutability="readOnly",
+)
+_ENTERPRISE_SHARED = (_text("division"), _text("department"), _text("employeeNumber"))
+_MANAGER = _complex(
+    "manager",
+    _text("value", case_exact=True),
+    _text("$ref", type="reference", case_exact=True, mutability="readOnly", reference_types=("User",)),
+)
+
+GENESYS_CORE = Schema(
+    id=CORE_USER,
+    name="User",
+    description="User Account",
+    attributes=(
+        _ID,
+        _EXTERNAL_ID,
+        _META,
+        _text("userName", required=True, uniqueness="server", returned="always"),
+        _text("displayName", required=True),
+        _text("title"),
+        _text("active", type="boolean", returned="always"),
+        _text("password", mutability="writeOnly", returned="never", case_exact=True),
+        _complex(
+            "emails",
+            _text("value", case_exact=False),
+            _text("type", canonical_values=("work", "other")),
+            _text("primary", type="boolean"),
+            multi_valued=True,
+        ),
+        _complex(
+            "phoneNumbers",
+            _text("value"),
+            _text("type", canonical_values=_PHONE_TYPES),
+            _text("primary", type="boolean"),
+            multi_valued=True,
+        ),
+        _complex(
+            "groups",
+            _text("value", mutability="readOnly", case_exact=True),
+            _text("type", mutability="readOnly"),
+            _text("$ref", type="reference", mutability="readOnly", reference_types=("Group",)),
+            multi_valued=True,
+            mutability="readOnly",
+        ),
+        _complex("roles", _text("value", case_exact=True), multi_valued=True),
+    ),
+)
+
+GENESYS_ENTERPRISE = Schema(
+    id=ENTERPRISE_USER,
+    name="EnterpriseUser",
+    description="Enterprise User",
+    attributes=(*_ENTERPRISE_SHARED, _MANAGER, _text("dateHire", type="dateTime")),
+)
+
+_LEVEL = Attribute(name="proficiency", type="decimal")
+_NAME = Attribute(name="name", case_exact=True, required=True)
+
+GENESYS_EXTENSION = Schema(
+    id=GENESYS_USER,
+    name="GenesysUser",
+    description="Genesys Cloud User",
+    attributes=(
+        _complex("routingSkills", _NAME, _LEVEL, multi_valued=True),
+        _complex("routingLanguages", _NAME, _LEVEL, multi_valued=True),
+        _complex(
+            "externalIds",
+            _text("authority", case_exact=True, required=True),
+            _text("value", case_exact=True, required=True),
+            multi_valued=True,
+        ),
+    ),
+)
+
+GENESYS_GROUP = Schema(
+    id=CORE_GROUP,
+    name="Group",
+    description="Group",
+    attributes=(
+        _ID,
+        _EXTERNAL_ID,
+        _META,
+        _text("displayName", mutability="readOnly", required=True),
+        _complex(
+            "members",
+            _text("value", case_exact=True, mutability="immutable"),
+            _text("type", mutability="readOnly"),
+            _text("$ref", type="reference", mutability="readOnly", reference_types=("User", "Group")),
+            multi_valued=True,
+        ),
+    ),
+)
+
+#: region -> domain. Documented: the three official lists agree.
+GENESYS_REGIONS: Mapping[str, str] = {
+    "us-east-1": "mypurecloud.com",
+    "us-east-2": "use2.us-gov-pure.cloud",
+    "us-west-2": "usw2.pure.cloud",
+    "ca-central-1": "cac1.pure.cloud",
+    "mx-central-1": "mxc1.pure.cloud",
+    "sa-east-1": "sae1.pure.cloud",
+    "eu-west-1": "mypurecloud.ie",
+    "eu-west-2": "euw2.pure.cloud",
+    "eu-central-1": "mypurecloud.de",
+    "eu-central-2": "euc2.pure.cloud",
+    "eusc-de-east-1": "edee1.eusc-pure.cloud",
+    "me-central-1": "mec1.pure.cloud",
+    "ap-south-1": "aps1.pure.cloud",
+    "ap-southeast-1": "apse1.pure.cloud",
+    "ap-southeast-2": "mypurecloud.com.au",
+    "ap-northeast-1": "mypurecloud.jp",
+    "ap-northeast-2": "apne2.pure.cloud",
+    "ap-northeast-3": "apne3.pure.cloud",
+}
+
+_NEVER = {
+    "id": "the directory gives ids",
+    "meta": "the directory keeps it",
+    "groups": "membership is changed on the group",
+    "password": "scimsync never sends or stores passwords",
+    'emails[type eq "other"]': "it mirrors the login; map userName",
+}
+
+GENESYS = Dialect(
+    name="genesys",
+    users=Catalog(
+        GENESYS_CORE,
+        (GENESYS_ENTERPRISE, GENESYS_EXTENSION),
+        {"enterprise": ENTERPRISE_USER, "genesys": GENESYS_USER},
+    ),
+    base_path="/api/v2/scim/v2",  # documented
+    page_size=100,  # guessed: no maximum is published
+    expensive_page_size=25,  # documented: more may answer 429
+    expensive=frozenset(
+        name.lower()
+        for name in (
+            "externalId",
+            "roles",
+            f"{ENTERPRISE_USER}:manager",
+            f"{ENTERPRISE_USER}:division",
+            f"{GENESYS_USER}:routingSkills",
+            f"{GENESYS_USER}:routingLanguages",
+            f"{GENESYS_USER}:externalIds",
+        )
+    ),  # documented
+    lists_active_only=True,  # documented
+    unwritable=_NEVER,
+    requests_per_minute=300,  # documented
+    regions=GENESYS_REGIONS,
+)
+
+_RFC_VALUE = (_text("value"), _text("display"), _text("type"), _text("primary", type="boolean"))
+
+GENERIC = Dialect(
+    name="generic",
+    users=Catalog(
+        Schema(
+            id=CORE_USER,
+            name="User",
+            attributes=(
+                _ID,
+                _EXTERNAL_ID,
+                _META,
+                _text("userName", required=True, uniqueness="server"),
+                _complex(
+                    "name",
+                    *(
+                        _text(n)
+                        for n in (
+                            "formatted",
+                            "familyName",
+                            "givenName",
+                            "middleName",
+                            "honorificPrefix",
+                            "honorificSuffix",
+                        )
+                    ),
+                ),
+                *(
+                    _text(n)
+                    for n in (
+                        "displayName",
+                        "nickName",
+                        "profileUrl",
+                        "title",
+                        "userType",
+                        "preferredLanguage",
+                        "locale",
+                        "timezone",
+                    )
+                ),
+                _text("active", type="boolean"),
+                _text("password", mutability="writeOnly", returned="never"),
+                *(
+                    _complex(n, *_RFC_VALUE, multi_valued=True)
+                    for n in ("emails", "phoneNumbers", "ims", "photos", "entitlements", "roles")
+                ),
+                _complex("groups", *_RFC_VALUE, multi_valued=True, mutability="readOnly"),
+            ),
+        ),
+        (
+            Schema(
+                id=ENTERPRISE_USER,
+                name="EnterpriseUser",
+                attributes=(*_ENTERPRISE_SHARED, _text("costCenter"), _text("organization"), _MANAGER),
+            ),
+        ),
+        {"enterprise": ENTERPRISE_USER},
+    ),
+    base_path="",
+    page_size=100,
+    expensive_page_size=100,
+    unwritable={name: why for name, why in _NEVER.items() if "[" not in name},
+)
+
+DIALECTS: Mapping[str, Dialect] = {"genesys": GENESYS, "generic": GENERIC}

@@ -1,0 +1,95 @@
+"""What travels: list responses, PATCH bodies, both error formats, entity tags. Parse and build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
+MEDIA_TYPE = "application/scim+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One PATCH operation (RFC 7644 §3.5.2). `op` in lower case; `value` is any JSON."""
+
+    op: str
+    path: str | None
+    value: object = None
+
+    def to_json(self) -> dict[str, object]:
+        """The operation as it is sent; `remove` carries no value."""
+        body: dict[str, object] = {"op": self.op}
+        if self.path is not None:
+            body["path"] = self.path
+        if self.op != "remove":
+            body["value"] = self.value
+        return body
+
+
+def patch_body(operations: Sequence[Operation]) -> dict[str, object]:
+    """The body of a PATCH request."""
+    return {"schemas": [PATCH_OP], "Operations": [o.to_json() for o in operations]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorReport:
+    """What a refused request says: a ScimError (RFC 7644 §3.12) or a Genesys ErrorBody, made one shape."""
+
+    status: int
+    scim_type: str = ""
+    code: str = ""
+    detail: str = ""
+    correlation_id: str = ""
+
+
+def read_error(status: int, body: object, correlation_id: str = "") -> ErrorReport:
+    """Read an error body of either format; anything else leaves the texts empty."""
+    if not isinstance(body, Mapping):
+        return ErrorReport(status=status, correlation_id=correlation_id)
+    text = body.get("detail") or body.get("message") or body.get("error_description") or ""
+    return ErrorReport(
+        status=status,
+        scim_type=str(body.get("scimType") or ""),
+        code=str(body.get("code") or body.get("error") or ""),
+        detail=str(text),
+        correlation_id=correlation_id or str(body.get("contextId") or ""),
+    )
+
+
+def scim_error(status: int, detail: str, scim_type: str | None = None) -> dict[str, object]:
+    """A ScimError body; `status` travels as text (RFC 7644 §3.12)."""
+    body: dict[str, object] = {"schemas": [ERROR], "status": str(status), "detail": detail}
+    if scim_type:
+        body["scimType"] = scim_type
+    return body
+
+
+def list_response(resources: Sequence[object], *, total: int, start: int) -> dict[str, object]:
+    """A ListResponse body (RFC 7644 §3.4.2)."""
+    return {
+        "schemas": [LIST_RESPONSE],
+        "totalResults": total,
+        "startIndex": start,
+        "itemsPerPage": len(resources),
+        "Resources": list(resources),
+    }
+
+
+def version_of(text: object) -> str:
+    """The bare version of an entity tag or of `meta.version`: without `W/` and quotes; "" if none.
+
+    Examples:
+        >>> version_of('W/"42"'), version_of("42"), version_of(None)
+        ('42', '42', '')
+    """
+    if not isinstance(text, str | int):
+        return ""
+    return str(text).strip().removeprefix("W/").strip('"')
+
+
+def entity_tag(version: str) -> str:
+    """A version as a strong entity tag for If-Match."""
+    return f'"{version}"'

@@ -1,0 +1,426 @@
+"""Attribute definitions (RFC 7643 §7), what a path names in them, and when two values are the same."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from enum import Enum
+from typing import TypeAlias
+
+from scimsync.errors import InvalidPath
+from scimsync.scim.grammar import AttributePath, Path, Scalar, equality, lookup, parse_path
+
+CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
+CORE_GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+
+#: One element of a multi-valued attribute: its sub-attributes sorted by name. Hashable, so lists are sets.
+Entry: TypeAlias = tuple[tuple[str, Scalar], ...]
+#: The value of a managed path. `None` is unassigned: null, `[]` and absent are one state (RFC 7643 §2.5).
+Value: TypeAlias = str | bool | int | float | tuple[Entry, ...] | None
+
+
+class Kind(Enum):
+    """How the value of a path is read, compared and written."""
+
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    DECIMAL = "decimal"
+    PHONE = "phone"  #: compares as E.164 with extension
+    DATE = "date"  #: compares by its date part
+    REFERENCE = "reference"  #: the id of another resource
+    LIST = "list"  #: a whole multi-valued attribute, compared without order, each element by its key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """One attribute of a schema. Field names and defaults are those of RFC 7643 §7."""
+
+    name: str
+    type: str = "string"
+    multi_valued: bool = False
+    required: bool = False
+    case_exact: bool = False
+    mutability: str = "readWrite"
+    returned: str = "default"
+    uniqueness: str = "none"
+    canonical_values: tuple[str, ...] = ()
+    reference_types: tuple[str, ...] = ()
+    sub_attributes: tuple[Attribute, ...] = ()
+    description: str = ""
+
+    def sub(self, name: str) -> Attribute | None:
+        """The sub-attribute of that name, case ignored."""
+        return _named(self.sub_attributes, name)
+
+    def to_json(self) -> dict[str, object]:
+        """The attribute as a Schema resource holds it."""
+        members: dict[str, object] = {
+            "name": self.name,
+            "type": self.type,
+            "multiValued": self.multi_valued,
+            "description": self.description,
+            "required": self.required,
+            "caseExact": self.case_exact,
+            "mutability": self.mutability,
+            "returned": self.returned,
+            "uniqueness": self.uniqueness,
+        }
+        if self.canonical_values:
+            members["canonicalValues"] = list(self.canonical_values)
+        if self.reference_types:
+            members["referenceTypes"] = list(self.reference_types)
+        if self.sub_attributes:
+            members["subAttributes"] = [sub.to_json() for sub in self.sub_attributes]
+        return members
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """One schema: its URN and its attributes."""
+
+    id: str
+    name: str
+    attributes: tuple[Attribute, ...]
+    description: str = ""
+
+    def attribute(self, name: str) -> Attribute | None:
+        """The attribute of that name, case ignored."""
+        return _named(self.attributes, name)
+
+    def to_json(self) -> dict[str, object]:
+        """The schema as the `/Schemas` endpoint serves it, without `meta`."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "attributes": [attribute.to_json() for attribute in self.attributes],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a path names: the attribute, and of a complex or multi-valued one the part that is meant.
+
+    `short` is how people write it (`enterprise:department`), `path` how RFC 7644 does.
+    """
+
+    short: str
+    path: Path
+    attribute: Attribute
+    leaf: Attribute
+    kind: Kind
+
+    @property
+    def urn(self) -> str | None:
+        """The extension the attribute belongs to; None for the core schema."""
+        return self.path.attribute.urn
+
+    @property
+    def selector(self) -> dict[str, Scalar]:
+        """What an element must look like to be selected (`{"type": "work"}`); empty without filter."""
+        return equality(self.path.filter) or {}
+
+    @property
+    def key(self) -> str:
+        """The sub-attribute that identifies an element of a list; `value` where none is declared."""
+        return element_key(self.attribute)
+
+    @property
+    def root(self) -> str:
+        """The name for the `attributes` parameter: the attribute with its URN, without sub-attribute."""
+        return f"{self.urn}:{self.attribute.name}" if self.urn else self.attribute.name
+
+    @property
+    def read_only(self) -> bool:
+        """Whether a client may never write here."""
+        return "readOnly" in {self.attribute.mutability, self.leaf.mutability}
+
+    def read(self, resource: Mapping[str, object]) -> Value:
+        """The value at this place in a resource, as a `Value`."""
+        holder = lookup(resource, self.urn) if self.urn else resource
+        found = lookup(holder, self.attribute.name) if isinstance(holder, Mapping) else None
+        if self.kind is Kind.LIST:
+            return entries(found, self.attribute)
+        if self.path.filter is not None:
+            found = self._selected(found)
+        if isinstance(found, Mapping):
+            found = lookup(found, self.path.sub or self.path.attribute.sub or "value")
+        return found if isinstance(found, str | bool | int | float) and found != "" else None
+
+    def _selected(self, found: object) -> object:
+        for element in found if isinstance(found, list) else []:
+            if isinstance(element, Mapping) and self.selects(element):
+                return element
+        return None
+
+    def selects(self, element: Mapping[str, object]) -> bool:
+        """Whether an element of the attribute is the one this place is about."""
+        for name, wanted in self.selector.items():
+            held, definition = lookup(element, name), self.attribute.sub(name)
+            exact = definition is not None and definition.case_exact
+            if isinstance(held, str) and isinstance(wanted, str) and not exact:
+                if held.casefold() != wanted.casefold():
+                    return False
+            elif held != wanted:
+                return False
+        return True
+
+    def normal(self, value: Value) -> Value:
+        """The form in which values of this place compare: equal forms are one value for SCIM."""
+        if value is None or value in ("", ()):
+            return None
+        if isinstance(value, tuple):
+            return tuple(sorted((_normal_entry(entry) for entry in value), key=repr))
+        match self.kind:
+            case Kind.PHONE:
+                return phone_form(str(value))
+            case Kind.DATE:
+                return str(value)[:10]
+            case Kind.DECIMAL if isinstance(value, int | float):
+                return float(value)
+            case Kind.BOOLEAN if isinstance(value, str):
+                return value.lower() == "true"
+        if isinstance(value, str):
+            text = unicodedata.normalize("NFC", value)
+            return text if self.leaf.case_exact else text.casefold()
+        return value
+
+    def same(self, left: Value, right: Value) -> bool:
+        """Whether SCIM takes the two for one value."""
+        return self.normal(left) == self.normal(right)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The schemas of one resource type, and the short names people may use for the extensions."""
+
+    core: Schema
+    extensions: tuple[Schema, ...] = ()
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def schemas(self) -> tuple[Schema, ...]:
+        """The core schema, then the extensions."""
+        return (self.core, *self.extensions)
+
+    def expand(self, text: str) -> str:
+        """Replace a short prefix by the URN it stands for."""
+        head, colon, tail = text.partition(":")
+        urn = self.prefixes.get(head.lower())
+        return f"{urn}:{tail}" if colon and urn else text
+
+    def shorten(self, text: str) -> str:
+        """Replace a URN by its short prefix; the core URN by nothing."""
+        for prefix, urn in (*self.prefixes.items(), ("", self.core.id)):
+            if text.lower().startswith(urn.lower() + ":"):
+                return f"{prefix}:{text[len(urn) + 1 :]}" if prefix else text[len(urn) + 1 :]
+        return text
+
+    def resolve(self, text: str) -> Place:
+        """Find what a path, long or short, names.
+
+        Raises:
+            InvalidPath: Not a path, or nothing in the schemas has that name; with a suggestion
+                where a name is near.
+        """
+        path = parse_path(self.expand(text))
+        schema, attribute = self._attribute(path, text)
+        sub_name = path.sub or path.attribute.sub
+        leaf = attribute
+        if sub_name is not None:
+            leaf = attribute.sub(sub_name) or _unknown_sub(text, sub_name, attribute)
+        if path.filter is not None and not attribute.multi_valued:
+            raise InvalidPath(text, f"{attribute.name} has one value, so it takes no [filter]")
+        urn = None if schema is self.core else schema.id
+        kind = _kind(schema, attribute, leaf, filtered=path.filter is not None)
+        if kind is Kind.REFERENCE:  # `manager` and `manager.value` are one place
+            return Place(
+                short=self.shorten(f"{urn}:{attribute.name}"),
+                path=Path(AttributePath(urn, attribute.name)),
+                attribute=attribute,
+                leaf=attribute.sub("value") or attribute,
+                kind=kind,
+            )
+        spelled = Path(
+            AttributePath(urn, attribute.name, leaf.name if path.attribute.sub else None),
+            path.filter,
+            leaf.name if path.sub else None,
+        )
+        return Place(
+            short=self.shorten(str(spelled)),
+            path=spelled,
+            attribute=attribute,
+            leaf=leaf,
+            kind=kind,
+        )
+
+    def _attribute(self, path: Path, text: str) -> tuple[Schema, Attribute]:
+        urn = path.attribute.urn
+        schema = self.core
+        if urn is not None:
+            found = [s for s in self.schemas if s.id.lower() == urn.lower()]
+            if not found:
+                raise InvalidPath(text, self._no_schema(path))
+            schema = found[0]
+        attribute = schema.attribute(path.attribute.attribute)
+        if attribute is None:
+            raise InvalidPath(text, self._no_attribute(path.attribute.attribute, schema))
+        return schema, attribute
+
+    def _no_schema(self, path: Path) -> str:
+        full = f"{path.attribute.urn}:{path.attribute.attribute}"
+        if any(s.id.lower() == full.lower() for s in self.schemas):
+            return "a whole extension cannot be mapped; name one of its attributes"
+        return "the target has no such schema; it has " + ", ".join(s.id for s in self.schemas)
+
+    def _no_attribute(self, name: str, schema: Schema) -> str:
+        elsewhere = [
+            self.shorten(f"{s.id}:{a.name}")
+            for s in self.schemas
+            for a in s.attributes
+            if a.name.lower() == name.lower()
+        ]
+        if elsewhere:
+            return f"did you mean {elsewhere[0]}?"
+        names = {self.shorten(f"{s.id}:{a.name}").lower(): self.shorten(f"{s.id}:{a.name}")
+                 for s in self.schemas for a in s.attributes}  # fmt: skip
+        wanted = self.shorten(f"{schema.id}:{name}").lower()
+        near = get_close_matches(wanted, names, n=1, cutoff=0.6) or [
+            full
+            for full in names
+            if get_close_matches(name.lower(), [full.rpartition(":")[2]], n=1, cutoff=0.6)
+        ]
+        hint = f"; did you mean {names[near[0]]}?" if near else ""
+        return f"the target has no attribute {name}{hint}"
+
+    def places(self) -> Iterator[Attribute]:
+        """All attributes, core first."""
+        for schema in self.schemas:
+            yield from schema.attributes
+
+
+def element_key(attribute: Attribute) -> str:
+    """The sub-attribute that tells the elements of a multi-valued attribute apart.
+
+    `type` for e-mails and phones, `name` for skills and languages, `authority` for external ids,
+    else `value` (RFC 7643 §2.4 gives the default sub-attributes, the rest is the provider's).
+    """
+    for name in ("authority", "name", "value"):
+        if attribute.sub(name) is not None:
+            return name
+    return "value"
+
+
+def entries(found: object, attribute: Attribute) -> tuple[Entry, ...] | None:
+    """Read a list of a resource as entries: read-only and empty sub-attributes left out, sorted."""
+    kept = {s.name for s in attribute.sub_attributes if s.mutability != "readOnly" and s.name != "$ref"}
+    read = set()
+    for element in found if isinstance(found, list) else []:
+        members = element.items() if isinstance(element, Mapping) else [("value", element)]
+        read.add(
+            tuple(
+                sorted(
+                    (name, float(held) if _is_number(held) else held)
+                    for name, held in members
+                    if name in kept and held is not None and isinstance(held, str | bool | int | float)
+                )
+            )
+        )
+    return tuple(sorted(read, key=repr)) or None
+
+
+def schema_from_json(document: Mapping[str, object]) -> Schema:
+    """Read a Schema resource (RFC 7643 §7). Enumerated words are taken without case."""
+    return Schema(
+        id=str(document.get("id", "")),
+        name=str(document.get("name", "")),
+        description=str(document.get("description", "")),
+        attributes=_attributes(document.get("attributes")),
+    )
+
+
+def phone_form(text: str) -> str:
+    """A phone number as E.164 with `;ext=`, as far as the text alone allows (RFC 3966 read loosely).
+
+    Examples:
+        >>> phone_form("tel:+1-317-555-0100;ext=42")
+        '+13175550100;ext=42'
+    """
+    number, extension = text.strip().lower().removeprefix("tel:"), ""
+    if found := _EXTENSION.search(number):
+        number, extension = number[: found.start()], f";ext={found.group(1)}"
+    return _SEPARATORS.sub("", number) + extension
+
+
+_EXTENSION = re.compile(r"\s*(?:;\s*ext\s*=|,?\s*ext\.?|\bx)\s*([0-9]+)\s*$")
+_SEPARATORS = re.compile(r"[\s().\-/]+")
+_MUTABILITY = {m.lower(): m for m in ("readWrite", "readOnly", "immutable", "writeOnly")}
+_TYPES = {
+    t.lower(): t
+    for t in ("string", "boolean", "decimal", "integer", "dateTime", "reference", "complex", "binary")
+}
+
+
+def _attributes(listed: object) -> tuple[Attribute, ...]:
+    found = listed if isinstance(listed, list) else []
+    return tuple(_attribute_from(item) for item in found if isinstance(item, Mapping))
+
+
+def _attribute_from(item: Mapping[str, object]) -> Attribute:
+    mutability, type_ = str(item.get("mutability", "readWrite")), str(item.get("type", "string"))
+    return Attribute(
+        name=str(item.get("name", "")),
+        type=_TYPES.get(type_.lower(), type_),
+        multi_valued=item.get("multiValued") is True,
+        required=item.get("required") is True,
+        case_exact=item.get("caseExact") is True,
+        mutability=_MUTABILITY.get(mutability.lower(), mutability),
+        returned=str(item.get("returned", "default")).lower(),
+        uniqueness=str(item.get("uniqueness", "none")).lower(),
+        canonical_values=_texts(item.get("canonicalValues")),
+        reference_types=_texts(item.get("referenceTypes")),
+        sub_attributes=_attributes(item.get("subAttributes")),
+        description=str(item.get("description", "")),
+    )
+
+
+def _texts(found: object) -> tuple[str, ...]:
+    return tuple(str(text) for text in found) if isinstance(found, list) else ()
+
+
+def _kind(schema: Schema, attribute: Attribute, leaf: Attribute, *, filtered: bool) -> Kind:
+    if attribute.multi_valued and not filtered:
+        return Kind.LIST
+    if schema.id == ENTERPRISE_USER and attribute.name == "manager" and leaf.name in {"manager", "value"}:
+        return Kind.REFERENCE
+    if attribute.name == "phoneNumbers" and leaf.name == "value":
+        return Kind.PHONE
+    if leaf.name == "dateHire":  # documented for Genesys: any ISO-8601 in, the date part out
+        return Kind.DATE
+    return {"boolean": Kind.BOOLEAN, "decimal": Kind.DECIMAL, "integer": Kind.DECIMAL}.get(
+        leaf.type, Kind.TEXT
+    )
+
+
+def _unknown_sub(text: str, name: str, attribute: Attribute) -> Attribute:
+    names = [sub.name for sub in attribute.sub_attributes]
+    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(names)}" if names else ""
+    raise InvalidPath(text, f"{attribute.name} has no sub-attribute {name}{hint}")
+
+
+def _named(attributes: Iterable[Attribute], name: str) -> Attribute | None:
+    lowered = name.lower()
+    return next((a for a in attributes if a.name.lower() == lowered), None)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _normal_entry(entry: Entry) -> Entry:
+    return tuple(sorted((n, float(v) if _is_number(v) else v) for n, v in entry if v is not None))

@@ -1,0 +1,1 @@
+"""Set-wise work on DuckDB: the tables of one planning run, in bounded memory."""
