@@ -19,7 +19,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class AttributePath:
-    """`urn:attribute.sub`, the urn and the sub-attribute optional. Names keep their spelling; they compare without case."""
+    """`urn:attribute.sub`, urn and sub-attribute optional. Names keep their spelling; they have no case."""
 
     urn: str | None
     attribute: str

@@ -1,0 +1,145 @@
+"""The ports: what the use cases ask of the world, and what each adapter promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from scimsync.model.outcomes import JournalLine, Link, Reply, Run, Sweep
+from scimsync.model.records import Reading
+from scimsync.scim.messages import Operation
+
+
+class Source(Protocol):
+    """The authoritative HR side."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it: a file name, or the kind and host of a database. No secrets."""
+        ...
+
+    def read(self) -> Reading:
+        """Open the source and give its columns and batches.
+
+        Raises:
+            SourceError: It cannot be opened, or (while the batches are walked) not read to its end.
+        """
+        ...
+
+
+class Target(Protocol):
+    """The SCIM service provider that is changed. Async; every answer to a write is a Reply."""
+
+    @property
+    def name(self) -> str:
+        """The API address, which also identifies the target in seals."""
+        ...
+
+    @property
+    def rate(self) -> int:
+        """Requests a minute that the target grants, as far as it is known by now."""
+        ...
+
+    async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:
+        """Read all accounts, active and inactive; hand each page's resources to `sink` as raw JSON.
+
+        Args:
+            attributes: names for the `attributes` parameter (with URN where they have one).
+            sink: called with the raw resources of one page, each account once.
+
+        Raises:
+            TargetError: The directory cannot be read at all. A reading with holes does not raise;
+                it comes back with `incomplete` set.
+        """
+        ...
+
+    async def get(self, account: str) -> Reply:
+        """Read one account, with every attribute."""
+        ...
+
+    async def find(self, attribute: str, value: str) -> Sequence[Reply]:
+        """Accounts, active or not, whose attribute equals the value, each as the reply of a GET.
+
+        Raises:
+            TargetError: The question could not be answered.
+        """
+        ...
+
+    async def create(self, resource: dict[str, object]) -> Reply:
+        """POST a new account."""
+        ...
+
+    async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
+        """PATCH an account under If-Match; `version` must not be empty."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Store(Protocol):
+    """The state: runs, links, journal, lease. Synchronous; every method is one transaction."""
+
+    def lease(self, owner: str) -> AbstractContextManager[None]:
+        """Hold the right to write to the target.
+
+        Raises:
+            StoreLocked: Another live process holds it; the message names process, host and since when.
+        """
+        ...
+
+    def save_run(self, run: Run) -> None:
+        """Insert or replace a run."""
+        ...
+
+    def runs(self, limit: int = 50) -> Sequence[Run]:
+        """The latest runs, newest first."""
+        ...
+
+    def run(self, run_id: str) -> Run | None:
+        """One run by its id, or by an unambiguous beginning of it."""
+        ...
+
+    def links(self) -> Iterator[Link]:
+        """All links."""
+        ...
+
+    def save_links(self, links: Iterable[Link]) -> None:
+        """Insert or replace links by key."""
+        ...
+
+    def append(self, lines: Sequence[JournalLine]) -> None:
+        """Make journal lines durable, all in one commit."""
+        ...
+
+    def journal(self, run_id: str) -> Iterator[JournalLine]:
+        """The lines of one run in the order they were written."""
+        ...
+
+    def artifact(self, name: str) -> Path:
+        """Where an artifact of that name is or shall be; the folder exists with mode 0700."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Clock(Protocol):
+    """Time and waiting, handed in so that whole runs can play on a virtual clock."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC. For people and records, never for intervals."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never steps."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...

@@ -1,0 +1,152 @@
+"""What came of it: the answer to one exchange, the settled outcome of one change, one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from scimsync.model.records import SourceHealth
+from scimsync.scim.messages import ErrorReport
+from scimsync.scim.schema import Value
+
+
+class Exchange(Enum):
+    """How far one request came."""
+
+    ANSWERED = "answered"
+    NOT_SENT = "not sent"  #: refused here, DNS, connect or TLS failure: the target never saw it
+    LOST = "lost"  #: sent, and no answer that can be believed: applied or not is unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The answer to one request. A failure is a value; only trouble with the whole target raises.
+
+    `body` is the resource of a 2xx answer; None where there was none or it could not be read.
+    """
+
+    exchange: Exchange
+    method: str
+    status: int = 0
+    body: Mapping[str, object] | None = None
+    #: bare version (`meta.version` or ETag); "" where the answer had none
+    version: str = ""
+    error: ErrorReport | None = None
+    detail: str = ""
+    correlation_id: str = ""
+    #: seconds after which the target wants to be asked again, where it asks for more than we wait
+    retry_after_s: float | None = None
+    tries: int = 1
+
+    @property
+    def ok(self) -> bool:
+        """Whether the target said yes."""
+        return self.exchange is Exchange.ANSWERED and 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What one reading of all accounts came to."""
+
+    #: distinct accounts seen
+    accounts: int
+    #: accounts announced by `totalResults`, both sweeps together
+    announced: int
+    #: why nothing may be concluded from absence; "" when the reading is complete
+    incomplete: str = ""
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The remembered result of correlation: this record owns this account."""
+
+    key: str
+    account: str
+
+
+class Status(Enum):
+    """How one change ended."""
+
+    DONE = "done"
+    ALREADY = "already"  #: the directory held it when we came
+    HELD = "held"  #: a person must look
+    FAILED = "failed"  #: the target refused
+    DEFERRED = "deferred"  #: for a later run
+    OPEN = "open"  #: not settled yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The settled result of one change (or of the second pass of one)."""
+
+    key: str
+    status: Status
+    account: str | None = None
+    version: str = ""
+    #: what the directory now holds because of us, by short path
+    written: Mapping[str, Value] = field(default_factory=dict)
+    #: constant code of the reason, as findings have it; "" when all is well
+    code: str = ""
+    detail: str = ""
+    #: version races met on the way
+    races: int = 0
+    correlation_id: str = ""
+    #: paths where a foreign edit was overwritten by rule
+    overwritten: tuple[str, ...] = ()
+
+
+class Step(Enum):
+    """What a journal line says: the request is about to leave, or this is what came of it."""
+
+    INTENT = "intent"
+    OUTCOME = "outcome"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalLine:
+    """One line of the journal. No personal values but those in `outcome.written`."""
+
+    run: str
+    key: str
+    #: 1 for the change itself, 2 for the references of the second pass
+    part: int
+    step: Step
+    at: datetime
+    attempt: int = 1
+    method: str = ""
+    version: str = ""
+    outcome: Outcome | None = None
+
+
+class RunState(Enum):
+    """Where a run stands."""
+
+    PLANNED = "planned"
+    APPLYING = "applying"
+    DONE = "done"
+    PARTIAL = "partial"  #: finished, with some changes held or failed
+    INTERRUPTED = "interrupted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution, as the store remembers it. The plan's id is the run's id."""
+
+    id: str
+    created: datetime
+    state: RunState
+    target: str
+    #: artifact names, relative to the artifacts folder; "" where there is none yet
+    plan: str = ""
+    agreed: str = ""
+    base: str = ""
+    finished: datetime | None = None
+    tally: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    health: SourceHealth | None = None
+    #: the plan looked at some people only, so nothing is learned about the rest
+    partial: bool = False

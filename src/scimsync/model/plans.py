@@ -1,0 +1,187 @@
+"""The plan: what would be done to whom and why, and what it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from scimsync.model.policy import Authority
+from scimsync.scim.messages import Operation
+from scimsync.scim.schema import Value
+
+
+class Action(Enum):
+    """What happens to one account; the value is what people read."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DISABLE = "disable"
+    ENABLE = "enable"
+
+
+class Lifecycle(Enum):
+    """Why a person changes."""
+
+    JOINER = "joiner"
+    MOVER = "mover"
+    LEAVER = "leaver"
+    REHIRE = "rehire"
+
+
+class Verdict(Enum):
+    """What becomes of one attribute."""
+
+    WRITE = "write"  #: send the desired value
+    KEEP = "keep"  #: leave what the directory holds
+    CONFLICT = "conflict"  #: held: a person decides
+    DEFER = "defer"  #: a reference whose target is a joiner; set in the second pass
+
+
+class Reason(Enum):
+    """Why the sides differ; the value is the sentence that people read."""
+
+    SOURCE_MOVED = "HR changed it"
+    TARGET_MOVED = "edited in the directory"
+    BOTH_MOVED = "HR and the directory both changed it"
+    NO_BASE = "first run"
+    JOINER = "new person"
+    LEFT = "left"
+    RETURNED = "came back"
+    AWAITS = "waits for an account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """The three views of one attribute. `known` says whether there is a base at all."""
+
+    desired: Value
+    current: Value
+    base: Value
+    known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """The difference of one attribute and what becomes of it."""
+
+    path: str
+    sides: Sides
+    verdict: Verdict
+    reason: Reason
+    authority: Authority
+    #: for a deferred reference: the source key of the person it waits for
+    awaits: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """All deltas of one account under one action."""
+
+    key: str
+    #: the login, for people to read
+    name: str
+    action: Action
+    lifecycle: Lifecycle
+    deltas: tuple[Delta, ...]
+    #: id of the account; None where it is still to be created
+    account: str | None
+    #: version the plan rests on; "" where there is none
+    version: str
+    #: what is sent: operations of the PATCH; for a create those that make up the new resource
+    operations: tuple[Operation, ...]
+    #: row or line of the source; None for a person who is no longer in it
+    row: int | None = None
+
+    @property
+    def deferred(self) -> tuple[Delta, ...]:
+        """The references that are set in the second pass."""
+        return tuple(d for d in self.deltas if d.verdict is Verdict.DEFER)
+
+
+class Severity(Enum):
+    """How bad a finding is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Trouble with one subject, as a value. `summary` is constant text without personal values."""
+
+    severity: Severity
+    code: str
+    #: a source key, a path, or "" for the run
+    subject: str
+    summary: str
+    detail: str = ""
+    hint: str = ""
+    row: int | None = None
+    #: the person is left out of the plan
+    holds: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """What a plan rests on. A plan is applied only where all of it still holds."""
+
+    target: str
+    configuration: str
+    source: str
+    base: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """The numbers of a plan."""
+
+    records: int = 0
+    accounts: int = 0
+    linked: int = 0
+    unmanaged: int = 0
+    actions: dict[str, int] = field(default_factory=dict)
+    lifecycles: dict[str, int] = field(default_factory=dict)
+    conflicts: int = 0
+    kept: int = 0
+    overwritten: int = 0
+    deferred: int = 0
+    held: int = 0
+    equal: int = 0
+    compared: int = 0
+
+    @property
+    def changes(self) -> int:
+        """How many accounts would be written."""
+        return sum(self.actions.values())
+
+    @property
+    def match_rate(self) -> float:
+        """Attributes already equal, of those compared; 1.0 where nothing was compared."""
+        return self.equal / self.compared if self.compared else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The ordered changes, the findings, and the seal."""
+
+    id: str
+    created: datetime
+    seal: Seal
+    tally: Tally
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...]
+    #: deltas that change nothing but that people should see: kept edits and conflicts, by person
+    notices: tuple[Change, ...] = ()
+    #: rules that forbid the plan, as findings with the rule as code; empty where it may be applied
+    refusals: tuple[Finding, ...] = ()
+    #: rules that a person overrode, with the reason given
+    overrides: dict[str, str] = field(default_factory=dict)
+    #: requests a minute that the target grants, for the estimate
+    rate: int = 300
+
+    @property
+    def requests(self) -> int:
+        """How many writes the plan needs: one a change, two where a reference is deferred."""
+        return len(self.changes) + sum(1 for c in self.changes if c.deferred and c.operations)

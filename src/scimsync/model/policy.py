@@ -1,0 +1,89 @@
+"""Who wins, what becomes of leavers, who is untouchable, and how much a run may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from scimsync.scim.schema import Place
+
+
+class Authority(Enum):
+    """Who wins when the directory has moved."""
+
+    LOCAL_WINS = "local_wins"
+    CLOUD_WINS = "cloud_wins"
+    MERGE = "merge"
+    ASK = "ask"
+
+
+class Leavers(Enum):
+    """What becomes of the account of a person who left."""
+
+    DISABLE = "disable"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """One managed attribute: where it goes, the expression that makes it, who owns it."""
+
+    place: Place
+    expression: str
+    authority: Authority
+
+    @property
+    def path(self) -> str:
+        """The short path, which names the attribute everywhere."""
+        return self.place.short
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A number of people, or a share of them; a share never trips below `floor` people."""
+
+    count: int | None = None
+    share: float | None = None
+    floor: int = 0
+
+    def allows(self, number: int, of: int) -> bool:
+        """Whether `number` people out of `of` are within the limit."""
+        if self.count is not None:
+            return number <= self.count
+        if self.share is not None:
+            return number <= max(self.floor, self.share * of)
+        return True
+
+    def __str__(self) -> str:
+        """As it is written in the configuration."""
+        if self.count is not None:
+            return str(self.count)
+        return "none" if self.share is None else f"{self.share * 100:g}%"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one run may change. Shares are of the linked accounts (of the records for `create`)."""
+
+    disable: Limit = Limit(share=0.05, floor=3)
+    create: Limit = Limit(share=0.20, floor=20)
+    update: Limit = Limit(share=0.50, floor=20)
+    source_rows_drop: Limit = Limit(share=0.10, floor=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Everything that decides, apart from the values themselves."""
+
+    attributes: tuple[Mapped, ...]
+    match: tuple[Place, ...]
+    leavers: Leavers = Leavers.DISABLE
+    #: keys or user names, lower case
+    protected: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def by_path(self) -> Mapping[str, Mapped]:
+        """The managed attributes by short path."""
+        return {mapped.path: mapped for mapped in self.attributes}
