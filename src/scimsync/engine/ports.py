@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from scimsync.model.outcomes import JournalLine, Link, Reply, Run, Sweep
+from scimsync.model.outcomes import Description, JournalLine, Link, Reply, Run, Sweep
 from scimsync.model.records import Reading
 from scimsync.scim.messages import Operation
 
@@ -76,6 +76,14 @@ class Target(Protocol):
         """PATCH an account under If-Match; `version` must not be empty."""
         ...
 
+    async def describe(self) -> Description:
+        """What the target says about itself, and what its clock shows.
+
+        Raises:
+            TargetError: It does not say.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of connections."""
         ...
@@ -104,6 +112,10 @@ class Store(Protocol):
         """One run by its id, or by an unambiguous beginning of it."""
         ...
 
+    def last_applied(self) -> Run | None:
+        """The latest run that left a base: what the next plan compares with."""
+        ...
+
     def links(self) -> Iterator[Link]:
         """All links."""
         ...
@@ -126,6 +138,22 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+class Observer(Protocol):
+    """Told how far the work is. It may fail to show, never to stop a run."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """A piece of work begins; `total` steps, where that is known."""
+        ...
+
+    def advance(self, steps: int = 1) -> None:
+        """Some steps of it are done."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Something that a person should know while it happens."""
         ...
 
 

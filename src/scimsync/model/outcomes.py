@@ -59,6 +59,19 @@ class Sweep:
     requests: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a target says about itself, for `doctor`."""
+
+    config: Mapping[str, object]
+    schemas: Mapping[str, object]
+    #: the target's `Date`; None where it sends none
+    server_date: datetime | None = None
+    #: seconds by which the target's clock is ahead of ours
+    skew_s: float | None = None
+    correlation_id: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """The remembered result of correlation: this record owns this account."""

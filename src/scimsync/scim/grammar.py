@@ -206,9 +206,7 @@ def render_filter(tree: Filter) -> str:
         case ValueFilter():
             return f"{tree.attribute}[{render_filter(tree.inner)}]"
         case Logical():
-            parts = (
-                f"({render_filter(t)})" if isinstance(t, Logical) else render_filter(t) for t in tree.terms
-            )
+            parts = (f"({render_filter(t)})" if isinstance(t, Logical) else render_filter(t) for t in tree.terms)
             return f" {tree.operator} ".join(parts)
 
 
@@ -267,9 +265,7 @@ def _values(path: AttributePath, element: Mapping[str, object]) -> list[object]:
     found = _spread(lookup(element, path.attribute))
     name = path.sub or "value"
     return [
-        inner
-        for value in found
-        for inner in (_spread(lookup(value, name)) if isinstance(value, Mapping) else [value])
+        inner for value in found for inner in (_spread(lookup(value, name)) if isinstance(value, Mapping) else [value])
     ] + ([value for value in found if isinstance(value, Mapping)] if path.sub is None else [])
 
 

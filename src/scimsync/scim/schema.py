@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import TypeAlias
 
-from scimsync.errors import InvalidPath
+from scimsync.errors import InvalidPath, ProtocolError
 from scimsync.scim.grammar import AttributePath, Path, Scalar, equality, lookup, parse_path
 
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -290,9 +290,7 @@ class Catalog:
                  for s in self.schemas for a in s.attributes}  # fmt: skip
         wanted = self.shorten(f"{schema.id}:{name}").lower()
         near = get_close_matches(wanted, names, n=1, cutoff=0.6) or [
-            full
-            for full in names
-            if get_close_matches(name.lower(), [full.rpartition(":")[2]], n=1, cutoff=0.6)
+            full for full in names if get_close_matches(name.lower(), [full.rpartition(":")[2]], n=1, cutoff=0.6)
         ]
         hint = f"; did you mean {names[near[0]]}?" if near else ""
         return f"the target has no attribute {name}{hint}"
@@ -343,6 +341,27 @@ def schema_from_json(document: Mapping[str, object]) -> Schema:
     )
 
 
+def value_to_json(value: Value) -> object:
+    """The form in which files and tables keep a value: a list becomes a list of objects.
+
+    Examples:
+        >>> value_to_json(((("primary", True), ("value", "a@example.com")),))
+        [{'primary': True, 'value': 'a@example.com'}]
+    """
+    return [dict(entry) for entry in value] if isinstance(value, tuple) else value
+
+
+def value_from_json(found: object) -> Value:
+    """Read what `value_to_json` wrote: an equal value of the same types.
+
+    Raises:
+        ProtocolError: It wrote no such thing.
+    """
+    if isinstance(found, list):
+        return tuple(tuple((str(name), _scalar(held)) for name, held in _object(e).items()) for e in found)
+    return _scalar(found)
+
+
 def phone_form(text: str) -> str:
     """A phone number as E.164 with `;ext=`, as far as the text alone allows (RFC 3966 read loosely).
 
@@ -360,8 +379,7 @@ _EXTENSION = re.compile(r"\s*(?:;\s*ext\s*=|,?\s*ext\.?|\bx)\s*([0-9]+)\s*$")
 _SEPARATORS = re.compile(r"[\s().\-/]+")
 _MUTABILITY = {m.lower(): m for m in ("readWrite", "readOnly", "immutable", "writeOnly")}
 _TYPES = {
-    t.lower(): t
-    for t in ("string", "boolean", "decimal", "integer", "dateTime", "reference", "complex", "binary")
+    t.lower(): t for t in ("string", "boolean", "decimal", "integer", "dateTime", "reference", "complex", "binary")
 }
 
 
@@ -401,9 +419,7 @@ def _kind(schema: Schema, attribute: Attribute, leaf: Attribute, *, filtered: bo
         return Kind.PHONE
     if leaf.name == "dateHire":  # documented for Genesys: any ISO-8601 in, the date part out
         return Kind.DATE
-    return {"boolean": Kind.BOOLEAN, "decimal": Kind.DECIMAL, "integer": Kind.DECIMAL}.get(
-        leaf.type, Kind.TEXT
-    )
+    return {"boolean": Kind.BOOLEAN, "decimal": Kind.DECIMAL, "integer": Kind.DECIMAL}.get(leaf.type, Kind.TEXT)
 
 
 def _unknown_sub(text: str, name: str, attribute: Attribute) -> Attribute:
@@ -416,6 +432,18 @@ def _unknown_sub(text: str, name: str, attribute: Attribute) -> Attribute:
 def _named(attributes: Iterable[Attribute], name: str) -> Attribute | None:
     lowered = name.lower()
     return next((a for a in attributes if a.name.lower() == lowered), None)
+
+
+def _object(found: object) -> Mapping[str, object]:
+    if isinstance(found, dict):
+        return found
+    raise ProtocolError(f"an element of a kept list is a JSON object, not {type(found).__name__}")
+
+
+def _scalar(found: object) -> Scalar:
+    if found is None or isinstance(found, str | bool | int | float):
+        return found
+    raise ProtocolError(f"a kept value is a JSON scalar or a list of objects, not {type(found).__name__}")
 
 
 def _is_number(value: object) -> bool:

@@ -1,0 +1,5 @@
+"""python -m scimsync."""
+
+from scimsync.cli.main import main
+
+main()

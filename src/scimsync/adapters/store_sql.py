@@ -1,0 +1,753 @@
+"""The store on SQLite (a file of this machine) or PostgreSQL (by URL), and the private files beside it.
+
+Every method is one durable transaction. On SQLite that takes WAL, `synchronous=FULL` and
+`BEGIN IMMEDIATE`: the default of the driver loses updates without an error. On PostgreSQL a row that is
+read to be written is locked. The tables are made by the steps in `migrations/`.
+
+The lease is one row. Its `fence` grows by one with each holder, and each write of a holder looks at it,
+so a process that slept while another took over writes nothing any more.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from scimsync.errors import ConfigError, ProtocolError, StoreDamaged, StoreError, StoreLocked
+from scimsync.model.outcomes import JournalLine, Link, Outcome, Run, RunState, Status, Step
+from scimsync.model.records import SourceHealth
+from scimsync.scim.schema import value_from_json, value_to_json
+
+#: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
+#: without importing Alembic; a test holds the two together.
+REVISIONS = ("0001",)
+VERSION_TABLE = "scimsync_version"
+
+#: How often a holder says that it lives, and how long its silence is borne on another machine.
+RENEW_S = 60.0
+EXPIRY = timedelta(minutes=10)
+
+_CHUNK = 1000
+_SMALLEST = 512  # bytes in a page of SQLite, at the least
+_ARTIFACT = re.compile(r"[A-Za-z0-9._-]+")
+_MIGRATING = threading.Lock()
+_MIGRATION_KEY = 7_364_963_219  # of the advisory lock on PostgreSQL; any number that nobody else uses
+
+
+class WallClock(Protocol):
+    """The part of the Clock port that the store needs."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        ...
+
+
+class Instant(sa.TypeDecorator[datetime]):
+    """A moment, kept as ISO 8601 in UTC with microseconds: the same on every database, and sortable."""
+
+    impl = sa.String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
+        """To the database."""
+        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        """From the database."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+TABLES = sa.MetaData()
+_SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+_RUN = sa.Table(
+    "run",
+    TABLES,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("created", Instant, nullable=False, index=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("plan", sa.Text, nullable=False),
+    sa.Column("agreed", sa.Text, nullable=False),
+    sa.Column("base", sa.Text, nullable=False),
+    sa.Column("finished", Instant),
+    sa.Column("tally", sa.JSON, nullable=False),
+    sa.Column("statuses", sa.JSON, nullable=False),
+    sa.Column("health", sa.JSON(none_as_null=True)),
+    sa.Column("partial", sa.Boolean, nullable=False),
+)
+_LINK = sa.Table(
+    "link",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+)
+_JOURNAL = sa.Table(
+    "journal",
+    TABLES,
+    sa.Column("seq", _SERIAL, primary_key=True),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("part", sa.Integer, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("method", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("outcome", sa.JSON(none_as_null=True)),
+    sa.Index("ix_journal_run_seq", "run", "seq"),
+)
+_LEASE = sa.Table(
+    "lease",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("fence", _SERIAL, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("place", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("started", sa.Text, nullable=False),
+    sa.Column("since", Instant),
+    sa.Column("renewed", Instant),
+)
+_NOBODY = {"owner": "", "host": "", "place": "", "pid": 0, "started": "", "since": None, "renewed": None}
+
+
+class SqlStore:
+    """The state in a database. Fits the Store port; may be used from several threads.
+
+    Args:
+        url: `sqlite:///PATH` or `postgresql://USER@HOST/NAME`.
+        artifacts: the folder of the immutable files; made with mode 0700 where there is none.
+        clock: says when; handed in.
+        patience_s: how long to wait for somebody else's lock.
+
+    Raises:
+        ConfigError: The URL is none of the two.
+        StoreError: The place cannot be used; the message says which, and what to do.
+        StoreDamaged: What is there is not what we wrote.
+        StoreLocked: Somebody kept it locked for longer than our patience.
+    """
+
+    def __init__(self, url: str, artifacts: Path, clock: WallClock, *, patience_s: float = 30.0) -> None:
+        self._clock = clock
+        self._artifacts = artifacts
+        self._patience_s = patience_s
+        self._fence: int | None = None
+        parsed = _parse(url)
+        self._name = _name(parsed)
+        if parsed.get_backend_name() == "sqlite":
+            self.engine = _sqlite(parsed, patience_s)
+        else:
+            self.engine = _postgres(parsed, patience_s)
+        self._reader = self.engine.execution_options(scimsync_reading=True)
+        try:
+            _private_artifacts(artifacts)
+            self._prepare()
+        except BaseException:
+            self.engine.dispose()
+            raise
+
+    @contextmanager
+    def lease(self, owner: str) -> Iterator[None]:
+        """Hold the right to write to the target; a daemon thread says every minute that we live.
+
+        Raises:
+            StoreLocked: Another live process holds it; the message names process, host and since when.
+        """
+        fence = self._take(owner)
+        self._fence = fence
+        done = threading.Event()
+        renewer = threading.Thread(target=self._renew, args=(fence, done), name="scimsync-lease", daemon=True)
+        renewer.start()
+        try:
+            yield
+        finally:
+            done.set()
+            renewer.join(self._patience_s)
+            self._fence = None
+            with suppress(StoreError):  # the next one finds us dead, or silent; keep the first error
+                self._update_lease(fence, _NOBODY)
+
+    def save_run(self, run: Run) -> None:
+        """Insert or replace a run."""
+        row = {
+            "id": run.id,
+            "created": run.created,
+            "state": run.state.value,
+            "target": run.target,
+            "plan": run.plan,
+            "agreed": run.agreed,
+            "base": run.base,
+            "finished": run.finished,
+            "tally": dict(run.tally),
+            "statuses": dict(run.statuses),
+            "health": None if run.health is None else _health_to_json(run.health),
+            "partial": run.partial,
+        }
+        with self._writing() as connection:
+            connection.execute(self._upsert(_RUN), row)
+
+    def runs(self, limit: int = 50) -> Sequence[Run]:
+        """The latest runs, newest first."""
+        with self._reading() as connection:
+            newest = sa.select(_RUN).order_by(_RUN.c.created.desc(), _RUN.c.id.desc()).limit(limit)
+            return [_run_from(row) for row in connection.execute(newest).mappings()]
+
+    def run(self, run_id: str) -> Run | None:
+        """One run by its id, or by an unambiguous beginning of it.
+
+        Raises:
+            StoreError: Several runs begin so; the message lists them.
+        """
+        begins = sa.func.substr(_RUN.c.id, 1, len(run_id)) == run_id
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(_RUN).where(begins).order_by(_RUN.c.id)).mappings().all()
+            found = {run.id: run for run in map(_run_from, rows)} if run_id else {}
+        if run_id in found or len(found) <= 1:
+            return found.get(run_id) or next(iter(found.values()), None)
+        raise StoreError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
+
+    def last_applied(self) -> Run | None:
+        """The latest run that left a base: what the next plan compares with."""
+        based = sa.select(_RUN).where(_RUN.c.base != "").order_by(_RUN.c.created.desc(), _RUN.c.id.desc())
+        with self._reading() as connection:
+            row = connection.execute(based.limit(1)).mappings().one_or_none()
+            return None if row is None else _run_from(row)
+
+    def links(self) -> Iterator[Link]:
+        """All links, read as they are walked."""
+        with self._rows(sa.select(_LINK)) as rows:
+            for row in rows:
+                yield Link(row["key"], row["account"])
+
+    def save_links(self, links: Iterable[Link]) -> None:
+        """Insert or replace links by key."""
+        rows = ({"key": link.key, "account": link.account} for link in links)
+        statement = self._upsert(_LINK)
+        with self._writing() as connection:
+            while chunk := list(islice(rows, _CHUNK)):
+                connection.execute(statement, chunk)
+
+    def append(self, lines: Sequence[JournalLine]) -> None:
+        """Make journal lines durable, all in one commit.
+
+        Raises:
+            StoreLocked: The lease is somebody else's by now; nothing was written.
+        """
+        if not lines:
+            return
+        rows = [_line_to_row(line) for line in lines]
+        with self._writing(alone=True) as connection:
+            connection.execute(sa.insert(_JOURNAL), rows)
+
+    def journal(self, run_id: str) -> Iterator[JournalLine]:
+        """The lines of one run in the order they were written."""
+        lines = sa.select(_JOURNAL).where(_JOURNAL.c.run == run_id).order_by(_JOURNAL.c.seq)
+        with self._rows(lines) as rows:
+            for row in rows:
+                yield _line_from(row)
+
+    def artifact(self, name: str) -> Path:
+        """Where an artifact of that name is or shall be; the folder exists with mode 0700.
+
+        Raises:
+            StoreError: The name is not one of letters, digits, dot, line and underline.
+        """
+        if not _ARTIFACT.fullmatch(name) or name in {".", ".."}:
+            raise StoreError(f"{name!r} cannot name an artifact; use letters, digits, '.', '-' and '_'.")
+        return self._artifacts / name
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with _translated(self._name), self._reader.connect() as connection:
+            try:
+                yield connection
+            except (ValueError, KeyError, TypeError, ProtocolError) as error:
+                raise _damaged(self._name, f"a row cannot be read ({type(error).__name__})") from error
+
+    @contextmanager
+    def _rows(self, statement: sa.Select[Any]) -> Iterator[sa.MappingResult]:
+        """Rows as they are walked; a walk that is given up lets go of its cursor and connection."""
+        with (
+            self._reading() as connection,
+            connection.execution_options(yield_per=_CHUNK).execute(statement) as result,
+        ):
+            yield result.mappings()
+
+    @contextmanager
+    def _writing(self, *, alone: bool = False) -> Iterator[sa.Connection]:
+        """One transaction; under a lease of ours, only while it is ours; `alone`, only if nobody has one."""
+        with _translated(self._name), self.engine.begin() as connection:
+            mine = self._fence
+            if mine is not None or alone:
+                row = connection.execute(sa.select(_LEASE).with_for_update(read=True)).mappings().one()
+                if row["fence"] != mine and (mine is not None or row["owner"]):
+                    raise StoreLocked(_taken(row, mine))
+            yield connection
+
+    def _upsert(self, table: sa.Table) -> sa.Executable:
+        key = [column.name for column in table.primary_key]
+        if self.engine.dialect.name == "sqlite":
+            lite = sqlite.insert(table)
+            return lite.on_conflict_do_update(key, set_={c.name: c for c in lite.excluded if c.name not in key})
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - 30 ms that SQLite need not pay
+
+        big = postgresql.insert(table)
+        return big.on_conflict_do_update(
+            index_elements=key, set_={c.name: c for c in big.excluded if c.name not in key}
+        )
+
+    def _take(self, owner: str) -> int:
+        now, me = self._clock.now(), _myself()
+        with _translated(self._name), self.engine.begin() as connection:
+            row = connection.execute(sa.select(_LEASE).with_for_update()).mappings().one()
+            if row["owner"] and _holds(row, me, now):
+                raise StoreLocked(_at_work(row, me))
+            fence = int(row["fence"]) + 1
+            holder = {
+                "fence": fence,
+                "owner": owner or "scimsync",
+                "host": me.host,
+                "place": me.place,
+                "pid": me.pid,
+                "started": me.started,
+                "since": now,
+                "renewed": now,
+            }
+            connection.execute(sa.update(_LEASE).values(holder))
+        return fence
+
+    def _renew(self, fence: int, done: threading.Event) -> None:
+        while not done.wait(RENEW_S):
+            with suppress(StoreError):  # a passing trouble; the next append says so if it stays
+                if not self._update_lease(fence, {"renewed": self._clock.now()}):
+                    return
+
+    def _update_lease(self, fence: int, values: Mapping[str, object]) -> bool:
+        with _translated(self._name), self.engine.begin() as connection:
+            mine = sa.update(_LEASE).where(_LEASE.c.fence == fence).values(dict(values))
+            return connection.execute(mine).rowcount == 1
+
+    def _prepare(self) -> None:
+        with _translated(self._name), self._reader.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                _check_pages(connection, self._name)
+            version = self._version(connection)
+        if version == REVISIONS[-1]:
+            return
+        if version is not None and version not in REVISIONS:
+            raise StoreError(
+                f"{self._name} was made by a newer scimsync (schema {version}; this one knows up to "
+                f"{REVISIONS[-1]}). Update scimsync, or name another store."
+            )
+        self._migrate()
+
+    def _version(self, connection: sa.Connection) -> str | None:
+        tables = sa.inspect(connection)
+        if tables.has_table(VERSION_TABLE):
+            version = connection.scalar(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
+            return None if version is None else str(version)
+        if connection.dialect.name == "sqlite" and tables.get_table_names():
+            raise StoreError(f"{self._name} is the database of another program. Name another file.")
+        return None
+
+    def _migrate(self) -> None:
+        from alembic import command  # noqa: PLC0415 - 0.5 s, and a store needs it once in its life
+        from alembic.config import Config  # noqa: PLC0415
+        from alembic.util import CommandError  # noqa: PLC0415
+
+        config = Config()
+        folder = Path(__file__).parent / "migrations"
+        config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        try:
+            with _MIGRATING, _translated(self._name), self.engine.begin() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_KEY)))
+                config.attributes.update(connection=connection, version_table=VERSION_TABLE)
+                command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(f"{self._name} cannot be brought up to date: {error}") from error
+
+
+def create_private(path: Path) -> BinaryIO:
+    """Create a file that nobody else may read: mode 0600 whatever the umask, through no symbolic link.
+
+    Raises:
+        StoreError: Something is there already, or the folder takes no files.
+    """
+    try:
+        return os.fdopen(_create(path), "wb")
+    except FileExistsError as error:
+        raise StoreError(f"{path} is there already, and is not overwritten.") from error
+    except OSError as error:
+        raise _unusable(path.parent, error) from error
+
+
+# Private files
+
+
+def _private_file(path: Path) -> None:
+    """See to it that the database is a file with mode 0600, before SQLite makes one with another.
+
+    A file that is there is looked at but never opened: closing it would drop the locks that another
+    store of this process holds on it (POSIX locks belong to the process, not to the descriptor).
+    """
+    _private_folder(path.parent)
+    if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise _unusable(path.parent, PermissionError("no right to write there"))
+    try:
+        with suppress(FileExistsError):
+            os.close(_create(path))
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise StoreError(f"{path} is a link or no file. Give the path of the file itself.")
+        if 0 < found.st_size < _SMALLEST:  # SQLite would take it for a new one, and write over it
+            raise _damaged(str(path), "it is too short for a database")
+        if found.st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _create(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(path, flags, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def _private_folder(path: Path) -> None:
+    """Make the folders that are missing, with mode 0700 whatever the umask. One that is there stays."""
+    try:
+        missing = [p for p in (path, *path.parents) if not p.exists()]
+        for folder in reversed(missing):
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+                folder.chmod(0o700)
+        if not path.is_dir():
+            raise NotADirectoryError("it is no folder")
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _private_artifacts(path: Path) -> None:
+    """As `_private_folder`; one that others may look into is closed if empty, else it is refused."""
+    _private_folder(path)
+    try:
+        if path.stat().st_mode & 0o077:
+            if any(path.iterdir()):
+                raise StoreError(f"others may look into {path}. Say `chmod 700 {path}`, or name another folder.")
+            path.chmod(0o700)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> StoreError:
+    reason = error.strerror or str(error)
+    return StoreError(
+        f"cannot write to {path}: {reason}. Give the user that runs scimsync the right to, or name another place."
+    )
+
+
+# Engines
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError as error:
+        raise ConfigError("the store's url cannot be read; it looks like sqlite:///state.db") from error
+    if parsed.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigError(f"the store cannot be {parsed.drivername}; use sqlite:///PATH or postgresql://...")
+    if parsed.database in {None, "", ":memory:"} or str(parsed.database).startswith("file:"):
+        raise StoreError("the store needs a file, for a write-ahead log works nowhere else: sqlite:///state.db")
+    return parsed.set(drivername="sqlite", query={})
+
+
+def _name(url: sa.URL) -> str:
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return f"PostgreSQL {url.host or 'on this host'}/{url.database or ''}"
+
+
+def _sqlite(url: sa.URL, patience_s: float) -> sa.Engine:
+    path = str(url.database)
+    _private_file(Path(path))
+    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": patience_s})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
+        try:
+            _set_up(connection, path, patience_s)
+        except BaseException:
+            connection.close()
+            raise
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        reading = connection.get_execution_options().get("scimsync_reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _set_up(connection: sqlite3.Connection, path: str, patience_s: float) -> None:
+    connection.isolation_level = None  # so that BEGIN is ours to say
+    connection.execute(f"PRAGMA busy_timeout={round(patience_s * 1000)}")
+    mode = _write_ahead(connection, patience_s)
+    if mode != "wal":
+        raise StoreError(
+            f"{path} stands where SQLite cannot keep a write-ahead log (it answers {mode!r}), as on many "
+            "network file systems. Put it on a local disk, or use PostgreSQL."
+        )
+    connection.execute("PRAGMA synchronous=full")
+    connection.execute("PRAGMA foreign_keys=on")
+
+
+def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> str:
+    """Ask for WAL. Two who make one file meet here, and SQLite does not wait for this lock by itself."""
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode=wal").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raise
+        time.sleep(0.01)
+
+
+def _postgres(url: sa.URL, patience_s: float) -> sa.Engine:
+    try:
+        engine = sa.create_engine(
+            url,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 10, "application_name": "scimsync"},
+        )
+    except ImportError as error:
+        raise StoreError("PostgreSQL needs a driver: pip install 'scimsync[postgres]'") from error
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: object) -> None:  # noqa: ARG001, ANN401 - psycopg is an extra
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s, false), CASE current_setting('synchronous_commit')"
+                " WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END",
+                (f"{round(patience_s * 1000)}ms",),
+            )
+        connection.commit()
+
+    return engine
+
+
+def _check_pages(connection: sa.Connection, name: str) -> None:
+    """Let SQLite look at the structure of the file. It keeps no checksums: values it cannot vouch for."""
+    answer = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if answer != "ok":
+        raise _damaged(name, str(answer).splitlines()[0])
+
+
+# Errors
+
+_BY_SQLSTATE = {
+    "25006": "it is read-only, perhaps a replica; name the primary",
+    "28000": "it refuses this user; check the url",
+    "28P01": "it refuses this password; check the url",
+    "3D000": "there is no such database; create it, or check the url",
+    "42501": "this user has not the rights; grant them",
+    "53100": "its disk is full; make room",
+}
+_BY_SQLITE = {
+    sqlite3.SQLITE_FULL: "the disk is full; make room and start again",
+    sqlite3.SQLITE_READONLY: "it is read-only; give the user that runs scimsync the right to write it",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; give the user that runs scimsync rights on its folder",
+    sqlite3.SQLITE_IOERR: "the disk reports an error; look at the system log before starting again",
+}
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise _from_driver(name, error.orig) from error
+    except SQLAlchemyError as error:
+        raise _damaged(name, f"it does not hold what it should ({type(error).__name__})") from error
+
+
+def _from_driver(name: str, error: BaseException | None) -> StoreError:
+    """What the driver's error means. Only its first line is told: the next ones may hold values."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    state = getattr(error, "sqlstate", None) or ""
+    reason = (str(error).splitlines() or [""])[0]
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED} or state == "55P03":
+        return StoreLocked(f"somebody else keeps {name} locked (a backup, a viewer?). End that and try again.")
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or state in {"XX001", "XX002"}:
+        return _damaged(name, reason)
+    known = _BY_SQLITE.get(code) or _BY_SQLSTATE.get(state)
+    if known:
+        return StoreError(f"{name} cannot be used: {known}.")
+    if not code and not state:
+        return StoreError(f"{name} cannot be reached ({reason}). See that the server runs; check the url.")
+    return StoreError(f"{name} answers: {reason}")
+
+
+def _damaged(name: str, reason: str) -> StoreDamaged:
+    return StoreDamaged(
+        f"{name} is damaged: {reason}. Nothing was written. Copy the file and those beside it (-wal, -shm) "
+        "away; then bring back the last backup, or save what is left: `sqlite3 OLD .recover | sqlite3 NEW`. "
+        "After that make a new plan: the next run finds out by reading the target what was written."
+    )
+
+
+# The lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Process:
+    """Who holds a lease. `place` is where its pid means something: host, boot, pid namespace."""
+
+    host: str
+    place: str
+    pid: int
+    started: str
+
+
+def _myself() -> _Process:
+    host, boot, space = socket.gethostname(), "", ""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        space = str(Path("/proc/self/ns/pid").readlink())
+    pid = os.getpid()
+    return _Process(host=host, place=f"{host} {boot} {space}", pid=pid, started=_started(pid) or "")
+
+
+def _started(pid: int) -> str | None:
+    """When a process began, in ticks since boot; "" where the system does not tell; None if it is dead."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+    except FileNotFoundError:
+        return None if Path("/proc/self/stat").exists() else ""
+    except OSError:
+        return ""
+    state, *fields = after_name.split()
+    return None if state in {"Z", "X"} else fields[18]
+
+
+def _holds(row: sa.RowMapping, me: _Process, now: datetime) -> bool:
+    """Whether the holder of a lease may still be at work."""
+    if row["place"] == me.place:
+        return _alive(row["pid"], row["started"])
+    return row["renewed"] is not None and now - row["renewed"] < EXPIRY
+
+
+def _alive(pid: int, started: str) -> bool:
+    found = _started(pid)
+    if found is None or (found and started and found != started):
+        return False
+    if found or os.name == "nt":  # on Windows, signal 0 would end the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _at_work(row: sa.RowMapping, me: _Process) -> str:
+    since = f"{row['since']:%Y-%m-%d %H:%M:%S} UTC" if row["since"] else "an unknown time"
+    text = f"{row['owner']} is at work: process {row['pid']} on {row['host']}, since {since}. "
+    if row["place"] == me.place:
+        return text + "Wait until it ends, or end that process; then start again."
+    until = f"{row['renewed'] + EXPIRY:%H:%M:%S} UTC" if row["renewed"] else "ten minutes from now"
+    return text + f"Wait until it ends; if it is dead, its lease ends at {until}, or when scimsync starts there."
+
+
+def _taken(row: sa.RowMapping, mine: int | None) -> str:
+    holder = f"{row['owner']}, process {row['pid']} on {row['host']}" if row["owner"] else "somebody, who is done"
+    lost = "was silent for too long, and its lease went to" if mine is not None else "has no lease, which is with"
+    return f"this process {lost} {holder}. Nothing was written. Start again when nobody else is at work."
+
+
+# Rows
+
+
+def _health_to_json(health: SourceHealth) -> dict[str, object]:
+    return {"rows": health.rows, "blanks": health.blanks, "fingerprint": health.fingerprint}
+
+
+def _run_from(row: sa.RowMapping) -> Run:
+    held = {str(name): value for name, value in row.items()}
+    health = held.pop("health")
+    state = RunState(held.pop("state"))
+    return Run(**held, state=state, health=None if health is None else SourceHealth(**health))
+
+
+def _line_to_row(line: JournalLine) -> dict[str, object]:
+    return {
+        "run": line.run,
+        "key": line.key,
+        "part": line.part,
+        "step": line.step.value,
+        "at": line.at,
+        "attempt": line.attempt,
+        "method": line.method,
+        "version": line.version,
+        "outcome": None if line.outcome is None else _outcome_to_json(line.outcome),
+    }
+
+
+def _line_from(row: sa.RowMapping) -> JournalLine:
+    held = {str(name): value for name, value in row.items() if name not in {"seq", "step", "outcome"}}
+    outcome = None if row["outcome"] is None else _outcome_from(row["outcome"])
+    return JournalLine(**held, step=Step(row["step"]), outcome=outcome)
+
+
+def _outcome_to_json(outcome: Outcome) -> dict[str, object]:
+    """`{"key": .., "status": "done", "account": .., "written": {"title": .., "emails": [{..}]}, ..}`."""
+    return {
+        "key": outcome.key,
+        "status": outcome.status.value,
+        "account": outcome.account,
+        "version": outcome.version,
+        "written": {path: value_to_json(value) for path, value in outcome.written.items()},
+        "code": outcome.code,
+        "detail": outcome.detail,
+        "races": outcome.races,
+        "correlation_id": outcome.correlation_id,
+        "overwritten": list(outcome.overwritten),
+    }
+
+
+def _outcome_from(found: dict[str, Any]) -> Outcome:
+    changed = {
+        "status": Status(found["status"]),
+        "written": {path: value_from_json(value) for path, value in found["written"].items()},
+        "overwritten": tuple(found["overwritten"]),
+    }
+    return Outcome(**{**found, **changed})

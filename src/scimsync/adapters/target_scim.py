@@ -1,0 +1,909 @@
+"""A SCIM service provider over HTTP. Fits `scimsync.engine.ports.Target`.
+
+One exchange has a total deadline, a size cap that counts decoded bytes, and one of three ends:
+answered, not sent, lost (`model.outcomes.Exchange`). A GET is asked again after any trouble. A write
+is sent again only where the target surely did not carry it out: it was never reached, it answered
+429, or it answered 401 to an old token. What a lost write did is for the caller to find out by reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import re
+import ssl
+import sys
+import zlib
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import Protocol, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import httpx2
+import msgspec
+
+from scimsync.adapters.target_auth import Credentials, FixedToken, Grant, LoginAnswer, TokenKeeper
+from scimsync.adapters.target_limits import (
+    LONGEST_WAIT_S,
+    Backoff,
+    Breaker,
+    Health,
+    Pace,
+    RetryBudget,
+    announced,
+    retry_after,
+)
+from scimsync.errors import ConfigError, TargetDenied, TargetError, TargetUnavailable
+from scimsync.model.outcomes import Description, Exchange, Reply, Sweep
+from scimsync.scim.dialect import Dialect
+from scimsync.scim.messages import MEDIA_TYPE, Operation, entity_tag, patch_body, read_error, version_of
+
+#: tries of one request, the first included
+TRIES = 5
+#: seconds that one request may wait between its tries, all together
+LONGEST_PATIENCE_S = 600.0
+#: readings of the directory until one adds up
+SWEEPS = 3
+#: pages that are fetched at the same time
+PAGES_AT_ONCE = 4
+#: a page that Genesys serves without a second thought (documented)
+SMALL_PAGE = 25
+#: seconds for which the list of inactive accounts is good enough to look up a name
+INACTIVE_GOOD_S = 60.0
+
+_T = TypeVar("_T")
+_CORE = "urn:ietf:params:scim:schemas:core:2.0:user:"
+_ID = re.compile(r"[A-Za-z0-9._~-]{1,256}")
+_ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
+_VERSION = re.compile(r"[\x21\x23-\x7e]{1,256}")  # etagc of RFC 9110 §8.8.3, ASCII only
+_JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+_TRANSIENT = frozenset({408, 500, 502, 503, 504})
+#: raised before the first byte of a request left (measured: reliability, appendix B)
+_NOT_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+    httpx2.InvalidURL,
+)
+
+
+class Clock(Protocol):
+    """What `scimsync.engine.ports.Clock` promises."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never steps."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSettings:
+    """Everything about a target that stands in the configuration. Secrets do not show in `repr`."""
+
+    api_url: str
+    dialect: Dialect
+    login_url: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    #: a ready-made token instead of id and secret
+    token: str = field(default="", repr=False)
+    #: None: what the target announces; 0: no pacing
+    requests_per_minute: int | None = None
+    #: writes that run at the same time; decides the number of connections
+    workers: int = 8
+    connect_s: float = 5.0
+    #: deadline of one exchange, from connecting to the last byte
+    exchange_s: float = 30.0
+    #: how long a caller waits for a target that is down
+    patience_s: float = 120.0
+    #: decoded bytes of one answer
+    reply_bytes: int = 8 * 1024 * 1024
+    #: one more certificate authority to trust, PEM
+    ca_file: Path | None = None
+
+
+class _Page(msgspec.Struct, rename={"resources": "Resources", "total": "totalResults"}):
+    """A ListResponse (RFC 7644 §3.4.2) whose resources stay as they travelled."""
+
+    total: int
+    resources: list[msgspec.Raw] = []
+
+
+class _Head(msgspec.Struct):
+    id: str
+
+
+_PAGE = msgspec.json.Decoder(_Page, strict=False)
+_HEAD = msgspec.json.Decoder(_Head)
+_OBJECT = msgspec.json.Decoder(dict[str, object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ask:
+    """One request as the caller wants it."""
+
+    kind: str
+    method: str
+    url: str
+    body: bytes = b""
+    version: str = ""
+    decode: Callable[[bytes], object] = _OBJECT.decode
+    #: tries that may be refused with 429
+    throttles: int = TRIES
+
+    @property
+    def safe(self) -> bool:
+        """Whether asking twice does no harm."""
+        return self.method == "GET"
+
+    def headers(self) -> dict[str, str]:
+        """The headers of one try, but for `Authorization`."""
+        headers = {"Accept": f"{MEDIA_TYPE}, application/json;q=0.9", "Accept-Encoding": "gzip"}
+        if self.body:
+            headers["Content-Type"] = MEDIA_TYPE
+        if self.version:
+            headers["If-Match"] = entity_tag(self.version)
+        return headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What came of one exchange, or of all tries of one request."""
+
+    exchange: Exchange
+    status: int = 0
+    headers: httpx2.Headers = field(default_factory=httpx2.Headers)
+    content: bytes = b""
+    #: the decoded body of a trusted 2xx answer
+    value: object = None
+    detail: str = ""
+    tries: int = 1
+    retry_after_s: float | None = None
+
+    @property
+    def correlation(self) -> str:
+        """The provider's name for this exchange, made safe to print."""
+        text = self.headers.get("inin-correlation-id") or self.headers.get("x-request-id") or ""
+        return "".join(sign for sign in text if "!" <= sign <= "~")[:128]
+
+    @property
+    def redirected(self) -> bool:
+        """Whether the target sends us elsewhere. We do not go."""
+        return 300 <= self.status < 400
+
+    def why(self) -> str:
+        """What went wrong, in words for a message."""
+        where = f" (correlation id {self.correlation})" if self.correlation else ""
+        what = f"status {self.status}" if self.exchange is Exchange.ANSWERED else self.exchange.value
+        return f"{what}{': ' if self.detail else ''}{self.detail}{where}"
+
+
+class _Wire:
+    """Bare exchanges: connections, deadline, size cap. Knows nothing of tokens, tries or SCIM."""
+
+    def __init__(self, settings: TargetSettings, transport: httpx2.AsyncBaseTransport | None) -> None:
+        self._settings = settings
+        # they would log URLs with personal values in filters, and headers with tokens
+        for name in ("httpx2", "httpcore2"):
+            logger = logging.getLogger(name)
+            logger.setLevel(max(logger.level, logging.WARNING))
+        connections = max(settings.workers, PAGES_AT_ONCE) + 2
+        self._client = httpx2.AsyncClient(
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+            verify=_trust(settings.ca_file),
+            http1=True,
+            http2=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept
+            headers={"User-Agent": "scimsync"},
+            timeout=httpx2.Timeout(settings.exchange_s, connect=settings.connect_s, pool=settings.exchange_s / 2),
+            # shorter than the idle time of common servers (5 s), so that no write meets a closing connection
+            limits=httpx2.Limits(
+                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=4.0
+            ),
+        )
+
+    async def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> _Answer:
+        """Send one request once."""
+        try:
+            async with asyncio.timeout(self._settings.exchange_s):
+                request = self._client.build_request(method, url, headers=headers, content=body or None)
+                response = await self._client.send(request, stream=True)
+                try:
+                    content, detail = await self._read(response)
+                finally:
+                    await response.aclose()
+        except _NOT_SENT as error:
+            return _Answer(exchange=Exchange.NOT_SENT, detail=f"{type(error).__name__}: {_brief(error)}")
+        except TimeoutError:
+            detail = f"no complete answer within {self._settings.exchange_s:g} s"
+            return _Answer(exchange=Exchange.LOST, detail=detail)
+        except (httpx2.HTTPError, httpx2.StreamError, zlib.error, OSError, ValueError) as error:
+            return _Answer(exchange=Exchange.LOST, detail=f"{type(error).__name__}: {_brief(error)}")
+        if detail:
+            return _Answer(exchange=Exchange.LOST, headers=response.headers, detail=detail)
+        return _Answer(
+            exchange=Exchange.ANSWERED,
+            status=response.status_code,
+            headers=response.headers,
+            content=content,
+        )
+
+    async def _read(self, response: httpx2.Response) -> tuple[bytes, str]:
+        """The decoded body, and what is wrong with it. Unpacked by us, since httpx2 sets no bound."""
+        cap = self._settings.reply_bytes
+        coding = response.headers.get("content-encoding", "").strip().lower()
+        if coding not in {"", "identity", "gzip"}:
+            return b"", "the answer has a content coding that was not asked for"
+        unpack = zlib.decompressobj(wbits=31) if coding == "gzip" else None
+        content = bytearray()
+        async for chunk in response.aiter_raw():
+            content += unpack.decompress(chunk, cap + 1 - len(content)) if unpack else chunk
+            if len(content) > cap:
+                return b"", f"the answer is larger than {cap} bytes"
+        if unpack is not None and not unpack.eof and content:
+            return b"", "the compressed answer ends too early"
+        return bytes(content), ""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.aclose()
+
+
+def _check_addresses(settings: TargetSettings) -> None:
+    """Refuse what is no address before a secret is sent to it."""
+    for name, url in (("api_url", settings.api_url), ("login_url", settings.login_url)):
+        parts = urlsplit(url)
+        bad = parts.scheme not in {"https", "http"} or not parts.netloc or parts.query or parts.fragment
+        if (url or name == "api_url") and (bad or "@" in parts.netloc):
+            raise ConfigError(f"[target] {name}: {name} must look like https://host or https://host/path")
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext | bool:
+    """The system's authorities, and one more where configured. There is no switch to trust anybody."""
+    if ca_file is None:
+        return True
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"[target] ca_file: {ca_file} is not a readable PEM certificate file ({error})") from error
+    return context
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or "no further detail"
+
+
+class _Census:
+    """Counts accounts over up to three readings and passes each on once.
+
+    `seen` remembers in which reading an account was last met: 0 bytes of content stay here.
+    """
+
+    def __init__(self, sink: Callable[[Sequence[bytes]], None]) -> None:
+        self._sink = sink
+        self._seen: dict[str, int] = {}
+        self._reading = 0
+        self._met = 0
+        self.announced = 0
+        self.trouble = ""
+
+    def begin(self, reading: int) -> None:
+        """Start another reading."""
+        self._reading, self._met, self.announced, self.trouble = reading, 0, 0, ""
+
+    def complain(self, trouble: str) -> None:
+        """Note the first trouble of this reading."""
+        self.trouble = self.trouble or trouble
+
+    def take(self, page: _Page) -> int:
+        """Count a page, pass on who is new, give the number of accounts not met in this reading."""
+        new: list[bytes] = []
+        fresh = 0
+        for raw in page.resources:
+            try:
+                account = _HEAD.decode(raw).id
+            except (msgspec.DecodeError, RecursionError):
+                self.complain("a resource has no readable id")
+                continue
+            last = self._seen.get(account)
+            if last is None:
+                new.append(bytes(raw))
+            if last != self._reading:
+                fresh += 1
+                self._seen[account] = self._reading
+        if fresh < len(page.resources):
+            self.complain("an account is listed twice")
+        self._met += fresh
+        if new:
+            self._sink(new)
+        return fresh
+
+    def close(self) -> None:
+        """Compare what was met with what was announced."""
+        if self._met != self.announced:
+            self.complain(f"{self.announced} accounts were announced and {self._met} came")
+
+    @property
+    def accounts(self) -> int:
+        """Distinct accounts met in any reading."""
+        return len(self._seen)
+
+
+class ScimTarget:
+    """The directory behind `settings.api_url`. Fits `scimsync.engine.ports.Target`.
+
+    `counts` counts requests that were sent, by kind: token, list, get, find, create, patch, probe,
+    describe; and `throttled`, the answers that were 429.
+    """
+
+    def __init__(
+        self,
+        settings: TargetSettings,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        notice: Callable[[str], None] = lambda _: None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        _check_addresses(settings)
+        self._settings = settings
+        self._dialect = settings.dialect
+        self._base = settings.api_url.rstrip("/") + settings.dialect.base_path
+        self._users = self._base + "/Users"
+        self._clock = clock
+        self._wire = _Wire(settings, transport)
+        self._keeper = self._make_keeper(rng)
+        self._backoff = Backoff(rng)
+        self._budget = RetryBudget()
+        self._pace = Pace(clock, settings.requests_per_minute, settings.dialect.requests_per_minute)
+        self._breaker = Breaker(clock, self._probe, notice, name=self._host, patience_s=settings.patience_s)
+        self._page_cap = sys.maxsize
+        self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
+        self._inactive_lock = asyncio.Lock()
+        self.counts: dict[str, int] = {}
+
+    def _make_keeper(self, rng: random.Random) -> TokenKeeper | FixedToken:
+        who = self._settings
+        if who.token:
+            return FixedToken(who.token)
+        if not (who.login_url and who.client_id and who.client_secret):
+            raise ConfigError("[target] needs login_url (or region), client_id and client_secret, or a token")
+        credentials = Credentials(login_url=who.login_url, client_id=who.client_id, client_secret=who.client_secret)
+        return TokenKeeper(credentials, self._login, clock=self._clock, rng=rng)
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._settings.api_url).netloc or self._settings.api_url
+
+    @property
+    def name(self) -> str:
+        """The API address, which also identifies the target in seals."""
+        return self._base
+
+    @property
+    def rate(self) -> int:
+        """Requests a minute that are allowed now; where nothing is paced, what one could hope for."""
+        rate = self._pace.rate
+        return max(1, int(rate)) if rate < 60_000 else 60_000
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._wire.close()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:
+        """Read all accounts, active and inactive; hand each page's resources to `sink` as raw JSON.
+
+        A reading that does not add up (RFC 7644 §3.4.2.4 promises no stable paging) is repeated, then
+        page by page, up to three in all; an account is passed on in the first one that shows it.
+
+        Raises:
+            TargetError: The directory cannot be read at all.
+        """
+        before = self.counts.get("list", 0)
+        census = _Census(sink)
+        for reading in range(1, SWEEPS + 1):
+            census.begin(reading)
+            for only in self._slices():
+                await self._read_slice(census, _Listing(tuple(attributes), only), reading)
+            census.close()
+            if not census.trouble:
+                break
+        return Sweep(
+            accounts=census.accounts,
+            announced=census.announced,
+            incomplete=f"{census.trouble} (read {reading} times)" if census.trouble else "",
+            requests=self.counts.get("list", 0) - before,
+        )
+
+    def _slices(self) -> tuple[str, ...]:
+        """The filters whose answers together are everybody."""
+        return ("", "active eq false") if self._dialect.lists_active_only else ("",)
+
+    async def _read_slice(self, census: _Census, listing: _Listing, reading: int) -> None:
+        """Read one listing to its end, or to its first trouble where there will be another reading."""
+        total: int | None = None
+        async with aclosing(self._pages(listing, at_once=reading == 1)) as pages:
+            async for page in pages:
+                if total is None:
+                    total = page.total
+                    census.announced += total
+                elif page.total != total:
+                    census.complain(f"totalResults moved from {total} to {page.total} while it was read")
+                fresh = census.take(page)
+                if not fresh and total:
+                    census.complain("a page brought nobody new")
+                    return
+                if census.trouble and reading < SWEEPS:
+                    return
+
+    async def _pages(self, listing: _Listing, *, at_once: bool) -> AsyncGenerator[_Page, None]:
+        """The pages in order: some ahead in the first reading, later one after the other."""
+        size = self._page_size(listing.attributes)
+        first = await self._page(listing, 1, size)
+        yield first
+        step, total = len(first.resources), first.total
+        if not step or step >= total:
+            return
+        ahead: deque[asyncio.Task[_Page]] = deque()
+        start = 1 + step
+        try:
+            while ahead or start <= total:
+                while start <= total and len(ahead) < (PAGES_AT_ONCE if at_once else 1):
+                    ahead.append(asyncio.ensure_future(self._page(listing, start, step if at_once else size)))
+                    start += step
+                page = await ahead.popleft()
+                yield page
+                if not at_once:
+                    start += len(page.resources) - step
+        finally:
+            for task in ahead:
+                task.cancel()
+            await asyncio.gather(*ahead, return_exceptions=True)
+
+    def _page_size(self, attributes: Sequence[str]) -> int:
+        expensive = not attributes or any(_costs(name.lower(), self._dialect.expensive) for name in attributes)
+        return self._dialect.expensive_page_size if expensive else self._dialect.page_size
+
+    async def _page(self, listing: _Listing, start: int, want: int) -> _Page:
+        """Resources `start` to `start + want`; in small pages once the target refused large ones.
+
+        Documented by Genesys: `count` above 25 may itself cause a 429. Two in a row decide it.
+        """
+        if want <= self._page_cap:
+            ask = self._list_ask(listing, start, want)
+            if want > SMALL_PAGE:
+                ask = replace(ask, throttles=2)
+            answer = await self._call(ask)
+            if not (answer.status == 429 and want > SMALL_PAGE and answer.retry_after_s is None):
+                return self._value(answer, _Page)
+            self._page_cap = SMALL_PAGE
+        page = await self._page(listing, start, SMALL_PAGE)
+        resources = list(page.resources)
+        while len(resources) < want and start + len(resources) <= page.total:
+            count = min(SMALL_PAGE, want - len(resources))
+            page = await self._page(listing, start + len(resources), count)
+            if not page.resources:
+                break
+            resources += page.resources
+        return _Page(total=page.total, resources=resources)
+
+    def _list_ask(self, listing: _Listing, start: int, count: int) -> _Ask:
+        query = {"startIndex": str(start), "count": str(count)}
+        if listing.attributes:
+            query["attributes"] = ",".join(listing.attributes)
+        if listing.only:
+            query["filter"] = listing.only
+        return _Ask(kind=listing.kind, method="GET", url=f"{self._users}?{_query(query)}", decode=_PAGE.decode)
+
+    async def get(self, account: str) -> Reply:
+        """Read one account, with every attribute. Trouble that outlasts the tries comes as a Reply."""
+        if (url := self._account_url(account)) is None:
+            return _refused_here("GET", "an account id that cannot stand in an address")
+        return _reply("GET", await self._call(_Ask(kind="get", method="GET", url=url)), account)
+
+    async def find(self, attribute: str, value: str) -> Sequence[Reply]:
+        """Accounts, active or not, whose attribute equals the value.
+
+        Genesys documents filters of one `eq` only, and lists active people only unless asked for
+        inactive ones. So an account that the plain filter does not show is looked for in the list of
+        inactive accounts, which is read once a minute at most and compared here.
+
+        Raises:
+            TargetError: The question could not be answered.
+            ValueError: `attribute` is not the name of an attribute.
+        """
+        if not _ATTRIBUTE.fullmatch(attribute):
+            raise ValueError(f"{attribute!r} is not the name of an attribute")
+        only = f"{attribute} eq {json.dumps(value, ensure_ascii=False)}"
+        page = self._value(await self._call(self._list_ask(_Listing((), only, "find"), 1, SMALL_PAGE)), _Page)
+        replies = [reply for raw in page.resources if (reply := _found(raw, attribute, value))]
+        if len(replies) < len(page.resources) and page.total > len(page.resources):
+            raise TargetUnavailable(
+                f"{self._host} answers a filter on {attribute} with accounts that do not match it; "
+                "nothing can be looked up there. Check the dialect."
+            )
+        if replies or not self._dialect.lists_active_only:
+            return replies
+        return await self._find_inactive(attribute, value)
+
+    async def _find_inactive(self, attribute: str, value: str) -> Sequence[Reply]:
+        wanted = value.casefold()
+        replies = []
+        for account, held in await self._inactive_accounts(attribute):
+            if held.casefold() != wanted:
+                continue
+            reply = await self.get(account)
+            if reply.ok and reply.body is not None:
+                replies.append(reply)
+            elif reply.status != 404:
+                raise TargetUnavailable(f"{self._host}: an inactive account could not be read: {reply.detail}")
+        return replies
+
+    async def _inactive_accounts(self, attribute: str) -> Sequence[tuple[str, str]]:
+        """Id and one value of every inactive account, at most a minute old."""
+        async with self._inactive_lock:
+            known = self._inactive.get(attribute)
+            if known and self._clock.monotonic() < known[0] + INACTIVE_GOOD_S:
+                return known[1]
+            names = tuple(dict.fromkeys(("id", "userName", attribute)))
+            pairs: list[tuple[str, str]] = []
+            read_at = self._clock.monotonic()
+            census = _Census(lambda resources: pairs.extend(_pairs(resources, attribute)))
+            census.begin(1)
+            await self._read_slice(census, _Listing(names, "active eq false", "find"), SWEEPS)
+            census.close()
+            if census.trouble:
+                raise TargetUnavailable(f"{self._host}: the list of inactive accounts has holes: {census.trouble}")
+            self._inactive[attribute] = (read_at, pairs)
+            return pairs
+
+    async def describe(self) -> Description:
+        """What the target says about itself (RFC 7644 §4), and what its clock shows.
+
+        Raises:
+            TargetError: It does not say.
+        """
+        answer = await self._call(self._describe_ask("ServiceProviderConfig"))
+        config: dict[str, object] = self._value(answer, dict)
+        date = _date(answer.headers)
+        schemas: dict[str, object] = self._value(await self._call(self._describe_ask("Schemas")), dict)
+        return Description(
+            config=config,
+            schemas=schemas,
+            server_date=date,
+            skew_s=(date - self._clock.now()).total_seconds() if date else None,
+            correlation_id=answer.correlation,
+        )
+
+    def _describe_ask(self, what: str, kind: str = "describe") -> _Ask:
+        return _Ask(kind=kind, method="GET", url=f"{self._base}/{what}")
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    async def create(self, resource: dict[str, object]) -> Reply:
+        """POST a new account (RFC 7644 §3.3)."""
+        body = msgspec.json.encode(resource)
+        self._inactive.clear()
+        return _reply("POST", await self._call(_Ask(kind="create", method="POST", url=self._users, body=body)))
+
+    async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
+        """PATCH an account under If-Match (RFC 7644 §3.5.2, §3.14).
+
+        Raises:
+            ValueError: `version` is empty or cannot be an entity tag: a blind write is never sent.
+        """
+        if not _VERSION.fullmatch(version):
+            raise ValueError("a PATCH needs the version it rests on")
+        if (url := self._account_url(account)) is None:
+            return _refused_here("PATCH", "an account id that cannot stand in an address")
+        if any(o.path is None or o.path.lower() == "active" for o in operations):
+            self._inactive.clear()
+        body = msgspec.json.encode(patch_body(operations))
+        ask = _Ask(kind="patch", method="PATCH", url=url, body=body, version=version)
+        return _reply("PATCH", await self._call(ask), account)
+
+    def _account_url(self, account: str) -> str | None:
+        if not _ID.fullmatch(account) or account in {".", ".."}:
+            return None
+        return f"{self._users}/{quote(account, safe='')}"
+
+    # -- one request, several tries ----------------------------------------------------------------
+
+    async def _call(self, ask: _Ask) -> _Answer:
+        """Ask until there is an answer to give back.
+
+        Raises:
+            TargetUnavailable: The breaker stays open, or no token is to be had.
+            TargetDenied: The credentials are refused.
+        """
+        spent, waited = 0, 0.0
+        for attempt in range(1, TRIES + 1):
+            sent_at = await self._turn()
+            answer = replace(await self._authorised(ask), tries=attempt)
+            self._learn(answer, sent_at)
+            again = self._again(ask, answer, attempt)
+            if again is None:
+                if 0 < answer.status < 400:
+                    self._budget.give_back(spent)
+                return answer
+            if again.throttled:
+                self._pace.penalise(again.wait_s, sent_at)
+            waited += again.wait_s
+            last = attempt >= (min(ask.throttles, TRIES) if again.throttled else TRIES)
+            if last or waited > LONGEST_PATIENCE_S or not self._budget.spend(again.cost):
+                return answer
+            spent += again.cost
+            if not again.throttled:  # a refusal is waited out by everybody, in the pace
+                await self._clock.sleep(again.wait_s)
+        raise AssertionError("the last try returns")
+
+    async def _turn(self) -> float:
+        """Wait until the target is up and it is our turn; give the time."""
+        while True:
+            await self._breaker.admit()
+            sent_at = await self._pace.take()
+            if not self._breaker.is_open:
+                return sent_at
+
+    def _again(self, ask: _Ask, answer: _Answer, attempt: int) -> _Again | None:
+        """Whether and how to try once more; None where this is the answer."""
+        throttled = answer.status == 429
+        unsent = answer.exchange is Exchange.NOT_SENT
+        if not (throttled or unsent or (ask.safe and _is_transient(answer))):
+            return None
+        asked = self._asked(answer)
+        if asked is not None and asked > LONGEST_WAIT_S:
+            return None
+        if throttled:
+            return _Again(RetryBudget.THROTTLED, self._backoff.throttled(asked, attempt), throttled=True)
+        return _Again(RetryBudget.TRANSIENT, max(asked or 0.0, self._backoff.delay(attempt)))
+
+    def _asked(self, answer: _Answer) -> float | None:
+        """What a refusal asks us to wait, by the target's own clock where it shows one."""
+        if answer.status not in {429, 503}:
+            return None
+        return retry_after(answer.headers.get_list("retry-after"), _date(answer.headers) or self._clock.now())
+
+    async def _authorised(self, ask: _Ask) -> _Answer:
+        """One try. An answer of 401 renews the token once, and the request is repeated once."""
+        grant = await self._keeper.grant()
+        answer = await self._send(ask, grant)
+        if answer.status != 401:
+            return answer
+        grant = await self._keeper.renew(grant)
+        taken: bool | None = None
+        try:
+            await self._pace.take()
+            answer = await self._send(ask, grant)
+            if answer.status:
+                taken = answer.status != 401
+        finally:
+            self._keeper.report(grant, taken=taken)
+        if taken is False and grant.trial:
+            await self._keeper.grant()  # raises what was just reported
+        return answer
+
+    async def _send(self, ask: _Ask, grant: Grant) -> _Answer:
+        self._count(ask.kind)
+        headers = ask.headers() | {"Authorization": grant.header}
+        answer = await self._wire.exchange(ask.method, ask.url, headers, ask.body)
+        if answer.status == 429:
+            self._count("throttled")
+        asked = self._asked(answer)
+        if asked is not None and asked > LONGEST_WAIT_S:
+            answer = replace(answer, retry_after_s=asked)
+        return _judged(answer, ask)
+
+    async def _probe(self) -> bool:
+        """Whether the target serves again; one GET that changes nothing."""
+        answer = await self._send(self._describe_ask("ServiceProviderConfig", "probe"), await self._keeper.grant())
+        return 0 < answer.status < 500 and answer.status != 408
+
+    async def _login(self, url: str, headers: Mapping[str, str], body: bytes) -> LoginAnswer:
+        self._count("token")
+        answer = await self._wire.exchange("POST", url, {**headers, "Accept-Encoding": "gzip"}, body)
+        return LoginAnswer(
+            status=answer.status,
+            content=answer.content,
+            trouble="" if answer.status else f"could not be asked ({answer.why()})",
+            retry_after_s=retry_after(answer.headers.get_list("retry-after"), self._clock.now()),
+        )
+
+    def _learn(self, answer: _Answer, sent_at: float) -> None:
+        """Let limiter and breaker see an answer."""
+        if (said := announced(answer.headers)) is not None and answer.status != 429:
+            self._pace.observe(said)
+        slow = self._clock.monotonic() - sent_at > Breaker.SLOW_S
+        if answer.exchange is Exchange.NOT_SENT:
+            self._breaker.record(Health.UNREACHABLE, answer.why())
+        elif slow or answer.exchange is Exchange.LOST or answer.status in _TRANSIENT:
+            self._breaker.record(Health.BAD, answer.why())
+        elif answer.status != 429:
+            self._breaker.record(Health.GOOD)
+
+    def _count(self, kind: str) -> None:
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+
+    def _value(self, answer: _Answer, kind: type[_T]) -> _T:
+        """The body of a read that the caller cannot do without."""
+        if isinstance(answer.value, kind):
+            return answer.value
+        raise self._failure(answer)
+
+    def _failure(self, answer: _Answer) -> TargetError:
+        """The exception for a read that did not succeed."""
+        why = answer.why()
+        if answer.redirected:
+            return TargetDenied(f"{self._host}: {why}")
+        if answer.status == 429:
+            asked = answer.retry_after_s
+            when = f" and asks to come back in {asked:.0f} s" if asked else ""
+            return TargetUnavailable(f"{self._host} refuses further requests{when}: {why}. Start again later.")
+        if 400 <= answer.status < 500 and answer.status not in _TRANSIENT:
+            return TargetDenied(
+                f"{self._host} refuses to be read: {why}. Check api_url or region, the dialect, and the roles "
+                "of the OAuth client (Genesys: 'SCIM Integration')."
+            )
+        return TargetUnavailable(
+            f"{self._host} could not be read after {answer.tries} tries: {why}. Nothing was changed; try again later."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """One more try: what it costs the budget, and how long to wait before."""
+
+    cost: int
+    wait_s: float
+    throttled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What a list request asks for."""
+
+    attributes: tuple[str, ...]
+    only: str = ""
+    kind: str = "list"
+
+
+def _query(parameters: Mapping[str, str]) -> str:
+    return urlencode(parameters, quote_via=quote, safe=",:")
+
+
+def _costs(name: str, expensive: frozenset[str]) -> bool:
+    """Whether an attribute, one below it, or (for a whole extension) one in it costs a second look-up."""
+    name = name.removeprefix(_CORE)
+    return any(name == dear or name.startswith(dear + ".") or dear.startswith(name + ":") for dear in expensive)
+
+
+def _judged(answer: _Answer, ask: _Ask) -> _Answer:
+    """Decode a 2xx answer, or say why it cannot be believed."""
+    if answer.redirected:
+        host = urlsplit(answer.headers.get("location", "")).netloc or "another place"
+        detail = f"a redirect to {host[:100]!r} was not followed and no token went there; check api_url or region"
+        return replace(answer, detail=detail)
+    if not 200 <= answer.status < 300:
+        return answer
+    if not answer.content:
+        return replace(answer, detail="the answer has no body")
+    kind = answer.headers.get("content-type", "")
+    if not _JSON_TYPE.fullmatch(kind.strip()):
+        return replace(answer, detail=f"the answer is {kind.split(';')[0][:60]!r} and not JSON (a proxy, perhaps?)")
+    try:
+        return replace(answer, value=ask.decode(answer.content))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return replace(answer, detail=f"the answer is not the JSON that was expected ({type(error).__name__})")
+
+
+def _is_transient(answer: _Answer) -> bool:
+    """Whether a GET may do better next time. An unreadable 200 comes from something in between."""
+    unreadable = 200 <= answer.status < 300 and answer.value is None
+    return answer.exchange is Exchange.LOST or answer.status in _TRANSIENT or unreadable
+
+
+def _reply(method: str, answer: _Answer, account: str = "") -> Reply:
+    """An answer in the engine's words."""
+    body = answer.value if isinstance(answer.value, dict) else None
+    detail = answer.detail
+    if body is not None and (not isinstance(body.get("id"), str) or account not in {"", body["id"]}):
+        body, detail = None, "the answer shows another account than the one asked for"
+    error = None
+    if answer.exchange is Exchange.ANSWERED and answer.status >= 400:
+        error = read_error(answer.status, _lenient(answer.content), answer.correlation)
+        detail = detail or error.detail
+    return Reply(
+        exchange=answer.exchange,
+        method=method,
+        status=answer.status,
+        body=body,
+        version=_version(answer.headers, body) if 200 <= answer.status < 300 else "",
+        error=error,
+        detail=detail,
+        correlation_id=answer.correlation or (error.correlation_id if error else ""),
+        retry_after_s=answer.retry_after_s,
+        tries=answer.tries,
+    )
+
+
+def _refused_here(method: str, why: str) -> Reply:
+    return Reply(exchange=Exchange.NOT_SENT, method=method, detail=f"not sent: {why}", tries=0)
+
+
+def _version(headers: Mapping[str, str], body: Mapping[str, object] | None) -> str:
+    """The version of a resource: entity tag first, then `meta.version` (RFC 7644 §3.14)."""
+    meta = body.get("meta") if body else None
+    return version_of(headers.get("etag")) or version_of(meta.get("version") if isinstance(meta, dict) else None)
+
+
+def _lenient(content: bytes) -> object:
+    """The body of an error, if it is JSON of any kind."""
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _found(raw: msgspec.Raw, attribute: str, value: str) -> Reply | None:
+    """One hit of a filter as the reply of a GET; None where it plainly is not what was asked for."""
+    try:
+        body = _OBJECT.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    held = _held(body, attribute)
+    if held is not None and held.casefold() != value.casefold():
+        return None
+    return _reply("GET", _Answer(exchange=Exchange.ANSWERED, status=200, value=body))
+
+
+def _pairs(resources: Sequence[bytes], attribute: str) -> list[tuple[str, str]]:
+    bodies = (_OBJECT.decode(raw) for raw in resources)
+    return [(str(body["id"]), held) for body in bodies if (held := _held(body, attribute)) is not None]
+
+
+def _held(body: Mapping[str, object], attribute: str) -> str | None:
+    """The text under a simple attribute, plain or below an extension's URN; names in any case."""
+    holder: object = body
+    urn, colon, name = attribute.rpartition(":")
+    if colon and urn.lower() + ":" != _CORE:
+        holder = _member(body, urn)
+    held = _member(holder, name)
+    return held if isinstance(held, str) else None
+
+
+def _member(holder: object, name: str) -> object:
+    if not isinstance(holder, Mapping):
+        return None
+    return next((held for key, held in holder.items() if key.lower() == name.lower()), None)
+
+
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    """The `Date` of an answer (RFC 9110 §6.6.1)."""
+    try:
+        date = parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,0 +1,233 @@
+"""The composition root: the one place that knows ports and adapters. Heavy libraries load in here, when needed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from scimsync.adapters.clock_system import SystemClock
+from scimsync.config import Settings
+from scimsync.core import sealing
+from scimsync.engine import applying, planning
+from scimsync.engine.applying import Hands, Order, Report
+from scimsync.engine.planning import Task, World
+from scimsync.engine.ports import Observer, Source, Store, Target
+from scimsync.errors import ConfigError, PlanStale
+from scimsync.model.outcomes import Run
+from scimsync.model.plans import Plan
+from scimsync.scim.schema import schema_from_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What a person asked for on the command line."""
+
+    #: keys of the people to look at; everybody where empty
+    only: tuple[str, ...] = ()
+    #: rule -> reason, for rules that are set aside
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_source(settings: Settings) -> Source:
+    """The source that the configuration names."""
+    given = settings.source
+    if given.kind == "sql":
+        from scimsync.adapters.source_sql import SqlSource  # noqa: PLC0415 - loads SQLAlchemy
+
+        return SqlSource(given.url, given.query, given.key)
+    from scimsync.adapters import source_file  # noqa: PLC0415
+
+    path = given.path or Path()
+    if given.kind == "parquet":
+        return source_file.ParquetSource(path, given.key)
+    complete: Literal["unproven", "checksum", "assume"] = given.complete
+    encoding = "utf-8-sig" if given.encoding.lower() in {"utf-8", "utf8"} else given.encoding
+    if given.kind == "jsonl":
+        return source_file.JsonlSource(path, given.key, encoding=encoding, complete=complete)
+    return source_file.CsvSource(path, given.key, delimiter=given.delimiter, encoding=encoding, complete=complete)
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[Store]:
+    """The state that the configuration names, closed at the end."""
+    from scimsync.adapters.store_sql import SqlStore  # noqa: PLC0415 - loads SQLAlchemy
+
+    store = SqlStore(settings.state.url, settings.state.artifacts, SystemClock())
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def make_target(settings: Settings, notice: Callable[[str], None]) -> Target:
+    """The target that the configuration names; must be made and closed inside one event loop."""
+    from scimsync.adapters.target_scim import ScimTarget, TargetSettings  # noqa: PLC0415 - loads httpx2
+
+    given = settings.target
+    return ScimTarget(
+        TargetSettings(
+            api_url=given.api_url,
+            login_url=given.login_url,
+            dialect=given.dialect,
+            client_id=given.client_id,
+            client_secret=given.client_secret,
+            token=given.token,
+            requests_per_minute=given.requests_per_minute,
+            workers=given.workers,
+            ca_file=given.ca_file,
+        ),
+        clock=SystemClock(),
+        rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
+        notice=notice,
+    )
+
+
+def owner() -> str:
+    """Who holds the lease: for messages to whoever comes second."""
+    return f"scimsync, process {os.getpid()} on {socket.gethostname()}"
+
+
+async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
+    """Make a plan and store it; nothing is written to the target."""
+    from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers
+
+    target = make_target(settings, observer.say)
+    try:
+        world = World(
+            source=make_source(settings),
+            target=target,
+            store=store,
+            clock=SystemClock(),
+            observer=observer,
+            phones=read_phone,
+            fresh=lambda: secrets.token_hex(2),
+        )
+        task = Task(
+            policy=settings.policy,
+            catalog=settings.target.dialect.users,
+            key=settings.source.key,
+            configuration=settings.digest,
+            memory_limit=settings.state.memory,
+            only=choices.only,
+            overrides=choices.overrides,
+        )
+        return await planning.make_plan(world, task)
+    finally:
+        await target.close()
+
+
+async def apply(
+    settings: Settings,
+    store: Store,
+    observer: Observer,
+    found: tuple[Plan, Run | None],
+    choices: Choices,
+    stop: asyncio.Event | None = None,
+) -> Report:
+    """Carry out a plan. The caller holds the lease."""
+    target = make_target(settings, observer.say)
+    try:
+        hands = Hands(target=target, store=store, clock=SystemClock(), observer=observer)
+        order = Order(
+            policy=settings.policy,
+            configuration=settings.digest,
+            workers=settings.target.workers,
+            overrides=choices.overrides,
+        )
+        read, run = found
+        return await applying.apply_plan(read, applying.check_plan(read, run, hands, order), hands, order, stop)
+    finally:
+        await target.close()
+
+
+def find_plan(store: Store, named: str) -> tuple[Plan, Run | None]:
+    """The plan a person means: a file, a run id or its beginning, or (where empty) the latest that was stored.
+
+    Raises:
+        PlanStale: There is none.
+        PlanDamaged: The file was changed, cut, or is no plan.
+    """
+    path = Path(named) if named else None
+    if path is not None and path.is_file():
+        read = read_plan(path)
+        return read, store.run(read.id)
+    runs: Sequence[Run] = store.runs(1)
+    run = store.run(named) if named else (runs[0] if runs else None)
+    if run is None or not run.plan:
+        what = f"there is no plan {named!r}" if named else "there is no plan yet"
+        raise PlanStale(f"{what}. Make one with: scimsync plan")
+    return read_plan(store.artifact(run.plan)), run
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan file."""
+    try:
+        with path.open("rb") as lines:
+            return sealing.decode(lines)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.__class__.__name__})") from error
+
+
+def try_source(settings: Settings) -> tuple[int, bool, int]:
+    """Read the source to its end and check the mapping against it: records, proof, columns.
+
+    Raises:
+        SourceError: It cannot be read.
+        ConfigError: The mapping does not fit; all faults at once.
+    """
+    from scimsync.workbench.staging import Workbench, check_mapping, stage_records  # noqa: PLC0415 - loads DuckDB
+
+    reading = make_source(settings).read()
+    with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder)) as bench:
+        health = stage_records(bench, reading, key=settings.source.key)
+        check_mapping(bench, settings.policy.attributes, reading.columns)
+    return health.rows, reading.proven, len(reading.columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFacts:
+    """What a look at the target found."""
+
+    rate: int
+    skew_s: float | None
+    #: mapped paths that the target's schemas do not have
+    missing: tuple[str, ...]
+
+
+async def describe_target(settings: Settings) -> TargetFacts:
+    """Ask the target who it is: token, schemas, clock, rate.
+
+    Raises:
+        TargetError: It refuses us or cannot be reached.
+    """
+    target = make_target(settings, lambda _: None)
+    try:
+        found = await target.describe()
+    finally:
+        await target.close()
+    known = {
+        (schema.id.lower(), attribute.name.lower())
+        for schema in map(schema_from_json, _resources(found.schemas))
+        for attribute in schema.attributes
+    }
+    core = settings.target.dialect.users.core.id
+    missing = [
+        mapped.path
+        for mapped in settings.policy.attributes
+        if ((mapped.place.urn or core).lower(), mapped.place.attribute.name.lower()) not in known
+    ]
+    return TargetFacts(rate=target.rate, skew_s=found.skew_s, missing=tuple(missing) if known else ())
+
+
+def _resources(listed: Mapping[str, object]) -> list[Mapping[str, object]]:
+    found = listed.get("Resources")
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []

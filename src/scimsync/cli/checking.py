@@ -1,0 +1,100 @@
+"""The doctor command: one line for each thing a run needs, with the next step."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from scimsync import bootstrap
+from scimsync.config import Settings, load
+from scimsync.errors import ConfigError, ScimsyncError, TargetError
+
+#: seconds that the two clocks may differ before tokens and limits are misread
+_SKEW_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one look found. `code` is the exit code a run would end with; 0 for ok and for a warning."""
+
+    name: str
+    mark: str
+    words: str
+    code: int = 0
+
+
+def doctor(config: Path, *, as_json: bool) -> int:
+    """Check everything; return the exit code of the first failure."""
+    checks: list[Check] = []
+    for check in _checks(config):
+        checks.append(check)
+        if not as_json:
+            colour = {"ok": "green", "warn": "yellow", "fail": "red"}[check.mark]
+            click.echo(f"{click.style(f'{check.mark:<4}', fg=colour)}  {check.name:<12} {check.words}")
+    if as_json:
+        click.echo(json.dumps([{"check": c.name, "result": c.mark, "detail": c.words} for c in checks], indent=2))
+    return next((check.code for check in checks if check.code), 0)
+
+
+def _checks(config: Path) -> Iterator[Check]:
+    try:
+        settings = load(config)
+    except ConfigError as error:
+        for fault in error.faults:
+            yield Check("config", "fail", fault, error.exit_code)
+        return
+    attributes = len(settings.policy.attributes)
+    yield Check("config", "ok", f"{config}: {attributes} attributes mapped, dialect {settings.target.dialect.name}")
+    if settings.webhooks:
+        yield Check("webhooks", "warn", "[[webhook]] is read, but this version does not send events yet")
+    yield from _tried("source", lambda: _source(settings))
+    yield from _tried("state", lambda: _state(settings))
+    yield from _tried("target", lambda: _target(settings))
+
+
+def _tried(name: str, look: Callable[[], list[Check]]) -> Iterator[Check]:
+    try:
+        yield from look()
+    except ScimsyncError as error:
+        for paragraph in str(error).splitlines():
+            yield Check(name, "fail", paragraph, error.exit_code)
+
+
+def _source(settings: Settings) -> list[Check]:
+    rows, proven, columns = bootstrap.try_source(settings)
+    checks = [Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits")]
+    if not proven:
+        words = 'the source proves nothing by absence: nobody becomes a leaver; set [source] complete = "checksum"'
+        checks.append(Check("source", "warn", words))
+    return checks
+
+
+def _state(settings: Settings) -> list[Check]:
+    with bootstrap.open_store(settings) as store:
+        last = store.last_applied()
+        words = f"last applied run {last.id} ({last.state.value})" if last else "no run was applied yet"
+        return [Check("state", "ok", words)]
+
+
+def _target(settings: Settings) -> list[Check]:
+    found = asyncio.run(bootstrap.describe_target(settings))
+    checks = [
+        Check("credentials", "ok", f"a token was given for client {settings.target.client_id or '(ready-made token)'}"),
+        Check("target", "ok", f"{settings.target.api_url} answers; {found.rate:,} requests a minute"),
+    ]
+    if found.skew_s is not None and abs(found.skew_s) > _SKEW_S:
+        words = f"this machine's clock differs by {found.skew_s:+.0f} s; set it by NTP"
+        checks.append(Check("clock", "warn", words))
+    else:
+        checks.append(Check("clock", "ok", f"differs by {found.skew_s or 0:+.0f} s"))
+    for path in found.missing:
+        words = f"{path} is mapped, but the target's schema does not have it; take it from [attributes]"
+        checks.append(Check("schema", "fail", words, TargetError.exit_code))
+    if not found.missing:
+        checks.append(Check("schema", "ok", "every mapped attribute is in the target's schema"))
+    return checks

@@ -1,0 +1,239 @@
+"""The demo command: the main job on a simulator and a sample HR database, all on this machine.
+
+One evening both sides agree. Overnight HR changes in every way that matters, and somebody edits the
+directory by hand. In the morning: plan, apply, plan again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from scimsync import bootstrap
+from scimsync.bootstrap import Choices
+from scimsync.cli import render
+from scimsync.cli.progress import Bar
+from scimsync.cli.sample import ATTRIBUTES, COLUMNS, rows
+from scimsync.config import Settings, load
+from scimsync.engine.ports import Store
+from scimsync.errors import ConfigError
+from scimsync.model.plans import Plan
+from scimsync.simulator.people import SKILLS, Person, people, person
+from scimsync.simulator.server import Running, running
+from scimsync.simulator.server import Settings as SimulatorSettings
+
+SEED = 7
+#: requests a minute that the demo's simulator grants, so that nobody has to wait
+RATE = 60_000
+LEAST = 100
+
+_CONFIG = """\
+[source]
+kind  = "sql"
+url   = "sqlite:///hr.db"
+query = "SELECT * FROM employee"
+key   = "employee_id"
+
+[target]
+dialect       = "genesys"
+api_url       = "{api_url}"
+login_url     = "{login_url}"
+client_id     = "{client_id}"
+client_secret = "file:client_secret"
+
+[correlation]
+match = ["externalId", "enterprise:employeeNumber", "userName"]
+
+{attributes}
+[policy]
+authority = "local_wins"
+leavers   = "disable"
+
+[state]
+url       = "sqlite:///.scimsync/state.db"
+artifacts = ".scimsync/artifacts"
+"""
+
+
+def demo(*, users: int, keep: Path | None) -> int:
+    """Play the demo; return the exit code.
+
+    Raises:
+        ConfigError: Too few users to show anything, or the folder is not empty.
+    """
+    if users < LEAST:
+        raise ConfigError(f"demo: --users {users} is too few to show everything; take at least {LEAST}")
+    with contextlib.ExitStack() as stack:
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scimsync-demo-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ConfigError(f"demo: {folder} is not empty; choose another folder")
+        _step(f"Starting the Genesys Cloud simulator with {users:,} invented people")
+        options = {"rate_limit": RATE}
+        simulator = stack.enter_context(running(SimulatorSettings(users=users, seed=SEED, options=options)))
+        _write_folder(folder, simulator, users)
+        settings = load(folder / "scimsync.toml")
+        with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
+            return _play(settings, store, simulator, users, kept=keep)
+
+
+def _play(settings: Settings, store: Store, simulator: Running, users: int, *, kept: Path | None) -> int:
+    _step("Evening: HR and the directory agree; a first run takes note of that")
+    first = _plan(settings, store)
+    _apply(settings, store, first)
+    click.echo(f"  {len(first.changes)} changes, {first.tally.linked:,} people linked to their accounts")
+
+    _step("Night: HR hires, promotes, moves and lets go; somebody edits the directory by hand")
+    for line in _change_hr(settings.file.parent / "hr.db", users):
+        click.echo(f"  HR          {line}")
+    for line in _edit_directory(simulator):
+        click.echo(f"  directory   {line}")
+
+    _step("Morning: scimsync plan")
+    made = _plan(settings, store)
+    _show(render.plan_lines(made))
+
+    _step("scimsync apply")
+    before = _stats(simulator)
+    _show(_apply(settings, store, made))
+    after = _stats(simulator)
+
+    _step("scimsync plan, once more")
+    second = _plan(settings, store)
+    _show(render.plan_lines(second))
+
+    _step("What the simulator counted")
+    writes = sum(after.get(kind, 0) - before.get(kind, 0) for kind in ("post", "patch"))
+    needed = made.requests
+    click.echo(f"  {writes:,} writes for {len(made.changes):,} changed accounts; the plan said {needed:,} requests")
+    click.echo(f"  at most {after['writes_by_user']} writes to one account (2 where a manager had to exist first)")
+    _end(kept)
+    return 0 if not second.changes and writes <= needed else 1
+
+
+def _step(title: str) -> None:
+    click.echo()
+    click.echo(click.style(f"== {title}", fg="blue", bold=True))
+
+
+def _show(lines: Iterator[str]) -> None:
+    for line in lines:
+        click.echo(f"  {line}" if line else "")
+
+
+def _plan(settings: Settings, store: Store) -> Plan:
+    with Bar() as bar:
+        return asyncio.run(bootstrap.plan(settings, store, bar, Choices()))
+
+
+def _apply(settings: Settings, store: Store, made: Plan) -> Iterator[str]:
+    with Bar() as bar:
+        report = asyncio.run(bootstrap.apply(settings, store, bar, (made, store.run(made.id)), Choices()))
+    return render.report_lines(report)
+
+
+def _write_folder(folder: Path, simulator: Running, users: int) -> None:
+    secret = folder / "client_secret"
+    secret.touch(mode=0o600)
+    secret.write_text(simulator.client_secret, encoding="utf-8")
+    config = _CONFIG.format(
+        api_url=simulator.api_url,
+        login_url=simulator.login_url,
+        client_id=simulator.client_id,
+        attributes=ATTRIBUTES,
+    )
+    (folder / "scimsync.toml").write_text(config, encoding="utf-8")
+    with contextlib.closing(sqlite3.connect(folder / "hr.db")) as database, database:
+        database.execute(f"CREATE TABLE employee ({', '.join(f'{c} TEXT' for c in COLUMNS)})")
+        _insert(database, people(SEED, users))
+
+
+def _insert(database: sqlite3.Connection, joined: Iterator[Person]) -> None:
+    marks = ", ".join("?" for _ in COLUMNS)
+    database.executemany(f"INSERT INTO employee VALUES ({marks})", rows(joined))  # noqa: S608 - question marks only
+
+
+def _change_hr(file: Path, users: int) -> Iterator[str]:
+    """HR's night: each statement is one of the ways in which people change."""
+    active = [p for p in people(SEED, users) if p.active]
+    inactive = [p for p in people(SEED, users) if not p.active]
+    new = [replace(person(SEED, users + i), active=True) for i in range(6)]
+    # The first joiner leads the next two: their manager exists only once the joiner has an account.
+    new = [replace(p, manager_id=new[0].employee_id if 0 < i < 3 else active[i].employee_id) for i, p in enumerate(new)]
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        _insert(database, iter(new))
+        yield f"{len(new)} joiners, two of them led by a third, who is new as well"
+        _set(database, "job_title", "Team Lead", active[10:20])
+        _set(database, "department", "Field Service", active[20:26])
+        _set(database, "manager_id", new[0].employee_id, active[26:28])
+        yield "18 movers: titles, departments, and two who now report to the first joiner"
+        _set(database, "status", "inactive", active[30:34])
+        database.execute("DELETE FROM employee WHERE employee_id IN (?, ?)", [p.employee_id for p in active[34:36]])
+        yield "6 leavers: four marked inactive, two gone from the table"
+        _set(database, "status", "active", inactive[:2])
+        yield f"{len(inactive[:2])} rehires"
+        _set(database, "phone", "ask at reception", active[36:37])
+        yield "one record with a phone number that is none"
+
+
+def _set(database: sqlite3.Connection, column: str, value: str, chosen: list[Person]) -> None:
+    database.executemany(
+        f"UPDATE employee SET {column} = ? WHERE employee_id = ?",  # noqa: S608 - column names of ours
+        [(value, p.employee_id) for p in chosen],
+    )
+
+
+def _edit_directory(simulator: Running) -> Iterator[str]:
+    active = [p for p in people(SEED, 200) if p.active]
+    _edit(simulator, active[40], "title", "Chief of Everything")
+    yield "a title edited by hand (HR owns titles: it will be put back, and reported)"
+    _edit(simulator, active[41], 'phoneNumbers[type eq "mobile"].value', "+14635559999")
+    yield "a mobile number edited by hand (the directory owns those: it stays)"
+    skills = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User:routingSkills"
+    unknown = next(s for s in SKILLS if s not in {name for name, _ in active[42].skills})
+    _edit(simulator, active[42], skills, [{"name": unknown, "proficiency": 3.0}], op="add")
+    yield "a skill added by a supervisor (skills are merged: it stays)"
+
+
+def _edit(simulator: Running, who: Person, path: str, value: object, op: str = "replace") -> None:
+    operation = {"op": op, "path": path, "value": value}
+    if "[" in path and who.mobile is None:
+        operation = {"op": "add", "path": "phoneNumbers", "value": [{"type": "mobile", "value": value}]}
+    _call(simulator, "/_simulator/edit", {"userName": who.email, "operations": [operation]})
+
+
+def _stats(simulator: Running) -> dict[str, int]:
+    found = _call(simulator, "/_simulator/stats")
+    return {name: number for name, number in found.items() if isinstance(number, int)}
+
+
+def _call(simulator: Running, path: str, body: object = None) -> dict[str, object]:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(  # noqa: S310 - the simulator of this process
+        simulator.api_url + path, data=data, headers={"Content-Type": "application/json"}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=30) as answer:
+        found: dict[str, object] = json.load(answer)
+    return found
+
+
+def _end(kept: Path | None) -> None:
+    _step("What to type next")
+    command = Path(sys.argv[0]).name or "scimsync"
+    if kept is not None:
+        click.echo(f"  everything of this demo is in {kept}; the simulator has ended")
+    else:
+        click.echo(f"  {command} demo --keep demo      the same, and keep config, HR database and plans")
+    click.echo(f"  {command} init my-org          a commented configuration for your own organisation")
+    click.echo(f"  {command} simulate             a directory to rehearse on")

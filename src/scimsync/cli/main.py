@@ -1,0 +1,210 @@
+"""The commands: parse, call, exit code. Whatever is heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from scimsync.errors import ConfigError, ScimsyncError
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+class _Group(click.Group):
+    """Commands in the order of a first day, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The commands as they were added."""
+        return list(self.commands)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="scimsync")
+def cli() -> None:
+    r"""Keep the people in a Genesys Cloud organisation equal to what HR says about them.
+
+    \b
+    A first look, with no account anywhere:   scimsync demo
+    A first sync:   scimsync init, edit scimsync.toml, scimsync doctor, scimsync plan, scimsync apply
+
+    \b
+    Exit codes: 0 done or nothing to do, 1 internal error, 2 usage or configuration, 3 source refused,
+    4 plan refused or stale, 5 target refused or unreachable, 6 state locked or damaged,
+    10 plan has changes (with --detailed-exitcode), 11 finished with some changes held or failed.
+    """
+
+
+def with_config(command: Command) -> Command:
+    """Add --config, and hand the path over as `config`."""
+    option = click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path("scimsync.toml"),
+        show_default=True,
+        help="The configuration file.",
+    )
+    return option(command)
+
+
+def with_overrides(command: Command) -> Command:
+    """Add --override and --reason, and hand them over as `overrides`, rule by rule."""
+
+    @wraps(command)
+    def wrapped(*args: object, override: tuple[str, ...], reason: str, **kwargs: object) -> object:
+        if override and not reason.strip():
+            raise ConfigError("--override needs --reason TEXT: it stands in the plan for whoever reads it later.")
+        return command(*args, overrides=dict.fromkeys(override, reason), **kwargs)
+
+    reasons = click.option("--reason", default="", help="Why the rule is set aside; kept with the plan.")
+    rules = click.option("--override", multiple=True, metavar="RULE", help="Set a rule aside for this run.")
+    return reasons(rules(wrapped))  # type: ignore[return-value]
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def main() -> None:
+    """The installed command: our own exceptions become a paragraph and an exit code."""
+    try:
+        cli()
+    except (ScimsyncError, BaseExceptionGroup) as raised:
+        error = _first(raised)
+        if not isinstance(error, ScimsyncError):
+            raise
+        for paragraph in str(error).splitlines() or [""]:
+            click.echo(click.style("error: ", fg="red", bold=True) + paragraph, err=True)
+        sys.exit(error.exit_code)
+
+
+@cli.command(short_help="Write a commented scimsync.toml and a small sample source.")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
+def init(folder: Path) -> None:
+    """Write a commented scimsync.toml and a small sample source into FOLDER. Nothing is overwritten.
+
+    Example: scimsync init my-org
+    """
+    from scimsync.cli import starting  # noqa: PLC0415
+
+    starting.init(folder)
+
+
+@cli.command(short_help="Check config, source, credentials, clock, schema, limits and state.")
+@with_config
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def doctor(config: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Check everything a run needs, one line each, with the next step. Nothing is changed.
+
+    Example: scimsync doctor --config prod.toml
+    """
+    from scimsync.cli import checking  # noqa: PLC0415
+
+    sys.exit(checking.doctor(config, as_json=as_json))
+
+
+@cli.command(short_help="Compute, seal and store a plan; show it. Writes nothing to the target.")
+@with_config
+@with_overrides
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the plan to this file.")
+@click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
+@click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where the plan has changes.")
+def plan(**given: object) -> None:
+    """Compute, seal and store a plan, and show it. Nothing is written to the target.
+
+    Example: scimsync plan --out monday.ndjson
+    """
+    from scimsync.cli import running  # noqa: PLC0415
+
+    sys.exit(running.plan(running.Given.of(given)))
+
+
+@cli.command(short_help="Carry out a plan exactly; go on with it where a crash left it.")
+@with_config
+@with_overrides
+@click.argument("plan", default="")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def apply(**given: object) -> None:
+    """Carry out PLAN: a file, the id of a run, or (without argument) the latest plan.
+
+    A plan that was begun is continued: what is done stays done.
+
+    Example: scimsync apply monday.ndjson
+    """
+    from scimsync.cli import running  # noqa: PLC0415
+
+    sys.exit(running.apply(running.Given.of(given)))
+
+
+@cli.command(short_help="Plan, check the limits, apply: the scheduled form.")
+@with_config
+@with_overrides
+@click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def sync(**given: object) -> None:
+    """Plan, check the limits, and apply, without asking.
+
+    Example: scimsync sync --config prod.toml
+    """
+    from scimsync.cli import running  # noqa: PLC0415
+
+    sys.exit(running.sync(running.Given.of(given)))
+
+
+@cli.command(short_help="List runs, or show one.")
+@with_config
+@click.argument("run", default="")
+@click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def runs(**given: object) -> None:
+    """List runs, newest first, or show RUN (an id or its beginning) with what came of it.
+
+    Example: scimsync runs 20261123
+    """
+    from scimsync.cli import running  # noqa: PLC0415
+
+    sys.exit(running.runs(running.Given.of(given)))
+
+
+@cli.command(short_help="Run the Genesys Cloud simulator.")
+@click.option("--port", default=0, help="Port of the API; 0 takes a free one.")
+@click.option("--login-port", type=int, help="A port of its own for tokens.")
+@click.option("--users", default=200, show_default=True, help="How many accounts it holds.")
+@click.option("--seed", default=1, show_default=True, help="Which people are invented.")
+@click.option("--option", "options", multiple=True, metavar="SWITCH=VALUE", help="Change a switch; may be repeated.")
+@click.option("--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Faults to play (TOML).")
+@click.option("--client-id", default="", help="Fix the client id.")
+@click.option("--client-secret", default="", help="Fix the client secret.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON when it is ready.")
+def simulate(**given: object) -> None:
+    """Run the Genesys Cloud simulator in the foreground until Ctrl-C.
+
+    Example: scimsync simulate --port 8080 --users 2000 --option rate_limit=3000
+    """
+    from scimsync.cli import simulating  # noqa: PLC0415
+
+    simulating.simulate(simulating.Wish.of(given))
+
+
+@cli.command(short_help="See it work: simulator, sample HR database, plan, apply, second run.")
+@click.option("--users", default=2000, show_default=True, help="How many accounts the simulator holds.")
+@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep everything in this folder.")
+def demo(users: int, keep: Path | None) -> None:
+    """Start a simulator, make an HR database that differs from it, plan, apply, and plan again.
+
+    Everything happens on this machine, in a folder of its own.
+
+    Example: scimsync demo --keep demo
+    """
+    from scimsync.cli import demonstrating  # noqa: PLC0415
+
+    sys.exit(demonstrating.demo(users=users, keep=keep))

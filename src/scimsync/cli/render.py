@@ -1,0 +1,346 @@
+"""A plan and its outcome as text and as JSON. Renders what it is given; computes nothing about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import click
+
+from scimsync.core import sealing
+from scimsync.engine.applying import Report
+from scimsync.model.outcomes import Outcome, Run, Status
+from scimsync.model.plans import Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
+from scimsync.scim.schema import Entry, Value, value_to_json
+
+#: how people see an action at a glance
+SYMBOLS = {
+    Action.CREATE: ("+", "green"),
+    Action.UPDATE: ("~", "yellow"),
+    Action.DISABLE: ("-", "red"),
+    Action.ENABLE: ("^", "cyan"),
+}
+#: people shown of each action where nobody asks for all
+SHOWN = 12
+_TITLES = {
+    Action.DISABLE: "leavers: access is taken away",
+    Action.CREATE: "joiners: accounts are created",
+    Action.ENABLE: "rehires: accounts are enabled again",
+    Action.UPDATE: "movers: accounts are updated",
+}
+_SEVERITIES = {Severity.ERROR: ("!", "red"), Severity.WARNING: ("!", "yellow"), Severity.INFO: ("i", "blue")}
+
+
+def plan_lines(plan: Plan, *, everybody: bool = False) -> Iterator[str]:
+    """A plan for people: summary, people by action, open conflicts, findings, estimate."""
+    yield from _head(plan)
+    for action, title in _TITLES.items():
+        chosen = [c for c in plan.changes if c.action is action]
+        if chosen:
+            yield ""
+            yield click.style(title, bold=True)
+            yield from _shortened(chosen, change_lines, everybody=everybody)
+    yield from _notices(plan, everybody=everybody)
+    yield from finding_lines(plan.findings, everybody=everybody)
+    yield ""
+    yield from _foot(plan)
+
+
+def _head(plan: Plan) -> Iterator[str]:
+    counted = plan.tally
+    yield click.style(f"Plan {plan.id}", bold=True) + f"  for {plan.seal.target}"
+    yield (
+        f"  {counted.records:,} records   {counted.accounts:,} accounts   {counted.linked:,} belong together   "
+        f"{counted.unmanaged:,} accounts are nobody's here and stay untouched"
+    )
+    marks = [
+        click.style(f"{SYMBOLS[a][0]} {counted.actions.get(a.value, 0):,} {a.value}", fg=SYMBOLS[a][1])
+        for a in (Action.CREATE, Action.UPDATE, Action.DISABLE, Action.ENABLE)
+    ]
+    more = [
+        f"{number:,} {word}"
+        for number, word in (
+            (counted.conflicts, "conflicts held"),
+            (counted.kept, "directory edits kept"),
+            (counted.overwritten, "directory edits overwritten"),
+            (counted.deferred, "references deferred"),
+            (counted.held, "people left out"),
+        )
+        if number
+    ]
+    yield "  " + "   ".join([*marks, *more])
+    yield f"  {counted.match_rate:.1%} of {counted.compared:,} compared attributes are equal already"
+
+
+def _foot(plan: Plan) -> Iterator[str]:
+    if plan.changes:
+        pace = f" at {plan.rate:,} requests a minute" if plan.rate else ""
+        needed = timedelta(minutes=plan.requests / plan.rate) if plan.rate else timedelta()
+        duration = f", about {duration_text(needed.total_seconds())}{pace}" if plan.rate else ""
+        yield f"{len(plan.changes):,} changes, {plan.requests:,} requests{duration}."
+    else:
+        yield "No changes: the directory is what HR says."
+    for rule, reason in plan.overrides.items():
+        yield f"Rule {rule} is set aside: {reason}"
+    for refusal in plan.refusals:
+        yield (
+            click.style(f"Refused by {refusal.code}: ", fg="red", bold=True) + f"{refusal.summary} ({refusal.detail})."
+        )
+        yield f"  {refusal.hint}"
+
+
+def duration_text(seconds: float) -> str:
+    """A duration for people.
+
+    Examples:
+        >>> duration_text(0.4), duration_text(75), duration_text(7300)
+        ('a second', '1 min 15 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole <= 1:
+        return "a second"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def change_lines(change: Change) -> Iterator[str]:
+    """One person: the symbol, key and login, then one line for each attribute."""
+    symbol, colour = SYMBOLS[change.action]
+    yield f"  {click.style(symbol, fg=colour, bold=True)} {click.style(change.key, bold=True)}  {change.name}"
+    width = max((len(d.path) for d in change.deltas), default=0)
+    for delta in change.deltas:
+        if delta.verdict in {Verdict.WRITE, Verdict.DEFER}:
+            yield f"      {delta.path:<{width}}  {delta_text(delta, new=change.action is Action.CREATE)}"
+
+
+def delta_text(delta: Delta, *, new: bool = False) -> str:
+    """What becomes of one attribute, in half a line."""
+    before, after = delta.sides.current, delta.sides.desired
+    if delta.verdict is Verdict.DEFER:
+        return f"(the account of {delta.awaits}, once it exists)"
+    if isinstance(before, tuple) or isinstance(after, tuple):
+        change = _list_text(before, after)
+    elif new:
+        change = value_text(after)
+    else:
+        change = f"{value_text(before)} -> {value_text(after)}"
+    return change
+
+
+def value_text(value: Value) -> str:
+    """A value as people write it; (none) where there is none."""
+    if value is None:
+        return "(none)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(_entry_text(entry) for entry in value)
+    return f'"{_printable(value)}"' if isinstance(value, str) else f"{value:g}"
+
+
+def _printable(text: str) -> str:
+    """Text without control characters, which could rewrite the screen."""
+    return "".join(ch if ch.isprintable() else f"\\x{ord(ch):02x}" for ch in text)
+
+
+def _entry_text(entry: Entry) -> str:
+    parts = [value_text(value) for name, value in sorted(entry, key=lambda p: p[0] != "name") if value is not None]
+    return " ".join(parts)
+
+
+def _list_text(before: Value, after: Value) -> str:
+    old = set(before) if isinstance(before, tuple) else set()
+    new = set(after) if isinstance(after, tuple) else set()
+    added = [click.style(f"+ {_entry_text(e)}", fg="green") for e in sorted(new - old, key=repr)]
+    removed = [click.style(f"- {_entry_text(e)}", fg="red") for e in sorted(old - new, key=repr)]
+    return ", ".join([*added, *removed])
+
+
+def _notices(plan: Plan, *, everybody: bool) -> Iterator[str]:
+    """What somebody edited in the directory, by what becomes of it."""
+    edited = {Reason.TARGET_MOVED, Reason.BOTH_MOVED}
+    for people, verdict, title in (
+        (plan.notices, Verdict.CONFLICT, "conflicts: held until a person decides"),
+        (plan.notices, Verdict.KEEP, "edits in the directory: kept"),
+        (plan.changes, Verdict.WRITE, "edits in the directory: overwritten, because HR wins there"),
+    ):
+        chosen = [
+            replace(person, deltas=deltas)
+            for person in people
+            if (deltas := tuple(d for d in person.deltas if d.verdict is verdict and _is_notable(d, edited)))
+        ]
+        if chosen:
+            yield ""
+            yield click.style(title, bold=True)
+            yield from _shortened(chosen, _notice_lines, everybody=everybody)
+
+
+def _is_notable(delta: Delta, edited: set[Reason]) -> bool:
+    return delta.verdict is not Verdict.WRITE or delta.reason in edited
+
+
+def _notice_lines(notice: Change) -> Iterator[str]:
+    yield f"  {click.style('?', fg='magenta', bold=True)} {click.style(notice.key, bold=True)}  {notice.name}"
+    for delta in notice.deltas:
+        sides = delta.sides
+        agreed = value_text(sides.base) if sides.known else "(first run)"
+        yield (
+            f"      {delta.path}: HR {value_text(sides.desired)}, directory {value_text(sides.current)}, "
+            f"last agreed {agreed}"
+        )
+
+
+def finding_lines(findings: Sequence[Finding], *, everybody: bool = False) -> Iterator[str]:
+    """Findings, each with where and what to do."""
+    if not findings:
+        return
+    yield ""
+    yield click.style("findings", bold=True)
+    yield from _shortened(list(findings), _finding_lines, everybody=everybody)
+
+
+def _finding_lines(finding: Finding) -> Iterator[str]:
+    symbol, colour = _SEVERITIES[finding.severity]
+    where = f"{finding.subject}" + (f" (row {finding.row})" if finding.row else "")
+    parts = [click.style(f"  {symbol} {finding.code}", fg=colour), where, finding.summary]
+    yield "  ".join(part for part in parts if part) + (f": {finding.detail}" if finding.detail else "")
+    if finding.hint:
+        yield f"      {finding.hint}"
+
+
+def _shortened(things, lines, *, everybody: bool) -> Iterator[str]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    shown = things if everybody else things[:SHOWN]
+    for thing in shown:
+        yield from lines(thing)
+    if len(shown) < len(things):
+        yield click.style(f"    … and {len(things) - len(shown):,} more (--all shows them)", dim=True)
+
+
+def plan_document(plan: Plan) -> dict[str, object]:
+    """A plan as one JSON document."""
+    return {
+        "id": plan.id,
+        "created": plan.created.isoformat(),
+        "target": plan.seal.target,
+        "actions": plan.tally.actions,
+        "tally": {
+            name: getattr(plan.tally, name)
+            for name in (
+                "records",
+                "accounts",
+                "linked",
+                "unmanaged",
+                "conflicts",
+                "kept",
+                "overwritten",
+                "deferred",
+                "held",
+                "changes",
+                "match_rate",
+            )
+        },
+        "requests": plan.requests,
+        "rate_per_minute": plan.rate,
+        "changes": [sealing.change_to_json(c) for c in plan.changes],
+        "notices": [sealing.change_to_json(c) for c in plan.notices],
+        "findings": [sealing.finding_to_json(f) for f in plan.findings],
+        "refusals": [sealing.finding_to_json(f) for f in plan.refusals],
+        "overrides": plan.overrides,
+    }
+
+
+# --- outcomes -------------------------------------------------------------------------------------
+
+_STATUS_WORDS = {
+    Status.DONE: "done",
+    Status.ALREADY: "were so already",
+    Status.HELD: "held for a person",
+    Status.FAILED: "refused by the directory",
+    Status.DEFERRED: "deferred",
+    Status.OPEN: "not begun",
+}
+
+
+def report_lines(report: Report) -> Iterator[str]:
+    """What came of a run: the count, then everything that is not simply done."""
+    counted = report.statuses
+    words = [f"{counted[s.value]:,} {word}" for s, word in _STATUS_WORDS.items() if counted.get(s.value)]
+    yield click.style(f"Run {report.run}: ", bold=True) + (", ".join(words) or "nothing to do") + "."
+    yield from outcome_lines(outcome for parts in report.outcomes.values() for outcome in parts)
+    if report.stopped:
+        yield click.style(f"Ended early: {report.stopped}.", fg="yellow")
+    if report.left:
+        yield f"Go on with: scimsync apply {report.run}"
+
+
+def outcome_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """The outcomes that are more than simply done, one line each."""
+    noted = [o for o in outcomes if o.code or o.overwritten or o.races]
+    for outcome in noted:
+        words = [outcome.detail]
+        if outcome.races:
+            words.append(f"lost {outcome.races} version race{'s' if outcome.races > 1 else ''}, planned again")
+        if outcome.overwritten:
+            words.append(f"overwrote a directory edit of {', '.join(outcome.overwritten)}")
+        if outcome.correlation_id:
+            words.append(f"correlation id {outcome.correlation_id}")
+        fine = outcome.status in {Status.DONE, Status.ALREADY}
+        mark = click.style("  i" if fine else "  !", fg="blue" if fine else "red")
+        yield f"{mark} {outcome.key}  {outcome.code or outcome.status.value}  " + "; ".join(w for w in words if w)
+
+
+def report_document(report: Report) -> dict[str, object]:
+    """What came of a run as one JSON document."""
+    return {
+        "run": report.run,
+        "statuses": report.statuses,
+        "clean": report.clean,
+        "stopped": report.stopped,
+        "left": list(report.left),
+        "outcomes": [outcome_document(o) for parts in report.outcomes.values() for o in parts],
+    }
+
+
+def outcome_document(outcome: Outcome) -> dict[str, object]:
+    """One outcome as JSON."""
+    return {
+        "key": outcome.key,
+        "status": outcome.status.value,
+        "account": outcome.account,
+        "version": outcome.version,
+        "written": {path: value_to_json(value) for path, value in outcome.written.items()},
+        "code": outcome.code,
+        "detail": outcome.detail,
+        "races": outcome.races,
+        "overwritten": list(outcome.overwritten),
+        "correlation_id": outcome.correlation_id,
+    }
+
+
+def run_line(run: Run) -> str:
+    """One run in a list."""
+    counted = ", ".join(f"{n:,} {word}" for word, n in (run.statuses or _actions(run.tally)).items() if n)
+    return f"{run.id}  {run.state.value:<11}  {run.created:%Y-%m-%d %H:%M} UTC  {counted or 'no changes'}"
+
+
+def _actions(tally: Mapping[str, int]) -> dict[str, int]:
+    return {action.value: tally[action.value] for action in Action if tally.get(action.value)}
+
+
+def run_document(run: Run) -> dict[str, object]:
+    """One run as JSON."""
+    return {
+        "id": run.id,
+        "state": run.state.value,
+        "created": run.created.isoformat(),
+        "finished": run.finished.isoformat() if run.finished else None,
+        "target": run.target,
+        "tally": dict(run.tally),
+        "statuses": dict(run.statuses),
+        "plan": run.plan,
+        "base": run.base,
+    }

@@ -1,0 +1,179 @@
+"""plan, apply, sync, runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import click
+
+from scimsync import bootstrap
+from scimsync.bootstrap import Choices
+from scimsync.cli import render
+from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
+from scimsync.cli.progress import Bar
+from scimsync.config import Settings, load
+from scimsync.engine.applying import Report
+from scimsync.engine.ports import Store
+from scimsync.errors import PlanRefused, PlanStale
+from scimsync.model.plans import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What stands on the command line; each command reads what it knows."""
+
+    config: Path = Path("scimsync.toml")
+    users: tuple[str, ...] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    plan: str = ""
+    run: str = ""
+    out: Path | None = None
+    everybody: bool = False
+    as_json: bool = False
+    detailed_exitcode: bool = False
+    yes: bool = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, object]) -> Given:
+        """From click's parameters."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in given.items() if name in known})  # type: ignore[arg-type]
+
+    @property
+    def choices(self) -> Choices:
+        """What it means for the engine."""
+        return Choices(only=self.users, overrides=self.overrides)
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print data on stdout, without colours where nobody sees them."""
+    for line in lines:
+        click.echo(line)
+
+
+def show_json(document: object) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def plan(given: Given) -> int:
+    """The plan command; returns the exit code."""
+    settings = load(given.config)
+    with bootstrap.open_store(settings) as store, Bar() as bar:
+        made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
+        if given.out is not None:
+            run = store.run(made.id)
+            shutil.copyfile(store.artifact(run.plan if run else ""), given.out)
+            given.out.chmod(0o600)
+    if given.as_json:
+        show_json(render.plan_document(made))
+    else:
+        show(render.plan_lines(made, everybody=given.everybody))
+        _next_step(made)
+    if made.refusals:
+        return PlanRefused.exit_code
+    return HAS_CHANGES if given.detailed_exitcode and made.changes else 0
+
+
+def _next_step(made: Plan) -> None:
+    if made.changes and not made.refusals and sys.stdout.isatty():
+        click.echo("Carry it out with: scimsync apply", err=True)
+
+
+def apply(given: Given) -> int:
+    """The apply command; returns the exit code."""
+    settings = load(given.config)
+    with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
+        found = bootstrap.find_plan(store, given.plan)
+        if sys.stdin.isatty() and not given.yes and not given.plan:
+            show(render.plan_lines(found[0]))
+            if not click.confirm(f"Apply these {len(found[0].changes):,} changes?", err=True):
+                raise PlanStale("nothing was done. Apply it later with: scimsync apply")
+        return _apply(settings, store, found[0], given)
+
+
+def sync(given: Given) -> int:
+    """The sync command; returns the exit code."""
+    settings = load(given.config)
+    with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
+        with Bar() as bar:
+            made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
+        if not given.as_json:
+            show(render.plan_lines(made))
+        code = _apply(settings, store, made, given)
+        return code or (NOT_ALL_DONE if made.tally.held or made.tally.conflicts else 0)
+
+
+def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:
+    with Bar() as bar:
+        report = asyncio.run(_stoppable(settings, store, made, given, bar))
+    if given.as_json:
+        show_json(render.report_document(report))
+    else:
+        show(render.report_lines(report))
+    return 0 if report.clean else NOT_ALL_DONE
+
+
+async def _stoppable(settings: Settings, store: Store, made: Plan, given: Given, bar: Bar) -> Report:
+    """Apply; the first Ctrl-C or SIGTERM lets running writes end, the second does not wait for them."""
+    stop = asyncio.Event()
+    task = asyncio.current_task()
+
+    def interrupt() -> None:
+        if stop.is_set() and task is not None:
+            task.cancel()
+        stop.set()
+        bar.say("Stopping: running writes are brought to their end. Again to stop at once.")
+
+    with _signals(interrupt):
+        return await bootstrap.apply(settings, store, bar, (made, store.run(made.id)), given.choices, stop)
+
+
+@contextlib.contextmanager
+def _signals(interrupt) -> Iterator[None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def runs(given: Given) -> int:
+    """The runs command; returns the exit code."""
+    settings = load(given.config)
+    with bootstrap.open_store(settings) as store:
+        if not given.run:
+            listed = store.runs()
+            if given.as_json:
+                show_json([render.run_document(run) for run in listed])
+            else:
+                show(map(render.run_line, listed) if listed else ["No runs yet. Make a plan with: scimsync plan"])
+            return 0
+        run = store.run(given.run)
+        if run is None:
+            raise PlanStale(f"there is no run {given.run!r}. List them with: scimsync runs")
+        made = bootstrap.read_plan(store.artifact(run.plan))
+        outcomes = [line.outcome for line in store.journal(run.id) if line.outcome is not None]
+        if given.as_json:
+            show_json(
+                {
+                    **render.run_document(run),
+                    "plan": render.plan_document(made),
+                    "outcomes": [render.outcome_document(o) for o in outcomes],
+                }
+            )
+        else:
+            show([render.run_line(run), "", *render.plan_lines(made, everybody=given.everybody), ""])
+            show(render.outcome_lines(outcomes))
+    return 0

@@ -1,0 +1,492 @@
+"""One TOML file, read once into frozen settings. All faults at once, each with its place and a hint.
+
+Secrets stand in the file by reference only: `env:NAME` or `file:PATH` (mode 0600). Relative paths are
+taken from the folder of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from scimsync.errors import ConfigError, InvalidPath
+from scimsync.model.policy import Authority, Leavers, Limit, Limits, Mapped, Policy
+from scimsync.scim.dialect import DIALECTS, Dialect
+from scimsync.scim.schema import Place
+
+#: section -> key -> what it is, for messages and for the documentation
+KEYS: Mapping[str, Mapping[str, str]] = {
+    "source": {
+        "kind": "sql, csv, parquet or jsonl",
+        "url": "any SQLAlchemy URL, or env:NAME (kind sql)",
+        "query": "the SELECT that gives one row for each person (kind sql)",
+        "path": "the file (kinds csv, parquet, jsonl)",
+        "key": "the column that identifies a person",
+        "delimiter": 'what separates cells (kind csv; default ",")',
+        "encoding": "of the file (kinds csv, jsonl; default utf-8)",
+        "complete": "what proves that a text file is whole: unproven, checksum or assume",
+    },
+    "target": {
+        "dialect": "genesys or generic",
+        "region": "a Genesys Cloud region, for instance us-east-1",
+        "api_url": "instead of a region: where the API is",
+        "login_url": "instead of a region: where tokens are given",
+        "client_id": "of the OAuth client; env:NAME or file:PATH",
+        "client_secret": "of the OAuth client; env:NAME or file:PATH",
+        "token": "instead of client id and secret: a ready-made token; env:NAME or file:PATH",
+        "requests_per_minute": "upper bound; 0 for none; default: what the target announces",
+        "workers": "how many requests at a time (default 8)",
+        "ca_file": "an additional certificate authority",
+    },
+    "correlation": {"match": "paths; the first on which exactly one account is found wins"},
+    "attributes": {},
+    "policy": {
+        "authority": "local_wins, cloud_wins, merge or ask",
+        "leavers": "disable or keep",
+        "protected": "keys or user names that are never changed",
+    },
+    "limits": {
+        "disable": 'how many accounts one run may disable: a number or a share ("5%")',
+        "create": "how many it may create",
+        "update": "how many it may update",
+        "source_rows_drop": "by how much the source may shrink from one run to the next",
+    },
+    "state": {
+        "url": "SQLite or PostgreSQL, where runs, links and journal are kept",
+        "artifacts": "the folder of plans and bases",
+        "memory": 'how much memory planning may take (default "512MB")',
+    },
+    "webhook": {"url": "where events are sent", "secret": "what they are signed with; env:NAME or file:PATH"},
+}
+_SECRET_KEYS = frozenset({"client_secret", "token", "secret"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """Where the records are."""
+
+    kind: str
+    key: str
+    url: str = field(default="", repr=False)
+    query: str = ""
+    path: Path | None = None
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    complete: Literal["unproven", "checksum", "assume"] = "unproven"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSettings:
+    """Where the accounts are, and how fast we may go."""
+
+    dialect: Dialect
+    api_url: str
+    login_url: str
+    client_id: str
+    client_secret: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    requests_per_minute: int | None = None
+    workers: int = 8
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateSettings:
+    """Where the state is."""
+
+    url: str = field(repr=False)
+    artifacts: Path
+    memory: str = "512MB"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole configuration."""
+
+    file: Path
+    source: SourceSettings
+    target: TargetSettings
+    policy: Policy
+    state: StateSettings
+    #: digest of everything that decides what a run does; secrets, speed and places of state left out
+    digest: str
+    webhooks: int = 0
+
+
+def load(file: Path) -> Settings:
+    """Read the configuration.
+
+    Raises:
+        ConfigError: With every fault of the file.
+    """
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: there is no such file. Make one with: scimsync init") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error.__class__.__name__}). It must be UTF-8 text.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from error
+    reader = _Reader(file, document)
+    settings = reader.settings()
+    if reader.faults or settings is None:
+        raise ConfigError(*(f"{file.name}: {fault}" for fault in reader.faults))
+    return settings
+
+
+class _Reader:
+    """Takes a document apart and collects what is wrong with it."""
+
+    def __init__(self, file: Path, document: Mapping[str, object]) -> None:
+        self.file, self.document = file, document
+        self.faults: list[str] = []
+
+    def settings(self) -> Settings | None:
+        self._unknown()
+        target = self._target()
+        source = self._source()
+        state = self._state()
+        policy = self._policy(target.dialect) if target else None
+        if target is None or source is None or policy is None:
+            return None
+        webhooks = self.document.get("webhook")
+        return Settings(
+            file=self.file,
+            source=source,
+            target=target,
+            policy=policy,
+            state=state,
+            digest=_digest(source, target, policy),
+            webhooks=len(webhooks) if isinstance(webhooks, list) else 0,
+        )
+
+    def _unknown(self) -> None:
+        for section, members in self.document.items():
+            if section not in KEYS:
+                self.faults.append(f"[{section}] is not a section{_hint(section, KEYS)}")
+                continue
+            if section == "attributes":
+                continue
+            for table in members if isinstance(members, list) else [members]:
+                known = KEYS[section]
+                for key in table if isinstance(table, dict) else {}:
+                    if key not in known:
+                        self.faults.append(f"[{section}] {key} is not a setting{_hint(key, known)}")
+
+    # --- sections ---------------------------------------------------------------------------
+
+    def _source(self) -> SourceSettings | None:
+        table = self._table("source")
+        if table is None:
+            self.faults.append("[source] is missing: say where the HR records are")
+            return None
+        kind = self._choice("source", "kind", ("sql", "csv", "parquet", "jsonl"))
+        key = self._text("source", "key", needed=True)
+        url = query = ""
+        path: Path | None = None
+        if kind == "sql":
+            url = self._local_database(self._reference("source", "url", needed=True))
+            query = self._text("source", "query", needed=True)
+        elif kind:
+            named = self._text("source", "path", needed=True)
+            path = self._beside(named) if named else None
+        if not kind or not key:
+            return None
+        return SourceSettings(
+            kind=kind,
+            key=key,
+            url=url,
+            query=query,
+            path=path,
+            delimiter=self._text("source", "delimiter", ","),
+            encoding=self._text("source", "encoding", "utf-8"),
+            complete=self._complete(),
+        )
+
+    def _complete(self) -> Literal["unproven", "checksum", "assume"]:
+        match self._choice("source", "complete", ("unproven", "checksum", "assume"), "unproven"):
+            case "checksum":
+                return "checksum"
+            case "assume":
+                return "assume"
+        return "unproven"
+
+    def _target(self) -> TargetSettings | None:
+        if self._table("target") is None:
+            self.faults.append("[target] is missing: say which directory is kept")
+            return None
+        dialect = DIALECTS.get(self._choice("target", "dialect", tuple(DIALECTS), "genesys"))
+        if dialect is None:
+            return None
+        api_url, login_url = self._hosts(dialect)
+        token = self._reference("target", "token")
+        ca_file = self._text("target", "ca_file")
+        per_minute = self._number("target", "requests_per_minute", least=0)
+        return TargetSettings(
+            dialect=dialect,
+            api_url=api_url,
+            login_url=login_url,
+            client_id=self._reference("target", "client_id", needed=not token),
+            client_secret=self._reference("target", "client_secret", needed=not token),
+            token=token,
+            requests_per_minute=per_minute,
+            workers=self._number("target", "workers", least=1) or 8,
+            ca_file=self._beside(ca_file) if ca_file else None,
+        )
+
+    def _hosts(self, dialect: Dialect) -> tuple[str, str]:
+        """Both hosts: from the closed list of regions, or as they stand in the file."""
+        region = self._text("target", "region")
+        api, login = self._text("target", "api_url"), self._text("target", "login_url")
+        if region and (api or login):
+            self.faults.append("[target] give either region, or api_url and login_url, not both")
+        if region and region not in dialect.regions:
+            known = ", ".join(dialect.regions) or "none for this dialect; set api_url and login_url"
+            hint = _hint(region, dialect.regions)
+            self.faults.append(f"[target] region = {region!r} does not exist{hint}. Regions: {known}")
+        if region in dialect.regions:
+            domain = dialect.regions[region]
+            return f"https://api.{domain}", f"https://login.{domain}"
+        if not region and not (api and login):
+            self.faults.append("[target] needs region, or api_url and login_url")
+        return self._address("api_url", api), self._address("login_url", login)
+
+    def _address(self, key: str, url: str) -> str:
+        if not url:
+            return ""
+        parts = urlsplit(url)
+        local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+        if not parts.hostname or parts.scheme not in {"https", "http"} or parts.username or parts.query:
+            self.faults.append(f"[target] {key} is not an address: write for instance https://api.mypurecloud.com")
+        elif parts.scheme == "http" and not local:
+            self.faults.append(f"[target] {key} must be https: a token would travel in clear to {parts.hostname}")
+        return url.rstrip("/")
+
+    def _state(self) -> StateSettings:
+        url = self._reference("state", "url") or "sqlite:///.scimsync/state.db"
+        return StateSettings(
+            url=self._local_database(url),
+            artifacts=self._beside(self._text("state", "artifacts", ".scimsync/artifacts")),
+            memory=self._text("state", "memory", "512MB"),
+        )
+
+    def _policy(self, dialect: Dialect) -> Policy | None:
+        authority = Authority(self._choice("policy", "authority", [a.value for a in Authority], "local_wins") or "ask")
+        attributes = self._attributes(dialect, authority)
+        protected = self._texts("policy", "protected", ())
+        match = self._texts("correlation", "match", ("externalId", "userName"))
+        leavers = Leavers(self._choice("policy", "leavers", [v.value for v in Leavers], "disable") or "disable")
+        places = [place for path in match if (place := self._place("[correlation] match", path, dialect))]
+        return Policy(
+            attributes=tuple(attributes),
+            match=tuple(places),
+            leavers=leavers,
+            protected=frozenset(name.lower() for name in protected),
+            limits=self._limits(),
+        )
+
+    def _attributes(self, dialect: Dialect, authority: Authority) -> list[Mapped]:
+        table = self._table("attributes")
+        if not table:
+            self.faults.append("[attributes] is empty: map at least userName, displayName and active")
+            return []
+        mapped: dict[str, Mapped] = {}
+        for path, given in table.items():
+            place = self._place("[attributes]", path, dialect)
+            if place is None:
+                continue
+            if self._forbidden(place, dialect):
+                continue
+            if place.short in mapped:
+                self.faults.append(f"[attributes] {path} is mapped twice")
+                continue
+            expression, own = self._expression(path, given, authority)
+            mapped[place.short] = Mapped(place=place, expression=expression, authority=own)
+        return list(mapped.values())
+
+    def _expression(self, path: str, given: object, authority: Authority) -> tuple[str, Authority]:
+        if isinstance(given, str):
+            return given, authority
+        if not isinstance(given, dict) or not isinstance(given.get("value"), str):
+            self.faults.append(f'[attributes] {path}: write an SQL expression as text, or {{ value = "..." }}')
+            return "NULL", authority
+        for key in given:
+            if key not in {"value", "authority"}:
+                self.faults.append(f"[attributes] {path}: {key} is not a setting{_hint(key, ('value', 'authority'))}")
+        own = given.get("authority", authority.value)
+        if own not in {a.value for a in Authority}:
+            choices = ", ".join(a.value for a in Authority)
+            self.faults.append(f"[attributes] {path}: authority = {own!r} is none of {choices}")
+            return given["value"], authority
+        return given["value"], Authority(own)
+
+    def _place(self, where: str, path: str, dialect: Dialect) -> Place | None:
+        try:
+            return dialect.users.resolve(path)
+        except InvalidPath as error:
+            self.faults.append(f"{where} {error}")
+            return None
+
+    def _forbidden(self, place: Place, dialect: Dialect) -> bool:
+        for name, why in dialect.unwritable.items():
+            if place.short.lower().startswith(name.lower()):
+                self.faults.append(f"[attributes] {place.short} cannot be mapped: {why}")
+                return True
+        if place.read_only:
+            self.faults.append(f"[attributes] {place.short} cannot be mapped: it is read-only")
+            return True
+        return self._unfit(place)
+
+    def _unfit(self, place: Place) -> bool:
+        """Forms that name something real but nothing that one expression can fill."""
+        if place.path.filter is not None and not place.selector:
+            self.faults.append(f'[attributes] {place.short}: only filters of the form [type eq "work"] can be mapped')
+            return True
+        if place.path.filter is not None and place.leaf is place.attribute:
+            self.faults.append(
+                f"[attributes] {place.short}: name the part that is meant, for instance {place.short}.value"
+            )
+            return True
+        whole = place.attribute.type == "complex" and place.leaf is place.attribute and not place.attribute.multi_valued
+        if whole or (place.kind.value == "list" and place.attribute.name in {"emails", "phoneNumbers"}):
+            example = f'{place.short}[type eq "work"].value' if place.attribute.multi_valued else f"{place.short}.…"
+            self.faults.append(f"[attributes] {place.short}: name one part of it, for instance {example}")
+            return True
+        if place.attribute.multi_valued and place.path.filter is None and place.path.attribute.sub:
+            self.faults.append(
+                f"[attributes] {place.short}: a list is mapped as a whole or by [filter], not by .{place.leaf.name}"
+            )
+            return True
+        return False
+
+    def _limits(self) -> Limits:
+        given = self._table("limits") or {}
+        standard = Limits()
+        found: dict[str, Limit] = {}
+        for key in KEYS["limits"]:
+            default: Limit = getattr(standard, key)
+            found[key] = self._limit(key, given[key], default) if key in given else default
+        return Limits(**found)
+
+    def _limit(self, key: str, given: object, default: Limit) -> Limit:
+        if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
+            return Limit(count=given)
+        if isinstance(given, str) and (found := re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", given)):
+            return Limit(share=float(found.group(1)) / 100, floor=default.floor)
+        self.faults.append(f'[limits] {key} = {given!r}: write a number of people, or a share such as "5%"')
+        return default
+
+    # --- values -----------------------------------------------------------------------------
+
+    def _table(self, section: str) -> Mapping[str, object] | None:
+        found = self.document.get(section)
+        if found is None:
+            return None
+        if not isinstance(found, dict):
+            self.faults.append(f"[{section}] must be a table")
+            return {}
+        return found
+
+    def _text(self, section: str, key: str, default: str = "", *, needed: bool = False) -> str:
+        found = (self._table(section) or {}).get(key)
+        if found is None:
+            if needed:
+                self.faults.append(f"[{section}] {key} is missing: {KEYS[section][key]}")
+            return default
+        if not isinstance(found, str) or not found:
+            self.faults.append(f"[{section}] {key} must be a text: {KEYS[section][key]}")
+            return default
+        return found
+
+    def _texts(self, section: str, key: str, default: Iterable[str]) -> tuple[str, ...]:
+        found = (self._table(section) or {}).get(key)
+        if found is None:
+            return tuple(default)
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            self.faults.append(f"[{section}] {key} must be a list of texts: {KEYS[section][key]}")
+            return tuple(default)
+        return tuple(found)
+
+    def _number(self, section: str, key: str, *, least: int) -> int | None:
+        found = (self._table(section) or {}).get(key)
+        if found is None:
+            return None
+        if not isinstance(found, int) or isinstance(found, bool) or found < least:
+            self.faults.append(f"[{section}] {key} must be a whole number from {least}: {KEYS[section][key]}")
+            return None
+        return found
+
+    def _choice(self, section: str, key: str, choices: Iterable[str], default: str = "") -> str:
+        found = self._text(section, key, default, needed=not default)
+        listed = list(choices)
+        if found and found not in listed:
+            self.faults.append(f"[{section}] {key} = {found!r} is none of {', '.join(listed)}{_hint(found, listed)}")
+            return default
+        return found
+
+    def _reference(self, section: str, key: str, *, needed: bool = False) -> str:
+        """A text that may stand elsewhere: env:NAME or file:PATH. A secret must."""
+        found = self._text(section, key, needed=needed)
+        where = f"[{section}] {key}"
+        if found.startswith("env:"):
+            name = found.removeprefix("env:")
+            value = os.environ.get(name, "")
+            if not value:
+                self.faults.append(
+                    f"{where} refers to the environment variable {name}, which is not set. export {name}=..."
+                )
+            return value
+        if found.startswith("file:"):
+            return self._secret_file(where, self._beside(found.removeprefix("file:")))
+        if found and key in _SECRET_KEYS:
+            self.faults.append(f"{where} is a secret and may not stand in the file: write env:NAME or file:PATH")
+            return ""
+        return found
+
+    def _secret_file(self, where: str, path: Path) -> str:
+        try:
+            if path.stat().st_mode & 0o077:
+                self.faults.append(f"{where}: {path} can be read by others. chmod 600 {path}")
+                return ""
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.faults.append(f"{where}: {path} cannot be read ({error.__class__.__name__})")
+            return ""
+
+    def _beside(self, name: str) -> Path:
+        return (self.file.parent / Path(name).expanduser()).absolute()
+
+    def _local_database(self, url: str) -> str:
+        """A relative SQLite path is taken from the folder of the file."""
+        for prefix in ("sqlite:///", "sqlite+pysqlite:///"):
+            name = url.removeprefix(prefix)
+            if name != url and name and not name.startswith(("/", ":memory:", "file:")):
+                return f"{prefix}{self._beside(name)}"
+        return url
+
+
+def _hint(word: str, choices: Iterable[str]) -> str:
+    near = get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _digest(source: SourceSettings, target: TargetSettings, policy: Policy) -> str:
+    decisive = {
+        "source": [source.kind, source.key, source.query, str(source.path or "")],
+        "target": [target.dialect.name, target.api_url],
+        "attributes": [[m.path, m.expression, m.authority.value] for m in policy.attributes],
+        "match": [place.short for place in policy.match],
+        "policy": [policy.leavers.value, sorted(policy.protected)],
+        "limits": [str(getattr(policy.limits, key)) for key in KEYS["limits"]],
+    }
+    return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()[:16]

@@ -1,0 +1,322 @@
+"""From pairs to a plan: one change per account, in order, with everything a reader needs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from scimsync.core.lifecycle import ACTIVE, ORDER, of_pair
+from scimsync.core.merge import merge
+from scimsync.core.writing import operations
+from scimsync.model.accounts import Leaver, Pair
+from scimsync.model.plans import (
+    Action,
+    Change,
+    Delta,
+    Finding,
+    Lifecycle,
+    Reason,
+    Severity,
+    Sides,
+    Tally,
+    Verdict,
+)
+from scimsync.model.policy import Leavers, Limits, Mapped, Policy
+from scimsync.scim.messages import Operation
+from scimsync.scim.schema import Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What became of one person."""
+
+    #: what is to be written; None where nothing is
+    change: Change | None = None
+    #: deltas that people should see though nothing is written: kept edits, open conflicts
+    notice: Change | None = None
+    findings: tuple[Finding, ...] = ()
+    #: (path, value) on which both sides agree after all
+    settled: tuple[tuple[str, Value], ...] = ()
+
+
+def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset()) -> Planned:
+    """Plan one person who has an account.
+
+    Args:
+        pair: The three views.
+        policy: Mapping, authorities, protected people.
+        frozen: Paths that must be left alone in this run.
+    """
+    deltas, settled = [], []
+    for mapped in policy.attributes:
+        if mapped.path in pair.unresolved or mapped.path in frozen:
+            continue
+        delta = _delta(pair, mapped, policy)
+        if delta is not None:
+            deltas.append(delta)
+        else:
+            settled.append((mapped.path, pair.desired[mapped.path]))
+    writes = [d for d in deltas if d.verdict in {Verdict.WRITE, Verdict.DEFER}]
+    rest = tuple(d for d in deltas if d.verdict in {Verdict.KEEP, Verdict.CONFLICT})
+    action, lifecycle = of_pair(
+        wanted=pair.desired.get(ACTIVE),
+        held=pair.current.get(ACTIVE),
+        writes=any(d.path == ACTIVE for d in writes),
+    )
+    whole = Change(
+        key=pair.key,
+        name=pair.name,
+        action=action,
+        lifecycle=lifecycle,
+        deltas=tuple(deltas),
+        account=pair.account,
+        version=pair.version,
+        operations=operations_of(deltas, policy.attributes),
+        row=pair.row,
+    )
+    if writes and _is_protected(pair.key, pair.name, policy):
+        return Planned(findings=(_protected(pair.key, pair.row),), settled=tuple(settled))
+    notice = replace(whole, deltas=rest, operations=()) if rest else None
+    return Planned(change=whole if writes else None, notice=notice, settled=tuple(settled))
+
+
+def _delta(pair: Pair, mapped: Mapped, policy: Policy) -> Delta | None:
+    path = mapped.path
+    sides = Sides(
+        desired=pair.desired[path],
+        current=pair.current.get(path),
+        base=pair.base.get(path),
+        known=path in pair.base,
+    )
+    if path in pair.awaits:
+        return _delta_of(mapped, sides, Verdict.DEFER, Reason.AWAITS, awaits=pair.awaits[path])
+    if path == ACTIVE and sides.desired is False and policy.leavers is Leavers.KEEP:
+        return None
+    merged = merge(mapped.place, sides, mapped.authority)
+    if merged is None:
+        return None
+    reason = merged.reason
+    if path == ACTIVE and merged.verdict is Verdict.WRITE and reason is Reason.SOURCE_MOVED:
+        reason = Reason.RETURNED if sides.desired else Reason.LEFT
+    if merged.verdict is Verdict.WRITE:
+        sides = replace(sides, desired=merged.value)
+    return _delta_of(mapped, sides, merged.verdict, reason)
+
+
+def _delta_of(mapped: Mapped, sides: Sides, verdict: Verdict, reason: Reason, *, awaits: str | None = None) -> Delta:
+    return Delta(
+        path=mapped.path, sides=sides, verdict=verdict, reason=reason, authority=mapped.authority, awaits=awaits
+    )
+
+
+def operations_of(deltas: Iterable[Delta], attributes: Sequence[Mapped]) -> tuple[Operation, ...]:
+    """The operations of all deltas that are written, in the order of the mapping."""
+    places = {mapped.path: mapped.place for mapped in attributes}
+    return tuple(
+        operation
+        for delta in deltas
+        if delta.verdict is Verdict.WRITE
+        for operation in operations(places[delta.path], delta.sides.current, delta.sides.desired)
+    )
+
+
+def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset()) -> Planned:
+    """Plan one person who has no account yet."""
+    missing = [
+        mapped.path
+        for mapped in policy.attributes
+        if mapped.place.attribute.required and mapped.place.urn is None and pair.desired[mapped.path] is None
+    ]
+    missing += [path for path in ("userName",) if path not in pair.desired]
+    if missing:
+        return Planned(findings=(_incomplete(pair, missing),))
+    if _is_protected(pair.key, pair.name, policy):
+        return Planned(findings=(_protected(pair.key, pair.row),))
+    deltas = []
+    for mapped in policy.attributes:
+        sides = Sides(desired=pair.desired[mapped.path], current=None, base=None, known=False)
+        awaits = pair.awaits.get(mapped.path)
+        if awaits is not None:
+            deltas.append(_delta_of(mapped, sides, Verdict.DEFER, Reason.AWAITS, awaits=awaits))
+        elif sides.desired is not None and mapped.path not in frozen:
+            deltas.append(_delta_of(mapped, sides, Verdict.WRITE, Reason.JOINER))
+    change = Change(
+        key=pair.key,
+        name=pair.name,
+        action=Action.CREATE,
+        lifecycle=Lifecycle.JOINER,
+        deltas=tuple(deltas),
+        account=None,
+        version="",
+        operations=operations_of(deltas, policy.attributes),
+        row=pair.row,
+    )
+    return Planned(change=change)
+
+
+def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
+    """Plan one person whose account is linked and who is no longer in the source."""
+    if policy.leavers is Leavers.KEEP:
+        return Planned(findings=(_kept(leaver.key),))
+    if _is_protected(leaver.key, leaver.name, policy):
+        return Planned(findings=(_protected(leaver.key, None),))
+    sides = Sides(desired=False, current=True, base=True, known=True)
+    delta = _delta_of(active, sides, Verdict.WRITE, Reason.LEFT)
+    change = Change(
+        key=leaver.key,
+        name=leaver.name,
+        action=Action.DISABLE,
+        lifecycle=Lifecycle.LEAVER,
+        deltas=(delta,),
+        account=leaver.account,
+        version=leaver.version,
+        operations=operations_of([delta], [active]),
+    )
+    return Planned(change=change)
+
+
+def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Leavers, then joiners, then rehires, then movers; each by key."""
+    return tuple(sorted(changes, key=lambda c: (ORDER[c.action], c.key)))
+
+
+def tally(
+    numbers: dict[str, int], changes: Sequence[Change], notices: Sequence[Change], findings: Sequence[Finding]
+) -> Tally:
+    """Count a plan."""
+    deltas = [d for c in changes for d in c.deltas]
+    seen = [d for c in notices for d in c.deltas]
+    foreign = {Reason.TARGET_MOVED, Reason.BOTH_MOVED}
+    return Tally(
+        **numbers,
+        actions=dict(Counter(c.action.value for c in changes)),
+        lifecycles=dict(Counter(c.lifecycle.value for c in changes)),
+        conflicts=sum(1 for d in seen if d.verdict is Verdict.CONFLICT),
+        kept=sum(1 for d in seen if d.verdict is Verdict.KEEP),
+        overwritten=sum(1 for d in deltas if d.verdict is Verdict.WRITE and d.reason in foreign),
+        deferred=sum(1 for d in deltas if d.verdict is Verdict.DEFER),
+        held=len({f.subject for f in findings if f.holds}),
+    )
+
+
+def refusals(counted: Tally, limits: Limits, overrides: Iterable[str] = ()) -> tuple[Finding, ...]:
+    """The limits that a plan passes, and that nobody overrode."""
+    given = frozenset(overrides)
+    base = {"disable": counted.linked, "update": counted.linked, "create": counted.records}
+    found = []
+    for action, limit in (("disable", limits.disable), ("create", limits.create), ("update", limits.update)):
+        number = counted.actions.get(action, 0)
+        rule = f"limits.{action}"
+        if not limit.allows(number, base[action]) and rule not in given:
+            found.append(
+                Finding(
+                    severity=Severity.ERROR,
+                    code=rule,
+                    subject="",
+                    summary=f"the plan would {action} more accounts than [limits] {action} allows",
+                    detail=f"{number} of {base[action]}, allowed {limit}",
+                    hint=f'check the source; if it is right: --override {rule} --reason "..."',
+                )
+            )
+    return tuple(found)
+
+
+def _is_protected(key: str, name: str, policy: Policy) -> bool:
+    return key.lower() in policy.protected or name.lower() in policy.protected
+
+
+def _protected(key: str, row: int | None) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code="account.protected",
+        subject=key,
+        summary="a protected account would be changed; it is left alone",
+        hint="change it by hand, or take it from [policy] protected",
+        row=row,
+        holds=True,
+    )
+
+
+def _incomplete(pair: Pair, missing: Sequence[str]) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="record.incomplete",
+        subject=pair.key,
+        summary="a new person lacks a value that every account needs",
+        detail=", ".join(missing),
+        hint="fill it in the source",
+        row=pair.row,
+        holds=True,
+    )
+
+
+def _kept(key: str) -> Finding:
+    return Finding(
+        severity=Severity.INFO,
+        code="account.left",
+        subject=key,
+        summary="this person left; the account stays active by [policy] leavers",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replanned:
+    """What is left of a change after a look at the account as it is now."""
+
+    #: deltas to send, against the fresh state
+    writes: tuple[Delta, ...] = ()
+    #: values the account holds already
+    already: tuple[tuple[str, Value], ...] = ()
+    #: paths that somebody else edited meanwhile: ours wins by rule
+    overwritten: tuple[str, ...] = ()
+    #: paths that somebody else edited meanwhile: left alone by rule
+    kept: tuple[str, ...] = ()
+    #: paths that somebody else edited meanwhile: a person decides
+    conflicts: tuple[str, ...] = ()
+
+
+def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Mapping[str, Mapped]) -> Replanned:
+    """Plan one person again against the account as it is now.
+
+    What the plan saw is the base of this second look, so an edit made since then is a foreign edit,
+    and the rest of the account is nobody's business. A second look can only shrink or hold a change.
+
+    Args:
+        deltas: What was to be written.
+        fresh: The resource as it is now.
+        attributes: The managed attributes by path; those of the deltas must be among them.
+    """
+    writes, already = [], []
+    marks: dict[Verdict, list[str]] = {Verdict.WRITE: [], Verdict.KEEP: [], Verdict.CONFLICT: []}
+    for delta in deltas:
+        mapped = attributes[delta.path]
+        held = mapped.place.read(fresh)
+        sides = Sides(desired=delta.sides.desired, current=held, base=delta.sides.current, known=True)
+        merged = merge(mapped.place, sides, delta.authority)
+        if merged is None:
+            already.append((delta.path, delta.sides.desired))
+            continue
+        if not mapped.place.same(held, delta.sides.current):
+            marks[merged.verdict].append(delta.path)
+        if merged.verdict is Verdict.WRITE:
+            writes.append(replace(delta, sides=replace(sides, desired=merged.value)))
+    return Replanned(
+        writes=tuple(writes),
+        already=tuple(already),
+        overwritten=tuple(marks[Verdict.WRITE]),
+        kept=tuple(marks[Verdict.KEEP]),
+        conflicts=tuple(marks[Verdict.CONFLICT]),
+    )
+
+
+def adopt(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Mapping[str, Mapped]) -> tuple[Delta, ...]:
+    """The deltas of a joiner laid against an account that turned out to exist, as on a first run."""
+    adopted = []
+    for delta in deltas:
+        mapped = attributes[delta.path]
+        sides = Sides(desired=delta.sides.desired, current=mapped.place.read(fresh), base=None, known=False)
+        merged = merge(mapped.place, sides, delta.authority)
+        if merged is not None:
+            adopted.append(_delta_of(mapped, replace(sides, desired=merged.value), merged.verdict, merged.reason))
+    return tuple(adopted)

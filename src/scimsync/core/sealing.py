@@ -1,0 +1,233 @@
+"""The plan as a file: one JSON object a line for people, git and jq, closed by a digest.
+
+    {"scimsync_plan": 1, "id": "...", "created": "...", "seal": {...}, "tally": {...}, ...}
+    {"finding": {"severity": "error", "code": "record.bad-phone", "subject": "E17", ...}}
+    {"change": {"key": "E42", "action": "update", "deltas": [{"path": "title", "before": ..., "after": ...}], ...}}
+    {"notice": {...}}      deltas that write nothing: kept edits and conflicts
+    {"lines": 12, "sha256": "..."}      over all bytes before this line
+
+A plan is applied only as it was sealed: a changed byte, a missing line, another target, another
+configuration or a newer base each refuse it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+
+import msgspec
+
+from scimsync.errors import PlanDamaged, PlanStale
+from scimsync.model.plans import (
+    Action,
+    Change,
+    Delta,
+    Finding,
+    Lifecycle,
+    Plan,
+    Reason,
+    Seal,
+    Severity,
+    Sides,
+    Tally,
+    Verdict,
+)
+from scimsync.model.policy import Authority
+from scimsync.scim.messages import Operation
+from scimsync.scim.schema import value_from_json, value_to_json
+
+FORMAT = 1
+_encode = msgspec.json.Encoder().encode
+
+
+def encode(plan: Plan) -> Iterator[bytes]:
+    """The lines of a plan file, each with its line end."""
+    digest, count = hashlib.sha256(), 0
+    for line in _lines(plan):
+        packed = _encode(line) + b"\n"
+        digest.update(packed)
+        count += 1
+        yield packed
+    yield _encode({"lines": count, "sha256": digest.hexdigest()}) + b"\n"
+
+
+def _lines(plan: Plan) -> Iterator[dict[str, object]]:
+    yield {
+        "scimsync_plan": FORMAT,
+        "id": plan.id,
+        "created": plan.created.isoformat(),
+        "seal": asdict(plan.seal),
+        "tally": asdict(plan.tally),
+        "rate": plan.rate,
+        "overrides": plan.overrides,
+    }
+    for refusal in plan.refusals:
+        yield {"refusal": finding_to_json(refusal)}
+    for finding in plan.findings:
+        yield {"finding": finding_to_json(finding)}
+    for change in plan.changes:
+        yield {"change": change_to_json(change)}
+    for notice in plan.notices:
+        yield {"notice": change_to_json(notice)}
+
+
+def finding_to_json(finding: Finding) -> dict[str, object]:
+    """A finding as plan files and `--json` show it."""
+    return {k: v for k, v in {**asdict(finding), "severity": finding.severity.value}.items() if v not in ("", None)}
+
+
+def change_to_json(change: Change) -> dict[str, object]:
+    """A change as plan files and `--json` show it."""
+    return {
+        "key": change.key,
+        "name": change.name,
+        "action": change.action.value,
+        "lifecycle": change.lifecycle.value,
+        "account": change.account,
+        "version": change.version,
+        "row": change.row,
+        "deltas": [_delta_to_json(delta) for delta in change.deltas],
+        "operations": [operation.to_json() for operation in change.operations],
+    }
+
+
+def _delta_to_json(delta: Delta) -> dict[str, object]:
+    line: dict[str, object] = {
+        "path": delta.path,
+        "before": value_to_json(delta.sides.current),
+        "after": value_to_json(delta.sides.desired),
+        "verdict": delta.verdict.value,
+        "reason": delta.reason.name.lower(),
+        "authority": delta.authority.value,
+    }
+    if delta.sides.known:
+        line["base"] = value_to_json(delta.sides.base)
+    if delta.awaits is not None:
+        line["awaits"] = delta.awaits
+    return line
+
+
+def decode(lines: Iterable[bytes]) -> Plan:
+    """Read a plan file and prove that it is as it was sealed.
+
+    Raises:
+        PlanDamaged: Cut, changed, or not a plan; the message says which and where.
+    """
+    digest, count, documents = hashlib.sha256(), 0, []
+    closed: Mapping[str, object] | None = None
+    for number, raw in enumerate(lines, 1):
+        if closed is not None:
+            raise PlanDamaged(f"plan: line {number} stands after the seal. Make a new plan.")
+        document = _document(raw, number)
+        if "sha256" in document and "lines" in document:
+            closed = document
+            continue
+        digest.update(raw)
+        count += 1
+        documents.append(document)
+    if closed is None:
+        raise PlanDamaged("plan: the file ends before its seal; it was cut, or is not a plan. Make a new plan.")
+    if closed.get("lines") != count or closed.get("sha256") != digest.hexdigest():
+        raise PlanDamaged("plan: the file was changed after it was sealed. Make a new plan.")
+    try:
+        return _plan(documents)
+    except (KeyError, TypeError, ValueError) as error:
+        raise PlanDamaged(f"plan: it does not have the form of a plan ({error}). Make a new plan.") from error
+
+
+def _document(raw: bytes, number: int) -> dict[str, object]:
+    try:
+        return msgspec.json.decode(raw, type=dict[str, object])
+    except msgspec.MsgspecError as error:
+        raise PlanDamaged(f"plan: line {number} is not a JSON object. Make a new plan.") from error
+
+
+def _plan(documents: list[dict[str, object]]) -> Plan:
+    head = documents[0]
+    if head.get("scimsync_plan") != FORMAT:
+        found = head.get("scimsync_plan")
+        raise PlanStale(f"plan: it has format {found}, this program reads {FORMAT}. Make a new plan.")
+    return Plan(
+        id=str(head["id"]),
+        created=datetime.fromisoformat(str(head["created"])),
+        seal=Seal(**_texts(head["seal"])),
+        tally=msgspec.convert(head["tally"], Tally),
+        rate=msgspec.convert(head["rate"], int),
+        overrides=_texts(head["overrides"]),
+        changes=tuple(_change(d["change"]) for d in documents if "change" in d),
+        notices=tuple(_change(d["notice"]) for d in documents if "notice" in d),
+        findings=tuple(_finding(d["finding"]) for d in documents if "finding" in d),
+        refusals=tuple(_finding(d["refusal"]) for d in documents if "refusal" in d),
+    )
+
+
+def _texts(found: object) -> dict[str, str]:
+    return msgspec.convert(found, dict[str, str])
+
+
+def _finding(found: object) -> Finding:
+    members = msgspec.convert(found, dict[str, object])
+    return msgspec.convert({**members, "severity": Severity(members["severity"])}, Finding)
+
+
+def _change(found: object) -> Change:
+    line = msgspec.convert(found, _ChangeLine)
+    return Change(
+        key=line.key,
+        name=line.name,
+        action=Action(line.action),
+        lifecycle=Lifecycle(line.lifecycle),
+        deltas=tuple(_delta(delta) for delta in line.deltas),
+        account=line.account,
+        version=line.version,
+        operations=tuple(Operation(o.op, o.path, o.value) for o in line.operations),
+        row=line.row,
+    )
+
+
+def _delta(line: _DeltaLine) -> Delta:
+    known = line.base is not msgspec.UNSET
+    return Delta(
+        path=line.path,
+        sides=Sides(
+            desired=value_from_json(line.after),
+            current=value_from_json(line.before),
+            base=value_from_json(line.base) if known else None,
+            known=known,
+        ),
+        verdict=Verdict(line.verdict),
+        reason=Reason[line.reason.upper()],
+        authority=Authority(line.authority),
+        awaits=line.awaits,
+    )
+
+
+class _OperationLine(msgspec.Struct):
+    op: str
+    path: str | None = None
+    value: object = None
+
+
+class _DeltaLine(msgspec.Struct):
+    path: str
+    before: object
+    after: object
+    verdict: str
+    reason: str
+    authority: str
+    base: object = msgspec.UNSET
+    awaits: str | None = None
+
+
+class _ChangeLine(msgspec.Struct):
+    key: str
+    name: str
+    action: str
+    lifecycle: str
+    account: str | None
+    version: str
+    row: int | None
+    deltas: list[_DeltaLine]
+    operations: list[_OperationLine]

@@ -1,0 +1,495 @@
+"""Carry out a plan: journal, send, judge the answer, settle; concurrently, and so that a crash loses nothing.
+
+Order: leavers, joiners, rehires, movers, then the references that had to wait for new accounts. Each
+write has a durable intent before it leaves and a durable outcome after. A run that was cut short is
+continued by applying the plan again: what has an outcome is done, an intent without outcome is
+settled by reading, the rest is carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from scimsync.core import planner
+from scimsync.core.lifecycle import ORDER
+from scimsync.core.replies import MOST_RACES, Next, decide
+from scimsync.core.writing import mismatches, resource
+from scimsync.engine.journal import Journal
+from scimsync.engine.ports import Clock, Observer, Store, Target
+from scimsync.errors import PlanRefused, PlanStale, TargetError
+from scimsync.model.outcomes import JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
+from scimsync.model.plans import Change, Delta, Plan, Verdict
+from scimsync.model.policy import Policy
+from scimsync.scim.messages import Operation
+from scimsync.scim.schema import Value
+from scimsync.workbench.comparing import lay_outcomes, unremembered
+from scimsync.workbench.staging import Workbench, stage_links
+
+#: a plan rests on what HR said when it was made; older than this, it must be made again
+MAX_AGE = timedelta(hours=24)
+#: how often and after how many seconds a lost POST is looked for: the provider's search lags (documented)
+LOOKS = (0.0, 5.0, 30.0, 120.0)
+_FINAL = {Status.DONE, Status.ALREADY, Status.HELD, Status.FAILED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """The ports that applying needs."""
+
+    target: Target
+    store: Store
+    clock: Clock
+    observer: Observer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """How a plan shall be applied."""
+
+    policy: Policy
+    configuration: str
+    workers: int = 8
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What came of a run."""
+
+    run: str
+    outcomes: Mapping[str, tuple[Outcome, ...]]
+    #: keys of changes that were not settled
+    left: tuple[str, ...]
+    #: why the run ended early; "" when it came to its end
+    stopped: str = ""
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """How many changes ended how; a change counts by the worst of its parts."""
+        worst = (max(parts, key=lambda o: _RANK[o.status]) for parts in self.outcomes.values())
+        counted = Counter(outcome.status.value for outcome in worst)
+        return {**counted, **({Status.OPEN.value: len(self.left)} if self.left else {})}
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything was done."""
+        return (
+            not self.left
+            and not self.stopped
+            and all(
+                outcome.status in {Status.DONE, Status.ALREADY} for parts in self.outcomes.values() for outcome in parts
+            )
+        )
+
+
+_RANK = {
+    Status.ALREADY: 0,
+    Status.DONE: 1,
+    Status.DEFERRED: 2,
+    Status.HELD: 3,
+    Status.FAILED: 4,
+    Status.OPEN: 5,
+}
+
+
+def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
+    """Whether a plan may be applied here and now.
+
+    Raises:
+        PlanStale: It was made elsewhere, for another target or configuration, is too old, or another
+            run was applied since.
+        PlanRefused: It passes a limit that nobody overrode.
+    """
+    if run is None:
+        raise PlanStale(f"plan {plan.id}: this state does not know it. Make the plan with the same [state].")
+    if plan.seal.target != hands.target.name:
+        raise PlanStale(f"plan {plan.id}: it was made for {plan.seal.target}, the target is {hands.target.name}.")
+    if plan.seal.configuration != order.configuration:
+        raise PlanStale(f"plan {plan.id}: the configuration changed since it was made. Make a new plan.")
+    if run.state is RunState.DONE:
+        return run
+    begun = run.state in {RunState.APPLYING, RunState.INTERRUPTED, RunState.PARTIAL}
+    last = hands.store.last_applied()
+    if (last.base if last else "") != plan.seal.base and not (last and last.id == run.id):
+        raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
+    age = hands.clock.now() - plan.created
+    if not begun and age > MAX_AGE and "plan.age" not in order.overrides:
+        raise PlanStale(f"plan {plan.id}: it is {age.days} days old; HR may say something else now. Make a new plan.")
+    refused = [f for f in plan.refusals if f.code not in order.overrides]
+    if refused:
+        raise PlanRefused("\n".join(f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused))
+    return run
+
+
+async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asyncio.Event | None = None) -> Report:
+    """Carry out a plan, or go on with it where it was left.
+
+    Args:
+        plan: A plan that `check_plan` let pass.
+        run: The run of that plan.
+        hands: The ports.
+        order: Policy and numbers.
+        stop: When set, no new change is begun, and what is under way is brought to its end.
+
+    Raises:
+        TargetError: The target refuses us or cannot be reached; what was done is kept.
+        StoreError: The journal cannot be written; nothing more was sent.
+    """
+    applier = _Applier(plan, run, hands, order, stop or asyncio.Event())
+    hands.store.save_run(replace(run, state=RunState.APPLYING))
+    failed: BaseException | None = None
+    try:
+        await applier.work()
+    except* TargetError as group:
+        failed = group.exceptions[0]
+    report = applier.report(stopped=str(failed) if failed else "")
+    _finish(run, hands, report)
+    while isinstance(failed, BaseExceptionGroup):
+        failed = failed.exceptions[0]
+    if failed is not None:
+        raise failed
+    return report
+
+
+class _Applier:
+    """One application of one plan."""
+
+    def __init__(self, plan: Plan, run: Run, hands: Hands, order: Order, stop: asyncio.Event) -> None:
+        self._plan, self._run, self._order, self._stop = plan, run, order, stop
+        self._target, self._store, self._clock, self._observer = hands.target, hands.store, hands.clock, hands.observer
+        self._attributes = order.policy.by_path
+        self._places = {path: mapped.place for path, mapped in self._attributes.items()}
+        self._journal = Journal(hands.store.append)
+        self._outcomes: dict[tuple[str, int], Outcome] = {}
+        self._open: set[tuple[str, int]] = set()
+        self._owners: dict[str, str] | None = None
+        self._why = ""
+        for line in hands.store.journal(run.id):
+            self._remember(line)
+
+    def _remember(self, line: JournalLine) -> None:
+        part = (line.key, line.part)
+        if line.step is Step.INTENT:
+            self._open.add(part)
+        elif line.outcome is not None:
+            self._open.discard(part)
+            if line.outcome.status in _FINAL:
+                self._outcomes[part] = line.outcome
+
+    async def work(self) -> None:
+        """All phases."""
+        todo = [(c, 1, self._first) for c in self._plan.changes if c.operations]
+        later = [(c, 2, self._second) for c in self._plan.changes if c.deferred]
+        self._observer.stage("applying", len(todo) + len(later))
+        phases = [[t for t in todo if ORDER[t[0].action] == number] for number in sorted(set(ORDER.values()))]
+        for phase in (*phases, later):
+            await self._phase(phase)
+
+    async def _phase(self, todo: Sequence[tuple[Change, int, Callable[[Change], Awaitable[Outcome]]]]) -> None:
+        settled = [task for task in todo if (task[0].key, task[1]) in self._outcomes]
+        self._observer.advance(len(settled))
+        queue = iter([task for task in todo if (task[0].key, task[1]) not in self._outcomes])
+
+        async def worker() -> None:
+            for change, part, carry in queue:
+                if self._stop.is_set():
+                    return
+                outcome = await carry(change)
+                if outcome.status is Status.OPEN:
+                    return
+                await self._settle(part, outcome)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._order.workers, len(todo))):
+                group.create_task(worker())
+
+    async def _settle(self, part: int, outcome: Outcome) -> None:
+        line = self._line(outcome.key, part, Step.OUTCOME, outcome=outcome)
+        await self._journal.write(line)
+        self._outcomes[outcome.key, part] = outcome
+        self._observer.advance()
+
+    async def _intend(self, key: str, part: int, method: str, *, version: str = "", attempt: int = 1) -> None:
+        await self._journal.write(self._line(key, part, Step.INTENT, method=method, version=version, attempt=attempt))
+
+    def _line(self, key: str, part: int, step: Step, **more: object) -> JournalLine:
+        return replace(
+            JournalLine(run=self._run.id, key=key, part=part, step=step, at=self._clock.now()),
+            **more,  # type: ignore[arg-type]
+        )
+
+    # --- the first pass ---------------------------------------------------------------------
+
+    async def _first(self, change: Change) -> Outcome:
+        if change.account is None:
+            return await self._create(change)
+        writes = [d for d in change.deltas if d.verdict is Verdict.WRITE]
+        return await self._write(
+            _Attempt(self, change.key, 1, change.account), writes, change.operations, change.version
+        )
+
+    async def _write(
+        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+    ) -> Outcome:
+        """Send operations under a version, until they are settled, held, or there is nothing left to send."""
+        reopened = (attempt.key, attempt.part) in self._open
+        if reopened or not version:
+            looked = await attempt.look(deltas)
+            if isinstance(looked, Outcome):
+                return looked
+            deltas, operations, version = looked
+        while True:
+            await self._intend(attempt.key, attempt.part, "PATCH", version=version, attempt=attempt.races + 1)
+            reply = await self._target.patch(attempt.account, operations, version)
+            step = decide(reply)
+            if step is Next.CONFIRM and reply.body is not None:
+                return attempt.confirm(deltas, reply.body, reply)
+            if step not in {Next.REPLAN, Next.READ_BACK, Next.SETTLE}:
+                return self._refused(attempt, step, reply)
+            if step is Next.REPLAN:
+                attempt.races += 1
+            looked = await attempt.look(deltas, after=step)
+            if isinstance(looked, Outcome):
+                return looked
+            if attempt.races > MOST_RACES or attempt.looks > 2 * MOST_RACES:
+                return attempt.outcome(Status.HELD, "write.races", "the account changed again each time we came")
+            deltas, operations, version = looked
+
+    def _refused(self, attempt: _Attempt, step: Next, reply: Reply) -> Outcome:
+        if step is Next.DEFER:
+            self._defer(reply)
+            return attempt.outcome(Status.DEFERRED, "target.not-now", _words(reply), reply)
+        if step is Next.GONE:
+            return attempt.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", reply)
+        return attempt.outcome(Status.FAILED, "target.refused", _words(reply), reply)
+
+    def _defer(self, reply: Reply) -> None:
+        """Stop the run where the target wants a longer pause than we wait."""
+        if reply.retry_after_s is not None:
+            at = self._clock.now() + timedelta(seconds=reply.retry_after_s)
+            self._why = f"the target wants no request before {at:%H:%M} UTC; apply the plan again then"
+        elif reply.status == 429:
+            self._why = "the target keeps throttling; apply the plan again later"
+        if self._why:
+            self._stop.set()
+
+    # --- joiners ----------------------------------------------------------------------------
+
+    async def _create(self, change: Change) -> Outcome:
+        attempt = _Attempt(self, change.key, 1, "")
+        deltas = [d for d in change.deltas if d.verdict is Verdict.WRITE]
+        login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
+        if (change.key, 1) in self._open and (found := await self._search(login)) is not None:
+            return await self._adopt(attempt, deltas, found)
+        for _ in range(MOST_RACES):
+            await self._intend(change.key, 1, "POST")
+            reply = await self._target.create(resource((self._places[d.path], d.sides.desired) for d in deltas))
+            step = decide(reply)
+            if step is Next.CONFIRM and reply.body is not None and reply.body.get("id"):
+                attempt.account = str(reply.body["id"])
+                return attempt.confirm(deltas, reply.body, reply)
+            if step in {Next.SETTLE, Next.READ_BACK, Next.CONFIRM, Next.LOOK_UP}:
+                found = await self._search(login, patient=step is not Next.LOOK_UP)
+                if found is not None:
+                    return await self._adopt(attempt, deltas, found)
+                if step is Next.LOOK_UP:
+                    return attempt.outcome(
+                        Status.HELD, "account.name-taken", "the login is taken by an account that cannot be seen", reply
+                    )
+                continue
+            return self._refused(attempt, step, reply)
+        return attempt.outcome(Status.HELD, "write.unknown", "the account could be neither created nor found")
+
+    async def _search(self, login: str, *, patient: bool = False) -> Reply | None:
+        """The one account with this login; a lost POST is looked for several times, because search lags."""
+        for wait in LOOKS if patient else LOOKS[:1]:
+            if wait:
+                await self._clock.sleep(wait)
+            found = await self._target.find("userName", login)
+            if len(found) == 1:
+                return found[0]
+        return None
+
+    async def _adopt(self, attempt: _Attempt, deltas: Sequence[Delta], found: Reply) -> Outcome:
+        body = found.body or {}
+        attempt.account = str(body.get("id", ""))
+        owner = self._owner(attempt.account)
+        if owner is not None and owner != attempt.key:
+            attempt.account = ""
+            return attempt.outcome(
+                Status.HELD, "correlation.taken", "the login belongs to the account of another person", found
+            )
+        adopted = planner.adopt(deltas, body, self._attributes)
+        held = [d.path for d in adopted if d.verdict is Verdict.CONFLICT]
+        if held:
+            attempt.account = ""
+            return attempt.outcome(
+                Status.HELD, "account.adoption", f"an account with this login exists and differs in {', '.join(held)}"
+            )
+        writes = [d for d in adopted if d.verdict is Verdict.WRITE]
+        if not writes:
+            return attempt.outcome(Status.ALREADY, written={d.path: d.sides.desired for d in deltas}, reply=found)
+        self._open.discard((attempt.key, attempt.part))
+        attempt.already = {d.path: d.sides.desired for d in deltas if d.path not in {a.path for a in adopted}}
+        return await self._write(
+            attempt, writes, planner.operations_of(writes, [*self._attributes.values()]), found.version
+        )
+
+    def _owner(self, account: str) -> str | None:
+        if self._owners is None:
+            self._owners = {link.account: link.key for link in self._store.links()}
+        return self._owners.get(account)
+
+    # --- the second pass --------------------------------------------------------------------
+
+    async def _second(self, change: Change) -> Outcome:
+        """Set the references that had to wait for accounts created in this run."""
+        first = self._outcomes.get((change.key, 1))
+        account = change.account or (first.account if first else None)
+        attempt = _Attempt(self, change.key, 2, account or "")
+        if account is None or (first is not None and first.status in {Status.HELD, Status.FAILED}):
+            return attempt.outcome(Status.DEFERRED, "reference.deferred", "the person has no settled account yet")
+        deltas = []
+        for delta in change.deferred:
+            there = self._outcomes.get((delta.awaits or "", 1))
+            if there is None or there.account is None or there.status in {Status.HELD, Status.FAILED}:
+                return attempt.outcome(
+                    Status.DEFERRED, "reference.deferred", f"{delta.path} waits for the account of another person"
+                )
+            sides = replace(delta.sides, desired=there.account)
+            deltas.append(replace(delta, verdict=Verdict.WRITE, sides=sides))
+        operations = planner.operations_of(deltas, [*self._attributes.values()])
+        version = first.version if first is not None else change.version
+        return await self._write(attempt, deltas, operations, version)
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def report(self, *, stopped: str) -> Report:
+        """What came of it so far."""
+        parts: dict[str, tuple[Outcome, ...]] = {}
+        for (key, _), outcome in sorted(self._outcomes.items()):
+            parts[key] = (*parts.get(key, ()), outcome)
+        wanted = [(c.key, 1) for c in self._plan.changes if c.operations]
+        wanted += [(c.key, 2) for c in self._plan.changes if c.deferred]
+        left = dict.fromkeys(key for key, part in wanted if (key, part) not in self._outcomes)
+        stopped = stopped or self._why or ("stopped by you" if self._stop.is_set() else "")
+        return Report(run=self._run.id, outcomes=parts, left=tuple(left), stopped=stopped)
+
+
+class _Attempt:
+    """The fate of one part of one change, across version races."""
+
+    def __init__(self, applier: _Applier, key: str, part: int, account: str) -> None:
+        self._applier = applier
+        self.key, self.part, self.account = key, part, account
+        self.races = 0
+        self.looks = 0
+        self.already: dict[str, Value] = {}
+        self._overwritten: dict[str, None] = {}
+        self._left_alone: dict[str, str] = {}
+
+    async def look(
+        self, deltas: Sequence[Delta], *, after: Next = Next.SETTLE
+    ) -> Outcome | tuple[Sequence[Delta], Sequence[Operation], str]:
+        """Read the account and plan what is still wanted; an outcome where nothing is left to send."""
+        self.looks += 1
+        reply = await self._applier._target.get(self.account)  # noqa: SLF001 - two halves of one thing
+        if reply.status == 404:
+            return self.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", reply)
+        if not reply.ok or reply.body is None:
+            return self.outcome(Status.DEFERRED, "target.not-now", _words(reply), reply)
+        attributes = self._applier._attributes  # noqa: SLF001
+        left = planner.replan(deltas, reply.body, attributes)
+        self.already |= dict(left.already)
+        self._overwritten |= dict.fromkeys(left.overwritten)
+        self._left_alone |= dict.fromkeys(left.kept, "kept") | dict.fromkeys(left.conflicts, "conflict")
+        if not left.writes:
+            return self.settled(Status.ALREADY if after is Next.REPLAN else Status.DONE, reply)
+        if not reply.version:
+            return self.outcome(Status.HELD, "target.no-version", "the target gives no version to write under", reply)
+        return left.writes, planner.operations_of(left.writes, [*attributes.values()]), reply.version
+
+    def confirm(self, deltas: Sequence[Delta], body: Mapping[str, object], reply: Reply) -> Outcome:
+        """Compare what the target returned with what was wanted: a difference is a finding, not a success."""
+        places = self._applier._places  # noqa: SLF001
+        wanted = {d.path: d.sides.desired for d in deltas}
+        different = mismatches(wanted, places, body)
+        self.already |= {path: value for path, value in wanted.items() if path not in different}
+        if different:
+            return self.outcome(
+                Status.HELD,
+                "write.mismatch",
+                f"the target answered with another value than was sent for {', '.join(different)}",
+                reply,
+            )
+        return self.settled(Status.DONE, reply)
+
+    def settled(self, status: Status, reply: Reply) -> Outcome:
+        """Nothing more to send: done, unless some paths were left for a person."""
+        conflicts = [path for path, why in self._left_alone.items() if why == "conflict"]
+        if conflicts:
+            words = f"edited in the directory since the plan: {', '.join(conflicts)}"
+            return self.outcome(Status.HELD, "conflict.open", words, reply)
+        return self.outcome(status, reply=reply)
+
+    def outcome(
+        self,
+        status: Status,
+        code: str = "",
+        detail: str = "",
+        reply: Reply | None = None,
+        written: Mapping[str, Value] | None = None,
+    ) -> Outcome:
+        """The outcome with everything that is known by now."""
+        return Outcome(
+            key=self.key,
+            status=status,
+            account=self.account or None,
+            version=reply.version if reply else "",
+            written=written if written is not None else self.already,
+            code=code,
+            detail=detail,
+            races=self.races,
+            correlation_id=reply.correlation_id if reply else "",
+            overwritten=tuple(self._overwritten),
+        )
+
+
+def _words(reply: Reply) -> str:
+    """What the target said, for people: status, keyword, text."""
+    said = reply.error.detail if reply.error else ""
+    kind = (reply.error.scim_type or reply.error.code) if reply.error else ""
+    return " ".join(str(part) for part in (reply.status or "", kind, said or reply.detail) if part)
+
+
+def _finish(run: Run, hands: Hands, report: Report) -> None:
+    """Take into the base what really happened, remember the links, close the run."""
+    store = hands.store
+    values = [
+        (outcome.key, path, value)
+        for parts in report.outcomes.values()
+        for outcome in parts
+        for path, value in outcome.written.items()
+    ]
+    accounts = {o.key: o.account for parts in report.outcomes.values() for o in parts if o.account}
+    base = store.artifact(f"base-{run.id}.parquet")
+    with Workbench(base.parent) as bench:
+        lay_outcomes(bench, store.artifact(run.agreed), values, accounts, base)
+        stage_links(bench, ((link.key, link.account) for link in store.links()))
+        store.save_links(Link(key, account) for key, account in unremembered(bench, base))
+    state = RunState.DONE if report.clean else RunState.PARTIAL
+    if report.stopped or report.left:
+        state = RunState.INTERRUPTED
+    store.save_run(
+        replace(
+            run,
+            state=state,
+            base=base.name,
+            finished=hands.clock.now(),
+            statuses=report.statuses,
+        )
+    )

@@ -1,0 +1,267 @@
+"""Make a plan: read, trust, map, read the directory, correlate, compare, decide, seal, store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scimsync.core import planner, sealing, trust
+from scimsync.core.lifecycle import ACTIVE
+from scimsync.engine.ports import Clock, Observer, Source, Store, Target
+from scimsync.model.outcomes import Run, RunState
+from scimsync.model.plans import Change, Finding, Plan, Seal, Severity
+from scimsync.model.policy import Authority, Mapped, Policy
+from scimsync.model.records import Reading, SourceHealth
+from scimsync.scim.schema import Catalog, Value
+from scimsync.workbench.comparing import Comparison
+from scimsync.workbench.expressions import Expression
+from scimsync.workbench.staging import (
+    AccountSpool,
+    PhoneReader,
+    Workbench,
+    check_mapping,
+    stage_base,
+    stage_desired,
+    stage_links,
+    stage_phones,
+    stage_records,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The ports of one run, and the little else that planning needs from outside."""
+
+    source: Source
+    target: Target
+    store: Store
+    clock: Clock
+    observer: Observer
+    phones: PhoneReader
+    #: makes the tail of a run id, so that two runs in one second differ
+    fresh: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What shall be planned."""
+
+    policy: Policy
+    catalog: Catalog
+    #: column of the source that identifies a person
+    key: str
+    #: digest of the effective configuration
+    configuration: str
+    memory_limit: str = "512MB"
+    #: keys of the people to look at; everybody where empty
+    only: tuple[str, ...] = ()
+    #: rule -> reason, for rules that a person sets aside
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+async def make_plan(world: World, task: Task) -> Plan:
+    """Compute, seal and store a plan. Nothing is written to the target.
+
+    Raises:
+        SourceError: The source cannot be read or is empty.
+        ConfigError: The mapping does not fit the source; all faults at once.
+        TargetError: The directory cannot be read.
+        StoreError: The state cannot be read or written.
+    """
+    with Workbench(world.store.artifact("plan").parent, memory_limit=task.memory_limit) as bench:
+        return await _Planning(world, task, bench).run()
+
+
+@dataclass(slots=True)
+class _Planning:
+    world: World
+    task: Task
+    bench: Workbench
+    findings: list[Finding] = field(default_factory=list)
+    settled: list[tuple[str, str, Value]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    notices: list[Change] = field(default_factory=list)
+
+    async def run(self) -> Plan:
+        policy, store = self.task.policy, self.world.store
+        self.world.observer.stage("reading the source")
+        reading = self.world.source.read()
+        health = stage_records(self.bench, reading, key=self.task.key)
+        expressions = check_mapping(self.bench, policy.attributes, reading.columns)
+        stage_phones(self.bench, expressions.values(), self.world.phones)
+        self.findings += stage_desired(self.bench, policy.attributes, expressions, key=self.task.key)
+        last = store.last_applied()
+        judged = self._judge(reading, health, last.health if last else None)
+        complete = await self._read_target()
+        stage_links(self.bench, ((link.key, link.account) for link in store.links()))
+        base = last.base if last else ""
+        stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
+
+        self.world.observer.stage("comparing")
+        comparison = Comparison(self.bench, policy.attributes, policy.match)
+        self.findings += comparison.correlate(complete=complete, only=self.task.only)
+        self._decide(comparison, judged, _frozen(judged, expressions))
+        self.findings += _unresolved(comparison)
+        return self._store(comparison, health, base)
+
+    def _judge(self, reading: Reading, health: SourceHealth, previous: SourceHealth | None) -> trust.Trust:
+        judged = trust.judge(
+            health,
+            previous,
+            proven=reading.proven,
+            keyless=any(f.code == "record.no-key" for f in self.findings),
+            limits=self.task.policy.limits,
+            overrides=self.task.overrides,
+        )
+        self.findings += judged.findings
+        return judged
+
+    async def _read_target(self) -> bool:
+        attributes = self.task.policy.attributes
+        roots = {mapped.place.root: None for mapped in attributes}
+        spool = AccountSpool(self.bench, self.task.catalog, attributes)
+        self.world.observer.stage("reading the directory")
+
+        def take(resources: Sequence[bytes]) -> None:
+            spool.take(resources)
+            self.world.observer.advance(len(resources))
+
+        try:
+            sweep = await self.world.target.sweep(list(roots), take)
+        except BaseException:
+            spool.close()
+            raise
+        spool.load()
+        finding = trust.incomplete(sweep)
+        if finding is not None:
+            self.findings.append(finding)
+        return finding is None
+
+    def _decide(self, comparison: Comparison, judged: trust.Trust, frozen: frozenset[str]) -> None:
+        policy = self.task.policy
+        for pair in comparison.pairs():
+            self._take(pair.key, planner.plan_pair(pair, policy, frozen=frozen))
+        for pair in comparison.joiners():
+            self._take(pair.key, planner.plan_joiner(pair, policy, frozen=frozen))
+        active = _active(policy, self.task.catalog)
+        for leaver in comparison.leavers():
+            if judged.absence:
+                self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
+            else:
+                self.findings.append(_unbelieved(leaver.key))
+
+    def _take(self, key: str, planned: planner.Planned) -> None:
+        self.findings += planned.findings
+        self.settled += [(key, path, value) for path, value in planned.settled]
+        if planned.change is not None:
+            self.changes.append(planned.change)
+        if planned.notice is not None:
+            self.notices.append(planned.notice)
+
+    def _store(self, comparison: Comparison, health: SourceHealth, base: str) -> Plan:
+        world, task = self.world, self.task
+        created = world.clock.now()
+        identity = f"{created:%Y%m%d-%H%M%S}-{world.fresh()}"
+        changes = planner.ordered(self.changes)
+        findings = tuple(self._findings())
+        counted = planner.tally(comparison.numbers(), changes, self.notices, findings)
+        plan = Plan(
+            id=identity,
+            created=created,
+            seal=Seal(
+                target=world.target.name,
+                configuration=task.configuration,
+                source=health.fingerprint,
+                base=base,
+            ),
+            tally=counted,
+            changes=changes,
+            notices=planner.ordered(self.notices),
+            findings=findings,
+            refusals=planner.refusals(counted, task.policy.limits, task.overrides),
+            overrides=dict(task.overrides),
+            rate=world.target.rate,
+        )
+        agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
+        comparison.write_agreed(world.store.artifact(agreed), self.settled)
+        write_private(world.store.artifact(name), sealing.encode(plan))
+        world.store.save_run(
+            Run(
+                id=identity,
+                created=created,
+                state=RunState.REFUSED if plan.refusals else RunState.PLANNED,
+                target=world.target.name,
+                plan=name,
+                agreed=agreed,
+                tally=_tally_numbers(plan),
+                health=health,
+                partial=bool(task.only),
+            )
+        )
+        return plan
+
+    def _findings(self) -> Iterator[Finding]:
+        """Run-wide findings first, then people's; of people only those asked for."""
+        only = frozenset(self.task.only)
+        chosen = [f for f in self.findings if not only or not f.subject or f.subject in only]
+        yield from sorted(chosen, key=lambda f: (f.subject != "", f.severity is not Severity.ERROR, f.code, f.subject))
+
+
+def write_private(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file of mode 0600, whole or not at all."""
+    beside = path.with_name(f"{path.name}.part")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def _tally_numbers(plan: Plan) -> dict[str, int]:
+    return {
+        "records": plan.tally.records,
+        "accounts": plan.tally.accounts,
+        "changes": len(plan.changes),
+        "conflicts": plan.tally.conflicts,
+        "held": plan.tally.held,
+        **plan.tally.actions,
+    }
+
+
+def _frozen(judged: trust.Trust, expressions: Mapping[str, Expression]) -> frozenset[str]:
+    return frozenset(
+        path
+        for path, expression in expressions.items()
+        if {c.lower() for c in expression.columns} & {c.lower() for c in judged.blank_columns}
+    )
+
+
+def _active(policy: Policy, catalog: Catalog) -> Mapped:
+    """The attribute that disabling writes, whether the mapping manages it or not."""
+    mapped = policy.by_path.get(ACTIVE)
+    return mapped or Mapped(place=catalog.resolve(ACTIVE), expression="", authority=Authority.LOCAL_WINS)
+
+
+def _unresolved(comparison: Comparison) -> Iterator[Finding]:
+    for path, number in comparison.unresolved():
+        yield Finding(
+            severity=Severity.INFO,
+            code="reference.unknown",
+            subject="",
+            summary="references name people who are neither in the source nor linked; they are left alone",
+            detail=f"{path}: {number}",
+        )
+
+
+def _unbelieved(key: str) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code="leaver.unproven",
+        subject=key,
+        summary="this person is missing from a source that proves nothing by absence; the account stays",
+        hint="see the finding about the source",
+        holds=True,
+    )

@@ -1,0 +1,40 @@
+"""One person seen from both sides, as the workbench hands it to the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scimsync.scim.schema import Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A record and its account, with the three views of every managed attribute, by short path.
+
+    `account` is None for a person who has none yet; `current` is then empty. `base` holds only the
+    paths on which both sides once agreed.
+    """
+
+    key: str
+    name: str
+    row: int | None
+    account: str | None
+    version: str
+    desired: Mapping[str, Value]
+    current: Mapping[str, Value] = field(default_factory=dict)
+    base: Mapping[str, Value] = field(default_factory=dict)
+    #: path -> source key of the person a reference waits for: a joiner of the same plan
+    awaits: Mapping[str, str] = field(default_factory=dict)
+    #: paths whose reference names nobody that is known: left alone
+    unresolved: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Leaver:
+    """A linked account whose person is no longer in the source."""
+
+    key: str
+    name: str
+    account: str
+    version: str

@@ -1,0 +1,102 @@
+"""What the service says about itself: Schemas, ResourceTypes, ServiceProviderConfig (genesys-scim §3.5)."""
+
+from __future__ import annotations
+
+from scimsync.scim.dialect import GENESYS_GROUP, GENESYS_USER
+from scimsync.scim.messages import list_response
+from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER
+from scimsync.simulator.answers import Refused
+from scimsync.simulator.directory import USERS
+
+JsonObject = dict[str, object]
+
+_CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+_TYPE = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
+_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Schema"
+
+
+def schemas(base: str) -> dict[str, JsonObject]:
+    """All schemas by their URN, as the `/Schemas` endpoint serves them."""
+    return {
+        schema.id: {
+            "schemas": [_SCHEMA],
+            **schema.to_json(),
+            "meta": {"resourceType": "Schema", "location": f"{base}/Schemas/{schema.id}"},
+        }
+        for schema in (*USERS.schemas, GENESYS_GROUP)
+    }
+
+
+def resource_types(base: str) -> dict[str, JsonObject]:
+    """The two resource types by name."""
+    users: JsonObject = {
+        "schemas": [_TYPE],
+        "id": "User",
+        "name": "User",
+        "description": "User Account",
+        "endpoint": "/Users",
+        "schema": CORE_USER,
+        "schemaExtensions": [
+            {"schema": ENTERPRISE_USER, "required": False},
+            {"schema": GENESYS_USER, "required": False},
+        ],
+        "meta": {"resourceType": "ResourceType", "location": f"{base}/ResourceTypes/User"},
+    }
+    groups: JsonObject = {
+        "schemas": [_TYPE],
+        "id": "Group",
+        "name": "Group",
+        "description": "Group",
+        "endpoint": "/Groups",
+        "schema": CORE_GROUP,
+        "meta": {"resourceType": "ResourceType", "location": f"{base}/ResourceTypes/Group"},
+    }
+    return {"User": users, "Group": groups}
+
+
+def provider_config(base: str) -> JsonObject:
+    """The ServiceProviderConfig; its values are unpublished, these are inferred."""
+    return {
+        "schemas": [_CONFIG],
+        "documentationUri": "https://developer.genesys.cloud/platform/scim/",
+        "patch": {"supported": True},
+        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "filter": {"supported": True, "maxResults": 0},
+        "changePassword": {"supported": False},
+        "sort": {"supported": False},
+        "etag": {"supported": True},
+        "authenticationSchemes": [
+            {
+                "name": "OAuth Bearer Token",
+                "description": "Authentication with an OAuth bearer token",
+                "type": "oauthbearertoken",
+                "primary": True,
+            }
+        ],
+        "meta": {"resourceType": "ServiceProviderConfig", "location": f"{base}/ServiceProviderConfig"},
+    }
+
+
+def describe(kind: str, id_: str, base: str, filtered: bool) -> JsonObject:  # noqa: FBT001 - from a request
+    """Answer a request for a discovery resource.
+
+    Args:
+        kind: `schemas`, `resourcetypes` or `serviceproviderconfig`.
+        id_: Of one of them; "" for all.
+        base: URL of the family.
+        filtered: Whether the request brings a filter, which RFC 7644 §4 wants refused with 403.
+
+    Raises:
+        Refused: 403 for a filter, 404 for an unknown id.
+    """
+    if filtered:
+        raise Refused(403, "filters are not allowed here", code="not.authorized")
+    if kind == "serviceproviderconfig":
+        return provider_config(base)
+    held = schemas(base) if kind == "schemas" else resource_types(base)
+    if not id_:
+        return list_response(list(held.values()), total=len(held), start=1)
+    found = {name.lower(): document for name, document in held.items()}.get(id_.lower())
+    if found is None:
+        raise Refused(404, f"there is no {id_} here")
+    return found

@@ -1,0 +1,205 @@
+"""The simulator on a real socket: in the foreground for `scimsync simulate`, in a thread for tests."""
+
+from __future__ import annotations
+
+import gc
+import secrets
+import signal
+import socket
+import threading
+from asyncio import BaseTransport
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from scimsync.simulator.app import Simulator
+from scimsync.simulator.directory import Directory
+from scimsync.simulator.faults import read_faults
+from scimsync.simulator.options import Options
+from scimsync.simulator.tokens import Tokens
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_START_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What to simulate, and where.
+
+    Port 0 takes a free one. Client id and secret are invented when they are not given. `options` are
+    switches by name (see `Options`), `faults` recipes (see `Fault`).
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    login_port: int | None = None  #: a second port for `/oauth/token`; None = one port serves both
+    users: int = 200
+    seed: int = 1
+    client_id: str = ""
+    client_secret: str = ""
+    options: Mapping[str, object] = field(default_factory=dict)
+    faults: Sequence[Mapping[str, object]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """What a client must know to come in."""
+
+    api_url: str
+    login_url: str
+    client_id: str
+    client_secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A simulator at work in this process. The directory belongs to its thread: read it, do not write."""
+
+    api_url: str
+    login_url: str
+    client_id: str
+    client_secret: str
+    simulator: Simulator
+    stop: Callable[[], None]
+
+    @property
+    def directory(self) -> Directory:
+        """The simulated organisation."""
+        return self.simulator.directory
+
+    @property
+    def announcement(self) -> Announcement:
+        """What a client must know to come in."""
+        return Announcement(
+            api_url=self.api_url,
+            login_url=self.login_url,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+        )
+
+
+def serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
+    """Run a simulator in the foreground until SIGINT or SIGTERM.
+
+    Args:
+        settings: What to simulate, and where.
+        announce: Called once, when requests are answered.
+
+    Raises:
+        ValueError: An option or a fault is not one.
+        OSError: A port is taken.
+    """
+    asked = threading.Event()
+    before = {number: signal.signal(number, lambda *_: asked.set()) for number in _STOP_SIGNALS}
+    try:
+        with running(settings) as simulator:
+            gc.freeze()  # the people stay; the collector need not look at them again
+            announce(simulator.announcement)
+            asked.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Running]:
+    """Run a simulator in a background thread, on a real socket, for as long as the context lasts.
+
+    Args:
+        settings: What to simulate, and where.
+
+    Raises:
+        ValueError: An option or a fault is not one.
+        OSError: A port is taken.
+    """
+    options = Options()
+    options.change(settings.options)
+    faults = read_faults(list(settings.faults))
+    with ExitStack() as stack:
+        doors = _open_doors(settings, stack)
+        simulator = _simulator(settings, options, [_url(door) for door in doors])
+        simulator.faults.extend(faults)
+        server = _Server(_config(simulator))
+        thread = threading.Thread(target=server.run, args=(doors,), name="scimsync-simulator", daemon=True)
+        thread.start()
+        if not server.ready.wait(_START_SECONDS):
+            raise OSError("the simulator did not start")
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join()
+
+        stack.callback(stop)
+        yield Running(
+            api_url=_url(doors[0]),
+            login_url=_url(doors[-1]),
+            client_id=simulator.tokens.client_id,
+            client_secret=simulator.tokens.client_secret,
+            simulator=simulator,
+            stop=stop,
+        )
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+class _ShowsTransport:
+    """Puts the connection into the state of its requests, so that a fault can cut it."""
+
+    app_state: dict[str, object]
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        self.app_state = {**self.app_state, "transport": transport}
+        super().connection_made(transport)  # type: ignore[misc]
+
+
+def _config(simulator: Simulator) -> uvicorn.Config:
+    return uvicorn.Config(
+        simulator,
+        http=type("Protocol", (_ShowsTransport, AutoHTTPProtocol), {}),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=1,
+        backlog=2048,
+    )
+
+
+def _open_doors(settings: Settings, stack: ExitStack) -> list[socket.socket]:
+    ports = [settings.port] + ([] if settings.login_port is None else [settings.login_port])
+    return [stack.enter_context(socket.create_server((settings.host, port), backlog=2048)) for port in ports]
+
+
+def _url(door: socket.socket) -> str:
+    host, port = door.getsockname()[:2]
+    return f"http://{host}:{port}"
+
+
+def _simulator(settings: Settings, options: Options, urls: Sequence[str]) -> Simulator:
+    directory = Directory(options)
+    directory.base_url = urls[0]
+    directory.fill(settings.seed, settings.users)
+    tokens = Tokens(
+        settings.client_id or f"simulated-{secrets.token_hex(8)}",
+        settings.client_secret or secrets.token_urlsafe(32),
+        options,
+        directory.clock,
+    )
+    login = int(urls[1].rpartition(":")[2]) if len(urls) > 1 else None
+    return Simulator(directory, tokens, login)

@@ -1,0 +1,281 @@
+"""Official twins of the ports, in memory: they behave as the adapters do and pass the same contracts.
+
+MemoryStore   the Store port      ListSource     the Source port
+VirtualClock  the Clock port      MemoryTarget   the Target port (its place is below)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import re
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from scimsync.errors import StoreError, StoreLocked
+from scimsync.model.outcomes import JournalLine, Link, Run
+from scimsync.model.records import Batch, Cell, Reading
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+# Store
+
+
+class MemoryStore:
+    """The state of one process, gone when it ends. May be used from several threads.
+
+    Args:
+        artifacts: the folder of the artifacts; a temporary one, removed with the store, where none is given.
+    """
+
+    def __init__(self, artifacts: Path | None = None) -> None:
+        self._lock = threading.Lock()
+        self._owner = ""
+        self._runs: dict[str, Run] = {}
+        self._links: dict[str, Link] = {}
+        self._journal: list[JournalLine] = []
+        self._artifacts = artifacts or Path(tempfile.mkdtemp(prefix="scimsync-"))
+        if artifacts is None:
+            weakref.finalize(self, shutil.rmtree, self._artifacts, ignore_errors=True)
+        if not self._artifacts.exists():
+            self._artifacts.mkdir(parents=True)
+            self._artifacts.chmod(0o700)
+
+    @contextmanager
+    def lease(self, owner: str) -> Iterator[None]:
+        """Hold the right to write to the target.
+
+        Raises:
+            StoreLocked: Somebody holds it.
+        """
+        with self._lock:
+            if self._owner:
+                raise StoreLocked(f"{self._owner} is at work. Wait until it ends; then start again.")
+            self._owner = owner or "scimsync"
+        try:
+            yield
+        finally:
+            self._owner = ""
+
+    def save_run(self, run: Run) -> None:
+        """Insert or replace a run."""
+        with self._lock:
+            self._runs[run.id] = run
+
+    def runs(self, limit: int = 50) -> Sequence[Run]:
+        """The latest runs, newest first."""
+        with self._lock:
+            return sorted(self._runs.values(), key=lambda run: (run.created, run.id), reverse=True)[:limit]
+
+    def run(self, run_id: str) -> Run | None:
+        """One run by its id, or by an unambiguous beginning of it.
+
+        Raises:
+            StoreError: Several runs begin so; the message lists them.
+        """
+        with self._lock:
+            found = {name: run for name, run in sorted(self._runs.items()) if run_id and name.startswith(run_id)}
+        if run_id in found or len(found) <= 1:
+            return found.get(run_id) or next(iter(found.values()), None)
+        raise StoreError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
+
+    def last_applied(self) -> Run | None:
+        """The latest run that left a base: what the next plan compares with."""
+        with self._lock:
+            based = [run for run in self._runs.values() if run.base]
+        return max(based, key=lambda run: (run.created, run.id), default=None)
+
+    def links(self) -> Iterator[Link]:
+        """All links."""
+        with self._lock:
+            held = list(self._links.values())
+        yield from held
+
+    def save_links(self, links: Iterable[Link]) -> None:
+        """Insert or replace links by key."""
+        learnt = {link.key: link for link in links}
+        with self._lock:
+            self._links.update(learnt)
+
+    def append(self, lines: Sequence[JournalLine]) -> None:
+        """Keep journal lines."""
+        with self._lock:
+            self._journal.extend(lines)
+
+    def journal(self, run_id: str) -> Iterator[JournalLine]:
+        """The lines of one run in the order they were written."""
+        with self._lock:
+            held = [line for line in self._journal if line.run == run_id]
+        yield from held
+
+    def artifact(self, name: str) -> Path:
+        """Where an artifact of that name is or shall be; the folder exists with mode 0700.
+
+        Raises:
+            StoreError: The name is not one of letters, digits, dot, line and underline.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or name in {".", ".."}:
+            raise StoreError(f"{name!r} cannot name an artifact; use letters, digits, '.', '-' and '_'.")
+        return self._artifacts / name
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of, and what was kept can still be read."""
+
+
+# Source
+
+
+@dataclass(frozen=True, slots=True)
+class ListSource:
+    """A source that holds its rows. The first row stands at place 1."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    #: whether the absence of a person means something
+    proven: bool = True
+    name: str = "list"
+
+    def read(self) -> Reading:
+        """Its columns, and its rows in batches of a thousand."""
+        batches = (
+            Batch(self.rows[start : start + 1000], range(start + 1, min(start + 1000, len(self.rows)) + 1))
+            for start in range(0, len(self.rows), 1000)
+        )
+        return Reading(columns=tuple(self.columns), batches=batches, proven=self.proven)
+
+
+# Target: MemoryTarget belongs here
+
+
+# Clock
+
+
+class VirtualClock:
+    """Time that passes only while everybody waits: a run of hours plays in a moment, always in one order.
+
+    When nothing in the event loop is ready and no work is out in `asyncio.to_thread`, the clock jumps to
+    the sleeper that is due first and wakes it; sleepers due at one moment wake in the order they came.
+    Real sockets are not seen: time flies while they are waited for. One loop at a time; where no loop
+    runs, `advance` moves it.
+
+    Examples:
+        >>> clock, heard = VirtualClock(), []
+        >>> async def wait(name, *naps):
+        ...     for nap in naps:
+        ...         await clock.sleep(nap)
+        ...         heard.append((clock.monotonic(), name))
+        >>> async def meet():
+        ...     await asyncio.gather(wait("a", 10, 3590), wait("b", 3, 7), wait("c", 5))
+        >>> asyncio.run(meet())
+        >>> heard
+        [(3.0, 'b'), (5.0, 'c'), (10.0, 'a'), (10.0, 'b'), (3600.0, 'a')]
+        >>> clock.now().isoformat()
+        '2026-01-01T01:00:00+00:00'
+    """
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._start = start
+        self._elapsed = 0.0
+        self._order = count()
+        self._sleepers: list[_Sleeper] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._threads = _CountedThreads()
+        self._watching = False
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        return self._start + timedelta(seconds=self._elapsed)
+
+    def monotonic(self) -> float:
+        """Seconds since the clock was made."""
+        return self._elapsed
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for whoever looks; sleepers wake at their turn."""
+        self._elapsed += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait in virtual time."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        loop = asyncio.get_running_loop()
+        self._enter(loop)
+        sleeper = _Sleeper(self._elapsed + seconds, next(self._order), loop.create_future())
+        heapq.heappush(self._sleepers, sleeper)
+        if not self._watching:
+            self._watching = True
+            loop.call_soon(self._watch, 0)
+        await sleeper.woken
+
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is loop:
+            return
+        self._loop, self._sleepers, self._watching = loop, [], False
+        self._threads = _CountedThreads()
+        loop.set_default_executor(self._threads)
+
+    def _watch(self, quiet: int) -> None:
+        """Look again and again until the loop was quiet for a while; then wake who is due first."""
+        while self._sleepers and self._sleepers[0].woken.done():  # cancelled
+            heapq.heappop(self._sleepers)
+        if not self._sleepers or self._loop is None:
+            self._watching = False
+            return
+        if self._threads.busy:
+            self._loop.call_later(0.0001, self._watch, 0)
+            return
+        # a loop that hides what is ready (uvloop) is given a number of turns instead
+        ready = getattr(self._loop, "_ready", None)
+        enough = 3 if ready is not None else 50
+        if ready or quiet < enough:
+            self._loop.call_soon(self._watch, 0 if ready else quiet + 1)
+            return
+        self._wake()
+        self._loop.call_soon(self._watch, 0)
+
+    def _wake(self) -> None:
+        due = self._sleepers[0].due
+        self._elapsed = max(self._elapsed, due)
+        while self._sleepers and self._sleepers[0].due <= due:
+            sleeper = heapq.heappop(self._sleepers)
+            if not sleeper.woken.done():
+                sleeper.woken.set_result(None)
+
+
+@dataclass(slots=True, order=True)
+class _Sleeper:
+    due: float
+    order: int
+    woken: asyncio.Future[None] = field(compare=False)
+
+
+class _CountedThreads(ThreadPoolExecutor):
+    """Threads that know whether work is out, from the submission until the loop has heard of its end."""
+
+    def __init__(self) -> None:
+        super().__init__(thread_name_prefix="scimsync-virtual")
+        self.busy = 0
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """As its parent does, called from the loop."""
+        future = super().submit(fn, *args, **kwargs)
+        loop = asyncio.get_running_loop()
+        self.busy += 1
+        # registered a turn later, so that asyncio hears of the end first
+        loop.call_soon(future.add_done_callback, lambda _: loop.call_soon_threadsafe(self._ended))
+        return future
+
+    def _ended(self) -> None:
+        self.busy -= 1

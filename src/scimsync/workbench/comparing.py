@@ -1,0 +1,430 @@
+"""Find who belongs to whom and who differs, in whole tables; the rules then decide about those few.
+
+The comparison here may call two values different that SCIM calls equal (an exotic letter case, a
+phone written oddly); it never does the opposite for values that it hands on. The rules look again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from scimsync.model.accounts import Leaver, Pair
+from scimsync.model.plans import Finding, Severity
+from scimsync.model.policy import Mapped
+from scimsync.scim.schema import Kind, Place, Value, entries
+from scimsync.workbench.staging import ACCOUNT, Workbench, quoted, text
+
+
+def value_of(place: Place, found: object) -> Value:
+    """The value behind the text of a value column."""
+    if found is None or found == "":
+        return None
+    match place.kind:
+        case Kind.LIST:
+            return entries(msgspec.json.decode(str(found)), place.attribute)
+        case Kind.BOOLEAN:
+            return str(found) == "true"
+        case Kind.DECIMAL:
+            return float(str(found))
+        case _:
+            return str(found)
+
+
+def text_of(value: Value) -> str:
+    """The text of a value column for a value; "" where there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return msgspec.json.encode([dict(entry) for entry in value]).decode()
+    return str(value)
+
+
+def comparable(place: Place, column: str) -> str:
+    """The SQL of the form in which a value column compares."""
+    match place.kind:
+        case Kind.PHONE:
+            return f"regexp_replace(lower({column}), '^tel:|[\\s().\\-/]', '', 'g')"
+        case Kind.DATE:
+            return f"left({column}, 10)"
+        case Kind.DECIMAL:
+            return f"TRY_CAST({column} AS DOUBLE)"
+        case Kind.TEXT if not place.leaf.case_exact:
+            return f"lower({column})"
+        case _:
+            return column
+
+
+class Comparison:
+    """Both sides of one run, correlated and compared. Wants the tables of `staging`."""
+
+    def __init__(self, bench: Workbench, attributes: Sequence[Mapped], match: Sequence[Place]) -> None:
+        self._bench = bench
+        self._attributes = list(attributes)
+        self._index = {mapped.path: index for index, mapped in enumerate(attributes)}
+        self._match = [place for place in match if place.short in self._index]
+        self._references = [i for i, m in enumerate(attributes) if m.place.kind is Kind.REFERENCE]
+
+    # --- correlation ------------------------------------------------------------------------
+
+    def correlate(self, *, complete: bool, only: Sequence[str] = ()) -> list[Finding]:
+        """Decide which account belongs to which record, and who is a joiner.
+
+        A remembered link comes first; then the first path of `match` on which a record finds exactly
+        one account that nobody else claims. An account whose link names a person who is no longer in
+        the source may be found again by a record with a new key.
+
+        Args:
+            complete: Whether the accounts are all there are; if not, nobody is a joiner.
+            only: Keys to look at; all where empty.
+        """
+        sql = self._bench.sql
+        sql.execute("CREATE OR REPLACE TABLE only_keys (key VARCHAR)")
+        if only:
+            sql.executemany("INSERT INTO only_keys VALUES (?)", [[key] for key in only])
+        sql.execute(
+            "CREATE OR REPLACE TABLE pairing AS SELECT d.n, d.key, a.id FROM desired d "
+            "JOIN links l ON l.key = d.key JOIN accounts a ON a.id = l.account"
+        )
+        sql.execute(
+            "CREATE OR REPLACE TABLE doubtful (n BIGINT, key VARCHAR, place BIGINT, code VARCHAR, path VARCHAR)"
+        )
+        for place in self._match:
+            self._match_on(place)
+        sql.execute("DELETE FROM doubtful WHERE code = 'correlation.ambiguous' AND n IN (SELECT n FROM pairing)")
+        self._logins()
+        self._joiners(complete=complete)
+        self._resolve()
+        return [*self._doubts(), *self._gone(complete=complete)]
+
+    def _match_on(self, place: Place) -> None:
+        sql, index = self._bench.sql, self._index[place.short]
+        left, right = comparable(place, f"d.d{index}"), comparable(place, f"a.c{index}")
+        sql.execute(
+            "CREATE OR REPLACE TEMP TABLE hits AS SELECT d.n, d.key, d.place, a.id, "
+            "count(*) OVER (PARTITION BY d.n) AS per_record, count(*) OVER (PARTITION BY a.id) AS per_account "
+            f"FROM desired d JOIN accounts a ON {left} = {right} "
+            "WHERE d.n NOT IN (SELECT n FROM pairing) AND a.id NOT IN (SELECT id FROM pairing) "
+            "AND d.n NOT IN (SELECT n FROM doubtful WHERE code = 'correlation.contested') "
+            "AND a.id NOT IN (SELECT account FROM links WHERE key IN (SELECT key FROM desired) "
+            "OR key IN (SELECT key FROM held WHERE key IS NOT NULL))"
+        )
+        sql.execute("INSERT INTO pairing SELECT n, key, id FROM hits WHERE per_record = 1 AND per_account = 1")
+        for code, test in (
+            ("correlation.contested", "per_record = 1 AND per_account > 1"),
+            ("correlation.ambiguous", "per_record > 1"),
+        ):
+            sql.execute(
+                f"INSERT INTO doubtful SELECT DISTINCT n, key, place, '{code}', ? FROM hits WHERE {test}",
+                [place.short],
+            )
+
+    def _logins(self) -> None:
+        """A login that two new records want, or that another person's account has, is nobody's to take."""
+        index = self._index.get("userName")
+        if index is None:
+            return
+        loose = "n NOT IN (SELECT n FROM pairing) AND n NOT IN (SELECT n FROM doubtful)"
+        self._bench.sql.execute(
+            "INSERT INTO doubtful SELECT n, key, place, 'record.duplicate-login', 'userName' FROM desired "
+            f"WHERE {loose} AND lower(d{index}) IN (SELECT lower(d{index}) FROM desired WHERE {loose} "
+            "GROUP BY 1 HAVING count(*) > 1)"
+        )
+        self._bench.sql.execute(
+            "INSERT INTO doubtful SELECT n, key, place, 'correlation.taken', 'userName' FROM desired "
+            f"WHERE {loose} AND lower(d{index}) IN (SELECT lower(user_name) FROM accounts)"
+        )
+
+    def _joiners(self, *, complete: bool) -> None:
+        active = f"d{self._index['active']} = 'true'" if "active" in self._index else "true"
+        self._bench.sql.execute(
+            "CREATE OR REPLACE TABLE joiners AS SELECT n, key FROM desired WHERE n NOT IN (SELECT n FROM pairing) "
+            f"AND n NOT IN (SELECT n FROM doubtful) AND {active} AND {'true' if complete else 'false'}"
+        )
+
+    def _resolve(self) -> None:
+        """Make `wanted`: desired values with the ids of the people that references name.
+
+        `w3` holds the key of a joiner whom the fourth attribute waits for; `u3` says that the
+        reference names nobody known.
+        """
+        self._bench.sql.execute(
+            "CREATE OR REPLACE TEMP TABLE people AS SELECT key, id FROM pairing UNION ALL "
+            "SELECT l.key, l.account FROM links l JOIN accounts a ON a.id = l.account "
+            "WHERE l.key NOT IN (SELECT key FROM pairing)"
+        )
+        values, joins = [], []
+        for index, _ in enumerate(self._attributes):
+            if index in self._references:
+                values.append(f"p{index}.id AS d{index}")
+                values.append(f"CASE WHEN p{index}.id IS NULL THEN j{index}.key END AS w{index}")
+                values.append(f"(d.d{index} IS NOT NULL AND p{index}.id IS NULL AND j{index}.key IS NULL) AS u{index}")
+                joins.append(f"LEFT JOIN people p{index} ON p{index}.key = d.d{index}")
+                joins.append(f"LEFT JOIN joiners j{index} ON j{index}.key = d.d{index}")
+            else:
+                values.append(f"d.d{index}")
+        self._bench.sql.execute(
+            f"CREATE OR REPLACE TABLE wanted AS SELECT d.n, d.place, d.key, {', '.join(values)} "
+            f"FROM desired d {' '.join(joins)}"
+        )
+
+    def _doubts(self) -> Iterator[Finding]:
+        for key, place, code, path in self._bench.rows(
+            "SELECT key, min(place), min(code), min(path) FROM doubtful GROUP BY key, n ORDER BY key"
+        ):
+            summary, hint = _DOUBTS[str(code)]
+            yield Finding(
+                severity=Severity.ERROR,
+                code=str(code),
+                subject=str(key),
+                summary=summary,
+                detail=f"on {path}",
+                hint=hint,
+                row=place if isinstance(place, int) else None,
+                holds=True,
+            )
+
+    def _gone(self, *, complete: bool) -> Iterator[Finding]:
+        if not complete:
+            return
+        for key, place in self._bench.rows(
+            "SELECT d.key, d.place FROM desired d JOIN links l ON l.key = d.key JOIN joiners j ON j.n = d.n ORDER BY 1"
+        ):
+            yield Finding(
+                severity=Severity.WARNING,
+                code="account.gone",
+                subject=str(key),
+                summary="the account of this person was deleted in the directory",
+                hint="it is created again; to stop that, mark the person as inactive in HR",
+                row=place if isinstance(place, int) else None,
+            )
+
+    # --- comparison -------------------------------------------------------------------------
+
+    def _differs(self, index: int, left: str = "w", right: str = "a") -> str:
+        place = self._attributes[index].place
+        test = f"({comparable(place, f'{left}.d{index}')} IS DISTINCT FROM {comparable(place, f'{right}.c{index}')})"
+        if index in self._references:
+            return f"(({test} OR {left}.w{index} IS NOT NULL) AND NOT {left}.u{index})"
+        return test
+
+    def _filter(self, key: str) -> str:
+        return f"((SELECT count(*) FROM only_keys) = 0 OR {key} IN (SELECT key FROM only_keys))"
+
+    def pairs(self) -> Iterator[Pair]:
+        """Everybody who has an account and differs in some managed attribute."""
+        tests = " OR ".join(self._differs(i) for i, _ in enumerate(self._attributes))
+        columns = ["w.key", "a.user_name", "w.place", "a.id", "a.version"]
+        for index, _ in enumerate(self._attributes):
+            columns += [f"w.d{index}", f"a.c{index}", f"b.b{index}"]
+        columns += [c for i in self._references for c in (f"w.w{i}", f"w.u{i}")]
+        query = (
+            f"SELECT {', '.join(columns)} FROM wanted w JOIN pairing p ON p.n = w.n "
+            f"JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key "
+            f"WHERE ({tests}) AND {self._filter('w.key')} ORDER BY w.key"
+        )
+        for row in self._bench.rows(query):
+            yield self._pair(row)
+
+    def _pair(self, row: Sequence[object]) -> Pair:
+        desired, current, base = {}, {}, {}
+        for index, mapped in enumerate(self._attributes):
+            wanted, held, agreed = row[5 + 3 * index : 8 + 3 * index]
+            desired[mapped.path] = value_of(mapped.place, wanted)
+            current[mapped.path] = value_of(mapped.place, held)
+            if agreed is not None:
+                base[mapped.path] = value_of(mapped.place, agreed)
+        awaits, unresolved = self._waiting(row[5 + 3 * len(self._attributes) :])
+        return Pair(
+            key=str(row[0]),
+            name=str(row[1]),
+            row=row[2] if isinstance(row[2], int) else None,
+            account=str(row[3]),
+            version=str(row[4] or ""),
+            desired=desired,
+            current=current,
+            base=base,
+            awaits=awaits,
+            unresolved=unresolved,
+        )
+
+    def _waiting(self, rest: Sequence[object]) -> tuple[dict[str, str], frozenset[str]]:
+        awaits, unresolved = {}, set()
+        for number, index in enumerate(self._references):
+            path = self._attributes[index].path
+            if rest[2 * number] is not None:
+                awaits[path] = str(rest[2 * number])
+            if rest[2 * number + 1]:
+                unresolved.add(path)
+        return awaits, frozenset(unresolved)
+
+    def joiners(self) -> Iterator[Pair]:
+        """Everybody who should have an account and has none."""
+        columns = ["w.key", "w.place", *(f"w.d{i}" for i, _ in enumerate(self._attributes))]
+        columns += [c for i in self._references for c in (f"w.w{i}", f"w.u{i}")]
+        query = (
+            f"SELECT {', '.join(columns)} FROM wanted w JOIN joiners j ON j.n = w.n "
+            f"WHERE {self._filter('w.key')} ORDER BY w.key"
+        )
+        for row in self._bench.rows(query):
+            desired = {m.path: value_of(m.place, row[2 + index]) for index, m in enumerate(self._attributes)}
+            awaits, unresolved = self._waiting(row[2 + len(self._attributes) :])
+            yield Pair(
+                key=str(row[0]),
+                name=str(desired.get("userName") or row[0]),
+                row=row[1] if isinstance(row[1], int) else None,
+                account=None,
+                version="",
+                desired=desired,
+                awaits=awaits,
+                unresolved=unresolved,
+            )
+
+    def leavers(self) -> Iterator[Leaver]:
+        """Everybody whose active account is linked to a key that is no longer in the source."""
+        query = (
+            "SELECT l.key, a.user_name, a.id, a.version FROM links l JOIN accounts a ON a.id = l.account "
+            "WHERE a.active AND l.key NOT IN (SELECT key FROM desired) "
+            "AND l.key NOT IN (SELECT key FROM held WHERE key IS NOT NULL) "
+            f"AND a.id NOT IN (SELECT id FROM pairing) AND {self._filter('l.key')} ORDER BY l.key"
+        )
+        for key, name, account, version in self._bench.rows(query):
+            yield Leaver(str(key), str(name), str(account), str(version or ""))
+
+    def unresolved(self) -> Iterator[tuple[str, int]]:
+        """For each reference attribute, how many people name somebody who is not known."""
+        for index in self._references:
+            number = self._bench.number(f"SELECT count(*) FROM wanted WHERE u{index}")
+            if number:
+                yield self._attributes[index].path, number
+
+    def numbers(self) -> dict[str, int]:
+        """How many records, accounts, pairs, unmanaged accounts; attributes compared and equal."""
+        tests = " + ".join(f"({self._differs(i)})::INTEGER" for i, _ in enumerate(self._attributes))
+        pairs = self._bench.number("SELECT count(*) FROM pairing")
+        differing = self._bench.number(
+            f"SELECT sum({tests}) FROM wanted w JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id"
+        )
+        compared = pairs * len(self._attributes)
+        return {
+            "records": self._bench.number("SELECT count(*) FROM records"),
+            "accounts": self._bench.number("SELECT count(*) FROM accounts"),
+            "linked": pairs,
+            "unmanaged": self._bench.number(
+                "SELECT count(*) FROM accounts WHERE id NOT IN (SELECT id FROM pairing) "
+                "AND id NOT IN (SELECT account FROM links)"
+            ),
+            "compared": compared,
+            "equal": compared - differing,
+        }
+
+    # --- the next base ----------------------------------------------------------------------
+
+    def write_agreed(self, path: Path, settled: Iterable[tuple[str, str, Value]]) -> None:
+        """Write what both sides agree on now, as the ground of the next base.
+
+        Args:
+            path: The Parquet file: key, then one text column for each managed path.
+            settled: (key, path, value) on which the rules found agreement where tables could not.
+        """
+        values = [
+            f"CASE WHEN {self._differs(i)}{f' OR w.u{i}' if i in self._references else ''} "
+            f"THEN b.b{i} ELSE coalesce(w.d{i}, '') END AS {quoted(m.path)}"
+            for i, m in enumerate(self._attributes)
+        ]
+        rest = [f"b.b{i} AS {quoted(m.path)}" for i, m in enumerate(self._attributes)]
+        self._bench.sql.execute(
+            f"CREATE OR REPLACE TABLE agreed AS SELECT w.key, p.id AS {ACCOUNT}, {', '.join(values)} FROM wanted w "
+            "JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key "
+            f"UNION ALL SELECT b.key, b.{ACCOUNT}, {', '.join(rest)} FROM base b WHERE b.key NOT IN "
+            "(SELECT key FROM pairing)"
+        )
+        overlay(self._bench, "agreed", [m.path for m in self._attributes], settled)
+        write_parquet(self._bench, "agreed", path)
+
+
+def overlay(bench: Workbench, table: str, paths: Sequence[str], values: Iterable[tuple[str, str, Value]]) -> None:
+    """Lay (key, path, value) triples over a table of key and one column for each path."""
+    with bench.spooled("overlay") as (spool, file):
+        file.write(b"{}\n")
+        for key, path, value in values:
+            file.write(msgspec.json.encode({"k": key, "p": path, "v": text_of(value)}) + b"\n")
+        file.flush()
+        bench.sql.execute(
+            "CREATE OR REPLACE TEMP TABLE laid AS SELECT * FROM read_ndjson("
+            f"{text(str(spool))}, columns = {{k: 'VARCHAR', p: 'VARCHAR', v: 'VARCHAR'}}) WHERE k IS NOT NULL"
+        )
+    wide = ", ".join(f"max(v) FILTER (WHERE p = {text(path)}) AS {quoted(path)}" for path in paths)
+    columns = ", ".join(f"coalesce(o.{quoted(path)}, t.{quoted(path)}) AS {quoted(path)}" for path in paths)
+    bench.sql.execute(
+        f"CREATE OR REPLACE TABLE {table} AS SELECT coalesce(t.key, o.k) AS key, t.{ACCOUNT}, {columns} FROM {table} t "
+        f"FULL JOIN (SELECT k, {wide} FROM laid GROUP BY k) o ON o.k = t.key"
+    )
+
+
+def write_parquet(bench: Workbench, table: str, path: Path) -> None:
+    """Write a table to a Parquet file of mode 0600."""
+    bench.sql.execute(f"COPY (SELECT * FROM {table} ORDER BY key) TO {text(str(path))} (FORMAT parquet)")
+    path.chmod(0o600)
+
+
+def lay_outcomes(
+    bench: Workbench, agreed: Path, values: Iterable[tuple[str, str, Value]], accounts: Mapping[str, str], base: Path
+) -> None:
+    """Make the base of a run: what was agreed when it was planned, and what it really wrote.
+
+    Args:
+        bench: A workbench for the work.
+        agreed: The file of `write_agreed`.
+        values: (key, path, value) that the run wrote.
+        accounts: The ids of accounts that the run created, by key.
+        base: Where the new base goes.
+    """
+    bench.sql.execute(f"CREATE OR REPLACE TABLE agreed AS SELECT * FROM read_parquet({text(str(agreed))})")
+    described = bench.sql.execute("DESCRIBE agreed").fetchall()
+    paths = [str(row[0]) for row in described if row[0] not in {"key", ACCOUNT}]
+    overlay(bench, "agreed", paths, values)
+    with bench.spooled("accounts") as (spool, file):
+        file.write(b"{}\n")
+        for key, account in accounts.items():
+            file.write(msgspec.json.encode({"k": key, "a": account}) + b"\n")
+        file.flush()
+        bench.sql.execute(
+            f"UPDATE agreed SET {ACCOUNT} = made.a FROM read_ndjson({text(str(spool))}, "
+            "columns = {k: 'VARCHAR', a: 'VARCHAR'}) made WHERE made.k = agreed.key"
+        )
+    write_parquet(bench, "agreed", base)
+
+
+def unremembered(bench: Workbench, base: Path) -> Iterator[tuple[str, str]]:
+    """(key, account) of a base that the table `links` does not hold."""
+    query = (
+        f"SELECT b.key, b.{ACCOUNT} FROM read_parquet({text(str(base))}) b LEFT JOIN links l ON l.key = b.key "
+        f"WHERE b.{ACCOUNT} IS NOT NULL AND l.account IS DISTINCT FROM b.{ACCOUNT}"
+    )
+    for key, account in bench.rows(query):
+        yield str(key), str(account)
+
+
+_DOUBTS = {
+    "correlation.ambiguous": (
+        "a record fits several accounts",
+        "make the value unique in the directory, or put a path with unique values first in [correlation] match",
+    ),
+    "correlation.contested": (
+        "several records fit one account",
+        "correct the records in the source, so that one of them remains",
+    ),
+    "correlation.taken": (
+        "the login belongs to the account of another person",
+        "give the person another login, or correct the key of the record",
+    ),
+    "record.duplicate-login": (
+        "several new records want the same login",
+        "give each of them a login of its own in the source",
+    ),
+}

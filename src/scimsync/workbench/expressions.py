@@ -1,0 +1,296 @@
+"""The mapping language: SQL expressions over one record, behind an allow-list.
+
+An expression is parsed by DuckDB, its tree is checked node by node against the lists below, and only
+the text that DuckDB prints back from the checked tree is ever run. Whatever is not listed is refused:
+no tables, no subqueries, no files, no settings, no aggregates, no parameters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TypeAlias
+
+import duckdb
+
+Tree: TypeAlias = Mapping[str, object]
+
+#: Functions that read nothing but their arguments and give the same answer each time.
+PLAIN_FUNCTIONS = frozenset(
+    """
+    lower upper trim ltrim rtrim left right substr substring replace translate reverse lpad rpad
+    length strlen concat concat_ws split_part string_split str_split regexp_replace regexp_matches
+    regexp_extract regexp_full_match starts_with ends_with contains prefix suffix position strpos instr
+    strip_accents nfc_normalize format printf chr ascii
+    coalesce nullif ifnull greatest least
+    abs round floor ceil ceiling trunc sign mod
+    date_trunc date_part date_diff datediff date_add date_sub year month day strftime try_strptime
+    make_date to_days to_months to_years today
+    list_value list_transform list_filter list_distinct list_sort list_concat list_contains list_has
+    list_extract list_append array_to_string len struct_pack struct_extract
+    """.split()
+)
+#: Operators that the parser writes as functions.
+OPERATORS = frozenset({"||", "+", "-", "*", "/", "%", "//", "~~", "!~~", "~~*", "!~~*", "~~~", "!~~~", "^@"})
+#: Our own helpers: how many arguments they take, and how people call them.
+HELPERS: Mapping[str, tuple[int, int, str]] = {
+    "e164": (1, 2, "e164(phone, country)"),
+    "ref": (1, 1, "ref(manager_id)"),
+    "skills": (1, 3, "skills(text, ';', ':')"),
+    "names": (1, 2, "names(text, ';')"),
+    "blank": (1, 1, "blank(column)"),
+    "title_case": (1, 1, "title_case(column)"),
+}
+_CLASSES = frozenset(
+    "COLUMN_REF CONSTANT FUNCTION CASE CAST COMPARISON CONJUNCTION OPERATOR BETWEEN LAMBDA TYPE".split()
+)
+_HIDDEN = ("node", "subquery")
+_WORDS = frozenset({"current_date"})  # the parser takes it for a column
+
+#: A value that begins with this character is a fault of the record, not a value; the rest is its code.
+FAULT_MARK = "\x01"
+
+#: The helpers as SQL. `e164` looks up a table that the library filled beforehand, so that each distinct
+#: number is parsed once; a number already in E.164 needs no look-up. The columns of that table have names
+#: that no source has, because the arguments are looked up beside them.
+MACROS = f"""
+CREATE TABLE phone_memo (scimsync_raw VARCHAR, scimsync_region VARCHAR, scimsync_e164 VARCHAR);
+CREATE MACRO phone_of(phone, country) AS
+  CASE WHEN trim(phone) IS NULL OR trim(phone) = '' THEN NULL
+       WHEN regexp_full_match(trim(phone), '\\+[1-9][0-9]{{6,14}}') THEN trim(phone)
+       ELSE coalesce((SELECT scimsync_e164 FROM phone_memo WHERE scimsync_raw = trim(phone)
+                      AND scimsync_region = coalesce(upper(trim(country)), '')), '{FAULT_MARK}phone') END;
+CREATE MACRO e164(phone) AS phone_of(phone, NULL), (phone, country) AS phone_of(phone, country);
+CREATE MACRO ref(key) AS nullif(trim(key::VARCHAR), '');
+CREATE MACRO blank(text) AS nullif(trim(text::VARCHAR), '');
+CREATE MACRO title_case(text) AS
+  array_to_string(list_transform(string_split(text, ' '),
+    lambda word: upper(left(word, 1)) || lower(substr(word, 2))), ' ');
+CREATE MACRO names_of(text, separator) AS
+  list_distinct(list_filter(list_transform(string_split(text, separator), lambda part: trim(part)),
+    lambda part: part <> ''));
+CREATE MACRO names(text) AS names_of(text, ';'), (text, separator) AS names_of(text, separator);
+CREATE MACRO skills_of(text, separator, sign) AS
+  list_transform(list_filter(string_split(text, separator), lambda part: trim(part) <> ''),
+    lambda part: {{'name': trim(split_part(part, sign, 1)),
+      'proficiency': CASE WHEN trim(split_part(part, sign, 2)) = '' THEN 0.0
+        ELSE coalesce(TRY_CAST(trim(split_part(part, sign, 2)) AS DOUBLE), -1.0) END}});
+CREATE MACRO skills(text) AS skills_of(text, ';', ':'), (text, separator) AS skills_of(text, separator, ':'),
+  (text, separator, sign) AS skills_of(text, separator, sign);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an expression was refused: the sentence, and the character where it is (from 1), if known."""
+
+    reason: str
+    column: int | None = None
+
+    def __str__(self) -> str:
+        """The reason with its place."""
+        return f"{self.reason} (at character {self.column})" if self.column else self.reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """A checked expression: the text that is safe to run, and what it needs."""
+
+    sql: str
+    columns: frozenset[str]
+    #: the arguments of each `e164` call as SQL: what the phone library must be asked beforehand
+    phones: tuple[tuple[str, str], ...] = ()
+    is_reference: bool = False
+
+
+@dataclass(slots=True)
+class _Check:
+    """One walk over one tree."""
+
+    text: str
+    known: Mapping[str, str] | None
+    faults: list[Fault] = field(default_factory=list)
+    columns: set[str] = field(default_factory=set)
+    phones: list[tuple[Tree, Tree | None]] = field(default_factory=list)
+
+    def fault(self, node: Tree, reason: str) -> None:
+        place = node.get("query_location")
+        inside = isinstance(place, int) and len(_SELECT) <= place < len(_SELECT) + len(self.text)
+        self.faults.append(Fault(reason, place - len(_SELECT) + 1 if inside else None))  # type: ignore[operator]
+
+    def walk(self, node: Tree, bound: frozenset[str]) -> None:
+        kind = node.get("class")
+        if kind not in _CLASSES:
+            self.fault(node, _refusal(str(kind)))
+            return
+        match kind:
+            case "COLUMN_REF":
+                self.column(node, bound)
+                return
+            case "FUNCTION":
+                self.function(node, bound)
+            case "LAMBDA":
+                bound = bound | _parameters(node)
+        for child in _children(node):
+            self.walk(child, bound)
+
+    def column(self, node: Tree, bound: frozenset[str]) -> None:
+        names = node.get("column_names")
+        if not isinstance(names, list):
+            return
+        if names and str(names[0]).lower() in bound | _WORDS:
+            return
+        if len(names) != 1:
+            self.fault(node, f"{'.'.join(map(str, names))} is not a column of the source")
+            return
+        name = str(names[0])
+        if self.known is not None and name.lower() not in self.known:
+            near = get_close_matches(name.lower(), self.known, n=1, cutoff=0.5)
+            hint = f"; did you mean {self.known[near[0]]}?" if near else ""
+            self.fault(node, f"the source has no column {name}{hint}")
+        self.columns.add(name)
+
+    def function(self, node: Tree, bound: frozenset[str]) -> None:
+        name = str(node.get("function_name", "")).lower()
+        arguments = list(_children(node))
+        if name in HELPERS:
+            least, most, usage = HELPERS[name]
+            if not least <= len(arguments) <= most:
+                self.fault(node, f"{name} is called as {usage}")
+            elif name == "e164":
+                if bound:
+                    self.fault(node, "e164 cannot stand inside a lambda")
+                self.phones.append((arguments[0], arguments[1] if len(arguments) > 1 else None))
+        elif name not in PLAIN_FUNCTIONS and name not in OPERATORS:
+            near = get_close_matches(name, [*PLAIN_FUNCTIONS, *HELPERS], n=1, cutoff=0.6)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.fault(node, f"the function {name} is not allowed in a mapping{hint}")
+        if node.get("filter") or node.get("distinct"):
+            self.fault(node, "aggregates are not allowed in a mapping")
+
+
+_SELECT = "SELECT "
+
+
+def check(
+    text: str, connection: duckdb.DuckDBPyConnection, columns: Sequence[str] | None = None
+) -> Expression | tuple[Fault, ...]:
+    """Check one expression against the allow-list, and its columns against the source where known.
+
+    Returns:
+        The checked expression, or all its faults.
+    """
+    tree = _tree(text, connection)
+    if isinstance(tree, Fault):
+        return (tree,)
+    known = None if columns is None else {name.lower(): name for name in columns}
+    walk = _Check(text, known)
+    walk.walk(tree, frozenset())
+    reference = _is_call(tree, "ref")
+    if not reference and any(_is_call(node, "ref") for node in _all(tree)):
+        walk.fault(tree, "ref(...) must be the whole expression")
+    if walk.faults:
+        return tuple(dict.fromkeys(walk.faults))
+    phones = tuple(
+        (_print(raw, connection), _print(country, connection) if country else "NULL") for raw, country in walk.phones
+    )
+    return Expression(
+        sql=_print(tree, connection),
+        columns=frozenset(walk.columns),
+        phones=phones,
+        is_reference=reference,
+    )
+
+
+def _tree(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
+    if not text.strip():
+        return Fault("the expression is empty")
+    answer = json.loads(_ask(connection, "SELECT json_serialize_sql(?)", _SELECT + text))
+    if answer.get("error"):
+        place = int(answer.get("position") or 0) - len(_SELECT) + 1
+        return Fault(str(answer.get("error_message", "not understood")), place if place > 0 else None)
+    statements = answer["statements"]
+    node = statements[0]["node"]
+    plain = (
+        len(statements) == 1
+        and node.get("type") == "SELECT_NODE"
+        and node["from_table"]["type"] == "EMPTY"
+        and not node.get("where_clause")
+        and not node.get("having")
+        and not node.get("qualify")
+        and not node.get("sample")
+        and not node.get("modifiers")
+        and not node["cte_map"]["map"]
+        and not node.get("group_expressions")
+    )
+    if not plain:
+        return Fault("an expression is one value; SELECT, FROM, WHERE and the like have no place in it")
+    if len(node["select_list"]) != 1:
+        return Fault("an expression is one value, and this is several; a comma too many?")
+    tree: Tree = node["select_list"][0]
+    return tree
+
+
+def _print(tree: Tree, connection: duckdb.DuckDBPyConnection) -> str:
+    answer = json.loads(_ask(connection, "SELECT json_serialize_sql(?)", "SELECT 1"))
+    answer["statements"][0]["node"]["select_list"] = [{**tree, "alias": ""}]
+    printed = _ask(connection, "SELECT json_deserialize_sql(?::JSON)", json.dumps(answer))
+    return printed.removeprefix(_SELECT).removesuffix(";")
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, query: str, argument: str) -> str:
+    row = connection.execute(query, [argument]).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _children(node: Tree) -> Iterator[Tree]:
+    """The sub-expressions of a node: whatever has a class, however deep it is wrapped."""
+    for name, member in node.items():
+        if name == "lhs" and node.get("class") == "LAMBDA":
+            continue
+        yield from _expressions(member)
+
+
+def _expressions(member: object) -> Iterator[Tree]:
+    if isinstance(member, list):
+        for item in member:
+            yield from _expressions(item)
+    elif isinstance(member, dict):
+        if "class" in member:
+            yield member
+        elif any(name in member for name in _HIDDEN):
+            yield {"class": "SUBQUERY"}
+        else:
+            for inner in member.values():
+                yield from _expressions(inner)
+
+
+def _all(node: Tree) -> Iterator[Tree]:
+    yield node
+    for child in _children(node):
+        yield from _all(child)
+
+
+def _is_call(node: Tree, name: str) -> bool:
+    return node.get("class") == "FUNCTION" and str(node.get("function_name", "")).lower() == name
+
+
+def _parameters(node: Tree) -> frozenset[str]:
+    return frozenset(
+        str(names[0]).lower()
+        for part in _all({"class": "LHS", "of": node.get("lhs")})
+        if isinstance(names := part.get("column_names"), list) and names
+    )
+
+
+def _refusal(kind: str) -> str:
+    words = {
+        "SUBQUERY": "a subquery",
+        "WINDOW": "a window function",
+        "STAR": "*",
+        "PARAMETER": "a parameter",
+        "COLLATE": "COLLATE",
+    }
+    return f"{words.get(kind, kind.lower())} is not allowed in a mapping"

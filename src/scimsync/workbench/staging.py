@@ -1,0 +1,603 @@
+"""Bring both sides and the past into tables: records, desired values, accounts, links, base.
+
+Rows travel through a spool file of one JSON object a line (the fastest way into DuckDB that needs no
+further library); the spool lies in a folder of mode 0700 and goes away with the workbench. Every
+value column holds text: a boolean as true/false, a list as canonical JSON, so that all of them
+compare alike. Column `d3` is the desired value of the fourth mapped attribute, `c3` the current one,
+`b3` the base ('' stands for "agreed that there is none", NULL for "never agreed").
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import BinaryIO
+
+import duckdb
+import msgspec
+
+from scimsync.errors import ConfigError, SourceError
+from scimsync.model.plans import Finding, Severity
+from scimsync.model.policy import Mapped
+from scimsync.model.records import Cell, Reading, SourceHealth
+from scimsync.scim.schema import Attribute, Catalog, Kind, Place
+from scimsync.workbench.expressions import FAULT_MARK, MACROS, Expression, check
+
+#: phone library: (number as written, region or "") -> E.164, or None where it is not a number
+PhoneReader = Callable[[str, str], str | None]
+
+_ENCODE = msgspec.json.Encoder(decimal_format="string").encode
+#: names of our own columns in the records table; no source has them
+N, PLACE = "scimsync_n", "scimsync_place"
+#: the column of a base that holds the id of the account
+ACCOUNT = "scimsync_account"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the staged records and its SQL type."""
+
+    name: str
+    type: str
+
+
+class Workbench:
+    """The tables of one planning run. A context manager; leaving it removes every file."""
+
+    def __init__(self, folder: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="workbench-", dir=folder))
+        self.spool = self._folder / "spool"
+        self.spool.mkdir(mode=0o700)
+        self.sql = duckdb.connect(
+            str(self._folder / "workbench.duckdb"),
+            config={
+                "memory_limit": memory_limit,
+                "threads": threads,
+                "preserve_insertion_order": False,
+                "temp_directory": str(self._folder / "scratch"),
+            },
+        )
+        self.sql.execute(MACROS)
+        self.sql.execute("SET allowed_directories = [?]", [str(folder)])
+        self.sql.execute("SET enable_external_access = false")
+        self.sql.execute("SET lock_configuration = true")
+        self.columns: tuple[Column, ...] = ()
+
+    def __enter__(self) -> Workbench:
+        """Nothing more to do."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the database and remove the folder."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the database and remove every file of the workbench."""
+        self.sql.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def spooled(self, name: str) -> Iterator[tuple[Path, BinaryIO]]:
+        """A spool file to write to; it is removed when the block ends."""
+        path = self.spool / f"{name}.ndjson"
+        with path.open("wb") as file:
+            yield path, file
+        path.unlink(missing_ok=True)
+
+    def number(self, query: str, parameters: Sequence[object] = ()) -> int:
+        """The single number a query gives."""
+        row = self.sql.execute(query, list(parameters)).fetchone()
+        return int(row[0]) if row and row[0] is not None else 0
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
+        """The rows of a query, a thousand at a time."""
+        cursor = self.sql.cursor().execute(query, list(parameters))
+        try:
+            while found := cursor.fetchmany(1000):
+                yield from found
+        finally:
+            cursor.close()
+
+
+def quoted(name: str) -> str:
+    """An SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """An SQL string."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+# --- the source ---------------------------------------------------------------------------------
+
+
+def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHealth:
+    """Walk a reading into the table `records`, and take its health on the way.
+
+    Raises:
+        SourceError: The reading failed, has no key column, or holds no record.
+    """
+    lowered = [name.lower() for name in reading.columns]
+    if key.lower() not in lowered:
+        names = ", ".join(reading.columns)
+        raise SourceError(f"source: the key column {key!r} is missing; the columns are {names}. Set [source] key.")
+    seen: list[set[type]] = [set() for _ in reading.columns]
+    blanks = [0] * len(reading.columns)
+    count = 0
+    with bench.spooled("records") as (path, file):
+        for batch in reading.batches:
+            for index, values in enumerate(zip(*batch.rows, strict=True)):
+                seen[index].update(map(type, values))
+                blanks[index] += sum(1 for v in values if v is None or v == "")
+            count = _spool_rows(file, reading.columns, batch.rows, batch.places, count)
+        file.flush()
+        if count == 0:
+            raise SourceError("source: it holds no records. An empty source never means that everybody left.")
+        bench.columns = tuple(Column(name, _sql_type(types)) for name, types in zip(reading.columns, seen, strict=True))
+        wanted = ", ".join(
+            f"{quoted(c.name)}: {text(c.type)}" for c in (Column(N, "BIGINT"), Column(PLACE, "BIGINT"), *bench.columns)
+        )
+        bench.sql.execute(
+            "CREATE OR REPLACE TABLE records AS SELECT * FROM "
+            f"read_ndjson({text(str(path))}, columns = {{{wanted}}}, maximum_object_size = 67108864)"
+        )
+    (printed,) = bench.sql.execute(
+        "SELECT coalesce(bit_xor(hash(to_json(r)::VARCHAR)), 0)::VARCHAR || '-' || count(*) FROM "
+        f"(SELECT * EXCLUDE ({N}, {PLACE}) FROM records) r"
+    ).fetchone() or ("",)
+    shares = {name: blank / count for name, blank in zip(reading.columns, blanks, strict=True)}
+    return SourceHealth(rows=count, blanks=shares, fingerprint=str(printed))
+
+
+def _spool_rows(
+    file: BinaryIO,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    places: Sequence[int],
+    count: int,
+) -> int:
+    names = (N, PLACE, *columns)
+    lines = [
+        _ENCODE(dict(zip(names, (count + offset, place, *row), strict=True)))
+        for offset, (place, row) in enumerate(zip(places, rows, strict=True))
+    ]
+    if lines:
+        file.write(b"\n".join(lines) + b"\n")
+    return count + len(lines)
+
+
+def _sql_type(types: set[type]) -> str:
+    types = types - {type(None)}
+    if types and types <= {bool}:
+        return "BOOLEAN"
+    if types and types <= {int}:
+        return "BIGINT"
+    if types and types <= {int, float, Decimal}:
+        return "DOUBLE" if types & {float} else "DECIMAL(38, 6)"
+    if types and types <= {date}:
+        return "DATE"
+    if types and types <= {datetime}:
+        return "TIMESTAMP"
+    return "VARCHAR"
+
+
+# --- the mapping --------------------------------------------------------------------------------
+
+
+def check_mapping(
+    bench: Workbench, attributes: Sequence[Mapped], columns: Sequence[str] | None
+) -> dict[str, Expression]:
+    """Check all expressions of the mapping; without `columns`, only their grammar.
+
+    Raises:
+        ConfigError: With every fault of every expression, each with its place.
+    """
+    faults: list[str] = []
+    checked: dict[str, Expression] = {}
+    for mapped in attributes:
+        result = check(mapped.expression, bench.sql, columns)
+        if not isinstance(result, Expression):
+            faults += [f"[attributes] {mapped.path} = {mapped.expression!r}: {fault}" for fault in result]
+            continue
+        if result.is_reference != (mapped.place.kind is Kind.REFERENCE):
+            faults.append(_reference_fault(mapped, result))
+            continue
+        checked[mapped.path] = result
+        if columns is not None:
+            faults += _type_faults(bench, mapped, result)
+    if faults:
+        raise ConfigError(*faults)
+    return checked
+
+
+def _reference_fault(mapped: Mapped, result: Expression) -> str:
+    if result.is_reference:
+        return f"[attributes] {mapped.path}: ref(...) makes a reference to a person; this attribute takes none"
+    return (
+        f"[attributes] {mapped.path} = {mapped.expression!r}: the directory wants the id of another account "
+        "here; write ref(COLUMN), where COLUMN holds the source key of that person"
+    )
+
+
+def _type_faults(bench: Workbench, mapped: Mapped, expression: Expression) -> list[str]:
+    where = f"[attributes] {mapped.path} = {mapped.expression!r}"
+    try:
+        row = bench.sql.execute(f"DESCRIBE SELECT {expression.sql} AS v FROM records").fetchone()
+    except duckdb.Error as error:
+        return [f"{where}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}"]
+    found = str(row[1]) if row else ""
+    fits = _fits(mapped.place, found)
+    return [] if fits is None else [f"{where}: {fits}, but the expression gives {found}"]
+
+
+def _fits(place: Place, found: str) -> str | None:
+    """None where an SQL type can become a value of the place; else what is wanted."""
+    listed = found.endswith("[]")
+    match place.kind:
+        case Kind.LIST:
+            if found == "VARCHAR[]" or (found.startswith("STRUCT(") and listed):
+                return None
+            helper = "skills(COLUMN)" if place.key == "name" else "names(COLUMN)"
+            return f"this attribute is a list; write for instance {helper}"
+        case Kind.BOOLEAN:
+            return None if found in {"BOOLEAN", '"NULL"'} else "this attribute is true or false"
+        case Kind.DECIMAL:
+            numeric = found.startswith(("DECIMAL", "DOUBLE", "FLOAT", "BIGINT", "INTEGER", "HUGEINT", "SMALLINT"))
+            return None if numeric or found == '"NULL"' else "this attribute is a number"
+        case _:
+            bad = listed or found.startswith(("STRUCT", "MAP")) or found == "BOOLEAN"
+            return "this attribute is a text" if bad else None
+
+
+def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: PhoneReader) -> int:
+    """Ask the phone library about every distinct number that is not yet in E.164; return how many."""
+    calls = {call for expression in expressions for call in expression.phones}
+    asked = 0
+    for raw, country in sorted(calls):
+        found = bench.sql.execute(
+            f"SELECT DISTINCT trim(({raw})::VARCHAR), coalesce(upper(trim(({country})::VARCHAR)), '') FROM records "
+            f"WHERE trim(({raw})::VARCHAR) <> '' AND NOT regexp_full_match(trim(({raw})::VARCHAR), "
+            "'\\+[1-9][0-9]{6,14}') EXCEPT SELECT scimsync_raw, scimsync_region FROM phone_memo"
+        )
+        while pairs := found.fetchmany(5000):
+            asked += len(pairs)
+            with bench.spooled("phones") as (path, file):
+                for number, region in pairs:
+                    file.write(_ENCODE({"r": number, "c": region, "e": read(number, region)}) + b"\n")
+                file.flush()
+                bench.sql.cursor().execute(
+                    "INSERT INTO phone_memo SELECT r, c, e FROM read_ndjson("
+                    f"{text(str(path))}, columns = {{r: 'VARCHAR', c: 'VARCHAR', e: 'VARCHAR'}})"
+                )
+    return asked
+
+
+def stage_desired(
+    bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[str, Expression], *, key: str
+) -> list[Finding]:
+    """Map all records into the table `desired`; people whose record cannot be mapped are left out.
+
+    Columns: n, place, key, then d0, d1, ... in the order of `attributes`. The table `held` takes the
+    keys of people who must not be concluded absent because their record is bad.
+    """
+    # DuckDB finds people by name, so a key is text from here on.
+    bench.sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR, n BIGINT)")
+    findings = _bad_keys(bench, key)
+    columns = [
+        f"{_desired(mapped.place, expressions[mapped.path].sql)} AS d{index}" for index, mapped in enumerate(attributes)
+    ]
+    findings += _failing_rows(bench, attributes, columns, key)
+    bench.sql.execute(
+        f"CREATE OR REPLACE TABLE desired AS SELECT {N} AS n, {PLACE} AS place, "
+        f"trim({quoted(key)}::VARCHAR) AS key, {', '.join(columns)} FROM records "
+        f"WHERE {N} NOT IN (SELECT n FROM held)"
+    )
+    findings += _marked_values(bench, attributes)
+    return findings
+
+
+def _bad_keys(bench: Workbench, key: str) -> list[Finding]:
+    findings = []
+    column = f"trim({quoted(key)}::VARCHAR)"
+    for n, place in bench.rows(f"SELECT {N}, {PLACE} FROM records WHERE coalesce({column}, '') = '' ORDER BY 1"):
+        findings.append(
+            Finding(
+                severity=Severity.ERROR,
+                code="record.no-key",
+                subject=f"row {place}",
+                summary="a record has no key",
+                hint=f"fill the column {key} in the source",
+                row=_int(place),
+                holds=True,
+            )
+        )
+        bench.sql.execute("INSERT INTO held VALUES (NULL, ?)", [n])
+    doubled = f"SELECT {column} AS k FROM records WHERE coalesce({column}, '') <> '' GROUP BY 1 HAVING count(*) > 1"
+    for found, places in bench.rows(
+        f"SELECT {column}, list({PLACE} ORDER BY {N}) FROM records WHERE {column} IN ({doubled}) GROUP BY 1 ORDER BY 1"
+    ):
+        rows = ", ".join(str(p) for p in places) if isinstance(places, list) else ""
+        findings.append(
+            Finding(
+                severity=Severity.ERROR,
+                code="record.duplicate-key",
+                subject=str(found),
+                summary="several records have the same key",
+                detail=f"rows {rows}",
+                hint="keep one of them in the source; until then this person is left as is",
+                row=_int(places[0]) if isinstance(places, list) else None,
+                holds=True,
+            )
+        )
+    bench.sql.execute(f"INSERT INTO held SELECT {column}, {N} FROM records WHERE {column} IN ({doubled})")
+    return findings
+
+
+def _failing_rows(bench: Workbench, attributes: Sequence[Mapped], columns: Sequence[str], key: str) -> list[Finding]:
+    """Find the records on which an expression fails. Free where none does; else by halving."""
+    findings: list[Finding] = []
+    last = bench.number(f"SELECT max({N}) FROM records")
+    for mapped, column in zip(attributes, columns, strict=True):
+        bare = column.rpartition(" AS ")[0]
+        for n, message in _halve(bench, bare, 0, last):
+            row = bench.sql.execute(
+                f"SELECT trim({quoted(key)}::VARCHAR), {PLACE} FROM records WHERE {N} = ?", [n]
+            ).fetchone() or (None, None)
+            findings.append(
+                Finding(
+                    severity=Severity.ERROR,
+                    code="record.unmappable",
+                    subject=str(row[0]),
+                    summary="an expression of the mapping fails on this record",
+                    detail=f"{mapped.path} = {mapped.expression}: {message}",
+                    hint="mend the record, or use TRY_CAST in the expression",
+                    row=_int(row[1]),
+                    holds=True,
+                )
+            )
+            bench.sql.execute("INSERT INTO held VALUES (?, ?)", [row[0], n])
+            if len(findings) > _TOO_MANY:
+                raise SourceError(
+                    f"[attributes] {mapped.path} = {mapped.expression!r} fails on more than {_TOO_MANY} records, "
+                    f"first on row {findings[0].row}: {findings[0].detail}. Mend the expression or the source."
+                )
+    return findings
+
+
+_TOO_MANY = 1000
+
+
+def _halve(bench: Workbench, expression: str, first: int, last: int) -> Iterator[tuple[int, str]]:
+    pending = [(first, last)]
+    while pending:
+        low, high = pending.pop()
+        try:
+            bench.sql.execute(
+                f"SELECT count({expression}) FROM records WHERE {N} BETWEEN ? AND ?", [low, high]
+            ).fetchone()
+        except duckdb.Error as error:
+            if low == high:
+                yield low, _without_values(error)
+            else:
+                middle = (low + high) // 2
+                pending += [(middle + 1, high), (low, middle)]
+
+
+def _without_values(error: duckdb.Error) -> str:
+    """What kind of error it was, without the value that caused it."""
+    return type(error).__name__.removesuffix("Exception").lower() + " error"
+
+
+def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> list[Finding]:
+    """Turn values that say they are faults into findings, and leave their people out."""
+    findings = []
+    for index, mapped in enumerate(attributes):
+        if mapped.place.kind is Kind.LIST:
+            bad = f"regexp_matches(d{index}, '\"proficiency\":(-|[0-9]{{2,}}|5\\.[0-9]*[1-9]|[6-9])')"
+            code, words, hint = (
+                "record.bad-level",
+                "a level is not a number from 0 to 5",
+                "write levels as 0 to 5, for instance Billing:4",
+            )
+        elif mapped.place.kind is Kind.BOOLEAN and mapped.path == "active":
+            bad = f"d{index} IS NULL"
+            code, words, hint = (
+                "record.active-unknown",
+                "the mapping of active gives neither true nor false",
+                "fill the status in the source, or say in the mapping what a blank means",
+            )
+        else:
+            bad = f"d{index} LIKE {text(FAULT_MARK + '%')}"
+            code, words, hint = (
+                "record.bad-phone",
+                "a phone number cannot be read",
+                "write it with country code (+1...), or give e164 the country as second argument",
+            )
+        for key, place in bench.rows(f"SELECT key, place FROM desired WHERE {bad} ORDER BY n"):
+            findings.append(
+                Finding(
+                    severity=Severity.ERROR,
+                    code=code,
+                    subject=str(key),
+                    summary=words,
+                    detail=mapped.path,
+                    hint=hint,
+                    row=_int(place),
+                    holds=True,
+                )
+            )
+        bench.sql.execute(f"INSERT INTO held SELECT key, n FROM desired WHERE {bad}")
+    bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
+    return findings
+
+
+def _int(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _desired(place: Place, expression: str) -> str:
+    """The SQL that turns the value of an expression into the text of a value column."""
+    match place.kind:
+        case Kind.LIST:
+            return _list_text(place, f"({expression})", of_text=True)
+        case Kind.DECIMAL:
+            return f"CAST(CAST(({expression}) AS DOUBLE) AS VARCHAR)"
+        case _:
+            return f"nullif(CAST(({expression}) AS VARCHAR), '')"
+
+
+def _list_text(place: Place, value: str, *, of_text: bool = False) -> str:
+    """A list as sorted canonical JSON text, NULL where it is empty."""
+    if len(_kept(place.attribute)) == 1:
+        only = _kept(place.attribute)[0].name
+        item = f"{{{text(only)}: {'e' if of_text else f'e.{quoted(only)}'}}}"
+    else:
+        item = "{" + ", ".join(_member(sub) for sub in _kept(place.attribute)) + "}"
+    listed = f"list_sort(list_distinct(list_transform({value}, lambda e: {item})))"
+    return f"CASE WHEN len({value}) > 0 THEN to_json({listed})::VARCHAR END"
+
+
+def _member(sub: Attribute) -> str:
+    cast = {"decimal": "DOUBLE", "integer": "BIGINT", "boolean": "BOOLEAN"}.get(sub.type, "VARCHAR")
+    return f"{text(sub.name)}: CAST(e.{quoted(sub.name)} AS {cast})"
+
+
+def _kept(attribute: Attribute) -> list[Attribute]:
+    return sorted(
+        (
+            s
+            for s in attribute.sub_attributes
+            if s.mutability != "readOnly" and s.name not in {"$ref", "primary", "display"}
+        ),
+        key=lambda s: s.name,
+    )
+
+
+# --- the target ---------------------------------------------------------------------------------
+
+
+class AccountSpool:
+    """Takes the raw resources of a sweep, and makes the table `accounts` of them.
+
+    Columns: id, user_name, active, version, then c0, c1, ... in the order of the attributes.
+    """
+
+    def __init__(self, bench: Workbench, catalog: Catalog, attributes: Sequence[Mapped]) -> None:
+        self._bench = bench
+        self._places = [mapped.place for mapped in attributes]
+        self._columns = _resource_columns(catalog, self._places)
+        self._path = bench.spool / "accounts.ndjson"
+        self._file = self._path.open("wb")
+
+    def take(self, resources: Sequence[bytes]) -> None:
+        """Write the resources of one page to the spool. Each must be one line of JSON or is made one."""
+        lines = [r if b"\n" not in r else _ENCODE(msgspec.json.decode(r)) for r in resources]
+        if lines:
+            self._file.write(b"\n".join(lines) + b"\n")
+
+    def load(self) -> int:
+        """Make the table; return how many accounts it holds."""
+        self._file.close()
+        values = [f"{current(place)} AS c{index}" for index, place in enumerate(self._places)]
+        columns = ", ".join(f"{quoted(name)}: {text(kind)}" for name, kind in self._columns.items())
+        if self._path.stat().st_size == 0:
+            self._path.write_bytes(b"{}\n")
+        self._bench.sql.execute(
+            'CREATE OR REPLACE TABLE accounts AS SELECT id, "userName" AS user_name, '
+            'coalesce("active", true) AS active, '
+            "regexp_replace(coalesce(meta.version, ''), '^W/|\"', '', 'g') AS version, "
+            f"{', '.join(values)} FROM read_ndjson({text(str(self._path))}, columns = {{{columns}}}, "
+            "maximum_object_size = 67108864) WHERE id IS NOT NULL"
+        )
+        self._path.unlink()
+        return self._bench.number("SELECT count(*) FROM accounts")
+
+    def close(self) -> None:
+        """Give up: close the spool file."""
+        self._file.close()
+
+
+def _resource_columns(catalog: Catalog, places: Sequence[Place]) -> dict[str, str]:
+    columns = {"id": "VARCHAR", "userName": "VARCHAR", "active": "BOOLEAN", "meta": "STRUCT(version VARCHAR)"}
+    extensions: dict[str, dict[str, str]] = {}
+    for place in places:
+        holder = columns if place.urn is None else extensions.setdefault(place.urn, {})
+        holder.setdefault(place.attribute.name, _json_type(place.attribute))
+    for schema in catalog.extensions:
+        if members := extensions.get(schema.id):
+            fields = ", ".join(f"{quoted(name)} {kind}" for name, kind in members.items())
+            columns[schema.id] = f"STRUCT({fields})"
+    return columns
+
+
+def _json_type(attribute: Attribute) -> str:
+    if attribute.sub_attributes:
+        subs = [s for s in attribute.sub_attributes if s.name != "$ref"]
+        fields = ", ".join(f"{quoted(s.name)} {_json_type(s)}" for s in subs)
+        return f"STRUCT({fields})" + ("[]" if attribute.multi_valued else "")
+    kind = {"boolean": "BOOLEAN", "decimal": "DOUBLE", "integer": "BIGINT"}.get(attribute.type, "VARCHAR")
+    return kind + ("[]" if attribute.multi_valued else "")
+
+
+def current(place: Place) -> str:
+    """The SQL that reads a place out of the columns of a resource, as the text of a value column."""
+    holder = (
+        quoted(place.attribute.name) if place.urn is None else f"{quoted(place.urn)}.{quoted(place.attribute.name)}"
+    )
+    if place.kind is Kind.LIST:
+        return _list_text(place, holder)
+    if place.path.filter is not None:
+        tests = " AND ".join(_selects(place, name, wanted) for name, wanted in place.selector.items())
+        holder = f"list_filter({holder}, lambda e: {tests})[1]"
+    if place.leaf is not place.attribute:
+        holder = f"{holder}.{quoted(place.leaf.name)}"
+    return f"nullif(CAST({holder} AS VARCHAR), '')"
+
+
+def _selects(place: Place, name: str, wanted: object) -> str:
+    sub = place.attribute.sub(name)
+    member = f"e.{quoted(sub.name if sub else name)}"
+    if isinstance(wanted, str) and not (sub and sub.case_exact):
+        return f"lower({member}) = {text(wanted.lower())}"
+    return f"{member} = {text(wanted) if isinstance(wanted, str) else wanted}"
+
+
+# --- the past -----------------------------------------------------------------------------------
+
+
+def stage_links(bench: Workbench, links: Iterable[tuple[str, str]]) -> None:
+    """Load the remembered links into the table `links` (key, account)."""
+    with bench.spooled("links") as (path, file):
+        file.write(b"{}\n")
+        for key, account in links:
+            file.write(_ENCODE({"k": key, "a": account}) + b"\n")
+        file.flush()
+        bench.sql.execute(
+            "CREATE OR REPLACE TABLE links AS SELECT k AS key, a AS account FROM "
+            f"read_ndjson({text(str(path))}, columns = {{k: 'VARCHAR', a: 'VARCHAR'}}) WHERE k IS NOT NULL"
+        )
+
+
+def stage_base(bench: Workbench, base: Path | None, attributes: Sequence[Mapped]) -> None:
+    """Load the base (key, b0, b1, ...) of the last run; paths it does not know stay NULL."""
+    known: set[str] = set()
+    if base is not None:
+        described = bench.sql.execute(f"DESCRIBE SELECT * FROM read_parquet({text(str(base))})").fetchall()
+        known = {str(row[0]) for row in described}
+    columns = ", ".join(
+        f"{quoted(m.path) if m.path in known else 'NULL::VARCHAR'} AS b{i}" for i, m in enumerate(attributes)
+    )
+    if base is None:
+        empty = ", ".join(f"b{i} VARCHAR" for i, _ in enumerate(attributes))
+        bench.sql.execute(f"CREATE OR REPLACE TABLE base (key VARCHAR, {ACCOUNT} VARCHAR, {empty})")
+    else:
+        bench.sql.execute(
+            f"CREATE OR REPLACE TABLE base AS SELECT key, {ACCOUNT}, {columns} FROM read_parquet({text(str(base))})"
+        )

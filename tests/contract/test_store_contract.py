@@ -1,0 +1,433 @@
+"""What every store promises, held by the twin in memory, by SQLite and by PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from scimsync.adapters.store_sql import SqlStore
+from scimsync.engine.ports import Store
+from scimsync.errors import StoreError, StoreLocked
+from scimsync.model.outcomes import JournalLine, Link, Outcome, Run, RunState, Status, Step
+from scimsync.model.records import SourceHealth
+from scimsync.testing import MemoryStore, VirtualClock
+
+MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def make_run(name: str = "run-1", **members: object) -> Run:
+    given: dict[str, object] = {"created": MOMENT, "state": RunState.PLANNED, "target": "https://api", **members}
+    return Run(id=name, **given)  # type: ignore[arg-type]
+
+
+def make_line(key: str = "p1", *, run: str = "run-1", **members: object) -> JournalLine:
+    given: dict[str, object] = {"part": 1, "step": Step.INTENT, "at": MOMENT, "method": "PATCH", **members}
+    return JournalLine(run=run, key=key, **given)  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore(tmp_path / "artifacts")
+        return
+    sql = SqlStore(_url(request, tmp_path), tmp_path / "artifacts", VirtualClock())
+    yield sql
+    sql.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where several stores, of this process or of others, meet."""
+    return _url(request, tmp_path)
+
+
+def _url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state.db"
+    return str(request.getfixturevalue("postgres_database"))
+
+
+@pytest.fixture
+def another(url: str, tmp_path: Path) -> Iterator[Callable[[], SqlStore]]:
+    """Opens a store of its own on the common state."""
+    with ExitStack() as stack:
+
+        def make(clock: VirtualClock | None = None) -> SqlStore:
+            made = SqlStore(url, tmp_path / "artifacts", clock or VirtualClock(), patience_s=5.0)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+# Runs
+
+
+def test_a_run_comes_back_as_it_was_saved(store: Store) -> None:
+    run = make_run(
+        state=RunState.PARTIAL,
+        plan="run-1.plan",
+        agreed="run-1.agreed",
+        base="run-1.base",
+        finished=MOMENT + timedelta(hours=1),
+        tally={"update": 3, "create": 1},
+        statuses={"done": 4},
+        health=SourceHealth(rows=10, blanks={"title": 0.25, "phone": 1.0}, fingerprint="abc"),
+        partial=True,
+    )
+    store.save_run(run)
+    assert store.run("run-1") == run
+    assert store.runs() == [run]
+
+
+def test_a_run_saved_again_replaces_the_first(store: Store) -> None:
+    store.save_run(make_run())
+    store.save_run(make_run(state=RunState.DONE, finished=MOMENT))
+    assert [run.state for run in store.runs()] == [RunState.DONE]
+
+
+def test_moments_of_another_zone_are_the_same_moments(store: Store) -> None:
+    store.save_run(make_run(created=MOMENT.astimezone(timezone(timedelta(hours=5)))))
+    found = store.run("run-1")
+    assert found is not None
+    assert found.created == MOMENT
+
+
+def test_runs_are_listed_newest_first_and_no_more_than_asked(store: Store) -> None:
+    for number in (2, 0, 3, 1):
+        store.save_run(make_run(f"run-{number}", created=MOMENT + timedelta(minutes=number)))
+    assert [run.id for run in store.runs(limit=3)] == ["run-3", "run-2", "run-1"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("abc1", "abc1"),
+        ("abc12", "abc123"),
+        ("b_", "b_x"),
+        ("ABC123", None),
+        ("b%", None),
+        ("bz", None),
+        ("", None),
+    ],
+)
+def test_a_run_is_found_by_its_id_or_an_unambiguous_beginning(store: Store, asked: str, found: str | None) -> None:
+    for name in ("abc1", "abc123", "abc1x", "b_x"):
+        store.save_run(make_run(name))
+    run = store.run(asked)
+    assert (run and run.id) == found
+
+
+def test_an_ambiguous_beginning_is_refused_and_says_what_it_could_be(store: Store) -> None:
+    for name in ("abc1", "abc2", "x"):
+        store.save_run(make_run(name))
+    with pytest.raises(StoreError, match="abc1, abc2"):
+        store.run("abc")
+
+
+def test_the_last_applied_run_is_the_newest_that_left_a_base(store: Store) -> None:
+    assert store.last_applied() is None
+    for minute, base in ((3, "c.base"), (1, "a.base"), (4, "")):
+        store.save_run(make_run(f"run-{minute}", created=MOMENT + timedelta(minutes=minute), base=base))
+    found = store.last_applied()
+    assert found is not None
+    assert found.base == "c.base"
+
+
+# Links
+
+
+def test_links_are_replaced_by_key(store: Store) -> None:
+    store.save_links([Link("p1", "a1"), Link("p2", "a2")])
+    store.save_links(link for link in [Link("p2", "b2"), Link("p3", "a3"), Link("p3", "b3")])
+    assert sorted(store.links(), key=lambda link: link.key) == [Link("p1", "a1"), Link("p2", "b2"), Link("p3", "b3")]
+
+
+def test_many_links_are_saved_and_read(store: Store) -> None:
+    store.save_links(Link(f"p{n}", f"a{n}") for n in range(3500))
+    assert {(link.key, link.account) for link in store.links()} == {(f"p{n}", f"a{n}") for n in range(3500)}
+
+
+def test_links_can_be_saved_while_they_are_walked(store: Store) -> None:
+    store.save_links(Link(f"p{n}", "old") for n in range(50))
+    for link in store.links():
+        store.save_links([Link(link.key, "new")])
+    assert {link.account for link in store.links()} == {"new"}
+
+
+def test_a_walk_that_is_given_up_blocks_nobody(store: Store) -> None:
+    store.save_links(Link(f"p{n}", "a") for n in range(5))
+    walk = store.links()
+    next(walk)
+    store.save_links([Link("p9", "a")])
+    del walk
+    assert len(list(store.links())) == 6
+
+
+# The journal
+
+
+def test_journal_lines_come_back_in_the_order_they_were_written(store: Store) -> None:
+    for batch in range(5):
+        store.append([make_line(f"p{batch}-{n}", attempt=n + 1) for n in range(20)])
+        store.append([make_line("other", run="run-2")])
+    lines = list(store.journal("run-1"))
+    assert [line.key for line in lines] == [f"p{batch}-{n}" for batch in range(5) for n in range(20)]
+    assert len(list(store.journal("run-2"))) == 5
+    assert list(store.journal("run-3")) == []
+
+
+def test_a_journal_line_comes_back_equal_to_the_last_type(store: Store) -> None:
+    outcome = Outcome(
+        key="Zoë\N{SNOWMAN}",
+        status=Status.HELD,
+        account=None,
+        version="7",
+        written={
+            "title": "Lead, \"q\" \\ \x01 é",
+            "active": True,
+            "count": 1,
+            "ratio": 1.0,
+            "gone": None,
+            "emails": ((("primary", True), ("type", "work"), ("value", "a@b")), (("value", 2.0), ("weight", 2))),
+            "empty": (),
+        },
+        code="target.version-conflict",
+        detail="moved",
+        races=3,
+        correlation_id="c-1",
+        overwritten=("title", "emails"),
+    )  # fmt: skip
+    line = make_line("Zoë\N{SNOWMAN}", part=2, step=Step.OUTCOME, attempt=2, version="6", outcome=outcome)
+    store.append([line])
+    (found,) = store.journal("run-1")
+    assert found == line
+    assert repr(found) == repr(line)  # 1, 1.0 and True are equal, and not the same
+
+
+def test_an_empty_batch_is_no_trouble(store: Store) -> None:
+    store.append([])
+    store.save_links([])
+    assert list(store.journal("run-1")) == []
+
+
+def test_several_threads_may_append_at_once(store: Store) -> None:
+    def work(name: str) -> None:
+        for number in range(25):
+            store.append([make_line(name, attempt=number)])
+
+    threads = [threading.Thread(target=work, args=(f"t{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = list(store.journal("run-1"))
+    for name in ("t0", "t1", "t2", "t3"):
+        assert [line.attempt for line in lines if line.key == name] == list(range(25))
+
+
+# Artifacts
+
+
+def test_artifacts_live_in_a_private_folder(store: Store, tmp_path: Path) -> None:
+    path = store.artifact("run-1.plan_2.ndjson")
+    assert path == tmp_path / "artifacts" / "run-1.plan_2.ndjson"
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a b", "ä", "x\n", "\0"])
+def test_an_artifact_cannot_be_named_out_of_its_folder(store: Store, name: str) -> None:
+    with pytest.raises(StoreError, match="cannot name an artifact"):
+        store.artifact(name)
+
+
+# The lease
+
+
+def test_the_lease_has_one_holder_and_can_be_taken_again(store: Store) -> None:
+    with store.lease("apply"):
+        with pytest.raises(StoreLocked, match="apply is at work"), store.lease("apply"):
+            pass
+        store.append([make_line()])
+    with store.lease("apply"):
+        store.append([make_line()])
+    assert len(list(store.journal("run-1"))) == 2
+
+
+def test_the_lease_is_given_back_when_the_work_fails(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.lease("apply"):
+        raise ZeroDivisionError
+    with store.lease("apply"):
+        pass
+
+
+def test_a_second_store_is_told_who_is_at_work(another: Callable[..., SqlStore]) -> None:
+    first, second = another(), another()
+    with first.lease("apply run-1"):
+        told = rf"apply run-1 is at work: process {os.getpid()} on .*, since 2026-01-01"
+        with pytest.raises(StoreLocked, match=told), second.lease("apply run-2"):
+            pass
+        with pytest.raises(StoreLocked, match="apply run-1"):
+            second.append([make_line()])
+    with second.lease("apply run-2"):
+        pass
+
+
+def test_a_holder_on_another_host_is_borne_for_ten_minutes_and_then_fenced(
+    another: Callable[..., SqlStore],
+) -> None:
+    clock = VirtualClock()
+    first, second = another(clock), another(clock)
+    with first.lease("apply"):
+        first.append([make_line("before")])
+        _pretend_another_host(first)
+        clock.advance(599)
+        with pytest.raises(StoreLocked, match=r"elsewhere.*its lease ends at 00:10:00 UTC"), second.lease("apply"):
+            pass
+        clock.advance(2)
+        with second.lease("apply"):
+            second.append([make_line("second")])
+            with pytest.raises(StoreLocked, match="its lease went to"):
+                first.append([make_line("stale")])
+            with pytest.raises(StoreLocked, match="its lease went to"):
+                first.save_links([Link("p1", "stale")])
+        with pytest.raises(StoreLocked, match="its lease went to"):
+            first.append([make_line("stale")])
+    assert [line.key for line in first.journal("run-1")] == ["before", "second"]
+    assert list(first.links()) == []
+
+
+def test_a_fenced_holder_that_ends_does_not_end_the_lease_of_the_next(another: Callable[..., SqlStore]) -> None:
+    clock = VirtualClock()
+    first, second, third = another(clock), another(clock), another(clock)
+    with ExitStack() as stack:
+        with first.lease("first"):
+            _pretend_another_host(first)
+            clock.advance(601)
+            stack.enter_context(second.lease("second"))
+        with pytest.raises(StoreLocked, match="second is at work"), third.lease("third"):
+            pass
+
+
+def test_a_lease_that_is_renewed_does_not_expire(
+    another: Callable[..., SqlStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scimsync.adapters.store_sql.RENEW_S", 0.01)
+    clock = VirtualClock()
+    first, second = another(clock), another(clock)
+    with first.lease("apply"):
+        _pretend_another_host(first)
+        clock.advance(3600)
+        threading.Event().wait(0.5)  # the renewer writes meanwhile
+        with pytest.raises(StoreLocked), second.lease("apply"):
+            pass
+
+
+def _pretend_another_host(store: SqlStore) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE lease SET host = 'elsewhere', place = 'elsewhere', pid = 1"))
+
+
+# Other processes
+
+_WORKER = """
+import sys, time
+from pathlib import Path
+from datetime import datetime, UTC
+from scimsync.adapters.clock_system import SystemClock
+from scimsync.adapters.store_sql import SqlStore
+from scimsync.model.outcomes import JournalLine, Step
+store = SqlStore(sys.argv[1], Path(sys.argv[2]), SystemClock())
+with store.lease("the victim"):
+    for number in range(100_000):
+        store.append([JournalLine(run="run-1", key=str(number), part=1, step=Step.INTENT, at=datetime.now(UTC))])
+        print(number, flush=True)
+"""
+
+
+def test_what_was_acknowledged_survives_a_kill_and_the_lease_is_taken_over(
+    url: str, another: Callable[..., SqlStore], tmp_path: Path
+) -> None:
+    store = another()
+    victim = subprocess.Popen(
+        [sys.executable, "-c", _WORKER, url, str(tmp_path / "artifacts")], stdout=subprocess.PIPE, text=True
+    )
+    assert victim.stdout is not None
+    for _ in range(40):
+        victim.stdout.readline()
+    with pytest.raises(StoreLocked, match=f"the victim is at work: process {victim.pid} "), store.lease("apply"):
+        pass
+    victim.send_signal(signal.SIGKILL)
+    acknowledged = 40 + len(victim.stdout.readlines())
+    os.waitid(os.P_PID, victim.pid, os.WEXITED | os.WNOWAIT)  # not reaped: a zombie holds nothing
+    with store.lease("apply"):
+        keys = [line.key for line in store.journal("run-1")]
+    victim.wait()
+    victim.stdout.close()
+    assert len(keys) >= acknowledged
+    assert keys == [str(number) for number in range(len(keys))]
+
+
+def test_a_process_that_got_the_number_of_the_dead_is_not_taken_for_it(another: Callable[..., SqlStore]) -> None:
+    first, second = another(), another()
+    with first.lease("the dead"):
+        with first.engine.begin() as connection:  # our own number, which another process had before us
+            connection.execute(sa.text("UPDATE lease SET started = '1'"))
+        with second.lease("apply"):
+            second.append([make_line()])
+
+
+_OPENER = """
+import sys
+from pathlib import Path
+from scimsync.adapters.clock_system import SystemClock
+from scimsync.adapters.store_sql import SqlStore
+sys.stdin.readline()
+SqlStore(sys.argv[1], Path(sys.argv[2]), SystemClock()).close()
+"""
+
+
+def test_several_processes_may_make_the_store_at_once(url: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _OPENER, url, str(tmp_path / "artifacts")]
+    openers = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    threading.Event().wait(1.5)  # until all have imported
+    for opener in openers:
+        assert opener.stdin is not None
+        opener.stdin.write("\n")
+        opener.stdin.flush()
+    assert [opener.communicate()[1] for opener in openers] == [""] * 4
+    assert [opener.returncode for opener in openers] == [0] * 4
+
+
+# Read, then write
+
+
+def test_no_update_is_lost_between_two_threads(another: Callable[..., SqlStore]) -> None:
+    store = another()
+    start = threading.Barrier(2)
+
+    def count() -> None:
+        start.wait()
+        for _ in range(100):
+            with store.engine.begin() as connection:
+                held = connection.execute(sa.text("SELECT fence FROM lease" + lock)).scalar_one()
+                connection.execute(sa.text("UPDATE lease SET fence = :next"), {"next": held + 1})
+
+    lock = " FOR UPDATE" if store.engine.dialect.name == "postgresql" else ""
+    threads = [threading.Thread(target=count) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT fence FROM lease")).scalar_one() == 200

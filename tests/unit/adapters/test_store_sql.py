@@ -1,0 +1,354 @@
+"""What is peculiar to the store in a database: the file, its mode, its faults, its schema."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from scimsync.adapters import store_sql
+from scimsync.adapters.store_sql import REVISIONS, SqlStore, create_private
+from scimsync.errors import ConfigError, StoreDamaged, StoreError, StoreLocked
+from scimsync.model.outcomes import Link
+from scimsync.testing import VirtualClock
+
+
+@contextmanager
+def opened(folder: Path, *, patience_s: float = 5.0) -> Iterator[SqlStore]:
+    url = f"sqlite:///{folder}/state.db"
+    store = SqlStore(url, folder / "artifacts", VirtualClock(), patience_s=patience_s)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def plain(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The file in the eyes of another program."""
+    with closing(sqlite3.connect(folder / "state.db", isolation_level=None)) as connection:
+        yield connection
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+# Private files
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_files_and_folders_are_private_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with opened(tmp_path / "a" / "b") as store:
+            store.save_links([Link("p", "a")])
+            create_private(store.artifact("plan")).close()
+            modes = {path.name: mode(path) for path in (tmp_path / "a").rglob("*")}
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "a") == 0o700
+    assert modes == {
+        "b": 0o700,
+        "artifacts": 0o700,
+        "plan": 0o600,
+        "state.db": 0o600,
+        "state.db-wal": 0o600,
+        "state.db-shm": 0o600,
+    }
+
+
+def test_a_store_that_others_could_read_is_closed_to_them_and_a_folder_that_is_not_ours_is_left(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o755)
+    with opened(tmp_path):
+        pass
+    (tmp_path / "state.db").chmod(0o644)
+    with opened(tmp_path):
+        assert mode(tmp_path / "state.db") == 0o600
+    assert mode(tmp_path) == 0o755
+
+
+def test_an_open_artifacts_folder_is_closed_if_empty_and_refused_if_not(tmp_path: Path) -> None:
+    (tmp_path / "artifacts").mkdir(mode=0o755)
+    with opened(tmp_path):
+        assert mode(tmp_path / "artifacts") == 0o700
+    (tmp_path / "artifacts").chmod(0o755)
+    (tmp_path / "artifacts" / "plan").touch()
+    with pytest.raises(StoreError, match="chmod 700"), opened(tmp_path):
+        pass
+
+
+def test_a_link_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / "state.db").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match=r"state\.db is a link"), opened(tmp_path):
+        pass
+    assert (tmp_path / "elsewhere").read_bytes() == b""
+
+
+def test_a_private_file_is_never_made_through_a_link_or_over_a_file(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "file").write_bytes(b"mine")
+    for name in ("link", "file"):
+        with pytest.raises(StoreError, match="is there already"):
+            create_private(tmp_path / name)
+    with pytest.raises(StoreError, match="cannot write to"):
+        create_private(tmp_path / "missing" / "file")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_that_takes_no_files_is_named_with_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    told = r"cannot write to .*/file/state: .* Give the user that runs scimsync the right to"
+    with pytest.raises(StoreError, match=told), opened(tmp_path / "file" / "state"):
+        pass
+
+
+@pytest.mark.parametrize("right", [0o500, 0o000])
+def test_a_folder_without_rights_is_named(right: int) -> None:
+    with tempfile.TemporaryDirectory() as name, _nobody(Path(name)):
+        folder = Path(name) / "state"
+        folder.mkdir()
+        folder.chmod(right)
+        try:
+            with pytest.raises(StoreError, match=f"cannot write to {folder}"), opened(folder):
+                pass
+        finally:
+            folder.chmod(0o700)
+
+
+def test_a_file_without_the_right_to_write_is_named(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as name, _nobody(Path(name)):
+        with opened(Path(name)):
+            pass
+        (Path(name) / "state.db").chmod(0o400)
+        with pytest.raises(StoreError, match=r"state\.db cannot be used: it is read-only"), opened(Path(name)) as store:
+            store.save_links([Link("p", "a")])
+
+
+@contextmanager
+def _nobody(folder: Path) -> Iterator[None]:
+    """Without the powers of root, which would write everywhere."""
+    root = os.geteuid() == 0
+    if root:
+        os.chown(folder, 65534, 65534)
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+# Durability
+
+
+def test_sqlite_is_asked_for_durability(tmp_path: Path) -> None:
+    with opened(tmp_path) as store, store.engine.connect() as connection:
+        answers = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+        }
+    assert answers == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 5000, "foreign_keys": 1}
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"])
+def test_a_place_without_a_write_ahead_log_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(StoreError, match="write-ahead log"):
+        SqlStore(url, tmp_path, VirtualClock())
+
+
+@pytest.mark.parametrize("url", ["mysql://h/d", "state.db", "", "oracle+x://h"])
+def test_another_kind_of_url_is_a_fault_of_the_configuration(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match="sqlite:///"):
+        SqlStore(url, tmp_path, VirtualClock())
+
+
+def test_a_reader_does_not_wait_for_a_writer(tmp_path: Path) -> None:
+    with opened(tmp_path, patience_s=0.2) as store, plain(tmp_path) as other:
+        store.save_links([Link("p", "a")])
+        other.execute("BEGIN IMMEDIATE")
+        assert list(store.links()) == [Link("p", "a")]
+
+
+def test_a_lock_that_outlasts_patience_is_told(tmp_path: Path) -> None:
+    with opened(tmp_path, patience_s=0.1) as store, plain(tmp_path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreLocked, match="somebody else keeps"):
+            store.save_links([Link("p", "a")])
+        other.execute("ROLLBACK")
+        store.save_links([Link("p", "a")])
+
+
+def test_a_full_disk_stops_the_write_and_loses_nothing(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        store.save_links([Link("p", "a")])
+        with store.engine.connect() as connection:  # the pool hands the same connection out again
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(StoreError, match="the disk is full"):
+            store.save_links(Link(f"q{n}", "a" * 100) for n in range(5000))
+        assert list(store.links()) == [Link("p", "a")]
+
+
+def test_a_message_of_the_driver_never_tells_what_was_written(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        with plain(tmp_path) as other:
+            other.execute("CREATE UNIQUE INDEX one ON link (account)")
+        with pytest.raises(StoreError) as caught:
+            store.save_links([Link("jane.doe@example.com", "a"), Link("p2", "a")])
+    assert "jane" not in str(caught.value)
+    assert "jane" not in str(caught.value.__cause__)
+
+
+# Damage
+
+
+@pytest.mark.parametrize("content", [b"garbage " * 1000, b"SQLite format 3\0" + b"\xff" * 8000, b"x"])
+def test_a_file_that_is_no_database_is_told_with_steps(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state.db").write_bytes(content)
+    with pytest.raises(StoreDamaged, match=r"state\.db is damaged: .*bring back the last backup"), opened(tmp_path):
+        pass
+    assert (tmp_path / "state.db").read_bytes() == content
+
+
+@pytest.mark.parametrize("harm", ["cut", "scribble"])
+def test_damaged_pages_are_found_at_the_start(tmp_path: Path, harm: str) -> None:
+    with opened(tmp_path) as store:
+        store.save_links(Link(f"p{n}", f"a{n}") for n in range(5000))
+    path = tmp_path / "state.db"
+    content = path.read_bytes()
+    middle = len(content) // 2 // 4096 * 4096
+    path.write_bytes(
+        content[:middle] if harm == "cut" else content[:middle] + b"\xee" * 4096 + content[middle + 4096 :]
+    )
+    with pytest.raises(StoreDamaged, match="is damaged"), opened(tmp_path):
+        pass
+
+
+def test_a_row_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
+    with opened(tmp_path) as store, plain(tmp_path) as other:
+        other.execute(
+            "INSERT INTO journal (run, key, part, step, at, attempt, method, version, outcome)"
+            " VALUES ('r', 'k', 1, 'guess', '2026-01-01T00:00:00+00:00', 1, '', '', NULL),"
+            " ('s', 'k', 1, 'intent', '2026-01-01T00:00:00+00:00', 1, '', '', '{')"
+        )
+        for run in ("r", "s"):
+            with pytest.raises(StoreDamaged, match="a row cannot be read"):
+                list(store.journal(run))
+
+
+# The schema
+
+
+def test_the_schema_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
+    with opened(tmp_path):
+        pass
+    with plain(tmp_path) as other:
+        other.execute("UPDATE scimsync_version SET version_num = '9999'")
+    with pytest.raises(StoreError, match=r"newer scimsync \(schema 9999.*Update scimsync"), opened(tmp_path):
+        pass
+
+
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    with plain(tmp_path) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    with pytest.raises(StoreError, match="another program"), opened(tmp_path):
+        pass
+    with plain(tmp_path) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+
+
+def test_the_steps_are_those_the_program_knows() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(store_sql.__file__).parent / "migrations"))
+    steps = ScriptDirectory.from_config(config).walk_revisions()
+    assert tuple(step.revision for step in steps)[::-1] == REVISIONS
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_the_steps_lead_to_the_tables_the_program_uses(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    if kind == "postgres":
+        url = request.getfixturevalue("postgres_database")
+    store = SqlStore(url, tmp_path / "artifacts", VirtualClock())
+    with store.engine.connect() as connection:
+        options = {"version_table": store_sql.VERSION_TABLE}
+        found = compare_metadata(MigrationContext.configure(connection, opts=options), store_sql.TABLES)
+    store.close()
+    assert found == []
+
+
+def test_a_migration_that_breaks_off_leaves_nothing_and_can_be_done_again(tmp_path: Path) -> None:
+    with plain(tmp_path) as other:
+        other.execute("CREATE TABLE scimsync_version (version_num VARCHAR(32) NOT NULL)")
+        other.execute("CREATE TABLE lease (x)")  # the last table that the first step makes
+    with pytest.raises(StoreError, match="table lease already exists"), opened(tmp_path):
+        pass
+    with plain(tmp_path) as other:
+        tables = other.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
+        assert tables == [("lease",), ("scimsync_version",)]
+        other.execute("DROP TABLE lease")
+    with opened(tmp_path) as store:
+        assert list(store.links()) == []
+
+
+def test_a_store_that_is_up_to_date_opens_without_alembic(tmp_path: Path) -> None:
+    with opened(tmp_path):
+        pass
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from scimsync.adapters.store_sql import SqlStore; from scimsync.adapters.clock_system import SystemClock\n"
+        f"SqlStore('sqlite:///{tmp_path}/state.db', Path('{tmp_path}/artifacts'), SystemClock()).close()\n"
+        "print([name for name in sys.modules if name.partition('.')[0] in {'alembic', 'psycopg'}])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+# PostgreSQL
+
+
+def test_a_server_that_does_not_answer_is_told_without_the_password(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"PostgreSQL 127\.0\.0\.1/state cannot be reached") as caught:
+        SqlStore("postgresql://me:s3cret@127.0.0.1:1/state", tmp_path / "artifacts", VirtualClock())
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_lock_on_postgresql_that_outlasts_patience_is_told(postgres_database: str, tmp_path: Path) -> None:
+    store = SqlStore(postgres_database, tmp_path / "artifacts", VirtualClock(), patience_s=0.1)
+    with store.engine.begin() as other:
+        other.execute(sa.text("LOCK TABLE link"))
+        with pytest.raises(StoreLocked, match="somebody else keeps"):
+            store.save_links([Link("p", "a")])
+    store.close()
+
+
+def test_a_cut_connection_to_postgresql_is_replaced(postgres_database: str, tmp_path: Path) -> None:
+    store = SqlStore(postgres_database, tmp_path / "artifacts", VirtualClock())
+    store.save_links([Link("p", "a")])
+    killer = sa.create_engine(postgres_database.replace("postgresql:", "postgresql+psycopg:"))
+    with killer.connect() as connection:
+        connection.execute(
+            sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'scimsync'")
+        )
+    killer.dispose()
+    store.save_links([Link("q", "a")])
+    assert len(list(store.links())) == 2
+    store.close()
