@@ -1,19 +1,20 @@
 """Official twins of the ports, in memory: they behave as the adapters do and pass the same contracts.
 
 MemoryStore   the Store port      ListSource     the Source port
-VirtualClock  the Clock port      MemoryTarget   the Target port (its place is below)
+VirtualClock  the Clock port      MemoryTarget   the Target port
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import heapq
 import re
 import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,9 +23,14 @@ from itertools import count
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from scimsync.errors import StoreError, StoreLocked
-from scimsync.model.outcomes import JournalLine, Link, Run
+import msgspec
+
+from scimsync.errors import ProtocolError, StoreError, StoreLocked
+from scimsync.model.outcomes import Description, Exchange, JournalLine, Link, Reply, Run, Sweep
 from scimsync.model.records import Batch, Cell, Reading
+from scimsync.scim.dialect import GENESYS, Dialect
+from scimsync.scim.messages import ErrorReport, Operation, version_of
+from scimsync.scim.patch import apply
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -155,7 +161,92 @@ class ListSource:
         return Reading(columns=tuple(self.columns), batches=batches, proven=self.proven)
 
 
-# Target: MemoryTarget belongs here
+# Target
+
+
+class MemoryTarget:
+    """A directory in memory with versions, unique logins and RFC 7644 PATCH. Edit `users` to play a foreign hand.
+
+    Args:
+        dialect: whose schemas the resources follow.
+        users: resources to begin with; an id and a version are given where there is none.
+    """
+
+    name = "memory://target"
+    rate = 60_000
+
+    def __init__(self, dialect: Dialect = GENESYS, users: Iterable[Mapping[str, object]] = ()) -> None:
+        self._dialect = dialect
+        self._ids = count(1)
+        #: resources by id
+        self.users: dict[str, dict[str, object]] = {}
+        for user in users:
+            self._put({"active": True, **user}, version=1)
+
+    def _put(self, user: dict[str, object], *, version: int) -> dict[str, object]:
+        identity = str(user.get("id") or f"00000000-0000-4000-8000-{next(self._ids):012d}")
+        self.users[identity] = {**user, "id": identity, "meta": {"resourceType": "User", "version": str(version)}}
+        return self.users[identity]
+
+    async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:  # noqa: ARG002
+        """Hand over all accounts, with every attribute."""
+        sink([msgspec.json.encode(user) for user in self.users.values()])
+        return Sweep(accounts=len(self.users), announced=len(self.users), requests=1)
+
+    async def get(self, account: str) -> Reply:
+        """Read one account."""
+        user = self.users.get(account)
+        return self._refused("GET", 404, "not found") if user is None else self._answered("GET", user)
+
+    async def find(self, attribute: str, value: str) -> Sequence[Reply]:
+        """Accounts whose attribute equals the value, case ignored."""
+        place = self._dialect.users.resolve(attribute)
+        wanted = value.casefold()
+        return [
+            self._answered("GET", user)
+            for user in self.users.values()
+            if str(place.read(user) or "").casefold() == wanted
+        ]
+
+    async def create(self, resource: dict[str, object]) -> Reply:
+        """POST: 201, or 409 where the login is taken."""
+        if await self.find("userName", str(resource.get("userName", ""))):
+            return self._refused("POST", 409, "the user name is taken", "uniqueness")
+        return self._answered("POST", self._put({"active": True, **resource}, version=1), status=201)
+
+    async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
+        """PATCH: 200 with the account, 400 `invalidVers` where the version has moved."""
+        if not version:
+            raise ValueError("a PATCH needs a version")
+        user = self.users.get(account)
+        if user is None:
+            return self._refused("PATCH", 404, "not found")
+        held = self._answered("GET", user).version
+        if held != version:
+            return self._refused("PATCH", 400, "the version does not match the current version", "invalidVers")
+        try:
+            changed = apply(user, operations, self._dialect.users)
+        except ProtocolError as error:
+            return self._refused("PATCH", 400, str(error), error.scim_type)
+        return self._answered("PATCH", self._put(changed, version=int(held) + 1))
+
+    async def describe(self) -> Description:
+        """The schemas of the dialect."""
+        return Description(config={}, schemas={"Resources": [s.to_json() for s in self._dialect.users.schemas]})
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _answered(self, method: str, user: dict[str, object], *, status: int = 200) -> Reply:
+        meta = user["meta"]
+        version = version_of(meta.get("version")) if isinstance(meta, dict) else ""
+        return Reply(
+            exchange=Exchange.ANSWERED, method=method, status=status, body=copy.deepcopy(user), version=version
+        )
+
+    def _refused(self, method: str, status: int, detail: str, scim_type: str = "") -> Reply:
+        error = ErrorReport(status=status, scim_type=scim_type, detail=detail)
+        return Reply(exchange=Exchange.ANSWERED, method=method, status=status, error=error)
 
 
 # Clock
