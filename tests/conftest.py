@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 _NAMES = count()
+
+# A shared runner may stall for a while, and must find the same thing twice.
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

@@ -8,15 +8,16 @@ import random
 import secrets
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.config import Settings
-from scimsync.core import sealing
+from scimsync.core import planner, sealing, trust
 from scimsync.engine import applying, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.planning import Task, World
@@ -35,6 +36,22 @@ class Choices:
     only: tuple[str, ...] = ()
     #: rule -> reason, for rules that are set aside
     overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+RULES = trust.RULES | planner.RULES | applying.RULES
+
+
+def check_rules(rules: Iterable[str]) -> None:
+    """Whether rules that a person sets aside exist.
+
+    Raises:
+        ConfigError: One does not; with a suggestion.
+    """
+    for rule in rules:
+        if rule not in RULES:
+            near = get_close_matches(rule, RULES, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ConfigError(f"--override {rule}: there is no such rule; {hint}Rules: {', '.join(sorted(RULES))}")
 
 
 def make_source(settings: Settings) -> Source:
@@ -142,6 +159,7 @@ async def apply(
             configuration=settings.digest,
             workers=settings.target.workers,
             overrides=choices.overrides,
+            beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
         )
         read, run = found
         return await applying.apply_plan(read, applying.check_plan(read, run, hands, order), hands, order, stop)
@@ -157,7 +175,7 @@ def find_plan(store: Store, named: str) -> tuple[Plan, Run | None]:
         PlanDamaged: The file was changed, cut, or is no plan.
     """
     path = Path(named) if named else None
-    if path is not None and path.is_file():
+    if path is not None and (path.is_file() or len(path.parts) > 1 or path.suffix):
         read = read_plan(path)
         return read, store.run(read.id)
     runs: Sequence[Run] = store.runs(1)
@@ -166,6 +184,12 @@ def find_plan(store: Store, named: str) -> tuple[Plan, Run | None]:
         what = f"there is no plan {named!r}" if named else "there is no plan yet"
         raise PlanStale(f"{what}. Make one with: scimsync plan")
     return read_plan(store.artifact(run.plan)), run
+
+
+def find_unfinished(store: Store) -> str:
+    """The id of the run that was cut short; "" where there is none."""
+    run = planning.unfinished(store)
+    return run.id if run else ""
 
 
 def read_plan(path: Path) -> Plan:

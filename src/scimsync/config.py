@@ -122,9 +122,18 @@ class Settings:
     digest: str
     webhooks: int = 0
 
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """Paths of `[correlation] match` that are not mapped, so that no record has a value there."""
+        return tuple(place.short for place in self.policy.match if place.short not in self.policy.by_path)
 
-def load(file: Path) -> Settings:
+
+def load(file: Path, *, secrets: bool = True) -> Settings:
     """Read the configuration.
+
+    Args:
+        file: The TOML file.
+        secrets: Whether the credentials of the target are needed; if not, they may be missing.
 
     Raises:
         ConfigError: With every fault of the file.
@@ -137,7 +146,7 @@ def load(file: Path) -> Settings:
         raise ConfigError(f"{file}: cannot be read ({error.__class__.__name__}). It must be UTF-8 text.") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: not TOML: {error}") from error
-    reader = _Reader(file, document)
+    reader = _Reader(file, document, secrets=secrets)
     settings = reader.settings()
     if reader.faults or settings is None:
         raise ConfigError(*(f"{file.name}: {fault}" for fault in reader.faults))
@@ -147,8 +156,8 @@ def load(file: Path) -> Settings:
 class _Reader:
     """Takes a document apart and collects what is wrong with it."""
 
-    def __init__(self, file: Path, document: Mapping[str, object]) -> None:
-        self.file, self.document = file, document
+    def __init__(self, file: Path, document: Mapping[str, object], *, secrets: bool) -> None:
+        self.file, self.document, self.secrets = file, document, secrets
         self.faults: list[str] = []
 
     def settings(self) -> Settings | None:
@@ -436,6 +445,8 @@ class _Reader:
 
     def _reference(self, section: str, key: str, *, needed: bool = False) -> str:
         """A text that may stand elsewhere: env:NAME or file:PATH. A secret must."""
+        if section == "target" and not self.secrets:
+            return ""
         found = self._text(section, key, needed=needed)
         where = f"[{section}] {key}"
         if found.startswith("env:"):

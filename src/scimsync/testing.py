@@ -25,7 +25,7 @@ from typing import ParamSpec, TypeVar
 
 import msgspec
 
-from scimsync.errors import ProtocolError, StoreError, StoreLocked
+from scimsync.errors import ConfigError, ProtocolError, StoreError, StoreLocked
 from scimsync.model.outcomes import Description, Exchange, JournalLine, Link, Reply, Run, Sweep
 from scimsync.model.records import Batch, Cell, Reading
 from scimsync.scim.dialect import GENESYS, Dialect
@@ -88,13 +88,13 @@ class MemoryStore:
         """One run by its id, or by an unambiguous beginning of it.
 
         Raises:
-            StoreError: Several runs begin so; the message lists them.
+            ConfigError: Several runs begin so; the message lists them.
         """
         with self._lock:
             found = {name: run for name, run in sorted(self._runs.items()) if run_id and name.startswith(run_id)}
         if run_id in found or len(found) <= 1:
             return found.get(run_id) or next(iter(found.values()), None)
-        raise StoreError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
+        raise ConfigError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
 
     def last_applied(self) -> Run | None:
         """The latest run that left a base: what the next plan compares with."""

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
-from scimsync.errors import StoreError, StoreLocked
+from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.outcomes import JournalLine, Link, Outcome, Run, RunState, Status, Step
 from scimsync.model.records import SourceHealth
 from scimsync.testing import MemoryStore, VirtualClock
@@ -131,7 +131,7 @@ def test_a_run_is_found_by_its_id_or_an_unambiguous_beginning(store: Store, aske
 def test_an_ambiguous_beginning_is_refused_and_says_what_it_could_be(store: Store) -> None:
     for name in ("abc1", "abc2", "x"):
         store.save_run(make_run(name))
-    with pytest.raises(StoreError, match="abc1, abc2"):
+    with pytest.raises(ConfigError, match="abc1, abc2"):
         store.run("abc")
 
 

@@ -214,7 +214,7 @@ class SqlStore:
         """One run by its id, or by an unambiguous beginning of it.
 
         Raises:
-            StoreError: Several runs begin so; the message lists them.
+            ConfigError: Several runs begin so; the message lists them.
         """
         begins = sa.func.substr(_RUN.c.id, 1, len(run_id)) == run_id
         with self._reading() as connection:
@@ -222,7 +222,7 @@ class SqlStore:
             found = {run.id: run for run in map(_run_from, rows)} if run_id else {}
         if run_id in found or len(found) <= 1:
             return found.get(run_id) or next(iter(found.values()), None)
-        raise StoreError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
+        raise ConfigError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
 
     def last_applied(self) -> Run | None:
         """The latest run that left a base: what the next plan compares with."""

@@ -42,19 +42,28 @@ def doctor(config: Path, *, as_json: bool) -> int:
 
 
 def _checks(config: Path) -> Iterator[Check]:
+    faulty = False
     try:
         settings = load(config)
     except ConfigError as error:
+        faulty = True
         for fault in error.faults:
             yield Check("config", "fail", fault, error.exit_code)
-        return
+        try:  # where only credentials are missing, the rest can be looked at all the same
+            settings = load(config, secrets=False)
+        except ConfigError:
+            return
     attributes = len(settings.policy.attributes)
     yield Check("config", "ok", f"{config}: {attributes} attributes mapped, dialect {settings.target.dialect.name}")
+    for path in settings.unmatched:
+        words = f"[correlation] match: {path} is not mapped, so nobody is found by it; add it to [attributes]"
+        yield Check("correlation", "warn", words)
     if settings.webhooks:
         yield Check("webhooks", "warn", "[[webhook]] is read, but this version does not send events yet")
     yield from _tried("source", lambda: _source(settings))
     yield from _tried("state", lambda: _state(settings))
-    yield from _tried("target", lambda: _target(settings))
+    if not faulty:
+        yield from _tried("target", lambda: _target(settings))
 
 
 def _tried(name: str, look: Callable[[], list[Check]]) -> Iterator[Check]:

@@ -117,7 +117,7 @@ def _play(settings: Settings, store: Store, simulator: Running, users: int, *, k
     needed = made.requests
     click.echo(f"  {writes:,} writes for {len(made.changes):,} changed accounts; the plan said {needed:,} requests")
     click.echo(f"  at most {after['writes_by_user']} writes to one account (2 where a manager had to exist first)")
-    _end(kept)
+    _end(kept, simulator, users)
     return 0 if not second.changes and writes <= needed else 1
 
 
@@ -228,12 +228,18 @@ def _call(simulator: Running, path: str, body: object = None) -> dict[str, objec
     return found
 
 
-def _end(kept: Path | None) -> None:
+def _end(kept: Path | None, simulator: Running, users: int) -> None:
     _step("What to type next")
     command = Path(sys.argv[0]).name or "scimsync"
-    if kept is not None:
-        click.echo(f"  everything of this demo is in {kept}; the simulator has ended")
-    else:
-        click.echo(f"  {command} demo --keep demo      the same, and keep config, HR database and plans")
-    click.echo(f"  {command} init my-org          a commented configuration for your own organisation")
-    click.echo(f"  {command} simulate             a directory to rehearse on")
+    if kept is None:
+        click.echo(f"  {command} demo --keep demo   the same, and keep config, HR database and plans")
+        click.echo(f"  {command} init my-org        a commented configuration for your own organisation")
+        click.echo(f"  {command} simulate           a directory to rehearse on")
+        return
+    port = simulator.api_url.rpartition(":")[2]
+    click.echo(f"  Everything is in {kept}. The simulator has ended; to play on, start it again as it began:")
+    click.echo(
+        f"  {command} simulate --port {port} --users {users} --seed {SEED} --option rate_limit={RATE} "
+        f"--client-id {simulator.client_id} --client-secret $(cat {kept}/client_secret)"
+    )
+    click.echo(f"  {command} plan --config {kept}/scimsync.toml")

@@ -23,20 +23,32 @@ class _Group(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_ABOUT = """Keep the people in a Genesys Cloud organisation equal to what HR says about them.
+
+\b
+A first look, with no account anywhere:
+  scimsync demo
+A first sync:
+  scimsync init, edit scimsync.toml, scimsync doctor, scimsync plan, scimsync apply
+
+\b
+Exit codes:
+  0   done, or nothing to do          5   target refused or unreachable
+  1   internal error                  6   state locked or damaged
+  2   usage or configuration          10  plan has changes (with --detailed-exitcode)
+  3   source refused                  11  finished with some changes held or failed
+  4   plan refused or stale
+"""
+
+
+@click.group(
+    cls=_Group,
+    help=_ABOUT,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="scimsync")
 def cli() -> None:
-    r"""Keep the people in a Genesys Cloud organisation equal to what HR says about them.
-
-    \b
-    A first look, with no account anywhere:   scimsync demo
-    A first sync:   scimsync init, edit scimsync.toml, scimsync doctor, scimsync plan, scimsync apply
-
-    \b
-    Exit codes: 0 done or nothing to do, 1 internal error, 2 usage or configuration, 3 source refused,
-    4 plan refused or stale, 5 target refused or unreachable, 6 state locked or damaged,
-    10 plan has changes (with --detailed-exitcode), 11 finished with some changes held or failed.
-    """
+    """The group of all commands; its help text stands above."""
 
 
 def with_config(command: Command) -> Command:
@@ -182,6 +194,14 @@ def runs(**given: object) -> None:
 @click.option("--seed", default=1, show_default=True, help="Which people are invented.")
 @click.option("--option", "options", multiple=True, metavar="SWITCH=VALUE", help="Change a switch; may be repeated.")
 @click.option("--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Faults to play (TOML).")
+@click.option("--options-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Switches (TOML).")
+@click.option("--options", "show_options", is_flag=True, help="Show every switch, and end.")
+@click.option(
+    "--from", "source", type=click.Path(exists=True, path_type=Path), help="Accounts from NDJSON: a file or folder."
+)
+@click.option("--snapshots", type=click.Path(file_okay=False, path_type=Path), help="Folder for snapshots.")
+@click.option("--tls", is_flag=True, help="Serve https with an authority of its own, for this run only.")
+@click.option("--ca-file", type=click.Path(dir_okay=False, path_type=Path), help="Where to put that authority.")
 @click.option("--client-id", default="", help="Fix the client id.")
 @click.option("--client-secret", default="", help="Fix the client secret.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON when it is ready.")

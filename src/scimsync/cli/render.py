@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -42,35 +42,35 @@ def plan_lines(plan: Plan, *, everybody: bool = False) -> Iterator[str]:
             yield click.style(title, bold=True)
             yield from _shortened(chosen, change_lines, everybody=everybody)
     yield from _notices(plan, everybody=everybody)
-    yield from finding_lines(plan.findings, everybody=everybody)
+    yield from finding_lines(plan.findings, everybody=everybody, place=plan.place)
     yield ""
     yield from _foot(plan)
 
 
 def _head(plan: Plan) -> Iterator[str]:
-    counted = plan.tally
+    tally = plan.tally
     yield click.style(f"Plan {plan.id}", bold=True) + f"  for {plan.seal.target}"
     yield (
-        f"  {counted.records:,} records   {counted.accounts:,} accounts   {counted.linked:,} belong together   "
-        f"{counted.unmanaged:,} accounts are nobody's here and stay untouched"
+        f"  {tally.records:,} records   {tally.accounts:,} accounts   {tally.linked:,} linked   "
+        f"{tally.unmanaged:,} accounts that HR does not know stay untouched"
     )
     marks = [
-        click.style(f"{SYMBOLS[a][0]} {counted.actions.get(a.value, 0):,} {a.value}", fg=SYMBOLS[a][1])
+        click.style(f"{SYMBOLS[a][0]} {tally.actions.get(a.value, 0):,} {a.value}", fg=SYMBOLS[a][1])
         for a in (Action.CREATE, Action.UPDATE, Action.DISABLE, Action.ENABLE)
     ]
     more = [
-        f"{number:,} {word}"
-        for number, word in (
-            (counted.conflicts, "conflicts held"),
-            (counted.kept, "directory edits kept"),
-            (counted.overwritten, "directory edits overwritten"),
-            (counted.deferred, "references deferred"),
-            (counted.held, "people left out"),
+        f"{counted(number, word)} {what}"
+        for number, word, what in (
+            (tally.conflicts, "conflict", "held"),
+            (tally.kept, "directory edit", "kept"),
+            (tally.overwritten, "directory edit", "overwritten"),
+            (tally.deferred, "reference", "deferred"),
+            (tally.held, "person", "left out"),
         )
         if number
     ]
     yield "  " + "   ".join([*marks, *more])
-    yield f"  {counted.match_rate:.1%} of {counted.compared:,} compared attributes are equal already"
+    yield f"  {tally.match_rate:.1%} of {tally.compared:,} compared attributes are equal already"
 
 
 def _foot(plan: Plan) -> Iterator[str]:
@@ -78,7 +78,15 @@ def _foot(plan: Plan) -> Iterator[str]:
         pace = f" at {plan.rate:,} requests a minute" if plan.rate else ""
         needed = timedelta(minutes=plan.requests / plan.rate) if plan.rate else timedelta()
         duration = f", about {duration_text(needed.total_seconds())}{pace}" if plan.rate else ""
-        yield f"{len(plan.changes):,} changes, {plan.requests:,} requests{duration}."
+        yield f"{counted(len(plan.changes), 'change')}, {counted(plan.requests, 'request')}{duration}."
+    elif plan.tally.held or plan.tally.conflicts or plan.tally.kept:
+        waiting = (
+            (plan.tally.held, "person", "left out"),
+            (plan.tally.conflicts, "conflict", "held"),
+            (plan.tally.kept, "directory edit", "kept"),
+        )
+        words = [f"{counted(number, word)} {what}" for number, word, what in waiting if number]
+        yield f"No changes: everything else is what HR says ({', '.join(words)})."
     else:
         yield "No changes: the directory is what HR says."
     for rule, reason in plan.overrides.items():
@@ -88,6 +96,17 @@ def _foot(plan: Plan) -> Iterator[str]:
             click.style(f"Refused by {refusal.code}: ", fg="red", bold=True) + f"{refusal.summary} ({refusal.detail})."
         )
         yield f"  {refusal.hint}"
+
+
+def counted(number: int, word: str) -> str:
+    """A number and its word.
+
+    Examples:
+        >>> counted(1, "change"), counted(2000, "person")
+        ('1 change', '2,000 people')
+    """
+    plural = {"person": "people"}.get(word, f"{word}s")
+    return f"{number:,} {word if number == 1 else plural}"
 
 
 def duration_text(seconds: float) -> str:
@@ -194,30 +213,41 @@ def _notice_lines(notice: Change) -> Iterator[str]:
         )
 
 
-def finding_lines(findings: Sequence[Finding], *, everybody: bool = False) -> Iterator[str]:
-    """Findings, each with where and what to do."""
+def finding_lines(findings: Sequence[Finding], *, everybody: bool = False, place: str = "row") -> Iterator[str]:
+    """Findings, each with where and what to do; the same advice is given once in a row."""
     if not findings:
         return
     yield ""
     yield click.style("findings", bold=True)
-    yield from _shortened(list(findings), _finding_lines, everybody=everybody)
+    told = ""
+    shown = findings if everybody else findings[:SHOWN]
+    for finding in shown:
+        yield _finding_line(finding, place)
+        if finding.hint and finding.hint != told:
+            yield f"      {finding.hint}"
+        told = finding.hint
+    yield from _more(len(findings) - len(shown))
 
 
-def _finding_lines(finding: Finding) -> Iterator[str]:
+def _finding_line(finding: Finding, place: str) -> str:
     symbol, colour = _SEVERITIES[finding.severity]
-    where = f"{finding.subject}" + (f" (row {finding.row})" if finding.row else "")
+    where = f"{finding.subject}" + (f" ({place} {finding.row})" if finding.row else "")
     parts = [click.style(f"  {symbol} {finding.code}", fg=colour), where, finding.summary]
-    yield "  ".join(part for part in parts if part) + (f": {finding.detail}" if finding.detail else "")
-    if finding.hint:
-        yield f"      {finding.hint}"
+    return "  ".join(part for part in parts if part) + (f": {finding.detail}" if finding.detail else "")
 
 
-def _shortened(things, lines, *, everybody: bool) -> Iterator[str]:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    shown = things if everybody else things[:SHOWN]
-    for thing in shown:
-        yield from lines(thing)
-    if len(shown) < len(things):
-        yield click.style(f"    … and {len(things) - len(shown):,} more (--all shows them)", dim=True)
+def _shortened(
+    changes: Sequence[Change], lines: Callable[[Change], Iterator[str]], *, everybody: bool
+) -> Iterator[str]:
+    shown = changes if everybody else changes[:SHOWN]
+    for change in shown:
+        yield from lines(change)
+    yield from _more(len(changes) - len(shown))
+
+
+def _more(number: int) -> Iterator[str]:
+    if number > 0:
+        yield click.style(f"    … and {number:,} more (--all shows them)", dim=True)
 
 
 def plan_document(plan: Plan) -> dict[str, object]:
@@ -277,10 +307,11 @@ def report_lines(report: Report) -> Iterator[str]:
         yield f"Go on with: scimsync apply {report.run}"
 
 
-def outcome_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
-    """The outcomes that are more than simply done, one line each."""
-    noted = [o for o in outcomes if o.code or o.overwritten or o.races]
-    for outcome in noted:
+def outcome_lines(outcomes: Iterable[Outcome], *, everybody: bool = False) -> Iterator[str]:
+    """The outcomes that are more than simply done, one line each; the worst first."""
+    noted = sorted((o for o in outcomes if o.code or o.overwritten or o.races), key=lambda o: not o.code)
+    shown = noted if everybody else noted[:SHOWN]
+    for outcome in shown:
         words = [outcome.detail]
         if outcome.races:
             words.append(f"lost {outcome.races} version race{'s' if outcome.races > 1 else ''}, planned again")
@@ -291,6 +322,8 @@ def outcome_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
         fine = outcome.status in {Status.DONE, Status.ALREADY}
         mark = click.style("  i" if fine else "  !", fg="blue" if fine else "red")
         yield f"{mark} {outcome.key}  {outcome.code or outcome.status.value}  " + "; ".join(w for w in words if w)
+    if len(shown) < len(noted):
+        yield click.style(f"    … and {len(noted) - len(shown):,} more (scimsync runs RUN --all)", dim=True)
 
 
 def report_document(report: Report) -> dict[str, object]:

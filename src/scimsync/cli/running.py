@@ -22,7 +22,7 @@ from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
 from scimsync.engine.applying import Report
 from scimsync.engine.ports import Store
-from scimsync.errors import PlanRefused, PlanStale
+from scimsync.errors import ConfigError, PlanError, PlanRefused, PlanStale
 from scimsync.model.plans import Plan
 
 
@@ -49,7 +49,12 @@ class Given:
 
     @property
     def choices(self) -> Choices:
-        """What it means for the engine."""
+        """What it means for the engine.
+
+        Raises:
+            ConfigError: A rule that shall be set aside does not exist.
+        """
+        bootstrap.check_rules(self.overrides)
         return Choices(only=self.users, overrides=self.overrides)
 
 
@@ -93,7 +98,8 @@ def apply(given: Given) -> int:
     settings = load(given.config)
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         found = bootstrap.find_plan(store, given.plan)
-        if sys.stdin.isatty() and not given.yes and not given.plan:
+        asks = sys.stdin.isatty() and not given.yes and not given.plan
+        if asks and found[0].changes and not found[0].refusals:
             show(render.plan_lines(found[0]))
             if not click.confirm(f"Apply these {len(found[0].changes):,} changes?", err=True):
                 raise PlanStale("nothing was done. Apply it later with: scimsync apply")
@@ -104,6 +110,7 @@ def sync(given: Given) -> int:
     """The sync command; returns the exit code."""
     settings = load(given.config)
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
+        _go_on(settings, store, given)
         with Bar() as bar:
             made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
         if not given.as_json:
@@ -112,14 +119,33 @@ def sync(given: Given) -> int:
         return code or (NOT_ALL_DONE if made.tally.held or made.tally.conflicts else 0)
 
 
+def _go_on(settings: Settings, store: Store, given: Given) -> None:
+    """Finish a run that was cut short before a new one is planned, where that is still possible."""
+    begun = bootstrap.find_unfinished(store)
+    if not begun:
+        return
+    click.echo(f"Going on with run {begun}, which was cut short.", err=True)
+    try:
+        report = _carry_out(settings, store, bootstrap.find_plan(store, begun)[0], given)
+    except (PlanError, ConfigError) as error:
+        click.echo(f"It cannot be gone on with: {error} Planning anew.", err=True)
+        return
+    for line in render.report_lines(report):
+        click.echo(line, err=True)
+
+
 def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:
-    with Bar() as bar:
-        report = asyncio.run(_stoppable(settings, store, made, given, bar))
+    report = _carry_out(settings, store, made, given)
     if given.as_json:
         show_json(render.report_document(report))
     else:
         show(render.report_lines(report))
     return 0 if report.clean else NOT_ALL_DONE
+
+
+def _carry_out(settings: Settings, store: Store, made: Plan, given: Given) -> Report:
+    with Bar() as bar:
+        return asyncio.run(_stoppable(settings, store, made, given, bar))
 
 
 async def _stoppable(settings: Settings, store: Store, made: Plan, given: Given, bar: Bar) -> Report:
@@ -150,8 +176,8 @@ def _signals(interrupt) -> Iterator[None]:  # type: ignore[no-untyped-def]  # no
 
 
 def runs(given: Given) -> int:
-    """The runs command; returns the exit code."""
-    settings = load(given.config)
+    """The runs command; returns the exit code. It never talks to the target, and needs no credentials."""
+    settings = load(given.config, secrets=False)
     with bootstrap.open_store(settings) as store:
         if not given.run:
             listed = store.runs()
@@ -175,5 +201,5 @@ def runs(given: Given) -> int:
             )
         else:
             show([render.run_line(run), "", *render.plan_lines(made, everybody=given.everybody), ""])
-            show(render.outcome_lines(outcomes))
+            show(render.outcome_lines(outcomes, everybody=given.everybody))
     return 0

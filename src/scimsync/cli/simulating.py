@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 from scimsync.errors import ConfigError
+from scimsync.simulator.options import explain
 from scimsync.simulator.server import Announcement, Settings, serve
 
 
@@ -27,6 +30,12 @@ class Wish:
     client_id: str = ""
     client_secret: str = ""
     as_json: bool = False
+    options_file: Path | None = None
+    show_options: bool = False
+    source: Path | None = None
+    snapshots: Path | None = None
+    tls: bool = False
+    ca_file: Path | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, object]) -> Wish:
@@ -36,7 +45,12 @@ class Wish:
 
 
 def simulate(wish: Wish) -> None:
-    """Run the simulator in the foreground until Ctrl-C."""
+    """Run the simulator in the foreground until Ctrl-C, or show the switches."""
+    if wish.show_options:
+        _show_options(as_json=wish.as_json)
+        return
+    recipe = _toml(wish.faults)
+    from_file = _toml(wish.options_file)
     settings = Settings(
         port=wish.port,
         login_port=wish.login_port,
@@ -44,15 +58,45 @@ def simulate(wish: Wish) -> None:
         seed=wish.seed,
         client_id=wish.client_id,
         client_secret=wish.client_secret,
-        options=_options(wish.options),
-        faults=_faults(wish.faults),
+        options=_table(recipe, "options") | (_table(from_file, "options") or from_file) | _options(wish.options),
+        faults=_faults(recipe, wish.faults),
+        source=wish.source,
+        snapshots=wish.snapshots,
     )
-    try:
-        serve(settings, lambda ready: _announce(ready, as_json=wish.as_json))
-    except ValueError as error:
-        raise ConfigError(f"simulate: {error}") from error
-    except OSError as error:
-        raise ConfigError(f"simulate: port {wish.port} cannot be used ({error.strerror}). Try --port 0.") from error
+    with ExitStack() as stack:
+        if wish.tls:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="scimsync-tls-")))
+            settings = replace(settings, tls=folder)
+        try:
+            serve(settings, lambda ready: _announce(_with_ca(ready, wish.ca_file), as_json=wish.as_json))
+        except ValueError as error:
+            text = str(error)
+            raise ConfigError(text if text.startswith("simulate:") else f"simulate: {text}") from error
+        except OSError as error:
+            if error.filename is not None:
+                raise ConfigError(f"simulate: {error.filename}: {error.strerror}") from error
+            text = f"simulate: port {wish.port} cannot be used ({error.strerror}). Try --port 0."
+            raise ConfigError(text) from error
+
+
+def _with_ca(ready: Announcement, ca_file: Path | None) -> Announcement:
+    """Put the authority where it was asked for."""
+    if ca_file is None or not ready.ca_file:
+        return ready
+    ca_file.write_bytes(Path(ready.ca_file).read_bytes())
+    return replace(ready, ca_file=str(ca_file))
+
+
+def _show_options(*, as_json: bool) -> None:
+    switches = explain()
+    if as_json:
+        click.echo(json.dumps(switches))
+        return
+    for switch in switches:
+        default = json.dumps(switch["default"]).strip('"')
+        click.echo(f"{switch['name']} = {default}")
+        click.echo(f"    {switch['values']}")
+        click.echo(f"    {switch['text']} ({switch['tag']}, {switch['section']})")
 
 
 def _options(given: tuple[str, ...]) -> dict[str, object]:
@@ -65,13 +109,24 @@ def _options(given: tuple[str, ...]) -> dict[str, object]:
     return options
 
 
-def _faults(file: Path | None) -> tuple[Mapping[str, object], ...]:
+def _toml(file: Path | None) -> dict[str, object]:
     if file is None:
-        return ()
+        return {}
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8")).get("fault", [])
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"simulate: {file}: {error}") from error
+
+
+def _table(document: Mapping[str, object], name: str) -> dict[str, object]:
+    found = document.get(name, {})
+    if not isinstance(found, dict):
+        raise ConfigError(f"simulate: write {name} as a table: [{name}]")
+    return found
+
+
+def _faults(recipe: Mapping[str, object], file: Path | None) -> tuple[Mapping[str, object], ...]:
+    found = recipe.get("fault", [])
     if not isinstance(found, list):
         raise ConfigError(f"simulate: {file}: write each fault as [[fault]]")
     return tuple(found)
@@ -79,7 +134,7 @@ def _faults(file: Path | None) -> tuple[Mapping[str, object], ...]:
 
 def _announce(ready: Announcement, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(asdict(ready)))
+        click.echo(json.dumps({name: value for name, value in asdict(ready).items() if name != "ca_file" or value}))
         return
     click.echo("The simulator is ready. Ctrl-C ends it.\n", err=True)
     click.echo("[target]")
@@ -87,6 +142,9 @@ def _announce(ready: Announcement, *, as_json: bool) -> None:
     click.echo(f'api_url       = "{ready.api_url}"')
     click.echo(f'login_url     = "{ready.login_url}"')
     click.echo('client_id     = "env:GENESYS_CLIENT_ID"')
-    click.echo('client_secret = "env:GENESYS_CLIENT_SECRET"\n')
+    click.echo('client_secret = "env:GENESYS_CLIENT_SECRET"')
+    if ready.ca_file:
+        click.echo(f'ca_file       = "{ready.ca_file}"')
+    click.echo()
     click.echo(f"export GENESYS_CLIENT_ID={ready.client_id}")
     click.echo(f"export GENESYS_CLIENT_SECRET={ready.client_secret}")

@@ -6,12 +6,17 @@ with its key: what HR added is added, what HR dropped is dropped, what others pu
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from scimsync.model.plans import Reason, Sides, Verdict
 from scimsync.model.policy import Authority
 from scimsync.scim.grammar import Scalar
 from scimsync.scim.schema import Entry, Kind, Place, Value
+
+#: what tells an element of a list from the others: its key, or all of it
+Identity: TypeAlias = Scalar | Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +77,12 @@ def _merge_single(sides: Sides, reason: Reason) -> Merged:
 
 def _merge_list(place: Place, sides: Sides) -> Merged | None:
     """Add desired - base - current; remove = (base - desired) that current still holds."""
-    desired, current = keyed(place, sides.desired), keyed(place, sides.current)
-    base = keyed(place, sides.base) if sides.known else {}
+    desired, current, base = keyed(place, sides.desired, sides.current, sides.base if sides.known else None)
     merged = dict(current)
     for key, entry in desired.items():
         held, agreed = current.get(key), base.get(key)
         is_new = held is None and agreed is None
-        moved = held is not None and (agreed is None or not _same(entry, agreed))
+        moved = held is not None and (agreed is None or not place.same((entry,), (agreed,)))
         if is_new or moved:
             merged[key] = entry
     for key in base.keys() - desired.keys():
@@ -89,11 +93,26 @@ def _merge_list(place: Place, sides: Sides) -> Merged | None:
     return Merged(Verdict.WRITE, _reason(place, sides), value)
 
 
-def keyed(place: Place, value: Value) -> dict[Scalar, Entry]:
-    """The elements of a list value by their key."""
-    listed = value if isinstance(value, tuple) else ()
-    return {dict(entry).get(place.key): entry for entry in listed}
+def keyed(place: Place, *values: Value) -> list[dict[Identity, Entry]]:
+    """The elements of list values by what identifies them.
+
+    That is their key; where a key is missing or stands twice in a list, it is the whole element, in all
+    of the lists, so that no element hides another.
+    """
+    lists = [value if isinstance(value, tuple) else () for value in values]
+    return [dict(zip(names, listed, strict=True)) for names, listed in zip(_names(place, lists), lists, strict=True)]
 
 
-def _same(left: Entry, right: Entry) -> bool:
-    return sorted(left, key=repr) == sorted(right, key=repr)
+def is_keyed(place: Place, *values: Value) -> bool:
+    """Whether the key alone tells the elements of each of these lists apart."""
+    return all(len(set(names)) == len(names) and None not in names for names in _keys(place, values))
+
+
+def _keys(place: Place, values: Iterable[Value]) -> list[list[Scalar]]:
+    return [[place.identity(entry) for entry in value] if isinstance(value, tuple) else [] for value in values]
+
+
+def _names(place: Place, lists: Sequence[tuple[Entry, ...]]) -> Sequence[Sequence[Identity]]:
+    if is_keyed(place, *lists):
+        return _keys(place, lists)
+    return [[place.normal((entry,)) for entry in listed] for listed in lists]

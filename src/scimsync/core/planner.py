@@ -50,9 +50,9 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
     """
     deltas, settled = [], []
     for mapped in policy.attributes:
-        if mapped.path in pair.unresolved or mapped.path in frozen:
+        if mapped.path in pair.unresolved or mapped.path in frozen or _stays(pair, mapped, policy):
             continue
-        delta = _delta(pair, mapped, policy)
+        delta = _delta(pair, mapped)
         if delta is not None:
             deltas.append(delta)
         else:
@@ -81,7 +81,12 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
     return Planned(change=whole if writes else None, notice=notice, settled=tuple(settled))
 
 
-def _delta(pair: Pair, mapped: Mapped, policy: Policy) -> Delta | None:
+def _stays(pair: Pair, mapped: Mapped, policy: Policy) -> bool:
+    """Whether this says that a person left whose account policy keeps: not managed, so nothing is agreed."""
+    return mapped.path == ACTIVE and pair.desired[ACTIVE] is False and policy.leavers is Leavers.KEEP
+
+
+def _delta(pair: Pair, mapped: Mapped) -> Delta | None:
     path = mapped.path
     sides = Sides(
         desired=pair.desired[path],
@@ -89,16 +94,17 @@ def _delta(pair: Pair, mapped: Mapped, policy: Policy) -> Delta | None:
         base=pair.base.get(path),
         known=path in pair.base,
     )
-    if path in pair.awaits:
-        return _delta_of(mapped, sides, Verdict.DEFER, Reason.AWAITS, awaits=pair.awaits[path])
-    if path == ACTIVE and sides.desired is False and policy.leavers is Leavers.KEEP:
-        return None
+    awaits = pair.awaits.get(path)
+    if awaits is not None:  # whatever id the new account gets, it is another than the one that is held
+        sides = replace(sides, desired=f"(the account of {awaits}, once it exists)")
     merged = merge(mapped.place, sides, mapped.authority)
     if merged is None:
         return None
     reason = merged.reason
     if path == ACTIVE and merged.verdict is Verdict.WRITE and reason is Reason.SOURCE_MOVED:
         reason = Reason.RETURNED if sides.desired else Reason.LEFT
+    if merged.verdict is Verdict.WRITE and awaits is not None:
+        return _delta_of(mapped, replace(sides, desired=None), Verdict.DEFER, Reason.AWAITS, awaits=awaits)
     if merged.verdict is Verdict.WRITE:
         sides = replace(sides, desired=merged.value)
     return _delta_of(mapped, sides, merged.verdict, reason)
@@ -198,6 +204,10 @@ def tally(
         deferred=sum(1 for d in deltas if d.verdict is Verdict.DEFER),
         held=len({f.subject for f in findings if f.holds}),
     )
+
+
+#: the rules about the size of a plan
+RULES = frozenset({"limits.disable", "limits.create", "limits.update"})
 
 
 def refusals(counted: Tally, limits: Limits, overrides: Iterable[str] = ()) -> tuple[Finding, ...]:

@@ -13,13 +13,13 @@ configuration or a newer base each refuse it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import datetime
 
 import msgspec
 
-from scimsync.errors import PlanDamaged, PlanStale
+from scimsync.errors import PlanDamaged, PlanStale, ProtocolError
 from scimsync.model.plans import (
     Action,
     Change,
@@ -50,7 +50,11 @@ def encode(plan: Plan) -> Iterator[bytes]:
         digest.update(packed)
         count += 1
         yield packed
-    yield _encode({"lines": count, "sha256": digest.hexdigest()}) + b"\n"
+    yield _closing(count, digest.hexdigest())
+
+
+def _closing(lines: int, digest: str) -> bytes:
+    return _encode({"lines": lines, "sha256": digest}) + b"\n"
 
 
 def _lines(plan: Plan) -> Iterator[dict[str, object]]:
@@ -61,6 +65,7 @@ def _lines(plan: Plan) -> Iterator[dict[str, object]]:
         "seal": asdict(plan.seal),
         "tally": asdict(plan.tally),
         "rate": plan.rate,
+        "place": plan.place,
         "overrides": plan.overrides,
     }
     for refusal in plan.refusals:
@@ -116,31 +121,31 @@ def decode(lines: Iterable[bytes]) -> Plan:
         PlanDamaged: Cut, changed, or not a plan; the message says which and where.
     """
     digest, count, documents = hashlib.sha256(), 0, []
-    closed: Mapping[str, object] | None = None
+    closed: bytes | None = None
     for number, raw in enumerate(lines, 1):
         if closed is not None:
             raise PlanDamaged(f"plan: line {number} stands after the seal. Make a new plan.")
         document = _document(raw, number)
         if "sha256" in document and "lines" in document:
-            closed = document
+            closed = raw
             continue
         digest.update(raw)
         count += 1
         documents.append(document)
     if closed is None:
         raise PlanDamaged("plan: the file ends before its seal; it was cut, or is not a plan. Make a new plan.")
-    if closed.get("lines") != count or closed.get("sha256") != digest.hexdigest():
+    if closed != _closing(count, digest.hexdigest()):
         raise PlanDamaged("plan: the file was changed after it was sealed. Make a new plan.")
     try:
         return _plan(documents)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, ProtocolError) as error:
         raise PlanDamaged(f"plan: it does not have the form of a plan ({error}). Make a new plan.") from error
 
 
 def _document(raw: bytes, number: int) -> dict[str, object]:
     try:
         return msgspec.json.decode(raw, type=dict[str, object])
-    except msgspec.MsgspecError as error:
+    except ValueError as error:  # of msgspec, or of bytes that are no text
         raise PlanDamaged(f"plan: line {number} is not a JSON object. Make a new plan.") from error
 
 
@@ -155,6 +160,7 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         seal=Seal(**_texts(head["seal"])),
         tally=msgspec.convert(head["tally"], Tally),
         rate=msgspec.convert(head["rate"], int),
+        place=str(head["place"]),
         overrides=_texts(head["overrides"]),
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),
         notices=tuple(_change(d["notice"]) for d in documents if "notice" in d),
@@ -168,7 +174,7 @@ def _texts(found: object) -> dict[str, str]:
 
 
 def _finding(found: object) -> Finding:
-    members = msgspec.convert(found, dict[str, object])
+    members = {"code": "", "subject": "", "summary": "", **msgspec.convert(found, dict[str, object])}
     return msgspec.convert({**members, "severity": Severity(members["severity"])}, Finding)
 
 

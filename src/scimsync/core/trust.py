@@ -12,6 +12,7 @@ from scimsync.model.records import SourceHealth
 
 #: the rules a person may override on the command line
 ABSENCE, ROWS, BLANKS = "source.absence", "source.rows-drop", "source.blanks"
+RULES = frozenset({ABSENCE, ROWS, BLANKS})
 #: a column may grow by this share of blanks from one run to the next
 _BLANKS_GROWTH = 0.10
 
@@ -25,6 +26,8 @@ class Trust:
     #: source columns that went blank: the attributes made of them are left alone
     blank_columns: frozenset[str]
     findings: tuple[Finding, ...]
+    #: what the next reading is judged by: this one, unless a guard found it worse than the last
+    remembered: SourceHealth
 
 
 def judge(
@@ -48,6 +51,7 @@ def judge(
     """
     given = frozenset(overrides)
     findings: list[Finding] = []
+    remembered = health
     if not proven and ABSENCE not in given:
         findings.append(_UNPROVEN)
     if keyless:
@@ -56,10 +60,13 @@ def judge(
         lost = previous.rows - health.rows
         if lost > 0 and not limits.source_rows_drop.allows(lost, previous.rows):
             findings.append(_short(previous.rows, health.rows, str(limits.source_rows_drop)))
+            remembered = previous
     absence = not findings
     columns = _gone_blank(health, previous) if BLANKS not in given else frozenset()
     findings += [_blank(column) for column in sorted(columns)]
-    return Trust(absence, columns, tuple(findings))
+    if columns and previous is not None:
+        remembered = previous
+    return Trust(absence, columns, tuple(findings), remembered)
 
 
 def _gone_blank(health: SourceHealth, previous: SourceHealth | None) -> frozenset[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from scimsync.core.merge import keyed
+from scimsync.core.merge import is_keyed, keyed
+from scimsync.scim.grammar import render_value
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import CORE_USER, Entry, Kind, Place, Value
 
@@ -31,8 +32,8 @@ def operations(place: Place, current: Value, wanted: Value) -> Iterator[Operatio
 def _element_operations(place: Place, current: Value, wanted: Value) -> Iterator[Operation]:
     """One element of a multi-valued attribute, addressed by its filter (RFC 7644 §3.5.2)."""
     element = str(place.path).rpartition("]")[0] + "]"
-    if wanted is None:
-        yield Operation("remove", element)
+    if wanted is None:  # without its value an element is nothing; without another part it still is one
+        yield Operation("remove", element if place.leaf.name == "value" else str(place.path))
     elif current is None:
         yield Operation("add", str(place.path.attribute), [{**place.selector, place.leaf.name: wanted}])
     else:
@@ -40,27 +41,42 @@ def _element_operations(place: Place, current: Value, wanted: Value) -> Iterator
 
 
 def _list_operations(place: Place, current: Value, wanted: Value) -> Iterator[Operation]:
-    before, after = keyed(place, current), keyed(place, wanted)
-    name, key = str(place.path), place.key
+    before, after = keyed(place, current, wanted)
+    name = str(place.path)
+    if is_keyed(place, current, wanted):
+        filters = {i: f"{place.key} eq {render_value(dict(entry)[place.key])}" for i, entry in before.items()}
+    else:
+        members = {member for entry in before.values() for member, _ in entry}
+        filters = {i: _whole(entry, members) for i, entry in before.items()}
     for gone in sorted(before.keys() - after.keys(), key=repr):
-        yield Operation("remove", f"{name}[{key} eq {_quoted(gone)}]")
+        yield Operation("remove", f"{name}[{filters[gone]}]")
     for kept in sorted(before.keys() & after.keys(), key=repr):
-        held = dict(before[kept])
-        for member, value in after[kept]:
-            if held.get(member) != value:
-                yield Operation("replace", f"{name}[{key} eq {_quoted(kept)}].{member}", value)
+        yield from _member_operations(place, f"{name}[{filters[kept]}]", before[kept], after[kept])
     added = [_json(after[new]) for new in sorted(after.keys() - before.keys(), key=repr)]
     if added:
         yield Operation("add", name, added)
 
 
+def _member_operations(place: Place, element: str, before: Entry, after: Entry) -> Iterator[Operation]:
+    held, wanted = dict(before), dict(after)
+    for member in sorted(held.keys() | wanted.keys()):
+        if place.same((((member, held.get(member)),),), (((member, wanted.get(member)),),)):
+            continue
+        if wanted.get(member) is None:
+            yield Operation("remove", f"{element}.{member}")
+        else:
+            yield Operation("replace", f"{element}.{member}", wanted[member])
+
+
+def _whole(entry: Entry, members: Iterable[str]) -> str:
+    """The filter that selects one element by all it has, and by what it lacks of the others."""
+    held = {member: value for member, value in entry if value is not None}
+    tests = [f"{member} eq {render_value(value)}" for member, value in held.items()]
+    return " and ".join([*tests, *(f"not ({member} pr)" for member in sorted(set(members) - held.keys()))])
+
+
 def _json(entry: Entry) -> dict[str, object]:
     return {member: value for member, value in entry if value is not None}
-
-
-def _quoted(key: object) -> str:
-    escaped = str(key).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def resource(values: Iterable[tuple[Place, Value]]) -> dict[str, object]:
@@ -87,7 +103,11 @@ def _put(holder: dict[str, object], place: Place, value: Value) -> None:
     elif place.path.filter is not None:
         listed = holder.setdefault(name, [])
         if isinstance(listed, list):
-            listed.append({**place.selector, place.leaf.name: value})
+            held = next((e for e in listed if isinstance(e, dict) and place.selects(e)), None)
+            if held is None:
+                listed.append({**place.selector, place.leaf.name: value})
+            else:
+                held[place.leaf.name] = value
     elif place.kind is Kind.REFERENCE:
         holder[name] = {"value": value}
     elif place.path.attribute.sub is not None:

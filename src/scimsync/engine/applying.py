@@ -23,7 +23,7 @@ from scimsync.engine.ports import Clock, Observer, Store, Target
 from scimsync.errors import PlanRefused, PlanStale, TargetError
 from scimsync.model.outcomes import JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
 from scimsync.model.plans import Change, Delta, Plan, Verdict
-from scimsync.model.policy import Policy
+from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
 from scimsync.workbench.comparing import lay_outcomes, unremembered
@@ -31,6 +31,8 @@ from scimsync.workbench.staging import Workbench, stage_links
 
 #: a plan rests on what HR said when it was made; older than this, it must be made again
 MAX_AGE = timedelta(hours=24)
+#: the rules that may be set aside when a plan is applied, besides those about its size
+RULES = frozenset({"plan.age"})
 #: how often and after how many seconds a lost POST is looked for: the provider's search lags (documented)
 LOOKS = (0.0, 5.0, 30.0, 120.0)
 _FINAL = {Status.DONE, Status.ALREADY, Status.HELD, Status.FAILED}
@@ -54,6 +56,13 @@ class Order:
     configuration: str
     workers: int = 8
     overrides: Mapping[str, str] = field(default_factory=dict)
+    #: attributes that a plan may write though the mapping does not manage them
+    beyond: tuple[Mapped, ...] = ()
+
+    @property
+    def attributes(self) -> Mapping[str, Mapped]:
+        """Everything that a plan may write, by short path."""
+        return {mapped.path: mapped for mapped in self.beyond} | dict(self.policy.by_path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +127,10 @@ def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
         raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
     age = hands.clock.now() - plan.created
     if not begun and age > MAX_AGE and "plan.age" not in order.overrides:
-        raise PlanStale(f"plan {plan.id}: it is {age.days} days old; HR may say something else now. Make a new plan.")
+        raise PlanStale(
+            f"plan {plan.id}: it is {age.total_seconds() / 3600:.0f} hours old, and HR may say something else now. "
+            'Make a new plan, or apply it with --override plan.age --reason "..."'
+        )
     refused = [f for f in plan.refusals if f.code not in order.overrides]
     if refused:
         raise PlanRefused("\n".join(f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused))
@@ -140,6 +152,8 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
         StoreError: The journal cannot be written; nothing more was sent.
     """
     applier = _Applier(plan, run, hands, order, stop or asyncio.Event())
+    if run.state is RunState.DONE:
+        return applier.report(stopped="")
     hands.store.save_run(replace(run, state=RunState.APPLYING))
     failed: BaseException | None = None
     try:
@@ -161,7 +175,7 @@ class _Applier:
     def __init__(self, plan: Plan, run: Run, hands: Hands, order: Order, stop: asyncio.Event) -> None:
         self._plan, self._run, self._order, self._stop = plan, run, order, stop
         self._target, self._store, self._clock, self._observer = hands.target, hands.store, hands.clock, hands.observer
-        self._attributes = order.policy.by_path
+        self._attributes = order.attributes
         self._places = {path: mapped.place for path, mapped in self._attributes.items()}
         self._journal = Journal(hands.store.append)
         self._outcomes: dict[tuple[str, int], Outcome] = {}
@@ -330,11 +344,11 @@ class _Applier:
             return attempt.outcome(
                 Status.HELD, "account.adoption", f"an account with this login exists and differs in {', '.join(held)}"
             )
+        attempt.already = {d.path: d.sides.desired for d in deltas if d.path not in {a.path for a in adopted}}
         writes = [d for d in adopted if d.verdict is Verdict.WRITE]
         if not writes:
-            return attempt.outcome(Status.ALREADY, written={d.path: d.sides.desired for d in deltas}, reply=found)
+            return attempt.outcome(Status.ALREADY, reply=found)
         self._open.discard((attempt.key, attempt.part))
-        attempt.already = {d.path: d.sides.desired for d in deltas if d.path not in {a.path for a in adopted}}
         return await self._write(
             attempt, writes, planner.operations_of(writes, [*self._attributes.values()]), found.version
         )
@@ -442,7 +456,6 @@ class _Attempt:
         code: str = "",
         detail: str = "",
         reply: Reply | None = None,
-        written: Mapping[str, Value] | None = None,
     ) -> Outcome:
         """The outcome with everything that is known by now."""
         return Outcome(
@@ -450,7 +463,7 @@ class _Attempt:
             status=status,
             account=self.account or None,
             version=reply.version if reply else "",
-            written=written if written is not None else self.already,
+            written=self.already,
             code=code,
             detail=detail,
             races=self.races,

@@ -10,6 +10,7 @@ from pathlib import Path
 from scimsync.core import planner, sealing, trust
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.ports import Clock, Observer, Source, Store, Target
+from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Change, Finding, Plan, Seal, Severity
 from scimsync.model.policy import Authority, Mapped, Policy
@@ -74,6 +75,13 @@ async def make_plan(world: World, task: Task) -> Plan:
         return await _Planning(world, task, bench).run()
 
 
+def unfinished(store: Store) -> Run | None:
+    """The latest run that was begun, if it was cut short."""
+    begun = (run for run in store.runs() if run.state not in {RunState.PLANNED, RunState.REFUSED})
+    last = next(begun, None)
+    return last if last is not None and last.state in {RunState.APPLYING, RunState.INTERRUPTED} else None
+
+
 @dataclass(slots=True)
 class _Planning:
     world: World
@@ -86,25 +94,32 @@ class _Planning:
 
     async def run(self) -> Plan:
         policy, store = self.task.policy, self.world.store
+        reading, health, expressions = self._read_source()
+        last = store.last_applied()
+        judged = self._judge(reading, health, last.health if last else None)
+        base = last.base if last else ""
+        stage_links(self.bench, ((link.key, link.account) for link in store.links()))
+        stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
+        comparison = Comparison(self.bench, policy.attributes, policy.match)
+        if strangers := comparison.strangers(self.task.only):
+            raise ConfigError(f"--user {', '.join(strangers)}: neither the source nor a link knows this key")
+        complete = await self._read_target()
+
+        self.world.observer.stage("comparing")
+        self.findings += comparison.correlate(complete=complete, only=self.task.only)
+        self._decide(comparison, judged, _frozen(judged, expressions))
+        self.findings += [*_unresolved(comparison), *_unmatched(policy), *self._unfinished()]
+        return self._store(comparison, judged.remembered, reading, (health.fingerprint, base))
+
+    def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
+        attributes = self.task.policy.attributes
         self.world.observer.stage("reading the source")
         reading = self.world.source.read()
         health = stage_records(self.bench, reading, key=self.task.key)
-        expressions = check_mapping(self.bench, policy.attributes, reading.columns)
+        expressions = check_mapping(self.bench, attributes, reading.columns)
         stage_phones(self.bench, expressions.values(), self.world.phones)
-        self.findings += stage_desired(self.bench, policy.attributes, expressions, key=self.task.key)
-        last = store.last_applied()
-        judged = self._judge(reading, health, last.health if last else None)
-        complete = await self._read_target()
-        stage_links(self.bench, ((link.key, link.account) for link in store.links()))
-        base = last.base if last else ""
-        stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
-
-        self.world.observer.stage("comparing")
-        comparison = Comparison(self.bench, policy.attributes, policy.match)
-        self.findings += comparison.correlate(complete=complete, only=self.task.only)
-        self._decide(comparison, judged, _frozen(judged, expressions))
-        self.findings += _unresolved(comparison)
-        return self._store(comparison, health, base)
+        self.findings += stage_desired(self.bench, attributes, expressions, key=self.task.key)
+        return reading, health, expressions
 
     def _judge(self, reading: Reading, health: SourceHealth, previous: SourceHealth | None) -> trust.Trust:
         judged = trust.judge(
@@ -117,6 +132,18 @@ class _Planning:
         )
         self.findings += judged.findings
         return judged
+
+    def _unfinished(self) -> Iterator[Finding]:
+        last = unfinished(self.world.store)
+        if last is not None:
+            yield Finding(
+                severity=Severity.WARNING,
+                code="run.unfinished",
+                subject="",
+                summary="a run was cut short; this plan holds what it left, or that run can be gone on with",
+                detail=last.id,
+                hint=f"scimsync apply {last.id}",
+            )
 
     async def _read_target(self) -> bool:
         attributes = self.task.policy.attributes
@@ -145,7 +172,7 @@ class _Planning:
             self._take(pair.key, planner.plan_pair(pair, policy, frozen=frozen))
         for pair in comparison.joiners():
             self._take(pair.key, planner.plan_joiner(pair, policy, frozen=frozen))
-        active = _active(policy, self.task.catalog)
+        active = active_of(policy, self.task.catalog)
         for leaver in comparison.leavers():
             if judged.absence:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
@@ -160,7 +187,7 @@ class _Planning:
         if planned.notice is not None:
             self.notices.append(planned.notice)
 
-    def _store(self, comparison: Comparison, health: SourceHealth, base: str) -> Plan:
+    def _store(self, comparison: Comparison, health: SourceHealth, reading: Reading, rests_on: tuple[str, str]) -> Plan:
         world, task = self.world, self.task
         created = world.clock.now()
         identity = f"{created:%Y%m%d-%H%M%S}-{world.fresh()}"
@@ -173,8 +200,8 @@ class _Planning:
             seal=Seal(
                 target=world.target.name,
                 configuration=task.configuration,
-                source=health.fingerprint,
-                base=base,
+                source=rests_on[0],
+                base=rests_on[1],
             ),
             tally=counted,
             changes=changes,
@@ -183,6 +210,7 @@ class _Planning:
             refusals=planner.refusals(counted, task.policy.limits, task.overrides),
             overrides=dict(task.overrides),
             rate=world.target.rate,
+            place=reading.place,
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
         comparison.write_agreed(world.store.artifact(agreed), self.settled)
@@ -239,7 +267,7 @@ def _frozen(judged: trust.Trust, expressions: Mapping[str, Expression]) -> froze
     )
 
 
-def _active(policy: Policy, catalog: Catalog) -> Mapped:
+def active_of(policy: Policy, catalog: Catalog) -> Mapped:
     """The attribute that disabling writes, whether the mapping manages it or not."""
     mapped = policy.by_path.get(ACTIVE)
     return mapped or Mapped(place=catalog.resolve(ACTIVE), expression="", authority=Authority.LOCAL_WINS)
@@ -254,6 +282,19 @@ def _unresolved(comparison: Comparison) -> Iterator[Finding]:
             summary="references name people who are neither in the source nor linked; they are left alone",
             detail=f"{path}: {number}",
         )
+
+
+def _unmatched(policy: Policy) -> Iterator[Finding]:
+    for place in policy.match:
+        if place.short not in policy.by_path:
+            yield Finding(
+                severity=Severity.WARNING,
+                code="correlation.unmapped",
+                subject="",
+                summary="a path of [correlation] match is not mapped, so nobody is found by it",
+                detail=place.short,
+                hint="map it in [attributes], or take it from match",
+            )
 
 
 def _unbelieved(key: str) -> Finding:

@@ -180,6 +180,8 @@ class Plan:
     overrides: dict[str, str] = field(default_factory=dict)
     #: requests a minute that the target grants, for the estimate
     rate: int = 300
+    #: what a place in the source is called: "row" or "line"
+    place: str = "row"
 
     @property
     def requests(self) -> int:

@@ -107,6 +107,8 @@ def parse_path(text: str) -> Path:
         tree = Parsed(text).ast
     except (ValueError, SCIMException) as error:
         raise InvalidPath(text, _first_line(error)) from error
+    if tree is None:
+        raise InvalidPath(text, "it is empty")
     converted = _convert(tree)
     if isinstance(converted, AttributePath):
         return Path(converted)
@@ -191,7 +193,7 @@ def render_value(value: Scalar) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    return format(value, "g")
+    return json.dumps(value)
 
 
 def render_filter(tree: Filter) -> str:

@@ -122,7 +122,8 @@ class Place:
     @property
     def selector(self) -> dict[str, Scalar]:
         """What an element must look like to be selected (`{"type": "work"}`); empty without filter."""
-        return equality(self.path.filter) or {}
+        found = equality(self.path.filter) or {}
+        return {sub.name if (sub := self.attribute.sub(name)) else name: wanted for name, wanted in found.items()}
 
     @property
     def key(self) -> str:
@@ -174,7 +175,7 @@ class Place:
         if value is None or value in ("", ()):
             return None
         if isinstance(value, tuple):
-            return tuple(sorted((_normal_entry(entry) for entry in value), key=repr))
+            return tuple(sorted({_normal_entry(entry, self.attribute) for entry in value}, key=repr)) or None
         match self.kind:
             case Kind.PHONE:
                 return phone_form(str(value))
@@ -185,9 +186,13 @@ class Place:
             case Kind.BOOLEAN if isinstance(value, str):
                 return value.lower() == "true"
         if isinstance(value, str):
-            text = unicodedata.normalize("NFC", value)
-            return text if self.leaf.case_exact else text.casefold()
+            return _normal_text(value, self.leaf)
         return value
+
+    def identity(self, entry: Entry) -> Scalar:
+        """The key of an element in the form in which it compares; None where it has none."""
+        key, sub = dict(entry).get(self.key), self.attribute.sub(self.key)
+        return _normal_text(key, sub) if isinstance(key, str) and sub is not None else key
 
     def same(self, left: Value, right: Value) -> bool:
         """Whether SCIM takes the two for one value."""
@@ -307,6 +312,8 @@ def element_key(attribute: Attribute) -> str:
     `type` for e-mails and phones, `name` for skills and languages, `authority` for external ids,
     else `value` (RFC 7643 §2.4 gives the default sub-attributes, the rest is the provider's).
     """
+    if attribute.name in {"emails", "phoneNumbers"} and attribute.sub("type") is not None:
+        return "type"
     for name in ("authority", "name", "value"):
         if attribute.sub(name) is not None:
             return name
@@ -314,8 +321,8 @@ def element_key(attribute: Attribute) -> str:
 
 
 def entries(found: object, attribute: Attribute) -> tuple[Entry, ...] | None:
-    """Read a list of a resource as entries: read-only and empty sub-attributes left out, sorted."""
-    kept = {s.name for s in attribute.sub_attributes if s.mutability != "readOnly" and s.name != "$ref"}
+    """Read a list of a resource as entries: empty sub-attributes and those of the provider left out, sorted."""
+    kept = {sub.name for sub in compared(attribute)}
     read = set()
     for element in found if isinstance(found, list) else []:
         members = element.items() if isinstance(element, Mapping) else [("value", element)]
@@ -329,6 +336,13 @@ def entries(found: object, attribute: Attribute) -> tuple[Entry, ...] | None:
             )
         )
     return tuple(sorted(read, key=repr)) or None
+
+
+def compared(attribute: Attribute) -> list[Attribute]:
+    """The sub-attributes of a list that count: not what the provider derives (`$ref`, `display`, `primary`)."""
+    derived = {"$ref", "primary", "display"}
+    subs = [s for s in attribute.sub_attributes if s.mutability != "readOnly" and s.name not in derived]
+    return sorted(subs, key=lambda sub: sub.name)
 
 
 def schema_from_json(document: Mapping[str, object]) -> Schema:
@@ -369,13 +383,12 @@ def phone_form(text: str) -> str:
         >>> phone_form("tel:+1-317-555-0100;ext=42")
         '+13175550100;ext=42'
     """
-    number, extension = text.strip().lower().removeprefix("tel:"), ""
-    if found := _EXTENSION.search(number):
-        number, extension = number[: found.start()], f";ext={found.group(1)}"
-    return _SEPARATORS.sub("", number) + extension
+    number = _SCHEME.sub("", _SEPARATORS.sub("", text.casefold()))
+    return _EXTENSION.sub(r";ext=\1", number)
 
 
-_EXTENSION = re.compile(r"\s*(?:;\s*ext\s*=|,?\s*ext\.?|\bx)\s*([0-9]+)\s*$")
+_EXTENSION = re.compile(r"(?:;ext=|,?ext|(?<=[0-9])x)([0-9]+)$")
+_SCHEME = re.compile(r"^(?:tel:)+")
 _SEPARATORS = re.compile(r"[\s().\-/]+")
 _MUTABILITY = {m.lower(): m for m in ("readWrite", "readOnly", "immutable", "writeOnly")}
 _TYPES = {
@@ -450,5 +463,17 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _normal_entry(entry: Entry) -> Entry:
-    return tuple(sorted((n, float(v) if _is_number(v) else v) for n, v in entry if v is not None))
+def _normal_entry(entry: Entry, attribute: Attribute) -> Entry:
+    return tuple(sorted((n, _normal_member(v, attribute.sub(n))) for n, v in entry if v is not None))
+
+
+def _normal_member(value: Scalar, sub: Attribute | None) -> Scalar:
+    if _is_number(value):
+        return float(value)  # type: ignore[arg-type]
+    return _normal_text(value, sub) if isinstance(value, str) and sub is not None else value
+
+
+def _normal_text(text: str, attribute: Attribute) -> str:
+    """Canonical form, and without case the canonical caseless form (Unicode D145), which is stable."""
+    text = unicodedata.normalize("NFD", text)
+    return text if attribute.case_exact else unicodedata.normalize("NFD", text.casefold())

@@ -13,7 +13,7 @@ import msgspec
 
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.plans import Finding, Severity
-from scimsync.model.policy import Mapped
+from scimsync.model.policy import Authority, Mapped
 from scimsync.scim.schema import Kind, Place, Value, entries
 from scimsync.workbench.staging import ACCOUNT, Workbench, quoted, text
 
@@ -48,15 +48,20 @@ def comparable(place: Place, column: str) -> str:
     """The SQL of the form in which a value column compares."""
     match place.kind:
         case Kind.PHONE:
-            return f"regexp_replace(lower({column}), '^tel:|[\\s().\\-/]', '', 'g')"
+            return f"regexp_replace({_lower(column)}, '^tel:|[\\s().\\-/]', '', 'g')"
         case Kind.DATE:
             return f"left({column}, 10)"
         case Kind.DECIMAL:
             return f"TRY_CAST({column} AS DOUBLE)"
         case Kind.TEXT if not place.leaf.case_exact:
-            return f"lower({column})"
+            return _lower(column)
         case _:
             return column
+
+
+def _lower(column: str) -> str:
+    # the one letter that loses its dot in DuckDB, and keeps it in Unicode's caseless form
+    return f"lower(replace({column}, 'İ', 'i̇'))"
 
 
 class Comparison:
@@ -93,6 +98,7 @@ class Comparison:
         sql.execute(
             "CREATE OR REPLACE TABLE doubtful (n BIGINT, key VARCHAR, place BIGINT, code VARCHAR, path VARCHAR)"
         )
+        self._shared_links()
         for place in self._match:
             self._match_on(place)
         sql.execute("DELETE FROM doubtful WHERE code = 'correlation.ambiguous' AND n IN (SELECT n FROM pairing)")
@@ -100,6 +106,14 @@ class Comparison:
         self._joiners(complete=complete)
         self._resolve()
         return [*self._doubts(), *self._gone(complete=complete)]
+
+    def _shared_links(self) -> None:
+        """Two records that remember the same account would write against each other: neither has it."""
+        self._bench.sql.execute(
+            "INSERT INTO doubtful SELECT d.n, d.key, d.place, 'correlation.contested', 'link' FROM pairing p "
+            "JOIN desired d ON d.n = p.n WHERE p.id IN (SELECT id FROM pairing GROUP BY id HAVING count(*) > 1)"
+        )
+        self._bench.sql.execute("DELETE FROM pairing WHERE n IN (SELECT n FROM doubtful)")
 
     def _match_on(self, place: Place) -> None:
         sql, index = self._bench.sql, self._index[place.short]
@@ -214,6 +228,14 @@ class Comparison:
 
     def _filter(self, key: str) -> str:
         return f"((SELECT count(*) FROM only_keys) = 0 OR {key} IN (SELECT key FROM only_keys))"
+
+    def strangers(self, keys: Sequence[str]) -> list[str]:
+        """The keys that neither the source nor a link knows."""
+        query = (
+            "SELECT count(*) FROM (SELECT key FROM desired UNION ALL SELECT key FROM held "
+            "UNION ALL SELECT key FROM links) WHERE key = ?"
+        )
+        return [key for key in keys if not self._bench.number(query, [key])]
 
     def pairs(self) -> Iterator[Pair]:
         """Everybody who has an account and differs in some managed attribute."""
@@ -337,6 +359,8 @@ class Comparison:
             for i, m in enumerate(self._attributes)
         ]
         rest = [f"b.b{i} AS {quoted(m.path)}" for i, m in enumerate(self._attributes)]
+        merged = [(i, m) for i, m in enumerate(self._attributes) if _is_shared(m)]
+        wishes = ", ".join([f"w.d{i} AS {quoted(_WISH + m.path)}" for i, m in merged])
         self._bench.sql.execute(
             f"CREATE OR REPLACE TABLE agreed AS SELECT w.key, p.id AS {ACCOUNT}, {', '.join(values)} FROM wanted w "
             "JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key "
@@ -344,7 +368,22 @@ class Comparison:
             "(SELECT key FROM pairing)"
         )
         overlay(self._bench, "agreed", [m.path for m in self._attributes], settled)
+        if merged:
+            self._bench.sql.execute(
+                "CREATE OR REPLACE TABLE agreed AS SELECT t.*, "
+                f"{', '.join(quoted(_WISH + m.path) for _, m in merged)} FROM agreed t LEFT JOIN "
+                f"(SELECT w.key AS wished, {wishes} FROM wanted w) ON wished = t.key"
+            )
         write_parquet(self._bench, "agreed", path)
+
+
+#: before the path of a shared list: what HR wants there. Once the merged list is written, that is what
+#: was agreed; the elements of others in it are none of ours, and must not look dropped by HR next time.
+_WISH = "scimsync_wish "
+
+
+def _is_shared(mapped: Mapped) -> bool:
+    return mapped.place.kind is Kind.LIST and mapped.authority is Authority.MERGE
 
 
 def overlay(bench: Workbench, table: str, paths: Sequence[str], values: Iterable[tuple[str, str, Value]]) -> None:
@@ -386,8 +425,18 @@ def lay_outcomes(
     """
     bench.sql.execute(f"CREATE OR REPLACE TABLE agreed AS SELECT * FROM read_parquet({text(str(agreed))})")
     described = bench.sql.execute("DESCRIBE agreed").fetchall()
-    paths = [str(row[0]) for row in described if row[0] not in {"key", ACCOUNT}]
+    names = [str(row[0]) for row in described]
+    paths = [name for name in names if name not in {"key", ACCOUNT} and not name.startswith(_WISH)]
+    wishes = [path for path in paths if _WISH + path in names]
+    if wishes:
+        columns = ", ".join(quoted(_WISH + path) for path in wishes)
+        bench.sql.execute(f"CREATE OR REPLACE TEMP TABLE wishes AS SELECT key, {columns} FROM agreed")
     overlay(bench, "agreed", paths, values)
+    for path in wishes:
+        bench.sql.execute(
+            f"UPDATE agreed SET {quoted(path)} = coalesce(w.wish, '') FROM (SELECT key, {quoted(_WISH + path)} AS wish "
+            f"FROM wishes) w WHERE w.key = agreed.key AND agreed.key IN (SELECT k FROM laid WHERE p = {text(path)})"
+        )
     with bench.spooled("accounts") as (spool, file):
         file.write(b"{}\n")
         for key, account in accounts.items():

@@ -46,7 +46,22 @@ HELPERS: Mapping[str, tuple[int, int, str]] = {
 _CLASSES = frozenset(
     "COLUMN_REF CONSTANT FUNCTION CASE CAST COMPARISON CONJUNCTION OPERATOR BETWEEN LAMBDA TYPE".split()
 )
+_OPERATOR_TYPES = frozenset(
+    """
+    OPERATOR_NOT OPERATOR_IS_NULL OPERATOR_IS_NOT_NULL OPERATOR_COALESCE OPERATOR_NULLIF OPERATOR_TRY
+    COMPARE_IN COMPARE_NOT_IN ARRAY_EXTRACT ARRAY_SLICE STRUCT_EXTRACT ARRAY_CONSTRUCTOR
+    """.split()
+)
+_TYPES = frozenset(
+    """
+    varchar text string char bpchar boolean bool logical tinyint smallint integer int bigint hugeint utinyint usmallint
+    uinteger ubigint int1 int2 int4 int8 short long signed float float4 float8 real double decimal dec numeric
+    date time timestamp datetime interval list array struct
+    """.split()
+)
 _HIDDEN = ("node", "subquery")
+#: names that mean a table or a schema before they mean the parameter of a lambda
+_RESERVED = frozenset("records main memory system temp workbench pg_catalog information_schema".split())
 _WORDS = frozenset({"current_date"})  # the parser takes it for a column
 
 #: A value that begins with this character is a fault of the record, not a value; the rest is its code.
@@ -132,9 +147,23 @@ class _Check:
             case "FUNCTION":
                 self.function(node, bound)
             case "LAMBDA":
-                bound = bound | _parameters(node)
+                bound = bound | self.parameters(node)
+            case "OPERATOR" if node.get("type") not in _OPERATOR_TYPES:
+                self.fault(node, f"{str(node.get('type')).lower()} is not allowed in a mapping")
+            case "TYPE" if str(node.get("type_name", "")).lower() not in _TYPES or _is_qualified(node):
+                self.fault(node, f"the type {node.get('type_name')} is not allowed in a mapping")
         for child in _children(node):
             self.walk(child, bound)
+
+    def parameters(self, node: Tree) -> frozenset[str]:
+        """The names that a lambda binds; anything else on its left side would go unchecked."""
+        names = _parameters(node)
+        if names is None or node.get("syntax_type") != "LAMBDA_KEYWORD":
+            self.fault(node, "an arrow is not allowed in a mapping; a lambda is written lambda x: ...")
+            return frozenset()
+        for name in sorted(names & _RESERVED):
+            self.fault(node, f"the parameter of a lambda cannot be called {name}")
+        return names
 
     def column(self, node: Tree, bound: frozenset[str]) -> None:
         names = node.get("column_names")
@@ -155,7 +184,11 @@ class _Check:
     def function(self, node: Tree, bound: frozenset[str]) -> None:
         name = str(node.get("function_name", "")).lower()
         arguments = list(_children(node))
-        if name in HELPERS:
+        if _is_qualified(node):
+            self.fault(node, f"a function is called by its bare name, as {name}(...)")
+        elif name != "struct_pack" and _has_names(node):
+            self.fault(node, f"the arguments of {name} have no names in a mapping")
+        elif name in HELPERS:
             least, most, usage = HELPERS[name]
             if not least <= len(arguments) <= most:
                 self.fault(node, f"{name} is called as {usage}")
@@ -167,7 +200,8 @@ class _Check:
             near = get_close_matches(name, [*PLAIN_FUNCTIONS, *HELPERS], n=1, cutoff=0.6)
             hint = f"; did you mean {near[0]}?" if near else ""
             self.fault(node, f"the function {name} is not allowed in a mapping{hint}")
-        if node.get("filter") or node.get("distinct"):
+        orders = node.get("order_bys")
+        if node.get("filter") or node.get("distinct") or (isinstance(orders, dict) and orders.get("orders")):
             self.fault(node, "aggregates are not allowed in a mapping")
 
 
@@ -207,6 +241,8 @@ def check(
 def _tree(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
     if not text.strip():
         return Fault("the expression is empty")
+    if "\0" in text:
+        return Fault("the expression holds a character that is no text", text.index("\0") + 1)
     answer = json.loads(_ask(connection, "SELECT json_serialize_sql(?)", _SELECT + text))
     if answer.get("error"):
         place = int(answer.get("position") or 0) - len(_SELECT) + 1
@@ -226,11 +262,18 @@ def _tree(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
         and not node.get("group_expressions")
     )
     if not plain:
-        return Fault("an expression is one value; SELECT, FROM, WHERE and the like have no place in it")
+        return Fault(_NOT_PLAIN)
     if len(node["select_list"]) != 1:
         return Fault("an expression is one value, and this is several; a comma too many?")
     tree: Tree = node["select_list"][0]
-    return tree
+    if tree.get("alias"):
+        return Fault(f"what shall {tree['alias']} do behind the value? Texts are joined with ||")
+    # in brackets only a value parses: no `;`, no GROUP BY ALL, no WINDOW
+    inside = json.loads(_ask(connection, "SELECT json_serialize_sql(?)", f"{_SELECT}({text}\n)"))
+    return Fault(_NOT_PLAIN) if inside.get("error") else tree
+
+
+_NOT_PLAIN = "an expression is one value; SELECT, FROM, WHERE, semicolons and the like have no place in it"
 
 
 def _print(tree: Tree, connection: duckdb.DuckDBPyConnection) -> str:
@@ -277,12 +320,29 @@ def _is_call(node: Tree, name: str) -> bool:
     return node.get("class") == "FUNCTION" and str(node.get("function_name", "")).lower() == name
 
 
-def _parameters(node: Tree) -> frozenset[str]:
-    return frozenset(
-        str(names[0]).lower()
-        for part in _all({"class": "LHS", "of": node.get("lhs")})
-        if isinstance(names := part.get("column_names"), list) and names
-    )
+def _parameters(node: Tree) -> frozenset[str] | None:
+    """The parameters on the left of a lambda: one name or a row of names; None for anything else."""
+    left = node.get("lhs")
+    if not isinstance(left, dict):
+        return None
+    parts = list(_children(left)) if _is_call(left, "row") else [left]
+    names = [part.get("column_names") for part in parts]
+    if any(part.get("class") != "COLUMN_REF" for part in parts):
+        return None
+    return frozenset(str(name[0]).lower() for name in names if isinstance(name, list) and len(name) == 1)
+
+
+def _is_qualified(node: Tree) -> bool:
+    name = node.get("qualified_name")
+    path = name.get("path") if isinstance(name, dict) else None
+    long = isinstance(path, list) and len([part for part in path if part]) > 1
+    return long or bool(node.get("schema") or node.get("catalog"))
+
+
+def _has_names(node: Tree) -> bool:
+    arguments = node.get("arguments")
+    listed = arguments if isinstance(arguments, list) else []
+    return any(isinstance(argument, dict) and argument.get("name") for argument in listed)
 
 
 def _refusal(kind: str) -> str:

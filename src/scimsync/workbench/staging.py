@@ -22,11 +22,11 @@ from typing import BinaryIO
 import duckdb
 import msgspec
 
-from scimsync.errors import ConfigError, SourceError
+from scimsync.errors import ConfigError, SourceError, TargetUnavailable
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.model.records import Cell, Reading, SourceHealth
-from scimsync.scim.schema import Attribute, Catalog, Kind, Place
+from scimsync.scim.schema import Attribute, Catalog, Kind, Place, compared
 from scimsync.workbench.expressions import FAULT_MARK, MACROS, Expression, check
 
 #: phone library: (number as written, region or "") -> E.164, or None where it is not a number
@@ -128,24 +128,27 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHeal
     if key.lower() not in lowered:
         names = ", ".join(reading.columns)
         raise SourceError(f"source: the key column {key!r} is missing; the columns are {names}. Set [source] key.")
-    seen: list[set[type]] = [set() for _ in reading.columns]
+    seen: list[set[object]] = [set() for _ in reading.columns]
     blanks = [0] * len(reading.columns)
     count = 0
     with bench.spooled("records") as (path, file):
         for batch in reading.batches:
             for index, values in enumerate(zip(*batch.rows, strict=True)):
-                seen[index].update(map(type, values))
+                seen[index] |= _kinds(values)
                 blanks[index] += sum(1 for v in values if v is None or v == "")
             count = _spool_rows(file, reading.columns, batch.rows, batch.places, count)
         file.flush()
         if count == 0:
             raise SourceError("source: it holds no records. An empty source never means that everybody left.")
         bench.columns = tuple(Column(name, _sql_type(types)) for name, types in zip(reading.columns, seen, strict=True))
+        ours = (Column(N, "BIGINT"), Column(PLACE, "BIGINT"))
+        whole = [c.name for c, types in zip(bench.columns, seen, strict=True) if _WHOLE in types and c.type == "BIGINT"]
         wanted = ", ".join(
-            f"{quoted(c.name)}: {text(c.type)}" for c in (Column(N, "BIGINT"), Column(PLACE, "BIGINT"), *bench.columns)
+            f"{quoted(c.name)}: {text('VARCHAR' if c.name in whole else c.type)}" for c in (*ours, *bench.columns)
         )
+        cast = ", ".join(f"{quoted(name)}::DECIMAL(38, 6)::BIGINT AS {quoted(name)}" for name in whole)
         bench.sql.execute(
-            "CREATE OR REPLACE TABLE records AS SELECT * FROM "
+            f"CREATE OR REPLACE TABLE records AS SELECT *{f' REPLACE ({cast})' if cast else ''} FROM "
             f"read_ndjson({text(str(path))}, columns = {{{wanted}}}, maximum_object_size = 67108864)"
         )
     (printed,) = bench.sql.execute(
@@ -173,18 +176,40 @@ def _spool_rows(
     return count + len(lines)
 
 
-def _sql_type(types: set[type]) -> str:
-    types = types - {type(None)}
-    if types and types <= {bool}:
-        return "BOOLEAN"
-    if types and types <= {int}:
-        return "BIGINT"
-    if types and types <= {int, float, Decimal}:
-        return "DOUBLE" if types & {float} else "DECIMAL(38, 6)"
-    if types and types <= {date}:
-        return "DATE"
-    if types and types <= {datetime}:
-        return "TIMESTAMP"
+#: a number without fraction that came as float or Decimal; an integer that is too large for a column
+_WHOLE, _HUGE = "whole", "huge"
+
+
+def _kinds(values: Sequence[Cell]) -> set[object]:
+    """The types in a column; numbers are looked at, so that a key 1001 is 1001 however the driver gives it."""
+    kinds: set[object] = set(map(type, values))
+    if kinds & {float, Decimal}:
+        numbers = [v for v in values if isinstance(v, float | Decimal)]
+        kinds = (kinds - {float, Decimal}) | {_number(v) for v in numbers}
+    if int in kinds and any(type(v) is int and abs(v) >= 2**63 for v in values):
+        kinds = (kinds - {int}) | {_HUGE}
+    return kinds
+
+
+def _number(value: float | Decimal) -> object:
+    if value != value or value in {float("inf"), float("-inf")} or value % 1:  # noqa: PLR0124 - NaN
+        return type(value)
+    return _WHOLE if -(2**63) < int(value) < 2**63 else _HUGE
+
+
+def _sql_type(kinds: set[object]) -> str:
+    """The SQL type that holds everything of a column; text where nothing else does."""
+    kinds = kinds - {type(None)}
+    columns: tuple[tuple[set[object], str], ...] = (
+        ({bool}, "BOOLEAN"),
+        ({int, _WHOLE}, "BIGINT"),
+        ({int, _WHOLE, float, Decimal}, "DOUBLE"),
+        ({date}, "DATE"),
+        ({datetime}, "TIMESTAMP"),
+    )
+    for fits, name in columns:
+        if kinds and kinds <= fits:
+            return name
     return "VARCHAR"
 
 
@@ -262,9 +287,10 @@ def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: Phon
     asked = 0
     for raw, country in sorted(calls):
         found = bench.sql.execute(
-            f"SELECT DISTINCT trim(({raw})::VARCHAR), coalesce(upper(trim(({country})::VARCHAR)), '') FROM records "
-            f"WHERE trim(({raw})::VARCHAR) <> '' AND NOT regexp_full_match(trim(({raw})::VARCHAR), "
-            "'\\+[1-9][0-9]{6,14}') EXCEPT SELECT scimsync_raw, scimsync_region FROM phone_memo"
+            f"SELECT DISTINCT trim(number), coalesce(upper(trim(country)), '') FROM (SELECT TRY(({raw})::VARCHAR) "
+            f"AS number, TRY(({country})::VARCHAR) AS country FROM records) WHERE trim(number) <> '' "
+            "AND NOT regexp_full_match(trim(number), '\\+[1-9][0-9]{6,14}') EXCEPT "
+            "SELECT scimsync_raw, scimsync_region FROM phone_memo"
         )
         while pairs := found.fetchmany(5000):
             asked += len(pairs)
@@ -400,7 +426,8 @@ def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> list[Findi
     findings = []
     for index, mapped in enumerate(attributes):
         if mapped.place.kind is Kind.LIST:
-            bad = f"regexp_matches(d{index}, '\"proficiency\":(-|[0-9]{{2,}}|5\\.[0-9]*[1-9]|[6-9])')"
+            good = '"proficiency":(null|[0-4](\\.[0-9]+)?|[0-9](\\.[0-9]+)?e-[0-9]+|5(\\.0+)?)([,}])'
+            bad = f"contains(regexp_replace(d{index}, {text(good)}, '', 'g'), '\"proficiency\":')"
             code, words, hint = (
                 "record.bad-level",
                 "a level is not a number from 0 to 5",
@@ -455,11 +482,12 @@ def _desired(place: Place, expression: str) -> str:
 
 def _list_text(place: Place, value: str, *, of_text: bool = False) -> str:
     """A list as sorted canonical JSON text, NULL where it is empty."""
-    if len(_kept(place.attribute)) == 1:
-        only = _kept(place.attribute)[0].name
+    kept = compared(place.attribute)
+    if len(kept) == 1:
+        only = kept[0].name
         item = f"{{{text(only)}: {'e' if of_text else f'e.{quoted(only)}'}}}"
     else:
-        item = "{" + ", ".join(_member(sub) for sub in _kept(place.attribute)) + "}"
+        item = "{" + ", ".join(_member(sub) for sub in kept) + "}"
     listed = f"list_sort(list_distinct(list_transform({value}, lambda e: {item})))"
     return f"CASE WHEN len({value}) > 0 THEN to_json({listed})::VARCHAR END"
 
@@ -467,17 +495,6 @@ def _list_text(place: Place, value: str, *, of_text: bool = False) -> str:
 def _member(sub: Attribute) -> str:
     cast = {"decimal": "DOUBLE", "integer": "BIGINT", "boolean": "BOOLEAN"}.get(sub.type, "VARCHAR")
     return f"{text(sub.name)}: CAST(e.{quoted(sub.name)} AS {cast})"
-
-
-def _kept(attribute: Attribute) -> list[Attribute]:
-    return sorted(
-        (
-            s
-            for s in attribute.sub_attributes
-            if s.mutability != "readOnly" and s.name not in {"$ref", "primary", "display"}
-        ),
-        key=lambda s: s.name,
-    )
 
 
 # --- the target ---------------------------------------------------------------------------------
@@ -509,13 +526,21 @@ class AccountSpool:
         columns = ", ".join(f"{quoted(name)}: {text(kind)}" for name, kind in self._columns.items())
         if self._path.stat().st_size == 0:
             self._path.write_bytes(b"{}\n")
-        self._bench.sql.execute(
+        query = (
             'CREATE OR REPLACE TABLE accounts AS SELECT id, "userName" AS user_name, '
             'coalesce("active", true) AS active, '
             "regexp_replace(coalesce(meta.version, ''), '^W/|\"', '', 'g') AS version, "
             f"{', '.join(values)} FROM read_ndjson({text(str(self._path))}, columns = {{{columns}}}, "
             "maximum_object_size = 67108864) WHERE id IS NOT NULL"
         )
+        try:
+            self._bench.sql.execute(query)
+        except duckdb.Error as error:
+            raise TargetUnavailable(
+                "target: an account does not have the form that the schema gives it "
+                f"({type(error).__name__.removesuffix('Exception').lower()} error), so nobody can be compared. "
+                "Look with scimsync doctor whether its schema is the one of [target] dialect."
+            ) from None
         self._path.unlink()
         return self._bench.number("SELECT count(*) FROM accounts")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import random  # noqa: TID251  (seeded here)
+import random
 from collections.abc import Mapping
 
 import pytest

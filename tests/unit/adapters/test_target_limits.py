@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random  # noqa: TID251  (seeded here)
+import random
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 import logging
-import random  # noqa: TID251  (seeded here)
+import random
 import socket
 import struct
 import subprocess
