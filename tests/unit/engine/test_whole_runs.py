@@ -1,0 +1,247 @@
+"""Whole runs on the twins in memory: what planning and applying remember from one run to the next."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan
+from scimsync.engine.planning import Task, World, make_plan
+from scimsync.errors import ConfigError
+from scimsync.model.outcomes import RunState
+from scimsync.model.plans import Action, Plan, Verdict
+from scimsync.model.policy import Authority, Limits, Mapped, Policy
+from scimsync.scim.dialect import GENESYS
+from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock
+
+USERS = GENESYS.users
+MAPPING = {
+    "userName": "email",
+    "displayName": "name",
+    "active": "status = 'active'",
+    "externalId": "id",
+    "title": "title",
+    "enterprise:manager": "ref(boss)",
+}
+COLUMNS = ("id", "email", "name", "status", "title", "boss")
+
+
+class Silent:
+    def stage(self, name: str, total: int | None = None) -> None: ...
+    def advance(self, steps: int = 1) -> None: ...
+    def say(self, text: str) -> None: ...
+
+
+class Company:
+    """An HR table and a directory, and the two commands between them."""
+
+    def __init__(self, folder: Path, people: int = 30) -> None:
+        self.rows = {f"E{n}": self.person(n) for n in range(people)}
+        self.target, self.store, self.clock = MemoryTarget(), MemoryStore(folder), VirtualClock()
+        self.authority: dict[str, Authority] = {}
+        self.match = ("externalId", "userName")
+        self._fresh = count()
+
+    @staticmethod
+    def person(n: int) -> dict[str, Any]:
+        return {
+            "id": f"E{n}",
+            "email": f"p{n}@example.com",
+            "name": f"P {n}",
+            "status": "active",
+            "title": "Agent",
+            "boss": None,
+        }
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(
+            attributes=tuple(
+                Mapped(
+                    place=USERS.resolve(path),
+                    expression=text,
+                    authority=self.authority.get(path, Authority.LOCAL_WINS),
+                )
+                for path, text in MAPPING.items()
+            ),
+            match=tuple(USERS.resolve(path) for path in self.match),
+            limits=Limits(),
+        )
+
+    def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = ()) -> Plan:
+        rows = [[row[column] for column in COLUMNS] for row in self.rows.values()]
+        world = World(
+            source=ListSource(COLUMNS, rows),
+            target=self.target,
+            store=self.store,
+            clock=self.clock,
+            observer=Silent(),
+            phones=lambda number, region: number,
+            fresh=lambda: f"{next(self._fresh):04d}",
+        )
+        task = Task(
+            policy=self.policy,
+            catalog=USERS,
+            key="id",
+            configuration="c",
+            only=only,
+            overrides=dict.fromkeys(overrides, "test"),
+        )
+        self.clock.advance(1)
+        return asyncio.run(make_plan(world, task))
+
+    def apply(self, plan: Plan) -> Report:
+        hands = Hands(target=self.target, store=self.store, clock=self.clock, observer=Silent())
+        order = Order(
+            policy=self.policy, configuration="c", overrides={"limits.create": "test", "limits.update": "test"}
+        )
+        self.clock.advance(1)
+        run = check_plan(plan, self.store.run(plan.id), hands, order)
+        return asyncio.run(apply_plan(plan, run, hands, order))
+
+    def sync(self, **given: Any) -> Plan:
+        plan = self.plan(**given)
+        self.apply(plan)
+        return plan
+
+    def account(self, key: str) -> dict[str, Any]:
+        return next(user for user in self.target.users.values() if user.get("externalId") == key)
+
+    def edit(self, key: str, **values: Any) -> None:
+        user = self.account(key)
+        user.update(values)
+        user["meta"] = {**user["meta"], "version": str(int(user["meta"]["version"]) + 1)}
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    made = Company(tmp_path / "artifacts")
+    made.sync()
+    return made
+
+
+def codes(plan: Plan) -> set[str]:
+    return {finding.code for finding in plan.findings}
+
+
+def test_after_a_run_the_next_plan_is_quiet(company: Company) -> None:
+    plan = company.plan()
+    assert not plan.changes
+    assert not plan.findings
+    assert plan.tally.match_rate == 1.0
+
+
+def test_a_source_that_fell_short_stays_frozen_on_the_next_run_too(company: Company) -> None:
+    for key in list(company.rows)[-8:]:
+        del company.rows[key]
+    for _ in range(3):
+        plan = company.sync()
+        assert "source.rows-drop" in codes(plan)
+        assert not plan.changes
+    assert all(user["active"] for user in company.target.users.values())
+
+
+def test_a_short_source_that_somebody_vouched_for_is_the_new_measure(company: Company) -> None:
+    for key in list(company.rows)[-4:]:
+        del company.rows[key]
+    plan = company.plan(overrides=("source.rows-drop", "limits.disable"))
+    assert plan.tally.actions == {"disable": 4}
+    company.apply(plan)
+    assert not codes(company.plan())
+
+
+def test_a_column_that_went_blank_stays_frozen_on_the_next_run_too(company: Company) -> None:
+    for row in list(company.rows.values())[:9]:
+        row["title"] = None
+    for _ in range(3):
+        plan = company.sync()
+        assert "source.blanks" in codes(plan)
+        assert not plan.changes
+    assert all(user["title"] == "Agent" for user in company.target.users.values())
+
+
+def test_a_reference_that_must_wait_follows_its_authority(company: Company) -> None:
+    company.rows["E1"]["boss"] = "E2"
+    company.sync()
+    company.edit("E1", **{USERS.prefixes["enterprise"]: {"manager": {"value": company.account("E3")["id"]}}})
+    company.rows["E99"] = company.person(99)
+    company.rows["E1"]["boss"] = "E99"
+    company.authority["enterprise:manager"] = Authority.CLOUD_WINS
+    kept = company.plan()
+    assert [n.key for n in kept.notices] == ["E1"]
+    assert [c.key for c in kept.changes] == ["E99"]
+    company.authority["enterprise:manager"] = Authority.LOCAL_WINS
+    ours = company.plan()
+    assert {d.verdict for c in ours.changes if c.key == "E1" for d in c.deltas} == {Verdict.DEFER}
+    company.apply(ours)
+    manager = company.account("E1")[USERS.prefixes["enterprise"]]["manager"]["value"]
+    assert manager == company.account("E99")["id"]
+    assert not company.plan().changes
+
+
+def test_a_chain_of_joiners_has_all_its_managers_after_one_run(company: Company) -> None:
+    for n in (50, 51, 52):
+        company.rows[f"E{n}"] = {**company.person(n), "boss": f"E{n + 1}" if n < 52 else "E1"}
+    plan = company.sync()
+    assert plan.tally.deferred == 2
+    for key, boss in (("E50", "E51"), ("E51", "E52"), ("E52", "E1")):
+        held = company.account(key)[USERS.prefixes["enterprise"]]["manager"]["value"]
+        assert held == company.account(boss)["id"]
+    assert not company.plan().changes
+
+
+def test_a_run_that_is_done_is_not_done_twice_even_after_others(company: Company) -> None:
+    company.rows["E1"]["title"] = "Lead"
+    first = company.sync()
+    company.rows["E1"]["title"] = "Chief"
+    second = company.sync()
+    versions = {i: user["meta"]["version"] for i, user in company.target.users.items()}
+    assert company.apply(first).clean
+    assert company.apply(second).clean
+    assert {i: user["meta"]["version"] for i, user in company.target.users.items()} == versions
+    last = company.store.last_applied()
+    assert last is not None
+    assert last.id == second.id
+
+
+def test_a_plan_says_that_an_earlier_run_was_cut_short(company: Company) -> None:
+    company.rows["E1"]["title"] = "Lead"
+    plan = company.plan()
+    run = company.store.run(plan.id)
+    assert run is not None
+    company.store.save_run(replace(run, state=RunState.APPLYING))
+    again = company.plan()
+    assert [(f.code, f.detail) for f in again.findings] == [("run.unfinished", plan.id)]
+
+
+def test_a_key_that_nobody_knows_is_refused(company: Company) -> None:
+    with pytest.raises(ConfigError, match="E404"):
+        company.plan(only=("E1", "E404"))
+
+
+def test_a_plan_for_some_people_leaves_the_rest_alone(company: Company) -> None:
+    company.rows["E1"]["title"] = company.rows["E2"]["title"] = "Lead"
+    plan = company.sync(only=("E1",))
+    assert [c.key for c in plan.changes] == ["E1"]
+    assert [c.key for c in company.plan().changes] == ["E2"]
+
+
+def test_a_match_path_that_is_not_mapped_is_named(tmp_path: Path) -> None:
+    company = Company(tmp_path / "artifacts", people=2)
+    company.match = ("enterprise:employeeNumber", "userName")
+    plan = company.plan()
+    assert [(f.code, f.detail) for f in plan.findings] == [("correlation.unmapped", "enterprise:employeeNumber")]
+
+
+def test_an_edit_of_an_attribute_that_hr_owns_is_put_back_and_others_stay(company: Company) -> None:
+    company.edit("E1", title="Edited", nickname="theirs")
+    plan = company.sync()
+    assert [c.action for c in plan.changes] == [Action.UPDATE]
+    assert plan.tally.overwritten == 1
+    assert company.account("E1")["title"] == "Agent"
+    assert company.account("E1")["nickname"] == "theirs"
