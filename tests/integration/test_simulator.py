@@ -468,7 +468,7 @@ def test_groups_are_never_made_nor_renamed(client: Client) -> None:
 
 
 def test_the_service_describes_itself(client: Client) -> None:
-    assert client.get("/Schemas").json()["totalResults"] == 4
+    assert client.get("/Schemas").json()["totalResults"] == 7
     assert client.get(f"/schemas/{ENTERPRISE_USER}").json()["id"] == ENTERPRISE_USER
     assert client.get("/Schemas", filter="id eq x").status_code == 403
     assert client.get("/ResourceTypes/User").json()["endpoint"] == "/Users"

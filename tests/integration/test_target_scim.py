@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random  # noqa: TID251  (seeded here)
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 

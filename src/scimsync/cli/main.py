@@ -144,6 +144,7 @@ def plan(**given: object) -> None:
 @with_overrides
 @click.argument("plan", default="")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def apply(**given: object) -> None:
     """Carry out PLAN: a file, the id of a run, or (without argument) the latest plan.
@@ -161,6 +162,7 @@ def apply(**given: object) -> None:
 @with_config
 @with_overrides
 @click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
+@click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def sync(**given: object) -> None:
     """Plan, check the limits, and apply, without asking.

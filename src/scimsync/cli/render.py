@@ -295,12 +295,12 @@ _STATUS_WORDS = {
 }
 
 
-def report_lines(report: Report) -> Iterator[str]:
+def report_lines(report: Report, *, everybody: bool = False) -> Iterator[str]:
     """What came of a run: the count, then everything that is not simply done."""
     counted = report.statuses
     words = [f"{counted[s.value]:,} {word}" for s, word in _STATUS_WORDS.items() if counted.get(s.value)]
     yield click.style(f"Run {report.run}: ", bold=True) + (", ".join(words) or "nothing to do") + "."
-    yield from outcome_lines(outcome for parts in report.outcomes.values() for outcome in parts)
+    yield from outcome_lines((o for parts in report.outcomes.values() for o in parts), everybody=everybody)
     if report.stopped:
         yield click.style(f"Ended early: {report.stopped}.", fg="yellow")
     if report.left:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shutil
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +20,7 @@ from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
 from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
 from scimsync.engine.applying import Report
+from scimsync.engine.planning import write_private
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, PlanError, PlanRefused, PlanStale
 from scimsync.model.plans import Plan
@@ -75,9 +75,7 @@ def plan(given: Given) -> int:
     with bootstrap.open_store(settings) as store, Bar() as bar:
         made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
         if given.out is not None:
-            run = store.run(made.id)
-            shutil.copyfile(store.artifact(run.plan if run else ""), given.out)
-            given.out.chmod(0o600)
+            _write_out(store, made, given.out)
     if given.as_json:
         show_json(render.plan_document(made))
     else:
@@ -86,6 +84,17 @@ def plan(given: Given) -> int:
     if made.refusals:
         return PlanRefused.exit_code
     return HAS_CHANGES if given.detailed_exitcode and made.changes else 0
+
+
+def _write_out(store: Store, made: Plan, out: Path) -> None:
+    run = store.run(made.id)
+    try:
+        write_private(out, [store.artifact(run.plan if run else "").read_bytes()])
+    except OSError as error:
+        raise ConfigError(
+            f"--out {out}: cannot be written ({error.strerror}). Name a file in a folder that is there and yours; "
+            f"the plan itself is stored: scimsync apply {made.id}"
+        ) from error
 
 
 def _next_step(made: Plan) -> None:
@@ -114,7 +123,7 @@ def sync(given: Given) -> int:
         with Bar() as bar:
             made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
         if not given.as_json:
-            show(render.plan_lines(made))
+            show(render.plan_lines(made, everybody=given.everybody))
         code = _apply(settings, store, made, given)
         return code or (NOT_ALL_DONE if made.tally.held or made.tally.conflicts else 0)
 
@@ -139,7 +148,7 @@ def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:
     if given.as_json:
         show_json(render.report_document(report))
     else:
-        show(render.report_lines(report))
+        show(render.report_lines(report, everybody=given.everybody))
     return 0 if report.clean else NOT_ALL_DONE
 
 

@@ -32,6 +32,15 @@ CODES: Mapping[int, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """The limit that was hit; a 429 and a 413 may name it (documented; the namespaces are guesses)."""
+
+    namespace: str
+    key: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One HTTP answer; the correlation id is added when it is sent."""
 
@@ -45,6 +54,7 @@ class Refused(Exception):
     """A request is answered with an error body."""
 
     def __init__(self, status: int, message: str, *, code: str = "", scim_type: str | None = None) -> None:
+        self.limit: Limit | None = None
         self.status = status
         self.message = message
         self.code = code
@@ -59,24 +69,25 @@ class Refused(Exception):
             return Answer(self.status, body, MEDIA_TYPE, self.headers)
         return Answer(
             self.status,
-            error_body(self.status, self.message, correlation_id, self.code),
+            error_body(self.status, self.message, correlation_id, self.code, self.limit),
             JSON,
             self.headers,
         )
 
 
-def error_body(status: int, message: str, correlation_id: str, code: str = "") -> bytes:
+def error_body(status: int, message: str, correlation_id: str, code: str = "", limit: Limit | None = None) -> bytes:
     """A Genesys ErrorBody (documented; genesys-scim.md §2.3): `status` is a number."""
-    return msgspec.json.encode(
-        {
-            "message": message,
-            "code": code or CODES.get(status, "internal.server.error"),
-            "status": status,
-            "contextId": correlation_id,
-            "details": [],
-            "errors": [],
-        }
-    )
+    body: dict[str, object] = {
+        "message": message,
+        "code": code or CODES.get(status, "internal.server.error"),
+        "status": status,
+        "contextId": correlation_id,
+        "details": [],
+        "errors": [],
+    }
+    if limit is not None:
+        body["limit"] = {"namespace": limit.namespace, "key": limit.key, "value": limit.value}
+    return msgspec.json.encode(body)
 
 
 def as_json(value: object, status: int = 200, media_type: str = JSON) -> Answer:

@@ -13,20 +13,27 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from scimsync.errors import ProtocolError
-from scimsync.scim.messages import LIST_RESPONSE, PATCH_OP, Operation, entity_tag, version_of
+from scimsync.scim.messages import LIST_RESPONSE, MEDIA_TYPE, PATCH_OP, Operation, entity_tag, version_of
+from scimsync.scim.schema import Catalog
 from scimsync.simulator import control
-from scimsync.simulator.answers import Answer, Refused, html_page
-from scimsync.simulator.directory import GROUPS, USERS, Actor, Directory, Entity, NameTaken
+from scimsync.simulator.answers import JSON, Answer, Limit, Refused, html_page
+from scimsync.simulator.directory import EDITOR, GROUPS, USERS, Actor, Directory, Entity, NameTaken
 from scimsync.simulator.discovery import describe
-from scimsync.simulator.faults import Fault, strike
+from scimsync.simulator.drift import Step, read_steps, refuse_drifted
+from scimsync.simulator.faults import Fault, bomb, strike
 from scimsync.simulator.options import Options
+from scimsync.simulator.permissions import ANY_OF, GROUP, demand, demand_any
 from scimsync.simulator.queries import Query, read_query, select_groups, select_users
+from scimsync.simulator.requests import Logged, RequestLog
 from scimsync.simulator.tokens import Tokens, too_many
 
 Scope: TypeAlias = MutableMapping[str, object]
@@ -34,7 +41,11 @@ Message: TypeAlias = MutableMapping[str, object]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
-BODY_LIMIT = 512_000  #: bytes; folklore, `request.bytes.max`
+Item = TypeVar("Item")
+
+_DRIP_PAUSE = 0.05  #: seconds between the pieces of a dripping answer
+_PRELUDES = frozenset({"foreign_edit", "page_drift", "schema_drift", "options", "revoke"})
+_SPOILT = frozenset({"gzip_bomb", "partial_apply", "content_type", "empty", "wrong_body"})
 _DISCOVERY = frozenset({"schemas", "resourcetypes", "serviceproviderconfig"})
 _FAMILIES = ("/api/v2/scim/v2/", "/api/v2/scim/")
 _MEDIA_TYPES = frozenset({b"application/json", b"application/scim+json"})
@@ -68,14 +79,17 @@ class Request:
     id: str = ""
     client: str = ""
     limits: dict[str, str] = field(default_factory=dict)
+    fault: str = ""  #: the kind, or the name, of the fault that struck
+    fails: frozenset[str] = frozenset()  #: areas that a partial failure leaves as they were
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer, and how much of it arrives: `whole`, `truncate` or `reset`."""
+    """An answer, and how it arrives: `whole`, `truncate`, `drip`, `stall`, `close` or `reset`."""
 
     answer: Answer
     manner: str = "whole"
+    seconds: float = 0.0
 
 
 class Simulator:
@@ -92,7 +106,11 @@ class Simulator:
         self.options: Options = directory.options
         self.tokens = tokens or Tokens(secrets.token_hex(16), secrets.token_urlsafe(32), self.options, directory.clock)
         self.login_port = login_port
+        directory.primary = self.tokens.client_id
         self.faults: list[Fault] = []
+        self.drift: list[Step] = []
+        self.requests = RequestLog()
+        self.snapshots: Path | None = None  #: the folder for snapshots; none are taken without one
         self.counters: Counter[str] = Counter()
         self._run = secrets.token_hex(6)
         self._requests = itertools.count(1)
@@ -117,30 +135,65 @@ class Simulator:
             return
         request = await self._read(scope, receive)
         if request.path.startswith("/_simulator"):
-            await _send(control.answer(self, request.method, request.path, request.body), request, send)
+            answer = control.answer(self, request.method, request.path, request.body)
+            await _send(answer, request, send, self.directory.clock())
             return
+        changes = self.directory.changes
         reply = await self._reply(request)
+        self._log(request, reply, self.directory.changes - changes)
+        await self._deliver(reply, request, scope, receive, send)
+
+    async def _deliver(self, reply: Reply, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        now = self.directory.clock() + self.options.clock_skew
         if reply.manner == "whole":
-            await _send(reply.answer, request, send)
+            await _send(reply.answer, request, send, now)
+            return
+        if reply.manner == "drip":
+            await _drip(reply, request, send, now)
             return
         transport = _transport(scope)
         if reply.manner == "reset":
             _reset(transport)
+        elif reply.manner == "close":
+            transport.close()
         else:
-            await _send_half(reply.answer, request, send)
+            share = 0 if reply.manner == "stall" else len(reply.answer.body) // 2
+            await _send_part(reply.answer, request, send, now, share)
+            await asyncio.sleep(reply.seconds)
             transport.close()
         while (await receive())["type"] != "http.disconnect":
             pass
 
+    def _log(self, request: Request, reply: Reply, changes: int) -> None:
+        self.requests.count += 1
+        self.requests.note(
+            Logged(
+                self.requests.count,
+                self.directory.clock(),
+                request.client,
+                request.method,
+                request.path,
+                _parameter_names(request.query),
+                request.kind or "unknown",
+                request.id,
+                request.headers.get(b"if-match", b"").decode("latin-1"),
+                reply.answer.status,
+                request.fault,
+                changes,
+                request.correlation_id,
+            )
+        )
+
     async def _read(self, scope: Scope, receive: Receive) -> Request:
         headers = scope["headers"]
         method, query = str(scope["method"]), scope["query_string"]
+        limit = self.options.request_bytes
         request = Request(
             method,
             str(scope["path"]),
             query if isinstance(query, bytes) else b"",
             dict(headers) if isinstance(headers, Iterable) else {},
-            b"" if method == "GET" else await _body(receive),
+            b"" if method in {"GET", "HEAD"} else await _body(receive, 2 * limit if limit else 0),
             f"{next(self._requests):08x}-0000-4000-8000-{self._run}",
         )
         self._route(request, scope)
@@ -158,10 +211,11 @@ class Simulator:
         if family is None or (at_login and self.login_port is not None):
             return
         request.endpoint, _, request.id = path[len(family) :].partition("/")
-        if request.endpoint in _DISCOVERY and request.method == "GET":
+        method = "GET" if request.method == "HEAD" else request.method
+        if request.endpoint in _DISCOVERY and method == "GET":
             request.kind = "schema"
             return
-        request.kind = _KINDS.get((request.endpoint, bool(request.id), request.method), "")
+        request.kind = _KINDS.get((request.endpoint, bool(request.id), method), "")
 
     # -- the way of one request --------------------------------------------------------------------
 
@@ -170,7 +224,7 @@ class Simulator:
         try:
             if request.kind != "token":
                 self._admit(request)
-            fault = strike(self.faults, request.kind, request.id)
+            fault = strike(self.faults, request.kind, request.id, request.client)
             if fault is None:
                 return Reply(self._handle(request))
             return await self._with_fault(request, fault)
@@ -185,39 +239,109 @@ class Simulator:
     def _handle(self, request: Request) -> Answer:
         handler = self._handlers.get(request.kind)
         if handler is None:
-            known = request.endpoint in {"users", "groups", *_DISCOVERY}
-            raise Refused(405 if known else 404, "There is no such resource or method.")
+            return self._no_such_method(request)
         try:
-            return handler(request)
+            return self._as_asked(handler(request), request)
         except NameTaken as error:
             raise Refused(409, str(error), scim_type=error.scim_type) from error
         except ProtocolError as error:
             raise Refused(400, str(error), scim_type=error.scim_type) from error
 
+    def _no_such_method(self, request: Request) -> Answer:
+        if request.endpoint not in {"users", "groups", *_DISCOVERY}:
+            raise Refused(404, "There is no such resource.")
+        methods = [m for (e, one, m) in _KINDS if e == request.endpoint and one == bool(request.id)]
+        allowed = ", ".join(["GET", "HEAD", *(m for m in methods if m != "GET"), "OPTIONS"])
+        if request.method == "OPTIONS":
+            return Answer(204, headers={"Allow": allowed})
+        hidden = request.endpoint == "groups" and self.options.group_create == "404"
+        refused = Refused(404 if hidden else 405, "There is no such method here.")
+        if not hidden:
+            refused.headers = {"Allow": allowed}
+        raise refused
+
+    def _as_asked(self, answer: Answer, request: Request) -> Answer:
+        """Both media types are produced (documented): plain JSON for who accepts only that."""
+        accepted = request.headers.get(b"accept", b"")
+        if b"application/json" in accepted and b"scim+json" not in accepted and answer.media_type == MEDIA_TYPE:
+            return replace(answer, media_type=JSON)
+        return answer
+
     def _refusal(self, request: Request, refused: Refused) -> Answer:
-        words = {401: "unauthorized", 404: "not_found", 409: "conflict", 412: "conflict", 429: "throttled"}
+        words = {401: "unauthorized", 403: "forbidden", 404: "not_found", 409: "conflict", 412: "conflict",
+                 429: "throttled"}  # fmt: skip
         named = {"invalidVers": "conflict", "uniqueness": "name_taken"}
         self.counters[named.get(refused.scim_type or "") or words.get(refused.status, "refused")] += 1
         return refused.answer(request.correlation_id)
 
     async def _with_fault(self, request: Request, fault: Fault) -> Reply:
         self.counters["fault"] += 1
-        if fault.kind == "foreign_edit":
-            self._foreign_edit(request, fault)
+        request.fault = fault.name or fault.kind
+        if fault.kind in _PRELUDES:
+            self._prelude(request, fault)
             return Reply(self._handle(request))
-        if fault.kind == "hang":
+        if fault.kind in {"hang", "delay"}:
             return await self._hang(request, fault)
-        if fault.kind == "truncate":
-            return Reply(self._effect(request), "truncate")
+        if fault.kind in {"truncate", "drip", "stall"}:
+            return Reply(self._effect(request), fault.kind, 0.0 if fault.kind == "truncate" else fault.seconds)
+        if fault.kind in _SPOILT:
+            return Reply(await self._spoilt(request, fault))
         if fault.when == "after":
             self._effect(request)
-        if fault.kind == "reset":
-            return Reply(Answer(0), "reset")
+        if fault.kind in {"reset", "close"}:
+            return Reply(Answer(0), fault.kind)
         if fault.kind == "html":
             return Reply(html_page(fault.status))
         refused = Refused(fault.status, fault.message or "This fault was asked for.", scim_type=fault.scim_type or None)
         refused.headers = dict(fault.headers)
         return Reply(refused.answer(request.correlation_id))
+
+    def _prelude(self, request: Request, fault: Fault) -> None:
+        """What happens just before a request that is then answered as ever."""
+        match fault.kind:
+            case "foreign_edit":
+                self._foreign_edit(request, fault)
+            case "page_drift":
+                self._page_drift(fault)
+            case "schema_drift":
+                self.drift[:] = read_steps(fault.value)
+            case "options" if isinstance(fault.value, Mapping):
+                self.options.change({str(name): value for name, value in fault.value.items()})
+                self.directory.forget_wire()
+            case "revoke":
+                self.tokens.revoke()
+
+    async def _spoilt(self, request: Request, fault: Fault) -> Answer:
+        """The effect takes place, and the answer is not the right one."""
+        if fault.kind == "gzip_bomb":
+            self._effect(request)
+            packed = await asyncio.to_thread(bomb, fault.megabytes)
+            return Answer(200, packed, MEDIA_TYPE, {"Content-Encoding": "gzip"})
+        if fault.kind == "partial_apply":
+            request.fails = frozenset(fault.areas)
+            answer = self._effect(request)
+            if answer.status != 200 or fault.status == 200:
+                return answer
+            status = 500 if fault.status == 503 else fault.status
+            return Refused(status, fault.message or "Part of the request failed.").answer(request.correlation_id)
+        answer = self._effect(request)
+        if fault.kind == "content_type":
+            return replace(answer, media_type=str(fault.value or "text/plain"))
+        if fault.kind == "empty":
+            return Answer(200)
+        number = next((n for n in self.directory.by_state(active=True) if self._other(n, request)), None)
+        return answer if number is None else replace(answer, body=self.directory.wire(self.directory.entity(number)))
+
+    def _other(self, number: int, request: Request) -> bool:
+        return self.directory.entity(number).id != request.id
+
+    def _page_drift(self, fault: Fault) -> None:
+        if fault.value == "insert":
+            self.directory.put_in_front()
+            return
+        first = next(iter(self.directory.by_state(active=True)), None)
+        if first is not None:
+            self.directory.delete(self.directory.entity(first), Actor(EDITOR, "DELETE"))
 
     def _effect(self, request: Request) -> Answer:
         try:
@@ -238,21 +362,35 @@ class Simulator:
     # -- users -------------------------------------------------------------------------------------
 
     def _list(self, request: Request) -> Answer:
-        query = read_query(request.query, USERS)
-        if self.options.expensive_page_429 and query.expensive and query.count > 25:
-            raise too_many(1, 25, query.count)  # documented: more than 25 may answer 429
-        return self._page(select_users(self.directory, query.filter), query)
+        query = self._query(request, USERS)
+        self._refuse_expensive(query, limited=self.options.expensive_page_429)
+        found = select_users(self.directory, query.filter, request.client)
+        page = self._slice(found, query)
+        return self._page(len(found), query, self.directory.page(page, query.projection, query.key, request.client))
 
-    def _page(self, found: Sequence[Entity], query: Query) -> Answer:
+    def _query(self, request: Request, catalog: Catalog) -> Query:
+        query = read_query(request.query, catalog, self.options.unknown_attribute)
+        if query.sorted and self.options.sort == "error":
+            raise Refused(400, "sorting is not supported", scim_type="invalidValue")
+        return query
+
+    def _refuse_expensive(self, query: Query, *, limited: bool) -> None:
+        """Documented: more than 25 with secondary look-ups may answer 429."""
+        if limited and query.expensive and query.count > 25:
+            refused = too_many(1, 25, query.count)
+            refused.limit = Limit("scim", "expensive.page.size", 25)
+            raise refused
+
+    def _slice(self, found: Sequence[Item], query: Query) -> Sequence[Item]:
         count = min(query.count, self.options.max_count or query.count)
-        page = found[query.start - 1 : query.start - 1 + count]
-        wire, projection, key = self.directory.wire, query.projection, query.key
+        return found[query.start - 1 : query.start - 1 + count]
+
+    def _page(self, total: int, query: Query, page: list[bytes]) -> Answer:
         head = (
-            f'{{"schemas":["{LIST_RESPONSE}"],"totalResults":{len(found)},"startIndex":{query.start},'
+            f'{{"schemas":["{LIST_RESPONSE}"],"totalResults":{total},"startIndex":{query.start},'
             f'"itemsPerPage":{len(page)},"Resources":['
         )
-        resources = b",".join([wire(entity, projection, key) for entity in page])
-        return Answer(200, head.encode() + resources + b"]}")
+        return Answer(200, head.encode() + b",".join(page) + b"]}")
 
     def _user(self, request: Request) -> Entity:
         user = self.directory.user(request.id)
@@ -264,42 +402,69 @@ class Simulator:
         return self._one(self._user(request), request, group=False)
 
     def _one(self, entity: Entity, request: Request, *, group: bool, status: int = 200) -> Answer:
-        headers = {"ETag": entity_tag(str(entity.version))}
+        headers = self._tag(str(entity.version))
         asked = request.headers.get(b"if-none-match")
-        if request.method == "GET" and asked is not None and _names_version(asked, entity):
+        if request.method in {"GET", "HEAD"} and asked is not None and _names_version(asked, entity.version):
             return Answer(304, headers=headers)
-        query = read_query(request.query, GROUPS if group else USERS)
-        return Answer(status, self.directory.wire(entity, query.projection, query.key), headers=headers)
+        query = self._query(request, GROUPS if group else USERS)
+        text = self.directory.wire(entity, query.projection, query.key, request.client)
+        return Answer(status, text, headers=headers)
+
+    def _tag(self, version: str) -> dict[str, str]:
+        tag = entity_tag(version)
+        forms = {"quoted": tag, "weak": f"W/{tag}", "unquoted": version}
+        form = forms.get(self.options.etag_form)
+        return {} if form is None else {"ETag": form}
+
+    def _actor(self, request: Request) -> Actor:
+        allowed = self.tokens.permissions(request.client)
+        return Actor(request.client, request.method, allowed, request.fails, request.correlation_id)
+
+    def _admit_to_users(self, request: Request) -> Actor:
+        """The role must hold one of the permissions that the spec names; each area is checked later."""
+        actor = self._actor(request)
+        demand_any(actor.permissions, ANY_OF[request.method])
+        return actor
+
+    def _body_of(self, request: Request) -> dict[str, object]:
+        document = _document(request, self.options.request_bytes)
+        if self.drift and request.endpoint == "users":
+            refuse_drifted(document, self.drift)
+        return document
 
     def _post(self, request: Request) -> Answer:
-        user = self.directory.create(_document(request), Actor(request.client, "POST"))
-        answer = self._one(user, request, group=False, status=201)
+        actor = self._admit_to_users(request)
+        user = self.directory.create(self._body_of(request), actor)
+        answer = self._one(user, request, group=False, status=int(self.options.create_status))
         answer.headers["Location"] = self.directory.url("User", user.id)
         return answer
 
     def _put(self, request: Request) -> Answer:
+        actor = self._admit_to_users(request)
         user = self._user(request)
-        body = _document(request)
+        body = self._body_of(request)
         self._guard(user, request)
-        return self._one(self.directory.replace(user, body, Actor(request.client, "PUT")), request, group=False)
+        return self._one(self.directory.replace(user, body, actor), request, group=False)
 
     def _patch(self, request: Request) -> Answer:
+        actor = self._admit_to_users(request)
         user = self._user(request)
-        operations = _operations(_document(request))
+        operations = _operations(self._body_of(request))
         self._guard(user, request)
-        changed = self.directory.patch(user, operations, Actor(request.client, "PATCH"))
-        return self._one(changed, request, group=False)
+        return self._one(self.directory.patch(user, operations, actor), request, group=False)
 
     def _delete(self, request: Request) -> Answer:
+        actor = self._admit_to_users(request)
         user = self._user(request)
         self._guard(user, request)
-        self.directory.delete(user, Actor(request.client, "DELETE"))
-        return Answer(204)
+        self.directory.delete(user, actor)
+        return Answer(int(self.options.delete_status))
 
     def _guard(self, entity: Entity, request: Request) -> None:
         """Refuse a write whose If-Match names another version; the documents disagree how (§4.1)."""
         asked = request.headers.get(b"if-match")
-        if asked is None or _names_version(asked, entity):
+        strong = self.options.weak_if_match == "refuse"
+        if asked is None or _names_version(asked, entity.version, strong=strong):
             return
         text = f"The version does not match the current version [{entity.version}]."
         match self.options.version_conflict:
@@ -314,54 +479,71 @@ class Simulator:
     # -- groups and discovery ----------------------------------------------------------------------
 
     def _group(self, request: Request) -> Entity:
+        demand(self.tokens.permissions(request.client), [GROUP])  # there is no weaker read permission
         group = self.directory.group(request.id)
         if group is None:
             raise Refused(404, "There is no group with this id.")
         return group
 
     def _group_list(self, request: Request) -> Answer:
-        query = read_query(request.query, GROUPS)
+        demand(self.tokens.permissions(request.client), [GROUP])
+        query = self._query(request, GROUPS)
+        self._refuse_expensive(query, limited=self.options.expensive_group_page_429)
         versioned = request.path.lower().startswith(_FAMILIES[0])
         if self.options.v2_groups_filter_required and versioned and not query.filter:
             raise Refused(400, "filter is required")
-        return self._page(select_groups(self.directory, query.filter), query)
+        found = select_groups(self.directory, query.filter)
+        texts = [self.directory.wire(g, query.projection, query.key) for g in self._slice(found, query)]
+        return self._page(len(found), query, texts)
 
     def _group_get(self, request: Request) -> Answer:
         return self._one(self._group(request), request, group=True)
 
     def _group_put(self, request: Request) -> Answer:
         group = self._group(request)
-        body = _document(request)
+        body = self._body_of(request)
+        if not body.get("displayName"):
+            raise Refused(400, "displayName is required", scim_type="invalidValue")
         self._guard(group, request)
-        changed = self.directory.replace_group(group, body, Actor(request.client, "PUT"))
-        return self._one(changed, request, group=True)
+        return self._one(self.directory.replace_group(group, body, self._actor(request)), request, group=True)
 
     def _group_patch(self, request: Request) -> Answer:
         group = self._group(request)
-        operations = _operations(_document(request))
+        operations = _operations(self._body_of(request))
         self._guard(group, request)
-        changed = self.directory.patch_group(group, operations, Actor(request.client, "PATCH"))
-        return self._one(changed, request, group=True)
+        return self._one(self.directory.patch_group(group, operations, self._actor(request)), request, group=True)
 
     def _schema(self, request: Request) -> Answer:
         base = f"{self.directory.base_url}{_FAMILIES[0].rstrip('/')}"
         filtered = b"filter=" in request.query.lower()
-        document = describe(request.endpoint, request.id, base, filtered)
-        return Answer(200, msgspec.json.encode(document))
+        document = describe(request.endpoint, request.id, base, filtered=filtered, drift=self.drift)
+        if request.endpoint != "serviceproviderconfig":
+            return Answer(200, msgspec.json.encode(document))
+        headers, asked = self._tag("1"), request.headers.get(b"if-none-match")
+        if asked is not None and _names_version(asked, 1):
+            return Answer(304, headers=headers)
+        return Answer(200, msgspec.json.encode(document), headers=headers)
 
 
-def _names_version(header: bytes, entity: Entity) -> bool:
+def _names_version(header: bytes, version: int, *, strong: bool = False) -> bool:
     """Whether an entity-tag header names the present version; `*` and lists as in RFC 9110 §13.1."""
-    tags = header.decode("latin-1").split(",")
-    return any(tag.strip() == "*" or version_of(tag) == str(entity.version) for tag in tags)
+    tags = [tag.strip() for tag in header.decode("latin-1").split(",")]
+    wanted = str(version)
+    return any(tag == "*" or (version_of(tag) == wanted and not (strong and tag.startswith("W/"))) for tag in tags)
 
 
-def _document(request: Request) -> dict[str, object]:
+def _parameter_names(query: bytes) -> str:
+    return "&".join(part.partition("=")[0] for part in query.decode("latin-1").split("&")) if query else ""
+
+
+def _document(request: Request, limit: int) -> dict[str, object]:
     media_type = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if media_type not in _MEDIA_TYPES:
         raise Refused(415, "The Content-Type is application/scim+json or application/json.")
-    if len(request.body) > BODY_LIMIT:
-        raise Refused(413, "The request body is too large.")
+    if limit and len(request.body) > limit:
+        refused = Refused(413, "The request body is too large.")
+        refused.limit = Limit("platform.api", "request.bytes.max", limit)
+        raise refused
     try:
         document = msgspec.json.decode(request.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -396,19 +578,27 @@ def _operation(item: object) -> Operation:
 # -- the wire --------------------------------------------------------------------------------------
 
 
-async def _body(receive: Receive) -> bytes:
-    parts = []
+async def _body(receive: Receive, limit: int) -> bytes:
+    """The body of a request; what is far beyond the limit is read and forgotten."""
+    parts, size = [], 0
     more: object = True
     while more:
         message = await receive()
         part = message.get("body", b"")
-        parts.append(part if isinstance(part, bytes) else b"")
+        if isinstance(part, bytes) and (not limit or size <= limit):
+            parts.append(part)
+            size += len(part)
         more = message.get("more_body", False)
     return b"".join(parts)
 
 
-def _head(answer: Answer, request: Request) -> Message:
-    headers = [(b"inin-correlation-id", request.correlation_id.encode())]
+@lru_cache(maxsize=4)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
+
+
+def _head(answer: Answer, request: Request, now: float) -> Message:
+    headers = [(b"date", _date(int(now))), (b"inin-correlation-id", request.correlation_id.encode())]
     if answer.status not in {204, 304}:
         headers += [
             (b"content-type", answer.media_type.encode()),
@@ -419,15 +609,25 @@ def _head(answer: Answer, request: Request) -> Message:
     return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 
-async def _send(answer: Answer, request: Request, send: Send) -> None:
-    await send(_head(answer, request))
-    await send({"type": "http.response.body", "body": answer.body})
+async def _send(answer: Answer, request: Request, send: Send, now: float) -> None:
+    await send(_head(answer, request, now))
+    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else answer.body})
 
 
-async def _send_half(answer: Answer, request: Request, send: Send) -> None:
-    await send(_head(answer, request))
-    half = answer.body[: len(answer.body) // 2]
-    await send({"type": "http.response.body", "body": half, "more_body": True})
+async def _drip(reply: Reply, request: Request, send: Send, now: float) -> None:
+    body = reply.answer.body
+    pieces = max(1, min(len(body), round(reply.seconds / _DRIP_PAUSE)))
+    size = -(-len(body) // pieces) or 1
+    await send(_head(reply.answer, request, now))
+    for start in range(0, len(body), size):
+        await asyncio.sleep(reply.seconds / pieces)
+        await send({"type": "http.response.body", "body": body[start : start + size], "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_part(answer: Answer, request: Request, send: Send, now: float, share: int) -> None:
+    await send(_head(answer, request, now))
+    await send({"type": "http.response.body", "body": answer.body[:share], "more_body": True})
 
 
 def _transport(scope: Scope) -> asyncio.Transport:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
 from scimsync.errors import ProtocolError
 from scimsync.scim.messages import Operation
+from scimsync.simulator import snapshots
 from scimsync.simulator.answers import Answer, Refused, as_json
 from scimsync.simulator.directory import EDITOR, Actor, Directory
+from scimsync.simulator.drift import Step, read_steps
 from scimsync.simulator.faults import Fault, read_faults
-from scimsync.simulator.options import Options
-from scimsync.simulator.tokens import Tokens
+from scimsync.simulator.options import Options, explain
+from scimsync.simulator.permissions import read_role
+from scimsync.simulator.requests import RequestLog
+from scimsync.simulator.tokens import OAuthClient, Tokens
 
 
 class Steered(Protocol):
@@ -26,17 +31,22 @@ class Steered(Protocol):
     tokens: Tokens
     faults: list[Fault]
     counters: Counter[str]
+    drift: list[Step]
+    requests: RequestLog
+    snapshots: Path | None
 
 
 def answer(simulator: Steered, method: str, path: str, body: bytes) -> Answer:
     """Answer a control request; every mistake is a 400 with a text."""
     handler = _HANDLERS.get((method, path.removeprefix("/_simulator").strip("/")))
+    if method == "GET":
+        body = b""
     if handler is None:
         known = ", ".join(f"{m} /_simulator/{p}" for m, p in _HANDLERS)
         return as_json({"message": f"there is {known}"}, 404)
     try:
         return as_json(handler(simulator, msgspec.json.decode(body) if body else {}))
-    except (ValueError, Refused, ProtocolError) as error:  # DecodeError is a ValueError
+    except (ValueError, OSError, Refused, ProtocolError) as error:  # DecodeError is a ValueError
         return as_json({"message": str(error)}, 400)
 
 
@@ -44,7 +54,7 @@ def _stats(simulator: Steered, _: object) -> object:
     directory = simulator.directory
     return dict(simulator.counters) | {
         "requests": sum(simulator.counters[kind] for kind in _REQUESTS),
-        "writes_by_user": max((user.writes for user in directory.users.values()), default=0),
+        "writes_by_user": max((user.writes for user in directory.kept.values()), default=0),
         "effective_writes": directory.effective_writes,
     }
 
@@ -52,7 +62,7 @@ def _stats(simulator: Steered, _: object) -> object:
 def _reset_stats(simulator: Steered, _: object) -> object:
     simulator.counters.clear()
     simulator.directory.effective_writes = 0
-    for entity in (*simulator.directory.users.values(), *simulator.directory.groups.values()):
+    for entity in (*simulator.directory.kept.values(), *simulator.directory.groups.values()):
         entity.writes = 0
     return {}
 
@@ -75,11 +85,56 @@ def _add_faults(simulator: Steered, body: object) -> object:
 
 
 def _show_faults(simulator: Steered, _: object) -> object:
-    return {"faults": [asdict(fault) for fault in simulator.faults]}
+    return {"faults": [fault.to_json() for fault in simulator.faults]}
 
 
 def _history(simulator: Steered, _: object) -> object:
     return [asdict(entry) for entry in simulator.directory.history]
+
+
+def _requests(simulator: Steered, _: object) -> object:
+    return simulator.requests.to_json()
+
+
+def _drift(simulator: Steered, body: object) -> object:
+    """`{"steps": [...]}` sets the drift of the schemas; an empty list ends it."""
+    if isinstance(body, Mapping) and "steps" in body:
+        simulator.drift[:] = read_steps(body["steps"])
+    return {"steps": [msgspec.to_builtins(step) for step in simulator.drift]}
+
+
+def _clients(simulator: Steered, body: object) -> object:
+    """`{"client_id", "client_secret", "permissions", "state"}` adds or changes an OAuth client."""
+    if isinstance(body, Mapping) and body:
+        _set_client(simulator, {str(name): str(value) for name, value in body.items()})
+    known = simulator.tokens.clients.values()
+    return {"clients": [{"client_id": c.id, "permissions": c.role, "state": c.state} for c in known]}
+
+
+def _set_client(simulator: Steered, given: Mapping[str, str]) -> None:
+    if set(given) - {"client_id", "client_secret", "permissions", "state"} or not given.get("client_id"):
+        raise ValueError("a client has client_id, client_secret, permissions and state")
+    if given.get("state", "active") not in {"active", "disabled"}:
+        raise ValueError("a client is active or disabled")
+    if role := given.get("permissions", ""):
+        read_role(role)
+    held = simulator.tokens.clients.get(given["client_id"])
+    client = held or OAuthClient(id=given["client_id"], secret=given.get("client_secret", ""))
+    if not client.secret:
+        raise ValueError("a client needs a client_secret")
+    client.secret = given.get("client_secret", client.secret)
+    client.role, client.state = given.get("permissions", client.role), given.get("state", client.state)
+    simulator.tokens.clients[client.id] = client
+
+
+def _snapshot(simulator: Steered, body: object) -> object:
+    name = body.get("name") if isinstance(body, Mapping) else None
+    return snapshots.write(simulator.directory, snapshots.folder_of(simulator.snapshots, name))
+
+
+def _restore(simulator: Steered, body: object) -> object:
+    name = body.get("name") if isinstance(body, Mapping) else None
+    return snapshots.restore(simulator.directory, snapshots.folder_of(simulator.snapshots, name))
 
 
 def _edit(simulator: Steered, body: object) -> object:
@@ -119,7 +174,12 @@ def _group(simulator: Steered, body: object) -> object:
     if not isinstance(body, Mapping) or not isinstance(name := body.get("displayName"), str):
         raise ValueError("a group has a displayName")
     members = body.get("members", [])
+    kind = body.get("type", "official")
+    if kind not in {"official", "social"}:
+        raise ValueError("a group is official or social")
     group = simulator.directory.add_group(name, map(str, members) if isinstance(members, list) else ())
+    if kind == "social":
+        simulator.directory.social.add(group.id)
     return simulator.directory.document(group)
 
 
@@ -146,4 +206,12 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[Steered, object], object]] = {
     ("POST", "names"): _names,
     ("POST", "groups"): _group,
     ("POST", "tokens/revoke"): _revoke,
+    ("GET", "history/requests"): _requests,
+    ("GET", "drift"): _drift,
+    ("POST", "drift"): _drift,
+    ("GET", "clients"): _clients,
+    ("POST", "clients"): _clients,
+    ("POST", "snapshot"): _snapshot,
+    ("POST", "restore"): _restore,
+    ("GET", "switches"): lambda _, __: explain(),
 }

@@ -1,37 +1,32 @@
 """The accounts and groups of the simulated organisation, and the rules that the directory keeps on them.
 
 A resource is kept as the client wrote it, after `settling`; `groups`, `meta` and `$ref` are added when it
-is read. What goes over the wire is encoded once for each version and projection.
+is read. What goes over the wire is encoded once for each version and projection. Accounts are counted:
+those of the `Crowd` exist as a number until somebody writes to them, all others are kept.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
 from scimsync.errors import PatchRefused
 from scimsync.scim import patch
-from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, GENESYS_USER
+from scimsync.scim.dialect import GENESYS, GENESYS_GROUP
 from scimsync.scim.grammar import lookup
 from scimsync.scim.messages import Operation
-from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Catalog
-from scimsync.simulator import settling
+from scimsync.scim.schema import CORE_GROUP, ENTERPRISE_USER, Catalog
+from scimsync.simulator import areas, people, permissions, settling
+from scimsync.simulator.crowd import SCHEMAS, Crowd
 from scimsync.simulator.options import Options
-from scimsync.simulator.people import (
-    DIVISIONS,
-    LANGUAGES,
-    ROLES,
-    SKILLS,
-    Person,
-    account_id,
-    identifier,
-    people,
-)
+from scimsync.simulator.people import DIVISIONS, LANGUAGES, ROLES, SKILLS, department, identifier, is_active
+from scimsync.simulator.roll import Roll
 
 JsonObject = dict[str, object]
 #: Turns a full resource into the part of it that was asked for.
@@ -41,13 +36,17 @@ USERS = GENESYS.users
 GROUPS = Catalog(GENESYS_GROUP)
 EDITOR = "edit"  #: who made a change that no client asked for
 _PROJECTIONS_KEPT = 4
+_RECENT = 20_000  #: untouched accounts held ready
+_WIRES = 100_000  #: encoded untouched accounts held ready
+GROUPED = 50_000  #: people who are members of the group of their department; those after them are in none
+HISTORY = 100_000  #: changes remembered
 
 
 class NameTaken(PatchRefused):
     """The user name belongs to an account that is not deleted: 409 on POST (documented)."""
 
-    def __init__(self) -> None:
-        super().__init__("uniqueness", "the userName is used by another user")
+    def __init__(self, text: str = "the userName is used by another user") -> None:
+        super().__init__("uniqueness", text)
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +60,7 @@ class Entity:
     deleted: bool = False
     writes: int = 0  #: accepted writes of clients
     wire: dict[str, bytes] = field(default_factory=dict)
+    number: int = 0  #: the place of a user in listings
 
     @property
     def active(self) -> bool:
@@ -80,6 +80,8 @@ class HistoryEntry:
     id: str
     operations: list[dict[str, object]]
     version: int
+    seq: int = 0
+    correlation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,9 @@ class Actor:
 
     client: str
     method: str
+    permissions: frozenset[str] = permissions.ALL
+    fails: frozenset[str] = frozenset()  #: areas that a partial failure leaves as they were
+    correlation_id: str = ""
 
     @property
     def edits(self) -> bool:
@@ -102,34 +107,157 @@ class Directory:
         self.options = options or Options()
         self.clock = clock
         self.base_url = ""  #: of `meta.location` and `$ref`; the server sets it
-        self.users: dict[str, Entity] = {}
-        self.groups: dict[str, Entity] = {}
+        self.primary = ""  #: the client whose `externalId` is that of the resource itself
+        self.clear()
         self.names = settling.Names(set(DIVISIONS), set(ROLES), set(SKILLS), set(LANGUAGES))
-        self.history: deque[HistoryEntry] = deque(maxlen=100_000)
+        self.history: deque[HistoryEntry] = deque(maxlen=HISTORY)
         self.effective_writes = 0
-        self._indexes: dict[str, dict[str, dict[str, Entity]]] = {name: {} for name in _INDEXED}
-        self._gone: dict[str, Entity] = {}  # deleted, by lower-cased userName
+        self.changes = 0  #: changes ever; numbers the history
+
+    def clear(self) -> None:
+        """Forget all accounts and groups."""
+        self.crowd = Crowd(0, 0, 0.0)
+        self.kept: dict[int, Entity] = {}
+        self.groups: dict[str, Entity] = {}
+        self.social: set[str] = set()  #: ids of groups that are not official
+        self.gone: dict[str, Entity] = {}  #: deleted, by lower-cased userName
+        self.born = 0
+        self._numbers: dict[str, int] = {}
+        self._indexes: dict[str, dict[str, dict[int, None]]] = {name: {} for name in _INDEXED}
         self._member_of: dict[str, dict[str, None]] = {}
-        self._listed: dict[bool, list[Entity]] = {}
-        self._born = 0
+        self._rolls = {True: Roll(), False: Roll()}
+        self._recent: dict[int, Entity] = {}
+        self._wires: dict[str, dict[int, bytes]] = {}
+        self._late: deque[tuple[float, int, Entity | None]] = deque()
+        self._first, self._next = 0, 0
+
+    def adopt(self, other: Directory) -> None:
+        """Take over the accounts, groups and names of another directory, which is then given up."""
+        own = {"options", "clock", "base_url", "primary", "history", "effective_writes", "changes"}
+        vars(self).update({name: held for name, held in vars(other).items() if name not in own})
 
     # -- reading -----------------------------------------------------------------------------------
 
+    @property
+    def users(self) -> Mapping[str, Entity]:
+        """All accounts by id, deleted ones too; a view that makes them as they are asked for."""
+        return _Users(self)
+
+    def number(self, id_: str) -> int | None:
+        """The number of an account, deleted or not."""
+        found = self._numbers.get(id_)
+        return self.crowd.number(id_) if found is None else found
+
+    def entity(self, number: int) -> Entity:
+        """The account of a number."""
+        found = self.kept.get(number) or self._recent.get(number)
+        if found is None:
+            if len(self._recent) >= _RECENT:
+                self._recent.clear()
+            resource = self.crowd.resource(number)
+            found = Entity(str(resource["id"]), resource, self.crowd.since, number=number)
+            self._recent[number] = found
+        return found
+
     def user(self, id_: str) -> Entity | None:
         """The account of that id, unless it is deleted (a deleted id answers 404: inferred)."""
-        found = self.users.get(id_)
+        number = self.number(id_)
+        found = None if number is None else self.entity(number)
         return found if found is not None and not found.deleted else None
 
-    def by_state(self, *, active: bool) -> list[Entity]:
-        """All accounts that are active, or all that are not, in the order of their making."""
-        if active not in self._listed:
-            self._listed[active] = [u for u in self.users.values() if not u.deleted and u.active is active]
-        return self._listed[active]
+    def numbers(self) -> Iterator[int]:
+        """All accounts by number, deleted ones too."""
+        yield from sorted(self.kept.keys() | set(range(len(self.crowd))) if self.kept else range(len(self.crowd)))
+
+    def by_state(self, *, active: bool) -> Roll:
+        """The numbers of all accounts that are active, or of all that are not, in the order of their making."""
+        return self._rolls[active]
+
+    def holders(self, index: str, key: str) -> list[int]:
+        """The numbers of all accounts with a key, active or not, that are not deleted."""
+        kept = list(self._indexes[index].get(key, ()))
+        return sorted(kept + [n for n in self.crowd.find(index, key) if n not in self.kept])
 
     def indexed(self, name: str, value: str) -> list[Entity]:
         """The accounts with that `userName`, `externalId` or `employeeNumber`."""
         key = value.lower() if name == "userName" else value
-        return list(self._indexes[name].get(key, {}).values())
+        return [self.entity(number) for number in self.holders(name, key)]
+
+    def select(self, index: str, key: str) -> Sequence[int]:
+        """What a listing finds: by `active`, `id` or an index; late by the switch `search_lag_ms`.
+
+        Inactive people are left out of every listing that does not ask for them (documented).
+        """
+        late = self._lagging()
+        found = self._select(index, key)
+        if not late:
+            return found
+        kept = [number for number in found if number not in late]
+        kept += [n for n, old in late.items() if old is not None and self._meets(old, index, key)]
+        return sorted(kept)
+
+    def _select(self, index: str, key: str) -> Sequence[int]:
+        if index == "active":
+            return self._rolls[key == "true"]
+        if index == "id":
+            user = self.user(key)
+            return [user.number] if user is not None and self._shown(user.number) else []
+        return [number for number in self.holders(index, key) if self._shown(number)]
+
+    def _shown(self, number: int) -> bool:
+        if self.options.filter_finds_inactive:
+            return True
+        kept = self.kept.get(number)
+        return is_active(self.crowd.words[number]) if kept is None else kept.active
+
+    def _meets(self, old: Entity, index: str, key: str) -> bool:
+        if index == "active":
+            return old.active is (key == "true")
+        shown = old.active or self.options.filter_finds_inactive
+        return shown and (old.id == key if index == "id" else (index, key) in _keys(old.resource))
+
+    def _lagging(self) -> dict[int, Entity | None]:
+        """Accounts whose last writes the search has not seen, as it still knows them."""
+        if not self._late:
+            return {}
+        horizon = self.clock() - self.options.search_lag_ms / 1000
+        while self._late and self._late[0][0] <= horizon:
+            self._late.popleft()
+        known: dict[int, Entity | None] = {}
+        for _, number, old in self._late:
+            known.setdefault(number, old)
+        return known
+
+    def _remember(self, entity: Entity, *, fresh: bool) -> None:
+        if self.options.search_lag_ms:
+            old = None if fresh or entity.deleted else replace(entity, wire={})
+            self._late.append((self.clock(), entity.number, old))
+
+    def page(self, numbers: Sequence[int], projection: Projection | None, key: str, client: str = "") -> list[bytes]:
+        """Accounts of a listing as JSON text."""
+        late = self._lagging()
+        lens = self.lens(client)
+        key = f"{lens}|{key}"
+        self._make_room()
+        known = self._wires.setdefault(key, {})
+        found = []
+        for number in numbers:
+            entity = late.get(number) if late else None
+            text = known.get(number) if number not in self.kept else None
+            if entity is None and text is None and not lens and number not in self.kept:
+                text = self._invented(number)
+                if projection is not None:
+                    text = msgspec.json.encode(projection(msgspec.json.decode(text)))
+                known[number] = text
+            elif entity is not None or text is None:
+                text = self._wire(entity or self.entity(number), projection, key, lens)
+            found.append(text)
+        return found
+
+    def lens(self, client: str) -> str:
+        """The client whose own externalId is to be shown; "" for that of the resource itself."""
+        own = self.options.external_id_scope == "client" and client not in {"", EDITOR, self.primary}
+        return client if own else ""
 
     def find_user(self, key: Mapping[str, object]) -> Entity | None:
         """The account with that `id`, `userName` or `externalId`."""
@@ -140,11 +268,22 @@ class Directory:
                 return next(iter(self.indexed(name, value)), None)
         return None
 
-    def document(self, entity: Entity) -> JsonObject:
+    def seen(self, entity: Entity, lens: str) -> JsonObject:
+        """The resource with the externalId that a client knows (genesys-scim.md §4.5)."""
+        if not lens:
+            return entity.resource
+        view = {name: value for name, value in entity.resource.items() if name != "externalId"}
+        authority = f"{settling.EXTERNAL_AUTHORITY}:{lens}"
+        for item in settling.external_ids(entity.resource):
+            if item["authority"] == authority:
+                view["externalId"] = item["value"]
+        return view
+
+    def document(self, entity: Entity, lens: str = "") -> JsonObject:
         """The resource as a client reads it, with what the directory adds."""
         if entity.id in self.groups:
             return self._group_document(entity)
-        full = dict(entity.resource)
+        full = dict(self.seen(entity, lens))
         if held := self._member_of.get(entity.id):
             full["groups"] = [{"value": group, "type": "direct", "$ref": self.url("Group", group)} for group in held]
         enterprise = full.get(ENTERPRISE_USER)
@@ -152,6 +291,8 @@ class Directory:
         if isinstance(enterprise, dict) and isinstance(manager, dict):
             link = {"$ref": self.url("User", str(manager.get("value")))}
             full[ENTERPRISE_USER] = enterprise | {"manager": manager | link}
+        if self.options.phone_readback == "tel" and isinstance(phones := full.get("phoneNumbers"), list):
+            full["phoneNumbers"] = [phone | {"value": f"tel:{phone['value']}"} for phone in phones]
         full["meta"] = self._meta("User", entity)
         return full
 
@@ -180,26 +321,65 @@ class Directory:
         """Where a resource can be read; the versioned family."""
         return f"{self.base_url}/api/v2/scim/v2/{kind}s/{id_}"
 
-    def wire(self, entity: Entity, projection: Projection | None = None, key: str = "") -> bytes:
+    def wire(self, entity: Entity, projection: Projection | None = None, key: str = "", client: str = "") -> bytes:
         """The resource as JSON text; kept until the resource changes.
 
         Args:
             entity: The user or group.
             projection: What to leave of it; None for all.
             key: Tells the projections apart.
+            client: Who reads.
         """
-        kept = entity.wire.get(key)
-        if kept is None:
-            full = self.document(entity)
-            kept = msgspec.json.encode(projection(full) if projection else full)
+        lens = self.lens(client)
+        return self._wire(entity, projection, f"{lens}|{key}", lens)
+
+    def _wire(self, entity: Entity, projection: Projection | None, key: str, lens: str) -> bytes:
+        untouched = entity.id not in self.groups and entity.number not in self.kept
+        known = self._wires.setdefault(key, {}).get(entity.number) if untouched else entity.wire.get(key)
+        if known is not None:
+            return known
+        full = self.document(entity, lens)
+        text = msgspec.json.encode(projection(full) if projection else full)
+        if untouched:
+            self._make_room()
+            self._wires.setdefault(key, {})[entity.number] = text
+        else:
             if len(entity.wire) >= _PROJECTIONS_KEPT:
                 entity.wire.clear()
-            entity.wire[key] = kept
-        return kept
+            entity.wire[key] = text
+        return text
+
+    def _make_room(self) -> None:
+        if sum(map(len, self._wires.values())) >= _WIRES:
+            self._wires.clear()
+
+    def _invented(self, number: int) -> bytes:
+        """An untouched account, whole: the same text as by way of its document, in a fifth of the time."""
+        id_ = self.crowd.id(number)
+        held = [
+            {"value": group, "type": "direct", "$ref": self.url("Group", group)}
+            for group in self._member_of.get(id_, ())
+        ]
+        groups = b',"groups":' + msgspec.json.encode(held) if held else b""
+        version = '\\"1\\"' if self.options.meta_version_quoted else "1"
+        meta = (
+            f'"lastModified":"{timestamp(self.crowd.since)}","location":"{self.url("User", id_)}","version":"{version}"'
+        )
+        if self.crowd.id(0) == id_ or self.options.phone_readback != "e164":
+            return msgspec.json.encode(self.document(self.entity(number)))
+        boss = people.account_id(self.crowd.seed, people.manager(number))
+        link = f'{{"value":"{boss}","$ref":"{self.url("User", boss)}"}}'
+        return self.crowd.text(number, id_, link) + groups + f',"meta":{{"resourceType":"User",{meta}}}}}'.encode()
+
+    def _forget(self, entity: Entity) -> None:
+        entity.wire.clear()
+        for known in self._wires.values():
+            known.pop(entity.number, None)
 
     def forget_wire(self) -> None:
         """Drop all encoded forms: a switch that shows in them was changed."""
-        for entity in (*self.users.values(), *self.groups.values()):
+        self._wires.clear()
+        for entity in (*self.kept.values(), *self.groups.values()):
             entity.wire.clear()
 
     # -- writing users -----------------------------------------------------------------------------
@@ -210,14 +390,16 @@ class Directory:
         Raises:
             NameTaken: An account that is not deleted has the name.
             PatchRefused: The body is not a user.
+            Refused: The role of the client does not allow it.
         """
         written = settling.conform(body, USERS)
         name = written.get("userName")
         if not isinstance(name, str) or not name or not written.get("displayName"):
             raise PatchRefused("invalidValue", "userName and displayName are required")
-        if self.indexed("userName", name):
+        permissions.demand(actor.permissions, [permissions.ADD])
+        if self.holders("userName", name.lower()):
             raise NameTaken
-        gone = self._gone.get(name.lower())
+        gone = self.gone.get(name.lower())
         if gone is not None and self.options.post_on_deleted == "conflict":
             raise NameTaken
         if gone is not None and self.options.post_on_deleted == "restore":
@@ -225,24 +407,29 @@ class Directory:
         return self._make(written, actor)
 
     def _make(self, written: JsonObject, actor: Actor) -> Entity:
-        self._born += 1
-        id_ = identifier(f"born:{self._born}:{written['userName']}")
-        resource = {"schemas": list(_SCHEMAS), "id": id_, "active": True} | written
-        resource.setdefault("roles", [{"value": "employee"}])  # documented: the default role
-        settled = self._settle(resource, {})
-        entity = Entity(id_, settled, self.clock(), version=0)
-        self.users[id_] = entity
+        self.born += 1
+        id_ = identifier(f"born:{self.born}:{written['userName']}")
+        resource = {"schemas": list(SCHEMAS), "id": id_, "active": True} | written
+        settled = self._settle(resource, {}, actor)
+        self._allow({}, settled, actor)
+        if self.options.default_role:
+            settled.setdefault("roles", [{"value": "employee"}])  # documented
+        if self.options.inactive_roles == "remove" and settled.get("active") is False:
+            settled.pop("roles", None)
+        entity = Entity(id_, settled, self.clock(), version=0, number=self._next)
+        self._next += 1
+        self._numbers[id_] = entity.number
+        self.kept[entity.number] = entity
         self._commit(entity, settled, actor, [])
         return entity
 
     def _restore(self, gone: Entity, written: JsonObject, actor: Actor) -> Entity:
         """The old record, active again, in the division Home and without its roles (documented)."""
-        resource = {name: value for name, value in gone.resource.items() if name != "roles"}
-        merged = self._merge_bodies(resource, {"active": True} | written)
-        settled = self._settle(merged, gone.resource)
-        gone.deleted = False
-        self._listed.clear()
-        self._gone.pop(str(gone.resource["userName"]).lower(), None)
+        held = {name: value for name, value in self.seen(gone, self.lens(actor.client)).items() if name != "roles"}
+        merged = self._merge_bodies(held, {"active": True} | written)
+        settled = self._settle(merged, gone.resource, actor)
+        self._allow(gone.resource, settled, actor)
+        self.gone.pop(str(gone.resource["userName"]).lower(), None)
         self._commit(gone, settled, actor, [])
         return gone
 
@@ -252,10 +439,11 @@ class Directory:
     def replace(self, entity: Entity, body: Mapping[str, object], actor: Actor) -> Entity:
         """PUT: the body takes the place of what can be written; what it leaves out follows `put_absent`."""
         written = settling.conform(body, USERS)
+        held = self.seen(entity, self.lens(actor.client))
         if self.options.put_absent == "keep":
-            resource = self._merge_bodies(entity.resource, written)
+            resource = self._merge_bodies(held, written)
         else:
-            kept = {n: entity.resource[n] for n in ("schemas", "id", "active", "userName", "displayName")}
+            kept = {n: held[n] for n in ("schemas", "id", "active", "userName", "displayName") if n in held}
             resource = kept | written
         self._store(entity, resource, actor, [])
         return entity
@@ -265,13 +453,14 @@ class Directory:
 
         Raises:
             ProtocolError: An operation cannot be carried out.
+            Refused: The role of the client does not allow it.
         """
         options = self.options
         meant = operations
         if options.empty_value == "ignore":
             meant = [_without_empty(o) for o in operations if not _is_empty(o)]
         resource = patch.apply(
-            entity.resource,
+            self.seen(entity, self.lens(actor.client)),
             meant,
             USERS,
             create_on_replace=options.create_on_replace,
@@ -283,15 +472,14 @@ class Directory:
 
     def delete(self, entity: Entity, actor: Actor) -> None:
         """Delete softly: hidden, without roles, in the division Home; the record stays (documented)."""
+        permissions.demand(actor.permissions, [permissions.DELETE])
         resource = {name: value for name, value in entity.resource.items() if name != "roles"}
         enterprise = resource.get(ENTERPRISE_USER)
         if isinstance(enterprise, dict) and "division" in enterprise:
             resource[ENTERPRISE_USER] = enterprise | {"division": "Home"}
         for group in list(self._member_of.get(entity.id, ())):
-            self._leave(self.groups[group], entity.id)
-        self._unindex(entity)
-        entity.deleted = True
-        self._gone[str(resource["userName"]).lower()] = entity
+            self._leave(self.groups[group], entity)
+        self.gone[str(resource["userName"]).lower()] = entity
         self._commit(entity, resource, actor, [])
 
     def edit(self, entity: Entity, operations: Sequence[Operation]) -> None:
@@ -299,50 +487,111 @@ class Directory:
         resource = patch.apply(entity.resource, operations, USERS, create_on_replace=True)
         self._store(entity, resource, Actor(EDITOR, "EDIT"), operations)
 
+    def put_in_front(self) -> Entity:
+        """An admin's new account that comes first in every listing: it moves the pages of a sweep."""
+        self._first -= 1
+        name = f"drift{-self._first}@example.com"
+        id_ = identifier(f"front:{self._first}:{name}")
+        resource = {"schemas": list(SCHEMAS), "id": id_, "active": True, "userName": name, "displayName": "Page Drift"}
+        settled = settling.settle(resource)
+        entity = Entity(id_, settled, self.clock(), version=0, number=self._first)
+        self._numbers[id_] = entity.number
+        self.kept[entity.number] = entity
+        self._commit(entity, settled, Actor(EDITOR, "POST"), [])
+        return entity
+
     def _store(self, entity: Entity, resource: JsonObject, actor: Actor, operations: Sequence[Operation]) -> None:
-        if self.options.readonly_write == "error":
+        if self.options.readonly_write == "error" and not actor.edits:
             settling.refuse_other_mail(entity.resource, resource)
-        settled = self._settle(resource, entity.resource)
-        taken = self.indexed("userName", str(settled["userName"]))
-        if any(other is not entity for other in taken):
+        settled = self._settle(resource, entity.resource, actor)
+        if self.options.inactive_roles == "remove" and settled.get("active") is False:
+            settled.pop("roles", None)
+        if any(n != entity.number for n in self.holders("userName", str(settled["userName"]).lower())):
+            if self.options.rename_conflict == "400":
+                raise PatchRefused("uniqueness", "the userName is used by another user")
             raise NameTaken
+        self._allow(entity.resource, settled, actor)
+        if "password" in resource and actor.method != "POST":
+            permissions.demand(actor.permissions, [permissions.PASSWORD])
+        if actor.fails:
+            settled = areas.keep_back(entity.resource, settled, actor.fails)
         self._commit(entity, settled, actor, operations)
 
-    def _settle(self, resource: JsonObject, before: JsonObject) -> JsonObject:
-        settled = settling.settle(resource)
-        checked = settling.check_references(
+    def _allow(self, before: JsonObject, settled: JsonObject, actor: Actor) -> None:
+        if actor.permissions != permissions.ALL:
+            needed = areas.needed(before, settled)
+            posted = {permissions.EDIT} if actor.method == "POST" else set()
+            permissions.demand(actor.permissions, [name for name in needed if name not in posted])
+        if self.options.external_id_taken == "error" and not actor.edits:
+            self._refuse_taken(before, settled)
+
+    def _refuse_taken(self, before: JsonObject, settled: JsonObject) -> None:
+        held = settling.external_ids(before)
+        for item in settling.external_ids(settled):
+            key = f"{item['authority']}\n{item['value']}"
+            if item not in held and self.holders("externalIds", key):
+                raise NameTaken("the external id is used by another user")
+
+    def _settle(self, resource: JsonObject, before: JsonObject, actor: Actor) -> JsonObject:
+        options = self.options
+        if options.readonly_write == "ignore":
+            resource = settling.without_reserved(resource, before)
+        rules = settling.Rules(
+            closed=not actor.edits,
+            immutable=not actor.edits,
+            twice=options.duplicate_type == "last",
+            step=0.0 if options.proficiency_step == "none" else float(options.proficiency_step),
+        )
+        own = None
+        if lens := self.lens(actor.client):
+            value = str(resource.get("externalId") or "")
+            own = settling.Own(authority=f"{settling.EXTERNAL_AUTHORITY}:{lens}", value=value)
+            resource = {name: held for name, held in resource.items() if name != "externalId"}
+            if "externalId" in before:
+                resource["externalId"] = before["externalId"]
+        settled = settling.settle(resource, before, rules, own)
+        return settling.check_references(
             settled,
             before,
             self.names,
             is_user=lambda id_: self.user(id_) is not None,
-            ignore=self.options.unknown_reference == "ignore",
+            ignore=options.unknown_reference == "ignore",
+            fold=options.division_case == "ignore",
         )
-        if self.options.inactive_roles == "remove" and checked.get("active") is False:
-            checked.pop("roles", None)
-        return checked
 
     def _commit(self, entity: Entity, settled: JsonObject, actor: Actor, operations: Sequence[Operation]) -> None:
         """Make a settled resource the state of the account; with no difference nothing moves."""
+        self._keep(entity)
         if not actor.edits:
             entity.writes += 1
-        fresh = entity.version == 0
-        if settled == entity.resource and not fresh and actor.method not in {"POST", "DELETE"}:
+        fresh, deletes = entity.version == 0, actor.method == "DELETE"
+        if settled == entity.resource and not fresh and not deletes and not entity.deleted:
             entity.version += self.options.no_op_moves_version
             entity.wire.clear()
             return
-        self._unindex(entity)
-        if self.options.version_covers == "all" or fresh or _record(settled) != _record(entity.resource):
+        self._remember(entity, fresh=fresh)
+        if not (fresh or entity.deleted):
+            self._withdraw(entity)
+        moved = fresh or deletes or entity.deleted
+        if moved or self.options.covers(areas.touched(entity.resource, settled)):
             entity.version += 1
-        if settled.get("active") != entity.resource.get("active") or fresh or entity.deleted:
-            self._listed.clear()
-        entity.resource, entity.modified = settled, self.clock()
+        entity.resource, entity.modified, entity.deleted = settled, self.clock(), deletes
         entity.wire.clear()
-        if not entity.deleted:
-            self._index(entity)
+        if not deletes:
+            self._enter(entity)
         self._note("User", entity, actor, operations)
+
+    def _keep(self, entity: Entity) -> None:
+        """Make an untouched account one of its own."""
+        if entity.number not in self.kept:
+            self._recent.pop(entity.number, None)
+            self._forget(entity)
+            self.kept[entity.number] = entity
+            self._enter(entity)
 
     def _note(self, kind: str, entity: Entity, actor: Actor, operations: Sequence[Operation]) -> None:
         self.effective_writes += not actor.edits
+        self.changes += 1
         self.history.append(
             HistoryEntry(
                 time=timestamp(entity.modified),
@@ -353,17 +602,21 @@ class Directory:
                 id=entity.id,
                 operations=[o.to_json() for o in operations],
                 version=entity.version,
+                seq=self.changes,
+                correlation_id=actor.correlation_id,
             )
         )
 
-    def _index(self, entity: Entity) -> None:
+    def _enter(self, entity: Entity) -> None:
+        self._rolls[entity.active].add(entity.number)
         for name, key in _keys(entity.resource):
-            self._indexes[name].setdefault(key, {})[entity.id] = entity
+            self._indexes[name].setdefault(key, {})[entity.number] = None
 
-    def _unindex(self, entity: Entity) -> None:
+    def _withdraw(self, entity: Entity) -> None:
+        self._rolls[entity.active].discard(entity.number)
         for name, key in _keys(entity.resource):
             held = self._indexes[name].get(key, {})
-            held.pop(entity.id, None)
+            held.pop(entity.number, None)
             if not held:
                 self._indexes[name].pop(key, None)
 
@@ -378,6 +631,7 @@ class Directory:
 
         Raises:
             ProtocolError: An operation cannot be carried out, or a member does not exist.
+            Refused: The role of the client does not allow it.
         """
         resource = patch.apply(
             group.resource,
@@ -396,19 +650,32 @@ class Directory:
         return group
 
     def _store_group(self, group: Entity, resource: JsonObject, actor: Actor, operations: Sequence[Operation]) -> None:
+        permissions.demand(actor.permissions, [permissions.GROUP])
         before, after = _members(group.resource), _members(resource)
-        for id_ in after.keys() - before.keys():
-            if self.user(id_) is None and id_ not in self.groups:
-                raise PatchRefused("invalidValue", f"there is no user or group {id_}")
+        moved = before.keys() ^ after.keys()
+        self._check_members(group, after.keys() - before.keys(), len(moved))
         group.writes += not actor.edits
         if resource == group.resource:
             return
-        for id_ in before.keys() ^ after.keys():
+        for id_ in moved:
             self._membership(id_, group.id, joins=id_ in after)
         group.resource, group.modified = resource, self.clock()
         group.version += 1
         group.wire.clear()
         self._note("Group", group, actor, operations)
+
+    def _check_members(self, group: Entity, fresh: Iterable[str], moved: int) -> None:
+        options = self.options
+        if moved and group.id in self.social and options.group_types_writable == "official":
+            raise PatchRefused("mutability", "members of this group cannot be written")
+        if options.group_batch and moved > options.group_batch:
+            raise PatchRefused("tooMany", f"no more than {options.group_batch} members at once")
+        for id_ in fresh:
+            if id_ in self.groups:
+                if options.nested_groups == "error" or id_ == group.id:
+                    raise PatchRefused("invalidValue", f"group {id_} cannot be a member")
+            elif self.user(id_) is None:
+                raise PatchRefused("invalidValue", f"there is no user or group {id_}")
 
     def _membership(self, member: str, group: str, *, joins: bool) -> None:
         held = self._member_of.setdefault(member, {})
@@ -416,73 +683,116 @@ class Directory:
             held[group] = None
         else:
             held.pop(group, None)
-        if member in self.users:
-            self.users[member].wire.clear()
+        number = self.number(member)
+        if number is None:
+            return
+        user = self.entity(number)
+        if self.options.covers(frozenset({"membership"})):
+            self._keep(user)
+            user.version += 1
+        self._forget(user)
 
-    def _leave(self, group: Entity, member: str) -> None:
+    def _leave(self, group: Entity, member: Entity) -> None:
         members = group.resource.get("members")
         if isinstance(members, list):
-            group.resource["members"] = [m for m in members if m["value"] != member]
+            group.resource["members"] = [m for m in members if m["value"] != member.id]
         group.version += 1
         group.wire.clear()
-        self._membership(member, group.id, joins=False)
+        self._membership(member.id, group.id, joins=False)
 
     # -- filling -----------------------------------------------------------------------------------
 
     def fill(self, seed: int, count: int) -> None:
-        """Take in invented people, and a group for each of their departments."""
-        crowd = list(people(seed, count))
-        ids = {p.employee_id: account_id(seed, index) for index, p in enumerate(crowd)}
-        now = self.clock()
-        staff: dict[str, list[str]] = {}
-        for member in crowd:
-            id_ = ids[member.employee_id]
-            resource = settling.settle(_resource_of(member, id_, ids))
-            entity = Entity(id_, resource, now)
-            self.users[id_] = entity
-            self._index(entity)
-            staff.setdefault(member.department, []).append(id_)
-        self._listed.clear()
-        for department, members in sorted(staff.items()):
-            self.add_group(department, members)
+        """Take in invented people, and a group for each department of the first 50,000."""
+        self.invent(seed, count, self.clock())
+        staff: dict[str, list[int]] = {}
+        for number, word in enumerate(self.crowd.words[:GROUPED]):
+            staff.setdefault(department(word), []).append(number)
+        for name, members in sorted(staff.items()):
+            self.add_group(name, map(self.crowd.id, members))
 
-    def add_group(self, name: str, members: Iterable[str] = ()) -> Entity:
+    def invent(self, seed: int, count: int, since: float) -> None:
+        """Take in invented people, without groups."""
+        self.crowd = Crowd(seed, count, since)
+        self._next = count
+        for active, roll in self._rolls.items():
+            roll.take(number for number, word in enumerate(self.crowd.words) if is_active(word) is active)
+
+    def add_group(self, name: str, members: Iterable[str] = (), id_: str = "") -> Entity:
         """Make a group; over SCIM that cannot be done (documented)."""
-        id_ = identifier(f"group:{name}")
-        resource: JsonObject = {"schemas": [CORE_GROUP], "id": id_, "displayName": name}
+        group_id = id_ or identifier(f"group:{name}")
+        resource: JsonObject = {"schemas": [CORE_GROUP], "id": group_id, "displayName": name}
         if listed := [{"value": member} for member in members]:
             resource["members"] = listed
-        group = self.groups[id_] = Entity(id_, resource, self.clock())
+        group = self.groups[group_id] = Entity(group_id, resource, self.clock())
         for member in listed:
-            self._membership(member["value"], id_, joins=True)
+            self._member_of.setdefault(member["value"], {})[group_id] = None
+        self.forget_wire()
         return group
 
+    def add_user(self, entity: Entity, number: int | None = None) -> None:
+        """Take in an account as it is, from a file; with the number of an invented one in its place."""
+        entity.number = self._next if number is None else number
+        self._next, self._first = max(self._next, entity.number + 1), min(self._first, entity.number)
+        self._numbers[entity.id] = entity.number
+        if not entity.deleted:
+            if entity.number < len(self.crowd) and entity.number >= 0:
+                for roll in self._rolls.values():
+                    roll.discard(entity.number)
+            self.kept[entity.number] = entity
+            self._enter(entity)
+            return
+        for roll in self._rolls.values():
+            roll.discard(entity.number)
+        self.kept[entity.number] = entity
+        self.gone[str(entity.resource.get("userName", "")).lower()] = entity
 
-_SCHEMAS = (CORE_USER, ENTERPRISE_USER, GENESYS_USER)
-_INDEXED = ("userName", "externalId", "employeeNumber")
-#: what lives outside the directory record and may not move the version (inferred)
-_ELSEWHERE = frozenset({"roles", "externalId", GENESYS_USER})
+
+class _Users(Mapping[str, Entity]):
+    """All accounts of a directory by id."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def __getitem__(self, id_: str) -> Entity:
+        number = self._directory.number(id_)
+        if number is None:
+            raise KeyError(id_)
+        return self._directory.entity(number)
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._directory.entity(number).id for number in self._directory.numbers())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._directory.numbers())
 
 
+_INDEXED = ("userName", "externalId", "employeeNumber", "email", "manager", "division", "externalIds")
+
+
+@lru_cache(maxsize=1024)
 def timestamp(seconds: float) -> str:
     """A moment as ISO-8601 with milliseconds and Z, as `meta.lastModified` has it (documented)."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
-def _record(resource: JsonObject) -> JsonObject:
-    return {name: value for name, value in resource.items() if name not in _ELSEWHERE}
-
-
-def _keys(resource: JsonObject) -> list[tuple[str, str]]:
+def _keys(resource: JsonObject) -> set[tuple[str, str]]:
+    """Under what a user is found: (index, key)."""
     enterprise = resource.get(ENTERPRISE_USER)
-    number = lookup(enterprise, "employeeNumber") if isinstance(enterprise, dict) else None
-    found = (
+    part = enterprise if isinstance(enterprise, dict) else {}
+    manager = part.get("manager")
+    found: list[tuple[str, object]] = [
         ("userName", str(resource.get("userName", "")).lower()),
         ("externalId", resource.get("externalId")),
-        ("employeeNumber", number),
-    )
-    return [(name, key) for name, key in found if isinstance(key, str) and key]
+        ("employeeNumber", lookup(part, "employeeNumber")),
+        ("division", lookup(part, "division")),
+        ("manager", manager.get("value") if isinstance(manager, dict) else None),
+    ]
+    mails = resource.get("emails")
+    found += [("email", str(m.get("value", "")).lower()) for m in (mails if isinstance(mails, list) else ())]
+    found += [("externalIds", f"{i['authority']}\n{i['value']}") for i in settling.external_ids(resource)]
+    return {(name, key) for name, key in found if isinstance(key, str) and key}
 
 
 def _members(resource: JsonObject) -> dict[str, None]:
@@ -499,32 +809,3 @@ def _without_empty(operation: Operation) -> Operation:
         return operation
     kept = {name: value for name, value in operation.value.items() if value not in ("", None)}
     return Operation(operation.op, None, kept)
-
-
-def _resource_of(member: Person, id_: str, ids: Mapping[str, str]) -> JsonObject:
-    phones = [{"type": "work", "value": member.phone}]
-    if member.mobile:
-        phones.append({"type": "mobile", "value": member.mobile})
-    enterprise: JsonObject = {
-        "division": member.division,
-        "department": member.department,
-        "employeeNumber": member.employee_id,
-        "dateHire": member.hire_date,
-    }
-    if member.manager_id is not None:
-        enterprise["manager"] = {"value": ids[member.manager_id]}
-    roles = ["employee", "supervisor"] if "Lead" in member.title else ["employee"]
-    return {
-        "schemas": list(_SCHEMAS),
-        "id": id_,
-        "active": member.active,
-        "userName": member.email,
-        "displayName": member.display_name,
-        "title": member.title,
-        "externalId": member.employee_id,
-        "emails": [{"type": "work", "value": member.email}],
-        "phoneNumbers": phones,
-        "roles": [{"value": role} for role in roles],
-        ENTERPRISE_USER: enterprise,
-        GENESYS_USER: {"routingSkills": [{"name": n, "proficiency": level} for n, level in member.skills]},
-    }

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qs
 
 from scimsync.errors import InvalidFilter
 from scimsync.scim.dialect import GENESYS, GENESYS_USER
-from scimsync.scim.grammar import ValueFilter, lookup, matches, parse_filter
+from scimsync.scim.grammar import ValueFilter, equality, lookup, parse_filter
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Catalog
 from scimsync.simulator.answers import Refused
 from scimsync.simulator.directory import GROUPS, USERS, Directory, Entity, Projection
+from scimsync.simulator.settling import EXTERNAL_AUTHORITY
 
 JsonObject = dict[str, object]
 
@@ -36,42 +37,39 @@ class Query:
     key: str  #: tells projections apart
     projection: Projection | None
     expensive: bool
+    sorted: bool  #: whether it asks for an order, which the service does not offer
 
 
-def read_query(text: bytes, catalog: Catalog) -> Query:
+def read_query(text: bytes, catalog: Catalog, unknown: str = "error") -> Query:
     """Read a query string; lists may be repeated or comma-separated (both are used).
+
+    Args:
+        text: The query string.
+        catalog: Of users or of groups.
+        unknown: What becomes of attribute names that are not listed; the switch `unknown_attribute`.
 
     Raises:
         Refused: 400 `invalidValue`; a number is none, or an attribute is not known.
     """
-    if not text:
-        return _plain(catalog)
-    return _read(text, catalog.core.id)
-
-
-@lru_cache(maxsize=8)
-def _plain_of(core: str) -> Query:
-    return _read(b"", core)
-
-
-def _plain(catalog: Catalog) -> Query:
-    return _plain_of(catalog.core.id)
+    return _read(text, catalog.core.id, unknown)
 
 
 @lru_cache(maxsize=1024)
-def _read(text: bytes, core: str) -> Query:
+def _read(text: bytes, core: str, unknown: str) -> Query:
     found = {n.lower(): v for n, v in parse_qs(text.decode("latin-1"), keep_blank_values=True).items()}
     wanted, unwanted = _names(found.get("attributes")), _names(found.get("excludedattributes"))
     catalog = USERS if core == CORE_USER else GROUPS
-    keep, drop = _paths(wanted, catalog), _paths(unwanted, catalog)
+    keep, drop = _paths(wanted, catalog, unknown), _paths(unwanted, catalog, unknown)
     texts = found.get("filter")
+    costly = _EXPENSIVE if core == CORE_USER else _EXPENSIVE_GROUP
     return Query(
         start=max(1, _number(found, "startindex", 1)),
         count=max(0, _number(found, "count", DEFAULT_COUNT)),
         filter=texts[-1] if texts else None,
-        key=f"{sorted(keep)}{sorted(drop)}" if wanted or unwanted else "",
+        key=f"{sorted(keep)}{sorted(drop)}{bool(wanted)}" if wanted or unwanted else "",
         projection=_projection(keep, drop, core, only=bool(wanted)) if wanted or unwanted else None,
-        expensive=any(_costs(name, keep, drop, only=bool(wanted)) for name in _EXPENSIVE),
+        expensive=any(_costs(name, keep, drop, only=bool(wanted)) for name in costly),
+        sorted="sortby" in found,
     )
 
 
@@ -91,30 +89,46 @@ def _names(values: list[str] | None) -> list[str]:
 _Part = tuple[str, str, str]
 
 
-def _paths(names: list[str], catalog: Catalog) -> frozenset[_Part]:
-    return frozenset(_part(name, catalog) for name in names)
+def _paths(names: list[str], catalog: Catalog, unknown: str) -> frozenset[_Part]:
+    parts = (_part(name, catalog, unknown) for name in names)
+    return frozenset(part for part in parts if part is not None)
 
 
-def _part(text: str, catalog: Catalog) -> _Part:
-    for schema in catalog.schemas:
-        if text.lower() == schema.id.lower():
-            return (_urn(schema.id, catalog), "", "")
-        if text.lower().startswith(schema.id.lower() + ":"):
-            attribute, _, sub = text[len(schema.id) + 1 :].partition(".")
-            return _known(_urn(schema.id, catalog), attribute, sub, catalog)
-    attribute, _, sub = text.partition(".")
-    return _known("", attribute, sub, catalog)
+def _part(text: str, catalog: Catalog, unknown: str) -> _Part | None:
+    lowered = text.lower()
+    found = next(
+        (s for s in catalog.schemas if lowered == s.id.lower() or lowered.startswith(s.id.lower() + ":")), None
+    )
+    tail = lowered[len(found.id) + 1 :] if found is not None else lowered
+    urn = "" if found is None or found.id == catalog.core.id else found.id.lower()
+    listed = _LISTED_GROUP if catalog is GROUPS else _LISTED
+    known = (urn, tail) in listed or (urn and not tail) or (not urn and tail == "schemas")
+    attribute, _, sub = tail.partition(".")
+    schema = found or catalog.core
+    if not known and unknown == "lenient":
+        definition = schema.attribute(attribute)
+        known = definition is not None and (not sub or definition.sub(sub) is not None)
+    if known:
+        return (urn, attribute, sub)
+    if unknown == "ignore":
+        return None
+    raise Refused(400, f"{text} is not an attribute", scim_type="invalidValue")
 
 
-def _urn(id_: str, catalog: Catalog) -> str:
-    return "" if id_ == catalog.core.id else id_.lower()
-
-
-def _known(urn: str, attribute: str, sub: str, catalog: Catalog) -> _Part:
-    schema = next((s for s in catalog.schemas if s.id.lower() == urn), catalog.core)
-    if schema.attribute(attribute) is None and attribute.lower() != "schemas":
-        raise Refused(400, f"{attribute} is not an attribute", scim_type="invalidValue")
-    return (urn, attribute.lower(), sub.lower())
+#: the names that the spec allows in `attributes` (documented, genesys-scim.md §2.2)
+_LISTED = frozenset(
+    [("", name) for name in (
+        "id", "username", "displayname", "title", "active", "externalid", "phonenumbers", "emails", "groups", "roles",
+        "meta", "meta.version", "meta.lastmodified",
+    )]
+    + [(ENTERPRISE_USER.lower(), name) for name in (
+        "division", "department", "manager", "manager.value", "employeenumber", "datehire",
+    )]
+    + [(GENESYS_USER.lower(), name) for name in ("routingskills", "routinglanguages", "externalids")]
+)  # fmt: skip
+_LISTED_GROUP = frozenset(
+    ("", name) for name in ("id", "displayname", "members", "externalid", "meta", "meta.version", "meta.lastmodified")
+)
 
 
 def _costs(name: str, keep: frozenset[_Part], drop: frozenset[_Part], *, only: bool) -> bool:
@@ -125,75 +139,75 @@ def _costs(name: str, keep: frozenset[_Part], drop: frozenset[_Part], *, only: b
 
 
 _EXPENSIVE = tuple(sorted(GENESYS.expensive))
+_EXPENSIVE_GROUP = ("members",)  # externalId is one too (documented in 2020), but no group has one at first
 
 
 def _projection(keep: frozenset[_Part], drop: frozenset[_Part], core: str, *, only: bool) -> Projection:
     always = _ALWAYS[core]
+    parts = keep if only else drop
+    known: dict[tuple[str, str], _Wish] = {}
 
-    def listed(parts: frozenset[_Part], urn: str, name: str, sub: str) -> bool:
-        return (
-            bool(parts & {(urn, "", ""), (urn, name, ""), (urn, name, sub)})
-            if urn
-            else bool(parts & {("", name, ""), ("", name, sub)})
-        )
-
-    def wanted(urn: str, name: str, sub: str) -> bool:
-        return listed(keep, urn, name, sub) if only else not listed(drop, urn, name, sub)
+    def wish(urn: str, name: str) -> _Wish:
+        if (urn and (urn, "", "") in parts) or (urn, name, "") in parts:
+            return _Wish(only, frozenset())
+        subs = frozenset(sub for u, a, sub in parts if (u, a) == (urn, name))
+        return _Wish(not only, subs)
 
     def reduce(urn: str, holder: JsonObject) -> JsonObject:
-        kept = {}
+        left = {}
         for name, value in holder.items():
             if not urn and (name.lower() in always or ":" in name):
                 continue
-            part = _reduced(value, lambda sub, name=name: wanted(urn, name.lower(), sub))  # type: ignore[misc]
+            wished = known.get((urn, name))
+            if wished is None:
+                wished = known[urn, name] = wish(urn, name.lower())
+            part = _reduced(value, wished)
             if part is not None:
-                kept[name] = part
-        return kept
+                left[name] = part
+        return left
 
     def project(full: JsonObject) -> JsonObject:
-        kept = {n: v for n, v in full.items() if n.lower() in always} | reduce("", full)
-        for name, value in full.items():
-            if ":" in name and isinstance(value, dict) and (part := reduce(name.lower(), value)):
-                kept[name] = part
-        return kept
+        left = {n: v for n, v in full.items() if n.lower() in always} | reduce("", full)
+        parts = {n: reduce(n.lower(), v) for n, v in full.items() if ":" in n and isinstance(v, dict)}
+        return left | {name: part for name, part in parts.items() if part}
 
     return project
 
 
-def _reduced(value: object, wanted: Callable[[str], bool]) -> object:
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Whether an attribute stays, and the sub-attributes for which the contrary holds."""
+
+    stays: bool
+    but: frozenset[str]
+
+
+def _reduced(value: object, wish: _Wish) -> object:
     """What is left of an attribute; None for nothing."""
+    if not wish.but:
+        return value if wish.stays else None
     if isinstance(value, dict):
-        return {n: v for n, v in value.items() if wanted(n.lower())} or None
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        kept = [{n: v for n, v in item.items() if wanted(n.lower())} for item in value]
-        return [item for item in kept if item] or None
-    return value if wanted("") else None
+        return {n: v for n, v in value.items() if (n.lower() in wish.but) is not wish.stays} or None
+    if isinstance(value, list):
+        return [left for item in value if (left := _reduced(item, wish)) is not None] or None
+    return value if wish.stays else None
 
 
 # -- filters ---------------------------------------------------------------------------------------
 
 
-def select_users(directory: Directory, text: str | None) -> list[Entity]:
-    """The users a filter selects; without one the active ones (documented).
+def select_users(directory: Directory, text: str | None, client: str = "") -> Sequence[int]:
+    """The users a filter selects, by number; without one the active ones (documented).
 
     Raises:
         Refused: 400 `invalidFilter`; only `eq` on the documented attributes is answered (inferred).
     """
     if text is None or not text.strip():
-        return directory.by_state(active=True)
-    if "[" in text:
-        return _shown(directory, _by_external_id(directory, text))
-    name, value = _equality(text)
-    if name == "active":
-        if value.lower() not in {"true", "false"}:
-            raise Refused(400, "active is true or false", scim_type="invalidFilter")
-        return directory.by_state(active=value.lower() == "true")
-    return _shown(directory, _find(directory, name, value))
-
-
-def _shown(directory: Directory, found: list[Entity]) -> list[Entity]:
-    """Inactive users are left out of every listing that does not ask for them (documented)."""
-    return [u for u in found if not u.deleted and (u.active or directory.options.filter_finds_inactive)]
+        return directory.select("active", "true")
+    index, key = _by_external_id(text) if "[" in text else _criterion(*_equality(text))
+    if index == "externalId" and (lens := directory.lens(client)):
+        index, key = "externalIds", f"{EXTERNAL_AUTHORITY}:{lens}\n{key}"
+    return directory.select(index, key)
 
 
 def _equality(text: str) -> tuple[str, str]:
@@ -210,47 +224,33 @@ def _equality(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _find(directory: Directory, name: str, value: str) -> list[Entity]:
-    match name:
-        case "id":
-            found = directory.user(value)
-            return [found] if found else []
-        case "username":
-            return directory.indexed("userName", value)
-        case "externalid":
-            return directory.indexed("externalId", value)
-        case "employeenumber":
-            return directory.indexed("employeeNumber", value)
-        case "email" | "emails" | "emails.value":
-            return _scan(directory, lambda user: _has_mail(user, value.lower()))
-        case "manager" | "manager.value":
-            return _scan(directory, lambda user: _manager(user) == value)
-        case "division":
-            return _scan(directory, lambda user: _enterprise(user, "division") == value)
-    raise Refused(400, f"{name} cannot be filtered", scim_type="invalidFilter")
+#: attribute in a filter -> index of the directory, and whether case counts
+_INDEXES: Mapping[str, tuple[str, bool]] = {
+    "id": ("id", True),
+    "username": ("userName", False),
+    "externalid": ("externalId", True),
+    "employeenumber": ("employeeNumber", True),
+    "email": ("email", False),
+    "emails": ("email", False),
+    "emails.value": ("email", False),
+    "manager": ("manager", True),
+    "manager.value": ("manager", True),
+    "division": ("division", True),
+}
 
 
-def _scan(directory: Directory, test: Callable[[Entity], bool]) -> list[Entity]:
-    return [user for user in directory.users.values() if test(user)]
+def _criterion(name: str, value: str) -> tuple[str, str]:
+    if name == "active":
+        if value.lower() not in {"true", "false"}:
+            raise Refused(400, "active is true or false", scim_type="invalidFilter")
+        return "active", value.lower()
+    if name not in _INDEXES:
+        raise Refused(400, f"{name} cannot be filtered", scim_type="invalidFilter")
+    index, exact = _INDEXES[name]
+    return index, value if exact else value.lower()
 
 
-def _has_mail(user: Entity, value: str) -> bool:
-    mails = user.resource.get("emails")
-    listed = mails if isinstance(mails, list) else []
-    return any(str(mail.get("value", "")).lower() == value for mail in listed)
-
-
-def _enterprise(user: Entity, name: str) -> object:
-    part = user.resource.get(ENTERPRISE_USER)
-    return lookup(part, name) if isinstance(part, dict) else None
-
-
-def _manager(user: Entity) -> object:
-    manager = _enterprise(user, "manager")
-    return manager.get("value") if isinstance(manager, dict) else None
-
-
-def _by_external_id(directory: Directory, text: str) -> list[Entity]:
+def _by_external_id(text: str) -> tuple[str, str]:
     """`urn:...:externalIds[authority eq "A" and value eq "V"]` (documented since September 2021)."""
     try:
         tree = parse_filter(text)
@@ -258,14 +258,10 @@ def _by_external_id(directory: Directory, text: str) -> list[Entity]:
         raise Refused(400, str(error), scim_type="invalidFilter") from error
     if not isinstance(tree, ValueFilter) or tree.attribute.attribute.lower() != "externalids":
         raise Refused(400, "only externalIds takes a [filter]", scim_type="invalidFilter")
-    exact = frozenset({"authority", "value"})
-
-    def has(user: Entity) -> bool:
-        part = user.resource.get(GENESYS_USER)
-        listed = part.get("externalIds") if isinstance(part, dict) else None
-        return isinstance(listed, list) and any(matches(tree.inner, item, exact=exact) for item in listed)
-
-    return _scan(directory, has)
+    wanted = equality(tree.inner) or {}
+    if wanted.keys() != {"authority", "value"}:
+        raise Refused(400, "externalIds is filtered by authority and value", scim_type="invalidFilter")
+    return "externalIds", f"{wanted['authority']}\n{wanted['value']}"
 
 
 def select_groups(directory: Directory, text: str | None) -> list[Entity]:

@@ -11,14 +11,17 @@ from asyncio import BaseTransport
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from scimsync.simulator import snapshots
 from scimsync.simulator.app import Simulator
 from scimsync.simulator.directory import Directory
 from scimsync.simulator.faults import read_faults
 from scimsync.simulator.options import Options
+from scimsync.simulator.tls import make_certificates
 from scimsync.simulator.tokens import Tokens
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -42,6 +45,9 @@ class Settings:
     client_secret: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
     faults: Sequence[Mapping[str, object]] = ()
+    source: Path | None = None  #: accounts from a file or folder of NDJSON (see `snapshots`), not invented ones
+    snapshots: Path | None = None  #: the folder below which snapshots are written
+    tls: Path | None = None  #: the folder for a throw-away authority; None = plain HTTP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,7 @@ class Announcement:
     login_url: str
     client_id: str
     client_secret: str
+    ca_file: str = ""  #: the authority to trust, with TLS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +71,7 @@ class Running:
     client_secret: str
     simulator: Simulator
     stop: Callable[[], None]
+    ca_file: str = ""
 
     @property
     def directory(self) -> Directory:
@@ -78,6 +86,7 @@ class Running:
             login_url=self.login_url,
             client_id=self.client_id,
             client_secret=self.client_secret,
+            ca_file=self.ca_file,
         )
 
 
@@ -118,11 +127,16 @@ def running(settings: Settings) -> Iterator[Running]:
     options = Options()
     options.change(settings.options)
     faults = read_faults(list(settings.faults))
+    papers = None
+    if settings.tls is not None:
+        settings.tls.mkdir(parents=True, exist_ok=True)
+        papers = make_certificates(settings.tls, settings.host)
     with ExitStack() as stack:
         doors = _open_doors(settings, stack)
-        simulator = _simulator(settings, options, [_url(door) for door in doors])
+        urls = [_url(door, secure=papers is not None) for door in doors]
+        simulator = _simulator(settings, options, urls)
         simulator.faults.extend(faults)
-        server = _Server(_config(simulator))
+        server = _Server(_config(simulator, papers))
         thread = threading.Thread(target=server.run, args=(doors,), name="scimsync-simulator", daemon=True)
         thread.start()
         if not server.ready.wait(_START_SECONDS):
@@ -134,12 +148,13 @@ def running(settings: Settings) -> Iterator[Running]:
 
         stack.callback(stop)
         yield Running(
-            api_url=_url(doors[0]),
-            login_url=_url(doors[-1]),
+            api_url=urls[0],
+            login_url=urls[-1],
             client_id=simulator.tokens.client_id,
             client_secret=simulator.tokens.client_secret,
             simulator=simulator,
             stop=stop,
+            ca_file=str(papers[0]) if papers else "",
         )
 
 
@@ -165,7 +180,7 @@ class _ShowsTransport:
         super().connection_made(transport)  # type: ignore[misc]
 
 
-def _config(simulator: Simulator) -> uvicorn.Config:
+def _config(simulator: Simulator, papers: tuple[Path, Path, Path] | None) -> uvicorn.Config:
     return uvicorn.Config(
         simulator,
         http=type("Protocol", (_ShowsTransport, AutoHTTPProtocol), {}),
@@ -175,6 +190,9 @@ def _config(simulator: Simulator) -> uvicorn.Config:
         log_level="error",
         access_log=False,
         server_header=False,
+        date_header=False,  # the simulator has its own clock
+        ssl_certfile=str(papers[1]) if papers else None,
+        ssl_keyfile=str(papers[2]) if papers else None,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
         backlog=2048,
@@ -186,15 +204,18 @@ def _open_doors(settings: Settings, stack: ExitStack) -> list[socket.socket]:
     return [stack.enter_context(socket.create_server((settings.host, port), backlog=2048)) for port in ports]
 
 
-def _url(door: socket.socket) -> str:
+def _url(door: socket.socket, *, secure: bool) -> str:
     host, port = door.getsockname()[:2]
-    return f"http://{host}:{port}"
+    return f"{'https' if secure else 'http'}://{host}:{port}"
 
 
 def _simulator(settings: Settings, options: Options, urls: Sequence[str]) -> Simulator:
     directory = Directory(options)
     directory.base_url = urls[0]
-    directory.fill(settings.seed, settings.users)
+    if settings.source is None:
+        directory.fill(settings.seed, settings.users)
+    else:
+        snapshots.load(directory, settings.source)
     tokens = Tokens(
         settings.client_id or f"simulated-{secrets.token_hex(8)}",
         settings.client_secret or secrets.token_urlsafe(32),
@@ -202,4 +223,6 @@ def _simulator(settings: Settings, options: Options, urls: Sequence[str]) -> Sim
         directory.clock,
     )
     login = int(urls[1].rpartition(":")[2]) if len(urls) > 1 else None
-    return Simulator(directory, tokens, login)
+    simulator = Simulator(directory, tokens, login)
+    simulator.snapshots = settings.snapshots
+    return simulator

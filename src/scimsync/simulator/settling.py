@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scimsync.errors import PatchRefused
 from scimsync.scim import patch
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.dialect import GENESYS_CORE, GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import ENTERPRISE_USER, Catalog, phone_form
 
@@ -16,7 +16,38 @@ JsonObject = dict[str, object]
 
 EXTERNAL_AUTHORITY = "x-pc:scimv2:v1"  #: documented as the beginning; the rest is unpublished
 _PHONE = re.compile(r"\+?[0-9]{3,15}(;ext=[0-9]+)?")
-_LEVELS_KEPT = 50
+_LEVELS_KEPT = 50  #: skills, and languages (documented)
+_EXTERNAL_KEPT = 100  #: external ids of one entity (documented for the platform)
+_PHONE_TYPES = frozenset(
+    word
+    for a in GENESYS_CORE.attributes
+    if a.name == "phoneNumbers"
+    for s in a.sub_attributes
+    for word in s.canonical_values
+)
+_MAIL_TYPES = frozenset({"work"})  #: beside the mirror
+_ANY: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a write may do; each field follows a switch, or who writes."""
+
+    closed: bool = True  #: types are those of the enum; closed on write, open on read (documented)
+    immutable: bool = True  #: an immutable value that is written anew is refused
+    twice: bool = True  #: of two elements of one type the later counts
+    step: float = 0.0  #: to what proficiency is rounded; 0 = not at all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """The externalId of the client that writes, and the authority under which it is kept."""
+
+    authority: str
+    value: str
+
+
+FREE = Rules(closed=False, immutable=False)
 
 
 @dataclass(slots=True)
@@ -40,20 +71,32 @@ def conform(body: Mapping[str, object], catalog: Catalog) -> JsonObject:
     return patch.apply({}, [Operation("add", None, part)], catalog, ignore_read_only=True)
 
 
-def settle(resource: JsonObject) -> JsonObject:
+def settle(
+    resource: JsonObject, before: JsonObject | None = None, rules: Rules = FREE, own: Own | None = None
+) -> JsonObject:
     """Bring a user into the form in which it is read back (genesys-scim.md §3.2, §3.6, §4.8).
 
+    Args:
+        resource: What is to be kept.
+        before: What was kept so far; what was there may stay.
+        rules: What the write may do.
+        own: The externalId of the client; None for that of the resource itself.
+
     Raises:
-        PatchRefused: A value can have no normal form.
+        PatchRefused: A value can have no normal form, or breaks a rule.
     """
+    was = before or {}
+    mine = own or Own(authority=EXTERNAL_AUTHORITY, value=str(resource.get("externalId") or ""))
     settled = {name: value for name, value in resource.items() if not _nothing(value)}
     settled.pop("password", None)  # writeOnly: never returned
-    _settle_list(settled, "emails", _mails(resource))
-    _settle_list(settled, "phoneNumbers", _by_type(resource.get("phoneNumbers"), _phone))
+    _settle_list(settled, "emails", _mails(resource, was, rules))
+    phones = _Listed("phoneNumbers", _PHONE_TYPES if rules.closed else _ANY)
+    _settle_list(settled, "phoneNumbers", _by_type(resource, was, phones, rules))
     _settle_list(settled, "roles", list(_keyed(resource.get("roles"), "value").values()))
     _settle_extension(settled, ENTERPRISE_USER, _enterprise)
     settled.setdefault(GENESYS_USER, {})
-    _settle_extension(settled, GENESYS_USER, lambda held: _genesys(held, str(resource.get("externalId") or "")))
+    held = _part(was, GENESYS_USER).get("externalIds")
+    _settle_extension(settled, GENESYS_USER, lambda part: _genesys(part, _objects(held), mine, rules))
     return settled
 
 
@@ -68,6 +111,21 @@ def refuse_other_mail(before: JsonObject, after: JsonObject) -> None:
         raise PatchRefused("mutability", 'emails[type eq "other"] mirrors userName and cannot be written')
 
 
+def external_ids(resource: Mapping[str, object]) -> list[JsonObject]:
+    """The external ids of a user."""
+    return _objects(_part(resource, GENESYS_USER).get("externalIds"))
+
+
+def without_reserved(resource: JsonObject, before: JsonObject) -> JsonObject:
+    """The resource without written external ids that SCIM keeps itself: they are passed over."""
+    part = _part(resource, GENESYS_USER)
+    listed, held = external_ids(resource), external_ids(before)
+    kept = [item for item in listed if not _reserved(item) or item in held]
+    if len(kept) == len(listed):
+        return resource
+    return resource | {GENESYS_USER: {**part, "externalIds": kept}}
+
+
 def check_references(
     resource: JsonObject,
     before: JsonObject,
@@ -75,6 +133,7 @@ def check_references(
     *,
     is_user: Callable[[str], bool],
     ignore: bool,
+    fold: bool = False,
 ) -> JsonObject:
     """Refuse new references to what does not exist, or leave them out (inferred: refused).
 
@@ -88,7 +147,7 @@ def check_references(
     if manager != _value(old.get("manager")) and manager and not is_user(manager):
         _unknown("manager", ignore=ignore)
         enterprise.pop("manager")
-    division = str(enterprise.get("division", ""))
+    division = _division(enterprise, names) if fold else str(enterprise.get("division", ""))
     if division and division != old.get("division") and division not in names.divisions:
         _unknown("division", ignore=ignore)
         enterprise.pop("division")
@@ -105,6 +164,15 @@ def check_references(
     if genesys or GENESYS_USER in checked:
         checked[GENESYS_USER] = genesys
     return {name: value for name, value in checked.items() if not _nothing(value)}
+
+
+def _division(enterprise: JsonObject, names: Names) -> str:
+    """The division in the spelling of its name, which becomes that of the resource."""
+    spelled = {name.casefold(): name for name in names.divisions}
+    written = str(enterprise.get("division", ""))
+    if written:
+        enterprise["division"] = spelled.get(written.casefold(), written)
+    return str(enterprise.get("division", ""))
 
 
 def _known(listed: object, key: str, allowed: set[str], *, ignore: bool) -> list[JsonObject]:
@@ -163,18 +231,41 @@ def _other_mail(resource: JsonObject) -> object:
     return _keyed(resource.get("emails"), "type").get("other", {}).get("value")
 
 
-def _mails(resource: JsonObject) -> list[JsonObject]:
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    name: str
+    types: frozenset[str]  #: that may be written; none = any
+
+
+def _mails(resource: JsonObject, before: JsonObject, rules: Rules) -> list[JsonObject]:
     written = [m for m in _objects(resource.get("emails")) if str(m.get("type", "")).lower() != "other"]
     mirror = {"type": "other", "value": resource.get("userName")}
-    return [*_by_type(written, lambda mail: mail), mirror]
+    wanted = _Listed("emails", _MAIL_TYPES if rules.closed else _ANY)
+    return [*_by_type({"emails": written}, before, wanted, rules), mirror]
 
 
-def _by_type(listed: object, settle_one: Callable[[JsonObject], JsonObject]) -> list[JsonObject]:
+def _by_type(resource: JsonObject, before: JsonObject, wanted: _Listed, rules: Rules) -> list[JsonObject]:
     """One entry for each type (inferred: one field for each); the type is mandatory (documented)."""
-    elements = [item for item in _objects(listed) if not _nothing(item.get("value"))]
-    if any(_nothing(item.get("type")) for item in elements):
+    elements = [item for item in _objects(resource.get(wanted.name)) if not _nothing(item.get("value"))]
+    types = [str(item.get("type") or "") for item in elements]
+    if "" in types:
         raise PatchRefused("invalidValue", "an element needs a type")
-    return [settle_one(item) for item in _keyed(elements, "type").values()]
+    if not rules.twice and len(set(types)) < len(types):
+        raise PatchRefused("invalidValue", f"{wanted.name} may hold one element of each type")
+    if wanted.types:
+        known = wanted.types | set(_keyed(before.get(wanted.name), "type"))
+        elements = [_of_type(item, known, wanted.name) for item in elements]
+    settled = _keyed(elements, "type").values()
+    return [_phone(item) for item in settled] if wanted.name == "phoneNumbers" else list(settled)
+
+
+def _of_type(element: JsonObject, known: frozenset[str] | set[str], name: str) -> JsonObject:
+    type_ = str(element["type"])
+    if type_ in known:
+        return element
+    if type_.lower() in known:
+        return element | {"type": type_.lower()}
+    raise PatchRefused("invalidValue", f"{type_} is not a type of {name}")
 
 
 def _phone(element: JsonObject) -> JsonObject:
@@ -193,27 +284,45 @@ def _enterprise(held: JsonObject) -> JsonObject:
     return part
 
 
-def _genesys(held: JsonObject, external_id: str) -> JsonObject:
+def _genesys(held: JsonObject, before: list[JsonObject], own: Own, rules: Rules) -> JsonObject:
     part = dict(held)
     for name in ("routingSkills", "routingLanguages"):
-        _settle_list(part, name, _levels(part.get(name)))
-    external = _keyed(part.get("externalIds"), "authority")
-    external.pop(EXTERNAL_AUTHORITY, None)
-    if external_id:
-        external[EXTERNAL_AUTHORITY] = {"authority": EXTERNAL_AUTHORITY, "value": external_id}
-    _settle_list(part, "externalIds", list(external.values()))
+        _settle_list(part, name, _levels(part.get(name), rules.step))
+    _settle_list(part, "externalIds", _external(_objects(part.get("externalIds")), before, own, rules))
     return part
 
 
-def _levels(listed: object) -> list[JsonObject]:
+def _external(listed: list[JsonObject], before: list[JsonObject], own: Own, rules: Rules) -> list[JsonObject]:
+    """External ids: authority and value are required; those that SCIM itself keeps are immutable (documented)."""
+    if any(_nothing(item.get("authority")) or _nothing(item.get("value")) for item in listed):
+        raise PatchRefused("invalidValue", "an external id needs an authority and a value")
+    kept = {str(item["authority"]): item for item in before if _reserved(item) and item["authority"] != own.authority}
+    if own.value:
+        kept[own.authority] = {"authority": own.authority, "value": own.value}
+    given = [item for item in listed if _reserved(item)]
+    if rules.immutable and any(item not in before and item not in kept.values() for item in given):
+        raise PatchRefused("mutability", f"external ids of {EXTERNAL_AUTHORITY} cannot be written; write externalId")
+    free = _keyed([item for item in listed if not _reserved(item)], "authority")
+    if len(free) + len(kept) > _EXTERNAL_KEPT:
+        raise PatchRefused("invalidValue", f"no more than {_EXTERNAL_KEPT} external ids")
+    return [*free.values(), *(kept[authority] for authority in sorted(kept))]
+
+
+def _reserved(item: JsonObject) -> bool:
+    return str(item.get("authority", "")).startswith(EXTERNAL_AUTHORITY)
+
+
+def _levels(listed: object, step: float) -> list[JsonObject]:
+    if any(_nothing(item.get("name")) for item in _objects(listed)):
+        raise PatchRefused("invalidValue", "a skill or language needs a name")
     levels = _keyed(listed, "name")
     if len(levels) > _LEVELS_KEPT:
         raise PatchRefused("invalidValue", f"no more than {_LEVELS_KEPT} skills or languages")
-    return [_level(element) for element in levels.values()]
+    return [_level(element, step) for element in levels.values()]
 
 
-def _level(element: JsonObject) -> JsonObject:
+def _level(element: JsonObject, step: float) -> JsonObject:
     proficiency = element.get("proficiency", 0.0)
     if not isinstance(proficiency, int | float) or not 0 <= proficiency <= 5:
         raise PatchRefused("invalidValue", "proficiency goes from 0.0 to 5.0")
-    return element | {"proficiency": float(proficiency)}
+    return element | {"proficiency": round(proficiency / step) * step if step else float(proficiency)}

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote
 
-from scimsync.simulator.answers import Answer, Refused, as_json
+from scimsync.simulator.answers import Answer, Limit, Refused, as_json
 from scimsync.simulator.options import Options
+from scimsync.simulator.permissions import read_role
 
 WINDOW = 60.0  #: seconds; inferred from the samples of `inin-ratelimit-reset`
 
@@ -23,12 +24,19 @@ class Window:
 
     started: float = -math.inf
     count: int = 0
+    full: bool = False  #: whether this minute refused something
+    owed: int = 0  #: refusals still to come after the wait (folklore)
 
-    def take(self, now: float, allowed: int) -> bool:
+    def take(self, now: float, allowed: int, again: int = 0) -> bool:
         """Count one request, unless the minute has had its share; 0 allows any number."""
         if now - self.started >= WINDOW:
-            self.started, self.count = now, 0
+            self.owed = again if self.full else 0
+            self.started, self.count, self.full = now, 0, False
+        if self.owed > 0:
+            self.owed -= 1
+            return False
         if allowed and self.count >= allowed:
+            self.full = True
             return False
         self.count += 1
         return True
@@ -48,6 +56,16 @@ class Token:
     window: Window = field(default_factory=Window)
 
 
+@dataclass(slots=True, kw_only=True)
+class OAuthClient:
+    """One OAuth client."""
+
+    id: str
+    secret: str
+    role: str = ""  #: a role or permissions; "" follows the switch `permissions`
+    state: str = "active"  #: or `disabled`: its tokens are refused, and it gets no new ones (documented)
+
+
 @dataclass(slots=True)
 class Tokens:
     """The tokens in force, and who may have one."""
@@ -58,6 +76,16 @@ class Tokens:
     clock: Callable[[], float]
     held: dict[str, Token] = field(default_factory=dict)
     logins: Window = field(default_factory=Window)
+    clients: dict[str, OAuthClient] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Know the first client."""
+        self.clients[self.client_id] = OAuthClient(id=self.client_id, secret=self.client_secret)
+
+    def permissions(self, client: str) -> frozenset[str]:
+        """What the role of a client allows."""
+        found = self.clients.get(client)
+        return read_role((found.role if found else "") or self.options.permissions)
 
     def grant(self, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
         """Answer `POST /oauth/token` (genesys-scim.md §1.2).
@@ -73,10 +101,11 @@ class Tokens:
             return _oauth_error(400, "unsupported_grant_type", "grant_type is client_credentials here")
         basic = _basic(headers.get(b"authorization", b""))
         client, secret = basic or (form.get("client_id", ""), form.get("client_secret", ""))
-        if not (_same(client, self.client_id) and _same(secret, self.client_secret)):
+        known = self.clients.get(client)
+        if known is None or not _same(secret, known.secret) or known.state != "active":
             return _oauth_error(401, "invalid_client", "client authentication failed")
         text = secrets.token_urlsafe(48)
-        self.held[text] = Token(client, now + self.options.expires_in, now)
+        self.held[text] = Token(client, now + self.options.expires_in - self.options.token_skew, now)
         return as_json({"access_token": text, "token_type": "bearer", "expires_in": self.options.expires_in})
 
     def check(self, headers: Mapping[bytes, bytes]) -> Token:
@@ -90,10 +119,14 @@ class Tokens:
             raise Refused(401, "No authentication bearer token specified in authorization header.")
         token, now = self.held.get(text.strip()), self.clock()
         idle = self.options.idle_timeout
-        if token is None or now >= token.expires or (idle and now - token.used >= idle):
+        if token is None or now >= token.expires or (idle and now - token.used >= idle) or not self._active(token):
             raise Refused(401, "Invalid login credentials.", code="bad.credentials")
         token.used = now
         return token
+
+    def _active(self, token: Token) -> bool:
+        client = self.clients.get(token.client)
+        return client is not None and client.state == "active"
 
     def limit(self, token: Token) -> dict[str, str]:
         """Count a request against its token.
@@ -108,16 +141,18 @@ class Tokens:
         if not allowed:
             return {}
         now = self.clock()
-        taken = token.window.take(now, allowed)
+        taken = token.window.take(now, allowed, self.options.refuse_again)
         reset = token.window.reset(now)
         headers = {
-            "inin-ratelimit-allowed": str(allowed),
+            "inin-ratelimit-allowed": str(self.options.rate_shown or allowed),
             "inin-ratelimit-count": str(token.window.count),
             "inin-ratelimit-reset": str(reset),
         }
         if taken:
             return headers
-        raise too_many(reset, allowed, token.window.count, headers)
+        refused = too_many(reset, allowed, token.window.count, headers)
+        refused.limit = Limit("platform.api", "client.credentials.token.rate.per.minute", allowed)
+        raise refused
 
     def revoke(self) -> int:
         """End all tokens at once; how many there were."""
