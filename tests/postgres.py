@@ -106,12 +106,12 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 
 def _answers(server: subprocess.Popen[bytes], url: str) -> bool:
-    end = time.monotonic() + _PATIENCE  # noqa: TID251
-    while time.monotonic() < end and server.poll() is None:  # noqa: TID251
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end and server.poll() is None:
         try:
             psycopg.connect(url, connect_timeout=2).close()
         except psycopg.OperationalError:
-            time.sleep(0.05)  # noqa: TID251
+            time.sleep(0.05)
         else:
             return True
     return False

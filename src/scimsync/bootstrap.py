@@ -22,7 +22,7 @@ from scimsync.engine import applying, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.planning import Task, World
 from scimsync.engine.ports import Observer, Source, Store, Target
-from scimsync.errors import ConfigError, PlanStale
+from scimsync.errors import ConfigError, PlanDamaged, PlanStale
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.scim.schema import schema_from_json
@@ -154,17 +154,26 @@ async def apply(
     target = make_target(settings, observer.say)
     try:
         hands = Hands(target=target, store=store, clock=SystemClock(), observer=observer)
-        order = Order(
-            policy=settings.policy,
-            configuration=settings.digest,
-            workers=settings.target.workers,
-            overrides=choices.overrides,
-            beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
-        )
+        order = _order(settings, choices)
         read, run = found
         return await applying.apply_plan(read, applying.check_plan(read, run, hands, order), hands, order, stop)
     finally:
         await target.close()
+
+
+def _order(settings: Settings, choices: Choices) -> Order:
+    return Order(
+        policy=settings.policy,
+        configuration=settings.digest,
+        workers=settings.target.workers,
+        overrides=choices.overrides,
+        beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
+    )
+
+
+def has_unfinished(store: Store) -> bool:
+    """Whether the latest run that was begun was cut short."""
+    return planning.unfinished(store) is not None
 
 
 def find_plan(store: Store, named: str) -> tuple[Plan, Run | None]:
@@ -176,8 +185,7 @@ def find_plan(store: Store, named: str) -> tuple[Plan, Run | None]:
     """
     path = Path(named) if named else None
     if path is not None and (path.is_file() or len(path.parts) > 1 or path.suffix):
-        read = read_plan(path)
-        return read, store.run(read.id)
+        return _given_plan(store, path)
     runs: Sequence[Run] = store.runs(1)
     run = store.run(named) if named else (runs[0] if runs else None)
     if run is None or not run.plan:
@@ -186,10 +194,35 @@ def find_plan(store: Store, named: str) -> tuple[Plan, Run | None]:
     return read_plan(store.artifact(run.plan)), run
 
 
-def find_unfinished(store: Store) -> str:
-    """The id of the run that was cut short; "" where there is none."""
+def _given_plan(store: Store, path: Path) -> tuple[Plan, Run | None]:
+    """A plan file, proven to be the plan that was stored: its own digest proves only that it is whole."""
+    read = read_plan(path)
+    run = store.run(read.id)
+    if run is not None and read != read_plan(store.artifact(run.plan)):
+        raise PlanDamaged(f"{path}: it is not the plan that was stored as {run.id}. Apply that one by its id.")
+    return read, run
+
+
+async def settle(settings: Settings, store: Store, observer: Observer) -> None:
+    """Take note of what a run that was cut short had done, so that the next plan does not take it for foreign edits.
+
+    Nothing is sent that was not sent. The caller holds the lease.
+    """
     run = planning.unfinished(store)
-    return run.id if run else ""
+    if run is None:
+        return
+    target = make_target(settings, observer.say)
+    try:
+        if run.target != target.name:
+            return
+        hands = Hands(target=target, store=store, clock=SystemClock(), observer=observer)
+        await applying.settle_run(read_plan(store.artifact(run.plan)), run, hands, _order(settings, Choices()))
+    finally:
+        await target.close()
+    observer.say(
+        f"Run {run.id} was cut short. What it had done is taken note of; the next plan holds what it left, "
+        f"or go on with it instead: scimsync apply {run.id}"
+    )
 
 
 def read_plan(path: Path) -> Plan:

@@ -286,8 +286,15 @@ class _Reader:
         return StateSettings(
             url=self._local_database(url),
             artifacts=self._beside(self._text("state", "artifacts", ".scimsync/artifacts")),
-            memory=self._text("state", "memory", "512MB"),
+            memory=self._memory(),
         )
+
+    def _memory(self) -> str:
+        found = self._text("state", "memory", "512MB")
+        if not re.fullmatch(r"\d+(?:\.\d+)?\s*[KMGT]i?B", found, re.IGNORECASE):
+            self.faults.append(f'[state] memory = {found!r}: write a number and its unit, for instance "512MB"')
+            return "512MB"
+        return found
 
     def _policy(self, dialect: Dialect) -> Policy | None:
         authority = Authority(self._choice("policy", "authority", [a.value for a in Authority], "local_wins") or "ask")
@@ -316,7 +323,7 @@ class _Reader:
                 continue
             if self._forbidden(place, dialect):
                 continue
-            if place.short in mapped:
+            if any(_is_same(place, other.place) for other in mapped.values()):
                 self.faults.append(f"[attributes] {path} is mapped twice")
                 continue
             expression, own = self._expression(path, given, authority)
@@ -484,6 +491,14 @@ class _Reader:
             if name != url and name and not name.startswith(("/", ":memory:", "file:")):
                 return f"{prefix}{self._beside(name)}"
         return url
+
+
+def _is_same(left: Place, right: Place) -> bool:
+    """Whether two paths name one thing: `[type eq "work"]` and `[type eq "Work"]` do."""
+    same = left.root.lower() == right.root.lower() and left.leaf.name == right.leaf.name
+    return same and {k: str(v).lower() for k, v in left.selector.items()} == {
+        k: str(v).lower() for k, v in right.selector.items()
+    }
 
 
 def _hint(word: str, choices: Iterable[str]) -> str:

@@ -97,10 +97,10 @@ class MemoryStore:
         raise ConfigError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
 
     def last_applied(self) -> Run | None:
-        """The latest run that left a base: what the next plan compares with."""
+        """The run that left the latest base, by the number in its name: clocks may step back."""
         with self._lock:
             based = [run for run in self._runs.values() if run.base]
-        return max(based, key=lambda run: (run.created, run.id), default=None)
+        return max(based, key=lambda run: (run.base, run.id), default=None)
 
     def links(self) -> Iterator[Link]:
         """All links."""
@@ -109,10 +109,13 @@ class MemoryStore:
         yield from held
 
     def save_links(self, links: Iterable[Link]) -> None:
-        """Insert or replace links by key."""
-        learnt = {link.key: link for link in links}
+        """Insert or replace links; an account has one owner, so a former link to it goes."""
         with self._lock:
-            self._links.update(learnt)
+            for link in links:
+                former = [key for key, held in self._links.items() if held.account == link.account]
+                for key in former:
+                    del self._links[key]
+                self._links[link.key] = link
 
     def append(self, lines: Sequence[JournalLine]) -> None:
         """Keep journal lines."""

@@ -166,10 +166,10 @@ def test_links_can_be_saved_while_they_are_walked(store: Store) -> None:
 
 
 def test_a_walk_that_is_given_up_blocks_nobody(store: Store) -> None:
-    store.save_links(Link(f"p{n}", "a") for n in range(5))
+    store.save_links(Link(f"p{n}", f"a{n}") for n in range(5))
     walk = store.links()
     next(walk)
-    store.save_links([Link("p9", "a")])
+    store.save_links([Link("p9", "a9")])
     del walk
     assert len(list(store.links())) == 6
 
@@ -431,3 +431,9 @@ def test_no_update_is_lost_between_two_threads(another: Callable[..., SqlStore])
         thread.join()
     with store.engine.connect() as connection:
         assert connection.execute(sa.text("SELECT fence FROM lease")).scalar_one() == 200
+
+
+def test_an_account_has_one_owner_so_a_new_link_takes_the_place_of_the_former(store: Store) -> None:
+    store.save_links([Link("E1", "a1"), Link("E2", "a2")])
+    store.save_links([Link("N1", "a1")])
+    assert sorted((link.key, link.account) for link in store.links()) == [("E2", "a2"), ("N1", "a1")]

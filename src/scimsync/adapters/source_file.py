@@ -90,7 +90,7 @@ class CsvSource:
         return Reading(columns=columns, batches=batches, proven=file.proven, place="line")
 
     def _check_key(self, file: _TextFile, columns: Sequence[str]) -> None:
-        other = next((d for d in ";\t|," if d != self.delimiter and d in columns[0]), None)
+        other = next((d for d in ";\t|," if d != self.delimiter and columns and d in columns[0]), None)
         if len(columns) == 1 and other is not None:
             message = (
                 f"{file.path}, line 1: the header is one cell that holds {other!r}, and the delimiter is"

@@ -96,7 +96,7 @@ _LINK = sa.Table(
     "link",
     TABLES,
     sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("account", sa.Text, nullable=False, index=True),
 )
 _JOURNAL = sa.Table(
     "journal",
@@ -207,7 +207,7 @@ class SqlStore:
     def runs(self, limit: int = 50) -> Sequence[Run]:
         """The latest runs, newest first."""
         with self._reading() as connection:
-            newest = sa.select(_RUN).order_by(_RUN.c.created.desc(), _RUN.c.id.desc()).limit(limit)
+            newest = sa.select(_RUN).order_by(_RUN.c.base.desc(), _RUN.c.id.desc()).limit(limit)
             return [_run_from(row) for row in connection.execute(newest).mappings()]
 
     def run(self, run_id: str) -> Run | None:
@@ -225,7 +225,7 @@ class SqlStore:
         raise ConfigError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
 
     def last_applied(self) -> Run | None:
-        """The latest run that left a base: what the next plan compares with."""
+        """The run that left the latest base, by the number in its name: clocks may step back."""
         based = sa.select(_RUN).where(_RUN.c.base != "").order_by(_RUN.c.created.desc(), _RUN.c.id.desc())
         with self._reading() as connection:
             row = connection.execute(based.limit(1)).mappings().one_or_none()
@@ -238,11 +238,13 @@ class SqlStore:
                 yield Link(row["key"], row["account"])
 
     def save_links(self, links: Iterable[Link]) -> None:
-        """Insert or replace links by key."""
+        """Insert or replace links; an account has one owner, so a former link to it goes."""
         rows = ({"key": link.key, "account": link.account} for link in links)
         statement = self._upsert(_LINK)
+        former = sa.delete(_LINK).where(_LINK.c.account == sa.bindparam("account"), _LINK.c.key != sa.bindparam("key"))
         with self._writing() as connection:
             while chunk := list(islice(rows, _CHUNK)):
+                connection.execute(former, chunk)
                 connection.execute(statement, chunk)
 
     def append(self, lines: Sequence[JournalLine]) -> None:

@@ -129,18 +129,22 @@ def duration_text(seconds: float) -> str:
 def change_lines(change: Change) -> Iterator[str]:
     """One person: the symbol, key and login, then one line for each attribute."""
     symbol, colour = SYMBOLS[change.action]
-    yield f"  {click.style(symbol, fg=colour, bold=True)} {click.style(change.key, bold=True)}  {change.name}"
+    yield f"  {click.style(symbol, fg=colour, bold=True)} {_person(change)}"
     width = max((len(d.path) for d in change.deltas), default=0)
     for delta in change.deltas:
         if delta.verdict in {Verdict.WRITE, Verdict.DEFER}:
             yield f"      {delta.path:<{width}}  {delta_text(delta, new=change.action is Action.CREATE)}"
 
 
+def _person(change: Change) -> str:
+    return f"{click.style(_printable(change.key), bold=True)}  {_printable(change.name)}"
+
+
 def delta_text(delta: Delta, *, new: bool = False) -> str:
     """What becomes of one attribute, in half a line."""
     before, after = delta.sides.current, delta.sides.desired
     if delta.verdict is Verdict.DEFER:
-        return f"(the account of {delta.awaits}, once it exists)"
+        return f"(the account of {_printable(str(delta.awaits))}, once it exists)"
     if isinstance(before, tuple) or isinstance(after, tuple):
         change = _list_text(before, after)
     elif new:
@@ -203,7 +207,7 @@ def _is_notable(delta: Delta, edited: set[Reason]) -> bool:
 
 
 def _notice_lines(notice: Change) -> Iterator[str]:
-    yield f"  {click.style('?', fg='magenta', bold=True)} {click.style(notice.key, bold=True)}  {notice.name}"
+    yield f"  {click.style('?', fg='magenta', bold=True)} {_person(notice)}"
     for delta in notice.deltas:
         sides = delta.sides
         agreed = value_text(sides.base) if sides.known else "(first run)"
@@ -231,9 +235,9 @@ def finding_lines(findings: Sequence[Finding], *, everybody: bool = False, place
 
 def _finding_line(finding: Finding, place: str) -> str:
     symbol, colour = _SEVERITIES[finding.severity]
-    where = f"{finding.subject}" + (f" ({place} {finding.row})" if finding.row else "")
+    where = _printable(finding.subject) + (f" ({place} {finding.row})" if finding.row else "")
     parts = [click.style(f"  {symbol} {finding.code}", fg=colour), where, finding.summary]
-    return "  ".join(part for part in parts if part) + (f": {finding.detail}" if finding.detail else "")
+    return "  ".join(part for part in parts if part) + (f": {_printable(finding.detail)}" if finding.detail else "")
 
 
 def _shortened(
@@ -312,7 +316,7 @@ def outcome_lines(outcomes: Iterable[Outcome], *, everybody: bool = False) -> It
     noted = sorted((o for o in outcomes if o.code or o.overwritten or o.races), key=lambda o: not o.code)
     shown = noted if everybody else noted[:SHOWN]
     for outcome in shown:
-        words = [outcome.detail]
+        words = [_printable(outcome.detail)]
         if outcome.races:
             words.append(f"lost {outcome.races} version race{'s' if outcome.races > 1 else ''}, planned again")
         if outcome.overwritten:
@@ -321,7 +325,9 @@ def outcome_lines(outcomes: Iterable[Outcome], *, everybody: bool = False) -> It
             words.append(f"correlation id {outcome.correlation_id}")
         fine = outcome.status in {Status.DONE, Status.ALREADY}
         mark = click.style("  i" if fine else "  !", fg="blue" if fine else "red")
-        yield f"{mark} {outcome.key}  {outcome.code or outcome.status.value}  " + "; ".join(w for w in words if w)
+        yield f"{mark} {_printable(outcome.key)}  {outcome.code or outcome.status.value}  " + "; ".join(
+            w for w in words if w
+        )
     if len(shown) < len(noted):
         yield click.style(f"    … and {len(noted) - len(shown):,} more (scimsync runs RUN --all)", dim=True)
 

@@ -22,7 +22,7 @@ from scimsync.config import Settings, load
 from scimsync.engine.applying import Report
 from scimsync.engine.planning import write_private
 from scimsync.engine.ports import Store
-from scimsync.errors import ConfigError, PlanError, PlanRefused, PlanStale
+from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
 from scimsync.model.plans import Plan
 
 
@@ -72,8 +72,12 @@ def show_json(document: object) -> None:
 def plan(given: Given) -> int:
     """The plan command; returns the exit code."""
     settings = load(given.config)
-    with bootstrap.open_store(settings) as store, Bar() as bar:
-        made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
+    with bootstrap.open_store(settings) as store:
+        if bootstrap.has_unfinished(store):
+            with contextlib.suppress(StoreLocked), store.lease(bootstrap.owner()):
+                _settle(settings, store)
+        with Bar() as bar:
+            made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
         if given.out is not None:
             _write_out(store, made, given.out)
     if given.as_json:
@@ -119,7 +123,7 @@ def sync(given: Given) -> int:
     """The sync command; returns the exit code."""
     settings = load(given.config)
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
-        _go_on(settings, store, given)
+        _settle(settings, store)
         with Bar() as bar:
             made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
         if not given.as_json:
@@ -128,19 +132,10 @@ def sync(given: Given) -> int:
         return code or (NOT_ALL_DONE if made.tally.held or made.tally.conflicts else 0)
 
 
-def _go_on(settings: Settings, store: Store, given: Given) -> None:
-    """Finish a run that was cut short before a new one is planned, where that is still possible."""
-    begun = bootstrap.find_unfinished(store)
-    if not begun:
-        return
-    click.echo(f"Going on with run {begun}, which was cut short.", err=True)
-    try:
-        report = _carry_out(settings, store, bootstrap.find_plan(store, begun)[0], given)
-    except (PlanError, ConfigError) as error:
-        click.echo(f"It cannot be gone on with: {error} Planning anew.", err=True)
-        return
-    for line in render.report_lines(report):
-        click.echo(line, err=True)
+def _settle(settings: Settings, store: Store) -> None:
+    """Take note of what a run that was cut short had done. The caller holds the lease."""
+    with Bar() as bar:
+        asyncio.run(bootstrap.settle(settings, store, bar))
 
 
 def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:

@@ -55,7 +55,7 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         delta = _delta(pair, mapped)
         if delta is not None:
             deltas.append(delta)
-        else:
+        elif pair.desired[mapped.path] != pair.current.get(mapped.path):
             settled.append((mapped.path, pair.desired[mapped.path]))
     writes = [d for d in deltas if d.verdict in {Verdict.WRITE, Verdict.DEFER}]
     rest = tuple(d for d in deltas if d.verdict in {Verdict.KEEP, Verdict.CONFLICT})
@@ -167,8 +167,11 @@ def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
         return Planned(findings=(_kept(leaver.key),))
     if _is_protected(leaver.key, leaver.name, policy):
         return Planned(findings=(_protected(leaver.key, None),))
-    sides = Sides(desired=False, current=True, base=True, known=True)
-    delta = _delta_of(active, sides, Verdict.WRITE, Reason.LEFT)
+    sides = Sides(desired=False, current=True, base=leaver.agreed is not False, known=True)
+    merged = merge(active.place, sides, active.authority)
+    verdict = merged.verdict if merged else Verdict.WRITE
+    is_edited = merged is not None and merged.reason is not Reason.SOURCE_MOVED
+    delta = _delta_of(active, sides, verdict, Reason.TARGET_MOVED if is_edited else Reason.LEFT)
     change = Change(
         key=leaver.key,
         name=leaver.name,
@@ -179,7 +182,7 @@ def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
         version=leaver.version,
         operations=operations_of([delta], [active]),
     )
-    return Planned(change=change)
+    return Planned(change=change) if verdict is Verdict.WRITE else Planned(notice=change)
 
 
 def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:

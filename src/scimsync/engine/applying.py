@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -121,12 +121,11 @@ def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
         raise PlanStale(f"plan {plan.id}: the configuration changed since it was made. Make a new plan.")
     if run.state is RunState.DONE:
         return run
-    begun = run.state in {RunState.APPLYING, RunState.INTERRUPTED, RunState.PARTIAL}
     last = hands.store.last_applied()
     if (last.base if last else "") != plan.seal.base and not (last and last.id == run.id):
         raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
     age = hands.clock.now() - plan.created
-    if not begun and age > MAX_AGE and "plan.age" not in order.overrides:
+    if age > MAX_AGE and "plan.age" not in order.overrides:
         raise PlanStale(
             f"plan {plan.id}: it is {age.total_seconds() / 3600:.0f} hours old, and HR may say something else now. "
             'Make a new plan, or apply it with --override plan.age --reason "..."'
@@ -153,19 +152,28 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     """
     applier = _Applier(plan, run, hands, order, stop or asyncio.Event())
     if run.state is RunState.DONE:
-        return applier.report(stopped="")
+        return applier.report()
     hands.store.save_run(replace(run, state=RunState.APPLYING))
-    failed: BaseException | None = None
-    try:
-        await applier.work()
-    except* TargetError as group:
-        failed = group.exceptions[0]
-    report = applier.report(stopped=str(failed) if failed else "")
+    await applier.work()
+    report = applier.report()
     _finish(run, hands, report)
-    while isinstance(failed, BaseExceptionGroup):
-        failed = failed.exceptions[0]
-    if failed is not None:
-        raise failed
+    if applier.failed is not None:
+        raise applier.failed
+    return report
+
+
+async def settle_run(plan: Plan, run: Run, hands: Hands, order: Order) -> Report:
+    """Learn what a run that was cut short came to, without sending anything that was not sent.
+
+    What it journalled goes into base and links; a write that was left open is settled by reading.
+
+    Raises:
+        TargetError: The target refuses us or cannot be reached.
+    """
+    applier = _Applier(plan, run, hands, order, asyncio.Event())
+    await applier.settle()
+    report = applier.report()
+    _finish(run, hands, report, state=RunState.PARTIAL)
     return report
 
 
@@ -182,6 +190,8 @@ class _Applier:
         self._open: set[tuple[str, int]] = set()
         self._owners: dict[str, str] | None = None
         self._why = ""
+        #: why the target let us down; whoever is at work then comes to an end, and no more is begun
+        self.failed: TargetError | None = None
         for line in hands.store.journal(run.id):
             self._remember(line)
 
@@ -195,7 +205,14 @@ class _Applier:
                 self._outcomes[part] = line.outcome
 
     async def work(self) -> None:
-        """All phases."""
+        """All phases; cancelled by whoever asked to stop and would not wait, what is under way is left open."""
+        try:
+            await self._phases()
+        except asyncio.CancelledError:
+            if not self._stop.is_set():
+                raise
+
+    async def _phases(self) -> None:
         todo = [(c, 1, self._first) for c in self._plan.changes if c.operations]
         later = [(c, 2, self._second) for c in self._plan.changes if c.deferred]
         self._observer.stage("applying", len(todo) + len(later))
@@ -212,14 +229,39 @@ class _Applier:
             for change, part, carry in queue:
                 if self._stop.is_set():
                     return
-                outcome = await carry(change)
-                if outcome.status is Status.OPEN:
+                try:
+                    outcome = await carry(change)
+                except TargetError as error:
+                    self.failed = self.failed or error
+                    self._stop.set()
                     return
                 await self._settle(part, outcome)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._order.workers, len(todo))):
                 group.create_task(worker())
+
+    async def settle(self) -> None:
+        """Settle by reading whatever was left open, and only that."""
+        for change in self._plan.changes:
+            for part in (1, 2):
+                if (change.key, part) in self._open:
+                    await self._settle(part, await self._looked_after(change, part))
+
+    async def _looked_after(self, change: Change, part: int) -> Outcome:
+        attempt = _Attempt(self, change.key, part, change.account or "")
+        written = [d for d in change.deltas if d.verdict is Verdict.WRITE and d.path in self._attributes]
+        deltas = written if part == 1 else []
+        if change.account is None and part == 1:
+            login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
+            found = await self._search(login)
+            attempt.account = str((found.body or {}).get("id", "")) if found and self._fits(deltas, found) else ""
+        if not attempt.account or not deltas:
+            return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short")
+        looked = await attempt.look(deltas)
+        if isinstance(looked, Outcome):
+            return looked
+        return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short before this was written")
 
     async def _settle(self, part: int, outcome: Outcome) -> None:
         line = self._line(outcome.key, part, Step.OUTCOME, outcome=outcome)
@@ -297,7 +339,7 @@ class _Applier:
         attempt = _Attempt(self, change.key, 1, "")
         deltas = [d for d in change.deltas if d.verdict is Verdict.WRITE]
         login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
-        if (change.key, 1) in self._open and (found := await self._search(login)) is not None:
+        if (change.key, 1) in self._open and (found := await self._search(login, patient=True)) is not None:
             return await self._adopt(attempt, deltas, found)
         for _ in range(MOST_RACES):
             await self._intend(change.key, 1, "POST")
@@ -324,7 +366,7 @@ class _Applier:
             if wait:
                 await self._clock.sleep(wait)
             found = await self._target.find("userName", login)
-            if len(found) == 1:
+            if found:
                 return found[0]
         return None
 
@@ -332,7 +374,7 @@ class _Applier:
         body = found.body or {}
         attempt.account = str(body.get("id", ""))
         owner = self._owner(attempt.account)
-        if owner is not None and owner != attempt.key:
+        if (owner is not None and owner != attempt.key) or not self._fits(deltas, found):
             attempt.account = ""
             return attempt.outcome(
                 Status.HELD, "correlation.taken", "the login belongs to the account of another person", found
@@ -349,13 +391,28 @@ class _Applier:
         if not writes:
             return attempt.outcome(Status.ALREADY, reply=found)
         self._open.discard((attempt.key, attempt.part))
-        return await self._write(
-            attempt, writes, planner.operations_of(writes, [*self._attributes.values()]), found.version
-        )
+        attempt.overwrite(d.path for d in writes if d.sides.current is not None)
+        operations = planner.operations_of(writes, [*self._attributes.values()])
+        outcome = await self._write(attempt, writes, operations, found.version)
+        # What was agreed is what HR wants, not the list with what others have in it.
+        wanted = {d.path: d.sides.desired for d in deltas if d.path in outcome.written}
+        adopted_code = "account.adopted" if outcome.status is Status.DONE and not outcome.code else outcome.code
+        return replace(outcome, written={**outcome.written, **wanted}, code=adopted_code)
+
+    def _fits(self, deltas: Iterable[Delta], found: Reply) -> bool:
+        """Whether an account carries nobody else's key: where it has a value to match by, it is ours."""
+        matched = {place.short: place for place in self._order.policy.match}
+        for delta in deltas:
+            place = matched.get(delta.path)
+            held = place.read(found.body or {}) if place else None
+            if place is not None and held is not None and not place.same(held, delta.sides.desired):
+                return False
+        return True
 
     def _owner(self, account: str) -> str | None:
         if self._owners is None:
             self._owners = {link.account: link.key for link in self._store.links()}
+            self._owners |= {c.account: c.key for c in self._plan.changes if c.account}
         return self._owners.get(account)
 
     # --- the second pass --------------------------------------------------------------------
@@ -382,7 +439,7 @@ class _Applier:
 
     # --- the end ----------------------------------------------------------------------------
 
-    def report(self, *, stopped: str) -> Report:
+    def report(self) -> Report:
         """What came of it so far."""
         parts: dict[str, tuple[Outcome, ...]] = {}
         for (key, _), outcome in sorted(self._outcomes.items()):
@@ -390,7 +447,7 @@ class _Applier:
         wanted = [(c.key, 1) for c in self._plan.changes if c.operations]
         wanted += [(c.key, 2) for c in self._plan.changes if c.deferred]
         left = dict.fromkeys(key for key, part in wanted if (key, part) not in self._outcomes)
-        stopped = stopped or self._why or ("stopped by you" if self._stop.is_set() else "")
+        stopped = str(self.failed or "") or self._why or ("stopped by you" if self._stop.is_set() else "")
         return Report(run=self._run.id, outcomes=parts, left=tuple(left), stopped=stopped)
 
 
@@ -405,6 +462,10 @@ class _Attempt:
         self.already: dict[str, Value] = {}
         self._overwritten: dict[str, None] = {}
         self._left_alone: dict[str, str] = {}
+
+    def overwrite(self, paths: Iterable[str]) -> None:
+        """Note values of the directory that are written over."""
+        self._overwritten |= dict.fromkeys(paths)
 
     async def look(
         self, deltas: Sequence[Delta], *, after: Next = Next.SETTLE
@@ -479,7 +540,7 @@ def _words(reply: Reply) -> str:
     return " ".join(str(part) for part in (reply.status or "", kind, said or reply.detail) if part)
 
 
-def _finish(run: Run, hands: Hands, report: Report) -> None:
+def _finish(run: Run, hands: Hands, report: Report, *, state: RunState | None = None) -> None:
     """Take into the base what really happened, remember the links, close the run."""
     store = hands.store
     values = [
@@ -488,15 +549,18 @@ def _finish(run: Run, hands: Hands, report: Report) -> None:
         for outcome in parts
         for path, value in outcome.written.items()
     ]
-    accounts = {o.key: o.account for parts in report.outcomes.values() for o in parts if o.account}
-    base = store.artifact(f"base-{run.id}.parquet")
+    found = (o for parts in report.outcomes.values() for o in parts)
+    accounts = {o.key: o.account for o in found if o.account and o.code != "account.gone"}
+    last = store.last_applied()
+    number = int(last.base.split("-")[1]) + 1 if last else 1
+    base = store.artifact(f"base-{number:08d}-{run.id}.parquet")
     with Workbench(base.parent) as bench:
         lay_outcomes(bench, store.artifact(run.agreed), values, accounts, base)
         stage_links(bench, ((link.key, link.account) for link in store.links()))
         store.save_links(Link(key, account) for key, account in unremembered(bench, base))
-    state = RunState.DONE if report.clean else RunState.PARTIAL
-    if report.stopped or report.left:
-        state = RunState.INTERRUPTED
+    if state is None:
+        state = RunState.DONE if report.clean else RunState.PARTIAL
+        state = RunState.INTERRUPTED if report.stopped or report.left else state
     store.save_run(
         replace(
             run,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scimsync.core import planner, sealing, trust
@@ -12,7 +12,7 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.ports import Clock, Observer, Source, Store, Target
 from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Run, RunState
-from scimsync.model.plans import Change, Finding, Plan, Seal, Severity
+from scimsync.model.plans import Action, Change, Finding, Plan, Seal, Severity, Verdict
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Catalog, Value
@@ -96,6 +96,11 @@ class _Planning:
         policy, store = self.task.policy, self.world.store
         reading, health, expressions = self._read_source()
         last = store.last_applied()
+        if last is not None and last.target != self.world.target.name:
+            raise ConfigError(
+                f"[state] remembers {last.target}, and [target] is {self.world.target.name}. What was agreed with one "
+                "directory says nothing about another: give each its own [state] url and artifacts."
+            )
         judged = self._judge(reading, health, last.health if last else None)
         base = last.base if last else ""
         stage_links(self.bench, ((link.key, link.account) for link in store.links()))
@@ -172,12 +177,26 @@ class _Planning:
             self._take(pair.key, planner.plan_pair(pair, policy, frozen=frozen))
         for pair in comparison.joiners():
             self._take(pair.key, planner.plan_joiner(pair, policy, frozen=frozen))
+        self._drop_vain_waits()
         active = active_of(policy, self.task.catalog)
+        believed = judged.absence and not comparison.opaque()
         for leaver in comparison.leavers():
-            if judged.absence:
+            if believed:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
                 self.findings.append(_unbelieved(leaver.key))
+
+    def _drop_vain_waits(self) -> None:
+        """A reference that waits for somebody who gets no account in this plan is left alone."""
+        created = {change.key for change in self.changes if change.action is Action.CREATE}
+        kept = []
+        for change in self.changes:
+            vain = {d.awaits for d in change.deferred} - created
+            self.findings += [_vain(change, str(awaited)) for awaited in sorted(filter(None, vain))]
+            deltas = tuple(d for d in change.deltas if d.awaits is None or d.awaits not in vain)
+            if any(d.verdict in {Verdict.WRITE, Verdict.DEFER} for d in deltas):
+                kept.append(replace(change, deltas=deltas))
+        self.changes = kept
 
     def _take(self, key: str, planned: planner.Planned) -> None:
         self.findings += planned.findings
@@ -295,6 +314,18 @@ def _unmatched(policy: Policy) -> Iterator[Finding]:
                 detail=place.short,
                 hint="map it in [attributes], or take it from match",
             )
+
+
+def _vain(change: Change, awaited: str) -> Finding:
+    return Finding(
+        severity=Severity.INFO,
+        code="reference.deferred",
+        subject=change.key,
+        summary="a reference waits for a person who gets no account in this plan; it is left alone",
+        detail=f"waits for {awaited}",
+        hint=f"see the finding about {awaited}",
+        row=change.row,
+    )
 
 
 def _unbelieved(key: str) -> Finding:

@@ -113,7 +113,7 @@ class Store(Protocol):
         ...
 
     def last_applied(self) -> Run | None:
-        """The latest run that left a base: what the next plan compares with."""
+        """The run that left the latest base, by the number in its name: what the next plan compares with."""
         ...
 
     def links(self) -> Iterator[Link]:
@@ -121,7 +121,7 @@ class Store(Protocol):
         ...
 
     def save_links(self, links: Iterable[Link]) -> None:
-        """Insert or replace links by key."""
+        """Insert or replace links by key. An account has one owner: a former link to it goes."""
         ...
 
     def append(self, lines: Sequence[JournalLine]) -> None:

@@ -38,3 +38,5 @@ class Leaver:
     name: str
     account: str
     version: str
+    #: what both sides last agreed on about `active`; None where they never did
+    agreed: bool | None = None

@@ -178,7 +178,7 @@ class Place:
             return tuple(sorted({_normal_entry(entry, self.attribute) for entry in value}, key=repr)) or None
         match self.kind:
             case Kind.PHONE:
-                return phone_form(str(value))
+                return phone_form(str(value)) or None
             case Kind.DATE:
                 return str(value)[:10]
             case Kind.DECIMAL if isinstance(value, int | float):

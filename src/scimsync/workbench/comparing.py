@@ -6,6 +6,7 @@ phone written oddly); it never does the opposite for values that it hands on. Th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -79,9 +80,9 @@ class Comparison:
     def correlate(self, *, complete: bool, only: Sequence[str] = ()) -> list[Finding]:
         """Decide which account belongs to which record, and who is a joiner.
 
-        A remembered link comes first; then the first path of `match` on which a record finds exactly
-        one account that nobody else claims. An account whose link names a person who is no longer in
-        the source may be found again by a record with a new key.
+        A remembered link comes first; then (where no account may be missing from the reading) the first
+        path of `match` on which a record finds exactly one account that nobody else claims. An account
+        whose link names a person who is no longer in the source may be found by a record with a new key.
 
         Args:
             complete: Whether the accounts are all there are; if not, nobody is a joiner.
@@ -99,7 +100,7 @@ class Comparison:
             "CREATE OR REPLACE TABLE doubtful (n BIGINT, key VARCHAR, place BIGINT, code VARCHAR, path VARCHAR)"
         )
         self._shared_links()
-        for place in self._match:
+        for place in self._match if complete else ():
             self._match_on(place)
         sql.execute("DELETE FROM doubtful WHERE code = 'correlation.ambiguous' AND n IN (SELECT n FROM pairing)")
         self._logins()
@@ -142,7 +143,7 @@ class Comparison:
         index = self._index.get("userName")
         if index is None:
             return
-        loose = "n NOT IN (SELECT n FROM pairing) AND n NOT IN (SELECT n FROM doubtful)"
+        loose = f"{self._is_active()} AND n NOT IN (SELECT n FROM pairing) AND n NOT IN (SELECT n FROM doubtful)"
         self._bench.sql.execute(
             "INSERT INTO doubtful SELECT n, key, place, 'record.duplicate-login', 'userName' FROM desired "
             f"WHERE {loose} AND lower(d{index}) IN (SELECT lower(d{index}) FROM desired WHERE {loose} "
@@ -154,11 +155,13 @@ class Comparison:
         )
 
     def _joiners(self, *, complete: bool) -> None:
-        active = f"d{self._index['active']} = 'true'" if "active" in self._index else "true"
         self._bench.sql.execute(
             "CREATE OR REPLACE TABLE joiners AS SELECT n, key FROM desired WHERE n NOT IN (SELECT n FROM pairing) "
-            f"AND n NOT IN (SELECT n FROM doubtful) AND {active} AND {'true' if complete else 'false'}"
+            f"AND n NOT IN (SELECT n FROM doubtful) AND {self._is_active()} AND {'true' if complete else 'false'}"
         )
+
+    def _is_active(self) -> str:
+        return f"d{self._index['active']} = 'true'" if "active" in self._index else "true"
 
     def _resolve(self) -> None:
         """Make `wanted`: desired values with the ids of the people that references name.
@@ -307,15 +310,43 @@ class Comparison:
             )
 
     def leavers(self) -> Iterator[Leaver]:
-        """Everybody whose active account is linked to a key that is no longer in the source."""
+        """Everybody whose active account is linked to a key that is no longer in the source.
+
+        Not one whose account a record that was left out may be about: by another link, or because it
+        finds the account under a new key.
+        """
+        index = self._index.get("active")
+        column = "NULL" if index is None else f"b.b{index}"
         query = (
-            "SELECT l.key, a.user_name, a.id, a.version FROM links l JOIN accounts a ON a.id = l.account "
-            "WHERE a.active AND l.key NOT IN (SELECT key FROM desired) "
-            "AND l.key NOT IN (SELECT key FROM held WHERE key IS NOT NULL) "
-            f"AND a.id NOT IN (SELECT id FROM pairing) AND {self._filter('l.key')} ORDER BY l.key"
+            f"SELECT min(l.key), a.user_name, a.id, a.version, min({column}) FROM links l "
+            "JOIN accounts a ON a.id = l.account LEFT JOIN base b ON b.key = l.key "
+            f"WHERE a.active AND a.id NOT IN (SELECT id FROM pairing) AND {self._filter('l.key')} "
+            f"AND a.id NOT IN ({self._spoken_for()}) GROUP BY 2, 3, 4 ORDER BY 1"
         )
-        for key, name, account, version in self._bench.rows(query):
-            yield Leaver(str(key), str(name), str(account), str(version or ""))
+        for key, name, account, version, base in self._bench.rows(query):
+            yield Leaver(
+                str(key), str(name), str(account), str(version or ""), None if base is None else base == "true"
+            )
+
+    def _spoken_for(self) -> str:
+        """The accounts that some record, good or bad, may be about."""
+        known = "SELECT key FROM desired UNION ALL SELECT key FROM held WHERE key IS NOT NULL"
+        queries = [f"SELECT account FROM links WHERE key IN ({known})"]
+        for place in self._match:
+            index = self._index[place.short]
+            left, right = comparable(place, f"d.d{index}"), comparable(place, f"a.c{index}")
+            queries += [
+                f"SELECT a.id FROM {table} d JOIN accounts a ON {left} = {right} {where}"
+                for table, where in (("left_out", ""), ("desired", "WHERE d.n IN (SELECT n FROM doubtful)"))
+            ]
+        return " UNION ALL ".join(queries)
+
+    def opaque(self) -> int:
+        """How many records could be anybody's: not mapped, under a key that no link knows."""
+        return self._bench.number(
+            "SELECT count(*) FROM held WHERE n NOT IN (SELECT n FROM left_out) "
+            "AND (key IS NULL OR key NOT IN (SELECT key FROM links))"
+        )
 
     def unresolved(self) -> Iterator[tuple[str, int]]:
         """For each reference attribute, how many people name somebody who is not known."""
@@ -406,9 +437,13 @@ def overlay(bench: Workbench, table: str, paths: Sequence[str], values: Iterable
 
 
 def write_parquet(bench: Workbench, table: str, path: Path) -> None:
-    """Write a table to a Parquet file of mode 0600."""
-    bench.sql.execute(f"COPY (SELECT * FROM {table} ORDER BY key) TO {text(str(path))} (FORMAT parquet)")
-    path.chmod(0o600)
+    """Write a table to a Parquet file of mode 0600, whole or not at all."""
+    beside = path.with_name(f"{path.name}.part")
+    bench.sql.execute(f"COPY (SELECT * FROM {table} ORDER BY key) TO {text(str(beside))} (FORMAT parquet)")
+    beside.chmod(0o600)
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+    beside.replace(path)
 
 
 def lay_outcomes(

@@ -10,6 +10,7 @@ compare alike. Column `d3` is the desired value of the fourth mapped attribute, 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from typing import BinaryIO
 import duckdb
 import msgspec
 
-from scimsync.errors import ConfigError, SourceError, TargetUnavailable
+from scimsync.errors import ConfigError, SourceError, StoreDamaged, TargetUnavailable
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.model.records import Cell, Reading, SourceHealth
@@ -35,6 +36,8 @@ PhoneReader = Callable[[str, str], str | None]
 _ENCODE = msgspec.json.Encoder(decimal_format="string").encode
 #: names of our own columns in the records table; no source has them
 N, PLACE = "scimsync_n", "scimsync_place"
+#: an element of a list in our own lambdas; a source column of that name would take its place
+_E = "scimsync_element"
 #: the column of a base that holds the id of the account
 ACCOUNT = "scimsync_account"
 
@@ -51,7 +54,8 @@ class Workbench:
     """The tables of one planning run. A context manager; leaving it removes every file."""
 
     def __init__(self, folder: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="workbench-", dir=folder))
+        _remove_left_behind(folder)
+        self._folder = Path(tempfile.mkdtemp(prefix=f"workbench-{os.getpid()}-", dir=folder))
         self.spool = self._folder / "spool"
         self.spool.mkdir(mode=0o700)
         self.sql = duckdb.connect(
@@ -105,6 +109,18 @@ class Workbench:
             cursor.close()
 
 
+def _remove_left_behind(folder: Path) -> None:
+    """Remove the workbenches of processes that were killed: they hold people's records."""
+    for left in folder.glob("workbench-*-*"):
+        pid = left.name.split("-")[1]
+        try:
+            os.kill(int(pid), 0)
+        except (ProcessLookupError, ValueError):
+            shutil.rmtree(left, ignore_errors=True)
+        except PermissionError:
+            continue
+
+
 def quoted(name: str) -> str:
     """An SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -125,6 +141,9 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHeal
         SourceError: The reading failed, has no key column, or holds no record.
     """
     lowered = [name.lower() for name in reading.columns]
+    if doubled := sorted({name for name in reading.columns if lowered.count(name.lower()) > 1}):
+        words = ", ".join(doubled)
+        raise SourceError(f"source: the columns {words} differ in case only. Rename all but one, with AS for instance.")
     if key.lower() not in lowered:
         names = ", ".join(reading.columns)
         raise SourceError(f"source: the key column {key!r} is missing; the columns are {names}. Set [source] key.")
@@ -259,7 +278,14 @@ def _type_faults(bench: Workbench, mapped: Mapped, expression: Expression) -> li
         return [f"{where}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}"]
     found = str(row[1]) if row else ""
     fits = _fits(mapped.place, found)
-    return [] if fits is None else [f"{where}: {fits}, but the expression gives {found}"]
+    if fits is not None:
+        return [f"{where}: {fits}, but the expression gives {found}"]
+    try:
+        bench.sql.execute(f"DESCRIBE SELECT {_desired(mapped.place, expression.sql)} AS v FROM records")
+    except duckdb.Error:
+        names = ", ".join(sub.name for sub in compared(mapped.place.attribute))
+        return [f"{where}: each element must be a struct with {names}, but the expression gives {found}"]
+    return []
 
 
 def _fits(place: Place, found: str) -> str | None:
@@ -267,7 +293,10 @@ def _fits(place: Place, found: str) -> str | None:
     listed = found.endswith("[]")
     match place.kind:
         case Kind.LIST:
-            if found == "VARCHAR[]" or (found.startswith("STRUCT(") and listed):
+            kept = compared(place.attribute)
+            if found == "VARCHAR[]" and len(kept) == 1:
+                return None
+            if found.startswith("STRUCT(") and listed and len(kept) > 1:
                 return None
             helper = "skills(COLUMN)" if place.key == "name" else "names(COLUMN)"
             return f"this attribute is a list; write for instance {helper}"
@@ -311,7 +340,8 @@ def stage_desired(
     """Map all records into the table `desired`; people whose record cannot be mapped are left out.
 
     Columns: n, place, key, then d0, d1, ... in the order of `attributes`. The table `held` takes the
-    keys of people who must not be concluded absent because their record is bad.
+    keys of people who must not be concluded absent because their record is bad, and `left_out` their
+    values as far as they could be mapped.
     """
     # DuckDB finds people by name, so a key is text from here on.
     bench.sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR, n BIGINT)")
@@ -441,7 +471,7 @@ def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> list[Findi
                 "fill the status in the source, or say in the mapping what a blank means",
             )
         else:
-            bad = f"d{index} LIKE {text(FAULT_MARK + '%')}"
+            bad = f"contains(d{index}, {text(FAULT_MARK)})"
             code, words, hint = (
                 "record.bad-phone",
                 "a phone number cannot be read",
@@ -461,6 +491,7 @@ def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> list[Findi
                 )
             )
         bench.sql.execute(f"INSERT INTO held SELECT key, n FROM desired WHERE {bad}")
+    bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
     bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
     return findings
 
@@ -485,16 +516,16 @@ def _list_text(place: Place, value: str, *, of_text: bool = False) -> str:
     kept = compared(place.attribute)
     if len(kept) == 1:
         only = kept[0].name
-        item = f"{{{text(only)}: {'e' if of_text else f'e.{quoted(only)}'}}}"
+        item = f"{{{text(only)}: {_E if of_text else f'{_E}.{quoted(only)}'}}}"
     else:
         item = "{" + ", ".join(_member(sub) for sub in kept) + "}"
-    listed = f"list_sort(list_distinct(list_transform({value}, lambda e: {item})))"
+    listed = f"list_sort(list_distinct(list_transform({value}, lambda {_E}: {item})))"
     return f"CASE WHEN len({value}) > 0 THEN to_json({listed})::VARCHAR END"
 
 
 def _member(sub: Attribute) -> str:
     cast = {"decimal": "DOUBLE", "integer": "BIGINT", "boolean": "BOOLEAN"}.get(sub.type, "VARCHAR")
-    return f"{text(sub.name)}: CAST(e.{quoted(sub.name)} AS {cast})"
+    return f"{text(sub.name)}: CAST({_E}.{quoted(sub.name)} AS {cast})"
 
 
 # --- the target ---------------------------------------------------------------------------------
@@ -580,7 +611,7 @@ def current(place: Place) -> str:
         return _list_text(place, holder)
     if place.path.filter is not None:
         tests = " AND ".join(_selects(place, name, wanted) for name, wanted in place.selector.items())
-        holder = f"list_filter({holder}, lambda e: {tests})[1]"
+        holder = f"list_filter({holder}, lambda {_E}: {tests})[1]"
     if place.leaf is not place.attribute:
         holder = f"{holder}.{quoted(place.leaf.name)}"
     return f"nullif(CAST({holder} AS VARCHAR), '')"
@@ -588,7 +619,7 @@ def current(place: Place) -> str:
 
 def _selects(place: Place, name: str, wanted: object) -> str:
     sub = place.attribute.sub(name)
-    member = f"e.{quoted(sub.name if sub else name)}"
+    member = f"{_E}.{quoted(sub.name if sub else name)}"
     if isinstance(wanted, str) and not (sub and sub.case_exact):
         return f"lower({member}) = {text(wanted.lower())}"
     return f"{member} = {text(wanted) if isinstance(wanted, str) else wanted}"
@@ -614,7 +645,13 @@ def stage_base(bench: Workbench, base: Path | None, attributes: Sequence[Mapped]
     """Load the base (key, b0, b1, ...) of the last run; paths it does not know stay NULL."""
     known: set[str] = set()
     if base is not None:
-        described = bench.sql.execute(f"DESCRIBE SELECT * FROM read_parquet({text(str(base))})").fetchall()
+        try:
+            described = bench.sql.execute(f"DESCRIBE SELECT * FROM read_parquet({text(str(base))})").fetchall()
+        except duckdb.Error as error:
+            raise StoreDamaged(
+                f"state: the base {base.name} cannot be read. Put the file back from a backup of the artifacts folder; "
+                "without one, start with a new [state], as on a first run."
+            ) from error
         known = {str(row[0]) for row in described}
     columns = ", ".join(
         f"{quoted(m.path) if m.path in known else 'NULL::VARCHAR'} AS b{i}" for i, m in enumerate(attributes)

@@ -349,6 +349,6 @@ def test_a_cut_connection_to_postgresql_is_replaced(postgres_database: str, tmp_
             sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'scimsync'")
         )
     killer.dispose()
-    store.save_links([Link("q", "a")])
+    store.save_links([Link("q", "b")])
     assert len(list(store.links())) == 2
     store.close()

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan
+from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan, settle_run
 from scimsync.engine.planning import Task, World, make_plan
 from scimsync.errors import ConfigError
-from scimsync.model.outcomes import RunState
+from scimsync.model.outcomes import JournalLine, RunState, Step
 from scimsync.model.plans import Action, Plan, Verdict
 from scimsync.model.policy import Authority, Limits, Mapped, Policy
 from scimsync.scim.dialect import GENESYS
@@ -245,3 +245,124 @@ def test_an_edit_of_an_attribute_that_hr_owns_is_put_back_and_others_stay(compan
     assert plan.tally.overwritten == 1
     assert company.account("E1")["title"] == "Agent"
     assert company.account("E1")["nickname"] == "theirs"
+
+
+def test_a_person_with_a_new_key_is_never_disabled_under_the_old_one(company: Company) -> None:
+    row = company.rows.pop("E1")
+    company.rows["N1"] = {**row, "id": "N1"}
+    company.sync()
+    company.rows["N1"]["status"] = None  # the new record turns bad
+    plan = company.plan()
+    assert not plan.changes
+    assert {f.subject for f in plan.findings if f.holds} == {"N1"}
+
+
+def test_a_new_key_and_a_bad_record_in_one_night_disable_nobody(company: Company) -> None:
+    row = company.rows.pop("E1")
+    company.rows["N1"] = {**row, "id": "N1", "status": None}
+    assert not company.plan().changes
+
+
+def test_a_record_that_could_be_anybody_keeps_everybody(company: Company) -> None:
+    del company.rows["E1"]
+    company.rows["x"] = {**company.person(1), "id": None}
+    plan = company.plan()
+    assert not plan.changes
+    assert "source.keyless" in codes(plan)
+
+
+def test_a_state_belongs_to_one_directory(company: Company) -> None:
+    company.target.name = "memory://another"
+    with pytest.raises(ConfigError, match="memory://target"):
+        company.plan()
+
+
+def test_an_incomplete_reading_relinks_nobody(company: Company) -> None:
+    gone = company.account("E1")
+    del company.target.users[gone["id"]]
+    company.account("E2")["userName"] = "p1@example.com"  # fits E1 by the next path
+
+    async def sweep(attributes: Any, sink: Any) -> Any:
+        found = await MemoryTarget.sweep(company.target, attributes, sink)
+        return replace(found, incomplete="a page is missing")
+
+    company.target.sweep = sweep  # type: ignore[method-assign]
+    plan = company.plan()
+    assert [c.key for c in plan.changes] == ["E2"]
+    assert "target.incomplete" in codes(plan)
+
+
+def test_a_joiner_does_not_take_over_the_account_of_another_key(company: Company) -> None:
+    company.rows["E90"] = company.person(90)
+    plan = company.plan()
+    asyncio.run(company.target.create({"userName": "p90@example.com", "displayName": "X", "externalId": "OTHER"}))
+    report = company.apply(plan)
+    assert [o.code for o in report.outcomes["E90"]] == ["correlation.taken"]
+    assert company.account("OTHER")["displayName"] == "X"
+
+
+def test_a_joiner_adopts_an_account_without_key_and_says_so(company: Company) -> None:
+    company.rows["E90"] = company.person(90)
+    plan = company.plan()
+    asyncio.run(company.target.create({"userName": "p90@example.com", "displayName": "X"}))
+    report = company.apply(plan)
+    (outcome,) = report.outcomes["E90"]
+    assert (outcome.code, outcome.overwritten) == ("account.adopted", ("displayName",))
+    assert not company.plan().changes
+
+
+def test_a_leaver_whom_somebody_enabled_again_follows_the_authority(company: Company) -> None:
+    del company.rows["E1"]
+    company.sync()
+    assert company.account("E1")["active"] is False
+    company.edit("E1", active=True)
+    company.authority["active"] = Authority.ASK
+    plan = company.plan()
+    assert not plan.changes
+    assert [n.key for n in plan.notices] == ["E1"]
+
+
+def test_a_manager_who_is_left_out_leaves_the_plan_quiet(company: Company) -> None:
+    company.rows["E90"] = {**company.person(90), "name": None}
+    company.rows["E1"]["boss"] = "E90"
+    plan = company.sync()
+    assert not plan.changes
+    assert {"record.incomplete", "reference.deferred"} <= codes(plan)
+
+
+def test_a_former_employment_does_not_block_the_new_one(company: Company) -> None:
+    company.rows["OLD"] = {**company.person(90), "id": "OLD", "status": "left"}
+    company.rows["E90"] = company.person(90)
+    plan = company.sync()
+    assert [(c.key, c.action) for c in plan.changes] == [("E90", Action.CREATE)]
+    assert not company.plan().changes
+
+
+def test_the_base_of_each_run_is_a_file_of_its_own(company: Company) -> None:
+    before = company.store.last_applied()
+    company.rows["E1"]["title"] = "Lead"
+    company.sync()
+    after = company.store.last_applied()
+    assert before is not None
+    assert after is not None
+    assert before.base < after.base
+    assert company.store.artifact(before.base).is_file()
+
+
+def test_a_run_that_was_cut_short_is_settled_without_sending_anything(company: Company) -> None:
+    company.rows["E1"]["title"] = company.rows["E2"]["title"] = "Lead"
+    plan = company.plan()
+    run = company.store.run(plan.id)
+    assert run is not None
+    versions = [user["meta"]["version"] for user in company.target.users.values()]
+    company.store.save_run(replace(run, state=RunState.APPLYING))
+    company.store.append(
+        [JournalLine(run=plan.id, key=key, part=1, step=Step.INTENT, at=company.clock.now()) for key in ("E1", "E2")]
+    )
+    company.edit("E1", title="Lead")  # this write arrived, and its answer did not
+    hands = Hands(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+    report = asyncio.run(settle_run(plan, run, hands, Order(policy=company.policy, configuration="c")))
+    assert report.statuses == {"done": 1, "deferred": 1}
+    assert sum(a["meta"]["version"] != v for a, v in zip(company.target.users.values(), versions, strict=True)) == 1
+    company.authority["title"] = Authority.ASK
+    assert [c.key for c in company.plan().changes] == ["E2"]

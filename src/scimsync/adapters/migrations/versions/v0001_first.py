@@ -31,7 +31,7 @@ def upgrade() -> None:
     op.create_table(
         "link",
         sa.Column("key", sa.Text, primary_key=True),
-        sa.Column("account", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False, index=True),
     )
     op.create_table(
         "journal",
