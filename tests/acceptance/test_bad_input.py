@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,6 +170,7 @@ def test_a_host_that_cannot_be_reached_is_named(home: House, which: str) -> None
     lines = [
         f'{which} = "http://127.0.0.1:{port}"' if line.startswith(which) else line for line in home.target.splitlines()
     ]
+    shutil.rmtree(home.folder / ".scimsync", ignore_errors=True)  # what it remembers is of another directory
     home.configure(target="\n".join(lines) + "\n")
     refused(home, 5, "127.0.0.1:1")
 

@@ -437,3 +437,17 @@ def test_an_account_has_one_owner_so_a_new_link_takes_the_place_of_the_former(st
     store.save_links([Link("E1", "a1"), Link("E2", "a2")])
     store.save_links([Link("N1", "a1")])
     assert sorted((link.key, link.account) for link in store.links()) == [("E2", "a2"), ("N1", "a1")]
+
+
+def test_runs_are_listed_newest_first_whatever_base_they_left(store: Store) -> None:
+    store.save_run(make_run("run-1", base="base-00000002-x.parquet"))
+    store.save_run(make_run("run-2", created=MOMENT + timedelta(minutes=1)))
+    assert [run.id for run in store.runs()] == ["run-2", "run-1"]
+
+
+def test_the_latest_base_counts_even_where_the_clock_was_set_back(store: Store) -> None:
+    store.save_run(make_run("run-1", base="base-00000001-run-1.parquet"))
+    store.save_run(make_run("run-2", created=MOMENT - timedelta(hours=5), base="base-00000002-run-2.parquet"))
+    found = store.last_applied()
+    assert found is not None
+    assert found.id == "run-2"

@@ -13,8 +13,7 @@ from scimsync.errors import ConfigError, SourceError
 
 PEOPLE = 24
 CHUNKS = 6
-#: known and reported: source_file.py trips over a first line that is blank
-BLANK = pytest.param(b"\n", marks=pytest.mark.xfail(raises=IndexError, strict=False))
+BLANK = b"\n"
 
 
 @pytest.fixture(scope="module")

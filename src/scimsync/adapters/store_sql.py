@@ -207,7 +207,7 @@ class SqlStore:
     def runs(self, limit: int = 50) -> Sequence[Run]:
         """The latest runs, newest first."""
         with self._reading() as connection:
-            newest = sa.select(_RUN).order_by(_RUN.c.base.desc(), _RUN.c.id.desc()).limit(limit)
+            newest = sa.select(_RUN).order_by(_RUN.c.created.desc(), _RUN.c.id.desc()).limit(limit)
             return [_run_from(row) for row in connection.execute(newest).mappings()]
 
     def run(self, run_id: str) -> Run | None:
@@ -226,7 +226,7 @@ class SqlStore:
 
     def last_applied(self) -> Run | None:
         """The run that left the latest base, by the number in its name: clocks may step back."""
-        based = sa.select(_RUN).where(_RUN.c.base != "").order_by(_RUN.c.created.desc(), _RUN.c.id.desc())
+        based = sa.select(_RUN).where(_RUN.c.base != "").order_by(_RUN.c.base.desc(), _RUN.c.id.desc())
         with self._reading() as connection:
             row = connection.execute(based.limit(1)).mappings().one_or_none()
             return None if row is None else _run_from(row)

@@ -339,7 +339,7 @@ class _Applier:
         attempt = _Attempt(self, change.key, 1, "")
         deltas = [d for d in change.deltas if d.verdict is Verdict.WRITE]
         login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
-        if (change.key, 1) in self._open and (found := await self._search(login, patient=True)) is not None:
+        if (change.key, 1) in self._open and (found := await self._search(login)) is not None:
             return await self._adopt(attempt, deltas, found)
         for _ in range(MOST_RACES):
             await self._intend(change.key, 1, "POST")
