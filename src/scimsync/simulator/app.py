@@ -46,11 +46,11 @@ Item = TypeVar("Item")
 _DRIP_PAUSE = 0.05  #: seconds between the pieces of a dripping answer
 _PRELUDES = frozenset({"foreign_edit", "page_drift", "schema_drift", "options", "revoke"})
 _SPOILT = frozenset({"gzip_bomb", "partial_apply", "content_type", "empty", "wrong_body"})
-_DISCOVERY = frozenset({"schemas", "resourcetypes", "serviceproviderconfig"})
+DISCOVERY = frozenset({"schemas", "resourcetypes", "serviceproviderconfig"})
 _FAMILIES = ("/api/v2/scim/v2/", "/api/v2/scim/")
 _MEDIA_TYPES = frozenset({b"application/json", b"application/scim+json"})
 #: (endpoint, with an id, method) -> kind of request
-_KINDS: Mapping[tuple[str, bool, str], str] = {
+KINDS: Mapping[tuple[str, bool, str], str] = {
     ("users", False, "GET"): "list",
     ("users", False, "POST"): "post",
     ("users", True, "GET"): "get",
@@ -212,10 +212,10 @@ class Simulator:
             return
         request.endpoint, _, request.id = path[len(family) :].partition("/")
         method = "GET" if request.method == "HEAD" else request.method
-        if request.endpoint in _DISCOVERY and method == "GET":
+        if request.endpoint in DISCOVERY and method == "GET":
             request.kind = "schema"
             return
-        request.kind = _KINDS.get((request.endpoint, bool(request.id), method), "")
+        request.kind = KINDS.get((request.endpoint, bool(request.id), method), "")
 
     # -- the way of one request --------------------------------------------------------------------
 
@@ -248,9 +248,9 @@ class Simulator:
             raise Refused(400, str(error), scim_type=error.scim_type) from error
 
     def _no_such_method(self, request: Request) -> Answer:
-        if request.endpoint not in {"users", "groups", *_DISCOVERY}:
+        if request.endpoint not in {"users", "groups", *DISCOVERY}:
             raise Refused(404, "There is no such resource.")
-        methods = [m for (e, one, m) in _KINDS if e == request.endpoint and one == bool(request.id)]
+        methods = [m for (e, one, m) in KINDS if e == request.endpoint and one == bool(request.id)]
         allowed = ", ".join(["GET", "HEAD", *(m for m in methods if m != "GET"), "OPTIONS"])
         if request.method == "OPTIONS":
             return Answer(204, headers={"Allow": allowed})

@@ -12,7 +12,7 @@ import msgspec
 
 from scimsync.errors import ProtocolError
 from scimsync.scim.messages import Operation
-from scimsync.simulator import snapshots
+from scimsync.simulator import openapi, snapshots
 from scimsync.simulator.answers import Answer, Refused, as_json
 from scimsync.simulator.directory import EDITOR, Actor, Directory
 from scimsync.simulator.drift import Step, read_steps
@@ -183,6 +183,10 @@ def _group(simulator: Steered, body: object) -> object:
     return simulator.directory.document(group)
 
 
+def _openapi(simulator: Steered, _: object) -> object:
+    return openapi.describe(simulator.directory.base_url, ROUTES)
+
+
 def _revoke(simulator: Steered, _: object) -> object:
     return {"revoked": simulator.tokens.revoke()}
 
@@ -214,4 +218,7 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[Steered, object], object]] = {
     ("POST", "snapshot"): _snapshot,
     ("POST", "restore"): _restore,
     ("GET", "switches"): lambda _, __: explain(),
+    ("GET", "openapi.json"): _openapi,
 }
+#: (method, path below `/_simulator/`) of all that can be asked here
+ROUTES: tuple[tuple[str, str], ...] = tuple(_HANDLERS)

@@ -89,6 +89,7 @@ def settle(
     mine = own or Own(authority=EXTERNAL_AUTHORITY, value=str(resource.get("externalId") or ""))
     settled = {name: value for name, value in resource.items() if not _nothing(value)}
     settled.pop("password", None)  # writeOnly: never returned
+    settled.setdefault("active", True)  # always returned (documented); without a value it is that of a new user
     _settle_list(settled, "emails", _mails(resource, was, rules))
     phones = _Listed("phoneNumbers", _PHONE_TYPES if rules.closed else _ANY)
     _settle_list(settled, "phoneNumbers", _by_type(resource, was, phones, rules))
