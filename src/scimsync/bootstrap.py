@@ -36,6 +36,8 @@ class Choices:
     only: tuple[str, ...] = ()
     #: rule -> reason, for rules that are set aside
     overrides: Mapping[str, str] = field(default_factory=dict)
+    #: where the accounts are kept as they were read; not kept where None
+    keep: Path | None = None
 
 
 RULES = trust.RULES | planner.RULES | applying.RULES
@@ -136,6 +138,7 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
             memory_limit=settings.state.memory,
             only=choices.only,
             overrides=choices.overrides,
+            keep=choices.keep,
         )
         return await planning.make_plan(world, task)
     finally:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.runs import ENTERPRISE, House, house
 
+from scimsync.simulator.server import Settings, running
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[House]:
@@ -194,3 +196,22 @@ def test_runs_lists_and_shows_without_talking_to_the_target(home: House) -> None
     assert home.command("runs", run.id).code == 0
     assert home.command("runs", "19990101").code == 4
     assert home.stats()["requests"] == 0
+
+
+def test_a_plan_can_be_rehearsed_on_a_copy_of_the_directory_as_it_was_read(home: House, tmp_path: Path) -> None:
+    kept = tmp_path / "accounts.ndjson"
+    real = json.loads(home.command("plan", "--keep-accounts", str(kept), "--json").out)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with running(Settings(source=kept, options={"rate_limit": 0})) as copy:
+        target = home.target.replace(home.simulator.api_url, copy.api_url).replace(
+            home.simulator.client_id, copy.client_id
+        )
+        home.configure(
+            target=target + f'[state]\nurl = "sqlite:///{tmp_path}/copy.db"\nartifacts = "{tmp_path}/copy"\n'
+        )
+        (home.folder / "client_secret").write_text(copy.client_secret, encoding="utf-8")
+        rehearsed = json.loads(home.command("plan", "--json").out)
+        assert rehearsed["tally"]["linked"] == real["tally"]["linked"] > 0
+        assert [c["key"] for c in rehearsed["changes"]] == [c["key"] for c in real["changes"]]
+        assert home.command("apply", "--yes").code == 0
+    assert home.writes() == 0

@@ -125,6 +125,11 @@ def doctor(config: Path, as_json: bool) -> None:  # noqa: FBT001
 @with_config
 @with_overrides
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the plan to this file.")
+@click.option(
+    "--keep-accounts",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also keep the accounts as they were read, for: simulate --from FILE.",
+)
 @click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

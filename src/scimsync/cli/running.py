@@ -20,10 +20,10 @@ from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
 from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
 from scimsync.engine.applying import Report
-from scimsync.engine.planning import write_private
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
 from scimsync.model.plans import Plan
+from scimsync.workbench.staging import write_private
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ class Given:
     plan: str = ""
     run: str = ""
     out: Path | None = None
+    keep_accounts: Path | None = None
     everybody: bool = False
     as_json: bool = False
     detailed_exitcode: bool = False
@@ -52,10 +53,12 @@ class Given:
         """What it means for the engine.
 
         Raises:
-            ConfigError: A rule that shall be set aside does not exist.
+            ConfigError: A rule that shall be set aside does not exist, or a folder to write to.
         """
         bootstrap.check_rules(self.overrides)
-        return Choices(only=self.users, overrides=self.overrides)
+        if self.keep_accounts is not None and not self.keep_accounts.absolute().parent.is_dir():
+            raise ConfigError(f"--keep-accounts {self.keep_accounts}: there is no such folder. Make it first.")
+        return Choices(only=self.users, overrides=self.overrides, keep=self.keep_accounts)
 
 
 def show(lines: Iterable[str]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from scimsync.workbench.staging import (
     stage_links,
     stage_phones,
     stage_records,
+    write_private,
 )
 
 
@@ -60,6 +60,8 @@ class Task:
     only: tuple[str, ...] = ()
     #: rule -> reason, for rules that a person sets aside
     overrides: Mapping[str, str] = field(default_factory=dict)
+    #: where the accounts are kept as they were read; not kept where None
+    keep: Path | None = None
 
 
 async def make_plan(world: World, task: Task) -> Plan:
@@ -165,7 +167,7 @@ class _Planning:
         except BaseException:
             spool.close()
             raise
-        spool.load()
+        spool.load(self.task.keep)
         finding = trust.incomplete(sweep)
         if finding is not None:
             self.findings.append(finding)
@@ -254,17 +256,6 @@ class _Planning:
         only = frozenset(self.task.only)
         chosen = [f for f in self.findings if not only or not f.subject or f.subject in only]
         yield from sorted(chosen, key=lambda f: (f.subject != "", f.severity is not Severity.ERROR, f.code, f.subject))
-
-
-def write_private(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file of mode 0600, whole or not at all."""
-    beside = path.with_name(f"{path.name}.part")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def _tally_numbers(plan: Plan) -> dict[str, int]:

@@ -121,6 +121,17 @@ def _remove_left_behind(folder: Path) -> None:
             continue
 
 
+def write_private(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file of mode 0600, whole or not at all."""
+    beside = path.with_name(f"{path.name}.part")
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
 def quoted(name: str) -> str:
     """An SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -554,9 +565,16 @@ class AccountSpool:
         if lines:
             self._file.write(b"\n".join(lines) + b"\n")
 
-    def load(self) -> int:
-        """Make the table; return how many accounts it holds."""
+    def load(self, keep: Path | None = None) -> int:
+        """Make the table; return how many accounts it holds.
+
+        Args:
+            keep: Where the accounts are kept as they were read, one JSON object a line; not kept where None.
+        """
         self._file.close()
+        if keep is not None:
+            with self._path.open("rb") as read:
+                write_private(keep, read)
         values = [f"{current(place)} AS c{index}" for index, place in enumerate(self._places)]
         columns = ", ".join(f"{quoted(name)}: {text(kind)}" for name, kind in self._columns.items())
         if self._path.stat().st_size == 0:
