@@ -52,7 +52,9 @@ def write() -> None:
     """Write the tables into the page anew."""
     text = TEXT
     for name, table in TABLES.items():
-        text = between(name).sub(lambda found, table=table: f"{found[1]}\n{table()}\n\n{found[3]}", text)
+        found = between(name).search(text)
+        assert found, name
+        text = f"{text[: found.end(1)]}\n{table()}\n\n{text[found.start(3) :]}"
     PAGE.write_text(text, encoding="utf-8")
 
 
