@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from scimsync.config import Settings, load
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError
 from scimsync.model.plans import Plan
+from scimsync.simulator.options import Options
 from scimsync.simulator.people import SKILLS, Person, people, person
 from scimsync.simulator.server import Running, running
 from scimsync.simulator.server import Settings as SimulatorSettings
@@ -65,11 +66,16 @@ artifacts = ".scimsync/artifacts"
 """
 
 
-def demo(*, users: int, keep: Path | None) -> int:
+def demo(*, users: int, keep: Path | None, switches: Mapping[str, object]) -> int:
     """Play the demo; return the exit code.
 
+    Args:
+        users: How many accounts the simulator holds.
+        keep: Where everything is kept; a temporary folder where None.
+        switches: How the simulator shall behave otherwise than by default.
+
     Raises:
-        ConfigError: Too few users to show anything, or the folder is not empty.
+        ConfigError: Too few users to show anything, the folder is not empty, or there is no such switch.
     """
     if users < LEAST:
         raise ConfigError(f"demo: --users {users} is too few to show everything; take at least {LEAST}")
@@ -79,12 +85,19 @@ def demo(*, users: int, keep: Path | None) -> int:
         if any(folder.iterdir()):
             raise ConfigError(f"demo: {folder} is not empty; choose another folder")
         _step(f"Starting the Genesys Cloud simulator with {users:,} invented people")
-        options = {"rate_limit": RATE}
-        simulator = stack.enter_context(running(SimulatorSettings(users=users, seed=SEED, options=options)))
+        simulator = stack.enter_context(_simulator(users, {"rate_limit": RATE, **switches}))
         _write_folder(folder, simulator, users)
         settings = load(folder / "scimsync.toml")
         with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
             return _play(settings, store, simulator, users, kept=keep)
+
+
+def _simulator(users: int, options: Mapping[str, object]) -> contextlib.AbstractContextManager[Running]:
+    try:
+        Options().change(options)
+    except ValueError as error:
+        raise ConfigError(f"demo: {error}") from error
+    return running(SimulatorSettings(users=users, seed=SEED, options=options))
 
 
 def _play(settings: Settings, store: Store, simulator: Running, users: int, *, kept: Path | None) -> int:

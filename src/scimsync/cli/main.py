@@ -154,7 +154,7 @@ def plan(**given: object) -> None:
 def apply(**given: object) -> None:
     """Carry out PLAN: a file, the id of a run, or (without argument) the latest plan.
 
-    A plan that was begun is continued: what is done stays done.
+    A plan that was begun is continued: what is done stays done. A plan older than 24 hours is refused.
 
     Example: scimsync apply monday.ndjson
     """
@@ -225,13 +225,14 @@ def simulate(**given: object) -> None:
 @cli.command(short_help="See it work: simulator, sample HR database, plan, apply, second run.")
 @click.option("--users", default=2000, show_default=True, help="How many accounts the simulator holds.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep everything in this folder.")
-def demo(users: int, keep: Path | None) -> None:
+@click.option("--option", "options", multiple=True, metavar="SWITCH=VALUE", help="Change a switch of the simulator.")
+def demo(users: int, keep: Path | None, options: tuple[str, ...]) -> None:
     """Start a simulator, make an HR database that differs from it, plan, apply, and plan again.
 
     Everything happens on this machine, in a folder of its own.
 
     Example: scimsync demo --keep demo
     """
-    from scimsync.cli import demonstrating  # noqa: PLC0415
+    from scimsync.cli import demonstrating, simulating  # noqa: PLC0415
 
-    sys.exit(demonstrating.demo(users=users, keep=keep))
+    sys.exit(demonstrating.demo(users=users, keep=keep, switches=simulating.read_switches(options)))

@@ -58,7 +58,7 @@ def simulate(wish: Wish) -> None:
         seed=wish.seed,
         client_id=wish.client_id,
         client_secret=wish.client_secret,
-        options=_table(recipe, "options") | (_table(from_file, "options") or from_file) | _options(wish.options),
+        options=_table(recipe, "options") | (_table(from_file, "options") or from_file) | read_switches(wish.options),
         faults=_faults(recipe, wish.faults),
         source=wish.source,
         snapshots=wish.snapshots,
@@ -99,12 +99,17 @@ def _show_options(*, as_json: bool) -> None:
         click.echo(f"    {switch['text']} ({switch['tag']}, {switch['section']})")
 
 
-def _options(given: tuple[str, ...]) -> dict[str, object]:
+def read_switches(given: tuple[str, ...]) -> dict[str, object]:
+    """The switches of `--option SWITCH=VALUE`, by name.
+
+    Raises:
+        ConfigError: Something is not of that form.
+    """
     options: dict[str, object] = {}
     for pair in given:
         name, sign, value = pair.partition("=")
         if not sign:
-            raise ConfigError(f"simulate: --option {pair}: write SWITCH=VALUE, for instance rate_limit=3000")
+            raise ConfigError(f"--option {pair}: write SWITCH=VALUE, for instance rate_limit=3000")
         options[name.strip()] = value.strip()
     return options
 
