@@ -7,14 +7,16 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scimsync.errors import InvalidPath
 from scimsync.scim import grammar
 from scimsync.scim.grammar import Path
 
-NAMES = st.sampled_from(["userName", "$ref", "a-b_c", "x1", "Value", "1a", "a b", "", "not", "é", "-a"])
+#: words of the grammar, which may or may not be names too
+WORDS = ["not", "NOT", "and", "or", "eq", "pr", "true", "false", "null", "nothing", "order"]
+NAMES = st.sampled_from(["userName", "$ref", "a-b_c", "x1", "Value", "1a", "a b", "", "é", "-a"] + WORDS)
 URNS = st.sampled_from(["", "urn:ietf:params:scim:schemas:core:2.0:User:", "urn:x:y:", "urn:x:", "URN:a:b:", "urn::"])
 VALUES = st.text(st.sampled_from('ab ]["\\.ü1'), max_size=4)
 
@@ -36,6 +38,8 @@ def read(text: str) -> Path | None:
         return None
 
 
+@settings(max_examples=1000)
+@example('userName[not eq ""]')
 @given(texts())
 def test_a_plain_path_is_read_as_the_library_reads_it(text: str) -> None:
     ours = read(text)
