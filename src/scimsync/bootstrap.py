@@ -38,6 +38,8 @@ class Choices:
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: where the accounts are kept as they were read; not kept where None
     keep: Path | None = None
+    #: ids of the accounts to read, one by one; the whole directory where empty
+    accounts: tuple[str, ...] = ()
 
 
 RULES = trust.RULES | planner.RULES | applying.RULES
@@ -117,32 +119,40 @@ def owner() -> str:
 
 async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
     """Make a plan and store it; nothing is written to the target."""
-    from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers
-
     target = make_target(settings, observer.say)
     try:
-        world = World(
-            source=make_source(settings),
-            target=target,
-            store=store,
-            clock=SystemClock(),
-            observer=observer,
-            phones=read_phone,
-            fresh=lambda: secrets.token_hex(2),
-        )
-        task = Task(
-            policy=settings.policy,
-            catalog=settings.target.dialect.users,
-            key=settings.source.key,
-            configuration=settings.digest,
-            memory_limit=settings.state.memory,
-            only=choices.only,
-            overrides=choices.overrides,
-            keep=choices.keep,
-        )
-        return await planning.make_plan(world, task)
+        return await plan_between(settings, store, observer, choices, make_source(settings), target)
     finally:
         await target.close()
+
+
+async def plan_between(
+    settings: Settings, store: Store, observer: Observer, choices: Choices, source: Source, target: Target
+) -> Plan:
+    """As `plan`, between a source and a target that are given."""
+    from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers
+
+    world = World(
+        source=source,
+        target=target,
+        store=store,
+        clock=SystemClock(),
+        observer=observer,
+        phones=read_phone,
+        fresh=lambda: secrets.token_hex(2),
+    )
+    task = Task(
+        policy=settings.policy,
+        catalog=settings.target.dialect.users,
+        key=settings.source.key,
+        configuration=settings.digest,
+        memory_limit=settings.state.memory,
+        only=choices.only,
+        overrides=choices.overrides,
+        keep=choices.keep,
+        accounts=choices.accounts,
+    )
+    return await planning.make_plan(world, task)
 
 
 async def apply(
@@ -156,12 +166,26 @@ async def apply(
     """Carry out a plan. The caller holds the lease."""
     target = make_target(settings, observer.say)
     try:
-        hands = Hands(target=target, store=store, clock=SystemClock(), observer=observer)
-        order = _order(settings, choices)
-        read, run = found
-        return await applying.apply_plan(read, applying.check_plan(read, run, hands, order), hands, order, stop)
+        return await apply_to(settings, store, observer, found, choices, target=target, stop=stop)
     finally:
         await target.close()
+
+
+async def apply_to(  # noqa: PLR0913 - `apply`, with the target
+    settings: Settings,
+    store: Store,
+    observer: Observer,
+    found: tuple[Plan, Run | None],
+    choices: Choices,
+    *,
+    target: Target,
+    stop: asyncio.Event | None = None,
+) -> Report:
+    """As `apply`, with a target that is given."""
+    hands = Hands(target=target, store=store, clock=SystemClock(), observer=observer)
+    order = _order(settings, choices)
+    read, run = found
+    return await applying.apply_plan(read, applying.check_plan(read, run, hands, order), hands, order, stop)
 
 
 def _order(settings: Settings, choices: Choices) -> Order:

@@ -22,7 +22,7 @@ import msgspec
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.policy import Authority, Leavers, Limit, Limits, Mapped, Policy
 from scimsync.scim.dialect import DIALECTS, Dialect
-from scimsync.scim.schema import Place
+from scimsync.scim.schema import Kind, Place
 
 #: section -> key -> what it is, for messages and for the documentation
 KEYS: Mapping[str, Mapping[str, str]] = {
@@ -354,36 +354,10 @@ class _Reader:
             return None
 
     def _forbidden(self, place: Place, dialect: Dialect) -> bool:
-        for name, why in dialect.unwritable.items():
-            if place.short.lower().startswith(name.lower()):
-                self.faults.append(f"[attributes] {place.short} cannot be mapped: {why}")
-                return True
-        if place.read_only:
-            self.faults.append(f"[attributes] {place.short} cannot be mapped: it is read-only")
-            return True
-        return self._unfit(place)
-
-    def _unfit(self, place: Place) -> bool:
-        """Forms that name something real but nothing that one expression can fill."""
-        if place.path.filter is not None and not place.selector:
-            self.faults.append(f'[attributes] {place.short}: only filters of the form [type eq "work"] can be mapped')
-            return True
-        if place.path.filter is not None and place.leaf is place.attribute:
-            self.faults.append(
-                f"[attributes] {place.short}: name the part that is meant, for instance {place.short}.value"
-            )
-            return True
-        whole = place.attribute.type == "complex" and place.leaf is place.attribute and not place.attribute.multi_valued
-        if whole or (place.kind.value == "list" and place.attribute.name in {"emails", "phoneNumbers"}):
-            example = f'{place.short}[type eq "work"].value' if place.attribute.multi_valued else f"{place.short}.…"
-            self.faults.append(f"[attributes] {place.short}: name one part of it, for instance {example}")
-            return True
-        if place.attribute.multi_valued and place.path.filter is None and place.path.attribute.sub:
-            self.faults.append(
-                f"[attributes] {place.short}: a list is mapped as a whole or by [filter], not by .{place.leaf.name}"
-            )
-            return True
-        return False
+        fault = unfit(place, dialect)
+        if fault is not None:
+            self.faults.append(f"[attributes] {fault}")
+        return fault is not None
 
     def _limits(self) -> Limits:
         given = self._table("limits") or {}
@@ -491,6 +465,26 @@ class _Reader:
             if name != url and name and not name.startswith(("/", ":memory:", "file:")):
                 return f"{prefix}{self._beside(name)}"
         return url
+
+
+def unfit(place: Place, dialect: Dialect) -> str | None:
+    """Why a place cannot be mapped: not to be written, or nothing that one value can fill; None where it can."""
+    for name, why in dialect.unwritable.items():
+        if place.short.lower().startswith(name.lower()):
+            return f"{place.short} cannot be mapped: {why}"
+    if place.read_only:
+        return f"{place.short} cannot be mapped: it is read-only"
+    if place.path.filter is not None and not place.selector:
+        return f'{place.short}: only filters of the form [type eq "work"] can be mapped'
+    if place.path.filter is not None and place.leaf is place.attribute:
+        return f"{place.short}: name the part that is meant, for instance {place.short}.value"
+    whole = place.attribute.type == "complex" and place.leaf is place.attribute and not place.attribute.multi_valued
+    if whole or (place.kind is Kind.LIST and place.attribute.name in {"emails", "phoneNumbers"}):
+        example = f'{place.short}[type eq "work"].value' if place.attribute.multi_valued else f"{place.short}.…"
+        return f"{place.short}: name one part of it, for instance {example}"
+    if place.attribute.multi_valued and place.path.filter is None and place.path.attribute.sub:
+        return f"{place.short}: a list is mapped as a whole or by [filter], not by .{place.leaf.name}"
+    return None
 
 
 def _is_same(left: Place, right: Place) -> bool:

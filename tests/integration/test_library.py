@@ -1,0 +1,256 @@
+"""The library front: one person, and whole directories, from Python, against the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.runs import ENTERPRISE, GENESYS, House, house
+
+import scimsync
+from scimsync import ConflictResolution, GenesysScimSyncer, Syncer
+from scimsync.errors import ConfigError, PlanRefused, TargetError
+
+WORK_MAIL = 'emails[type eq "work"].value'
+WORK_PHONE = 'phoneNumbers[type eq "work"].value'
+SKILLS = "genesys:routingSkills"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[House]:
+    with house(tmp_path) as found:
+        yield found
+
+
+def syncer(home: House, state: Path | None = None) -> GenesysScimSyncer:
+    simulator = home.simulator
+    return GenesysScimSyncer(
+        simulator.client_id,
+        simulator.client_secret,
+        api_url=simulator.api_url,
+        login_url=simulator.login_url,
+        state=state,
+    )
+
+
+def test_one_call_writes_every_kind_of_value_in_one_patch_and_returns_the_account(home: House) -> None:
+    who, boss = home.active(2)
+    known = home.account(who)["id"]
+    home.reset()
+    account = syncer(home).sync_user_attributes(
+        known,
+        {
+            "title": "Team Lead",
+            "enterprise:department": "Field Service",
+            "enterprise:manager": home.account(boss)["id"],
+            WORK_MAIL: "lead@example.com",
+            WORK_PHONE: "+1 (317) 555-0199",
+            SKILLS: [{"name": "Billing", "proficiency": 4.5}, {"name": "Warranty"}],
+        },
+    )
+    assert account["id"] == known
+    assert account["title"] == "Team Lead"
+    assert account[ENTERPRISE]["manager"]["value"] == home.account(boss)["id"]  # type: ignore[index]
+    phones = {p["type"]: p["value"] for p in account["phoneNumbers"]}  # type: ignore[attr-defined]
+    assert phones["work"] == "+13175550199"
+    skills = {s["name"]: s.get("proficiency") for s in account[GENESYS]["routingSkills"]}  # type: ignore[index]
+    assert skills["Billing"] == 4.5
+    assert home.stats()["patch"] == 1
+
+
+def test_a_second_call_with_the_same_values_writes_nothing(home: House) -> None:
+    known = home.account(home.active(1)[0])["id"]
+    ours = syncer(home)
+    wanted = {"title": "Team Lead", SKILLS: [{"name": "Billing", "proficiency": 2.0}]}
+    ours.sync_user_attributes(known, wanted)
+    home.reset()
+    ours.sync_user_attributes(known, wanted)
+    assert home.writes() == 0
+
+
+def test_none_clears_and_what_is_not_named_stays(home: House) -> None:
+    who = home.active(1)[0]
+    before = home.account(who)
+    account = syncer(home).sync_user_attributes(before["id"], {"title": None})
+    assert "title" not in account
+    assert account["displayName"] == before["displayName"]
+    assert account.get("phoneNumbers") == before.get("phoneNumbers")
+
+
+def test_an_inactive_person_is_disabled_and_enabled_again(home: House) -> None:
+    known = home.account(home.active(1)[0])["id"]
+    ours = syncer(home)
+    assert ours.sync_user_attributes(known, {"active": False})["active"] is False
+    assert ours.sync_user_attributes(known, {"active": True})["active"] is True
+
+
+def test_cloud_wins_leaves_what_the_directory_holds(home: House) -> None:
+    who = home.active(1)[0]
+    account = syncer(home).sync_user_attributes(
+        home.account(who)["id"], {"title": "From HR"}, ConflictResolution.CLOUD_WINS
+    )
+    assert account["title"] == who.title
+    assert home.history() == []
+
+
+def test_merge_adds_to_a_list_and_takes_nothing_from_others(home: House) -> None:
+    who = next(p for p in home.active(40) if p.skills)
+    fresh = next(s for s in ("Billing", "Warranty", "Returns") if s not in {name for name, _ in who.skills})
+    syncer(home).sync_user_attributes(
+        home.account(who)["id"], {SKILLS: [{"name": fresh, "proficiency": 1.0}]}, ConflictResolution.MERGE
+    )
+    assert home.skills(who) == {fresh, *(name for name, _ in who.skills)}
+
+
+def test_merge_that_cannot_choose_says_so(home: House) -> None:
+    who = home.active(1)[0]
+    with pytest.raises(PlanRefused, match=r"title.*LOCAL_WINS"):
+        syncer(home).sync_user_attributes(home.account(who)["id"], {"title": "Other"}, ConflictResolution.MERGE)
+    assert home.account(who)["title"] == who.title
+
+
+def test_with_a_state_folder_an_edit_by_hand_is_told_from_a_change_of_hr(home: House) -> None:
+    who = home.active(1)[0]
+    known, state = home.account(who)["id"], home.folder / "library"
+    syncer(home, state).sync_user_attributes(known, {"title": "One"})
+    home.edit(who, "title", "By hand")
+    account = syncer(home, state).sync_user_attributes(known, {"title": "One"}, ConflictResolution.MERGE)
+    assert account["title"] == "By hand"
+    assert state.stat().st_mode & 0o077 == 0
+
+
+def test_an_edit_between_reading_and_writing_is_met_by_planning_again(home: House) -> None:
+    who = home.active(1)[0]
+    home.fault({"on": "patch", "kind": "foreign_edit", "path": "displayName", "value": "Edited", "times": 1})
+    account = syncer(home).sync_user_attributes(home.account(who)["id"], {"title": "Lead"})
+    assert (account["title"], account["displayName"]) == ("Lead", "Edited")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"titel": "x"}, "did you mean title"),
+        ({"groups": [{"value": "g"}]}, "cannot be mapped"),
+        ({"active": "yes"}, "true or false"),
+        ({"active": None}, "true or false"),
+        ({SKILLS: [{"nam": "x"}]}, "name, proficiency"),
+        ({SKILLS: ["Billing"]}, "list of objects"),
+        ({"title": 7}, "a text"),
+        ({"title": "a", "urn:ietf:params:scim:schemas:core:2.0:User:title": "b"}, "twice"),
+        ({}, "at least one path"),
+    ],
+)
+def test_data_that_cannot_be_written_is_refused_before_a_request_leaves(
+    home: House, data: dict[str, object], words: str
+) -> None:
+    known = home.account(home.active(1)[0])["id"]
+    home.reset()
+    with pytest.raises(ConfigError, match=words):
+        syncer(home).sync_user_attributes(known, data)
+    assert not home.stats()["get"]
+
+
+def test_all_faults_are_told_at_once(home: House) -> None:
+    with pytest.raises(ConfigError) as raised:
+        syncer(home).sync_user_attributes("x", {"titel": "x", "active": "yes"})
+    assert len(raised.value.faults) == 2
+
+
+def test_a_phone_that_cannot_be_read_and_a_manager_who_is_not_there_are_told(home: House) -> None:
+    known = home.account(home.active(1)[0])["id"]
+    with pytest.raises(PlanRefused, match=r"record\.bad-phone"):
+        syncer(home).sync_user_attributes(known, {WORK_PHONE: "ask at reception"})
+    nobody = "00000000-0000-4000-8000-000000000000"
+    with pytest.raises(PlanRefused, match=r"reference\.unknown"):
+        syncer(home).sync_user_attributes(known, {"enterprise:manager": nobody})
+    assert home.history() == []
+
+
+def test_an_account_that_is_not_there_is_never_made(home: House) -> None:
+    with pytest.raises(TargetError, match="there is no account"):
+        syncer(home).sync_user_attributes("00000000-0000-4000-8000-000000000000", {"title": "x"})
+    assert home.history() == []
+
+
+def test_a_refusal_of_the_directory_is_told_with_its_words(home: House) -> None:
+    known = home.account(home.active(1)[0])["id"]
+    home.fault({"on": "patch", "status": 403, "times": 0})
+    with pytest.raises(PlanRefused, match=r"target\.refused"):
+        syncer(home).sync_user_attributes(known, {"title": "x"})
+
+
+def test_regions_and_domains_are_known_and_nothing_else_is_asked_for_a_secret() -> None:
+    for organisation in ("us-east-1", "mypurecloud.com"):
+        assert GenesysScimSyncer("id", "secret", organisation)
+    with pytest.raises(ConfigError, match="us-east-1"):
+        GenesysScimSyncer("id", "secret", "evil.example/")
+
+
+def test_the_syncer_works_where_an_event_loop_runs_already(home: House) -> None:
+    known = home.account(home.active(1)[0])["id"]
+
+    async def notebook() -> dict[str, object]:
+        return syncer(home).sync_user_attributes(known, {"title": "Lead"})
+
+    assert asyncio.run(notebook())["title"] == "Lead"
+
+
+def test_a_whole_directory_is_planned_and_applied_from_python(home: House) -> None:
+    who = home.active(1)[0]
+    Syncer(home.file).blocking.sync()
+    home.set(who, job_title="From HR")
+    made, report = Syncer(home.file).blocking.sync()
+    assert [change.key for change in made.changes] == [who.employee_id]
+    assert report.clean
+    assert home.account(who)["title"] == "From HR"
+
+    async def again() -> int:
+        return len((await Syncer(home.file).plan(who.employee_id)).changes)
+
+    assert asyncio.run(again()) == 0
+
+
+def test_the_public_door_opens_to_the_names_it_lists_and_is_cheap() -> None:
+    for name in dir(scimsync):
+        assert getattr(scimsync, name)
+    with pytest.raises(AttributeError, match="nonsense"):
+        scimsync.nonsense  # noqa: B018
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, scimsync; print(len([m for m in sys.modules if m.startswith('scimsync')]))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.strip() == "1"
+
+
+def test_the_script_of_the_manual_runs_and_prints_the_account(home: House) -> None:
+    script = ROOT / "examples/one_person.py"
+    known = home.account(home.active(1)[0])["id"]
+    environ = {
+        "GENESYS_CLIENT_ID": home.simulator.client_id,
+        "GENESYS_CLIENT_SECRET": home.simulator.client_secret,
+        "SCIMSYNC_API_URL": home.simulator.api_url,
+        "SCIMSYNC_LOGIN_URL": home.simulator.login_url,
+    }
+    said = subprocess.run(
+        [sys.executable, str(script), known],
+        env={**os.environ, **environ},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert said.returncode == 0, said.stderr
+    assert '"title": "Team Lead"' in said.stdout
+    code = [line for line in script.read_text().splitlines() if line.strip() and not line.startswith(("#", '"""'))]
+    assert len(code) <= 20
