@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.runs import House, actions, codes, house
+from tests.runs import House, actions, codes, command, house
+
+from scimsync.errors import TargetDenied
 
 LAG = 60_000
 
@@ -102,6 +104,20 @@ def test_whoever_cannot_be_read_again_waits(home: House) -> None:
     assert actions(made) == {mover.employee_id: "update"}
     assert report.clean
     assert home.account(mover)["title"] == "Director"
+
+
+def test_a_target_that_refuses_us_while_accounts_are_read_again_ends_the_plan_in_words(home: House) -> None:
+    home.hire(*(home.newcomer(n) for n in range(1, 20)))
+    home.sync()
+    home.fault({"on": "get", "status": 401, "times": 0})
+    with pytest.raises(TargetDenied):
+        home.plan()
+
+
+def test_the_demo_comes_to_rest(tmp_path: Path) -> None:
+    said = command("demo", "--users", "200", "--option", f"search_lag_ms={LAG}", folder=tmp_path)
+    assert said.code == 0
+    assert "No changes: everything else is what HR says" in said.out
 
 
 def test_a_listing_that_is_up_to_date_costs_no_further_read(home: House) -> None:

@@ -15,7 +15,8 @@ from datetime import timedelta
 import msgspec
 
 from scimsync.engine.ports import Clock, Observer, Store, Target
-from scimsync.model.outcomes import RunState
+from scimsync.errors import TargetError
+from scimsync.model.outcomes import Reply, RunState
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped
 from scimsync.workbench.staging import AccountSpool, Workbench, hold_late, late_accounts, stage_written
@@ -58,27 +59,42 @@ class Freshness:
         fresh: list[bytes] = []
         gone: list[str] = []
         unread: list[str] = []
-        waiting = iter(late)
-
-        async def worker() -> None:
-            for account in waiting:
-                reply = await self.target.get(account)
-                if reply.ok and reply.body is not None:
-                    fresh.append(_ENCODE(reply.body))
-                else:
-                    (gone if reply.status == 404 else unread).append(account)
-                self.observer.advance()
-
         if late:
             self.observer.stage("reading again what the listing shows late", len(late))
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.workers, len(late))):
-                    group.create_task(worker())
+        for account, reply in await self._read(late):
+            if reply.ok and reply.body is not None:
+                fresh.append(_ENCODE(reply.body))
+            else:
+                (gone if reply.status == 404 else unread).append(account)
+        if fresh or gone:
             spool.renew(fresh, gone)
         return [
             *hold_late(bench, unread, "the account could not be read by its id"),
             *hold_late(bench, beyond, f"one plan reads at most {MOST_READ_AGAIN} accounts again"),
         ]
+
+    async def _read(self, accounts: Sequence[str]) -> list[tuple[str, Reply]]:
+        """The accounts and what reading each came to, some at a time."""
+        found: list[tuple[str, Reply]] = []
+        failed: list[TargetError] = []
+        waiting = iter(accounts)
+
+        async def worker() -> None:
+            for account in waiting:
+                try:
+                    found.append((account, await self.target.get(account)))
+                except TargetError as error:
+                    failed.append(error)
+                if failed:
+                    return
+                self.observer.advance()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.workers, len(accounts))):
+                group.create_task(worker())
+        if failed:
+            raise failed[0]
+        return found
 
     def _written(self) -> Iterator[tuple[str, str, str]]:
         """Key, account and version of what was lately written."""
