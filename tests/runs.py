@@ -340,7 +340,7 @@ def house(
         seed=SEED,
         client_id=CLIENT,
         client_secret=SECRET,
-        options={"rate_limit": 0, "login_limit": 0, **options},
+        options={"rate_limit": 0, "login_limit": 0, **switched(), **options},
         faults=faults,
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -350,6 +350,12 @@ def house(
             found.configure()
             found.write_hr(found.people)
         yield found
+
+
+def switched() -> dict[str, object]:
+    """The switch that a whole round of tests is played under, where `tools/switch-matrix` sets one."""
+    name, _, value = os.environ.get("SCIMSYNC_SWITCH", "").partition("=")
+    return {name: value} if name else {}
 
 
 def row(someone: Person) -> Sequence[str | None]:

@@ -146,6 +146,8 @@ async def plan_between(
         catalog=settings.target.dialect.users,
         key=settings.source.key,
         configuration=settings.digest,
+        workers=settings.target.workers,
+        counters=settings.target.dialect.counts_versions,
         memory_limit=settings.state.memory,
         only=choices.only,
         overrides=choices.overrides,

@@ -122,10 +122,10 @@ class MemoryStore:
         with self._lock:
             self._journal.extend(lines)
 
-    def journal(self, run_id: str) -> Iterator[JournalLine]:
-        """The lines of one run in the order they were written."""
+    def journal(self, run_id: str, *, since: datetime | None = None) -> Iterator[JournalLine]:
+        """The lines of one run in the order they were written; only later ones, where `since` says so."""
         with self._lock:
-            held = [line for line in self._journal if line.run == run_id]
+            held = [line for line in self._journal if line.run == run_id and (since is None or line.at >= since)]
         yield from held
 
     def artifact(self, name: str) -> Path:
@@ -183,6 +183,8 @@ class MemoryTarget:
         self._ids = count(1)
         #: resources by id
         self.users: dict[str, dict[str, object]] = {}
+        #: what sweeps and searches show, where they lag; None: what is there
+        self.listed: dict[str, dict[str, object]] | None = None
         for user in users:
             self._put({"active": True, **user}, version=1)
 
@@ -193,8 +195,16 @@ class MemoryTarget:
 
     async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:  # noqa: ARG002
         """Hand over all accounts, with every attribute."""
-        sink([msgspec.json.encode(user) for user in self.users.values()])
-        return Sweep(accounts=len(self.users), announced=len(self.users), requests=1)
+        shown = self._shown()
+        sink([msgspec.json.encode(user) for user in shown.values()])
+        return Sweep(accounts=len(shown), announced=len(shown), requests=1)
+
+    def lag(self) -> None:
+        """From now on sweeps and searches show what is there at this moment."""
+        self.listed = copy.deepcopy(self.users)
+
+    def _shown(self) -> dict[str, dict[str, object]]:
+        return self.users if self.listed is None else self.listed
 
     async def get(self, account: str) -> Reply:
         """Read one account."""
@@ -207,13 +217,14 @@ class MemoryTarget:
         wanted = value.casefold()
         return [
             self._answered("GET", user)
-            for user in self.users.values()
+            for user in self._shown().values()
             if str(place.read(user) or "").casefold() == wanted
         ]
 
     async def create(self, resource: dict[str, object]) -> Reply:
         """POST: 201, or 409 where the login is taken."""
-        if await self.find("userName", str(resource.get("userName", ""))):
+        login = str(resource.get("userName", "")).casefold()
+        if any(str(user.get("userName", "")).casefold() == login for user in self.users.values()):
             return self._refused("POST", 409, "the user name is taken", "uniqueness")
         return self._answered("POST", self._put({"active": True, **resource}, version=1), status=201)
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -185,6 +186,14 @@ def test_journal_lines_come_back_in_the_order_they_were_written(store: Store) ->
     assert [line.key for line in lines] == [f"p{batch}-{n}" for batch in range(5) for n in range(20)]
     assert len(list(store.journal("run-2"))) == 5
     assert list(store.journal("run-3")) == []
+
+
+def test_the_journal_gives_only_what_was_written_since_a_moment(store: Store) -> None:
+    early = make_line("early")
+    store.append([early, replace(early, key="late", at=early.at + timedelta(minutes=5))])
+    assert [line.key for line in store.journal("run-1", since=early.at)] == ["early", "late"]
+    assert [line.key for line in store.journal("run-1", since=early.at + timedelta(seconds=1))] == ["late"]
+    assert list(store.journal("run-1", since=early.at + timedelta(hours=1))) == []
 
 
 def test_a_journal_line_comes_back_equal_to_the_last_type(store: Store) -> None:

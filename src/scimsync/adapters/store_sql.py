@@ -259,9 +259,11 @@ class SqlStore:
         with self._writing(alone=True) as connection:
             connection.execute(sa.insert(_JOURNAL), rows)
 
-    def journal(self, run_id: str) -> Iterator[JournalLine]:
-        """The lines of one run in the order they were written."""
+    def journal(self, run_id: str, *, since: datetime | None = None) -> Iterator[JournalLine]:
+        """The lines of one run in the order they were written; only later ones, where `since` says so."""
         lines = sa.select(_JOURNAL).where(_JOURNAL.c.run == run_id).order_by(_JOURNAL.c.seq)
+        if since is not None:
+            lines = lines.where(_JOURNAL.c.at >= since)
         with self._rows(lines) as rows:
             for row in rows:
                 yield _line_from(row)

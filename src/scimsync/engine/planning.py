@@ -10,6 +10,7 @@ import msgspec
 
 from scimsync.core import planner, sealing, trust
 from scimsync.core.lifecycle import ACTIVE
+from scimsync.engine.freshness import Freshness
 from scimsync.engine.ports import Clock, Observer, Source, Store, Target
 from scimsync.errors import ConfigError, TargetUnavailable
 from scimsync.model.outcomes import Run, RunState
@@ -57,6 +58,10 @@ class Task:
     key: str
     #: digest of the effective configuration
     configuration: str
+    #: reads of single accounts that run at the same time
+    workers: int = 8
+    #: whether the versions of the target are counters
+    counters: bool = False
     memory_limit: str = "512MB"
     #: keys of the people to look at; everybody where empty
     only: tuple[str, ...] = ()
@@ -180,6 +185,7 @@ class _Planning:
         finding = trust.incomplete(sweep)
         if finding is not None:
             self.findings.append(finding)
+        self.findings += await self._freshness().renew(self.bench, spool, complete=finding is None)
         return finding is None
 
     async def _read_few(self, take: Callable[[Sequence[bytes]], None]) -> None:
@@ -189,6 +195,18 @@ class _Planning:
                 take([msgspec.json.encode(reply.body)])
             elif reply.status != 404:
                 raise TargetUnavailable(f"{self.world.target.name}: account {account} cannot be read: {reply.detail}")
+
+    def _freshness(self) -> Freshness:
+        world, task = self.world, self.task
+        return Freshness(
+            target=world.target,
+            store=world.store,
+            clock=world.clock,
+            observer=world.observer,
+            attributes=task.policy.attributes,
+            workers=task.workers,
+            counters=task.counters,
+        )
 
     def _decide(self, comparison: Comparison, judged: trust.Trust, frozen: frozenset[str]) -> None:
         policy = self.task.policy

@@ -128,8 +128,8 @@ class Store(Protocol):
         """Make journal lines durable, all in one commit."""
         ...
 
-    def journal(self, run_id: str) -> Iterator[JournalLine]:
-        """The lines of one run in the order they were written."""
+    def journal(self, run_id: str, *, since: datetime | None = None) -> Iterator[JournalLine]:
+        """The lines of one run in the order they were written; only later ones, where `since` says so."""
         ...
 
     def artifact(self, name: str) -> Path:

@@ -29,6 +29,8 @@ class Dialect:
     expensive: frozenset[str] = frozenset()
     #: the plain listing leaves out inactive people, who need a sweep of their own
     lists_active_only: bool = False
+    #: versions are counters: of two versions of one account, the greater number is the newer
+    counts_versions: bool = False
     #: paths that must never be written, with the reason
     unwritable: Mapping[str, str] = field(default_factory=dict)
     #: requests a minute that the provider grants where it does not say so itself
@@ -204,6 +206,7 @@ GENESYS = Dialect(
         )
     ),  # documented
     lists_active_only=True,  # documented
+    counts_versions=True,  # documented: an integer in quotes
     unwritable=_NEVER,
     requests_per_minute=300,  # documented
     regions=GENESYS_REGIONS,

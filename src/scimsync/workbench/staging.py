@@ -575,12 +575,30 @@ class AccountSpool:
         if keep is not None:
             with self._path.open("rb") as read:
                 write_private(keep, read)
+        self._execute("CREATE OR REPLACE TABLE accounts AS")
+        return self._bench.number("SELECT count(*) FROM accounts")
+
+    def renew(self, resources: Sequence[bytes], gone: Sequence[str]) -> None:
+        """Put accounts that were read again in the place of what the sweep showed; take out those that are gone.
+
+        Args:
+            resources: Raw resources, each one line of JSON.
+            gone: Ids of accounts that are not there any more.
+        """
+        self._path.write_bytes(b"".join(resource + b"\n" for resource in resources))
+        self._execute("CREATE OR REPLACE TEMP TABLE renewed AS")
+        sql = self._bench.sql
+        sql.execute("DELETE FROM accounts WHERE id IN (SELECT id FROM renewed) OR list_contains(?, id)", [list(gone)])
+        sql.execute("INSERT INTO accounts SELECT * FROM renewed")
+
+    def _execute(self, into: str) -> None:
+        """Read the spool file into a table, and remove it."""
         values = [f"{current(place)} AS c{index}" for index, place in enumerate(self._places)]
         columns = ", ".join(f"{quoted(name)}: {text(kind)}" for name, kind in self._columns.items())
         if self._path.stat().st_size == 0:
             self._path.write_bytes(b"{}\n")
         query = (
-            'CREATE OR REPLACE TABLE accounts AS SELECT id, "userName" AS user_name, '
+            f'{into} SELECT id, "userName" AS user_name, '
             'coalesce("active", true) AS active, '
             "regexp_replace(coalesce(meta.version, ''), '^W/|\"', '', 'g') AS version, "
             f"{', '.join(values)} FROM read_ndjson({text(str(self._path))}, columns = {{{columns}}}, "
@@ -595,7 +613,6 @@ class AccountSpool:
                 "Look with scimsync doctor whether its schema is the one of [target] dialect."
             ) from None
         self._path.unlink()
-        return self._bench.number("SELECT count(*) FROM accounts")
 
     def close(self) -> None:
         """Give up: close the spool file."""
@@ -645,6 +662,79 @@ def _selects(place: Place, name: str, wanted: object) -> str:
     if isinstance(wanted, str) and not (sub and sub.case_exact):
         return f"lower({member}) = {text(wanted.lower())}"
     return f"{member} = {text(wanted) if isinstance(wanted, str) else wanted}"
+
+
+# --- what a listing shows late ------------------------------------------------------------------
+
+
+def stage_written(bench: Workbench, written: Iterable[tuple[str, str, str]]) -> None:
+    """Load what was lately written into the table `written` (key, account, version), the newest of each account."""
+    with bench.spooled("written") as (path, file):
+        file.write(b"{}\n")
+        for key, account, version in written:
+            file.write(_ENCODE({"k": key, "a": account, "v": version}) + b"\n")
+        file.flush()
+        bench.sql.execute(
+            "CREATE OR REPLACE TABLE written AS SELECT max(k) AS key, a AS account, "
+            "max(TRY_CAST(v AS UBIGINT)) AS version FROM "
+            f"read_ndjson({text(str(path))}, columns = {{k: 'VARCHAR', a: 'VARCHAR', v: 'VARCHAR'}}) "
+            "WHERE a IS NOT NULL GROUP BY a"
+        )
+
+
+def late_accounts(bench: Workbench, attributes: Sequence[Mapped], *, counters: bool, complete: bool) -> list[str]:
+    """The ids of accounts of which the listing surely or possibly shows an old state.
+
+    A linked account that is missing matters only where its person would get another one.
+
+    Args:
+        bench: The tables of the run.
+        attributes: The mapping, in the order of the columns.
+        counters: Whether versions are numbers that grow.
+        complete: Whether somebody who is missing from the listing may be new.
+    """
+    queries = ["SELECT account FROM written WHERE account NOT IN (SELECT id FROM accounts)"]
+    if counters:
+        queries.append(
+            "SELECT w.account FROM written w JOIN accounts a ON a.id = w.account "
+            "WHERE TRY_CAST(a.version AS UBIGINT) < w.version"
+        )
+    if complete:
+        active = [f"AND d.d{index} = 'true'" for index, mapped in enumerate(attributes) if mapped.path == "active"]
+        queries.append(
+            "SELECT l.account FROM links l JOIN desired d ON d.key = l.key "
+            f"WHERE l.account NOT IN (SELECT id FROM accounts) {''.join(active)}"
+        )
+    return [str(account) for (account,) in bench.rows(f"{' UNION '.join(queries)} ORDER BY 1")]
+
+
+def hold_late(bench: Workbench, accounts: Sequence[str], why: str) -> list[Finding]:
+    """Leave out the people whose accounts are not known as they are now."""
+    if not accounts:
+        return []
+    sql = bench.sql
+    sql.execute(
+        "CREATE OR REPLACE TABLE late AS SELECT DISTINCT o.key, coalesce(d.n, -1) AS n, d.place FROM "
+        "(SELECT key, account FROM links UNION SELECT key, account FROM written) o "
+        "LEFT JOIN desired d ON d.key = o.key WHERE list_contains(?, o.account)",
+        [list(accounts)],
+    )
+    sql.execute("INSERT INTO held SELECT key, n FROM late")
+    sql.execute("INSERT INTO left_out SELECT * FROM desired WHERE n IN (SELECT n FROM late)")
+    sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM late)")
+    return [
+        Finding(
+            severity=Severity.WARNING,
+            code="target.lagging",
+            subject=str(key),
+            summary="the listing of the directory is behind what was written; this person waits",
+            detail=why,
+            hint="run again in some minutes; the listing has then caught up",
+            row=_int(place),
+            holds=True,
+        )
+        for key, place in bench.rows("SELECT key, place FROM late ORDER BY key")
+    ]
 
 
 # --- the past -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan, settle_run
+from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
 from scimsync.engine.planning import Task, World, make_plan
 from scimsync.errors import ConfigError
 from scimsync.model.outcomes import JournalLine, RunState, Step
@@ -28,6 +29,7 @@ MAPPING = {
     "title": "title",
     "enterprise:manager": "ref(boss)",
 }
+LIMITS = frozenset({"limits.create", "limits.update", "limits.disable"})
 COLUMNS = ("id", "email", "name", "status", "title", "boss")
 
 
@@ -45,6 +47,7 @@ class Company:
         self.target, self.store, self.clock = MemoryTarget(), MemoryStore(folder), VirtualClock()
         self.authority: dict[str, Authority] = {}
         self.match = ("externalId", "userName")
+        self.counters = True
         self._fresh = count()
 
     @staticmethod
@@ -91,15 +94,14 @@ class Company:
             configuration="c",
             only=only,
             overrides=dict.fromkeys(overrides, "test"),
+            counters=self.counters,
         )
         self.clock.advance(1)
         return asyncio.run(make_plan(world, task))
 
     def apply(self, plan: Plan) -> Report:
         hands = Hands(target=self.target, store=self.store, clock=self.clock, observer=Silent())
-        order = Order(
-            policy=self.policy, configuration="c", overrides={"limits.create": "test", "limits.update": "test"}
-        )
+        order = Order(policy=self.policy, configuration="c", overrides=dict.fromkeys(sorted(LIMITS), "test"))
         self.clock.advance(1)
         run = check_plan(plan, self.store.run(plan.id), hands, order)
         return asyncio.run(apply_plan(plan, run, hands, order))
@@ -366,3 +368,63 @@ def test_a_run_that_was_cut_short_is_settled_without_sending_anything(company: C
     assert sum(a["meta"]["version"] != v for a, v in zip(company.target.users.values(), versions, strict=True)) == 1
     company.authority["title"] = Authority.ASK
     assert [c.key for c in company.plan().changes] == ["E2"]
+
+
+def test_a_listing_that_is_behind_by_many_accounts_makes_some_people_wait(tmp_path: Path) -> None:
+    crowd = Company(tmp_path / "crowd", people=0)
+    crowd.rows["E0"] = crowd.person(0)
+    crowd.sync()
+    crowd.target.lag()
+    crowd.rows |= {f"E{n}": crowd.person(n) for n in range(1, MOST_READ_AGAIN + 30)}
+    crowd.sync()
+    plan = crowd.plan()
+    waiting = [finding for finding in plan.findings if finding.code == "target.lagging"]
+    assert len(waiting) == plan.tally.held == 29
+    assert not plan.changes
+    assert plan.tally.unmanaged == 0
+    crowd.target.listed = None
+    assert not crowd.plan().findings
+
+
+def test_a_leaver_whose_account_is_behind_and_beyond_waits_too(tmp_path: Path) -> None:
+    crowd = Company(tmp_path / "crowd", people=MOST_READ_AGAIN + 30)
+    crowd.sync()
+    for row in crowd.rows.values():
+        row["title"] = "Lead"
+    crowd.target.lag()
+    crowd.sync()
+    last = crowd.target.users[max(crowd.target.users)]
+    del crowd.rows[str(last["externalId"])]
+    plan = crowd.plan()
+    assert not plan.changes
+    assert last["externalId"] in {f.subject for f in plan.findings if f.code == "target.lagging"}
+
+
+def test_a_listing_is_not_told_to_be_behind_where_versions_are_no_counters(company: Company) -> None:
+    company.counters = False
+    company.target.lag()
+    company.rows["E1"]["title"] = "Lead"
+    company.rows["E40"] = company.person(40)
+    company.sync()
+    assert [change.key for change in company.plan().changes] == ["E1"]
+
+
+def test_many_linked_accounts_that_are_gone_are_made_again_some_at_a_time(tmp_path: Path) -> None:
+    crowd = Company(tmp_path / "crowd", people=MOST_READ_AGAIN + 30)
+    crowd.sync()
+    crowd.clock.advance(LONGEST_LAG.total_seconds() + 10)
+    crowd.target.users.clear()
+    assert len(crowd.sync().changes) == MOST_READ_AGAIN
+    assert len(crowd.sync().changes) == 30
+    assert not crowd.plan().changes
+
+
+def test_people_who_left_long_ago_are_not_looked_for(company: Company) -> None:
+    for row in company.rows.values():
+        row["status"] = "left"
+    company.sync()
+    company.clock.advance(LONGEST_LAG.total_seconds() + 10)
+    company.target.users.clear()
+    plan = company.plan()
+    assert not plan.changes
+    assert not plan.findings

@@ -1,0 +1,107 @@
+"""Make the accounts of a sweep as fresh as what is known of them.
+
+A listing may show a write late: the provider serves it from a search (inferred; genesys-scim §4.9). A GET
+by id is fresh. So an account is read again where the journal knows a newer version than the listing shows,
+or where a linked person would else be made a second time. Where the listing is up to date, nothing is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+
+from scimsync.engine.ports import Clock, Observer, Store, Target
+from scimsync.errors import TargetError
+from scimsync.model.outcomes import Reply, RunState
+from scimsync.model.plans import Finding
+from scimsync.model.policy import Mapped
+from scimsync.workbench.staging import AccountSpool, Workbench, hold_late, late_accounts, stage_written
+
+#: how far back a write may still be missing from a listing; three minutes are documented of a client
+LONGEST_LAG = timedelta(hours=1)
+#: accounts that one plan reads again: the requests of two minutes. Whoever is beyond waits for a later run
+MOST_READ_AGAIN = 600
+
+_ENCODE = msgspec.json.Encoder(decimal_format="string").encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """What is needed to read accounts again."""
+
+    target: Target
+    store: Store
+    clock: Clock
+    observer: Observer
+    attributes: Sequence[Mapped]
+    workers: int
+    #: whether versions are counters, so that of two the older can be told
+    counters: bool
+
+    async def renew(self, bench: Workbench, spool: AccountSpool, *, complete: bool) -> list[Finding]:
+        """Put what is fresh into table `accounts`; hold the people of whom that cannot be had.
+
+        Args:
+            bench: The tables of the run; `desired`, `links` and `accounts` are there.
+            spool: What loaded the accounts.
+            complete: Whether the accounts are all that the listing shows.
+
+        Raises:
+            TargetError: The directory cannot be read.
+        """
+        stage_written(bench, self._written())
+        late = late_accounts(bench, self.attributes, counters=self.counters, complete=complete)
+        late, beyond = late[:MOST_READ_AGAIN], late[MOST_READ_AGAIN:]
+        fresh: list[bytes] = []
+        gone: list[str] = []
+        unread: list[str] = []
+        if late:
+            self.observer.stage("reading again what the listing shows late", len(late))
+        for account, reply in await self._read(late):
+            if reply.ok and reply.body is not None:
+                fresh.append(_ENCODE(reply.body))
+            else:
+                (gone if reply.status == 404 else unread).append(account)
+        if fresh or gone:
+            spool.renew(fresh, gone)
+        return [
+            *hold_late(bench, unread, "the account could not be read by its id"),
+            *hold_late(bench, beyond, f"one plan reads at most {MOST_READ_AGAIN} accounts again"),
+        ]
+
+    async def _read(self, accounts: Sequence[str]) -> list[tuple[str, Reply]]:
+        """The accounts and what reading each came to, some at a time."""
+        found: list[tuple[str, Reply]] = []
+        failed: list[TargetError] = []
+        waiting = iter(accounts)
+
+        async def worker() -> None:
+            for account in waiting:
+                try:
+                    found.append((account, await self.target.get(account)))
+                except TargetError as error:
+                    failed.append(error)
+                if failed:
+                    return
+                self.observer.advance()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.workers, len(accounts))):
+                group.create_task(worker())
+        if failed:
+            raise failed[0]
+        return found
+
+    def _written(self) -> Iterator[tuple[str, str, str]]:
+        """Key, account and version of what was lately written."""
+        since = self.clock.now() - LONGEST_LAG
+        for run in self.store.runs():
+            if run.state in {RunState.PLANNED, RunState.REFUSED} or (run.finished or self.clock.now()) < since:
+                continue
+            for line in self.store.journal(run.id, since=since):
+                if line.outcome is not None and line.outcome.account and line.outcome.version:
+                    yield line.key, line.outcome.account, line.outcome.version
