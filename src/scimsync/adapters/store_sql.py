@@ -743,6 +743,7 @@ def _outcome_to_json(outcome: Outcome) -> dict[str, object]:
         "races": outcome.races,
         "correlation_id": outcome.correlation_id,
         "overwritten": list(outcome.overwritten),
+        "deferred": list(outcome.deferred),
     }
 
 
@@ -751,5 +752,6 @@ def _outcome_from(found: dict[str, Any]) -> Outcome:
         "status": Status(found["status"]),
         "written": {path: value_from_json(value) for path, value in found["written"].items()},
         "overwritten": tuple(found["overwritten"]),
+        "deferred": tuple(found.get("deferred", ())),
     }
     return Outcome(**{**found, **changed})

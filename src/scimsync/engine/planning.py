@@ -193,10 +193,10 @@ class _Planning:
         created = {change.key for change in self.changes if change.action is Action.CREATE}
         kept = []
         for change in self.changes:
-            vain = {d.awaits for d in change.deferred} - created
+            vain = {d.awaits for d in change.awaiting} - created
             self.findings += [_vain(change, str(awaited)) for awaited in sorted(filter(None, vain))]
             deltas = tuple(d for d in change.deltas if d.awaits is None or d.awaits not in vain)
-            if any(d.verdict in {Verdict.WRITE, Verdict.DEFER} for d in deltas):
+            if any(d.verdict in planner.SENT for d in deltas):
                 kept.append(replace(change, deltas=deltas))
         self.changes = kept
 
@@ -212,7 +212,7 @@ class _Planning:
         world, task = self.world, self.task
         created = world.clock.now()
         identity = f"{created:%Y%m%d-%H%M%S}-{world.fresh()}"
-        changes = planner.ordered(self.changes)
+        changes, loops = planner.lined_up(self.changes)
         findings = tuple(self._findings())
         counted = planner.tally(comparison.numbers(), changes, self.notices, findings)
         plan = Plan(

@@ -109,6 +109,8 @@ class Outcome:
     correlation_id: str = ""
     #: paths where a foreign edit was overwritten by rule
     overwritten: tuple[str, ...] = ()
+    #: references left out of the write, because the accounts they name were not there
+    deferred: tuple[str, ...] = ()
 
 
 class Step(Enum):

@@ -177,7 +177,7 @@ def test_a_reference_that_must_wait_follows_its_authority(company: Company) -> N
     assert [c.key for c in kept.changes] == ["E99"]
     company.authority["enterprise:manager"] = Authority.LOCAL_WINS
     ours = company.plan()
-    assert {d.verdict for c in ours.changes if c.key == "E1" for d in c.deltas} == {Verdict.DEFER}
+    assert {d.verdict for c in ours.changes if c.key == "E1" for d in c.deltas} == {Verdict.AWAIT}
     company.apply(ours)
     manager = company.account("E1")[USERS.prefixes["enterprise"]]["manager"]["value"]
     assert manager == company.account("E99")["id"]
@@ -188,7 +188,9 @@ def test_a_chain_of_joiners_has_all_its_managers_after_one_run(company: Company)
     for n in (50, 51, 52):
         company.rows[f"E{n}"] = {**company.person(n), "boss": f"E{n + 1}" if n < 52 else "E1"}
     plan = company.sync()
-    assert plan.tally.deferred == 2
+    assert plan.tally.deferred == 0
+    assert plan.requests == 3
+    assert {company.account(key)["meta"]["version"] for key in ("E50", "E51", "E52")} == {"1"}
     for key, boss in (("E50", "E51"), ("E51", "E52"), ("E52", "E1")):
         held = company.account(key)[USERS.prefixes["enterprise"]]["manager"]["value"]
         assert held == company.account(boss)["id"]
