@@ -2,9 +2,9 @@
 
 Order: leavers, joiners, rehires, movers, then the references that were deferred. Joiners stand after
 those whom their references name, and whoever carries one out waits for the outcome of the others: the
-new account is then written with its manager. Each write has a durable intent before it leaves and a durable outcome after. A run that was cut short is
-continued by applying the plan again: what has an outcome is done, an intent without outcome is
-settled by reading, the rest is carried out.
+new account is then written with its manager. Each write has a durable intent before it leaves and a
+durable outcome after. A run that was cut short is continued by applying the plan again: what has an
+outcome is done, an intent without outcome is settled by reading, the rest is carried out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scimsync.core.writing import mismatches, resource
 from scimsync.engine.journal import Journal
 from scimsync.engine.ports import Clock, Observer, Store, Target
 from scimsync.errors import PlanRefused, PlanStale, TargetError
-from scimsync.model.outcomes import JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
+from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
 from scimsync.model.plans import Change, Delta, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
@@ -157,7 +157,7 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     hands.store.save_run(replace(run, state=RunState.APPLYING))
     await applier.work()
     report = applier.report()
-    _finish(run, hands, report)
+    _finish(run, hands, report, applier)
     if applier.failed is not None:
         raise applier.failed
     return report
@@ -174,7 +174,7 @@ async def settle_run(plan: Plan, run: Run, hands: Hands, order: Order) -> Report
     applier = _Applier(plan, run, hands, order, asyncio.Event())
     await applier.settle()
     report = applier.report()
-    _finish(run, hands, report, state=RunState.PARTIAL)
+    _finish(run, hands, report, applier, state=RunState.PARTIAL)
     return report
 
 
@@ -501,6 +501,25 @@ class _Applier:
         stopped = str(self.failed or "") or self._why or ("stopped by you" if self._stop.is_set() else "")
         return Report(run=self._run.id, outcomes=parts, left=tuple(left), stopped=stopped)
 
+    def waiting(self) -> tuple[list[Deferred], list[tuple[str, str]]]:
+        """The references that still wait for an account, and the (key, path) of those that were set."""
+        waiting, settled = [], []
+        for change in self._plan.changes:
+            if not (change.awaiting or change.deferred):
+                continue
+            first, second = (self._outcomes.get((change.key, part)) for part in (1, 2))
+            written = {path for part in (first, second) if part is not None for path in part.written}
+            left = {d.path for d in change.deferred} | set(first.deferred if first is not None else ())
+            if second is not None and second.status is not Status.DEFERRED:
+                left = set()
+            for delta in (*change.awaiting, *change.deferred):
+                if delta.path in written:
+                    settled.append((change.key, delta.path))
+                elif delta.path in left:
+                    awaits = delta.awaits or ""
+                    waiting.append(Deferred(change.key, delta.path, awaits, self._run.id, self._run.created))
+        return waiting, settled
+
 
 class _Attempt:
     """The fate of one part of one change, across version races."""
@@ -601,7 +620,7 @@ def _words(reply: Reply) -> str:
     return " ".join(str(part) for part in (reply.status or "", kind, said or reply.detail) if part)
 
 
-def _finish(run: Run, hands: Hands, report: Report, *, state: RunState | None = None) -> None:
+def _finish(run: Run, hands: Hands, report: Report, applier: _Applier, *, state: RunState | None = None) -> None:
     """Take into the base what really happened, remember the links, close the run."""
     store = hands.store
     values = [
@@ -619,6 +638,7 @@ def _finish(run: Run, hands: Hands, report: Report, *, state: RunState | None = 
         lay_outcomes(bench, store.artifact(run.agreed), values, accounts, base)
         stage_links(bench, ((link.key, link.account) for link in store.links()))
         store.save_links(Link(key, account) for key, account in unremembered(bench, base))
+    store.save_deferred(*applier.waiting())
     if state is None:
         state = RunState.DONE if report.clean else RunState.PARTIAL
         state = RunState.INTERRUPTED if report.stopped or report.left else state

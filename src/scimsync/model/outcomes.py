@@ -80,6 +80,19 @@ class Link:
     account: str
 
 
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A reference that waits for an account, remembered until it is set or no longer wanted."""
+
+    key: str
+    path: str
+    #: key of the person whose account the reference names
+    awaits: str
+    #: the run that left it, and when that was planned
+    run: str
+    since: datetime
+
+
 class Status(Enum):
     """How one change ended."""
 

@@ -292,7 +292,12 @@ def test_a_plan_counts_a_second_request_only_for_what_is_deferred() -> None:
     placed, _ = lined_up(
         [awaits("E1", "E9", action=Action.UPDATE), awaits("E2", "E9", action=Action.DISABLE), awaits("E9", "E9")]
     )
-    assert make_plan(changes=tuple(replace(c, operations=(Operation("replace", "title", "Lead"),)) for c in placed)).requests == 5
+    assert (
+        make_plan(
+            changes=tuple(replace(c, operations=(Operation("replace", "title", "Lead"),)) for c in placed)
+        ).requests
+        == 5
+    )
     assert make_plan(changes=placed).requests == 3
 
 
