@@ -20,6 +20,10 @@ T = TypeVar("T", bound=Hashable)
 MOST_NAMED = 1000
 #: steps that weighing the edges of all components together may take
 _WEIGHED_ALL = 4_000_000
+#: steps that a walk may go back for the sake of fewer cuts
+_STEPS_BACK = 4_000_000
+#: rising edges of a path that are looked at
+_RISES = 64
 
 
 class EdgeKind(Enum):
@@ -105,8 +109,8 @@ def cut(edges: Iterable[Edge], *, weighed: int = 20_000) -> Cuts:
 
     That is a member before a nested group before a manager. In a component of ordinary size the choice
     among equals is the edge on most of the loops (of the shortest loop through each edge), then that of
-    the person on whom the fewest wait, then the first by key. In a huge component it is whatever closes
-    a loop in one walk through it.
+    the person on whom the fewest wait, then the first by key. In a huge component it is the edge of the
+    loop that leads up the most levels, counted from those on whom nobody waits.
 
     Args:
         edges: The graph, in any order.
@@ -140,6 +144,8 @@ class _Graph:
             self._waiting[whom] += who != whom
         self._cut: set[int] = set()
         self._weighed, self._budget = weighed, _WEIGHED_ALL
+        self._levels: list[int] = []
+        self._steps_back = _STEPS_BACK
         self.needs = [[self._whom[e] for e in out] for out in self._out]
 
     def open(self, component: Sequence[int]) -> list[Loop]:
@@ -205,16 +211,21 @@ class _Graph:
         return [[part[i] for i in component] for component in _components(needs)]
 
     def _walked(self, part: Sequence[int], inside: frozenset[int]) -> list[Loop]:
-        """Walk depth first; where an edge closes a loop, cut the softest of that loop, itself among equals.
+        """Walk depth first; where an edge closes a loop, cut the softest of that loop.
 
-        Cutting an edge on the path takes the path back to it; what was left is walked again.
+        Among equals that is the edge that leads up the most levels, if any does, or else the one that
+        closes the loop: an edge from deep below to the top is on most of the loops. Cutting an edge on
+        the path takes the path back to it; what was left is walked again.
         """
+        self._levels = self._levels or self._levelled()
         done: set[int] = set()
         return [loop for root in part if root not in done for loop in self._walked_from(root, inside, done)]
 
     def _walked_from(self, root: int, inside: frozenset[int], done: set[int]) -> Iterator[Loop]:
         path, taken, ahead, place = [root], [-1], [iter(self._out[root])], {root: 0}
-        depths: list[list[int]] = [[] for _ in _HARMS]  # by harm: where on the path such an edge was taken
+        # by harm: where on the path such an edge was taken, and where one that leads up was
+        depths: list[list[int]] = [[] for _ in _HARMS]
+        rises: list[list[int]] = [[] for _ in _HARMS]
         while path:
             back = len(path)
             edge = next((e for e in ahead[-1] if self._leads_on(e, inside, done)), None)
@@ -222,11 +233,13 @@ class _Graph:
                 back -= 1
                 done.add(path[-1])
             elif (whom := self._whom[edge]) in place:
-                softer = (depths[harm][-1] for harm in range(self._harm[edge]) if depths[harm])
-                back = next((depth for depth in softer if depth > place[whom]), back)
+                back = self._softest(taken, edge, place[whom], depths, rises)
                 yield self._cut_at(edge if back == len(path) else taken[back], path[place[whom] :])
+                self._steps_back -= len(path) - back
             else:
                 depths[self._harm[edge]].append(back)
+                if self._rise(edge) > 0:
+                    rises[self._harm[edge]].append(back)
                 place[whom] = back
                 path.append(whom)
                 taken.append(edge)
@@ -234,9 +247,44 @@ class _Graph:
                 continue
             for node in path[back:]:
                 del place[node]
-            for harm in _HARMS:
-                del depths[harm][bisect_left(depths[harm], back) :]
+            for taken_at in (*depths, *rises):
+                del taken_at[bisect_left(taken_at, back) :]
             del path[back:], taken[back:], ahead[back:]
+
+    def _softest(
+        self, taken: Sequence[int], edge: int, start: int, depths: Sequence[list[int]], rises: Sequence[list[int]]
+    ) -> int:
+        """Where on the path the loop that begins at `start` is cut; the length of the path for `edge` itself."""
+        own, end = self._harm[edge], len(taken)
+        for harm in range(own):
+            if depths[harm] and depths[harm][-1] > start:
+                rising = [depth for depth in rises[harm][-_RISES:] if depth > start]
+                return max(rising or depths[harm][-1:], key=lambda depth: self._rise(taken[depth]))
+        rising = [depth for depth in rises[own][-_RISES:] if depth > start] if self._steps_back > 0 else []
+        best = max(rising, key=lambda depth: self._rise(taken[depth]), default=end)
+        return end if best == end or self._rise(edge) >= self._rise(taken[best]) else best
+
+    def _rise(self, edge: int) -> int:
+        """How many levels an edge leads up."""
+        return self._levels[self._who[edge]] - self._levels[self._whom[edge]]
+
+    def _levelled(self) -> list[int]:
+        """The distance of each node from those on whom the fewest wait, along the edges."""
+        levels = [-1] * len(self._out)
+        ahead: deque[int] = deque(n for n in range(len(levels)) if not self._waiting[n])
+        for n in ahead:
+            levels[n] = 0
+        for start in sorted(range(len(levels)), key=self._waiting.__getitem__):
+            if levels[start] < 0:
+                levels[start] = 0
+                ahead.append(start)
+            while ahead:
+                node = ahead.popleft()
+                for edge in self._out[node]:
+                    if levels[self._whom[edge]] < 0:
+                        levels[self._whom[edge]] = levels[node] + 1
+                        ahead.append(self._whom[edge])
+        return levels
 
     def _leads_on(self, edge: int, inside: frozenset[int], done: set[int]) -> bool:
         return self._whom[edge] in inside and self._whom[edge] not in done and edge not in self._cut

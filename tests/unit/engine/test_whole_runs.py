@@ -13,7 +13,7 @@ import pytest
 from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan, settle_run
 from scimsync.engine.planning import Task, World, make_plan
 from scimsync.errors import ConfigError
-from scimsync.model.outcomes import JournalLine, RunState, Step
+from scimsync.model.outcomes import JournalLine, Reply, RunState, Step
 from scimsync.model.plans import Action, Plan, Verdict
 from scimsync.model.policy import Authority, Limits, Mapped, Policy
 from scimsync.scim.dialect import GENESYS
@@ -368,3 +368,118 @@ def test_a_run_that_was_cut_short_is_settled_without_sending_anything(company: C
     assert sum(a["meta"]["version"] != v for a, v in zip(company.target.users.values(), versions, strict=True)) == 1
     company.authority["title"] = Authority.ASK
     assert [c.key for c in company.plan().changes] == ["E2"]
+
+
+# --- circles, and references that wait ----------------------------------------------------------
+
+
+def managers(company: Company, *keys: str) -> list[str | None]:
+    """Who leads whom in the directory, by key."""
+    names = {user["id"]: str(user.get("externalId")) for user in company.target.users.values()}
+    held = [company.account(key).get(USERS.prefixes["enterprise"], {}).get("manager") for key in keys]
+    return [None if manager is None else names[manager["value"]] for manager in held]
+
+
+def lead(company: Company, **bosses: str) -> None:
+    for key, boss in bosses.items():
+        number = int(key[1:])
+        company.rows[key] = {**company.rows.get(key, company.person(number)), "boss": boss}
+
+
+def found(plan: Plan, code: str) -> list[tuple[str, str]]:
+    return [(f.subject, f.detail) for f in plan.findings if f.code == code]
+
+
+def test_joiners_in_a_circle_are_named_with_the_edge_that_waits(company: Company) -> None:
+    lead(company, E50="E51", E51="E52", E52="E50", E60="E60")
+    plan = company.sync()
+    assert found(plan, "reference.cycle") == [
+        (
+            "E50",
+            "enterprise:manager: E50 -> E51 -> E52 -> E50; E50 gets the reference to E51 in the second pass",
+        ),
+        ("E60", "enterprise:manager: E60 -> E60; E60 gets the reference to E60 in the second pass"),
+    ]
+    assert managers(company, "E50", "E51", "E52", "E60") == ["E51", "E52", "E50", "E60"]
+    assert plan.requests == 4 + 2
+
+
+def test_people_who_have_accounts_and_lead_each_other_are_named_and_nothing_waits(company: Company) -> None:
+    lead(company, E1="E2", E2="E1", E3="E1")
+    plan = company.sync()
+    assert found(plan, "reference.cycle") == [("E1", "enterprise:manager: E1 -> E2 -> E1")]
+    assert (plan.requests, plan.tally.deferred) == (3, 0)
+    again = company.plan()
+    assert not again.changes
+    assert len(found(again, "reference.cycle")) == 1
+
+
+def test_a_reference_to_somebody_who_is_left_out_is_remembered_until_it_is_set(company: Company) -> None:
+    lead(company, E1="E90")
+    company.rows["E90"] = {**company.person(90), "name": None}
+    first = company.sync()
+    assert found(first, "reference.deferred") == [("E1", "enterprise:manager waits for E90")]
+    second = company.sync()
+    since = f"enterprise:manager waits for E90 since 2026-01-01 00:00 UTC, run {first.id}"
+    assert found(second, "reference.deferred") == [("E1", since)]
+    company.rows["E90"]["name"] = "P 90"
+    third = company.plan()
+    assert found(third, "reference.deferred") == [("E1", since)]
+    company.apply(third)
+    assert list(company.store.deferred()) == []
+    assert managers(company, "E1") == ["E90"]
+    assert not found(company.plan(), "reference.deferred")
+
+
+def test_a_reference_that_hr_no_longer_wants_is_forgotten(company: Company) -> None:
+    lead(company, E1="E90", E2="E90", E3="E90")
+    company.rows["E90"] = {**company.person(90), "name": None}
+    company.sync()
+    assert [edge.key for edge in company.store.deferred()] == ["E1", "E2", "E3"]
+    lead(company, E1="E4")
+    del company.rows["E2"]
+    company.rows["E3"]["status"] = None  # a bad record says nothing about what HR wants
+    company.plan()
+    assert [edge.key for edge in company.store.deferred()] == ["E3"]
+
+
+def test_a_reference_left_out_because_a_creation_failed_waits_in_the_state(company: Company) -> None:
+    lead(company, E1="E90", E91="E90", E90="E2")
+    plan = company.plan()
+    asyncio.run(company.target.create({"userName": "p90@example.com", "displayName": "X", "externalId": "OTHER"}))
+    report = company.apply(plan)
+    assert [(o.status.value, o.deferred) for o in report.outcomes["E91"]] == [
+        ("done", ("enterprise:manager",)),
+        ("deferred", ()),
+    ]
+    assert [(o.status.value, o.code) for o in report.outcomes["E1"]] == [("deferred", "reference.deferred")]
+    assert [(edge.key, edge.awaits, edge.run) for edge in company.store.deferred()] == [
+        ("E1", "E90", plan.id),
+        ("E91", "E90", plan.id),
+    ]
+    company.account("OTHER")["userName"] = "other@example.com"
+    assert company.apply(company.plan()).clean
+    assert managers(company, "E1", "E91") == ["E90", "E90"]
+    assert list(company.store.deferred()) == []
+
+
+def test_a_run_that_stops_between_manager_and_report_goes_on_with_one_request_each(company: Company) -> None:
+    lead(company, E90="E91", E91="E92", E92="E1", E93="E92")
+    plan = company.plan()
+    assert [c.key for c in plan.changes] == ["E92", "E91", "E93", "E90"]
+    create, stop = company.target.create, asyncio.Event()
+
+    async def create_and_stop(resource: dict[str, object]) -> Reply:
+        stop.set()
+        return await create(resource)
+
+    company.target.create = create_and_stop  # type: ignore[method-assign]
+    hands = Hands(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+    run = company.store.run(plan.id)
+    assert run is not None
+    first = asyncio.run(apply_plan(plan, run, hands, Order(policy=company.policy, configuration="c"), stop))
+    assert (set(first.outcomes), first.left) == ({"E92"}, ("E91", "E93", "E90"))
+    company.target.create = create  # type: ignore[method-assign]
+    assert company.apply(plan).clean
+    assert managers(company, "E90", "E91", "E92", "E93") == ["E91", "E92", "E1", "E92"]
+    assert {company.account(f"E{n}")["meta"]["version"] for n in (90, 91, 92, 93)} == {"1"}
