@@ -393,7 +393,7 @@ def change_of(made: Plan, who: Person) -> Change:
 
 def paths(made: Plan, who: Person) -> set[str]:
     """What would be written for one person."""
-    written = {Verdict.WRITE, Verdict.DEFER}
+    written = {Verdict.WRITE, Verdict.AWAIT, Verdict.DEFER}
     return {d.path for c in made.changes if c.key == who.employee_id for d in c.deltas if d.verdict in written}
 
 

@@ -26,7 +26,7 @@ from typing import ParamSpec, TypeVar
 import msgspec
 
 from scimsync.errors import ConfigError, ProtocolError, StoreError, StoreLocked
-from scimsync.model.outcomes import Description, Exchange, JournalLine, Link, Reply, Run, Sweep
+from scimsync.model.outcomes import Deferred, Description, Exchange, JournalLine, Link, Reply, Run, Sweep
 from scimsync.model.records import Batch, Cell, Reading
 from scimsync.scim.dialect import GENESYS, Dialect
 from scimsync.scim.messages import ErrorReport, Operation, version_of
@@ -50,6 +50,7 @@ class MemoryStore:
         self._owner = ""
         self._runs: dict[str, Run] = {}
         self._links: dict[str, Link] = {}
+        self._deferred: dict[tuple[str, str], Deferred] = {}
         self._journal: list[JournalLine] = []
         self._artifacts = artifacts or Path(tempfile.mkdtemp(prefix="scimsync-"))
         if artifacts is None:
@@ -116,6 +117,22 @@ class MemoryStore:
                 for key in former:
                     del self._links[key]
                 self._links[link.key] = link
+
+    def deferred(self) -> Iterator[Deferred]:
+        """References that wait for an account, by key and path."""
+        with self._lock:
+            held = sorted(self._deferred.items())
+        yield from (edge for _, edge in held)
+
+    def save_deferred(self, waiting: Iterable[Deferred], settled: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget the settled ones and remember those that wait; one that waits already stays as it is."""
+        with self._lock:
+            for pair in settled:
+                self._deferred.pop(pair, None)
+            for edge in waiting:
+                held = self._deferred.get((edge.key, edge.path))
+                if held is None or held.awaits != edge.awaits:
+                    self._deferred[edge.key, edge.path] = edge
 
     def append(self, lines: Sequence[JournalLine]) -> None:
         """Keep journal lines."""

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, StoreError, StoreLocked
-from scimsync.model.outcomes import JournalLine, Link, Outcome, Run, RunState, Status, Step
+from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Run, RunState, Status, Step
 from scimsync.model.records import SourceHealth
 from scimsync.testing import MemoryStore, VirtualClock
 
@@ -460,3 +460,37 @@ def test_the_latest_base_counts_even_where_the_clock_was_set_back(store: Store) 
     found = store.last_applied()
     assert found is not None
     assert found.id == "run-2"
+
+
+# Deferred references
+
+
+def make_deferred(key: str = "p1", **members: object) -> Deferred:
+    given: dict[str, object] = {"path": "m", "awaits": "p9", "run": "run-1", "since": MOMENT, **members}
+    return Deferred(key, **given)  # type: ignore[arg-type]
+
+
+def test_deferred_references_come_back_by_key_and_path(store: Store) -> None:
+    edges = [make_deferred("p2"), make_deferred("p1", path="n"), make_deferred("p1")]
+    store.save_deferred(edge for edge in edges)
+    assert list(store.deferred()) == edges[::-1]
+
+
+def test_a_reference_that_waits_on_keeps_the_day_it_began(store: Store) -> None:
+    store.save_deferred([make_deferred()])
+    store.save_deferred([make_deferred(run="run-2", since=MOMENT + timedelta(days=1))])
+    assert list(store.deferred()) == [make_deferred()]
+
+
+def test_a_reference_that_waits_for_somebody_else_begins_anew(store: Store) -> None:
+    store.save_deferred([make_deferred()])
+    store.save_deferred([other := make_deferred(awaits="p8", run="run-2", since=MOMENT + timedelta(days=1))])
+    assert list(store.deferred()) == [other]
+
+
+def test_settled_references_are_forgotten_and_may_wait_again(store: Store) -> None:
+    store.save_deferred([make_deferred("p1"), make_deferred("p2"), make_deferred("p2", path="n")])
+    store.save_deferred([], [("p2", "m"), ("p3", "m")])
+    assert [(edge.key, edge.path) for edge in store.deferred()] == [("p1", "m"), ("p2", "n")]
+    store.save_deferred([again := make_deferred("p1", run="run-2")], [("p1", "m"), ("p2", "n")])
+    assert list(store.deferred()) == [again]

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -30,13 +30,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from scimsync.errors import ConfigError, ProtocolError, StoreDamaged, StoreError, StoreLocked
-from scimsync.model.outcomes import JournalLine, Link, Outcome, Run, RunState, Status, Step
+from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Run, RunState, Status, Step
 from scimsync.model.records import SourceHealth
 from scimsync.scim.schema import value_from_json, value_to_json
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
 #: without importing Alembic; a test holds the two together.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0003")
 VERSION_TABLE = "scimsync_version"
 
 #: How often a holder says that it lives, and how long its silence is borne on another machine.
@@ -112,6 +112,15 @@ _JOURNAL = sa.Table(
     sa.Column("version", sa.Text, nullable=False),
     sa.Column("outcome", sa.JSON(none_as_null=True)),
     sa.Index("ix_journal_run_seq", "run", "seq"),
+)
+_DEFERRED = sa.Table(
+    "deferred",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("awaits", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
 )
 _LEASE = sa.Table(
     "lease",
@@ -246,6 +255,27 @@ class SqlStore:
             while chunk := list(islice(rows, _CHUNK)):
                 connection.execute(former, chunk)
                 connection.execute(statement, chunk)
+
+    def deferred(self) -> Iterator[Deferred]:
+        """References that wait for an account, by key and path."""
+        with self._rows(sa.select(_DEFERRED).order_by(_DEFERRED.c.key, _DEFERRED.c.path)) as rows:
+            for row in rows:
+                yield Deferred(**row)
+
+    def save_deferred(self, waiting: Iterable[Deferred], settled: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget the settled ones and remember those that wait; one that waits already stays as it is."""
+        gone = ({"k": key, "p": path} for key, path in settled)
+        rows = (asdict(edge) for edge in waiting)
+        table = _DEFERRED
+        forget = sa.delete(table).where(table.c.key == sa.bindparam("k"), table.c.path == sa.bindparam("p"))
+        remember = self._upsert(table)
+        with self._writing() as connection:
+            while chunk := list(islice(gone, _CHUNK)):
+                connection.execute(forget, chunk)
+            known = {(row.key, row.path, row.awaits) for row in connection.execute(sa.select(table))}
+            fresh = (row for row in rows if (row["key"], row["path"], row["awaits"]) not in known)
+            while chunk := list(islice(fresh, _CHUNK)):
+                connection.execute(remember, chunk)
 
     def append(self, lines: Sequence[JournalLine]) -> None:
         """Make journal lines durable, all in one commit.
@@ -745,6 +775,7 @@ def _outcome_to_json(outcome: Outcome) -> dict[str, object]:
         "races": outcome.races,
         "correlation_id": outcome.correlation_id,
         "overwritten": list(outcome.overwritten),
+        "deferred": list(outcome.deferred),
     }
 
 
@@ -753,5 +784,6 @@ def _outcome_from(found: dict[str, Any]) -> Outcome:
         "status": Status(found["status"]),
         "written": {path: value_from_json(value) for path, value in found["written"].items()},
         "overwritten": tuple(found["overwritten"]),
+        "deferred": tuple(found.get("deferred", ())),
     }
     return Outcome(**{**found, **changed})

@@ -129,7 +129,9 @@ def _play(settings: Settings, store: Store, simulator: Running, users: int, *, k
     writes = sum(after.get(kind, 0) - before.get(kind, 0) for kind in ("post", "patch"))
     needed = made.requests
     click.echo(f"  {writes:,} writes for {len(made.changes):,} changed accounts; the plan said {needed:,} requests")
-    click.echo(f"  at most {after['writes_by_user']} writes to one account (2 where a manager had to exist first)")
+    click.echo(
+        f"  at most {after['writes_by_user']} writes to one account (2 where new people lead each other in a circle)"
+    )
     _end(kept, simulator, users)
     return 0 if not second.changes and writes <= needed else 1
 

@@ -132,7 +132,7 @@ def change_lines(change: Change) -> Iterator[str]:
     yield f"  {click.style(symbol, fg=colour, bold=True)} {_person(change)}"
     width = max((len(d.path) for d in change.deltas), default=0)
     for delta in change.deltas:
-        if delta.verdict in {Verdict.WRITE, Verdict.DEFER}:
+        if delta.verdict in {Verdict.WRITE, Verdict.AWAIT, Verdict.DEFER}:
             yield f"      {delta.path:<{width}}  {delta_text(delta, new=change.action is Action.CREATE)}"
 
 
@@ -143,8 +143,9 @@ def _person(change: Change) -> str:
 def delta_text(delta: Delta, *, new: bool = False) -> str:
     """What becomes of one attribute, in half a line."""
     before, after = delta.sides.current, delta.sides.desired
-    if delta.verdict is Verdict.DEFER:
-        return f"(the account of {_printable(str(delta.awaits))}, once it exists)"
+    if delta.verdict in {Verdict.AWAIT, Verdict.DEFER}:
+        later = "; in the second pass" if delta.verdict is Verdict.DEFER else ""
+        return f"(the account of {_printable(str(delta.awaits))}, once it exists{later})"
     if isinstance(before, tuple) or isinstance(after, tuple):
         change = _list_text(before, after)
     elif new:
@@ -356,6 +357,7 @@ def outcome_document(outcome: Outcome) -> dict[str, object]:
         "detail": outcome.detail,
         "races": outcome.races,
         "overwritten": list(outcome.overwritten),
+        "deferred": list(outcome.deferred),
         "correlation_id": outcome.correlation_id,
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from scimsync.core.lifecycle import ACTIVE, ORDER, of_pair
 from scimsync.core.merge import merge
+from scimsync.core.references import Edge, EdgeKind, Loop, cut
 from scimsync.core.writing import operations
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.plans import (
@@ -25,6 +26,9 @@ from scimsync.model.plans import (
 from scimsync.model.policy import Leavers, Limits, Mapped, Policy
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
+
+#: verdicts by which something is sent, now or later in the run
+SENT = frozenset({Verdict.WRITE, Verdict.AWAIT, Verdict.DEFER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
             deltas.append(delta)
         elif pair.desired[mapped.path] != pair.current.get(mapped.path):
             settled.append((mapped.path, pair.desired[mapped.path]))
-    writes = [d for d in deltas if d.verdict in {Verdict.WRITE, Verdict.DEFER}]
+    writes = [d for d in deltas if d.verdict in SENT]
     rest = tuple(d for d in deltas if d.verdict in {Verdict.KEEP, Verdict.CONFLICT})
     action, lifecycle = of_pair(
         wanted=pair.desired.get(ACTIVE),
@@ -104,7 +108,7 @@ def _delta(pair: Pair, mapped: Mapped) -> Delta | None:
     if path == ACTIVE and merged.verdict is Verdict.WRITE and reason is Reason.SOURCE_MOVED:
         reason = Reason.RETURNED if sides.desired else Reason.LEFT
     if merged.verdict is Verdict.WRITE and awaits is not None:
-        return _delta_of(mapped, replace(sides, desired=None), Verdict.DEFER, Reason.AWAITS, awaits=awaits)
+        return _delta_of(mapped, replace(sides, desired=None), Verdict.AWAIT, Reason.AWAITS, awaits=awaits)
     if merged.verdict is Verdict.WRITE:
         sides = replace(sides, desired=merged.value)
     return _delta_of(mapped, sides, merged.verdict, reason)
@@ -144,7 +148,7 @@ def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozense
         sides = Sides(desired=pair.desired[mapped.path], current=None, base=None, known=False)
         awaits = pair.awaits.get(mapped.path)
         if awaits is not None:
-            deltas.append(_delta_of(mapped, sides, Verdict.DEFER, Reason.AWAITS, awaits=awaits))
+            deltas.append(_delta_of(mapped, sides, Verdict.AWAIT, Reason.AWAITS, awaits=awaits))
         elif sides.desired is not None and mapped.path not in frozen:
             deltas.append(_delta_of(mapped, sides, Verdict.WRITE, Reason.JOINER))
     change = Change(
@@ -188,6 +192,46 @@ def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
 def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
     """Leavers, then joiners, then rehires, then movers; each by key."""
     return tuple(sorted(changes, key=lambda c: (ORDER[c.action], c.key)))
+
+
+def lined_up(changes: Iterable[Change]) -> tuple[tuple[Change, ...], tuple[Loop, ...]]:
+    """The changes in order, a joiner after the joiners whom his references name, and the loops that were cut.
+
+    A reference that cannot wait for its account in this order is deferred: an edge that was cut, and
+    that of a leaver, who goes before all joiners.
+    """
+    found = list(changes)
+    joiners = {c.key for c in found if c.action is Action.CREATE}
+    edges = [
+        Edge(c.key, d.awaits, EdgeKind.MANAGER)
+        for c in found
+        if c.action is Action.CREATE
+        for d in c.awaiting
+        if d.awaits in joiners
+    ]
+    cuts = cut(edges)
+    opened = cuts.edges
+    depths = dict.fromkeys(cuts.order, 0)
+    needs: dict[str, list[str]] = {}
+    for edge in edges:
+        if edge not in opened:
+            needs.setdefault(edge.who, []).append(edge.whom)
+    for key in cuts.order:
+        depths[key] = max((depths[whom] + 1 for whom in needs.get(key, ())), default=0)
+    placed = [_with_deferred(c, opened) if c.awaiting else c for c in found]
+    placed.sort(key=lambda c: (ORDER[c.action], depths.get(c.key, 0) if c.action is Action.CREATE else 0, c.key))
+    return tuple(placed), cuts.loops
+
+
+def _with_deferred(change: Change, opened: frozenset[Edge]) -> Change:
+    is_early = ORDER[change.action] < ORDER[Action.CREATE]
+    deltas = tuple(
+        replace(d, verdict=Verdict.DEFER)
+        if d.verdict is Verdict.AWAIT and (is_early or Edge(change.key, str(d.awaits)) in opened)
+        else d
+        for d in change.deltas
+    )
+    return change if deltas == change.deltas else replace(change, deltas=deltas)
 
 
 def tally(

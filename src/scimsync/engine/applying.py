@@ -1,9 +1,10 @@
 """Carry out a plan: journal, send, judge the answer, settle; concurrently, and so that a crash loses nothing.
 
-Order: leavers, joiners, rehires, movers, then the references that had to wait for new accounts. Each
-write has a durable intent before it leaves and a durable outcome after. A run that was cut short is
-continued by applying the plan again: what has an outcome is done, an intent without outcome is
-settled by reading, the rest is carried out.
+Order: leavers, joiners, rehires, movers, then the references that were deferred. Joiners stand after
+those whom their references name, and whoever carries one out waits for the outcome of the others: the
+new account is then written with its manager. Each write has a durable intent before it leaves and a
+durable outcome after. A run that was cut short is continued by applying the plan again: what has an
+outcome is done, an intent without outcome is settled by reading, the rest is carried out.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scimsync.core.writing import mismatches, resource
 from scimsync.engine.journal import Journal
 from scimsync.engine.ports import Clock, Observer, Store, Target
 from scimsync.errors import PlanRefused, PlanStale, TargetError
-from scimsync.model.outcomes import JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
+from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
 from scimsync.model.plans import Change, Delta, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
@@ -156,7 +157,7 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     hands.store.save_run(replace(run, state=RunState.APPLYING))
     await applier.work()
     report = applier.report()
-    _finish(run, hands, report)
+    _finish(run, hands, report, applier)
     if applier.failed is not None:
         raise applier.failed
     return report
@@ -173,7 +174,7 @@ async def settle_run(plan: Plan, run: Run, hands: Hands, order: Order) -> Report
     applier = _Applier(plan, run, hands, order, asyncio.Event())
     await applier.settle()
     report = applier.report()
-    _finish(run, hands, report, state=RunState.PARTIAL)
+    _finish(run, hands, report, applier, state=RunState.PARTIAL)
     return report
 
 
@@ -190,6 +191,9 @@ class _Applier:
         self._open: set[tuple[str, int]] = set()
         self._owners: dict[str, str] | None = None
         self._why = ""
+        #: the first parts at work or done whose outcome others may wait for
+        self._begun: dict[str, asyncio.Event] = {}
+        self._awaited = {d.awaits for c in plan.changes for d in c.awaiting}
         #: why the target let us down; whoever is at work then comes to an end, and no more is begun
         self.failed: TargetError | None = None
         for line in hands.store.journal(run.id):
@@ -213,12 +217,11 @@ class _Applier:
                 raise
 
     async def _phases(self) -> None:
-        todo = [(c, 1, self._first) for c in self._plan.changes if c.operations]
-        later = [(c, 2, self._second) for c in self._plan.changes if c.deferred]
-        self._observer.stage("applying", len(todo) + len(later))
-        phases = [[t for t in todo if ORDER[t[0].action] == number] for number in sorted(set(ORDER.values()))]
-        for phase in (*phases, later):
-            await self._phase(phase)
+        todo = [(c, 1, self._first) for c in self._plan.changes if c.operations or c.awaiting]
+        self._observer.stage("applying", len(todo) + sum(1 for c in self._plan.changes if c.deferred))
+        for number in sorted(set(ORDER.values())):
+            await self._phase([t for t in todo if ORDER[t[0].action] == number])
+        await self._phase([(c, 2, self._second) for c in self._plan.changes if self._later(c)])
 
     async def _phase(self, todo: Sequence[tuple[Change, int, Callable[[Change], Awaitable[Outcome]]]]) -> None:
         settled = [task for task in todo if (task[0].key, task[1]) in self._outcomes]
@@ -229,17 +232,37 @@ class _Applier:
             for change, part, carry in queue:
                 if self._stop.is_set():
                     return
+                begun = self._begin(change, part)
                 try:
-                    outcome = await carry(change)
+                    await self._others(change, part)
+                    if self._stop.is_set():
+                        return
+                    await self._settle(part, await carry(change))
                 except TargetError as error:
                     self.failed = self.failed or error
                     self._stop.set()
                     return
-                await self._settle(part, outcome)
+                finally:
+                    begun.set()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._order.workers, len(todo))):
                 group.create_task(worker())
+
+    def _begin(self, change: Change, part: int) -> asyncio.Event:
+        begun = asyncio.Event()
+        if part == 1 and change.key in self._awaited:
+            self._begun[change.key] = begun
+        return begun
+
+    async def _others(self, change: Change, part: int) -> None:
+        """Wait for the outcomes of those whom this change needs.
+
+        Only for what was begun before, so that no two wait for each other, whatever the order of the plan.
+        """
+        for delta in change.awaiting if part == 1 else ():
+            if delta.awaits != change.key and (begun := self._begun.get(delta.awaits or "")) is not None:
+                await begun.wait()
 
     async def settle(self) -> None:
         """Settle by reading whatever was left open, and only that."""
@@ -250,8 +273,8 @@ class _Applier:
 
     async def _looked_after(self, change: Change, part: int) -> Outcome:
         attempt = _Attempt(self, change.key, part, change.account or "")
-        written = [d for d in change.deltas if d.verdict is Verdict.WRITE and d.path in self._attributes]
-        deltas = written if part == 1 else []
+        written, _ = self._written(change)
+        deltas = [d for d in written if d.path in self._attributes] if part == 1 else []
         if change.account is None and part == 1:
             login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
             found = await self._search(login)
@@ -281,12 +304,35 @@ class _Applier:
     # --- the first pass ---------------------------------------------------------------------
 
     async def _first(self, change: Change) -> Outcome:
-        if change.account is None:
-            return await self._create(change)
-        writes = [d for d in change.deltas if d.verdict is Verdict.WRITE]
-        return await self._write(
-            _Attempt(self, change.key, 1, change.account), writes, change.operations, change.version
-        )
+        deltas, left_out = self._written(change)
+        attempt = _Attempt(self, change.key, 1, change.account or "")
+        if not deltas:
+            outcome = attempt.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
+        elif change.account is None:
+            outcome = await self._create(change, deltas)
+        else:
+            filled = [d for d in deltas if d.awaits is not None]
+            operations = (*change.operations, *planner.operations_of(filled, [*self._attributes.values()]))
+            outcome = await self._write(attempt, deltas, operations, change.version)
+        return replace(outcome, deferred=left_out)
+
+    def _written(self, change: Change) -> tuple[list[Delta], tuple[str, ...]]:
+        """What the first pass writes, and the paths it leaves out because the account they name is not there."""
+        deltas: list[Delta] = []
+        left_out: list[str] = []
+        for delta in change.deltas:
+            if delta.verdict is Verdict.WRITE:
+                deltas.append(delta)
+            elif delta.verdict is Verdict.AWAIT and (account := self._account_of(delta)) is not None:
+                deltas.append(_filled(delta, account))
+            elif delta.verdict is Verdict.AWAIT:
+                left_out.append(delta.path)
+        return deltas, tuple(left_out)
+
+    def _account_of(self, delta: Delta) -> str | None:
+        """The account that a reference awaits, where this run made or found it."""
+        there = self._outcomes.get((delta.awaits or "", 1))
+        return None if there is None or there.status in {Status.HELD, Status.FAILED} else there.account
 
     async def _write(
         self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
@@ -335,9 +381,8 @@ class _Applier:
 
     # --- joiners ----------------------------------------------------------------------------
 
-    async def _create(self, change: Change) -> Outcome:
+    async def _create(self, change: Change, deltas: Sequence[Delta]) -> Outcome:
         attempt = _Attempt(self, change.key, 1, "")
-        deltas = [d for d in change.deltas if d.verdict is Verdict.WRITE]
         login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
         if (change.key, 1) in self._open and (found := await self._search(login)) is not None:
             return await self._adopt(attempt, deltas, found)
@@ -417,22 +462,28 @@ class _Applier:
 
     # --- the second pass --------------------------------------------------------------------
 
+    def _later(self, change: Change) -> tuple[Delta, ...]:
+        """The references that are left to the second pass, by the plan or because an account was not there."""
+        first = self._outcomes.get((change.key, 1))
+        left_out = first.deferred if first is not None and first.status is not Status.DEFERRED else ()
+        return (*change.deferred, *(d for d in change.awaiting if d.path in left_out))
+
     async def _second(self, change: Change) -> Outcome:
-        """Set the references that had to wait for accounts created in this run."""
+        """Set the references that could not be written with the rest."""
         first = self._outcomes.get((change.key, 1))
         account = change.account or (first.account if first else None)
         attempt = _Attempt(self, change.key, 2, account or "")
         if account is None or (first is not None and first.status in {Status.HELD, Status.FAILED}):
             return attempt.outcome(Status.DEFERRED, "reference.deferred", "the person has no settled account yet")
-        deltas = []
-        for delta in change.deferred:
-            there = self._outcomes.get((delta.awaits or "", 1))
-            if there is None or there.account is None or there.status in {Status.HELD, Status.FAILED}:
-                return attempt.outcome(
-                    Status.DEFERRED, "reference.deferred", f"{delta.path} waits for the account of another person"
-                )
-            sides = replace(delta.sides, desired=there.account)
-            deltas.append(replace(delta, verdict=Verdict.WRITE, sides=sides))
+        deltas, left_out = [], []
+        for delta in self._later(change):
+            there = self._account_of(delta)
+            if there is None:
+                left_out.append(delta.path)
+            else:
+                deltas.append(_filled(delta, there))
+        if left_out:
+            return attempt.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
         operations = planner.operations_of(deltas, [*self._attributes.values()])
         version = first.version if first is not None else change.version
         return await self._write(attempt, deltas, operations, version)
@@ -444,11 +495,30 @@ class _Applier:
         parts: dict[str, tuple[Outcome, ...]] = {}
         for (key, _), outcome in sorted(self._outcomes.items()):
             parts[key] = (*parts.get(key, ()), outcome)
-        wanted = [(c.key, 1) for c in self._plan.changes if c.operations]
-        wanted += [(c.key, 2) for c in self._plan.changes if c.deferred]
+        wanted = [(c.key, 1) for c in self._plan.changes if c.operations or c.awaiting]
+        wanted += [(c.key, 2) for c in self._plan.changes if self._later(c)]
         left = dict.fromkeys(key for key, part in wanted if (key, part) not in self._outcomes)
         stopped = str(self.failed or "") or self._why or ("stopped by you" if self._stop.is_set() else "")
         return Report(run=self._run.id, outcomes=parts, left=tuple(left), stopped=stopped)
+
+    def waiting(self) -> tuple[list[Deferred], list[tuple[str, str]]]:
+        """The references that still wait for an account, and the (key, path) of those that were set."""
+        waiting, settled = [], []
+        for change in self._plan.changes:
+            if not (change.awaiting or change.deferred):
+                continue
+            first, second = (self._outcomes.get((change.key, part)) for part in (1, 2))
+            written = {path for part in (first, second) if part is not None for path in part.written}
+            left = {d.path for d in change.deferred} | set(first.deferred if first is not None else ())
+            if second is not None and second.status is not Status.DEFERRED:
+                left = set()
+            for delta in (*change.awaiting, *change.deferred):
+                if delta.path in written:
+                    settled.append((change.key, delta.path))
+                elif delta.path in left:
+                    awaits = delta.awaits or ""
+                    waiting.append(Deferred(change.key, delta.path, awaits, self._run.id, self._run.created))
+        return waiting, settled
 
 
 class _Attempt:
@@ -533,6 +603,16 @@ class _Attempt:
         )
 
 
+def _filled(delta: Delta, account: str) -> Delta:
+    """A reference whose account is known by now."""
+    return replace(delta, verdict=Verdict.WRITE, sides=replace(delta.sides, desired=account))
+
+
+def _waits(change: Change, paths: Iterable[str]) -> str:
+    awaited = {d.path: d.awaits for d in change.deltas}
+    return ", ".join(f"{path} waits for the account of {awaited[path]}" for path in paths)
+
+
 def _words(reply: Reply) -> str:
     """What the target said, for people: status, keyword, text."""
     said = reply.error.detail if reply.error else ""
@@ -540,7 +620,7 @@ def _words(reply: Reply) -> str:
     return " ".join(str(part) for part in (reply.status or "", kind, said or reply.detail) if part)
 
 
-def _finish(run: Run, hands: Hands, report: Report, *, state: RunState | None = None) -> None:
+def _finish(run: Run, hands: Hands, report: Report, applier: _Applier, *, state: RunState | None = None) -> None:
     """Take into the base what really happened, remember the links, close the run."""
     store = hands.store
     values = [
@@ -558,6 +638,7 @@ def _finish(run: Run, hands: Hands, report: Report, *, state: RunState | None = 
         lay_outcomes(bench, store.artifact(run.agreed), values, accounts, base)
         stage_links(bench, ((link.key, link.account) for link in store.links()))
         store.save_links(Link(key, account) for key, account in unremembered(bench, base))
+    store.save_deferred(*applier.waiting())
     if state is None:
         state = RunState.DONE if report.clean else RunState.PARTIAL
         state = RunState.INTERRUPTED if report.stopped or report.left else state

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from scimsync.core import planner, sealing, trust
 from scimsync.core.lifecycle import ACTIVE
+from scimsync.core.references import Loop
 from scimsync.engine.freshness import Freshness
 from scimsync.engine.ports import Clock, Observer, Source, Store, Target
 from scimsync.errors import ConfigError, TargetUnavailable
-from scimsync.model.outcomes import Run, RunState
-from scimsync.model.plans import Action, Change, Finding, Plan, Seal, Severity, Verdict
+from scimsync.model.outcomes import Deferred, Run, RunState
+from scimsync.model.plans import Action, Change, Finding, Plan, Seal, Severity
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Catalog, Value
@@ -32,6 +34,9 @@ from scimsync.workbench.staging import (
     stage_records,
     write_private,
 )
+
+#: a finding names at most so many members of a circle
+NAMED = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +107,8 @@ class _Planning:
     settled: list[tuple[str, str, Value]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     notices: list[Change] = field(default_factory=list)
+    #: (change, path, key): references that wait for somebody who gets no account in this plan
+    vain: list[tuple[Change, str, str]] = field(default_factory=list)
 
     async def run(self) -> Plan:
         policy, store = self.task.policy, self.world.store
@@ -228,12 +235,26 @@ class _Planning:
         created = {change.key for change in self.changes if change.action is Action.CREATE}
         kept = []
         for change in self.changes:
-            vain = {d.awaits for d in change.deferred} - created
-            self.findings += [_vain(change, str(awaited)) for awaited in sorted(filter(None, vain))]
-            deltas = tuple(d for d in change.deltas if d.awaits is None or d.awaits not in vain)
-            if any(d.verdict in {Verdict.WRITE, Verdict.DEFER} for d in deltas):
+            vain = {d.path: d.awaits for d in change.awaiting if d.awaits not in created}
+            self.vain += [(change, path, awaits) for path, awaits in vain.items() if awaits is not None]
+            deltas = tuple(d for d in change.deltas if d.path not in vain)
+            if any(d.verdict in planner.SENT for d in deltas):
                 kept.append(replace(change, deltas=deltas))
         self.changes = kept
+
+    def _wait(self, comparison: Comparison, run: str, since: datetime) -> None:
+        """Say which references wait, and since when; forget those that do not any more."""
+        store = self.world.store
+        edges = {(edge.key, edge.path): edge for edge in store.deferred()}
+        settled = list(comparison.settled_references(edges.values()))
+        for pair in settled:
+            del edges[pair]
+        for change, path, awaits in self.vain:
+            known = edges.pop((change.key, path), None)
+            self.findings.append(_vain(change, path, awaits, known))
+        self.findings += map(_still_waiting, edges.values())
+        waiting = [Deferred(change.key, path, awaits, run, since) for change, path, awaits in self.vain]
+        store.save_deferred(waiting, settled)
 
     def _take(self, key: str, planned: planner.Planned) -> None:
         self.findings += planned.findings
@@ -247,7 +268,9 @@ class _Planning:
         world, task = self.world, self.task
         created = world.clock.now()
         identity = f"{created:%Y%m%d-%H%M%S}-{world.fresh()}"
-        changes = planner.ordered(self.changes)
+        changes, loops = planner.lined_up(self.changes)
+        self.findings += _circles(comparison.circles(), loops)
+        self._wait(comparison, identity, created)
         findings = tuple(self._findings())
         counted = planner.tally(comparison.numbers(), changes, self.notices, findings)
         plan = Plan(
@@ -342,13 +365,53 @@ def _unmatched(policy: Policy) -> Iterator[Finding]:
             )
 
 
-def _vain(change: Change, awaited: str) -> Finding:
+def _circles(circles: Iterable[tuple[str, tuple[str, ...]]], loops: Sequence[Loop]) -> Iterator[Finding]:
+    """A finding for each loop of references in HR, with the edge where it was cut, if it had to be."""
+    opened = {loop.cut.who: loop for loop in loops}
+    for path, members in circles:
+        mine = [loop for who in members if (loop := opened.pop(who, None)) is not None]
+        later = [f"{loop.cut.who} gets the reference to {loop.cut.whom} in the second pass" for loop in mine]
+        yield _circle(members, len(members), f"{path}: ", later)
+    for loop in opened.values():
+        later = [f"{loop.cut.who} gets the reference to {loop.cut.whom} in the second pass"]
+        yield _circle(loop.members, loop.length, "", later)
+
+
+def _circle(members: Sequence[str], length: int, path: str, later: Sequence[str]) -> Finding:
+    shown = [*members[:NAMED], f"… ({length - NAMED:,} more)"] if length > NAMED else [*members]
+    return Finding(
+        severity=Severity.WARNING,
+        code="reference.cycle",
+        subject=members[0],
+        summary="references go in a circle",
+        detail="; ".join([path + " -> ".join([*shown, members[0]]), *later]),
+        hint="correct one of them in HR; as it stands, each is set as HR says",
+    )
+
+
+def _still_waiting(edge: Deferred) -> Finding:
+    return Finding(
+        severity=Severity.INFO,
+        code="reference.deferred",
+        subject=edge.key,
+        summary="a reference waits for the account of another person since an earlier run",
+        detail=_since(edge.path, edge.awaits, edge),
+        hint=f"see what this plan says about {edge.awaits}",
+    )
+
+
+def _since(path: str, awaits: str, edge: Deferred | None) -> str:
+    since = f" since {edge.since:%Y-%m-%d %H:%M} UTC, run {edge.run}" if edge and edge.awaits == awaits else ""
+    return f"{path} waits for {awaits}{since}"
+
+
+def _vain(change: Change, path: str, awaited: str, edge: Deferred | None) -> Finding:
     return Finding(
         severity=Severity.INFO,
         code="reference.deferred",
         subject=change.key,
         summary="a reference waits for a person who gets no account in this plan; it is left alone",
-        detail=f"waits for {awaited}",
+        detail=_since(path, awaited, edge),
         hint=f"see the finding about {awaited}",
         row=change.row,
     )

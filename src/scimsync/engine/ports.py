@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from scimsync.model.outcomes import Description, JournalLine, Link, Reply, Run, Sweep
+from scimsync.model.outcomes import Deferred, Description, JournalLine, Link, Reply, Run, Sweep
 from scimsync.model.records import Reading
 from scimsync.scim.messages import Operation
 
@@ -122,6 +122,17 @@ class Store(Protocol):
 
     def save_links(self, links: Iterable[Link]) -> None:
         """Insert or replace links by key. An account has one owner: a former link to it goes."""
+        ...
+
+    def deferred(self) -> Iterator[Deferred]:
+        """References that wait for an account, by key and path."""
+        ...
+
+    def save_deferred(self, waiting: Iterable[Deferred], settled: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget the settled ones, given as (key, path), and remember those that wait.
+
+        One that waits for the same person already stays as it is: `since` tells the first time.
+        """
         ...
 
     def append(self, lines: Sequence[JournalLine]) -> None:

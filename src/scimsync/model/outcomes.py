@@ -80,6 +80,19 @@ class Link:
     account: str
 
 
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A reference that waits for an account, remembered until it is set or no longer wanted."""
+
+    key: str
+    path: str
+    #: key of the person whose account the reference names
+    awaits: str
+    #: the run that left it, and when that was planned
+    run: str
+    since: datetime
+
+
 class Status(Enum):
     """How one change ended."""
 
@@ -109,6 +122,8 @@ class Outcome:
     correlation_id: str = ""
     #: paths where a foreign edit was overwritten by rule
     overwritten: tuple[str, ...] = ()
+    #: references left out of the write, because the accounts they name were not there
+    deferred: tuple[str, ...] = ()
 
 
 class Step(Enum):

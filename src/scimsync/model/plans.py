@@ -35,7 +35,8 @@ class Verdict(Enum):
     WRITE = "write"  #: send the desired value
     KEEP = "keep"  #: leave what the directory holds
     CONFLICT = "conflict"  #: held: a person decides
-    DEFER = "defer"  #: a reference whose target is a joiner; set in the second pass
+    AWAIT = "await"  #: a reference to a joiner, who is created first; written with the rest of the change
+    DEFER = "defer"  #: a reference to a joiner who cannot be created first; set in the second pass
 
 
 class Reason(Enum):
@@ -70,7 +71,7 @@ class Delta:
     verdict: Verdict
     reason: Reason
     authority: Authority
-    #: for a deferred reference: the source key of the person it waits for
+    #: for a reference that awaits an account: the source key of the person whose account that is
     awaits: str | None = None
 
 
@@ -92,6 +93,11 @@ class Change:
     operations: tuple[Operation, ...]
     #: row or line of the source; None for a person who is no longer in it
     row: int | None = None
+
+    @property
+    def awaiting(self) -> tuple[Delta, ...]:
+        """The references that are written with the rest, once the accounts they name exist."""
+        return tuple(d for d in self.deltas if d.verdict is Verdict.AWAIT)
 
     @property
     def deferred(self) -> tuple[Delta, ...]:
@@ -186,4 +192,4 @@ class Plan:
     @property
     def requests(self) -> int:
         """How many writes the plan needs: one a change, two where a reference is deferred."""
-        return len(self.changes) + sum(1 for c in self.changes if c.deferred and c.operations)
+        return sum(bool(c.operations or c.awaiting) + bool(c.deferred) for c in self.changes)

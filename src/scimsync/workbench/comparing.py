@@ -12,7 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+from scimsync.core.references import find_cycles
 from scimsync.model.accounts import Leaver, Pair
+from scimsync.model.outcomes import Deferred
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Authority, Mapped
 from scimsync.scim.schema import Kind, Place, Value, entries
@@ -170,7 +172,7 @@ class Comparison:
         reference names nobody known.
         """
         self._bench.sql.execute(
-            "CREATE OR REPLACE TEMP TABLE people AS SELECT key, id FROM pairing UNION ALL "
+            "CREATE OR REPLACE TABLE people AS SELECT key, id FROM pairing UNION ALL "
             "SELECT l.key, l.account FROM links l JOIN accounts a ON a.id = l.account "
             "WHERE l.key NOT IN (SELECT key FROM pairing)"
         )
@@ -188,6 +190,57 @@ class Comparison:
             f"CREATE OR REPLACE TABLE wanted AS SELECT d.n, d.place, d.key, {', '.join(values)} "
             f"FROM desired d {' '.join(joins)}"
         )
+
+    def circles(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """(path, keys) of the loops in what HR wants references to be: each key names the next, the last the first.
+
+        Whoever names nobody, or is named by nobody, is in no loop: such people are set aside round by
+        round, in whole tables, as long as that pays; what is left is walked.
+        """
+        sql, bench = self._bench.sql, self._bench
+        for index in self._references:
+            sql.execute(
+                "CREATE OR REPLACE TABLE needs AS SELECT d.n AS who, o.n AS whom FROM desired d "
+                f"JOIN desired o ON o.key = d.d{index}"
+            )
+            before, left = 0, bench.number("SELECT count(*) FROM needs")
+            while left and (not before or left < 0.9 * before):
+                sql.execute(
+                    "DELETE FROM needs WHERE who NOT IN (SELECT whom FROM needs) OR whom NOT IN (SELECT who FROM needs)"
+                )
+                before, left = left, bench.number("SELECT count(*) FROM needs")
+            edges: dict[object, list[object]] = {}
+            for who, whom in bench.rows("SELECT who, whom FROM needs ORDER BY who"):
+                edges.setdefault(who, []).append(whom)
+            loops = find_cycles(edges)
+            found = [n for loop in loops for n in loop]
+            named = bench.rows("SELECT n, key FROM desired WHERE n IN (SELECT unnest(?))", [found])
+            names = {n: str(key) for n, key in named}
+            for loop in loops:
+                yield self._attributes[index].path, tuple(names[n] for n in loop)
+
+    def settled_references(self, waiting: Iterable[Deferred]) -> Iterator[tuple[str, str]]:
+        """(key, path) of those that wait no more: the reference is set, or HR does not want it now.
+
+        A person who was left out of this run goes on waiting.
+        """
+        edges = list(waiting)
+        columns = [[edge.key for edge in edges], [edge.path for edge in edges], [edge.awaits for edge in edges]]
+        self._bench.sql.execute(
+            "CREATE OR REPLACE TABLE waiting AS SELECT unnest(?) AS key, unnest(?) AS path, unnest(?) AS awaits",
+            columns,
+        )
+        mapped = {self._attributes[index].path: index for index in self._references}
+        yield from ((edge.key, edge.path) for edge in edges if edge.path not in mapped)
+        for path, index in mapped.items():
+            query = (
+                "SELECT w.key FROM waiting w LEFT JOIN desired d ON d.key = w.key LEFT JOIN pairing p ON p.n = d.n "
+                "LEFT JOIN accounts a ON a.id = p.id LEFT JOIN people o ON o.key = w.awaits WHERE w.path = ? "
+                "AND w.key NOT IN (SELECT key FROM held WHERE key IS NOT NULL) "
+                f"AND (d.d{index} IS DISTINCT FROM w.awaits OR a.c{index} = o.id) ORDER BY w.key"
+            )
+            for (key,) in self._bench.rows(query, [path]):
+                yield str(key), path
 
     def _doubts(self) -> Iterator[Finding]:
         for key, place, code, path in self._bench.rows(

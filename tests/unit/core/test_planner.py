@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.factories import (
     make_finding,
     make_leaver,
     make_pair,
+    make_plan,
     make_policy,
     mapped,
     place,
@@ -25,6 +27,7 @@ from tests.strategies import PLACES, values_of
 
 from scimsync.core.planner import (
     adopt,
+    lined_up,
     operations_of,
     ordered,
     plan_joiner,
@@ -35,7 +38,7 @@ from scimsync.core.planner import (
     tally,
 )
 from scimsync.core.writing import resource
-from scimsync.model.plans import Action, Lifecycle, Reason, Tally, Verdict
+from scimsync.model.plans import Action, Change, Lifecycle, Reason, Tally, Verdict
 from scimsync.model.policy import Authority, Leavers, Limit, Limits
 from scimsync.scim.messages import Operation
 from scimsync.scim.patch import apply
@@ -153,13 +156,14 @@ def test_frozen_and_unresolved_paths_are_neither_written_nor_settled() -> None:
     assert not {"title", MANAGER} & dict(planned.settled).keys()
 
 
-def test_a_reference_to_a_joiner_is_deferred_and_sends_nothing_yet() -> None:
+def test_a_reference_to_a_joiner_awaits_the_account_and_has_no_operation_yet() -> None:
     planned = plan_pair(pair(awaits={MANAGER: "E7"}, **{MANAGER: None}), POLICY)
     assert planned.change is not None
     assert planned.change.operations == ()
-    assert [(d.path, d.verdict, d.reason, d.awaits) for d in planned.change.deferred] == [
-        (MANAGER, Verdict.DEFER, Reason.AWAITS, "E7")
+    assert [(d.path, d.verdict, d.reason, d.awaits) for d in planned.change.awaiting] == [
+        (MANAGER, Verdict.AWAIT, Reason.AWAITS, "E7")
     ]
+    assert not planned.change.deferred
 
 
 def test_a_merged_list_says_what_the_directory_will_hold() -> None:
@@ -208,10 +212,10 @@ def test_a_protected_joiner_is_held() -> None:
     assert [f.code for f in planned.findings] == ["account.protected"]
 
 
-def test_a_joiner_whose_manager_joins_too_is_created_first_and_linked_later() -> None:
+def test_a_joiner_whose_manager_joins_too_awaits_the_account() -> None:
     planned = plan_joiner(joiner(awaits={MANAGER: "E7"}, **{MANAGER: None}), POLICY).change
     assert planned is not None
-    assert [d.path for d in planned.deferred] == [MANAGER]
+    assert [d.path for d in planned.awaiting] == [MANAGER]
     assert all(MANAGER.rpartition(":")[2] not in str(o.path) for o in planned.operations)
 
 
@@ -251,6 +255,50 @@ def test_leavers_go_before_joiners_before_rehires_before_movers(order: list[tupl
     done = [(c.action, c.key) for c in ordered(make_change(k, a) for a, k in order)]
     assert [a for a, _ in done[::2]] == [Action.DISABLE, Action.CREATE, Action.ENABLE, Action.UPDATE]
     assert [k for _, k in done] == ["E1", "E2"] * 4
+
+
+def awaits(key: str, *managers: str, action: Action = Action.CREATE) -> Change:
+    deltas = [make_delta(MANAGER, None, None, verdict=Verdict.AWAIT, awaits=m) for m in managers]
+    return make_change(key, action, deltas=tuple(deltas))
+
+
+def in_order(*changes: Change) -> tuple[list[str], list[tuple[str, str | None]]]:
+    """Keys in order, and who defers a reference to whom."""
+    placed, _ = lined_up(changes)
+    return [c.key for c in placed], [(c.key, d.awaits) for c in placed for d in c.deferred]
+
+
+def test_a_joiner_is_created_after_the_manager_who_joins_too() -> None:
+    assert in_order(awaits("E1", "E2"), awaits("E2", "E3"), awaits("E3"), awaits("E4", "E3")) == (
+        ["E3", "E2", "E4", "E1"],
+        [],
+    )
+
+
+def test_joiners_who_lead_each_other_defer_one_reference_and_the_loop_is_told() -> None:
+    changes = [awaits("E1", "E2"), awaits("E2", "E3"), awaits("E3", "E1"), awaits("E4", "E3"), awaits("E5", "E5")]
+    keys, deferred = in_order(*changes)
+    assert (keys, deferred) == (["E1", "E5", "E3", "E2", "E4"], [("E1", "E2"), ("E5", "E5")])
+    _, loops = lined_up(changes)
+    assert [loop.members for loop in loops] == [("E1", "E2", "E3"), ("E5",)]
+
+
+def test_a_mover_waits_for_no_second_pass_and_a_leaver_does() -> None:
+    mover, leaver = awaits("E1", "E9", action=Action.UPDATE), awaits("E2", "E9", action=Action.DISABLE)
+    assert in_order(mover, leaver, awaits("E9")) == (["E2", "E9", "E1"], [("E2", "E9")])
+
+
+def test_a_plan_counts_a_second_request_only_for_what_is_deferred() -> None:
+    placed, _ = lined_up(
+        [awaits("E1", "E9", action=Action.UPDATE), awaits("E2", "E9", action=Action.DISABLE), awaits("E9", "E9")]
+    )
+    assert (
+        make_plan(
+            changes=tuple(replace(c, operations=(Operation("replace", "title", "Lead"),)) for c in placed)
+        ).requests
+        == 5
+    )
+    assert make_plan(changes=placed).requests == 3
 
 
 def test_a_tally_counts_people_and_attributes() -> None:

@@ -14,7 +14,7 @@ from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_pla
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
 from scimsync.engine.planning import Task, World, make_plan
 from scimsync.errors import ConfigError
-from scimsync.model.outcomes import JournalLine, RunState, Step
+from scimsync.model.outcomes import JournalLine, Reply, RunState, Step
 from scimsync.model.plans import Action, Plan, Verdict
 from scimsync.model.policy import Authority, Limits, Mapped, Policy
 from scimsync.scim.dialect import GENESYS
@@ -179,7 +179,7 @@ def test_a_reference_that_must_wait_follows_its_authority(company: Company) -> N
     assert [c.key for c in kept.changes] == ["E99"]
     company.authority["enterprise:manager"] = Authority.LOCAL_WINS
     ours = company.plan()
-    assert {d.verdict for c in ours.changes if c.key == "E1" for d in c.deltas} == {Verdict.DEFER}
+    assert {d.verdict for c in ours.changes if c.key == "E1" for d in c.deltas} == {Verdict.AWAIT}
     company.apply(ours)
     manager = company.account("E1")[USERS.prefixes["enterprise"]]["manager"]["value"]
     assert manager == company.account("E99")["id"]
@@ -190,7 +190,9 @@ def test_a_chain_of_joiners_has_all_its_managers_after_one_run(company: Company)
     for n in (50, 51, 52):
         company.rows[f"E{n}"] = {**company.person(n), "boss": f"E{n + 1}" if n < 52 else "E1"}
     plan = company.sync()
-    assert plan.tally.deferred == 2
+    assert plan.tally.deferred == 0
+    assert plan.requests == 3
+    assert {company.account(key)["meta"]["version"] for key in ("E50", "E51", "E52")} == {"1"}
     for key, boss in (("E50", "E51"), ("E51", "E52"), ("E52", "E1")):
         held = company.account(key)[USERS.prefixes["enterprise"]]["manager"]["value"]
         assert held == company.account(boss)["id"]
@@ -428,3 +430,118 @@ def test_people_who_left_long_ago_are_not_looked_for(company: Company) -> None:
     plan = company.plan()
     assert not plan.changes
     assert not plan.findings
+
+
+# --- circles, and references that wait ----------------------------------------------------------
+
+
+def managers(company: Company, *keys: str) -> list[str | None]:
+    """Who leads whom in the directory, by key."""
+    names = {user["id"]: str(user.get("externalId")) for user in company.target.users.values()}
+    held = [company.account(key).get(USERS.prefixes["enterprise"], {}).get("manager") for key in keys]
+    return [None if manager is None else names[manager["value"]] for manager in held]
+
+
+def lead(company: Company, **bosses: str) -> None:
+    for key, boss in bosses.items():
+        number = int(key[1:])
+        company.rows[key] = {**company.rows.get(key, company.person(number)), "boss": boss}
+
+
+def found(plan: Plan, code: str) -> list[tuple[str, str]]:
+    return [(f.subject, f.detail) for f in plan.findings if f.code == code]
+
+
+def test_joiners_in_a_circle_are_named_with_the_edge_that_waits(company: Company) -> None:
+    lead(company, E50="E51", E51="E52", E52="E50", E60="E60")
+    plan = company.sync()
+    assert found(plan, "reference.cycle") == [
+        (
+            "E50",
+            "enterprise:manager: E50 -> E51 -> E52 -> E50; E50 gets the reference to E51 in the second pass",
+        ),
+        ("E60", "enterprise:manager: E60 -> E60; E60 gets the reference to E60 in the second pass"),
+    ]
+    assert managers(company, "E50", "E51", "E52", "E60") == ["E51", "E52", "E50", "E60"]
+    assert plan.requests == 4 + 2
+
+
+def test_people_who_have_accounts_and_lead_each_other_are_named_and_nothing_waits(company: Company) -> None:
+    lead(company, E1="E2", E2="E1", E3="E1")
+    plan = company.sync()
+    assert found(plan, "reference.cycle") == [("E1", "enterprise:manager: E1 -> E2 -> E1")]
+    assert (plan.requests, plan.tally.deferred) == (3, 0)
+    again = company.plan()
+    assert not again.changes
+    assert len(found(again, "reference.cycle")) == 1
+
+
+def test_a_reference_to_somebody_who_is_left_out_is_remembered_until_it_is_set(company: Company) -> None:
+    lead(company, E1="E90")
+    company.rows["E90"] = {**company.person(90), "name": None}
+    first = company.sync()
+    assert found(first, "reference.deferred") == [("E1", "enterprise:manager waits for E90")]
+    second = company.sync()
+    since = f"enterprise:manager waits for E90 since 2026-01-01 00:00 UTC, run {first.id}"
+    assert found(second, "reference.deferred") == [("E1", since)]
+    company.rows["E90"]["name"] = "P 90"
+    third = company.plan()
+    assert found(third, "reference.deferred") == [("E1", since)]
+    company.apply(third)
+    assert list(company.store.deferred()) == []
+    assert managers(company, "E1") == ["E90"]
+    assert not found(company.plan(), "reference.deferred")
+
+
+def test_a_reference_that_hr_no_longer_wants_is_forgotten(company: Company) -> None:
+    lead(company, E1="E90", E2="E90", E3="E90")
+    company.rows["E90"] = {**company.person(90), "name": None}
+    company.sync()
+    assert [edge.key for edge in company.store.deferred()] == ["E1", "E2", "E3"]
+    lead(company, E1="E4")
+    del company.rows["E2"]
+    company.rows["E3"]["status"] = None  # a bad record says nothing about what HR wants
+    company.plan()
+    assert [edge.key for edge in company.store.deferred()] == ["E3"]
+
+
+def test_a_reference_left_out_because_a_creation_failed_waits_in_the_state(company: Company) -> None:
+    lead(company, E1="E90", E91="E90", E90="E2")
+    plan = company.plan()
+    asyncio.run(company.target.create({"userName": "p90@example.com", "displayName": "X", "externalId": "OTHER"}))
+    report = company.apply(plan)
+    assert [(o.status.value, o.deferred) for o in report.outcomes["E91"]] == [
+        ("done", ("enterprise:manager",)),
+        ("deferred", ()),
+    ]
+    assert [(o.status.value, o.code) for o in report.outcomes["E1"]] == [("deferred", "reference.deferred")]
+    assert [(edge.key, edge.awaits, edge.run) for edge in company.store.deferred()] == [
+        ("E1", "E90", plan.id),
+        ("E91", "E90", plan.id),
+    ]
+    company.account("OTHER")["userName"] = "other@example.com"
+    assert company.apply(company.plan()).clean
+    assert managers(company, "E1", "E91") == ["E90", "E90"]
+    assert list(company.store.deferred()) == []
+
+
+def test_a_run_that_stops_between_manager_and_report_goes_on_with_one_request_each(company: Company) -> None:
+    lead(company, E90="E91", E91="E92", E92="E1", E93="E92")
+    plan = company.plan()
+    assert [c.key for c in plan.changes] == ["E92", "E91", "E93", "E90"]
+    create, stop = company.target.create, asyncio.Event()
+
+    async def create_and_stop(resource: dict[str, object]) -> Reply:
+        stop.set()
+        return await create(resource)
+
+    company.target.create = create_and_stop  # type: ignore[method-assign]
+    hands = Hands(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+    run = company.store.run(plan.id)
+    assert run is not None
+    first = asyncio.run(apply_plan(plan, run, hands, Order(policy=company.policy, configuration="c"), stop))
+    assert (set(first.outcomes), first.left) == ({"E92"}, ("E91", "E93", "E90"))
+    company.target.create = create  # type: ignore[method-assign]
+    assert company.apply(plan).clean
+    assert managers(company, "E90", "E91", "E92", "E93") == ["E91", "E92", "E1", "E92"]
+    assert {company.account(f"E{n}")["meta"]["version"] for n in (90, 91, 92, 93)} == {"1"}
