@@ -5,6 +5,8 @@ Where a reading of the documents makes that impossible, the product says so in w
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,3 +135,14 @@ def says(report: Report, word: Word) -> None:
 
 def test_every_word_is_of_a_value_that_is_played() -> None:
     assert WORDS.keys() <= set(values())
+
+
+def test_the_matrix_gives_reasons_for_values_and_tests_that_exist() -> None:
+    root = Path(__file__).parents[2]
+    listed = tomllib.loads((root / "tools/switch-matrix.toml").read_text(encoding="utf-8"))["known"]
+    pairs = {f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in values()}
+    files = [*(root / "tests/integration").glob("test_runs_*.py"), root / "tests/acceptance/test_plans.py"]
+    tests = {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)}
+    assert {pair for entry in listed for pair in entry["switch"]} <= pairs
+    assert {test for entry in listed for test in entry["tests"]} <= tests
+    assert all(entry["reason"] for entry in listed)
