@@ -36,7 +36,8 @@ def edges(groups: int) -> Iterator[Edge]:
     for number in range(groups // 200):
         level = chance.randrange(levels)
         up = chance.randrange(level + 1) if number % 2 else max(0, level - chance.randrange(20))
-        yield nested(level, chance.randrange(WIDE), up, chance.randrange(WIDE))
+        place = chance.randrange(WIDE)  # the same on both levels, so that a way leads down and a loop is closed
+        yield nested(level, place, up, place)
 
 
 def walk(given: list[Edge]) -> int:
