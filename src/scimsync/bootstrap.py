@@ -317,8 +317,8 @@ async def pin_schema(settings: Settings, store: Store, given: Mapping[str, Docum
         documents = given if given is not None else (await target.describe()).documents
         if not given and not schemas_from_json(documents[SCHEMAS].body if SCHEMAS in documents else {}):
             raise TargetError(
-                f"{target.name} publishes no schemas, so nothing was recorded. Record documents of the provider's "
-                "manual instead: scimsync schema pin --from FILE"
+                f"{target.name} publishes no schemas, so nothing was recorded. Check api_url and the rights of the "
+                "client; else check [attributes] against the provider's manual."
             )
         pin = Pin(target=target.name, at=SystemClock().now(), actor=actor, documents=documents)
     finally:

@@ -26,7 +26,7 @@ _WORDS = {Severity.ERROR: ("blocks", "red"), Severity.WARNING: ("warns", "yellow
 
 def pin(config: Path, source: Path | None, *, as_json: bool) -> int:
     """The schema pin command; returns the exit code."""
-    settings = load(config, secrets=source is None)
+    settings = load(config)
     given = None
     if source is not None:
         documents = read_baseline(source, settings.target.dialect.users)

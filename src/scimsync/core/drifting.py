@@ -128,8 +128,8 @@ def judge(
     documents = {name: document.body for name, document in found.documents.items()}
     drifts = compare_documents(baseline.documents, documents, catalog)
     reach = Reach.of(policy, catalog)
-    if baseline.assumed and not whole:
-        drifts = touched(drifts, reach)
+    if baseline.assumed:  # a dialect does not claim to list everything
+        drifts = tuple(d for d in drifts if d.kind is not Kind.ADDED) if whole else touched(drifts, reach)
     return rule(drifts, reach, assumed=baseline.assumed)
 
 

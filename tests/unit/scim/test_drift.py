@@ -26,7 +26,7 @@ def published(**changes: Any) -> list[Schema]:
     documents = json.loads(json.dumps([schema.to_json() for schema in SCHEMAS]))
     for attribute in documents[0]["attributes"]:
         if attribute["name"] == "title":
-            attribute |= changes
+            attribute.update(changes)
     return [schema_from_json(document) for document in documents]
 
 
