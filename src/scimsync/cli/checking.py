@@ -142,7 +142,14 @@ def _drifted(found: TargetFacts) -> Iterator[Check]:
 def _assumed(dialect: Dialect) -> Iterator[Check]:
     """What the dialect takes for true, and how sure it is."""
     for name, ground in dialect.grounds.items():
-        held = getattr(dialect, name)
-        value = held if isinstance(held, int | str) else f"{len(held)} entries" if isinstance(held, Sized) else ""
-        text = f"{name} {value}".strip() if value != "" else name
+        text = f"{name} {_brief(getattr(dialect, name))}".rstrip()
         yield Check("assumes", "ok", f"{text}: {ground.certainty.value} ({ground.source})")
+
+
+def _brief(held: object) -> str:
+    """A value of a dialect in a word; "" for what does not fit in one."""
+    if isinstance(held, bool):
+        return "yes" if held else "no"
+    if isinstance(held, int | str):
+        return str(held)
+    return f"({len(held)})" if isinstance(held, Sized) else ""

@@ -21,6 +21,8 @@ from scimsync.model.plans import Severity
 from scimsync.scim.drift import PLAIN, SCHEMAS, config_facts, plain_baseline
 from scimsync.scim.schema import Catalog, schemas_from_json
 
+#: columns that paths are given at most; a URN takes what it needs
+_WIDEST = 36
 _WORDS = {Severity.ERROR: ("blocks", "red"), Severity.WARNING: ("warns", "yellow"), Severity.INFO: ("informs", "blue")}
 
 
@@ -81,7 +83,7 @@ def _diff_lines(found: SchemaDiff) -> Iterator[str]:
     if not found.rulings:
         yield f"No drift: the schema of {found.target} is as in {found.baseline}."
         return
-    width = max(len(ruling.drift.path) for ruling in found.rulings)
+    width = min(_WIDEST, max(len(ruling.drift.path) for ruling in found.rulings))
     for ruling in found.rulings:
         word, colour = _WORDS[ruling.severity]
         mark, path = click.style(f"{word:<7}", fg=colour), f"{ruling.drift.path:<{width}}"

@@ -199,7 +199,7 @@ def _rule(drift: Drift, reach: Reach, *, assumed: bool) -> Ruling:
         return Ruling(drift=drift, severity=severity, hint=f"map {drift.path}: new accounts need it")
     if reach.writes(drift.path):
         if _breaks(drift, reach) and not (assumed and not _surely(drift)):
-            hint = f"the mapping writes {drift.path}: change or take out its lines in [attributes]"
+            hint = "the mapping writes it: change or take out its lines in [attributes]"
             return Ruling(drift=drift, severity=Severity.ERROR, hint=hint)
         return Ruling(drift=drift, severity=Severity.WARNING, hint="see that the mapping still fits")
     if reach.maps(drift.path):

@@ -74,6 +74,8 @@ class Drift:
                 return f"{self.kind.value} ({self.before or self.after})"
             case Kind.VALUE_REMOVED | Kind.VALUE_ADDED:
                 return f"{self.kind.value}: {self.before or self.after}"
+            case Kind.CAPITALS:
+                return "words in capitals" if self.after == "capitals" else "words no longer in capitals"
         return f"{self.kind.value} {self.before or '(none)'} -> {self.after or '(none)'}"
 
 
