@@ -595,13 +595,18 @@ class ScimTarget:
             TargetError: It does not say.
         """
         known = known or {}
+        documents: dict[str, Document] = {}
+
+        def keep(name: str, answer: _Answer) -> None:
+            if answer.status not in {404, 501}:
+                documents[name] = self._document(answer, known.get(name))
+
         first = await self._call(self._describe_ask(CONFIG, known))
-        rest = await asyncio.gather(*(self._call(self._describe_ask(w, known)) for w in (SCHEMAS, RESOURCE_TYPES)))
-        documents = {
-            name: self._document(answer, known.get(name))
-            for name, answer in zip((CONFIG, SCHEMAS, RESOURCE_TYPES), (first, *rest), strict=True)
-            if answer.status not in {404, 501}
-        }
+        keep(CONFIG, first)  # raises before more is asked of a target that is down
+        others = (SCHEMAS, RESOURCE_TYPES)
+        answers = await asyncio.gather(*(self._call(self._describe_ask(name, known)) for name in others))
+        for name, answer in zip(others, answers, strict=True):
+            keep(name, answer)
         if not documents:
             raise self._failure(first)
         date = _date(first.headers)
