@@ -16,7 +16,7 @@ from scimsync.engine import applying, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.planning import Task, World
 from scimsync.engine.ports import Store, Target
-from scimsync.model.outcomes import Description, Exchange, Reply, Sweep
+from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
 from scimsync.model.plans import Plan
 from scimsync.scim.messages import Operation
 
@@ -92,9 +92,9 @@ class PageTarget:
         status = 404 if body is None else 200
         return Reply(exchange=Exchange.ANSWERED, method=method, status=status, body=body, version="2")
 
-    async def describe(self) -> Description:
+    async def describe(self, known: Mapping[str, Document] | None = None) -> Description:  # noqa: ARG002
         """Nothing to say."""
-        return Description(config={}, schemas={})
+        return Description(documents={})
 
     async def close(self) -> None:
         """Nothing to let go of."""

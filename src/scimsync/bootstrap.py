@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import random
 import secrets
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,15 +18,16 @@ from typing import Literal
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.config import Settings
-from scimsync.core import planner, sealing, trust
+from scimsync.core import drifting, planner, sealing, trust
 from scimsync.engine import applying, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.planning import Task, World
 from scimsync.engine.ports import Observer, Source, Store, Target
-from scimsync.errors import ConfigError, PlanDamaged, PlanStale
-from scimsync.model.outcomes import Run
+from scimsync.errors import ConfigError, PlanDamaged, PlanStale, StoreError, TargetError
+from scimsync.model.outcomes import Document, Pin, Run
 from scimsync.model.plans import Plan
-from scimsync.scim.schema import schema_from_json
+from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
+from scimsync.scim.schema import schemas_from_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,8 +287,15 @@ class TargetFacts:
 
     rate: int
     skew_s: float | None
+    #: what its ServiceProviderConfig says, as text by name
+    config: Mapping[str, str]
+    #: names of the schemas that it publishes
+    schemas: tuple[str, ...]
     #: mapped paths that the target's schemas do not have
     missing: tuple[str, ...]
+    #: what the schemas were compared with, and what drifted
+    baseline: str
+    rulings: tuple[drifting.Ruling, ...]
 
 
 async def describe_target(settings: Settings) -> TargetFacts:
@@ -295,25 +304,86 @@ async def describe_target(settings: Settings) -> TargetFacts:
     Raises:
         TargetError: It refuses us or cannot be reached.
     """
+    catalog = settings.target.dialect.users
     target = make_target(settings, lambda _: None)
+    pin = None
     try:
+        with suppress(StoreError), open_store(settings) as store:  # the state has a check of its own
+            pin = store.pin(target.name)
         found = await target.describe()
     finally:
         await target.close()
-    known = {
-        (schema.id.lower(), attribute.name.lower())
-        for schema in map(schema_from_json, _resources(found.schemas))
-        for attribute in schema.attributes
-    }
-    core = settings.target.dialect.users.core.id
+    published = schemas_from_json(found.body(SCHEMAS))
+    known = {(s.id.lower(), a.name.lower()) for s in published for a in s.attributes}
     missing = [
         mapped.path
         for mapped in settings.policy.attributes
-        if ((mapped.place.urn or core).lower(), mapped.place.attribute.name.lower()) not in known
+        if ((mapped.place.urn or catalog.core.id).lower(), mapped.place.attribute.name.lower()) not in known
     ]
-    return TargetFacts(rate=target.rate, skew_s=found.skew_s, missing=tuple(missing) if known else ())
+    baseline = drifting.Baseline.of(pin, catalog)
+    return TargetFacts(
+        rate=target.rate,
+        skew_s=found.skew_s,
+        config=config_facts(found.body(CONFIG)),
+        schemas=tuple(schema.name or schema.id for schema in published),
+        missing=tuple(missing) if known else (),
+        baseline=baseline.name,
+        rulings=drifting.judge(baseline, found, settings.policy, catalog),
+    )
 
 
-def _resources(listed: Mapping[str, object]) -> list[Mapping[str, object]]:
-    found = listed.get("Resources")
-    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+async def pin_schema(settings: Settings, store: Store, given: Mapping[str, Document] | None, actor: str) -> Pin:
+    """Record a baseline of the target's schemas: what it says now, or documents that are given.
+
+    Raises:
+        TargetError: It does not say, or publishes no schemas.
+    """
+    target = make_target(settings, lambda _: None)
+    try:
+        documents = given if given is not None else (await target.describe()).documents
+        if not given and not schemas_from_json(documents[SCHEMAS].body if SCHEMAS in documents else {}):
+            raise TargetError(
+                f"{target.name} publishes no schemas, so nothing was recorded. Check api_url and the rights of the "
+                "client; else check [attributes] against the provider's manual."
+            )
+        pin = Pin(target=target.name, at=SystemClock().now(), actor=actor, documents=documents)
+    finally:
+        await target.close()
+    store.save_pin(pin)
+    return pin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaDiff:
+    """A baseline, and what drifted since."""
+
+    target: str
+    baseline: str
+    rulings: tuple[drifting.Ruling, ...]
+
+
+async def diff_schema(settings: Settings, store: Store, given: drifting.Baseline | None) -> SchemaDiff:
+    """Compare the target's schemas with a baseline that is given, else the pin, else what the dialect assumes.
+
+    Raises:
+        TargetError: The target does not say.
+        ConfigError: The baseline cannot be read.
+    """
+    catalog = settings.target.dialect.users
+    target = make_target(settings, lambda _: None)
+    try:
+        pin = store.pin(target.name) if given is None else None
+        found = await target.describe(pin.documents if pin else None)
+    finally:
+        await target.close()
+    baseline = given or drifting.Baseline.of(pin, catalog)
+    rulings = drifting.judge(baseline, found, settings.policy, catalog, whole=True)
+    return SchemaDiff(target=target.name, baseline=baseline.name, rulings=rulings)
+
+
+def actor() -> str:
+    """Who does this, for what is remembered of a person's decision."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no name in the environment, none in the system
+        return "unknown"

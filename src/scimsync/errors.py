@@ -4,7 +4,8 @@
     ├── ConfigError           2   a file or an argument of yours is wrong
     ├── SourceError           3   the HR side cannot be read, or cannot be believed
     ├── PlanError             4   PlanRefused (a rule says no), PlanStale (the world moved), PlanDamaged
-    ├── TargetError           5   TargetUnavailable (try later), TargetDenied (nobody will succeed)
+    ├── TargetError           5   TargetUnavailable (try later), TargetDenied (nobody will succeed),
+    │                             SchemaDrifted (what we write is not what it was)
     ├── StoreError            6   StoreLocked (somebody else is at work), StoreDamaged
     └── ProtocolError             InvalidPath, InvalidFilter, PatchRefused: a text that is not SCIM;
                                   callers turn it into one of the above or into a finding
@@ -66,6 +67,23 @@ class TargetUnavailable(TargetError):
 
 class TargetDenied(TargetError):
     """The target refuses these credentials or this client; trying again does not help."""
+
+
+class SchemaDrifted(TargetError):
+    """The target's schema drifted where the mapping writes. `drifts` has one line for each place."""
+
+    def __init__(self, baseline: str, drifts: tuple[str, ...]) -> None:
+        self.drifts = drifts
+        super().__init__(
+            "\n".join(
+                (
+                    f"the target's schema is not what it was in {baseline}, where the mapping writes:",
+                    *drifts,
+                    "Nothing more was read, nothing was written. Look at it with: scimsync schema diff. "
+                    "Mend [attributes]; then record the schema as it is now: scimsync schema pin",
+                )
+            )
+        )
 
 
 class StoreError(ScimsyncError):

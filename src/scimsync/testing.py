@@ -26,11 +26,13 @@ from typing import ParamSpec, TypeVar
 import msgspec
 
 from scimsync.errors import ConfigError, ProtocolError, StoreError, StoreLocked
-from scimsync.model.outcomes import Deferred, Description, Exchange, JournalLine, Link, Reply, Run, Sweep
+from scimsync.model.outcomes import Deferred, Description, Document, Exchange, JournalLine, Link, Pin, Reply, Run, Sweep
 from scimsync.model.records import Batch, Cell, Reading
 from scimsync.scim.dialect import GENESYS, Dialect
+from scimsync.scim.drift import SCHEMAS
 from scimsync.scim.messages import ErrorReport, Operation, version_of
 from scimsync.scim.patch import apply
+from scimsync.scim.schema import Schema
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -52,6 +54,7 @@ class MemoryStore:
         self._links: dict[str, Link] = {}
         self._deferred: dict[tuple[str, str], Deferred] = {}
         self._journal: list[JournalLine] = []
+        self._pins: list[Pin] = []
         self._artifacts = artifacts or Path(tempfile.mkdtemp(prefix="scimsync-"))
         if artifacts is None:
             weakref.finalize(self, shutil.rmtree, self._artifacts, ignore_errors=True)
@@ -145,6 +148,16 @@ class MemoryStore:
             held = [line for line in self._journal if line.run == run_id and (since is None or line.at >= since)]
         yield from held
 
+    def save_pin(self, pin: Pin) -> None:
+        """Record a baseline; those before it are kept as history."""
+        with self._lock:
+            self._pins.append(pin)
+
+    def pin(self, target: str) -> Pin | None:
+        """The latest baseline of a target."""
+        with self._lock:
+            return next((pin for pin in reversed(self._pins) if pin.target == target), None)
+
     def artifact(self, name: str) -> Path:
         """Where an artifact of that name is or shall be; the folder exists with mode 0700.
 
@@ -198,6 +211,8 @@ class MemoryTarget:
     def __init__(self, dialect: Dialect = GENESYS, users: Iterable[Mapping[str, object]] = ()) -> None:
         self._dialect = dialect
         self._ids = count(1)
+        #: what it publishes; set others to let them drift
+        self.schemas: Sequence[Schema] = dialect.users.schemas
         #: resources by id
         self.users: dict[str, dict[str, object]] = {}
         #: what sweeps and searches show, where they lag; None: what is there
@@ -261,9 +276,10 @@ class MemoryTarget:
             return self._refused("PATCH", 400, str(error), error.scim_type)
         return self._answered("PATCH", self._put(changed, version=int(held) + 1))
 
-    async def describe(self) -> Description:
-        """The schemas of the dialect."""
-        return Description(config={}, schemas={"Resources": [s.to_json() for s in self._dialect.users.schemas]})
+    async def describe(self, known: Mapping[str, Document] | None = None) -> Description:  # noqa: ARG002
+        """The schemas that it publishes."""
+        listed = [schema.to_json() for schema in self.schemas]
+        return Description(documents={SCHEMAS: Document({"Resources": listed})})
 
     async def close(self) -> None:
         """Nothing to let go of."""

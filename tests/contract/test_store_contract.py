@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, StoreError, StoreLocked
-from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Run, RunState, Status, Step
+from scimsync.model.outcomes import Deferred, Document, JournalLine, Link, Outcome, Pin, Run, RunState, Status, Step
 from scimsync.model.records import SourceHealth
 from scimsync.testing import MemoryStore, VirtualClock
 
@@ -243,6 +243,30 @@ def test_several_threads_may_append_at_once(store: Store) -> None:
     lines = list(store.journal("run-1"))
     for name in ("t0", "t1", "t2", "t3"):
         assert [line.attempt for line in lines if line.key == name] == list(range(25))
+
+
+# Pins
+
+
+def make_pin(target: str = "https://api", **members: object) -> Pin:
+    documents = {"Schemas": Document({"Resources": [{"id": "urn:x"}]}), "ServiceProviderConfig": Document({}, 'W/"1"')}
+    given: dict[str, object] = {"at": MOMENT, "actor": "ada", "documents": documents, **members}
+    return Pin(target=target, **given)  # type: ignore[arg-type]
+
+
+def test_a_pin_comes_back_as_it_was_saved(store: Store) -> None:
+    store.save_pin(make_pin())
+    assert store.pin("https://api") == make_pin()
+
+
+def test_the_latest_pin_of_a_target_counts_and_another_targets_does_not(store: Store) -> None:
+    assert store.pin("https://api") is None
+    store.save_pin(make_pin())
+    store.save_pin(make_pin(actor="ben", at=MOMENT - timedelta(hours=1)))  # clocks may step back
+    store.save_pin(make_pin("https://other", actor="cem"))
+    found = store.pin("https://api")
+    assert found is not None
+    assert found.actor == "ben"
 
 
 # Artifacts

@@ -166,7 +166,7 @@ def test_an_account_is_found_by_its_login_whether_active_or_not(play: Play[objec
 
 def test_a_target_describes_the_schemas_of_its_people(play: Play[object]) -> None:
     async def scene(target: Target) -> None:
-        listed = (await target.describe()).schemas["Resources"]
+        listed = (await target.describe()).body("Schemas")["Resources"]
         assert isinstance(listed, list)
         assert {s.id for s in GENESYS.users.schemas} <= {schema["id"] for schema in listed}
 

@@ -16,7 +16,18 @@ from scimsync.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = sorted(cli.commands)
+
+
+def commands(group: click.Group, before: str = "") -> dict[str, click.Command]:
+    """All commands by name; those of a group by both words."""
+    found: dict[str, click.Command] = {}
+    for name, command in group.commands.items():
+        words = f"{before}{name}"
+        found |= commands(command, f"{words} ") if isinstance(command, click.Group) else {words: command}
+    return found
+
+
+COMMANDS = commands(cli)
 
 
 def section(name: str) -> str:
@@ -36,9 +47,9 @@ def options(command: click.Command) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_a_section_with_all_its_options_and_an_example(name: str) -> None:
-    text, wanted = section(name), options(cli.commands[name])
+    text, wanted = section(name), options(COMMANDS[name])
     shown = set(re.findall(r"^\| `(--[a-z-]+)", text, re.MULTILINE))
     assert shown == wanted
     assert re.search(rf"^scimsync {name}\b", text, re.MULTILINE), f"{name} has no example"
@@ -70,13 +81,15 @@ def command_lines() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("page", "line"), sorted(set(command_lines())))
 def test_a_command_line_in_the_documents_names_what_there_is(page: str, line: str) -> None:
-    name, *rest = shlex.split(re.split(r"\s\d?>", line)[0])[1:]
+    name, *rest = words = shlex.split(re.split(r"\s\d?>", line)[0])[1:]
     if name.startswith("-"):
         assert name in {"--help", "--version"}
         return
-    assert name in cli.commands
+    if isinstance(cli.commands.get(name), click.Group):
+        name = " ".join(words[:2])
+    assert name in COMMANDS
     given = {word.partition("=")[0] for word in rest if word.startswith("--")}
-    assert given <= options(cli.commands[name]) | {"--help"}
+    assert given <= options(COMMANDS[name]) | {"--help"}
 
 
 def test_every_make_target_in_the_documents_exists() -> None:

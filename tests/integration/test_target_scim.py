@@ -180,6 +180,6 @@ def test_the_announced_limit_is_heeded() -> None:
 def test_describe_reads_configuration_and_schemas() -> None:
     with running(simulated()) as simulator:
         found = play(simulator, lambda target: target.describe())
-    assert found.config["patch"] == {"supported": True}  # type: ignore[attr-defined]
-    assert found.schemas["Resources"]  # type: ignore[attr-defined]
+    assert found.body("ServiceProviderConfig")["patch"] == {"supported": True}  # type: ignore[attr-defined]
+    assert found.body("Schemas")["Resources"]  # type: ignore[attr-defined]
     assert abs(found.skew_s) < 5  # type: ignore[attr-defined]

@@ -30,13 +30,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from scimsync.errors import ConfigError, ProtocolError, StoreDamaged, StoreError, StoreLocked
-from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Run, RunState, Status, Step
+from scimsync.model.outcomes import Deferred, Document, JournalLine, Link, Outcome, Pin, Run, RunState, Status, Step
 from scimsync.model.records import SourceHealth
 from scimsync.scim.schema import value_from_json, value_to_json
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
 #: without importing Alembic; a test holds the two together.
-REVISIONS = ("0001", "0003")
+REVISIONS = ("0001", "0002", "0003")
 VERSION_TABLE = "scimsync_version"
 
 #: How often a holder says that it lives, and how long its silence is borne on another machine.
@@ -134,6 +134,15 @@ _LEASE = sa.Table(
     sa.Column("started", sa.Text, nullable=False),
     sa.Column("since", Instant),
     sa.Column("renewed", Instant),
+)
+_PIN = sa.Table(
+    "schema_pin",
+    TABLES,
+    sa.Column("id", _SERIAL, primary_key=True),
+    sa.Column("target", sa.Text, nullable=False, index=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("documents", sa.JSON, nullable=False),
 )
 _NOBODY = {"owner": "", "host": "", "place": "", "pid": 0, "started": "", "since": None, "renewed": None}
 
@@ -297,6 +306,20 @@ class SqlStore:
         with self._rows(lines) as rows:
             for row in rows:
                 yield _line_from(row)
+
+    def save_pin(self, pin: Pin) -> None:
+        """Record a baseline; those before it are kept as history."""
+        documents = {name: {"body": held.body, "tag": held.tag} for name, held in pin.documents.items()}
+        row = {"target": pin.target, "at": pin.at, "actor": pin.actor, "documents": documents}
+        with self._writing() as connection:
+            connection.execute(sa.insert(_PIN), row)
+
+    def pin(self, target: str) -> Pin | None:
+        """The latest baseline of a target."""
+        latest = sa.select(_PIN).where(_PIN.c.target == target).order_by(_PIN.c.id.desc()).limit(1)
+        with self._reading() as connection:
+            row = connection.execute(latest).mappings().one_or_none()
+            return None if row is None else _pin_from(row)
 
     def artifact(self, name: str) -> Path:
         """Where an artifact of that name is or shall be; the folder exists with mode 0700.
@@ -740,6 +763,11 @@ def _run_from(row: sa.RowMapping) -> Run:
     health = held.pop("health")
     state = RunState(held.pop("state"))
     return Run(**held, state=state, health=None if health is None else SourceHealth(**health))
+
+
+def _pin_from(row: sa.RowMapping) -> Pin:
+    documents = {name: Document(held["body"], held["tag"]) for name, held in row["documents"].items()}
+    return Pin(target=row["target"], at=row["at"], actor=row["actor"], documents=documents)
 
 
 def _line_to_row(line: JournalLine) -> dict[str, object]:

@@ -42,8 +42,9 @@ from scimsync.adapters.target_limits import (
     retry_after,
 )
 from scimsync.errors import ConfigError, TargetDenied, TargetError, TargetUnavailable
-from scimsync.model.outcomes import Description, Exchange, Reply, Sweep
+from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
 from scimsync.scim.dialect import Dialect
+from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
 from scimsync.scim.messages import MEDIA_TYPE, Operation, entity_tag, patch_body, read_error, version_of
 
 #: tries of one request, the first included
@@ -145,6 +146,8 @@ class _Ask:
     url: str
     body: bytes = b""
     version: str = ""
+    #: the ETag of what we have, for If-None-Match
+    unless: str = ""
     decode: Callable[[bytes], object] = _OBJECT.decode
     #: tries that may be refused with 429
     throttles: int = TRIES
@@ -161,6 +164,8 @@ class _Ask:
             headers["Content-Type"] = MEDIA_TYPE
         if self.version:
             headers["If-Match"] = entity_tag(self.version)
+        if self.unless:
+            headers["If-None-Match"] = self.unless
         return headers
 
 
@@ -187,7 +192,7 @@ class _Answer:
     @property
     def redirected(self) -> bool:
         """Whether the target sends us elsewhere. We do not go."""
-        return 300 <= self.status < 400
+        return 300 <= self.status < 400 and self.status != 304
 
     def why(self) -> str:
         """What went wrong, in words for a message."""
@@ -580,26 +585,48 @@ class ScimTarget:
             self._inactive[attribute] = (read_at, pairs)
             return pairs
 
-    async def describe(self) -> Description:
+    async def describe(self, known: Mapping[str, Document] | None = None) -> Description:
         """What the target says about itself (RFC 7644 §4), and what its clock shows.
+
+        A document that we know is asked for with its ETag; 304 is documented for ServiceProviderConfig
+        alone, and the two others may carry none. A document that the target does not serve is left out.
 
         Raises:
             TargetError: It does not say.
         """
-        answer = await self._call(self._describe_ask("ServiceProviderConfig"))
-        config: dict[str, object] = self._value(answer, dict)
-        date = _date(answer.headers)
-        schemas: dict[str, object] = self._value(await self._call(self._describe_ask("Schemas")), dict)
+        known = known or {}
+        documents: dict[str, Document] = {}
+
+        def keep(name: str, answer: _Answer) -> None:
+            if answer.status not in {404, 501}:
+                documents[name] = self._document(answer, known.get(name))
+
+        first = await self._call(self._describe_ask(CONFIG, known))
+        keep(CONFIG, first)  # raises before more is asked of a target that is down
+        others = (SCHEMAS, RESOURCE_TYPES)
+        answers = await asyncio.gather(*(self._call(self._describe_ask(name, known)) for name in others))
+        for name, answer in zip(others, answers, strict=True):
+            keep(name, answer)
+        if not documents:
+            raise self._failure(first)
+        date = _date(first.headers)
         return Description(
-            config=config,
-            schemas=schemas,
+            documents=documents,
             server_date=date,
             skew_s=(date - self._clock.now()).total_seconds() if date else None,
-            correlation_id=answer.correlation,
+            correlation_id=first.correlation,
         )
 
-    def _describe_ask(self, what: str, kind: str = "describe") -> _Ask:
-        return _Ask(kind=kind, method="GET", url=f"{self._base}/{what}")
+    def _document(self, answer: _Answer, known: Document | None) -> Document:
+        """What was answered, or what we knew where it did not change."""
+        if answer.status == 304 and known is not None:
+            return known
+        body: dict[str, object] = self._value(answer, dict)
+        return Document(body, answer.headers.get("etag", ""))
+
+    def _describe_ask(self, what: str, known: Mapping[str, Document], kind: str = "describe") -> _Ask:
+        tag = known[what].tag if what in known else ""
+        return _Ask(kind=kind, method="GET", url=f"{self._base}/{what}", unless=tag)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -719,7 +746,7 @@ class ScimTarget:
 
     async def _probe(self) -> bool:
         """Whether the target serves again; one GET that changes nothing."""
-        answer = await self._send(self._describe_ask("ServiceProviderConfig", "probe"), await self._keeper.grant())
+        answer = await self._send(self._describe_ask(CONFIG, {}, "probe"), await self._keeper.grant())
         return 0 < answer.status < 500 and answer.status != 408
 
     async def _login(self, url: str, headers: Mapping[str, str], body: bytes) -> LoginAnswer:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from scimsync import bootstrap
+from scimsync.bootstrap import TargetFacts
 from scimsync.config import Settings, load
 from scimsync.errors import ConfigError, ScimsyncError, TargetError
+from scimsync.model.plans import Severity
+from scimsync.scim.dialect import Dialect
 
 #: seconds that the two clocks may differ before tokens and limits are misread
 _SKEW_S = 120
@@ -106,4 +109,47 @@ def _target(settings: Settings) -> list[Check]:
         checks.append(Check("schema", "fail", words, TargetError.exit_code))
     if not found.missing:
         checks.append(Check("schema", "ok", "every mapped attribute is in the target's schema"))
-    return checks
+    return [*checks, *_announced(found), *_drifted(found), *_assumed(settings.target.dialect)]
+
+
+def _announced(found: TargetFacts) -> Iterator[Check]:
+    """What the target says it can do."""
+    facts = dict(found.config)
+    largest = facts.pop("filter.maxResults", "0")
+    schemes = facts.pop("authenticationSchemes", "none")
+    if facts:
+        yield Check("announces", "ok", ", ".join(f"{name} {claim}" for name, claim in facts.items()))
+        yield Check("announces", "ok", f"page maximum {'unsaid' if largest == '0' else largest}")
+        yield Check("announces", "ok", f"authentication {schemes}")
+    else:
+        yield Check("announces", "warn", "the target has no ServiceProviderConfig; the dialect alone decides")
+    if found.schemas:
+        yield Check("announces", "ok", f"{len(found.schemas)} schemas: {', '.join(found.schemas)}")
+    else:
+        yield Check("announces", "warn", "the target publishes no schemas, so drift cannot be seen")
+
+
+def _drifted(found: TargetFacts) -> Iterator[Check]:
+    """What drifted, with what to do."""
+    marks = {Severity.ERROR: "fail", Severity.WARNING: "warn", Severity.INFO: "ok"}
+    for ruling in found.rulings:
+        code = TargetError.exit_code if ruling.blocks else 0
+        yield Check("drift", marks[ruling.severity], f"{ruling.drift}; {ruling.hint}", code)
+    if not found.rulings and found.schemas:
+        yield Check("drift", "ok", f"none against {found.baseline}")
+
+
+def _assumed(dialect: Dialect) -> Iterator[Check]:
+    """What the dialect takes for true, and how sure it is."""
+    for name, ground in dialect.grounds.items():
+        text = f"{name} {_brief(getattr(dialect, name))}".rstrip()
+        yield Check("assumes", "ok", f"{text}: {ground.certainty.value} ({ground.source})")
+
+
+def _brief(held: object) -> str:
+    """A value of a dialect in a word; "" for what does not fit in one."""
+    if isinstance(held, bool):
+        return "yes" if held else "no"
+    if isinstance(held, int | str):
+        return str(held)
+    return f"({len(held)})" if isinstance(held, Sized) else ""

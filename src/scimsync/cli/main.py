@@ -194,6 +194,51 @@ def runs(**given: object) -> None:
     sys.exit(running.runs(running.Given.of(given)))
 
 
+@cli.group(short_help="Record the target's schema as baseline; report drift.")
+def schema() -> None:
+    """Record the target's schema as baseline, and report what drifted since."""
+
+
+@schema.command(short_help="Record the target's schema as baseline.")
+@with_config
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Record this file instead: Schema documents, or {path: type}.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def pin(config: Path, source: Path | None, as_json: bool) -> None:  # noqa: FBT001
+    """Record what the target says about itself as the baseline of all later runs. Pins before it are kept.
+
+    Example: scimsync schema pin --config prod.toml
+    """
+    from scimsync.cli import schemas  # noqa: PLC0415
+
+    sys.exit(schemas.pin(config, source, as_json=as_json))
+
+
+@schema.command(short_help="Report what drifted since the pin.")
+@with_config
+@click.option(
+    "--baseline",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Compare with this file instead of the pin: Schema documents, or {path: type}.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where something drifted and nothing blocks.")
+def diff(config: Path, baseline: Path | None, as_json: bool, detailed_exitcode: bool) -> None:  # noqa: FBT001
+    """Compare the target's schema with the pin, or without a pin with what the dialect assumes.
+
+    Exit with 5 where the mapping writes what drifted, so that a run would stop.
+
+    Example: scimsync schema diff --baseline schemas.json
+    """
+    from scimsync.cli import schemas  # noqa: PLC0415
+
+    sys.exit(schemas.diff(config, baseline, as_json=as_json, detailed=detailed_exitcode))
+
+
 @cli.command(short_help="Run the Genesys Cloud simulator.")
 @click.option("--port", default=0, help="Port of the API; 0 takes a free one.")
 @click.option("--login-port", type=int, help="A port of its own for tokens.")

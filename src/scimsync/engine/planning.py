@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from scimsync.core import planner, sealing, trust
+from scimsync.core import drifting, planner, sealing, trust
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.references import Loop
 from scimsync.engine.freshness import Freshness
 from scimsync.engine.ports import Clock, Observer, Source, Store, Target
-from scimsync.errors import ConfigError, TargetUnavailable
+from scimsync.errors import ConfigError, SchemaDrifted, TargetUnavailable
 from scimsync.model.outcomes import Deferred, Run, RunState
 from scimsync.model.plans import Action, Change, Finding, Plan, Seal, Severity
 from scimsync.model.policy import Authority, Mapped, Policy
@@ -84,7 +84,7 @@ async def make_plan(world: World, task: Task) -> Plan:
     Raises:
         SourceError: The source cannot be read or is empty.
         ConfigError: The mapping does not fit the source; all faults at once.
-        TargetError: The directory cannot be read.
+        TargetError: The directory cannot be read, or its schema drifted where the mapping writes.
         StoreError: The state cannot be read or written.
     """
     with Workbench(world.store.artifact("plan").parent, memory_limit=task.memory_limit) as bench:
@@ -126,6 +126,7 @@ class _Planning:
         comparison = Comparison(self.bench, policy.attributes, policy.match)
         if strangers := comparison.strangers(self.task.only):
             raise ConfigError(f"--user {', '.join(strangers)}: neither the source nor a link knows this key")
+        await self._compare_schema()
         complete = await self._read_target()
 
         self.world.observer.stage("comparing")
@@ -167,6 +168,24 @@ class _Planning:
                 detail=last.id,
                 hint=f"scimsync apply {last.id}",
             )
+
+    async def _compare_schema(self) -> None:
+        """Hold what the target says about itself against the pin, or what the dialect assumes.
+
+        Raises:
+            SchemaDrifted: What the mapping writes is not what it was.
+        """
+        world, task = self.world, self.task
+        world.observer.stage("comparing the schema")
+        pin = world.store.pin(world.target.name)
+        found = await world.target.describe(pin.documents if pin else None)
+        baseline = drifting.Baseline.of(pin, task.catalog)
+        rulings = drifting.judge(baseline, found, task.policy, task.catalog)
+        if blocking := tuple(f"{r.drift} ({r.hint})" for r in rulings if r.blocks):
+            raise SchemaDrifted(baseline.name, blocking)
+        self.findings += drifting.findings(rulings)
+        if (finding := drifting.unpublished(found)) is not None:
+            self.findings.append(finding)
 
     async def _read_target(self) -> bool:
         attributes = self.task.policy.attributes

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from scimsync.model.outcomes import Deferred, Description, JournalLine, Link, Reply, Run, Sweep
+from scimsync.model.outcomes import Deferred, Description, Document, JournalLine, Link, Pin, Reply, Run, Sweep
 from scimsync.model.records import Reading
 from scimsync.scim.messages import Operation
 
@@ -76,8 +76,11 @@ class Target(Protocol):
         """PATCH an account under If-Match; `version` must not be empty."""
         ...
 
-    async def describe(self) -> Description:
+    async def describe(self, known: Mapping[str, Document] | None = None) -> Description:
         """What the target says about itself, and what its clock shows.
+
+        Args:
+            known: documents that we have; one with an ETag is sent again only where it changed.
 
         Raises:
             TargetError: It does not say.
@@ -141,6 +144,14 @@ class Store(Protocol):
 
     def journal(self, run_id: str, *, since: datetime | None = None) -> Iterator[JournalLine]:
         """The lines of one run in the order they were written; only later ones, where `since` says so."""
+        ...
+
+    def save_pin(self, pin: Pin) -> None:
+        """Record a baseline; those before it are kept as history."""
+        ...
+
+    def pin(self, target: str) -> Pin | None:
+        """The latest baseline of a target."""
         ...
 
     def artifact(self, name: str) -> Path:

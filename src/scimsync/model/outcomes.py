@@ -59,17 +59,38 @@ class Sweep:
     requests: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One of the documents in which a target describes itself, and its ETag as it was sent ("" for none)."""
+
+    body: Mapping[str, object]
+    tag: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a target says about itself, for `doctor`."""
+    """What a target says about itself: documents by the name of their endpoint (`scim.drift.DOCUMENTS`)."""
 
-    config: Mapping[str, object]
-    schemas: Mapping[str, object]
+    documents: Mapping[str, Document]
     #: the target's `Date`; None where it sends none
     server_date: datetime | None = None
     #: seconds by which the target's clock is ahead of ours
     skew_s: float | None = None
     correlation_id: str = ""
+
+    def body(self, name: str) -> Mapping[str, object]:
+        """One document; empty where the target has none."""
+        return self.documents[name].body if name in self.documents else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """A baseline: what a target said about itself when a person recorded it."""
+
+    target: str
+    at: datetime
+    actor: str
+    documents: Mapping[str, Document]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How one provider departs from the RFC, as data. Each entry is tagged documented, observed or guessed.
+"""How one provider departs from the RFC, as data. `grounds` says of each entry how sure it is, and whence.
 
 `GENERIC` is a provider that keeps to the RFC; `GENESYS` is Genesys Cloud as far as the reference
 knows it. The simulator reads the schemas here; nothing else of a dialect.
@@ -8,10 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Schema
 
 GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
+
+
+class Certainty(Enum):
+    """How sure an entry of a dialect is."""
+
+    DOCUMENTED = "documented"
+    OBSERVED = "observed"
+    GUESSED = "guessed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What an entry of a dialect rests on."""
+
+    certainty: Certainty
+    source: str
+
+
+def _documented(source: str) -> Ground:
+    return Ground(Certainty.DOCUMENTED, source)
+
+
+def _guessed(source: str) -> Ground:
+    return Ground(Certainty.GUESSED, source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +62,8 @@ class Dialect:
     requests_per_minute: int = 300
     #: region name -> domain; empty where there are no regions
     regions: Mapping[str, str] = field(default_factory=dict)
+    #: field name -> what its value rests on; each field but `name` and this one has an entry
+    grounds: Mapping[str, Ground] = field(default_factory=dict)
 
 
 def _text(name: str, **more: object) -> Attribute:
@@ -153,7 +180,7 @@ GENESYS_GROUP = Schema(
     ),
 )
 
-#: region -> domain. Documented: the three official lists agree.
+#: region -> domain
 GENESYS_REGIONS: Mapping[str, str] = {
     "us-east-1": "mypurecloud.com",
     "us-east-2": "use2.us-gov-pure.cloud",
@@ -190,9 +217,9 @@ GENESYS = Dialect(
         (GENESYS_ENTERPRISE, GENESYS_EXTENSION),
         {"enterprise": ENTERPRISE_USER, "genesys": GENESYS_USER},
     ),
-    base_path="/api/v2/scim/v2",  # documented
-    page_size=100,  # guessed: no maximum is published
-    expensive_page_size=25,  # documented: more may answer 429
+    base_path="/api/v2/scim/v2",
+    page_size=100,
+    expensive_page_size=25,
     expensive=frozenset(
         name.lower()
         for name in (
@@ -204,12 +231,24 @@ GENESYS = Dialect(
             f"{GENESYS_USER}:routingLanguages",
             f"{GENESYS_USER}:externalIds",
         )
-    ),  # documented
-    lists_active_only=True,  # documented
-    counts_versions=True,  # documented: an integer in quotes
+    ),
+    lists_active_only=True,
+    counts_versions=True,
     unwritable=_NEVER,
-    requests_per_minute=300,  # documented
+    requests_per_minute=300,
     regions=GENESYS_REGIONS,
+    grounds={
+        "users": _guessed("put together from the models of the API; no /Schemas answer is published"),
+        "base_path": _documented("API specification, SCIM routes"),
+        "page_size": _guessed("no maximum is published"),
+        "expensive_page_size": _documented("above 25 the answer may be 429"),
+        "expensive": _documented("API specification, parameter `attributes`"),
+        "lists_active_only": _documented("inactive people need filter=active eq false"),
+        "counts_versions": _documented("an integer in quotes"),
+        "unwritable": _documented("API specification, read-only members; `password` by our own choice"),
+        "requests_per_minute": _documented("rate limit of the SCIM routes"),
+        "regions": _documented("the three official lists agree"),
+    },
 )
 
 _RFC_VALUE = (_text("value"), _text("display"), _text("type"), _text("primary", type="boolean"))
@@ -274,6 +313,18 @@ GENERIC = Dialect(
     page_size=100,
     expensive_page_size=100,
     unwritable={name: why for name, why in _NEVER.items() if "[" not in name},
+    grounds={
+        "users": _documented("RFC 7643 §4.1, §4.3"),
+        "base_path": _documented("none: api_url is the SCIM base, RFC 7644 §1.3"),
+        "page_size": _guessed("RFC 7644 §3.4.2.4 leaves it to the provider"),
+        "expensive_page_size": _guessed("as page_size: RFC 7644 knows no expensive attributes"),
+        "expensive": _documented("none: RFC 7644 knows no expensive attributes"),
+        "lists_active_only": _documented("RFC 7644 §3.4.2 lists all resources"),
+        "counts_versions": _documented("RFC 7644 §3.14: versions are opaque"),
+        "unwritable": _documented("RFC 7643 §3.1, §4.1.2; `password` by our own choice"),
+        "requests_per_minute": _guessed("RFC 7644 names no rate"),
+        "regions": _documented("none: the RFC knows no regions"),
+    },
 )
 
 DIALECTS: Mapping[str, Dialect] = {"genesys": GENESYS, "generic": GENERIC}

@@ -127,7 +127,7 @@ def parse_path(text: str) -> Path:
     try:
         tree = Parsed(text).ast
     except (ValueError, SCIMException) as error:
-        raise InvalidPath(text, _first_line(error)) from error
+        raise InvalidPath(text, _empty_brackets(text) or _first_line(error)) from error
     if tree is None:
         raise InvalidPath(text, "it is empty")
     converted = _convert(tree)
@@ -165,6 +165,11 @@ class _Selected:
     attribute: AttributePath
     inner: Filter
     sub: str | None
+
+
+def _empty_brackets(text: str) -> str:
+    """What was probably meant by `groups[].value`, which is popular and no path of any RFC."""
+    return f"[] holds no filter; did you mean {text.replace('[]', '')}?" if "[]" in text else ""
 
 
 def _first_line(error: Exception) -> str:

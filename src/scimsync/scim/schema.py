@@ -86,6 +86,8 @@ class Schema:
     name: str
     attributes: tuple[Attribute, ...]
     description: str = ""
+    #: the enumerated words were published in capitals, as Genesys did before July 2021 (documented)
+    capitals: bool = False
 
     def attribute(self, name: str) -> Attribute | None:
         """The attribute of that name, case ignored."""
@@ -346,13 +348,21 @@ def compared(attribute: Attribute) -> list[Attribute]:
 
 
 def schema_from_json(document: Mapping[str, object]) -> Schema:
-    """Read a Schema resource (RFC 7643 §7). Enumerated words are taken without case."""
+    """Read a Schema resource (RFC 7643 §7). Enumerated words are taken without case; `capitals` remembers it."""
     return Schema(
         id=str(document.get("id", "")),
         name=str(document.get("name", "")),
         description=str(document.get("description", "")),
         attributes=_attributes(document.get("attributes")),
+        capitals=_in_capitals(document.get("attributes")),
     )
+
+
+def schemas_from_json(document: Mapping[str, object]) -> tuple[Schema, ...]:
+    """Read the answer of `/Schemas` (a ListResponse), or one Schema resource."""
+    listed = document.get("Resources")
+    found = listed if isinstance(listed, list) else [document] if "attributes" in document else []
+    return tuple(schema_from_json(item) for item in found if isinstance(item, Mapping))
 
 
 def value_to_json(value: Value) -> object:
@@ -416,6 +426,16 @@ def _attribute_from(item: Mapping[str, object]) -> Attribute:
         reference_types=_texts(item.get("referenceTypes")),
         sub_attributes=_attributes(item.get("subAttributes")),
         description=str(item.get("description", "")),
+    )
+
+
+def _in_capitals(listed: object) -> bool:
+    """Whether an enumerated word of an attribute, or of one below it, is in capitals."""
+    return any(
+        any(str(item.get(word, "")).isupper() for word in ("type", "mutability", "returned", "uniqueness"))
+        or _in_capitals(item.get("subAttributes"))
+        for item in (listed if isinstance(listed, list) else [])
+        if isinstance(item, Mapping)
     )
 
 

@@ -21,7 +21,7 @@ import pytest
 
 from scimsync.adapters.target_scim import ScimTarget, TargetSettings
 from scimsync.errors import ConfigError, TargetDenied, TargetError, TargetUnavailable
-from scimsync.model.outcomes import Exchange, Reply, Sweep
+from scimsync.model.outcomes import Document, Exchange, Reply, Sweep
 from scimsync.scim.dialect import GENERIC, GENESYS
 from scimsync.scim.messages import Operation
 from scimsync.testing import VirtualClock
@@ -521,8 +521,39 @@ class TestReads:
             return await target.describe()
 
         found = play(bench, work)
-        assert found.config == {"what": "/api/v2/scim/v2/ServiceProviderConfig"}  # type: ignore[attr-defined]
+        assert found.body("ServiceProviderConfig") == {"what": "/api/v2/scim/v2/ServiceProviderConfig"}  # type: ignore[attr-defined]
         assert found.skew_s == pytest.approx(120, abs=1)  # type: ignore[attr-defined]
+
+    def test_a_document_that_is_known_is_sent_again_only_where_it_changed(self) -> None:
+        def serve(asked: Asked) -> Play:
+            if asked.headers.get("if-none-match") == 'W/"7"':
+                return http(304)
+            return http(200, {"new": True}, ETag='"8"')
+
+        known = {
+            "ServiceProviderConfig": Document({"old": 1}, 'W/"7"'),
+            "Schemas": Document({"old": 2}),
+            "ResourceTypes": Document({"old": 3}, '"6"'),
+        }
+
+        async def work(target: ScimTarget) -> object:
+            return await target.describe(known)
+
+        bench = Bench(serve)
+        found = play(bench, work)
+        assert found.documents == {  # type: ignore[attr-defined]
+            "ServiceProviderConfig": known["ServiceProviderConfig"],
+            "Schemas": Document({"new": True}, '"8"'),
+            "ResourceTypes": Document({"new": True}, '"8"'),
+        }
+
+    def test_a_document_that_is_not_served_is_left_out_but_not_all_of_them(self) -> None:
+        async def work(target: ScimTarget) -> object:
+            return await target.describe()
+
+        some = Bench(lambda asked: http(404, {}) if "Schemas" in asked.path else http(200, {}))
+        assert set(play(some, work).documents) == {"ServiceProviderConfig", "ResourceTypes"}  # type: ignore[attr-defined]
+        assert "api_url" in refused(Bench(lambda _: http(404, {})), work)
 
 
 class Directory:

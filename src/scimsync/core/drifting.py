@@ -1,0 +1,266 @@
+"""What a drift means for the people we keep: it blocks the run, warns, or informs. Severity follows the mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from scimsync.core.lifecycle import ACTIVE
+from scimsync.model.outcomes import Description, Pin
+from scimsync.model.plans import Finding, Severity
+from scimsync.model.policy import Leavers, Policy
+from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS, Drift, Kind, compare_documents
+from scimsync.scim.schema import Catalog, Place, compared, schemas_from_json
+from scimsync.scim.schema import Kind as PlaceKind
+
+CODE = "schema.drift"
+
+#: what always breaks a write to the path that it is about
+_BREAKS = frozenset({Kind.REMOVED, Kind.TYPE, Kind.MULTI_VALUED})
+#: types that travel as the same kind of JSON (RFC 7643 §2.3)
+_ALIKE = (frozenset({"string", "datetime", "reference", "binary"}), frozenset({"integer", "decimal"}))
+#: features without which there is no conditional PATCH
+_NEEDED = frozenset({f"{CONFIG}.patch", f"{CONFIG}.etag"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What a mapping touches, as short paths in lower case."""
+
+    #: what our requests write: attributes, sub-attributes, and those that select an element
+    written: frozenset[str]
+    #: what is read for a match, and the attributes around what is written
+    mapped: frozenset[str]
+    #: the values by which elements are selected, in lower case: what is written without a look at the record
+    selected: frozenset[tuple[str, str]]
+    #: the core schema's attributes and those of extensions that are written: "" and `enterprise:`
+    prefixes: frozenset[str]
+
+    @classmethod
+    def of(cls, policy: Policy, catalog: Catalog) -> Reach:
+        """What a policy touches; disabling a leaver writes `active`, mapped or not."""
+        places = [mapped.place for mapped in policy.attributes]
+        if policy.leavers is Leavers.DISABLE:
+            places.append(catalog.resolve(ACTIVE))
+        matched = [place for place in policy.match if place.short not in policy.by_path]
+        roots = {_root(place, catalog) for place in (*places, *matched)}
+        return cls(
+            written=frozenset(path.lower() for place in places for path in _paths(place, catalog)),
+            mapped=frozenset(root.lower() for root in roots),
+            selected=frozenset(
+                (f"{_root(place, catalog)}.{name}".lower(), str(wanted).lower())
+                for place in places
+                for name, wanted in place.selector.items()
+            ),
+            prefixes=frozenset(_prefix(_root(place, catalog)) for place in places),
+        )
+
+    def writes(self, path: str) -> bool:
+        """Whether our requests name this path."""
+        return path.lower() in self.written
+
+    def maps(self, path: str) -> bool:
+        """Whether the path belongs to an attribute that the mapping knows."""
+        path = path.lower()
+        head, dot, _ = path.rpartition(".")
+        return path in self.mapped or path in self.written or bool(dot and head in self.mapped)
+
+    def needs(self, path: str) -> bool:
+        """Whether a new account or element of ours would lack this path if it were required."""
+        path = path.lower()
+        head, dot, _ = path.rpartition(".")
+        if path in self.written or path == "schemas":
+            return False
+        return head in self.written if dot else _prefix(path) in self.prefixes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """One drift, how bad it is, and what to do."""
+
+    drift: Drift
+    severity: Severity
+    hint: str
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the run may not go on."""
+        return self.severity is Severity.ERROR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What a schema is compared with: a pin, a file, or what the dialect assumes."""
+
+    #: for messages: "the pin of 2026-11-25 10:00 UTC"
+    name: str
+    documents: Mapping[str, Mapping[str, object]]
+    #: it is what a dialect assumes, in part a guess
+    assumed: bool = False
+
+    @classmethod
+    def of(cls, pin: Pin | None, catalog: Catalog) -> Baseline:
+        """The pin, or where there is none the schemas that the dialect assumes."""
+        if pin is not None:
+            documents = {name: document.body for name, document in pin.documents.items()}
+            return cls(name=f"the pin of {pin.at:%Y-%m-%d %H:%M} UTC", documents=documents)
+        assumed = {SCHEMAS: {"Resources": [schema.to_json() for schema in catalog.schemas]}}
+        return cls(name="what the dialect assumes", documents=assumed, assumed=True)
+
+
+def judge(
+    baseline: Baseline, found: Description, policy: Policy, catalog: Catalog, *, whole: bool = False
+) -> tuple[Ruling, ...]:
+    """Compare a baseline with what the target says about itself now; the worst first.
+
+    Args:
+        baseline: What to compare with.
+        found: What the target says.
+        policy: Its mapping decides how bad a drift is.
+        catalog: Gives the short prefixes.
+        whole: Speak also of what the mapping does not touch where the baseline is assumed.
+
+    Raises:
+        ConfigError: The baseline is in the plain form and cannot be read.
+    """
+    if baseline.assumed and not schemas_from_json(found.body(SCHEMAS)):
+        return ()  # a target that publishes no schemas contradicts no assumption
+    documents = {name: document.body for name, document in found.documents.items()}
+    drifts = compare_documents(baseline.documents, documents, catalog)
+    reach = Reach.of(policy, catalog)
+    if baseline.assumed:  # a dialect does not claim to list everything
+        drifts = tuple(d for d in drifts if d.kind is not Kind.ADDED) if whole else touched(drifts, reach)
+    return rule(drifts, reach, assumed=baseline.assumed)
+
+
+def unpublished(found: Description) -> Finding | None:
+    """A finding where the target publishes no schemas."""
+    if schemas_from_json(found.body(SCHEMAS)):
+        return None
+    return Finding(
+        severity=Severity.WARNING,
+        code="schema.unpublished",
+        subject="",
+        summary="the target publishes no schemas, so drift cannot be seen",
+        hint="check [attributes] against the provider's manual",
+    )
+
+
+def rule(drifts: Iterable[Drift], reach: Reach, *, assumed: bool = False) -> tuple[Ruling, ...]:
+    """Say of each drift whether it blocks the run, warns or informs; the worst first.
+
+    Args:
+        drifts: What was found.
+        reach: What the mapping touches.
+        assumed: The baseline is what a dialect assumes, in part a guess. Then only that blocks what
+            surely breaks a write: removed, another kind of JSON, one value or many, no longer writable.
+    """
+    ruled = [_rule(drift, reach, assumed=assumed) for drift in drifts]
+    order = list(Severity)
+    return tuple(sorted(ruled, key=lambda r: order.index(r.severity)))
+
+
+def touched(drifts: Iterable[Drift], reach: Reach) -> tuple[Drift, ...]:
+    """The drifts that a run speaks of where its baseline is only what the dialect assumes."""
+    return tuple(
+        d
+        for d in drifts
+        if d.kind is Kind.CAPITALS or (reach.maps(d.path) and not d.is_new) or (_wants(d) and reach.needs(d.path))
+    )
+
+
+def _wants(drift: Drift) -> bool:
+    """Whether something is required now that was not."""
+    return drift.kind is Kind.REQUIRED and drift.after == "true"
+
+
+def findings(rulings: Iterable[Ruling]) -> tuple[Finding, ...]:
+    """The rulings as findings of a plan."""
+    return tuple(
+        Finding(
+            severity=ruling.severity,
+            code=CODE,
+            subject="",
+            summary="the target's schema is not what it was",
+            detail=str(ruling.drift),
+            hint=ruling.hint,
+        )
+        for ruling in rulings
+    )
+
+
+def _rule(drift: Drift, reach: Reach, *, assumed: bool) -> Ruling:
+    if drift.kind is Kind.FEATURE:
+        return _rule_feature(drift)
+    if drift.kind in {Kind.CAPITALS, Kind.ADDED}:
+        return Ruling(drift=drift, severity=Severity.INFO, hint="nothing to do")
+    if _wants(drift) and reach.needs(drift.path):
+        severity = Severity.WARNING if assumed else Severity.ERROR
+        return Ruling(drift=drift, severity=severity, hint=f"map {drift.path}: new accounts need it")
+    if reach.writes(drift.path):
+        if _breaks(drift, reach) and not (assumed and not _surely(drift)):
+            hint = "the mapping writes it: change or take out its lines in [attributes]"
+            return Ruling(drift=drift, severity=Severity.ERROR, hint=hint)
+        return Ruling(drift=drift, severity=Severity.WARNING, hint="see that the mapping still fits")
+    if reach.maps(drift.path):
+        return Ruling(
+            drift=drift, severity=Severity.WARNING, hint="it is mapped and not written: see that it still fits"
+        )
+    return Ruling(drift=drift, severity=Severity.INFO, hint="it is not mapped: nothing to do")
+
+
+def _rule_feature(drift: Drift) -> Ruling:
+    """A drift of ResourceTypes or ServiceProviderConfig."""
+    if drift.path in _NEEDED and drift.after != "yes":
+        hint = "every write is a PATCH under If-Match; ask the provider"
+        return Ruling(drift=drift, severity=Severity.ERROR, hint=hint)
+    if drift.path == f"{RESOURCE_TYPES}.User":
+        return Ruling(drift=drift, severity=Severity.ERROR, hint="people are written there; check api_url and dialect")
+    if drift.path.startswith(f"{CONFIG}.filter") or drift.path.startswith(f"{RESOURCE_TYPES}.User."):
+        return Ruling(drift=drift, severity=Severity.WARNING, hint="see that the mapping still fits")
+    return Ruling(drift=drift, severity=Severity.INFO, hint="nothing to do")
+
+
+def _breaks(drift: Drift, reach: Reach) -> bool:
+    """Whether a write to the path of this drift can fail now."""
+    match drift.kind:
+        case Kind.MUTABILITY:
+            return drift.after.lower() in {"readonly", "immutable"}
+        case Kind.UNIQUENESS:
+            return drift.after in {"server", "global"} and drift.before not in {"server", "global"}
+        case Kind.CASE:
+            return True
+        case Kind.VALUE_REMOVED:
+            path, value = drift.path.lower(), drift.before.lower()
+            chosen = any(name == path for name, _ in reach.selected)
+            return (path, value) in reach.selected or not chosen
+    return drift.kind in _BREAKS
+
+
+def _surely(drift: Drift) -> bool:
+    """Whether the write fails whatever the provider makes of its own words."""
+    if drift.kind is Kind.TYPE:
+        return not any({drift.before.lower(), drift.after.lower()} <= alike for alike in _ALIKE)
+    return drift.kind in _BREAKS or drift.kind is Kind.MUTABILITY
+
+
+def _root(place: Place, catalog: Catalog) -> str:
+    """The attribute of a place as drifts name it."""
+    return catalog.shorten(f"{place.urn or catalog.core.id}:{place.attribute.name}")
+
+
+def _prefix(path: str) -> str:
+    """The schema of a short path: `enterprise:`, or "" for the core."""
+    head, colon, _ = path.lower().rpartition(":")
+    return head + colon
+
+
+def _paths(place: Place, catalog: Catalog) -> list[str]:
+    """Everything that a write to a place names."""
+    root = _root(place, catalog)
+    subs = list(place.selector)
+    if place.kind is PlaceKind.LIST:
+        subs += [sub.name for sub in compared(place.attribute)]
+    elif place.leaf is not place.attribute:
+        subs.append(place.leaf.name)
+    return [root, *(f"{root}.{sub}" for sub in subs)]
