@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from scimsync.core.lifecycle import ACTIVE, ORDER, of_pair
 from scimsync.core.merge import merge
-from scimsync.core.writing import operations
+from scimsync.core.writing import Move, operations
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.plans import (
     Action,
@@ -119,12 +119,8 @@ def _delta_of(mapped: Mapped, sides: Sides, verdict: Verdict, reason: Reason, *,
 def operations_of(deltas: Iterable[Delta], attributes: Sequence[Mapped]) -> tuple[Operation, ...]:
     """The operations of all deltas that are written, in the order of the mapping."""
     places = {mapped.path: mapped.place for mapped in attributes}
-    return tuple(
-        operation
-        for delta in deltas
-        if delta.verdict is Verdict.WRITE
-        for operation in operations(places[delta.path], delta.sides.current, delta.sides.desired)
-    )
+    written = (delta for delta in deltas if delta.verdict is Verdict.WRITE)
+    return tuple(operations(Move(places[d.path], d.sides.current, d.sides.desired) for d in written))
 
 
 def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset()) -> Planned:

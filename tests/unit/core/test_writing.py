@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.factories import MANAGER, RFC_USERS, SKILLS, USERS, WORK_EMAIL, WORK_PHONE, place, rfc_place, skill, skills
 from tests.strategies import LIST_PATHS, LOOSE_LISTS, PLACES, SINGLE_PATHS, loose_lists, values_of
 
-from scimsync.core.writing import mismatches, operations, resource
+from scimsync.core.writing import Move, body_bytes, mismatches, resource, split
+from scimsync.core.writing import operations as operations_of_moves
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.patch import apply
@@ -23,6 +24,10 @@ OTHERS: dict[str, Any] = {
     "phoneNumbers": [{"type": "mobile", "value": "+13175550199", "primary": True}],
     ENTERPRISE_USER: {"division": "Home"},
 }
+
+
+def operations(where: Place, current: Value, wanted: Value) -> list[Operation]:
+    return list(operations_of_moves([Move(where, current, wanted)]))
 
 
 def written(held: dict[str, Any], where: Place, current: Value, wanted: Value, catalog: Catalog = USERS) -> Any:
