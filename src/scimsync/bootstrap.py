@@ -133,6 +133,7 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
         task = Task(
             policy=settings.policy,
             catalog=settings.target.dialect.users,
+            dialect=settings.target.dialect,
             key=settings.source.key,
             configuration=settings.digest,
             memory_limit=settings.state.memory,
@@ -169,6 +170,8 @@ def _order(settings: Settings, choices: Choices) -> Order:
         policy=settings.policy,
         configuration=settings.digest,
         workers=settings.target.workers,
+        operations_per_patch=settings.target.dialect.operations_per_patch,
+        request_bytes=settings.target.dialect.request_bytes,
         overrides=choices.overrides,
         beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
     )

@@ -319,6 +319,16 @@ def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Map
     )
 
 
+def advanced(
+    deltas: Iterable[Delta], resource: Mapping[str, object], attributes: Mapping[str, Mapped]
+) -> tuple[Delta, ...]:
+    """The deltas seen from the account as our own write just left it."""
+    return tuple(
+        replace(delta, sides=replace(delta.sides, current=attributes[delta.path].place.read(resource)))
+        for delta in deltas
+    )
+
+
 def adopt(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Mapping[str, Mapped]) -> tuple[Delta, ...]:
     """The deltas of a joiner laid against an account that turned out to exist, as on a first run."""
     adopted = []

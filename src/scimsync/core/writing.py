@@ -34,21 +34,12 @@ def operations(moves: Iterable[Move]) -> Iterator[Operation]:
     """
     elements: dict[str, list[Move]] = {}
     for move in moves:
-        if move.place.kind is not Kind.LIST and move.place.path.filter is not None:
-            elements.setdefault(element_of(move.place), []).append(move)
-        else:
-            elements[str(move.place.path)] = [move]
+        elements.setdefault(move.place.element or str(move.place.path), []).append(move)
     for parts in elements.values():
-        if parts[0].place.kind is Kind.LIST or parts[0].place.path.filter is None:
-            yield from _operations(parts[0].place, parts[0].current, parts[0].wanted)
-        else:
+        if parts[0].place.element:
             yield from _element_operations(parts)
-
-
-def element_of(place: Place) -> str:
-    """The path of the element that a place with a filter is a part of; names and values without case."""
-    selector = sorted((name.lower(), str(wanted).casefold()) for name, wanted in place.selector.items())
-    return f"{place.root.lower()}{selector}" if selector else str(place.path)
+        else:
+            yield from _operations(parts[0].place, parts[0].current, parts[0].wanted)
 
 
 def _operations(place: Place, current: Value, wanted: Value) -> Iterator[Operation]:

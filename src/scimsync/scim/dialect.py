@@ -15,6 +15,18 @@ GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:Use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NameList:
+    """Names that exist outside SCIM: what may stand at one place, and where the provider lists them."""
+
+    #: what one of them is called in messages and codes: role, division, skill, language
+    kind: str
+    #: attribute with its URN, as `Place.root` has it
+    root: str
+    #: path below the API host; pages by `pageNumber` and `pageSize`, `entities` with a `name` each
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """What the client must know about a provider before it asks."""
 
@@ -33,6 +45,22 @@ class Dialect:
     unwritable: Mapping[str, str] = field(default_factory=dict)
     #: requests a minute that the provider grants where it does not say so itself
     requests_per_minute: int = 300
+    #: operations that one PATCH takes; 0: no limit
+    operations_per_patch: int = 0
+    #: characters that a text takes; 0: no limit
+    characters: int = 0
+    #: bytes that the body of a request takes; 0: no limit
+    request_bytes: int = 0
+    #: attribute with URN -> elements that it takes
+    elements: Mapping[str, int] = field(default_factory=dict)
+    #: sub-attribute -> least and largest number
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    #: `userName` is an e-mail address
+    login_is_email: bool = False
+    #: phone numbers are E.164, with `;ext=` or as tel URI where they have an extension
+    phones_are_e164: bool = False
+    #: the names that must exist before they are referred to
+    names: tuple[NameList, ...] = ()
     #: region name -> domain; empty where there are no regions
     regions: Mapping[str, str] = field(default_factory=dict)
 
@@ -206,6 +234,22 @@ GENESYS = Dialect(
     lists_active_only=True,  # documented
     unwritable=_NEVER,
     requests_per_minute=300,  # documented
+    # operations_per_patch, characters: none documented
+    request_bytes=512_000,  # folklore: the 413 is documented, the number is not
+    elements={
+        f"{GENESYS_USER}:routingSkills": 50,  # documented
+        f"{GENESYS_USER}:routingLanguages": 50,  # documented
+        f"{GENESYS_USER}:externalIds": 100,  # documented for the platform
+    },
+    ranges={"proficiency": (0.0, 5.0)},  # documented
+    login_is_email=True,  # documented
+    phones_are_e164=True,  # documented
+    names=(  # documented, of the Platform API
+        NameList(kind="role", root="roles", url="/api/v2/authorization/roles"),
+        NameList(kind="division", root=f"{ENTERPRISE_USER}:division", url="/api/v2/authorization/divisions"),
+        NameList(kind="skill", root=f"{GENESYS_USER}:routingSkills", url="/api/v2/routing/skills"),
+        NameList(kind="language", root=f"{GENESYS_USER}:routingLanguages", url="/api/v2/routing/languages"),
+    ),
     regions=GENESYS_REGIONS,
 )
 
@@ -270,6 +314,8 @@ GENERIC = Dialect(
     base_path="",
     page_size=100,
     expensive_page_size=100,
+    operations_per_patch=50,  # guessed: what common tutorials assume
+    characters=255,  # guessed, as above
     unwritable={name: why for name, why in _NEVER.items() if "[" not in name},
 )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.factories import MANAGER, RFC_USERS, SKILLS, USERS, WORK_EMAIL, WORK_PHONE, place, rfc_place, skill, skills
 from tests.strategies import LIST_PATHS, LOOSE_LISTS, PLACES, SINGLE_PATHS, loose_lists, values_of
 
-from scimsync.core.writing import Move, body_bytes, mismatches, resource, split
+from scimsync.core.writing import Move, mismatches, resource
 from scimsync.core.writing import operations as operations_of_moves
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.messages import Operation
