@@ -22,9 +22,9 @@ from scimsync.model.plans import (
     Tally,
     Verdict,
 )
-from scimsync.model.policy import Leavers, Limits, Mapped, Policy
+from scimsync.model.policy import Authority, Leavers, Limits, Mapped, Policy
 from scimsync.scim.messages import Operation
-from scimsync.scim.schema import Value
+from scimsync.scim.schema import Kind, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +317,21 @@ def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Map
         kept=tuple(marks[Verdict.KEEP]),
         conflicts=tuple(marks[Verdict.CONFLICT]),
     )
+
+
+def unmet(deltas: Iterable[Delta], resource: Mapping[str, object], attributes: Mapping[str, Mapped]) -> list[str]:
+    """The paths on which a returned resource does not hold what was written.
+
+    In a shared list of a new account the directory may have put elements of its own.
+    """
+    found = []
+    for delta in deltas:
+        place, held = attributes[delta.path].place, attributes[delta.path].place.read(resource)
+        sides = Sides(desired=delta.sides.desired, current=held, base=None, known=False)
+        shared = delta.reason is Reason.JOINER and delta.authority is Authority.MERGE and place.kind is Kind.LIST
+        if not place.same(sides.desired, held) and not (shared and merge(place, sides, delta.authority) is None):
+            found.append(delta.path)
+    return found
 
 
 def advanced(

@@ -199,7 +199,7 @@ class _Validation:
     dialect: Dialect
     known: Known
     #: path of an operation -> why it cannot be written; "" where it can
-    paths: dict[tuple[str, str], str] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
 
     def faults(self, change: Change) -> Iterator[_Fault]:
         """What is wrong with one change: of each attribute the first thing that is."""
@@ -236,11 +236,11 @@ class _Validation:
         return _Fault(_UNKNOWN[listed.kind], place.short, ", ".join(strange), _did_you_mean(strange[0], names))
 
     def _why_not(self, operation: Operation) -> str:
-        place = (operation.op, str(operation.path))
-        if place not in self.paths:
-            found = _resolved(operation.path or "", operation.op, self.catalog, self.dialect)
-            self.paths[place] = found if isinstance(found, str) else ""
-        return self.paths[place]
+        path = operation.path or ""
+        if path not in self.paths:
+            found = _resolved(path, self.catalog, self.dialect)
+            self.paths[path] = found if isinstance(found, str) else ""
+        return self.paths[path]
 
     def _of_size(self, change: Change) -> Iterator[_Fault]:
         limit = self.dialect.request_bytes
@@ -406,10 +406,11 @@ def _operation_faults(operation: Operation, catalog: Catalog, dialect: Dialect) 
     elif path is None or path.lower() in {schema.id.lower() for schema in catalog.schemas}:
         yield from _member_faults(operation, catalog, dialect)
     else:
-        place = _resolved(path, op, catalog, dialect)
+        place = _resolved(path, catalog, dialect)
         fault = _Fault("operation.invalid", path, place) if isinstance(place, str) else None
-        if not isinstance(place, str) and op != "remove":
-            fault = _written_fault(place, operation.value, dialect)
+        if not isinstance(place, str):
+            value = None if op == "remove" else operation.value
+            fault = _written_fault(place, value, dialect)
         if fault is not None:
             yield fault
 
@@ -427,7 +428,7 @@ def _member_faults(operation: Operation, catalog: Catalog, dialect: Dialect) -> 
             yield from _operation_faults(Operation(operation.op, f"{prefix}{name}", value), catalog, dialect)
 
 
-def _resolved(path: str, op: str, catalog: Catalog, dialect: Dialect) -> Place | str:
+def _resolved(path: str, catalog: Catalog, dialect: Dialect) -> Place | str:
     """What a path names, or why it cannot be written."""
     try:
         place = catalog.resolve(path)
@@ -445,8 +446,6 @@ def _resolved(path: str, op: str, catalog: Catalog, dialect: Dialect) -> Place |
         words = sub.canonical_values if sub else ()
         if words and str(wanted).lower() not in {word.lower() for word in words}:
             return f"{wanted} is no {name} of {place.attribute.name}; it takes {', '.join(words)}"
-    if op.lower() == "remove" and place.leaf.required and place.path.filter is None:
-        return "it is required and cannot be removed"
     return place
 
 

@@ -6,7 +6,7 @@ is not there, a value-filtered `replace` for one that is; never a replace of a l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -204,8 +204,3 @@ def _put(holder: dict[str, object], place: Place, value: Value) -> None:
 def _member(holder: dict[str, object], name: str) -> dict[str, object]:
     found = holder.setdefault(name, {})
     return found if isinstance(found, dict) else {}
-
-
-def mismatches(wanted: Mapping[str, Value], places: Mapping[str, Place], held: Mapping[str, object]) -> list[str]:
-    """The paths on which a returned resource does not hold what was written."""
-    return [path for path, value in wanted.items() if not places[path].same(value, places[path].read(held))]

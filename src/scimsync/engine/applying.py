@@ -17,7 +17,7 @@ from datetime import timedelta
 from scimsync.core import planner
 from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide
-from scimsync.core.writing import mismatches, resource, split
+from scimsync.core.writing import resource, split
 from scimsync.engine.journal import Journal
 from scimsync.engine.ports import Clock, Observer, Store, Target
 from scimsync.errors import PlanRefused, PlanStale, TargetError
@@ -514,9 +514,8 @@ class _Attempt:
 
     def confirm(self, deltas: Sequence[Delta], body: Mapping[str, object], reply: Reply) -> Outcome:
         """Compare what the target returned with what was wanted: a difference is a finding, not a success."""
-        places = self._applier._places  # noqa: SLF001
         wanted = {d.path: d.sides.desired for d in deltas}
-        different = mismatches(wanted, places, body)
+        different = planner.unmet(deltas, body, self._applier._attributes)  # noqa: SLF001
         self.already |= {path: value for path, value in wanted.items() if path not in different}
         if different:
             return self.outcome(
