@@ -146,10 +146,10 @@ async def plan_between(
     task = Task(
         policy=settings.policy,
         catalog=settings.target.dialect.users,
+        dialect=settings.target.dialect,
         key=settings.source.key,
         configuration=settings.digest,
         workers=settings.target.workers,
-        counters=settings.target.dialect.counts_versions,
         memory_limit=settings.state.memory,
         only=choices.only,
         overrides=choices.overrides,
@@ -197,6 +197,8 @@ def _order(settings: Settings, choices: Choices) -> Order:
         policy=settings.policy,
         configuration=settings.digest,
         workers=settings.target.workers,
+        operations_per_patch=settings.target.dialect.operations_per_patch,
+        request_bytes=settings.target.dialect.request_bytes,
         overrides=choices.overrides,
         beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
     )

@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -47,6 +47,9 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "requests_per_minute": "upper bound; 0 for none; default: what the target announces",
         "workers": "how many requests at a time (default 8)",
         "ca_file": "an additional certificate authority",
+        "operations_per_patch": "how many operations one PATCH may hold; 0 for no limit",
+        "characters": "how many characters a text may have; 0 for no limit",
+        "request_bytes": "how large a request may be; 0 for no limit",
     },
     "correlation": {"match": "paths; the first on which exactly one account is found wins"},
     "attributes": {},
@@ -242,7 +245,12 @@ class _Reader:
         ca_file = self._text("target", "ca_file")
         per_minute = self._number("target", "requests_per_minute", least=0)
         return TargetSettings(
-            dialect=dialect,
+            dialect=replace(
+                dialect,
+                operations_per_patch=self._size("operations_per_patch", dialect.operations_per_patch),
+                characters=self._size("characters", dialect.characters),
+                request_bytes=self._size("request_bytes", dialect.request_bytes),
+            ),
             api_url=api_url,
             login_url=login_url,
             client_id=self._reference("target", "client_id", needed=not token),
@@ -416,6 +424,10 @@ class _Reader:
             return None
         return found
 
+    def _size(self, key: str, standard: int) -> int:
+        found = self._number("target", key, least=0)
+        return standard if found is None else found
+
     def _choice(self, section: str, key: str, choices: Iterable[str], default: str = "") -> str:
         found = self._text(section, key, default, needed=not default)
         listed = list(choices)
@@ -478,6 +490,12 @@ def unfit(place: Place, dialect: Dialect) -> str | None:
         return f'{place.short}: only filters of the form [type eq "work"] can be mapped'
     if place.path.filter is not None and place.leaf is place.attribute:
         return f"{place.short}: name the part that is meant, for instance {place.short}.value"
+    for name, wanted in place.selector.items():
+        sub = place.attribute.sub(name)
+        known = sub.canonical_values if sub else ()
+        if known and str(wanted).lower() not in {word.lower() for word in known}:
+            listed = f"{_hint(str(wanted), known)}. It takes {', '.join(known)}"
+            return f"{place.short}: {wanted} is no {name} of {place.attribute.name}{listed}"
     whole = place.attribute.type == "complex" and place.leaf is place.attribute and not place.attribute.multi_valued
     if whole or (place.kind is Kind.LIST and place.attribute.name in {"emails", "phoneNumbers"}):
         example = f'{place.short}[type eq "work"].value' if place.attribute.multi_valued else f"{place.short}.…"
@@ -503,7 +521,13 @@ def _hint(word: str, choices: Iterable[str]) -> str:
 def _digest(source: SourceSettings, target: TargetSettings, policy: Policy) -> str:
     decisive = {
         "source": [source.kind, source.key, source.query, str(source.path or "")],
-        "target": [target.dialect.name, target.api_url],
+        "target": [
+            target.dialect.name,
+            target.api_url,
+            target.dialect.operations_per_patch,
+            target.dialect.characters,
+            target.dialect.request_bytes,
+        ],
         "attributes": [[m.path, m.expression, m.authority.value] for m in policy.attributes],
         "match": [place.short for place in policy.match],
         "policy": [policy.leavers.value, sorted(policy.protected)],

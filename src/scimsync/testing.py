@@ -203,13 +203,20 @@ class MemoryTarget:
     Args:
         dialect: whose schemas the resources follow.
         users: resources to begin with; an id and a version are given where there is none.
+        names: kind -> the names that exist; a kind that is not given cannot be known.
     """
 
     name = "memory://target"
     rate = 60_000
 
-    def __init__(self, dialect: Dialect = GENESYS, users: Iterable[Mapping[str, object]] = ()) -> None:
+    def __init__(
+        self,
+        dialect: Dialect = GENESYS,
+        users: Iterable[Mapping[str, object]] = (),
+        names: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
         self._dialect = dialect
+        self._names = {kind: frozenset(listed) for kind, listed in (names or {}).items()}
         self._ids = count(1)
         #: what it publishes; set others to let them drift
         self.schemas: Sequence[Schema] = dialect.users.schemas
@@ -252,6 +259,10 @@ class MemoryTarget:
             for user in self._shown().values()
             if str(place.read(user) or "").casefold() == wanted
         ]
+
+    async def names(self, kind: str) -> frozenset[str] | None:
+        """The names of a kind, as they were given."""
+        return self._names.get(kind)
 
     async def create(self, resource: dict[str, object]) -> Reply:
         """POST: 201, or 409 where the login is taken."""

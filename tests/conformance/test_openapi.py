@@ -58,6 +58,7 @@ def test_every_route_of_the_application_is_described_and_nothing_else() -> None:
             served.add(("GET", f"{family}/{endpoint}"))
             if endpoint != "serviceproviderconfig":
                 served.add(("GET", f"{family}/{endpoint}/{{}}"))
+    served |= {("GET", path) for path in app.NAMES}
     described = {
         (method, re.sub(r"\{\w+\}", "{}", path.lower() if path.startswith("/api") else path))
         for method, path in routes(describe("", control.ROUTES))

@@ -16,11 +16,13 @@ from scimsync.engine.ports import Target
 from scimsync.model.outcomes import Exchange
 from scimsync.scim.dialect import GENESYS
 from scimsync.scim.messages import Operation
+from scimsync.simulator import people
 from scimsync.simulator.server import Settings, running
 from scimsync.testing import MemoryTarget
 
 T = TypeVar("T")
 Play = Callable[[Callable[[Target], Awaitable[T]]], T]
+NAMES = {"role": people.ROLES, "division": people.DIVISIONS, "skill": people.SKILLS, "language": people.LANGUAGES}
 PEOPLE = ["ada.berg@example.com", "ben.holm@example.com", "cem.rossi@example.com"]
 
 
@@ -37,7 +39,7 @@ async def fill(target: Target) -> list[str]:
 def play(request: pytest.FixtureRequest) -> Iterator[Play[object]]:
     """Run a scene against a fresh, empty directory."""
     if request.param == "memory":
-        yield lambda scene: asyncio.run(scene(MemoryTarget()))  # type: ignore[arg-type]
+        yield lambda scene: asyncio.run(scene(MemoryTarget(names=NAMES)))  # type: ignore[arg-type]
         return
     with running(Settings(users=0, options={"rate_limit": 0})) as simulator:
 
@@ -169,5 +171,14 @@ def test_a_target_describes_the_schemas_of_its_people(play: Play[object]) -> Non
         listed = (await target.describe()).body("Schemas")["Resources"]
         assert isinstance(listed, list)
         assert {s.id for s in GENESYS.users.schemas} <= {schema["id"] for schema in listed}
+
+    play(scene)
+
+
+def test_a_target_lists_the_names_that_exist_and_says_where_it_cannot(play: Play[object]) -> None:
+    async def scene(target: Target) -> None:
+        for kind, names in NAMES.items():
+            assert await target.names(kind) == frozenset(names)
+        assert await target.names("wizard") is None
 
     play(scene)

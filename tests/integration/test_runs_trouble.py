@@ -291,7 +291,8 @@ def test_from_a_listing_with_holes_nobody_is_taken_for_new_or_gone(home: House) 
 
 def test_an_answer_with_another_value_than_was_sent_is_held_and_not_called_done(home: House) -> None:
     who, other = home.active(2)
-    home.option(unknown_reference="ignore")  # the target leaves out, without a word, what it does not know
+    # the target leaves out, without a word, what it does not know, and does not show us what that is
+    home.option(unknown_reference="ignore", permissions="No Names")
     home.set(who, skill_list="Billing:3;Juggling:5", job_title="Moved")
     home.set(other, job_title="Moved")
     made = home.plan()

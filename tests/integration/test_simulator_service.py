@@ -81,6 +81,37 @@ def kind(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, body.get("scimType") or body.get("code")
 
 
+# -- names (§13) ------------------------------------------------------------------------------------
+
+
+def test_names_are_listed_in_pages(client: Client) -> None:
+    first = client.http.get("/api/v2/routing/skills", params={"pageSize": 5}).json()
+    assert (first["total"], first["pageCount"], first["pageNumber"], len(first["entities"])) == (12, 3, 1, 5)
+    last = client.http.get("/api/v2/routing/skills", params={"pageSize": 5, "pageNumber": 3}).json()
+    assert [entity["name"] for entity in last["entities"]] == ["Software", "Warranty"]
+    client.steer("names", {"roles": ["Juggler"]})
+    roles = client.http.get("/api/v2/authorization/roles").json()["entities"]
+    assert "Juggler" in {role["name"] for role in roles}
+    assert client.http.get("/api/v2/routing/languages", params={"pageSize": "all"}).status_code == 400
+    assert client.http.post("/api/v2/routing/languages", json={}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("permission", "path"),
+    [
+        ("authorization:role:view", "authorization/roles"),
+        ("authorization:division:view", "authorization/divisions"),
+        ("routing:skill:view", "routing/skills"),
+        ("routing:language:view", "routing/languages"),
+    ],
+)
+def test_each_list_of_names_needs_a_permission(client: Client, permission: str, path: str) -> None:
+    client.options(permissions="No Names")
+    assert kind(client.http.get(f"/api/v2/{path}")) == (403, "missing.any.permissions")
+    client.options(permissions=permission)
+    assert client.http.get(f"/api/v2/{path}").status_code == 200
+
+
 # -- permissions (§1.3) -----------------------------------------------------------------------------
 
 

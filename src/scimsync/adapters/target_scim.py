@@ -55,6 +55,8 @@ LONGEST_PATIENCE_S = 600.0
 SWEEPS = 3
 #: pages that are fetched at the same time
 PAGES_AT_ONCE = 4
+#: names that are asked for at a time
+NAMES_PAGE = 100
 #: a page that Genesys serves without a second thought (documented)
 SMALL_PAGE = 25
 #: seconds for which the list of inactive accounts is good enough to look up a name
@@ -132,7 +134,19 @@ class _Head(msgspec.Struct):
     id: str
 
 
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _NamesPage(msgspec.Struct, rename={"pages": "pageCount"}):
+    """A page of a listing of the Platform API of Genesys Cloud."""
+
+    entities: list[_Named]
+    pages: int
+
+
 _PAGE = msgspec.json.Decoder(_Page, strict=False)
+_NAMES_PAGE = msgspec.json.Decoder(_NamesPage, strict=False)
 _HEAD = msgspec.json.Decoder(_Head)
 _OBJECT = msgspec.json.Decoder(dict[str, object])
 
@@ -358,7 +372,7 @@ class _Census:
 class ScimTarget:
     """The directory behind `settings.api_url`. Fits `scimsync.engine.ports.Target`.
 
-    `counts` counts requests that were sent, by kind: token, list, get, find, create, patch, probe,
+    `counts` counts requests that were sent, by kind: token, list, get, find, names, create, patch, probe,
     describe; and `throttled`, the answers that were 429.
     """
 
@@ -584,6 +598,25 @@ class ScimTarget:
                 raise TargetUnavailable(f"{self._host}: the list of inactive accounts has holes: {census.trouble}")
             self._inactive[attribute] = (read_at, pairs)
             return pairs
+
+    async def names(self, kind: str) -> frozenset[str] | None:
+        """The names of a kind, from the list that the dialect gives; None where it is not shown to us.
+
+        Raises:
+            TargetError: The target cannot be reached, or refuses our credentials.
+        """
+        listed = next((one for one in self._dialect.names if one.kind == kind), None)
+        found: set[str] = set()
+        page = pages = 1
+        while listed is not None and page <= pages:
+            query = _query({"pageNumber": str(page), "pageSize": str(NAMES_PAGE)})
+            url = f"{self._settings.api_url.rstrip('/')}{listed.url}?{query}"
+            answer = await self._call(_Ask(kind="names", method="GET", url=url, decode=_NAMES_PAGE.decode))
+            if not isinstance(answer.value, _NamesPage):
+                return None
+            found |= {one.name for one in answer.value.entities}
+            page, pages = page + 1, answer.value.pages
+        return None if listed is None else frozenset(found)
 
     async def describe(self, known: Mapping[str, Document] | None = None) -> Description:
         """What the target says about itself (RFC 7644 §4), and what its clock shows.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from scimsync.core.lifecycle import ACTIVE, ORDER, of_pair
 from scimsync.core.merge import merge
 from scimsync.core.references import Edge, EdgeKind, Loop, cut
-from scimsync.core.writing import operations
+from scimsync.core.writing import Move, operations
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.plans import (
     Action,
@@ -23,9 +23,9 @@ from scimsync.model.plans import (
     Tally,
     Verdict,
 )
-from scimsync.model.policy import Leavers, Limits, Mapped, Policy
+from scimsync.model.policy import Authority, Leavers, Limits, Mapped, Policy
 from scimsync.scim.messages import Operation
-from scimsync.scim.schema import Value
+from scimsync.scim.schema import Kind, Value
 
 #: verdicts by which something is sent, now or later in the run
 SENT = frozenset({Verdict.WRITE, Verdict.AWAIT, Verdict.DEFER})
@@ -123,12 +123,8 @@ def _delta_of(mapped: Mapped, sides: Sides, verdict: Verdict, reason: Reason, *,
 def operations_of(deltas: Iterable[Delta], attributes: Sequence[Mapped]) -> tuple[Operation, ...]:
     """The operations of all deltas that are written, in the order of the mapping."""
     places = {mapped.path: mapped.place for mapped in attributes}
-    return tuple(
-        operation
-        for delta in deltas
-        if delta.verdict is Verdict.WRITE
-        for operation in operations(places[delta.path], delta.sides.current, delta.sides.desired)
-    )
+    written = (delta for delta in deltas if delta.verdict is Verdict.WRITE)
+    return tuple(operations(Move(places[d.path], d.sides.current, d.sides.desired) for d in written))
 
 
 def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset()) -> Planned:
@@ -364,6 +360,31 @@ def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Map
         overwritten=tuple(marks[Verdict.WRITE]),
         kept=tuple(marks[Verdict.KEEP]),
         conflicts=tuple(marks[Verdict.CONFLICT]),
+    )
+
+
+def unmet(deltas: Iterable[Delta], resource: Mapping[str, object], attributes: Mapping[str, Mapped]) -> list[str]:
+    """The paths on which a returned resource does not hold what was written.
+
+    In a shared list of a new account the directory may have put elements of its own.
+    """
+    found = []
+    for delta in deltas:
+        place, held = attributes[delta.path].place, attributes[delta.path].place.read(resource)
+        sides = Sides(desired=delta.sides.desired, current=held, base=None, known=False)
+        shared = delta.reason is Reason.JOINER and delta.authority is Authority.MERGE and place.kind is Kind.LIST
+        if not place.same(sides.desired, held) and not (shared and merge(place, sides, delta.authority) is None):
+            found.append(delta.path)
+    return found
+
+
+def advanced(
+    deltas: Iterable[Delta], resource: Mapping[str, object], attributes: Mapping[str, Mapped]
+) -> tuple[Delta, ...]:
+    """The deltas seen from the account as our own write just left it."""
+    return tuple(
+        replace(delta, sides=replace(delta.sides, current=attributes[delta.path].place.read(resource)))
+        for delta in deltas
     )
 
 

@@ -6,21 +6,46 @@ is not there, a value-filtered `replace` for one that is; never a replace of a l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
 
 from scimsync.core.merge import is_keyed, keyed
 from scimsync.scim.grammar import render_value
-from scimsync.scim.messages import Operation
+from scimsync.scim.messages import Operation, patch_body
 from scimsync.scim.schema import CORE_USER, Entry, Kind, Place, Value
 
 
-def operations(place: Place, current: Value, wanted: Value) -> Iterator[Operation]:
-    """The operations that turn the current value of a place into the wanted one."""
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What is to become of one place."""
+
+    place: Place
+    current: Value
+    wanted: Value
+
+
+def operations(moves: Iterable[Move]) -> Iterator[Operation]:
+    """The operations that carry out some moves on one account, in their order.
+
+    The parts of one element of a multi-valued attribute are written together, so that an element is
+    made once and with all its parts.
+    """
+    elements: dict[str, list[Move]] = {}
+    for move in moves:
+        elements.setdefault(move.place.element or str(move.place.path), []).append(move)
+    for parts in elements.values():
+        if parts[0].place.element:
+            yield from _element_operations(parts)
+        else:
+            yield from _operations(parts[0].place, parts[0].current, parts[0].wanted)
+
+
+def _operations(place: Place, current: Value, wanted: Value) -> Iterator[Operation]:
     path = str(place.path)
     if place.kind is Kind.LIST:
         yield from _list_operations(place, current, wanted)
-    elif place.path.filter is not None:
-        yield from _element_operations(place, current, wanted)
     elif wanted is None:
         yield Operation("remove", path)
     elif place.kind is Kind.REFERENCE:
@@ -29,15 +54,28 @@ def operations(place: Place, current: Value, wanted: Value) -> Iterator[Operatio
         yield Operation("replace", path, wanted)
 
 
-def _element_operations(place: Place, current: Value, wanted: Value) -> Iterator[Operation]:
-    """One element of a multi-valued attribute, addressed by its filter (RFC 7644 §3.5.2)."""
-    element = str(place.path).rpartition("]")[0] + "]"
-    if wanted is None:  # without its value an element is nothing; without another part it still is one
-        yield Operation("remove", element if place.leaf.name == "value" else str(place.path))
-    elif current is None:
-        yield Operation("add", str(place.path.attribute), [{**place.selector, place.leaf.name: wanted}])
-    else:
-        yield Operation("replace", str(place.path), wanted)
+def _element_operations(parts: Sequence[Move]) -> Iterator[Operation]:
+    """One element of a multi-valued attribute, addressed by its filter (RFC 7644 §3.5.2).
+
+    An element without its `value` is nothing; without another part it still is one. One of which only
+    other parts are known is taken to be there: nobody can make an element of them alone.
+    """
+    place = parts[0].place
+    main = next((part for part in parts if part.place.leaf.name == "value"), None)
+    if main is not None and main.wanted is None:
+        yield Operation("remove", str(place.path).rpartition("]")[0] + "]")
+        return
+    alone = main is None and place.attribute.sub("value") is not None
+    if alone or any(part.current is not None for part in parts):
+        for part in parts:
+            if part.wanted is None:
+                yield Operation("remove", str(part.place.path))
+            else:
+                yield Operation("replace", str(part.place.path), part.wanted)
+        return
+    made = {part.place.leaf.name: part.wanted for part in parts if part.wanted is not None}
+    if made:
+        yield Operation("add", str(place.path.attribute), [{**place.selector, **made}])
 
 
 def _list_operations(place: Place, current: Value, wanted: Value) -> Iterator[Operation]:
@@ -77,6 +115,53 @@ def _whole(entry: Entry, members: Iterable[str]) -> str:
 
 def _json(entry: Entry) -> dict[str, object]:
     return {member: value for member, value in entry if value is not None}
+
+
+def split(operations: Sequence[Operation], *, most: int = 0, size: int = 0) -> list[tuple[Operation, ...]]:
+    """The operations as the bodies of as few PATCHes as the limits of a target allow; 0 stands for none.
+
+    Where there must be several, the account is a valid one after each: access goes with the first and
+    comes with the last, and an element takes the mark `primary` after the others have given it up. An
+    operation that is too large for a body of its own stands alone in one, unless it adds a list.
+    """
+    if _fits(operations, most, size):
+        return [tuple(operations)] if operations else []
+    parts: list[list[Operation]] = []
+    for operation in sorted(operations, key=_turn):
+        for piece in _pieces(operation, size):
+            if parts and _fits([*parts[-1], piece], most, size):
+                parts[-1].append(piece)
+            else:
+                parts.append([piece])
+    return [tuple(part) for part in parts]
+
+
+def body_bytes(operations: Sequence[Operation]) -> int:
+    """How many bytes the body of a PATCH takes."""
+    return len(msgspec.json.encode(patch_body(operations)))
+
+
+def _fits(operations: Sequence[Operation], most: int, size: int) -> bool:
+    return (not most or len(operations) <= most) and (not size or body_bytes(operations) <= size)
+
+
+def _turn(operation: Operation) -> int:
+    if operation.path is not None and operation.path.lower() == "active":
+        return 3 if operation.value is True else 0
+    listed = operation.value if isinstance(operation.value, list) else []
+    marks = any(isinstance(element, dict) and element.get("primary") is True for element in listed)
+    return 2 if marks or (str(operation.path).endswith(".primary") and operation.value is True) else 1
+
+
+def _pieces(operation: Operation, size: int) -> Iterator[Operation]:
+    """A long addition to a list as several."""
+    listed = operation.value
+    if operation.op != "add" or not isinstance(listed, list) or len(listed) < 2 or _fits([operation], 0, size):
+        yield operation
+        return
+    middle = len(listed) // 2
+    for half in (listed[:middle], listed[middle:]):
+        yield from _pieces(Operation("add", operation.path, half), size)
 
 
 def resource(values: Iterable[tuple[Place, Value]]) -> dict[str, object]:
@@ -119,8 +204,3 @@ def _put(holder: dict[str, object], place: Place, value: Value) -> None:
 def _member(holder: dict[str, object], name: str) -> dict[str, object]:
     found = holder.setdefault(name, {})
     return found if isinstance(found, dict) else {}
-
-
-def mismatches(wanted: Mapping[str, Value], places: Mapping[str, Place], held: Mapping[str, object]) -> list[str]:
-    """The paths on which a returned resource does not hold what was written."""
-    return [path for path, value in wanted.items() if not places[path].same(value, places[path].read(held))]

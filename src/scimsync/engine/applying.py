@@ -18,7 +18,7 @@ from datetime import timedelta
 from scimsync.core import planner
 from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide
-from scimsync.core.writing import mismatches, resource
+from scimsync.core.writing import resource, split
 from scimsync.engine.journal import Journal
 from scimsync.engine.ports import Clock, Observer, Store, Target
 from scimsync.errors import PlanRefused, PlanStale, TargetError
@@ -56,6 +56,9 @@ class Order:
     policy: Policy
     configuration: str
     workers: int = 8
+    #: what one PATCH may hold; 0 for no limit
+    operations_per_patch: int = 0
+    request_bytes: int = 0
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: attributes that a plan may write though the mapping does not manage them
     beyond: tuple[Mapped, ...] = ()
@@ -345,8 +348,7 @@ class _Applier:
                 return looked
             deltas, operations, version = looked
         while True:
-            await self._intend(attempt.key, attempt.part, "PATCH", version=version, attempt=attempt.races + 1)
-            reply = await self._target.patch(attempt.account, operations, version)
+            deltas, reply = await self._send(attempt, deltas, operations, version)
             step = decide(reply)
             if step is Next.CONFIRM and reply.body is not None:
                 return attempt.confirm(deltas, reply.body, reply)
@@ -360,6 +362,28 @@ class _Applier:
             if attempt.races > MOST_RACES or attempt.looks > 2 * MOST_RACES:
                 return attempt.outcome(Status.HELD, "write.races", "the account changed again each time we came")
             deltas, operations, version = looked
+
+    async def _send(
+        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+    ) -> tuple[Sequence[Delta], Reply]:
+        """One PATCH, or where it may not hold everything several, each under the version that the one before left.
+
+        Gives the deltas as our own writes leave them, and the last reply.
+        """
+        order = self._order
+        *first, last = split(operations, most=order.operations_per_patch, size=order.request_bytes) or [()]
+        for part in first:
+            reply = await self._patch(attempt, part, version)
+            if decide(reply) is not Next.CONFIRM or reply.body is None:
+                return deltas, reply
+            if not reply.version:
+                return deltas, replace(reply, body=None)
+            deltas, version = planner.advanced(deltas, reply.body, self._attributes), reply.version
+        return deltas, await self._patch(attempt, last, version)
+
+    async def _patch(self, attempt: _Attempt, operations: Sequence[Operation], version: str) -> Reply:
+        await self._intend(attempt.key, attempt.part, "PATCH", version=version, attempt=attempt.races + 1)
+        return await self._target.patch(attempt.account, operations, version)
 
     def _refused(self, attempt: _Attempt, step: Next, reply: Reply) -> Outcome:
         if step is Next.DEFER:
@@ -560,9 +584,8 @@ class _Attempt:
 
     def confirm(self, deltas: Sequence[Delta], body: Mapping[str, object], reply: Reply) -> Outcome:
         """Compare what the target returned with what was wanted: a difference is a finding, not a success."""
-        places = self._applier._places  # noqa: SLF001
         wanted = {d.path: d.sides.desired for d in deltas}
-        different = mismatches(wanted, places, body)
+        different = planner.unmet(deltas, body, self._applier._attributes)  # noqa: SLF001
         self.already |= {path: value for path, value in wanted.items() if path not in different}
         if different:
             return self.outcome(

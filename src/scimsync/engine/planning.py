@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,16 +10,18 @@ from pathlib import Path
 
 import msgspec
 
-from scimsync.core import drifting, planner, sealing, trust
+from scimsync.core import drifting, planner, sealing, trust, validation
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.references import Loop
 from scimsync.engine.freshness import Freshness
 from scimsync.engine.ports import Clock, Observer, Source, Store, Target
 from scimsync.errors import ConfigError, SchemaDrifted, TargetUnavailable
+from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Deferred, Run, RunState
 from scimsync.model.plans import Action, Change, Finding, Plan, Seal, Severity
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.model.records import Reading, SourceHealth
+from scimsync.scim.dialect import GENERIC, Dialect
 from scimsync.scim.schema import Catalog, Value
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.expressions import Expression
@@ -59,14 +62,14 @@ class Task:
 
     policy: Policy
     catalog: Catalog
+    #: what the provider takes, and which names must exist
+    dialect: Dialect = GENERIC
     #: column of the source that identifies a person
     key: str
     #: digest of the effective configuration
     configuration: str
     #: reads of single accounts that run at the same time
     workers: int = 8
-    #: whether the versions of the target are counters
-    counters: bool = False
     memory_limit: str = "512MB"
     #: keys of the people to look at; everybody where empty
     only: tuple[str, ...] = ()
@@ -109,6 +112,8 @@ class _Planning:
     notices: list[Change] = field(default_factory=list)
     #: (change, path, key): references that wait for somebody who gets no account in this plan
     vain: list[tuple[Change, str, str]] = field(default_factory=list)
+    #: path -> how many people with an unknown reference have a finding of their own
+    named: Counter[str] = field(default_factory=Counter)
 
     async def run(self) -> Plan:
         policy, store = self.task.policy, self.world.store
@@ -132,7 +137,9 @@ class _Planning:
         self.world.observer.stage("comparing")
         self.findings += comparison.correlate(complete=complete, only=self.task.only)
         self._decide(comparison, judged, _frozen(judged, expressions))
-        self.findings += [*_unresolved(comparison), *_unmatched(policy), *self._unfinished()]
+        await self._validate(comparison)
+        self._drop_vain_waits()
+        self.findings += [*_unresolved(comparison, self.named), *_unmatched(policy), *self._unfinished()]
         return self._store(comparison, judged.remembered, reading, (health.fingerprint, base))
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
@@ -231,16 +238,15 @@ class _Planning:
             observer=world.observer,
             attributes=task.policy.attributes,
             workers=task.workers,
-            counters=task.counters,
+            counters=task.dialect.counts_versions,
         )
 
     def _decide(self, comparison: Comparison, judged: trust.Trust, frozen: frozenset[str]) -> None:
         policy = self.task.policy
         for pair in comparison.pairs():
-            self._take(pair.key, planner.plan_pair(pair, policy, frozen=frozen))
+            self._take(pair.key, planner.plan_pair(pair, policy, frozen=frozen), pair)
         for pair in comparison.joiners():
-            self._take(pair.key, planner.plan_joiner(pair, policy, frozen=frozen))
-        self._drop_vain_waits()
+            self._take(pair.key, planner.plan_joiner(pair, policy, frozen=frozen), pair)
         active = active_of(policy, self.task.catalog)
         believed = judged.absence and not comparison.opaque()
         for leaver in comparison.leavers():
@@ -275,7 +281,26 @@ class _Planning:
         waiting = [Deferred(change.key, path, awaits, run, since) for change, path, awaits in self.vain]
         store.save_deferred(waiting, settled)
 
-    def _take(self, key: str, planned: planner.Planned) -> None:
+    async def _validate(self, comparison: Comparison) -> None:
+        """Leave out whoever could not be written, before anybody is."""
+        task = self.task
+        attributes = [*task.policy.attributes, active_of(task.policy, task.catalog)]
+        names = {
+            kind: await self.world.target.names(kind)
+            for kind in validation.name_kinds(self.changes, attributes, task.dialect)
+        }
+        if unread := [kind for kind, found in names.items() if found is None]:
+            self.findings.append(_unread(unread))
+        known = validation.Known(names=names, logins=comparison.holders(validation.logins(self.changes)))
+        validated = validation.validate(self.changes, attributes, task.catalog, task.dialect, known)
+        self.changes = list(validated.changes)
+        self.findings += validated.findings
+
+    def _take(self, key: str, planned: planner.Planned, pair: Pair | None = None) -> None:
+        if pair is not None and planned.change is not None:
+            strange = [path for path in sorted(pair.unresolved) if self.named[path] < _NAMED]
+            self.named.update(strange)
+            self.findings += [_unknown(pair, path) for path in strange]
         self.findings += planned.findings
         self.settled += [(key, path, value) for path, value in planned.settled]
         if planned.change is not None:
@@ -360,15 +385,44 @@ def active_of(policy: Policy, catalog: Catalog) -> Mapped:
     return mapped or Mapped(place=catalog.resolve(ACTIVE), expression="", authority=Authority.LOCAL_WINS)
 
 
-def _unresolved(comparison: Comparison) -> Iterator[Finding]:
+#: people with an unknown reference who have a finding of their own, for each path; the rest is counted
+_NAMED = 100
+
+
+def _unknown(pair: Pair, path: str) -> Finding:
+    return Finding(
+        severity=Severity.INFO,
+        code="reference.unknown",
+        subject=pair.key,
+        summary="a reference names somebody who is neither in the source nor linked; it is left alone",
+        detail=path,
+        hint="correct the key in the source, or add the missing person",
+        row=pair.row,
+    )
+
+
+def _unresolved(comparison: Comparison, named: Mapping[str, int]) -> Iterator[Finding]:
     for path, number in comparison.unresolved():
-        yield Finding(
-            severity=Severity.INFO,
-            code="reference.unknown",
-            subject="",
-            summary="references name people who are neither in the source nor linked; they are left alone",
-            detail=f"{path}: {number}",
-        )
+        rest = number - named[path]
+        if rest > 0:
+            yield Finding(
+                severity=Severity.INFO,
+                code="reference.unknown",
+                subject="",
+                summary="references name people who are neither in the source nor linked; they are left alone",
+                detail=f"{path}: {rest}{' more' if named[path] else ''}",
+            )
+
+
+def _unread(kinds: Sequence[str]) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code="target.names-unknown",
+        subject="",
+        summary="whether names exist in the directory cannot be checked; an unknown one is refused on writing",
+        detail=", ".join(kinds),
+        hint="give the OAuth client a role with the view permissions for these lists",
+    )
 
 
 def _unmatched(policy: Policy) -> Iterator[Finding]:

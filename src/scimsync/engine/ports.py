@@ -68,6 +68,16 @@ class Target(Protocol):
         """
         ...
 
+    async def names(self, kind: str) -> frozenset[str] | None:
+        """The names of all roles, divisions, skills or languages (`kind`: role, division, skill, language).
+
+        None where they cannot be known: the target keeps no list of that kind, or does not show it to us.
+
+        Raises:
+            TargetError: The target cannot be reached, or refuses our credentials.
+        """
+        ...
+
     async def create(self, resource: dict[str, object]) -> Reply:
         """POST a new account."""
         ...

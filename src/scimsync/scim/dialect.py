@@ -40,6 +40,18 @@ def _guessed(source: str) -> Ground:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NameList:
+    """Names that exist outside SCIM: what may stand at one place, and where the provider lists them."""
+
+    #: what one of them is called in messages and codes: role, division, skill, language
+    kind: str
+    #: attribute with its URN, as `Place.root` has it
+    root: str
+    #: path below the API host; pages by `pageNumber` and `pageSize`, `entities` with a `name` each
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """What the client must know about a provider before it asks."""
 
@@ -60,6 +72,22 @@ class Dialect:
     unwritable: Mapping[str, str] = field(default_factory=dict)
     #: requests a minute that the provider grants where it does not say so itself
     requests_per_minute: int = 300
+    #: operations that one PATCH takes; 0: no limit
+    operations_per_patch: int = 0
+    #: characters that a text takes; 0: no limit
+    characters: int = 0
+    #: bytes that the body of a request takes; 0: no limit
+    request_bytes: int = 0
+    #: attribute with URN -> elements that it takes
+    elements: Mapping[str, int] = field(default_factory=dict)
+    #: sub-attribute -> least and largest number
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    #: `userName` is an e-mail address
+    login_is_email: bool = False
+    #: phone numbers are E.164, with `;ext=` or as tel URI where they have an extension
+    phones_are_e164: bool = False
+    #: the names that must exist before they are referred to
+    names: tuple[NameList, ...] = ()
     #: region name -> domain; empty where there are no regions
     regions: Mapping[str, str] = field(default_factory=dict)
     #: field name -> what its value rests on; each field but `name` and this one has an entry
@@ -236,6 +264,21 @@ GENESYS = Dialect(
     counts_versions=True,
     unwritable=_NEVER,
     requests_per_minute=300,
+    request_bytes=512_000,
+    elements={
+        f"{GENESYS_USER}:routingSkills": 50,
+        f"{GENESYS_USER}:routingLanguages": 50,
+        f"{GENESYS_USER}:externalIds": 100,
+    },
+    ranges={"proficiency": (0.0, 5.0)},
+    login_is_email=True,
+    phones_are_e164=True,
+    names=(
+        NameList(kind="role", root="roles", url="/api/v2/authorization/roles"),
+        NameList(kind="division", root=f"{ENTERPRISE_USER}:division", url="/api/v2/authorization/divisions"),
+        NameList(kind="skill", root=f"{GENESYS_USER}:routingSkills", url="/api/v2/routing/skills"),
+        NameList(kind="language", root=f"{GENESYS_USER}:routingLanguages", url="/api/v2/routing/languages"),
+    ),
     regions=GENESYS_REGIONS,
     grounds={
         "users": _guessed("put together from the models of the API; no /Schemas answer is published"),
@@ -247,6 +290,14 @@ GENESYS = Dialect(
         "counts_versions": _documented("an integer in quotes"),
         "unwritable": _documented("API specification, read-only members; `password` by our own choice"),
         "requests_per_minute": _documented("rate limit of the SCIM routes"),
+        "operations_per_patch": _documented("no limit in the API specification"),
+        "characters": _documented("no limit in the API specification"),
+        "request_bytes": _guessed("413 is documented, the number is only told"),
+        "elements": _documented("API specification; external ids: of the Platform API"),
+        "ranges": _documented("API specification, proficiency"),
+        "login_is_email": _documented("userName is the login e-mail"),
+        "phones_are_e164": _documented("E.164, or a tel URI with ext"),
+        "names": _documented("Platform API"),
         "regions": _documented("the three official lists agree"),
     },
 )
@@ -312,6 +363,8 @@ GENERIC = Dialect(
     base_path="",
     page_size=100,
     expensive_page_size=100,
+    operations_per_patch=50,
+    characters=255,
     unwritable={name: why for name, why in _NEVER.items() if "[" not in name},
     grounds={
         "users": _documented("RFC 7643 §4.1, §4.3"),
@@ -323,6 +376,14 @@ GENERIC = Dialect(
         "counts_versions": _documented("RFC 7644 §3.14: versions are opaque"),
         "unwritable": _documented("RFC 7643 §3.1, §4.1.2; `password` by our own choice"),
         "requests_per_minute": _guessed("RFC 7644 names no rate"),
+        "operations_per_patch": _guessed("what common tutorials assume; RFC 7644 names none"),
+        "characters": _guessed("what common tutorials assume; RFC 7643 names none"),
+        "request_bytes": _documented("RFC 7644 names none"),
+        "elements": _documented("RFC 7643 names none"),
+        "ranges": _documented("RFC 7643 names none"),
+        "login_is_email": _documented("RFC 7643 §4.1.1: any text"),
+        "phones_are_e164": _documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
+        "names": _documented("none: RFC 7644 knows no such lists"),
         "regions": _documented("none: the RFC knows no regions"),
     },
 )

@@ -128,6 +128,12 @@ class Place:
         return {sub.name if (sub := self.attribute.sub(name)) else name: wanted for name, wanted in found.items()}
 
     @property
+    def element(self) -> str:
+        """What names the element of a list that this is a part of, alike for all its parts; "" where it is none."""
+        selector = sorted((name.lower(), str(wanted).casefold()) for name, wanted in self.selector.items())
+        return f"{self.root.lower()}{selector}" if self.path.filter is not None else ""
+
+    @property
     def key(self) -> str:
         """The sub-attribute that identifies an element of a list; `value` where none is declared."""
         return element_key(self.attribute)

@@ -18,6 +18,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias, TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -31,7 +32,8 @@ from scimsync.simulator.discovery import describe
 from scimsync.simulator.drift import Step, read_steps, refuse_drifted
 from scimsync.simulator.faults import Fault, bomb, strike
 from scimsync.simulator.options import Options
-from scimsync.simulator.permissions import ANY_OF, GROUP, demand, demand_any
+from scimsync.simulator.people import identifier
+from scimsync.simulator.permissions import ANY_OF, GROUP, VIEWS, demand, demand_any
 from scimsync.simulator.queries import Query, read_query, select_groups, select_users
 from scimsync.simulator.requests import Logged, RequestLog
 from scimsync.simulator.tokens import Tokens, too_many
@@ -43,11 +45,19 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 Item = TypeVar("Item")
 
+_MOST_NAMES = 10_000  #: the last page, and its size, that can be asked for
 _DRIP_PAUSE = 0.05  #: seconds between the pieces of a dripping answer
 _PRELUDES = frozenset({"foreign_edit", "page_drift", "schema_drift", "options", "revoke"})
 _SPOILT = frozenset({"gzip_bomb", "partial_apply", "content_type", "empty", "wrong_body"})
 DISCOVERY = frozenset({"schemas", "resourcetypes", "serviceproviderconfig"})
 _FAMILIES = ("/api/v2/scim/v2/", "/api/v2/scim/")
+#: paths of the Platform API that list the names which SCIM only refers to -> which names
+NAMES: Mapping[str, str] = {
+    "/api/v2/authorization/roles": "roles",
+    "/api/v2/authorization/divisions": "divisions",
+    "/api/v2/routing/skills": "skills",
+    "/api/v2/routing/languages": "languages",
+}
 _MEDIA_TYPES = frozenset({b"application/json", b"application/scim+json"})
 #: (endpoint, with an id, method) -> kind of request
 KINDS: Mapping[tuple[str, bool, str], str] = {
@@ -127,6 +137,7 @@ class Simulator:
             "group_put": self._group_put,
             "group_patch": self._group_patch,
             "schema": self._schema,
+            "names": self._names,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -206,6 +217,10 @@ class Simulator:
         if path == "/oauth/token":
             if request.method == "POST" and (self.login_port is None or at_login):
                 request.kind = "token"
+            return
+        if path in NAMES and not (at_login and self.login_port is not None):
+            request.endpoint = NAMES[path]
+            request.kind = "names" if request.method in {"GET", "HEAD"} else ""
             return
         family = next((root for root in _FAMILIES if path.startswith(root)), None)
         if family is None or (at_login and self.login_port is not None):
@@ -513,6 +528,22 @@ class Simulator:
         self._guard(group, request)
         return self._one(self.directory.patch_group(group, operations, self._actor(request)), request, group=True)
 
+    def _names(self, request: Request) -> Answer:
+        """A page of names, as the Platform API lists entities."""
+        demand(self.tokens.permissions(request.client), [VIEWS[request.endpoint]])
+        asked = {name: values[-1] for name, values in parse_qs(request.query.decode("latin-1")).items()}
+        size, number = _page_number(asked.get("pageSize", "25")), _page_number(asked.get("pageNumber", "1"))
+        names = sorted(getattr(self.directory.names, request.endpoint))
+        page = names[(number - 1) * size : number * size]
+        document = {
+            "entities": [{"id": identifier(f"{request.endpoint}:{name}"), "name": name} for name in page],
+            "pageSize": size,
+            "pageNumber": number,
+            "total": len(names),
+            "pageCount": -(-len(names) // size),
+        }
+        return Answer(200, msgspec.json.encode(document), JSON)
+
     def _schema(self, request: Request) -> Answer:
         base = f"{self.directory.base_url}{_FAMILIES[0].rstrip('/')}"
         filtered = b"filter=" in request.query.lower()
@@ -523,6 +554,12 @@ class Simulator:
         if asked is not None and _names_version(asked, 1):
             return Answer(304, headers=headers)
         return Answer(200, msgspec.json.encode(document), headers=headers)
+
+
+def _page_number(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_NAMES:
+        raise Refused(400, "pageSize and pageNumber are numbers from 1.")
+    return int(text)
 
 
 def _names_version(header: bytes, version: int, *, strong: bool = False) -> bool:

@@ -82,6 +82,8 @@ FACTS: tuple[Fact, ...] = (
         _SERVICE,
         ("§1.3", "each area of a write needs its permission", "inferred", "permissions", "each_area_needs_its_own_permission"),
         ("§1.3", "reading users needs a token only; groups need directory:group:edit", "documented", "permissions", "reading_users_needs_a_token_only_and_groups_need_a_permission"),
+        ("§13", "the Platform API lists roles, divisions, skills and languages by pageNumber and pageSize", "documented", "", "names_are_listed_in_pages"),
+        ("§13", "each list of names has a permission of its own", "inferred", "permissions", "each_list_of_names_needs_a_permission"),
         ("§1.2", "a disabled client's tokens are refused", "documented", "", "clients_have_roles_of_their_own_and_can_be_disabled"),
         ("§1.2", "an unused token dies (HIPAA: after 15 minutes)", "documented", "idle_timeout", "an_idle_token_dies"),
         ("§2.1", "application/scim+json and application/json, both ways", "documented", "", "both_media_types_are_taken_and_given"),

@@ -10,6 +10,11 @@ from scimsync.simulator.directory import GROUPS, USERS
 
 JsonObject = dict[str, object]
 
+#: lists of names of the Platform API
+NAMES = tuple(
+    (f"/api/v2/{path}", path.rpartition("/")[2])
+    for path in ("authorization/roles", "authorization/divisions", "routing/skills", "routing/languages")
+)
 FAMILIES = ("/api/v2/scim/v2", "/api/v2/scim")  #: both are served alike
 _ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 _TYPES: Mapping[str, JsonObject] = {
@@ -33,6 +38,7 @@ def describe(base: str, control: Sequence[tuple[str, str]] = ()) -> JsonObject:
     paths: dict[str, JsonObject] = {"/oauth/token": {"post": _token()}}
     for family in FAMILIES:
         paths |= {f"{family}{path}": item for path, item in _service(family).items()}
+    paths |= {path: {"get": _operation(f"list_{names}", {"200": "Names"}, query=_PAGING)} for path, names in NAMES}
     for method, path in control:
         paths.setdefault(f"/_simulator/{path}", {})[method.lower()] = _steering(method, path)
     return {
@@ -113,6 +119,7 @@ def _one(kind: str, tag: str, more: Mapping[str, Mapping[str, str]]) -> JsonObje
 
 
 _PROJECTION = ("attributes", "excludedAttributes")
+_PAGING = ("pageNumber", "pageSize")
 _LISTING = ("startIndex", "count", "filter", "sortBy", "sortOrder", *_PROJECTION)
 
 
@@ -144,6 +151,7 @@ def _path(name: str) -> JsonObject:
 def _parameters() -> JsonObject:
     schemas = {"startIndex": _NUMBER, "count": _NUMBER, "sortOrder": {"enum": ["ascending", "descending"]}}
     found: JsonObject = {name: {"name": name, "in": "query", "schema": schemas.get(name, _TEXT)} for name in _LISTING}
+    found |= {name: {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 1}} for name in _PAGING}
     for header in ("If-Match", "If-None-Match"):
         found[header.replace("-", "")] = {"name": header, "in": "header", "schema": _TEXT}
     return found
@@ -191,6 +199,17 @@ def _schemas() -> JsonObject:
         "UserList": _list("User"),
         "GroupList": _list("Group"),
         "List": _list(""),
+        "Names": {
+            "type": "object",
+            "required": ["entities", "total", "pageCount"],
+            "properties": {
+                "entities": {"type": "array", "items": {"type": "object", "properties": {"id": _TEXT, "name": _TEXT}}},
+                "total": _NUMBER,
+                "pageCount": _NUMBER,
+                "pageNumber": _NUMBER,
+                "pageSize": _NUMBER,
+            },
+        },
         "Object": _OBJECT,
         "PatchOp": {
             "type": "object",

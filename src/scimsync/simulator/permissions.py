@@ -12,8 +12,15 @@ PASSWORD = "directory:user:setPassword"  # noqa: S105 - the name of a permission
 GROUP = "directory:group:edit"
 GRANT_ADD, GRANT_DELETE = "authorization:grant:add", "authorization:grant:delete"
 SKILL, LANGUAGE, EXTENSION = "routing:skill:assign", "routing:language:assign", "telephony:extension:assign"
+#: what shows the lists of names of the Platform API; which role holds them is not documented
+VIEWS: Mapping[str, str] = {
+    "roles": "authorization:role:view",
+    "divisions": "authorization:division:view",
+    "skills": "routing:skill:view",
+    "languages": "routing:language:view",
+}
 _SHARED = (GRANT_ADD, GRANT_DELETE, SKILL, LANGUAGE, EXTENSION)
-ALL = frozenset({ADD, EDIT, DELETE, PASSWORD, GROUP, *_SHARED})
+ALL = frozenset({ADD, EDIT, DELETE, PASSWORD, GROUP, *_SHARED, *VIEWS.values()})
 #: what the spec names for each method on a user ("ANY of")
 ANY_OF: Mapping[str, tuple[str, ...]] = {
     "POST": (ADD, *_SHARED),
@@ -30,6 +37,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     "No Routing": ALL - {SKILL, LANGUAGE},
     "No Groups": ALL - {GROUP},
     "No Delete": ALL - {DELETE},
+    "No Names": ALL - frozenset(VIEWS.values()),
 }
 
 

@@ -401,6 +401,16 @@ class Comparison:
             "AND (key IS NULL OR key NOT IN (SELECT key FROM links))"
         )
 
+    def holders(self, logins: Iterable[str]) -> dict[str, frozenset[str]]:
+        """The ids of the accounts that have one of these logins, by login in lower case."""
+        query = (
+            "SELECT lower(user_name), list(id) FROM accounts WHERE lower(user_name) IN (SELECT unnest(?::VARCHAR[])) "
+            "GROUP BY 1"
+        )
+        wanted = list(logins)
+        found = self._bench.rows(query, [wanted]) if wanted else ()
+        return {str(login): frozenset(map(str, ids)) for login, ids in found if isinstance(ids, list)}
+
     def unresolved(self) -> Iterator[tuple[str, int]]:
         """For each reference attribute, how many people name somebody who is not known."""
         for index in self._references:

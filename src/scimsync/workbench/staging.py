@@ -357,9 +357,7 @@ def stage_desired(
     # DuckDB finds people by name, so a key is text from here on.
     bench.sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR, n BIGINT)")
     findings = _bad_keys(bench, key)
-    columns = [
-        f"{_desired(mapped.place, expressions[mapped.path].sql)} AS d{index}" for index, mapped in enumerate(attributes)
-    ]
+    columns = [f"{_part(mapped, attributes, expressions)} AS d{index}" for index, mapped in enumerate(attributes)]
     mapping = (
         f"CREATE OR REPLACE TABLE desired AS SELECT {N} AS n, {PLACE} AS place, "
         f"trim({quoted(key)}::VARCHAR) AS key, {', '.join(columns)} FROM records "
@@ -368,7 +366,8 @@ def stage_desired(
     try:
         bench.sql.execute(mapping)
     except duckdb.Error:
-        findings += _failing_rows(bench, attributes, columns, key)
+        alone = [_desired(mapped.place, expressions[mapped.path].sql) for mapped in attributes]
+        findings += _failing_rows(bench, attributes, alone, key)
         bench.sql.execute(mapping)
     findings += _marked_values(bench, attributes)
     return findings
@@ -416,8 +415,7 @@ def _failing_rows(bench: Workbench, attributes: Sequence[Mapped], columns: Seque
     findings: list[Finding] = []
     last = bench.number(f"SELECT max({N}) FROM records")
     for mapped, column in zip(attributes, columns, strict=True):
-        bare = column.rpartition(" AS ")[0]
-        for n, message in _halve(bench, bare, 0, last):
+        for n, message in _halve(bench, column, 0, last):
             row = bench.sql.execute(
                 f"SELECT trim({quoted(key)}::VARCHAR), {PLACE} FROM records WHERE {N} = ?", [n]
             ).fetchone() or (None, None)
@@ -486,7 +484,7 @@ def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> list[Findi
                 "fill the status in the source, or say in the mapping what a blank means",
             )
         else:
-            bad = f"contains(d{index}, {text(FAULT_MARK)})"
+            bad = f"contains(d{index}, {text(FAULT_MARK + 'phone')})"
             code, words, hint = (
                 "record.bad-phone",
                 "a phone number cannot be read",
@@ -524,6 +522,16 @@ def _desired(place: Place, expression: str) -> str:
             return f"CAST(CAST(({expression}) AS DOUBLE) AS VARCHAR)"
         case _:
             return f"nullif(CAST(({expression}) AS VARCHAR), '')"
+
+
+def _part(mapped: Mapped, attributes: Sequence[Mapped], expressions: Mapping[str, Expression]) -> str:
+    """A desired value; that of a part of an element is none where the element has no `value`."""
+    wanted = _desired(mapped.place, expressions[mapped.path].sql)
+    for other in attributes:
+        is_main = other.place.leaf.name == "value" and other is not mapped
+        if is_main and mapped.place.element and mapped.place.element == other.place.element:
+            return f"CASE WHEN {_desired(other.place, expressions[other.path].sql)} IS NOT NULL THEN {wanted} END"
+    return wanted
 
 
 def _list_text(place: Place, value: str, *, of_text: bool = False) -> str:

@@ -12,6 +12,7 @@ from tests.factories import (
     MANAGER,
     SKILLS,
     USERS,
+    WORK_PHONE,
     make_change,
     make_delta,
     make_finding,
@@ -36,10 +37,12 @@ from scimsync.core.planner import (
     refusals,
     replan,
     tally,
+    unmet,
 )
 from scimsync.core.writing import resource
 from scimsync.model.plans import Action, Change, Lifecycle, Reason, Tally, Verdict
 from scimsync.model.policy import Authority, Leavers, Limit, Limits
+from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.patch import apply
 from scimsync.scim.schema import Value
@@ -452,3 +455,24 @@ def test_an_account_that_was_there_before_is_adopted_as_on_a_first_run() -> None
             Reason.NO_BASE,
             "Boss",
         )
+
+
+def test_what_was_not_taken_over_is_told_by_the_equality_of_scim() -> None:
+    attributes = {path: mapped(path) for path in ("title", WORK_PHONE, SKILLS, "active")}
+    held = {
+        "title": "LEAD",
+        "phoneNumbers": [{"type": "Work", "value": "tel:+1-317-555-0100", "primary": True}],
+        "active": True,
+        GENESYS_USER: {"routingSkills": [{"name": "b", "proficiency": 2}, {"name": "a", "proficiency": 1}]},
+    }
+    wanted: dict[str, Value] = {"title": "Lead", WORK_PHONE: "+13175550100", SKILLS: skills(a=1, b=2), "active": False}
+    assert unmet([make_delta(path, value) for path, value in wanted.items()], held, attributes) == ["active"]
+
+
+@pytest.mark.parametrize(("authority", "missing"), [(Authority.MERGE, []), (Authority.LOCAL_WINS, [SKILLS])])
+def test_a_shared_list_of_a_new_account_may_hold_what_the_directory_put_there(
+    authority: Authority, missing: list[str]
+) -> None:
+    held = {GENESYS_USER: {"routingSkills": [{"name": "a", "proficiency": 1}, {"name": "theirs", "proficiency": 1}]}}
+    delta = make_delta(SKILLS, skills(a=1), None, reason=Reason.JOINER, authority=authority)
+    assert unmet([delta], held, {SKILLS: mapped(SKILLS, authority=authority)}) == missing

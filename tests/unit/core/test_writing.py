@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.factories import MANAGER, RFC_USERS, SKILLS, USERS, WORK_EMAIL, WORK_PHONE, place, rfc_place, skill, skills
 from tests.strategies import LIST_PATHS, LOOSE_LISTS, PLACES, SINGLE_PATHS, loose_lists, values_of
 
-from scimsync.core.writing import mismatches, operations, resource
+from scimsync.core.writing import Move, body_bytes, resource, split
+from scimsync.core.writing import operations as operations_of_moves
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.patch import apply
@@ -23,6 +24,10 @@ OTHERS: dict[str, Any] = {
     "phoneNumbers": [{"type": "mobile", "value": "+13175550199", "primary": True}],
     ENTERPRISE_USER: {"division": "Home"},
 }
+
+
+def operations(where: Place, current: Value, wanted: Value) -> list[Operation]:
+    return list(operations_of_moves([Move(where, current, wanted)]))
 
 
 def written(held: dict[str, Any], where: Place, current: Value, wanted: Value, catalog: Catalog = USERS) -> Any:
@@ -163,7 +168,6 @@ def test_a_new_account_reads_back_as_it_was_meant(values: tuple[tuple[Place, Val
     body = resource(values)
     for where, value in values:
         assert where.same(where.read(body), value)
-    assert mismatches({p.short: v for p, v in values}, {p.short: p for p, _ in values}, body) == []
 
 
 def test_a_new_account_names_the_schemas_it_uses() -> None:
@@ -182,13 +186,81 @@ def test_parts_of_a_single_complex_attribute_stand_together() -> None:
     assert body["name"] == {"givenName": "Ada", "familyName": "Berg"}
 
 
-def test_mismatches_are_told_by_the_equality_of_scim() -> None:
-    places = {path: place(path) for path in ("title", WORK_PHONE, SKILLS, "active")}
-    held = {
-        "title": "LEAD",
-        "phoneNumbers": [{"type": "Work", "value": "tel:+1-317-555-0100", "primary": True}],
-        "active": True,
-        GENESYS_USER: {"routingSkills": [{"name": "b", "proficiency": 2}, {"name": "a", "proficiency": 1}]},
-    }
-    wanted: dict[str, Value] = {"title": "Lead", WORK_PHONE: "+13175550100", SKILLS: skills(a=1, b=2), "active": False}
-    assert mismatches(wanted, places, held) == ["active"]
+# --- several parts of one element, several parts of one change ----------------------------------------
+
+PRIMARY = 'phoneNumbers[type eq "work"].primary'
+
+
+def moved(*moves: tuple[str, Value, Value]) -> list[Operation]:
+    return list(operations_of_moves(Move(place(path), current, wanted) for path, current, wanted in moves))
+
+
+def test_an_absent_element_is_added_once_with_all_its_parts() -> None:
+    assert moved((PRIMARY, None, True), ("title", "A", "B"), (WORK_PHONE, None, "+1")) == [
+        Operation("add", "phoneNumbers", [{"type": "work", "primary": True, "value": "+1"}]),
+        Operation("replace", "title", "B"),
+    ]
+
+
+def test_a_part_that_is_new_to_an_element_is_put_into_it() -> None:
+    assert moved((PRIMARY, None, True)) == [Operation("replace", PRIMARY, True)]
+    assert moved((WORK_PHONE, "+1", "+2"), (PRIMARY, None, True)) == [
+        Operation("replace", WORK_PHONE, "+2"),
+        Operation("replace", PRIMARY, True),
+    ]
+
+
+def test_an_element_goes_with_its_value_and_all_its_parts() -> None:
+    assert moved((WORK_PHONE, "+1", None), (PRIMARY, True, None)) == [
+        Operation("remove", 'phoneNumbers[type eq "work"]')
+    ]
+
+
+def test_an_element_without_a_value_of_its_own_is_added_by_the_part_it_has() -> None:
+    level = 'genesys:routingSkills[name eq "Sales"].proficiency'
+    assert moved((level, None, 3.0)) == [
+        Operation("add", f"{GENESYS_USER}:routingSkills", [{"name": "Sales", "proficiency": 3.0}])
+    ]
+
+
+MANY = [Operation("replace", f"a{n}", n) for n in range(7)]
+
+
+def test_nothing_is_split_where_no_limit_demands_it() -> None:
+    assert split(MANY) == [tuple(MANY)]
+    assert split(MANY, most=7, size=10_000) == [tuple(MANY)]
+    assert split([]) == []
+
+
+def test_a_change_is_split_into_as_few_parts_as_the_number_of_operations_allows() -> None:
+    parts = split(MANY, most=3)
+    assert [len(part) for part in parts] == [3, 3, 1]
+    assert [operation for part in parts for operation in part] == MANY
+
+
+def test_a_change_is_split_so_that_no_body_is_too_large() -> None:
+    size = body_bytes(MANY[:3])
+    assert [body_bytes(part) <= size for part in split(MANY, size=size)] == [True] * 3
+
+
+def test_a_long_addition_is_split_into_several() -> None:
+    elements = [{"name": f"Skill {n}"} for n in range(20)]
+    parts = split([Operation("add", "skills", elements)], size=200)
+    assert len(parts) > 1
+    assert max(body_bytes(part) for part in parts) <= 200
+    added = [element for part in parts for operation in part for element in operation.value]  # type: ignore[attr-defined]
+    assert added == elements
+
+
+def test_access_goes_with_the_first_part_and_comes_with_the_last() -> None:
+    leave, back = Operation("replace", "active", False), Operation("replace", "active", True)
+    assert split([*MANY, leave], most=2)[0][0] == leave
+    assert split([back, *MANY], most=2)[-1][-1] == back
+
+
+def test_a_mark_is_given_up_before_another_element_takes_it() -> None:
+    take = Operation("replace", 'emails[type eq "work"].primary', True)
+    give = Operation("remove", 'emails[type eq "home"].primary')
+    assert split([take, give], most=1) == [(give,), (take,)]
+    make = Operation("add", "emails", [{"type": "work", "value": "a@example.com", "primary": True}])
+    assert split([make, give], most=1) == [(give,), (make,)]

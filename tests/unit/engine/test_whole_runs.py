@@ -47,7 +47,7 @@ class Company:
         self.target, self.store, self.clock = MemoryTarget(), MemoryStore(folder), VirtualClock()
         self.authority: dict[str, Authority] = {}
         self.match = ("externalId", "userName")
-        self.counters = True
+        self.dialect = GENESYS
         self._fresh = count()
 
     @staticmethod
@@ -94,7 +94,7 @@ class Company:
             configuration="c",
             only=only,
             overrides=dict.fromkeys(overrides, "test"),
-            counters=self.counters,
+            dialect=self.dialect,
         )
         self.clock.advance(1)
         return asyncio.run(make_plan(world, task))
@@ -403,7 +403,7 @@ def test_a_leaver_whose_account_is_behind_and_beyond_waits_too(tmp_path: Path) -
 
 
 def test_a_listing_is_not_told_to_be_behind_where_versions_are_no_counters(company: Company) -> None:
-    company.counters = False
+    company.dialect = replace(GENESYS, counts_versions=False)
     company.target.lag()
     company.rows["E1"]["title"] = "Lead"
     company.rows["E40"] = company.person(40)
