@@ -10,16 +10,17 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from scimsync.adapters.clock_system import SystemClock
-from scimsync.config import Settings
-from scimsync.core import planner, sealing, trust
+from scimsync.config import Settings, SourceSettings
+from scimsync.core import grouping, planner, sealing, trust
 from scimsync.engine import applying, planning
 from scimsync.engine.applying import Hands, Order, Report
+from scimsync.engine.membership import Pairs
 from scimsync.engine.planning import Task, World
 from scimsync.engine.ports import Observer, Source, Store, Target
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
@@ -40,7 +41,7 @@ class Choices:
     keep: Path | None = None
 
 
-RULES = trust.RULES | planner.RULES | applying.RULES
+RULES = trust.RULES | planner.RULES | applying.RULES | grouping.RULES
 
 
 def check_rules(rules: Iterable[str]) -> None:
@@ -58,7 +59,26 @@ def check_rules(rules: Iterable[str]) -> None:
 
 def make_source(settings: Settings) -> Source:
     """The source that the configuration names."""
-    given = settings.source
+    return _make_source(settings.source)
+
+
+def make_pairs(settings: Settings) -> Pairs:
+    """The sources of memberships and nestings that the configuration names: of the kind of the records."""
+    groups = settings.groups
+    if groups is None:
+        return Pairs()
+    bare = replace(settings.source, key="")
+    return Pairs(
+        pairs=_make_source(replace(bare, query=groups.query, path=groups.path))
+        if groups.query or groups.path
+        else None,
+        nesting=_make_source(replace(bare, query=groups.nesting, path=groups.nesting_path))
+        if groups.nesting or groups.nesting_path
+        else None,
+    )
+
+
+def _make_source(given: SourceSettings) -> Source:
     if given.kind == "sql":
         from scimsync.adapters.source_sql import SqlSource  # noqa: PLC0415 - loads SQLAlchemy
 
@@ -129,6 +149,7 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
             observer=observer,
             phones=read_phone,
             fresh=lambda: secrets.token_hex(2),
+            pairs=make_pairs(settings),
         )
         task = Task(
             policy=settings.policy,

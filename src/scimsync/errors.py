@@ -2,7 +2,7 @@
 
     ScimsyncError                 exit code
     ├── ConfigError           2   a file or an argument of yours is wrong
-    ├── SourceError           3   the HR side cannot be read, or cannot be believed
+    ├── SourceError           3   the HR side cannot be read, or cannot be believed (SourceEmpty: holds nothing)
     ├── PlanError             4   PlanRefused (a rule says no), PlanStale (the world moved), PlanDamaged
     ├── TargetError           5   TargetUnavailable (try later), TargetDenied (nobody will succeed)
     ├── StoreError            6   StoreLocked (somebody else is at work), StoreDamaged
@@ -34,6 +34,10 @@ class SourceError(ScimsyncError):
     """The source cannot be read, or what was read cannot be believed."""
 
     exit_code = 3
+
+
+class SourceEmpty(SourceError):
+    """The source was read to its end and holds nothing."""
 
 
 class PlanError(ScimsyncError):

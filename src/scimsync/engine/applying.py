@@ -1,8 +1,8 @@
 """Carry out a plan: journal, send, judge the answer, settle; concurrently, and so that a crash loses nothing.
 
-Order: leavers, joiners, rehires, movers, then the references that had to wait for new accounts. Each
-write has a durable intent before it leaves and a durable outcome after. A run that was cut short is
-continued by applying the plan again: what has an outcome is done, an intent without outcome is
+Order: leavers, joiners, rehires, movers, then the references that had to wait for new accounts, then
+the members of groups. Each write has a durable intent before it leaves and a durable outcome after. A
+run that was cut short is continued by applying the plan again: what has an outcome is done, an intent without outcome is
 settled by reading, the rest is carried out.
 """
 
@@ -13,16 +13,19 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from scimsync.core import planner
 from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide
 from scimsync.core.writing import mismatches, resource
 from scimsync.engine.journal import Journal
+from scimsync.engine.membership import remember
 from scimsync.engine.ports import Clock, Observer, Store, Target
+from scimsync.engine.roster import GroupHands, GroupWriter
 from scimsync.errors import PlanRefused, PlanStale, TargetError
 from scimsync.model.outcomes import JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
-from scimsync.model.plans import Change, Delta, Plan, Verdict
+from scimsync.model.plans import Change, Delta, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
@@ -35,6 +38,7 @@ MAX_AGE = timedelta(hours=24)
 RULES = frozenset({"plan.age"})
 #: how often and after how many seconds a lost POST is looked for: the provider's search lags (documented)
 LOOKS = (0.0, 5.0, 30.0, 120.0)
+_C = TypeVar("_C", Change, GroupChange)
 _FINAL = {Status.DONE, Status.ALREADY, Status.HELD, Status.FAILED}
 
 
@@ -156,7 +160,7 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     hands.store.save_run(replace(run, state=RunState.APPLYING))
     await applier.work()
     report = applier.report()
-    _finish(run, hands, report)
+    _finish(plan, run, hands, report)
     if applier.failed is not None:
         raise applier.failed
     return report
@@ -173,7 +177,7 @@ async def settle_run(plan: Plan, run: Run, hands: Hands, order: Order) -> Report
     applier = _Applier(plan, run, hands, order, asyncio.Event())
     await applier.settle()
     report = applier.report()
-    _finish(run, hands, report, state=RunState.PARTIAL)
+    _finish(plan, run, hands, report, state=RunState.PARTIAL)
     return report
 
 
@@ -215,12 +219,13 @@ class _Applier:
     async def _phases(self) -> None:
         todo = [(c, 1, self._first) for c in self._plan.changes if c.operations]
         later = [(c, 2, self._second) for c in self._plan.changes if c.deferred]
-        self._observer.stage("applying", len(todo) + len(later))
+        self._observer.stage("applying", len(todo) + len(later) + len(self._plan.groups))
         phases = [[t for t in todo if ORDER[t[0].action] == number] for number in sorted(set(ORDER.values()))]
         for phase in (*phases, later):
             await self._phase(phase)
+        await self._phase([(group, 1, self._members) for group in self._plan.groups])
 
-    async def _phase(self, todo: Sequence[tuple[Change, int, Callable[[Change], Awaitable[Outcome]]]]) -> None:
+    async def _phase(self, todo: Sequence[tuple[_C, int, Callable[[_C], Awaitable[Outcome]]]]) -> None:
         settled = [task for task in todo if (task[0].key, task[1]) in self._outcomes]
         self._observer.advance(len(settled))
         queue = iter([task for task in todo if (task[0].key, task[1]) not in self._outcomes])
@@ -247,6 +252,9 @@ class _Applier:
             for part in (1, 2):
                 if (change.key, part) in self._open:
                     await self._settle(part, await self._looked_after(change, part))
+        for group in self._plan.groups:
+            if (group.key, 1) in self._open:
+                await self._settle(1, await GroupWriter(group, self._group_hands()).settle())
 
     async def _looked_after(self, change: Change, part: int) -> Outcome:
         attempt = _Attempt(self, change.key, part, change.account or "")
@@ -437,6 +445,20 @@ class _Applier:
         version = first.version if first is not None else change.version
         return await self._write(attempt, deltas, operations, version)
 
+    # --- members ----------------------------------------------------------------------------
+
+    async def _members(self, group: GroupChange) -> Outcome:
+        resumed = self._run.state in {RunState.APPLYING, RunState.INTERRUPTED}
+        return await GroupWriter(group, self._group_hands()).write(resumed=resumed)
+
+    def _group_hands(self) -> GroupHands:
+        return GroupHands(target=self._target, intend=self._intend, account_of=self._settled_account, defer=self._defer)
+
+    def _settled_account(self, key: str) -> str | None:
+        """The account that this run made for a person."""
+        made = self._outcomes.get((key, 1))
+        return made.account if made is not None and made.status not in {Status.HELD, Status.FAILED} else None
+
     # --- the end ----------------------------------------------------------------------------
 
     def report(self) -> Report:
@@ -446,6 +468,7 @@ class _Applier:
             parts[key] = (*parts.get(key, ()), outcome)
         wanted = [(c.key, 1) for c in self._plan.changes if c.operations]
         wanted += [(c.key, 2) for c in self._plan.changes if c.deferred]
+        wanted += [(group.key, 1) for group in self._plan.groups]
         left = dict.fromkeys(key for key, part in wanted if (key, part) not in self._outcomes)
         stopped = str(self.failed or "") or self._why or ("stopped by you" if self._stop.is_set() else "")
         return Report(run=self._run.id, outcomes=parts, left=tuple(left), stopped=stopped)
@@ -540,16 +563,19 @@ def _words(reply: Reply) -> str:
     return " ".join(str(part) for part in (reply.status or "", kind, said or reply.detail) if part)
 
 
-def _finish(run: Run, hands: Hands, report: Report, *, state: RunState | None = None) -> None:
+def _finish(plan: Plan, run: Run, hands: Hands, report: Report, *, state: RunState | None = None) -> None:
     """Take into the base what really happened, remember the links, close the run."""
     store = hands.store
+    groups = {group.key: group.group for group in plan.groups}
+    people = {key: parts for key, parts in report.outcomes.items() if key not in groups}
+    remember(store, run.id, ((groups[k], o) for k, parts in report.outcomes.items() if k in groups for o in parts))
     values = [
         (outcome.key, path, value)
-        for parts in report.outcomes.values()
+        for parts in people.values()
         for outcome in parts
         for path, value in outcome.written.items()
     ]
-    found = (o for parts in report.outcomes.values() for o in parts)
+    found = (o for parts in people.values() for o in parts)
     accounts = {o.key: o.account for o in found if o.account and o.code != "account.gone"}
     last = store.last_applied()
     number = int(last.base.split("-")[1]) + 1 if last else 1

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from scimsync.core import planner, sealing, trust
 from scimsync.core.lifecycle import ACTIVE
+from scimsync.engine.membership import MembershipPlanning, Pairs
 from scimsync.engine.ports import Clock, Observer, Source, Store, Target
 from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Run, RunState
-from scimsync.model.plans import Action, Change, Finding, Plan, Seal, Severity, Verdict
+from scimsync.model.plans import Action, Change, Finding, GroupChange, Plan, Seal, Severity, Verdict
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Catalog, Value
@@ -43,6 +44,8 @@ class World:
     phones: PhoneReader
     #: makes the tail of a run id, so that two runs in one second differ
     fresh: Callable[[], str]
+    #: where memberships come from, where policy manages groups
+    pairs: Pairs = field(default_factory=Pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,7 @@ class _Planning:
     settled: list[tuple[str, str, Value]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     notices: list[Change] = field(default_factory=list)
+    memberships: MembershipPlanning | None = None
 
     async def run(self) -> Plan:
         policy, store = self.task.policy, self.world.store
@@ -115,8 +119,9 @@ class _Planning:
         self.world.observer.stage("comparing")
         self.findings += comparison.correlate(complete=complete, only=self.task.only)
         self._decide(comparison, judged, _frozen(judged, expressions))
+        groups = await self._plan_groups(comparison, judged, complete=complete)
         self.findings += [*_unresolved(comparison), *_unmatched(policy), *self._unfinished()]
-        return self._store(comparison, judged.remembered, reading, (health.fingerprint, base))
+        return self._store(comparison, judged.remembered, reading, (health.fingerprint, base), groups)
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
         attributes = self.task.policy.attributes
@@ -188,6 +193,20 @@ class _Planning:
             else:
                 self.findings.append(_unbelieved(leaver.key))
 
+    async def _plan_groups(
+        self, comparison: Comparison, judged: trust.Trust, *, complete: bool
+    ) -> tuple[GroupChange, ...]:
+        policy, world = self.task.policy, self.world
+        if policy.groups is None:
+            return ()
+        world.observer.stage("reading the groups")
+        self.memberships = MembershipPlanning(
+            policy, policy.groups, self.bench, comparison, world.target, world.store, self.task.overrides
+        )
+        groups = await self.memberships.run(world.pairs, judged, self.changes, key=self.task.key, complete=complete)
+        self.findings += self.memberships.findings
+        return groups
+
     def _drop_vain_waits(self) -> None:
         """A reference that waits for somebody who gets no account in this plan is left alone."""
         created = {change.key for change in self.changes if change.action is Action.CREATE}
@@ -208,13 +227,20 @@ class _Planning:
         if planned.notice is not None:
             self.notices.append(planned.notice)
 
-    def _store(self, comparison: Comparison, health: SourceHealth, reading: Reading, rests_on: tuple[str, str]) -> Plan:
+    def _store(
+        self,
+        comparison: Comparison,
+        health: SourceHealth,
+        reading: Reading,
+        rests_on: tuple[str, str],
+        groups: tuple[GroupChange, ...],
+    ) -> Plan:
         world, task = self.world, self.task
         created = world.clock.now()
         identity = f"{created:%Y%m%d-%H%M%S}-{world.fresh()}"
         changes = planner.ordered(self.changes)
         findings = tuple(self._findings())
-        counted = planner.tally(comparison.numbers(), changes, self.notices, findings)
+        counted = planner.tally(comparison.numbers(), changes, self.notices, findings, groups)
         plan = Plan(
             id=identity,
             created=created,
@@ -228,6 +254,7 @@ class _Planning:
             changes=changes,
             notices=planner.ordered(self.notices),
             findings=findings,
+            groups=groups,
             refusals=planner.refusals(counted, task.policy.limits, task.overrides),
             overrides=dict(task.overrides),
             rate=world.target.rate,
@@ -235,6 +262,8 @@ class _Planning:
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
         comparison.write_agreed(world.store.artifact(agreed), self.settled)
+        if self.memberships is not None:
+            self.memberships.write_agreed(identity)
         write_private(world.store.artifact(name), sealing.encode(plan))
         world.store.save_run(
             Run(
@@ -265,6 +294,7 @@ def _tally_numbers(plan: Plan) -> dict[str, int]:
         "changes": len(plan.changes),
         "conflicts": plan.tally.conflicts,
         "held": plan.tally.held,
+        "groups": plan.tally.groups,
         **plan.tally.actions,
     }
 

@@ -33,6 +33,8 @@ class Dialect:
     unwritable: Mapping[str, str] = field(default_factory=dict)
     #: requests a minute that the provider grants where it does not say so itself
     requests_per_minute: int = 300
+    #: members that one PATCH of a group may add and remove
+    members_at_once: int = 50
     #: region name -> domain; empty where there are no regions
     regions: Mapping[str, str] = field(default_factory=dict)
 
@@ -176,7 +178,7 @@ GENESYS_REGIONS: Mapping[str, str] = {
 _NEVER = {
     "id": "the directory gives ids",
     "meta": "the directory keeps it",
-    "groups": "membership is changed on the group",
+    "groups": "membership is changed on the group; see [groups]",
     "password": "scimsync never sends or stores passwords",
     'emails[type eq "other"]': "it mirrors the login; map userName",
 }
@@ -206,6 +208,7 @@ GENESYS = Dialect(
     lists_active_only=True,  # documented
     unwritable=_NEVER,
     requests_per_minute=300,  # documented
+    members_at_once=50,  # documented for the Platform API, guessed for SCIM
     regions=GENESYS_REGIONS,
 )
 
