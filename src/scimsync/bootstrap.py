@@ -274,6 +274,24 @@ def try_source(settings: Settings) -> tuple[int, bool, int]:
     return health.rows, reading.proven, len(reading.columns)
 
 
+def try_pairs(settings: Settings) -> int | None:
+    """Read the memberships of the source to their end, and count them; None where none are managed.
+
+    Raises:
+        SourceError: They cannot be read.
+        ConfigError: They have other than two columns.
+    """
+    from scimsync.engine.membership import read_pairs  # noqa: PLC0415 - loads DuckDB
+    from scimsync.workbench.staging import Workbench, stage_records  # noqa: PLC0415
+
+    if settings.policy.groups is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder)) as bench:
+        if settings.policy.groups.column:
+            stage_records(bench, make_source(settings).read(), key=settings.source.key)
+        return read_pairs(bench, settings.policy.groups, make_pairs(settings), key=settings.source.key)[0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFacts:
     """What a look at the target found."""

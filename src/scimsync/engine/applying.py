@@ -2,8 +2,8 @@
 
 Order: leavers, joiners, rehires, movers, then the references that had to wait for new accounts, then
 the members of groups. Each write has a durable intent before it leaves and a durable outcome after. A
-run that was cut short is continued by applying the plan again: what has an outcome is done, an intent without outcome is
-settled by reading, the rest is carried out.
+run that was cut short is continued by applying the plan again: what has an outcome is done, an intent
+without outcome is settled by reading, the rest is carried out.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from scimsync.model.plans import Action, Change, Finding, GroupChange, Member
 from scimsync.model.policy import Grouping, Nested, Policy
 from scimsync.model.records import Reading
 from scimsync.workbench.comparing import Comparison
-from scimsync.workbench.membership import NESTING, Rosters, read_agreed, stage_column, stage_pairs
+from scimsync.workbench.membership import NESTING, PAIR, Rosters, read_agreed, stage_column, stage_pairs
 from scimsync.workbench.staging import Workbench
 
 #: groups that are read at the same time
@@ -100,17 +100,9 @@ class MembershipPlanning:
 
     def _read_pairs(self, source: Pairs, judged: Trust, *, key: str, complete: bool) -> None:
         grouping = self.grouping
-        proven, number = True, 0
-        if source.pairs is None:
-            number = stage_column(self.bench, grouping.column, grouping.separator, key=key)
-        elif (reading := _open(source.pairs)) is not None:
-            number, proven = _staged(self.bench, reading, "m_pairs"), reading.proven
-        else:
-            _staged(self.bench, _NOTHING, "m_pairs")
-        nesting = _open(source.nesting) if source.nesting else None
-        _staged(self.bench, nesting or _NOTHING, "m_nestings", NESTING)
+        number, proven = read_pairs(self.bench, grouping, source, key=key)
         blank = grouping.column.lower() in {column.lower() for column in judged.blank_columns}
-        unproven = (not proven or (nesting is not None and not nesting.proven)) and ABSENCE not in self.overrides
+        unproven = not proven and ABSENCE not in self.overrides
         doubts = (
             (not number, "the source names no membership at all"),
             (blank, f"the column {grouping.column} went blank"),
@@ -250,6 +242,26 @@ class MembershipPlanning:
             self._rosters.write_agreed(self.store.artifact(_agreed(run)), self._existing)
 
 
+def read_pairs(bench: Workbench, grouping: Grouping, source: Pairs, *, key: str) -> tuple[int, bool]:
+    """Read pairs and nestings into the tables `m_pairs` and `m_nestings`.
+
+    Returns:
+        How many pairs there are, and whether both readings prove that nothing is missing.
+
+    Raises:
+        SourceError: They cannot be read.
+        ConfigError: They have other than two columns, or the source lacks the list column.
+    """
+    pairs = _open(source.pairs) if source.pairs else None
+    nestings = _open(source.nesting) if source.nesting else None
+    if source.pairs is None:
+        number = stage_column(bench, grouping.column, grouping.separator, key=key)
+    else:
+        number = _staged(bench, pairs or _NOTHING, "m_pairs", PAIR)
+    _staged(bench, nestings or _NOTHING, "m_nestings", NESTING)
+    return number, all(reading is None or reading.proven for reading in (pairs, nestings))
+
+
 _NOTHING = Reading(columns=("", ""), batches=(), proven=True)
 
 
@@ -271,7 +283,7 @@ def _open(source: Source) -> Reading | None:
         raise _of_groups(error) from error
 
 
-def _staged(bench: Workbench, reading: Reading, table: str, names: tuple[str, str] = ("key", "name")) -> int:
+def _staged(bench: Workbench, reading: Reading, table: str, names: tuple[str, str]) -> int:
     try:
         return stage_pairs(bench, reading, table, names)
     except SourceEmpty:
