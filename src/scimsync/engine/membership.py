@@ -56,6 +56,8 @@ class MembershipPlanning:
     _doubt: str = ""
     _names: dict[str, str] = field(default_factory=dict)
     _existing: dict[str, Group] = field(default_factory=dict)
+    #: all groups of the directory were listed
+    _complete: bool = False
     _rosters: Rosters = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,9 +84,11 @@ class MembershipPlanning:
         self._read_pairs(source, judged, key=key, complete=complete)
         written, nested = self._rosters.names()
         named, edges, circles = self._fold(written, nested)
-        groups, whole = await self._list(self._wanted(named))
+        based = self._rosters.lay_base(self.store.memberships())
+        groups, whole = await self._list(self._wanted(named, based))
         if not whole:
             return ()
+        self._complete = True
         self._existing = {group.id: group for group in groups}
         ours = self._managed(named, edges)
         ids = self._resolve(groups, ours, {inner for _, inner in edges})
@@ -92,7 +96,6 @@ class MembershipPlanning:
         spelled = {name: rules.folded(name, self.grouping.match) for name in _spelled(written, nested)}
         self._rosters.lay_names(spelled, edges, circles)
         self._rosters.lay_groups(ids, created, self.policy.protected)
-        based = self._rosters.lay_base(self.store.memberships())
         read = await self._read({ids[name] for name in ours if name in ids} | self._base_groups(based))
         if (found := self._rosters.strangers())[1]:
             self.findings.append(rules.strangers(*found))
@@ -137,9 +140,8 @@ class MembershipPlanning:
         self.findings += findings
         return named, edges - circles, circles
 
-    def _wanted(self, named: Iterable[str]) -> list[tuple[str, str]]:
+    def _wanted(self, named: Iterable[str], based: Iterable[str]) -> list[tuple[str, str]]:
         """What to ask for where the target lists by filter only."""
-        based = {membership.group for membership in self.store.memberships()}
         managed = self.grouping.managed
         asked = {
             (self.grouping.match, name) for name in (*managed, *(self._names[n] for n in named), *self._names.values())
@@ -193,7 +195,7 @@ class MembershipPlanning:
     async def _read(self, wanted: AbstractSet[str]) -> dict[str, tuple[str, int]]:
         """Read the groups that matter, and lay their members; give version and number of members of each."""
         read: dict[str, tuple[str, int]] = {}
-        rows: list[tuple[str, str, str]] = []
+        self._rosters.lay_current()
         turn = asyncio.Semaphore(READ_AT_ONCE)
 
         async def one(group: str) -> None:
@@ -204,13 +206,11 @@ class MembershipPlanning:
                 return
             members = rules.members_of(reply.body)
             read[group] = (reply.version, len(members))
-            rows.extend(
-                (group, member, "true" if is_group or member in self._existing else "false")
-                for member, is_group in members.items()
+            self._rosters.add_current(
+                group, ((member, is_group or member in self._existing) for member, is_group in members.items())
             )
 
         await asyncio.gather(*(one(group) for group in sorted(wanted)))
-        self._rosters.lay_current(rows, read)
         return read
 
     def _changes(self, read: Mapping[str, tuple[str, int]]) -> Iterator[GroupChange]:
@@ -238,7 +238,7 @@ class MembershipPlanning:
 
     def write_agreed(self, run: str) -> None:
         """Keep what both sides agree on by now, for the base that applying leaves."""
-        if self._existing:
+        if self._complete:
             self._rosters.write_agreed(self.store.artifact(_agreed(run)), self._existing)
 
 

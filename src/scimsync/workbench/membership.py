@@ -204,10 +204,19 @@ class Rosters:
 
     # --- the directory and the past ---------------------------------------------------------
 
-    def lay_current(self, members: Iterable[tuple[str, str, str]], read: Iterable[str]) -> None:
-        """Take over the members (group id, member id, "true" for a group) of the groups that were read."""
-        _stage(self._bench, "m_current", members, ("group_id", "account", "is_group"))
-        _stage(self._bench, "m_rosters", ((group,) for group in read), ("id",))
+    def lay_current(self) -> None:
+        """Begin with no group read."""
+        self._bench.sql.execute(
+            "CREATE OR REPLACE TABLE m_current (group_id VARCHAR, account VARCHAR, is_group BOOLEAN)"
+        )
+        self._bench.sql.execute("CREATE OR REPLACE TABLE m_rosters (id VARCHAR)")
+
+    def add_current(self, group: str, members: Iterable[tuple[str, bool]]) -> None:
+        """Take over one group that was read: its members, and whether each is a group."""
+        rows = ((member, "true" if is_group else "false") for member, is_group in members)
+        _stage(self._bench, "m_read", rows, ("account", "is_group"))
+        self._bench.sql.execute("INSERT INTO m_current SELECT ?, account, is_group::BOOLEAN FROM m_read", [group])
+        self._bench.sql.execute("INSERT INTO m_rosters VALUES (?)", [group])
 
     def lay_base(self, held: Iterable[Membership]) -> list[str]:
         """Take over the base; return the ids of the groups in it."""
@@ -249,7 +258,7 @@ class Rosters:
         if self._grouping.others is Others.KEEP:
             tests.append("EXISTS (SELECT 1 FROM m_base b WHERE b.group_id = c.group_id AND b.account = c.account)")
         if self._grouping.nested is Nested.REFUSE:
-            tests.append("c.is_group <> 'true'")
+            tests.append("NOT c.is_group")
         return " AND ".join(tests)
 
     # --- the next base ----------------------------------------------------------------------

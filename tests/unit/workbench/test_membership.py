@@ -56,7 +56,12 @@ class Scene:
         rosters.lay_names({"N0": "n0", "N1": "n1"}, [], [])
         rosters.lay_groups({"n0": "g0", "n1": "g1"}, [], [])
         rosters.lay_base(Membership(g, a) for g, a in base)
-        rosters.lay_current([(g, a, "true" if nested else "false") for g, a, nested in current], ["g0", "g1"])
+        rosters.lay_current()
+        held: dict[str, list[tuple[str, bool]]] = {"g0": [], "g1": []}
+        for group, account, is_group in current:
+            held[group].append((account, is_group))
+        for group, members in held.items():
+            rosters.add_current(group, members)
         return rosters
 
 
