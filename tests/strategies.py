@@ -12,7 +12,9 @@ from scimsync.model.plans import (
     Change,
     Delta,
     Finding,
+    GroupChange,
     Lifecycle,
+    Member,
     Plan,
     Reason,
     Seal,
@@ -166,6 +168,17 @@ findings = st.builds(
     holds=st.booleans(),
 )
 some_findings = st.lists(findings, max_size=2).map(tuple)
+_members = st.lists(st.builds(Member, key=any_texts, account=st.none() | any_texts), max_size=2).map(tuple)
+group_changes = st.builds(
+    GroupChange,
+    group=any_texts,
+    name=any_texts,
+    version=any_texts,
+    add=_members,
+    remove=_members,
+    held=st.integers(0, 10**6),
+    batch=st.integers(1, 100),
+)
 plans = st.builds(
     Plan,
     id=any_texts,
@@ -174,6 +187,7 @@ plans = st.builds(
     tally=st.builds(Tally, records=st.integers(0, 10**7), actions=st.just({"update": 1}), equal=st.integers(0, 9)),
     changes=st.lists(changes, max_size=2).map(tuple),
     findings=some_findings,
+    groups=st.lists(group_changes, max_size=2).map(tuple),
     notices=st.lists(changes, max_size=1).map(tuple),
     refusals=some_findings,
     overrides=st.dictionaries(any_texts, any_texts, max_size=2),

@@ -11,16 +11,17 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from scimsync.adapters.clock_system import SystemClock
-from scimsync.config import Settings
-from scimsync.core import drifting, planner, sealing, trust
+from scimsync.config import Settings, SourceSettings
+from scimsync.core import drifting, grouping, planner, sealing, trust
 from scimsync.engine import applying, planning
 from scimsync.engine.applying import Hands, Order, Report
+from scimsync.engine.membership import Pairs
 from scimsync.engine.planning import Task, World
 from scimsync.engine.ports import Observer, Source, Store, Target
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale, StoreError, TargetError
@@ -44,7 +45,7 @@ class Choices:
     accounts: tuple[str, ...] = ()
 
 
-RULES = trust.RULES | planner.RULES | applying.RULES
+RULES = trust.RULES | planner.RULES | applying.RULES | grouping.RULES
 
 
 def check_rules(rules: Iterable[str]) -> None:
@@ -62,7 +63,26 @@ def check_rules(rules: Iterable[str]) -> None:
 
 def make_source(settings: Settings) -> Source:
     """The source that the configuration names."""
-    given = settings.source
+    return _make_source(settings.source)
+
+
+def make_pairs(settings: Settings) -> Pairs:
+    """The sources of memberships and nestings that the configuration names: of the kind of the records."""
+    groups = settings.groups
+    if groups is None:
+        return Pairs()
+    bare = replace(settings.source, key="")
+    return Pairs(
+        pairs=_make_source(replace(bare, query=groups.query, path=groups.path))
+        if groups.query or groups.path
+        else None,
+        nesting=_make_source(replace(bare, query=groups.nesting, path=groups.nesting_path))
+        if groups.nesting or groups.nesting_path
+        else None,
+    )
+
+
+def _make_source(given: SourceSettings) -> Source:
     if given.kind == "sql":
         from scimsync.adapters.source_sql import SqlSource  # noqa: PLC0415 - loads SQLAlchemy
 
@@ -142,6 +162,7 @@ async def plan_between(
         observer=observer,
         phones=read_phone,
         fresh=lambda: secrets.token_hex(2),
+        pairs=make_pairs(settings),
     )
     task = Task(
         policy=settings.policy,
@@ -281,6 +302,24 @@ def try_source(settings: Settings) -> tuple[int, bool, int]:
         health = stage_records(bench, reading, key=settings.source.key)
         check_mapping(bench, settings.policy.attributes, reading.columns)
     return health.rows, reading.proven, len(reading.columns)
+
+
+def try_pairs(settings: Settings) -> int | None:
+    """Read the memberships of the source to their end, and count them; None where none are managed.
+
+    Raises:
+        SourceError: They cannot be read.
+        ConfigError: They have other than two columns.
+    """
+    from scimsync.engine.membership import read_pairs  # noqa: PLC0415 - loads DuckDB
+    from scimsync.workbench.staging import Workbench, stage_records  # noqa: PLC0415
+
+    if settings.policy.groups is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder)) as bench:
+        if settings.policy.groups.column:
+            stage_records(bench, make_source(settings).read(), key=settings.source.key)
+        return read_pairs(bench, settings.policy.groups, make_pairs(settings), key=settings.source.key)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

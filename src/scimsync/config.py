@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from scimsync.errors import ConfigError, InvalidPath
-from scimsync.model.policy import Authority, Leavers, Limit, Limits, Mapped, Policy
+from scimsync.model.policy import Authority, Grouping, Leavers, Limit, Limits, Mapped, Nested, Others, Policy
 from scimsync.scim.dialect import DIALECTS, Dialect
 from scimsync.scim.schema import Kind, Place
 
@@ -63,6 +63,19 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "create": "how many it may create",
         "update": "how many it may update",
         "source_rows_drop": "by how much the source may shrink from one run to the next",
+        "group_loss": "how many of its members one run may take from a group; beyond it the group is left as it is",
+    },
+    "groups": {
+        "query": "the SELECT that gives pairs: key of a person, group (kind sql)",
+        "path": "the file of pairs, of the kind of [source]",
+        "column": "instead of pairs: a column of the record that lists groups",
+        "separator": 'what separates the groups in that column (default ";")',
+        "match": "how the source names a group: displayName or id",
+        "nesting": "the SELECT that gives pairs of groups: outer, inner (kind sql)",
+        "nesting_path": "the file of pairs of groups, of the kind of [source]",
+        "nested": "what becomes of groups in groups: keep, flatten or refuse",
+        "others": "members that others added: keep or remove",
+        "managed": "names of the groups that are ours; default: those that the source names",
     },
     "state": {
         "url": "SQLite or PostgreSQL, where runs, links and journal are kept",
@@ -86,6 +99,16 @@ class SourceSettings:
     delimiter: str = ","
     encoding: str = "utf-8"
     complete: Literal["unproven", "checksum", "assume"] = "unproven"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSettings:
+    """Where the memberships are, besides a column of the records."""
+
+    query: str = ""
+    path: Path | None = None
+    nesting: str = ""
+    nesting_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +147,8 @@ class Settings:
     #: digest of everything that decides what a run does; secrets, speed and places of state left out
     digest: str
     webhooks: int = 0
+    #: None where memberships are not managed
+    groups: GroupSettings | None = None
 
     @property
     def unmatched(self) -> tuple[str, ...]:
@@ -169,6 +194,7 @@ class _Reader:
         source = self._source()
         state = self._state()
         policy = self._policy(target.dialect) if target else None
+        groups = self._group_settings(source.kind if source else "")
         if target is None or source is None or policy is None:
             return None
         webhooks = self.document.get("webhook")
@@ -178,7 +204,8 @@ class _Reader:
             target=target,
             policy=policy,
             state=state,
-            digest=_digest(source, target, policy),
+            digest=_digest(source, target, policy, groups),
+            groups=groups,
             webhooks=len(webhooks) if isinstance(webhooks, list) else 0,
         )
 
@@ -317,6 +344,44 @@ class _Reader:
             leavers=leavers,
             protected=frozenset(name.lower() for name in protected),
             limits=self._limits(),
+            groups=self._grouping(dialect),
+        )
+
+    def _group_settings(self, kind: str) -> GroupSettings | None:
+        """Where memberships come from; the keys must fit the kind of the source."""
+        table = self._table("groups")
+        if table is None:
+            return None
+        given = [key for key in ("query", "path", "column") if key in table]
+        if len(given) != 1:
+            self.faults.append(
+                f"[groups] needs exactly one of query, path and column; it has {', '.join(given) or 'none'}"
+            )
+        is_sql = kind == "sql"
+        for key in ("path", "nesting_path") if is_sql else ("query", "nesting"):
+            if key in table and kind:
+                instead = {"path": "query", "nesting_path": "nesting", "query": "path", "nesting": "nesting_path"}[key]
+                self.faults.append(f"[groups] {key} does not fit [source] kind = {kind!r}; write {instead}")
+        path, nesting_path = self._text("groups", "path"), self._text("groups", "nesting_path")
+        return GroupSettings(
+            query=self._text("groups", "query"),
+            path=self._beside(path) if path else None,
+            nesting=self._text("groups", "nesting"),
+            nesting_path=self._beside(nesting_path) if nesting_path else None,
+        )
+
+    def _grouping(self, dialect: Dialect) -> Grouping | None:
+        """What is done about memberships."""
+        if self._table("groups") is None:
+            return None
+        return Grouping(
+            match=self._choice("groups", "match", ("displayName", "id"), "displayName"),
+            nested=Nested(self._choice("groups", "nested", [v.value for v in Nested], "refuse")),
+            others=Others(self._choice("groups", "others", [v.value for v in Others], "keep")),
+            managed=self._texts("groups", "managed", ()),
+            column=self._text("groups", "column"),
+            separator=self._text("groups", "separator", ";"),
+            batch=dialect.members_at_once,
         )
 
     def _attributes(self, dialect: Dialect, authority: Authority) -> list[Mapped]:
@@ -518,8 +583,8 @@ def _hint(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _digest(source: SourceSettings, target: TargetSettings, policy: Policy) -> str:
-    decisive = {
+def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, groups: GroupSettings | None = None) -> str:
+    decisive: dict[str, object] = {
         "source": [source.kind, source.key, source.query, str(source.path or "")],
         "target": [
             target.dialect.name,
@@ -533,4 +598,10 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy) -> s
         "policy": [policy.leavers.value, sorted(policy.protected)],
         "limits": [str(getattr(policy.limits, key)) for key in KEYS["limits"]],
     }
+    if groups is not None and policy.groups is not None:
+        rules = policy.groups
+        decisive["groups"] = [
+            groups.query, str(groups.path or ""), groups.nesting, str(groups.nesting_path or ""), rules.column,
+            rules.separator, rules.match, rules.nested.value, rules.others.value, sorted(rules.managed),
+        ]  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()[:16]

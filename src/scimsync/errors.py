@@ -2,7 +2,7 @@
 
     ScimsyncError                 exit code
     ├── ConfigError           2   a file or an argument of yours is wrong
-    ├── SourceError           3   the HR side cannot be read, or cannot be believed
+    ├── SourceError           3   the HR side cannot be read, or cannot be believed (SourceEmpty: holds nothing)
     ├── PlanError             4   PlanRefused (a rule says no), PlanStale (the world moved), PlanDamaged
     ├── TargetError           5   TargetUnavailable (try later), TargetDenied (nobody will succeed),
     │                             SchemaDrifted (what we write is not what it was)
@@ -35,6 +35,10 @@ class SourceError(ScimsyncError):
     """The source cannot be read, or what was read cannot be believed."""
 
     exit_code = 3
+
+
+class SourceEmpty(SourceError):
+    """The source was read to its end and holds nothing."""
 
 
 class PlanError(ScimsyncError):

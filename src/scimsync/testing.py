@@ -26,13 +26,14 @@ from typing import ParamSpec, TypeVar
 import msgspec
 
 from scimsync.errors import ConfigError, ProtocolError, StoreError, StoreLocked
+from scimsync.model.accounts import Membership
 from scimsync.model.outcomes import Deferred, Description, Document, Exchange, JournalLine, Link, Pin, Reply, Run, Sweep
 from scimsync.model.records import Batch, Cell, Reading
-from scimsync.scim.dialect import GENESYS, Dialect
+from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, Dialect
 from scimsync.scim.drift import SCHEMAS
 from scimsync.scim.messages import ErrorReport, Operation, version_of
 from scimsync.scim.patch import apply
-from scimsync.scim.schema import Schema
+from scimsync.scim.schema import Catalog, Schema
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -53,6 +54,7 @@ class MemoryStore:
         self._runs: dict[str, Run] = {}
         self._links: dict[str, Link] = {}
         self._deferred: dict[tuple[str, str], Deferred] = {}
+        self._memberships: dict[Membership, None] = {}
         self._journal: list[JournalLine] = []
         self._pins: list[Pin] = []
         self._artifacts = artifacts or Path(tempfile.mkdtemp(prefix="scimsync-"))
@@ -137,6 +139,19 @@ class MemoryStore:
                 if held is None or held.awaits != edge.awaits:
                     self._deferred[edge.key, edge.path] = edge
 
+    def memberships(self) -> Iterator[Membership]:
+        """The memberships that both sides last agreed on."""
+        with self._lock:
+            held = list(self._memberships)
+        yield from held
+
+    def change_memberships(self, add: Iterable[Membership], remove: Iterable[Membership]) -> None:
+        """Take memberships into what was agreed, and out of it."""
+        with self._lock:
+            for gone in remove:
+                self._memberships.pop(gone, None)
+            self._memberships |= dict.fromkeys(add)
+
     def append(self, lines: Sequence[JournalLine]) -> None:
         """Keep journal lines."""
         with self._lock:
@@ -196,14 +211,25 @@ class ListSource:
 
 # Target
 
+_GROUPS = Catalog(GENESYS_GROUP)
+
+
+def members_of(group: Mapping[str, object]) -> set[str]:
+    """The ids of the members of a group."""
+    members = group.get("members")
+    return {str(member["value"]) for member in members} if isinstance(members, list) else set()
+
 
 class MemoryTarget:
-    """A directory in memory with versions, unique logins and RFC 7644 PATCH. Edit `users` to play a foreign hand.
+    """A directory in memory with versions, unique logins and RFC 7644 PATCH.
+
+    Edit `users` and `groups` to play a foreign hand.
 
     Args:
         dialect: whose schemas the resources follow.
         users: resources to begin with; an id and a version are given where there is none.
         names: kind -> the names that exist; a kind that is not given cannot be known.
+        groups: the same for groups.
     """
 
     name = "memory://target"
@@ -214,6 +240,7 @@ class MemoryTarget:
         dialect: Dialect = GENESYS,
         users: Iterable[Mapping[str, object]] = (),
         names: Mapping[str, Iterable[str]] | None = None,
+        groups: Iterable[Mapping[str, object]] = (),
     ) -> None:
         self._dialect = dialect
         self._names = {kind: frozenset(listed) for kind, listed in (names or {}).items()}
@@ -226,6 +253,14 @@ class MemoryTarget:
         self.listed: dict[str, dict[str, object]] | None = None
         for user in users:
             self._put({"active": True, **user}, version=1)
+        self.groups: dict[str, dict[str, object]] = {}
+        for group in groups:
+            self._put_group(dict(group), version=1)
+
+    def _put_group(self, group: dict[str, object], *, version: int) -> dict[str, object]:
+        identity = str(group.get("id") or f"00000000-0000-4000-9000-{next(self._ids):012d}")
+        self.groups[identity] = {**group, "id": identity, "meta": {"resourceType": "Group", "version": str(version)}}
+        return self.groups[identity]
 
     def _put(self, user: dict[str, object], *, version: int) -> dict[str, object]:
         identity = str(user.get("id") or f"00000000-0000-4000-8000-{next(self._ids):012d}")
@@ -286,6 +321,39 @@ class MemoryTarget:
         except ProtocolError as error:
             return self._refused("PATCH", 400, str(error), error.scim_type)
         return self._answered("PATCH", self._put(changed, version=int(held) + 1))
+
+    async def list_groups(
+        self,
+        sink: Callable[[Sequence[bytes]], None],
+        wanted: Sequence[tuple[str, str]] = (),  # noqa: ARG002
+    ) -> Sweep:
+        """Hand over all groups, without their members."""
+        bare = [{name: held for name, held in group.items() if name != "members"} for group in self.groups.values()]
+        sink([msgspec.json.encode(group) for group in bare])
+        return Sweep(accounts=len(bare), announced=len(bare), requests=1)
+
+    async def get_group(self, group: str) -> Reply:
+        """Read one group, with its members."""
+        held = self.groups.get(group)
+        return self._refused("GET", 404, "not found") if held is None else self._answered("GET", held)
+
+    async def patch_group(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+        """PATCH: as `patch`; a new member must be an account or a group."""
+        if not version:
+            raise ValueError("a PATCH needs a version")
+        held = self.groups.get(group)
+        if held is None:
+            return self._refused("PATCH", 404, "not found")
+        before = self._answered("GET", held).version
+        if before != version:
+            return self._refused("PATCH", 400, "the version does not match the current version", "invalidVers")
+        try:
+            changed = apply(held, operations, _GROUPS)
+        except ProtocolError as error:
+            return self._refused("PATCH", 400, str(error), error.scim_type)
+        if strangers := members_of(changed) - members_of(held) - self.users.keys() - self.groups.keys():
+            return self._refused("PATCH", 400, f"there is no user or group {min(strangers)}", "invalidValue")
+        return self._answered("PATCH", self._put_group(changed, version=int(before) + (changed != held)))
 
     async def describe(self, known: Mapping[str, Document] | None = None) -> Description:  # noqa: ARG002
         """The schemas that it publishes."""

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, StoreError, StoreLocked
+from scimsync.model.accounts import Membership
 from scimsync.model.outcomes import Deferred, Document, JournalLine, Link, Outcome, Pin, Run, RunState, Status, Step
 from scimsync.model.records import SourceHealth
 from scimsync.testing import MemoryStore, VirtualClock
@@ -379,6 +380,7 @@ from pathlib import Path
 from datetime import datetime, UTC
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.store_sql import SqlStore
+from scimsync.model.accounts import Membership
 from scimsync.model.outcomes import JournalLine, Step
 store = SqlStore(sys.argv[1], Path(sys.argv[2]), SystemClock())
 with store.lease("the victim"):
@@ -518,3 +520,21 @@ def test_settled_references_are_forgotten_and_may_wait_again(store: Store) -> No
     assert [(edge.key, edge.path) for edge in store.deferred()] == [("p1", "m"), ("p2", "n")]
     store.save_deferred([again := make_deferred("p1", run="run-2")], [("p1", "m"), ("p2", "n")])
     assert list(store.deferred()) == [again]
+
+
+# Memberships
+
+
+def test_memberships_come_and_go_and_saying_it_twice_does_no_harm(store: Store) -> None:
+    one, two, three = (Membership("g1", "a1"), Membership("g1", "a2"), Membership("g2", "a1"))
+    store.change_memberships([one, two, three], [])
+    store.change_memberships([one, three], [two])
+    store.change_memberships([], [two])
+    assert set(store.memberships()) == {one, three}
+
+
+def test_more_memberships_than_one_statement_takes(store: Store) -> None:
+    many = [Membership(f"g{n % 7}", f"a{n}") for n in range(2500)]
+    store.change_memberships(many, [])
+    store.change_memberships([], many[:2400])
+    assert set(store.memberships()) == set(many[2400:])

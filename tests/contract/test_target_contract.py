@@ -13,7 +13,7 @@ import pytest
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.target_scim import ScimTarget, TargetSettings
 from scimsync.engine.ports import Target
-from scimsync.model.outcomes import Exchange
+from scimsync.model.outcomes import Exchange, Reply
 from scimsync.scim.dialect import GENESYS
 from scimsync.scim.messages import Operation
 from scimsync.simulator import people
@@ -24,6 +24,8 @@ T = TypeVar("T")
 Play = Callable[[Callable[[Target], Awaitable[T]]], T]
 NAMES = {"role": people.ROLES, "division": people.DIVISIONS, "skill": people.SKILLS, "language": people.LANGUAGES}
 PEOPLE = ["ada.berg@example.com", "ben.holm@example.com", "cem.rossi@example.com"]
+
+GROUPS = ["Billing", "Sales"]
 
 
 def person(login: str) -> dict[str, object]:
@@ -39,9 +41,12 @@ async def fill(target: Target) -> list[str]:
 def play(request: pytest.FixtureRequest) -> Iterator[Play[object]]:
     """Run a scene against a fresh, empty directory."""
     if request.param == "memory":
-        yield lambda scene: asyncio.run(scene(MemoryTarget(names=NAMES)))  # type: ignore[arg-type]
+        teams = [{"displayName": name} for name in GROUPS]
+        yield lambda scene: asyncio.run(scene(MemoryTarget(names=NAMES, groups=teams)))  # type: ignore[arg-type]
         return
     with running(Settings(users=0, options={"rate_limit": 0})) as simulator:
+        for name in GROUPS:
+            simulator.directory.add_group(name)
 
         async def stage(scene: Callable[[Target], Awaitable[object]]) -> object:
             settings = TargetSettings(
@@ -180,5 +185,88 @@ def test_a_target_lists_the_names_that_exist_and_says_where_it_cannot(play: Play
         for kind, names in NAMES.items():
             assert await target.names(kind) == frozenset(names)
         assert await target.names("wizard") is None
+
+    play(scene)
+
+
+async def listed(target: Target) -> dict[str, str]:
+    found: list[dict[str, object]] = []
+    sweep = await target.list_groups(lambda page: found.extend(msgspec.json.decode(raw) for raw in page))
+    assert not sweep.incomplete
+    assert sweep.accounts == sweep.announced == len(found)
+    assert all("members" not in group for group in found)
+    return {str(group["displayName"]): str(group["id"]) for group in found}
+
+
+def members(reply: Reply) -> list[str]:
+    held = (reply.body or {}).get("members", [])
+    assert isinstance(held, list)
+    return sorted(member["value"] for member in held)
+
+
+def adding(*ids: str) -> list[Operation]:
+    return [Operation("add", "members", [{"value": one} for one in ids])]
+
+
+def test_groups_are_listed_without_members_and_read_with_them(play: Play[object]) -> None:
+    async def scene(target: Target) -> None:
+        ids = await fill(target)
+        teams = await listed(target)
+        assert sorted(teams) == GROUPS
+        before = await target.get_group(teams["Sales"])
+        assert before.ok
+        assert before.version
+        assert members(before) == []
+        after = await target.patch_group(teams["Sales"], adding(*ids), before.version)
+        assert members(after) == sorted(ids)
+        assert after.version != before.version
+        assert members(await target.get_group(teams["Sales"])) == sorted(ids)
+        assert sorted(await listed(target)) == GROUPS
+
+    play(scene)
+
+
+def test_a_member_leaves_by_a_filter_on_the_value(play: Play[object]) -> None:
+    async def scene(target: Target) -> None:
+        ids = await fill(target)
+        group = (await listed(target))["Billing"]
+        reply = await target.patch_group(group, adding(*ids), (await target.get_group(group)).version)
+        gone = [Operation("remove", f'members[value eq "{ids[0]}"]')]
+        reply = await target.patch_group(group, gone, reply.version)
+        assert members(reply) == sorted(ids[1:])
+
+    play(scene)
+
+
+def test_a_patch_of_a_group_under_an_old_version_or_with_a_stranger_changes_nothing(play: Play[object]) -> None:
+    async def scene(target: Target) -> None:
+        ids = await fill(target)
+        group = (await listed(target))["Billing"]
+        before = await target.get_group(group)
+        fresh = await target.patch_group(group, adding(ids[0]), before.version)
+        late = await target.patch_group(group, adding(ids[1]), before.version)
+        assert late.exchange is Exchange.ANSWERED
+        assert not late.ok
+        stranger = "00000000-0000-4000-8000-00000000beef"
+        refused = await target.patch_group(group, adding(ids[1], stranger), fresh.version)
+        assert refused.status == 400
+        assert refused.error is not None
+        assert refused.error.scim_type == "invalidValue"
+        assert members(await target.get_group(group)) == [ids[0]]
+
+    play(scene)
+
+
+def test_a_patch_of_a_group_without_version_is_never_sent_and_an_unknown_group_is_not_there(
+    play: Play[object],
+) -> None:
+    async def scene(target: Target) -> None:
+        ids = await fill(target)
+        group = (await listed(target))["Billing"]
+        with pytest.raises(ValueError, match="version"):
+            await target.patch_group(group, adding(ids[0]), "")
+        nowhere = "00000000-0000-4000-8000-00000000beef"
+        assert (await target.get_group(nowhere)).status == 404
+        assert (await target.patch_group(nowhere, adding(ids[0]), "1")).status == 404
 
     play(scene)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs/errors"
 FAMILIES = (
     "schema record correlation account source target reference leaver limits plan write conflict run operation role division "
-    "skill language"
+    "skill language group member"
 ).split()
 INDEX = (PAGES / "README.md").read_text(encoding="utf-8")
 
@@ -24,7 +24,7 @@ INDEX = (PAGES / "README.md").read_text(encoding="utf-8")
 def codes() -> set[str]:
     """Every code that stands as a text in the source, and those of the limits, which are put together."""
     found: set[str] = set()
-    families = re.compile(rf'"((?:{"|".join(FAMILIES)})\.[a-z]+(?:-[a-z]+)*)"')
+    families = re.compile(rf'"((?:{"|".join(FAMILIES)})\.[a-z]+(?:[-_][a-z]+)*)"')
     said = re.compile(r'\bcode="([a-z]+\.[a-z-]+)"')
     for file in (ROOT / "src/scimsync").rglob("*.py"):
         if "simulator" not in file.parts:

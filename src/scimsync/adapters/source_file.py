@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NoReturn, TypeAlias, get_args
 
-from scimsync.errors import SourceError
+from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Batch, Cell, Reading
 
 #: What proves that a text file is whole: nothing, a `sha256sum` file beside it, or the word of the user.
@@ -232,7 +232,7 @@ def _refuse_empty(where: str) -> NoReturn:
         f"{where}: no records. An empty source is never taken for a company without people: look whether"
         " the export failed, and run it again."
     )
-    raise SourceError(message)
+    raise SourceEmpty(message)
 
 
 def _check_columns(where: str, columns: Sequence[str]) -> None:
@@ -252,7 +252,7 @@ def _check_columns(where: str, columns: Sequence[str]) -> None:
 
 
 def _check_key(where: str, columns: Sequence[str], key: str) -> None:
-    if key in columns:
+    if not key or key in columns:
         return
     near = difflib.get_close_matches(key.strip().casefold(), [c.strip().casefold() for c in columns], n=1)
     meant = next((c for c in columns if near and c.strip().casefold() == near[0]), None)

@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from scimsync.errors import SourceError
+from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Batch, Cell, Reading
 
 _BATCH = 5_000
@@ -123,7 +123,7 @@ class SqlSource:
                 f"{where}: the query returned nothing: {_short(self.query)}. An empty source is never taken"
                 " for a company without people: check the table and the WHERE clause in query under [source]."
             )
-            raise SourceError(message)
+            raise SourceEmpty(message)
 
 
 def _address(text: str) -> URL:
@@ -236,7 +236,7 @@ def _check_columns(where: str, columns: Sequence[str], key: str) -> None:
             )
             raise SourceError(message)
         seen.add(column.casefold())
-    if key in columns:
+    if not key or key in columns:
         return
     near = difflib.get_close_matches(key.strip().casefold(), [c.strip().casefold() for c in columns], n=1)
     meant = next((c for c in columns if near and c.strip().casefold() == near[0]), None)

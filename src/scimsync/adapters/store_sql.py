@@ -30,13 +30,14 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from scimsync.errors import ConfigError, ProtocolError, StoreDamaged, StoreError, StoreLocked
+from scimsync.model.accounts import Membership
 from scimsync.model.outcomes import Deferred, Document, JournalLine, Link, Outcome, Pin, Run, RunState, Status, Step
 from scimsync.model.records import SourceHealth
 from scimsync.scim.schema import value_from_json, value_to_json
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
 #: without importing Alembic; a test holds the two together.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 VERSION_TABLE = "scimsync_version"
 
 #: How often a holder says that it lives, and how long its silence is borne on another machine.
@@ -97,6 +98,12 @@ _LINK = sa.Table(
     TABLES,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("account", sa.Text, nullable=False, index=True),
+)
+_MEMBERSHIP = sa.Table(
+    "membership",
+    TABLES,
+    sa.Column("group_id", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, primary_key=True),
 )
 _JOURNAL = sa.Table(
     "journal",
@@ -286,6 +293,25 @@ class SqlStore:
             while chunk := list(islice(fresh, _CHUNK)):
                 connection.execute(remember, chunk)
 
+    def memberships(self) -> Iterator[Membership]:
+        """The memberships that both sides last agreed on, read as they are walked."""
+        with self._rows(sa.select(_MEMBERSHIP)) as rows:
+            for row in rows:
+                yield Membership(row["group_id"], row["account"])
+
+    def change_memberships(self, add: Iterable[Membership], remove: Iterable[Membership]) -> None:
+        """Take memberships into what was agreed, and out of it, in one transaction."""
+        gone = sa.delete(_MEMBERSHIP).where(
+            _MEMBERSHIP.c.group_id == sa.bindparam("group"), _MEMBERSHIP.c.account == sa.bindparam("member")
+        )
+        former = ({"group": m.group, "member": m.account} for m in remove)
+        fresh = ({"group_id": m.group, "account": m.account} for m in add)
+        with self._writing() as connection:
+            while chunk := list(islice(former, _CHUNK)):
+                connection.execute(gone, chunk)
+            while chunk := list(islice(fresh, _CHUNK)):
+                connection.execute(self._insert_once(_MEMBERSHIP), chunk)
+
     def append(self, lines: Sequence[JournalLine]) -> None:
         """Make journal lines durable, all in one commit.
 
@@ -362,6 +388,14 @@ class SqlStore:
                 if row["fence"] != mine and (mine is not None or row["owner"]):
                     raise StoreLocked(_taken(row, mine))
             yield connection
+
+    def _insert_once(self, table: sa.Table) -> sa.Executable:
+        """An insert of rows that are all key, and may be there."""
+        if self.engine.dialect.name == "sqlite":
+            return sqlite.insert(table).on_conflict_do_nothing()
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - 30 ms that SQLite need not pay
+
+        return postgresql.insert(table).on_conflict_do_nothing()
 
     def _upsert(self, table: sa.Table) -> sa.Executable:
         key = [column.name for column in table.primary_key]

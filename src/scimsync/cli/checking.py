@@ -83,6 +83,9 @@ def _source(settings: Settings) -> list[Check]:
     if not proven:
         words = 'the source proves nothing by absence: nobody becomes a leaver; set [source] complete = "checksum"'
         checks.append(Check("source", "warn", words))
+    pairs = bootstrap.try_pairs(settings)
+    if pairs is not None:
+        checks.append(Check("groups", "ok" if pairs else "warn", f"{pairs:,} memberships"))
     return checks
 
 

@@ -41,6 +41,7 @@ def plan_lines(plan: Plan, *, everybody: bool = False) -> Iterator[str]:
             yield ""
             yield click.style(title, bold=True)
             yield from _shortened(chosen, change_lines, everybody=everybody)
+    yield from _groups(plan, everybody=everybody)
     yield from _notices(plan, everybody=everybody)
     yield from finding_lines(plan.findings, everybody=everybody, place=plan.place)
     yield ""
@@ -66,6 +67,7 @@ def _head(plan: Plan) -> Iterator[str]:
             (tally.overwritten, "directory edit", "overwritten"),
             (tally.deferred, "reference", "deferred"),
             (tally.held, "person", "left out"),
+            (tally.groups, "group", f"changed (+ {tally.members_added:,}, - {tally.members_removed:,} members)"),
         )
         if number
     ]
@@ -73,12 +75,36 @@ def _head(plan: Plan) -> Iterator[str]:
     yield f"  {tally.match_rate:.1%} of {tally.compared:,} compared attributes are equal already"
 
 
+def _groups(plan: Plan, *, everybody: bool) -> Iterator[str]:
+    """Who joins and who leaves which group."""
+    if not plan.groups:
+        return
+    yield ""
+    yield click.style("groups: members join and leave", bold=True)
+    shown = plan.groups if everybody else plan.groups[:SHOWN]
+    for group in shown:
+        marks = [f"+ {len(group.add):,}"] * bool(group.add) + [f"- {len(group.remove):,}"] * bool(group.remove)
+        yield (
+            f"  {click.style('~', fg='yellow', bold=True)} {click.style(_printable(group.name), bold=True)}  "
+            f"{' '.join(marks)} of {counted(group.held, 'member')}"
+        )
+        for mark, members, colour in (("+", group.add, "green"), ("-", group.remove, "red")):
+            listed = members if everybody else members[:SHOWN]
+            words = [_printable(m.key or str(m.account)) for m in listed]
+            if len(members) > len(listed):
+                words.append(f"… and {len(members) - len(listed):,} more")
+            if words:
+                yield f"      {click.style(mark, fg=colour)} {', '.join(words)}"
+    yield from _more(len(plan.groups) - len(shown))
+
+
 def _foot(plan: Plan) -> Iterator[str]:
-    if plan.changes:
+    if plan.changes or plan.groups:
         pace = f" at {plan.rate:,} requests a minute" if plan.rate else ""
         needed = timedelta(minutes=plan.requests / plan.rate) if plan.rate else timedelta()
         duration = f", about {duration_text(needed.total_seconds())}{pace}" if plan.rate else ""
-        yield f"{counted(len(plan.changes), 'change')}, {counted(plan.requests, 'request')}{duration}."
+        changes = len(plan.changes) + len(plan.groups)
+        yield f"{counted(changes, 'change')}, {counted(plan.requests, 'request')}{duration}."
     elif plan.tally.held or plan.tally.conflicts or plan.tally.kept:
         waiting = (
             (plan.tally.held, "person", "left out"),
@@ -275,12 +301,16 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "deferred",
                 "held",
                 "changes",
+                "groups",
+                "members_added",
+                "members_removed",
                 "match_rate",
             )
         },
         "requests": plan.requests,
         "rate_per_minute": plan.rate,
         "changes": [sealing.change_to_json(c) for c in plan.changes],
+        "groups": [sealing.group_to_json(g) for g in plan.groups],
         "notices": [sealing.change_to_json(c) for c in plan.notices],
         "findings": [sealing.finding_to_json(f) for f in plan.findings],
         "refusals": [sealing.finding_to_json(f) for f in plan.refusals],

@@ -90,7 +90,7 @@ def plan(given: Given) -> int:
         _next_step(made)
     if made.refusals:
         return PlanRefused.exit_code
-    return HAS_CHANGES if given.detailed_exitcode and made.changes else 0
+    return HAS_CHANGES if given.detailed_exitcode and made.writes else 0
 
 
 def _write_out(store: Store, made: Plan, out: Path) -> None:
@@ -105,7 +105,7 @@ def _write_out(store: Store, made: Plan, out: Path) -> None:
 
 
 def _next_step(made: Plan) -> None:
-    if made.changes and not made.refusals and sys.stdout.isatty():
+    if made.writes and not made.refusals and sys.stdout.isatty():
         click.echo("Carry it out with: scimsync apply", err=True)
 
 
@@ -115,9 +115,9 @@ def apply(given: Given) -> int:
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         found = bootstrap.find_plan(store, given.plan)
         asks = sys.stdin.isatty() and not given.yes and not given.plan
-        if asks and found[0].changes and not found[0].refusals:
+        if asks and found[0].writes and not found[0].refusals:
             show(render.plan_lines(found[0]))
-            if not click.confirm(f"Apply these {len(found[0].changes):,} changes?", err=True):
+            if not click.confirm(f"Apply these {found[0].writes:,} changes?", err=True):
                 raise PlanStale("nothing was done. Apply it later with: scimsync apply")
         return _apply(settings, store, found[0], given)
 

@@ -16,6 +16,7 @@ from scimsync.model.plans import (
     Change,
     Delta,
     Finding,
+    GroupChange,
     Lifecycle,
     Reason,
     Severity,
@@ -231,7 +232,11 @@ def _with_deferred(change: Change, opened: frozenset[Edge]) -> Change:
 
 
 def tally(
-    numbers: dict[str, int], changes: Sequence[Change], notices: Sequence[Change], findings: Sequence[Finding]
+    numbers: dict[str, int],
+    changes: Sequence[Change],
+    notices: Sequence[Change],
+    findings: Sequence[Finding],
+    groups: Sequence[GroupChange] = (),
 ) -> Tally:
     """Count a plan."""
     deltas = [d for c in changes for d in c.deltas]
@@ -246,6 +251,9 @@ def tally(
         overwritten=sum(1 for d in deltas if d.verdict is Verdict.WRITE and d.reason in foreign),
         deferred=sum(1 for d in deltas if d.verdict is Verdict.DEFER),
         held=len({f.subject for f in findings if f.holds}),
+        groups=len(groups),
+        members_added=sum(len(group.add) for group in groups),
+        members_removed=sum(len(group.remove) for group in groups),
     )
 
 

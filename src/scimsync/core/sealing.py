@@ -3,6 +3,7 @@
     {"scimsync_plan": 1, "id": "...", "created": "...", "seal": {...}, "tally": {...}, ...}
     {"finding": {"severity": "error", "code": "record.bad-phone", "subject": "E17", ...}}
     {"change": {"key": "E42", "action": "update", "deltas": [{"path": "title", "before": ..., "after": ...}], ...}}
+    {"group": {"group": "...", "add": [["E42", "..."]], "remove": [], ...}}
     {"notice": {...}}      deltas that write nothing: kept edits and conflicts
     {"lines": 12, "sha256": "..."}      over all bytes before this line
 
@@ -25,7 +26,9 @@ from scimsync.model.plans import (
     Change,
     Delta,
     Finding,
+    GroupChange,
     Lifecycle,
+    Member,
     Plan,
     Reason,
     Seal,
@@ -74,6 +77,8 @@ def _lines(plan: Plan) -> Iterator[dict[str, object]]:
         yield {"finding": finding_to_json(finding)}
     for change in plan.changes:
         yield {"change": change_to_json(change)}
+    for group in plan.groups:
+        yield {"group": group_to_json(group)}
     for notice in plan.notices:
         yield {"notice": change_to_json(notice)}
 
@@ -95,6 +100,19 @@ def change_to_json(change: Change) -> dict[str, object]:
         "row": change.row,
         "deltas": [_delta_to_json(delta) for delta in change.deltas],
         "operations": [operation.to_json() for operation in change.operations],
+    }
+
+
+def group_to_json(group: GroupChange) -> dict[str, object]:
+    """The change of a group as plan files and `--json` show it: members as pairs of key and account."""
+    return {
+        "group": group.group,
+        "name": group.name,
+        "version": group.version,
+        "held": group.held,
+        "batch": group.batch,
+        "add": [[member.key, member.account] for member in group.add],
+        "remove": [[member.key, member.account] for member in group.remove],
     }
 
 
@@ -163,6 +181,7 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         place=str(head["place"]),
         overrides=_texts(head["overrides"]),
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),
+        groups=tuple(_group(d["group"]) for d in documents if "group" in d),
         notices=tuple(_change(d["notice"]) for d in documents if "notice" in d),
         findings=tuple(_finding(d["finding"]) for d in documents if "finding" in d),
         refusals=tuple(_finding(d["refusal"]) for d in documents if "refusal" in d),
@@ -190,6 +209,19 @@ def _change(found: object) -> Change:
         version=line.version,
         operations=tuple(Operation(o.op, o.path, o.value) for o in line.operations),
         row=line.row,
+    )
+
+
+def _group(found: object) -> GroupChange:
+    line = msgspec.convert(found, _GroupLine)
+    return GroupChange(
+        group=line.group,
+        name=line.name,
+        version=line.version,
+        add=tuple(Member(*member) for member in line.add),
+        remove=tuple(Member(*member) for member in line.remove),
+        held=line.held,
+        batch=line.batch,
     )
 
 
@@ -225,6 +257,16 @@ class _DeltaLine(msgspec.Struct):
     authority: str
     base: object = msgspec.UNSET
     awaits: str | None = None
+
+
+class _GroupLine(msgspec.Struct):
+    group: str
+    name: str
+    version: str
+    held: int
+    batch: int
+    add: list[tuple[str, str | None]]
+    remove: list[tuple[str, str | None]]
 
 
 class _ChangeLine(msgspec.Struct):

@@ -1,9 +1,9 @@
 """Carry out a plan: journal, send, judge the answer, settle; concurrently, and so that a crash loses nothing.
 
-Order: leavers, joiners, rehires, movers, then the references that were deferred. Joiners stand after
-those whom their references name, and whoever carries one out waits for the outcome of the others: the
-new account is then written with its manager. Each write has a durable intent before it leaves and a
-durable outcome after. A run that was cut short is continued by applying the plan again: what has an
+Order: leavers, joiners, rehires, movers, then the references that were deferred, then the members of
+groups. Joiners stand after those whom their references name, and whoever carries one out waits for the
+outcome of the others: the new account is then written with its manager. Each write has a durable intent
+before it leaves and a durable outcome after. A run that was cut short is continued by applying the plan again: what has an
 outcome is done, an intent without outcome is settled by reading, the rest is carried out.
 """
 
@@ -14,16 +14,19 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from scimsync.core import planner
 from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide
 from scimsync.core.writing import resource, split
 from scimsync.engine.journal import Journal
+from scimsync.engine.membership import remember
 from scimsync.engine.ports import Clock, Observer, Store, Target
+from scimsync.engine.roster import GroupHands, GroupWriter
 from scimsync.errors import PlanRefused, PlanStale, TargetError
 from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
-from scimsync.model.plans import Change, Delta, Plan, Verdict
+from scimsync.model.plans import Change, Delta, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
@@ -36,6 +39,7 @@ MAX_AGE = timedelta(hours=24)
 RULES = frozenset({"plan.age"})
 #: how often and after how many seconds a lost POST is looked for: the provider's search lags (documented)
 LOOKS = (0.0, 5.0, 30.0, 120.0)
+_C = TypeVar("_C", Change, GroupChange)
 _FINAL = {Status.DONE, Status.ALREADY, Status.HELD, Status.FAILED}
 
 
@@ -160,7 +164,7 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     hands.store.save_run(replace(run, state=RunState.APPLYING))
     await applier.work()
     report = applier.report()
-    _finish(run, hands, report, applier)
+    _finish(plan, run, hands, report, applier)
     if applier.failed is not None:
         raise applier.failed
     return report
@@ -177,7 +181,7 @@ async def settle_run(plan: Plan, run: Run, hands: Hands, order: Order) -> Report
     applier = _Applier(plan, run, hands, order, asyncio.Event())
     await applier.settle()
     report = applier.report()
-    _finish(run, hands, report, applier, state=RunState.PARTIAL)
+    _finish(plan, run, hands, report, applier, state=RunState.PARTIAL)
     return report
 
 
@@ -221,12 +225,14 @@ class _Applier:
 
     async def _phases(self) -> None:
         todo = [(c, 1, self._first) for c in self._plan.changes if c.operations or c.awaiting]
-        self._observer.stage("applying", len(todo) + sum(1 for c in self._plan.changes if c.deferred))
+        later = sum(1 for c in self._plan.changes if c.deferred)
+        self._observer.stage("applying", len(todo) + later + len(self._plan.groups))
         for number in sorted(set(ORDER.values())):
             await self._phase([t for t in todo if ORDER[t[0].action] == number])
         await self._phase([(c, 2, self._second) for c in self._plan.changes if self._later(c)])
+        await self._phase([(group, 1, self._members) for group in self._plan.groups])
 
-    async def _phase(self, todo: Sequence[tuple[Change, int, Callable[[Change], Awaitable[Outcome]]]]) -> None:
+    async def _phase(self, todo: Sequence[tuple[_C, int, Callable[[_C], Awaitable[Outcome]]]]) -> None:
         settled = [task for task in todo if (task[0].key, task[1]) in self._outcomes]
         self._observer.advance(len(settled))
         queue = iter([task for task in todo if (task[0].key, task[1]) not in self._outcomes])
@@ -235,7 +241,7 @@ class _Applier:
             for change, part, carry in queue:
                 if self._stop.is_set():
                     return
-                begun = self._begin(change, part)
+                begun = self._begin(change.key, part)
                 try:
                     await self._others(change, part)
                     if self._stop.is_set():
@@ -252,18 +258,18 @@ class _Applier:
             for _ in range(min(self._order.workers, len(todo))):
                 group.create_task(worker())
 
-    def _begin(self, change: Change, part: int) -> asyncio.Event:
+    def _begin(self, key: str, part: int) -> asyncio.Event:
         begun = asyncio.Event()
-        if part == 1 and change.key in self._awaited:
-            self._begun[change.key] = begun
+        if part == 1 and key in self._awaited:
+            self._begun[key] = begun
         return begun
 
-    async def _others(self, change: Change, part: int) -> None:
+    async def _others(self, change: Change | GroupChange, part: int) -> None:
         """Wait for the outcomes of those whom this change needs.
 
         Only for what was begun before, so that no two wait for each other, whatever the order of the plan.
         """
-        for delta in change.awaiting if part == 1 else ():
+        for delta in change.awaiting if part == 1 and isinstance(change, Change) else ():
             if delta.awaits != change.key and (begun := self._begun.get(delta.awaits or "")) is not None:
                 await begun.wait()
 
@@ -273,6 +279,9 @@ class _Applier:
             for part in (1, 2):
                 if (change.key, part) in self._open:
                     await self._settle(part, await self._looked_after(change, part))
+        for group in self._plan.groups:
+            if (group.key, 1) in self._open:
+                await self._settle(1, await GroupWriter(group, self._group_hands()).settle())
 
     async def _looked_after(self, change: Change, part: int) -> Outcome:
         attempt = _Attempt(self, change.key, part, change.account or "")
@@ -512,6 +521,20 @@ class _Applier:
         version = first.version if first is not None else change.version
         return await self._write(attempt, deltas, operations, version)
 
+    # --- members ----------------------------------------------------------------------------
+
+    async def _members(self, group: GroupChange) -> Outcome:
+        resumed = self._run.state in {RunState.APPLYING, RunState.INTERRUPTED}
+        return await GroupWriter(group, self._group_hands()).write(resumed=resumed)
+
+    def _group_hands(self) -> GroupHands:
+        return GroupHands(target=self._target, intend=self._intend, account_of=self._settled_account, defer=self._defer)
+
+    def _settled_account(self, key: str) -> str | None:
+        """The account that this run made for a person."""
+        made = self._outcomes.get((key, 1))
+        return made.account if made is not None and made.status not in {Status.HELD, Status.FAILED} else None
+
     # --- the end ----------------------------------------------------------------------------
 
     def report(self) -> Report:
@@ -521,6 +544,7 @@ class _Applier:
             parts[key] = (*parts.get(key, ()), outcome)
         wanted = [(c.key, 1) for c in self._plan.changes if c.operations or c.awaiting]
         wanted += [(c.key, 2) for c in self._plan.changes if self._later(c)]
+        wanted += [(group.key, 1) for group in self._plan.groups]
         left = dict.fromkeys(key for key, part in wanted if (key, part) not in self._outcomes)
         stopped = str(self.failed or "") or self._why or ("stopped by you" if self._stop.is_set() else "")
         return Report(run=self._run.id, outcomes=parts, left=tuple(left), stopped=stopped)
@@ -643,16 +667,21 @@ def _words(reply: Reply) -> str:
     return " ".join(str(part) for part in (reply.status or "", kind, said or reply.detail) if part)
 
 
-def _finish(run: Run, hands: Hands, report: Report, applier: _Applier, *, state: RunState | None = None) -> None:
+def _finish(
+    plan: Plan, run: Run, hands: Hands, report: Report, applier: _Applier, *, state: RunState | None = None
+) -> None:
     """Take into the base what really happened, remember the links, close the run."""
     store = hands.store
+    groups = {group.key: group.group for group in plan.groups}
+    people = {key: parts for key, parts in report.outcomes.items() if key not in groups}
+    remember(store, run.id, ((groups[k], o) for k, parts in report.outcomes.items() if k in groups for o in parts))
     values = [
         (outcome.key, path, value)
-        for parts in report.outcomes.values()
+        for parts in people.values()
         for outcome in parts
         for path, value in outcome.written.items()
     ]
-    found = (o for parts in report.outcomes.values() for o in parts)
+    found = (o for parts in people.values() for o in parts)
     accounts = {o.key: o.account for o in found if o.account and o.code != "account.gone"}
     last = store.last_applied()
     number = int(last.base.split("-")[1]) + 1 if last else 1

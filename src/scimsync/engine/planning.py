@@ -14,11 +14,12 @@ from scimsync.core import drifting, planner, sealing, trust, validation
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.references import Loop
 from scimsync.engine.freshness import Freshness
+from scimsync.engine.membership import MembershipPlanning, Pairs
 from scimsync.engine.ports import Clock, Observer, Source, Store, Target
 from scimsync.errors import ConfigError, SchemaDrifted, TargetUnavailable
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Deferred, Run, RunState
-from scimsync.model.plans import Action, Change, Finding, Plan, Seal, Severity
+from scimsync.model.plans import Action, Change, Finding, GroupChange, Plan, Seal, Severity
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.dialect import GENERIC, Dialect
@@ -54,6 +55,8 @@ class World:
     phones: PhoneReader
     #: makes the tail of a run id, so that two runs in one second differ
     fresh: Callable[[], str]
+    #: where memberships come from, where policy manages groups
+    pairs: Pairs = field(default_factory=Pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,7 @@ class _Planning:
     vain: list[tuple[Change, str, str]] = field(default_factory=list)
     #: path -> how many people with an unknown reference have a finding of their own
     named: Counter[str] = field(default_factory=Counter)
+    memberships: MembershipPlanning | None = None
 
     async def run(self) -> Plan:
         policy, store = self.task.policy, self.world.store
@@ -139,8 +143,9 @@ class _Planning:
         self._decide(comparison, judged, _frozen(judged, expressions))
         await self._validate(comparison)
         self._drop_vain_waits()
+        groups = await self._plan_groups(comparison, judged, complete=complete)
         self.findings += [*_unresolved(comparison, self.named), *_unmatched(policy), *self._unfinished()]
-        return self._store(comparison, judged.remembered, reading, (health.fingerprint, base))
+        return self._store(comparison, judged.remembered, reading, (health.fingerprint, base), groups)
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
         attributes = self.task.policy.attributes
@@ -255,6 +260,20 @@ class _Planning:
             else:
                 self.findings.append(_unbelieved(leaver.key))
 
+    async def _plan_groups(
+        self, comparison: Comparison, judged: trust.Trust, *, complete: bool
+    ) -> tuple[GroupChange, ...]:
+        policy, world = self.task.policy, self.world
+        if policy.groups is None:
+            return ()
+        world.observer.stage("reading the groups")
+        self.memberships = MembershipPlanning(
+            policy, policy.groups, self.bench, comparison, world.target, world.store, self.task.overrides
+        )
+        groups = await self.memberships.run(world.pairs, judged, self.changes, key=self.task.key, complete=complete)
+        self.findings += self.memberships.findings
+        return groups
+
     def _drop_vain_waits(self) -> None:
         """A reference that waits for somebody who gets no account in this plan is left alone."""
         created = {change.key for change in self.changes if change.action is Action.CREATE}
@@ -308,7 +327,14 @@ class _Planning:
         if planned.notice is not None:
             self.notices.append(planned.notice)
 
-    def _store(self, comparison: Comparison, health: SourceHealth, reading: Reading, rests_on: tuple[str, str]) -> Plan:
+    def _store(
+        self,
+        comparison: Comparison,
+        health: SourceHealth,
+        reading: Reading,
+        rests_on: tuple[str, str],
+        groups: tuple[GroupChange, ...],
+    ) -> Plan:
         world, task = self.world, self.task
         created = world.clock.now()
         identity = f"{created:%Y%m%d-%H%M%S}-{world.fresh()}"
@@ -316,7 +342,7 @@ class _Planning:
         self.findings += _circles(comparison.circles(), loops)
         self._wait(comparison, identity, created)
         findings = tuple(self._findings())
-        counted = planner.tally(comparison.numbers(), changes, self.notices, findings)
+        counted = planner.tally(comparison.numbers(), changes, self.notices, findings, groups)
         plan = Plan(
             id=identity,
             created=created,
@@ -330,6 +356,7 @@ class _Planning:
             changes=changes,
             notices=planner.ordered(self.notices),
             findings=findings,
+            groups=groups,
             refusals=planner.refusals(counted, task.policy.limits, task.overrides),
             overrides=dict(task.overrides),
             rate=world.target.rate,
@@ -337,6 +364,8 @@ class _Planning:
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
         comparison.write_agreed(world.store.artifact(agreed), self.settled)
+        if self.memberships is not None:
+            self.memberships.write_agreed(identity)
         write_private(world.store.artifact(name), sealing.encode(plan))
         world.store.save_run(
             Run(
@@ -367,6 +396,7 @@ def _tally_numbers(plan: Plan) -> dict[str, int]:
         "changes": len(plan.changes),
         "conflicts": plan.tally.conflicts,
         "held": plan.tally.held,
+        "groups": plan.tally.groups,
         **plan.tally.actions,
     }
 

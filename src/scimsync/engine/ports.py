@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from scimsync.model.accounts import Membership
 from scimsync.model.outcomes import Deferred, Description, Document, JournalLine, Link, Pin, Reply, Run, Sweep
 from scimsync.model.records import Reading
 from scimsync.scim.messages import Operation
@@ -86,6 +87,29 @@ class Target(Protocol):
         """PATCH an account under If-Match; `version` must not be empty."""
         ...
 
+    async def list_groups(
+        self, sink: Callable[[Sequence[bytes]], None], wanted: Sequence[tuple[str, str]] = ()
+    ) -> Sweep:
+        """Read all groups without their members; hand each page's resources to `sink` as raw JSON.
+
+        Args:
+            sink: called with the raw resources of one page, each group once.
+            wanted: (attribute, value) of the groups that matter, for a target that lists by filter only.
+
+        Raises:
+            TargetError: The groups cannot be read at all. A reading with holes comes back with
+                `incomplete` set.
+        """
+        ...
+
+    async def get_group(self, group: str) -> Reply:
+        """Read one group, with its members."""
+        ...
+
+    async def patch_group(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+        """PATCH a group under If-Match; `version` must not be empty."""
+        ...
+
     async def describe(self, known: Mapping[str, Document] | None = None) -> Description:
         """What the target says about itself, and what its clock shows.
 
@@ -146,6 +170,14 @@ class Store(Protocol):
 
         One that waits for the same person already stays as it is: `since` tells the first time.
         """
+        ...
+
+    def memberships(self) -> Iterator[Membership]:
+        """The memberships that both sides last agreed on."""
+        ...
+
+    def change_memberships(self, add: Iterable[Membership], remove: Iterable[Membership]) -> None:
+        """Take memberships into what was agreed, and out of it; repeating it does no harm."""
         ...
 
     def append(self, lines: Sequence[JournalLine]) -> None:

@@ -31,6 +31,22 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """A group as a listing shows it: without its members."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One member of one group, by their ids. The member is an account, or another group."""
+
+    group: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
 class Leaver:
     """A linked account whose person is no longer in the source."""
 

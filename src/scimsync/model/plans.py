@@ -105,6 +105,42 @@ class Change:
         return tuple(d for d in self.deltas if d.verdict is Verdict.DEFER)
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody who joins or leaves a group."""
+
+    #: source key of the person, `group:NAME` for a group, "" for an account that HR does not know
+    key: str
+    #: id of the account or group; None for a joiner of the same plan
+    account: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupChange:
+    """Who joins and who leaves one group."""
+
+    group: str
+    name: str
+    #: version the plan rests on
+    version: str
+    add: tuple[Member, ...]
+    remove: tuple[Member, ...]
+    #: how many members it held
+    held: int
+    #: members that one request may add and remove
+    batch: int
+
+    @property
+    def key(self) -> str:
+        """What the journal and outcomes call it; no source key begins so."""
+        return f"group:{self.group}"
+
+    @property
+    def requests(self) -> int:
+        """How many writes it needs."""
+        return -(-(len(self.add) + len(self.remove)) // self.batch)
+
+
 class Severity(Enum):
     """How bad a finding is."""
 
@@ -156,6 +192,10 @@ class Tally:
     held: int = 0
     equal: int = 0
     compared: int = 0
+    #: groups that change, and memberships that begin and end
+    groups: int = 0
+    members_added: int = 0
+    members_removed: int = 0
 
     @property
     def changes(self) -> int:
@@ -178,6 +218,7 @@ class Plan:
     tally: Tally
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
+    groups: tuple[GroupChange, ...] = ()
     #: deltas that change nothing but that people should see: kept edits and conflicts, by person
     notices: tuple[Change, ...] = ()
     #: rules that forbid the plan, as findings with the rule as code; empty where it may be applied
@@ -190,6 +231,12 @@ class Plan:
     place: str = "row"
 
     @property
+    def writes(self) -> int:
+        """How many accounts and groups would be written."""
+        return len(self.changes) + len(self.groups)
+
+    @property
     def requests(self) -> int:
-        """How many writes the plan needs: one a change, two where a reference is deferred."""
-        return sum(bool(c.operations or c.awaiting) + bool(c.deferred) for c in self.changes)
+        """How many writes the plan needs: one a change, two where a reference is deferred, one a batch of members."""
+        people = sum(bool(c.operations or c.awaiting) + bool(c.deferred) for c in self.changes)
+        return people + sum(group.requests for group in self.groups)

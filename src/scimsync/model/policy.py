@@ -62,6 +62,38 @@ class Limit:
         return "none" if self.share is None else f"{self.share * 100:g}%"
 
 
+class Nested(Enum):
+    """What becomes of a group that HR names as a member of a group."""
+
+    KEEP = "keep"  #: the group itself is written as a member
+    FLATTEN = "flatten"  #: its people become members of the outer group
+    REFUSE = "refuse"  #: left out, and reported
+
+
+class Others(Enum):
+    """What becomes of members of a managed group that HR does not name and that we did not add."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """How memberships are read from the source, and what is done about them."""
+
+    #: attribute of the group by which the source names it: `displayName` or `id`
+    match: str = "displayName"
+    nested: Nested = Nested.REFUSE
+    others: Others = Others.KEEP
+    #: names of the groups that are ours; empty: those that the source names
+    managed: tuple[str, ...] = ()
+    #: list column of the record; "" where pairs come from a source of their own
+    column: str = ""
+    separator: str = ";"
+    #: members that one request may add and remove
+    batch: int = 50
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How much one run may change. Shares are of the linked accounts (of the records for `create`)."""
@@ -70,6 +102,7 @@ class Limits:
     create: Limit = Limit(share=0.20, floor=20)
     update: Limit = Limit(share=0.50, floor=20)
     source_rows_drop: Limit = Limit(share=0.10, floor=3)
+    group_loss: Limit = Limit(share=0.30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +115,8 @@ class Policy:
     #: keys or user names, lower case
     protected: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
+    #: None where memberships are not managed
+    groups: Grouping | None = None
 
     @property
     def by_path(self) -> Mapping[str, Mapped]:

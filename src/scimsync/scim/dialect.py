@@ -88,6 +88,8 @@ class Dialect:
     phones_are_e164: bool = False
     #: the names that must exist before they are referred to
     names: tuple[NameList, ...] = ()
+    #: members that one PATCH of a group may add and remove
+    members_at_once: int = 50
     #: region name -> domain; empty where there are no regions
     regions: Mapping[str, str] = field(default_factory=dict)
     #: field name -> what its value rests on; each field but `name` and this one has an entry
@@ -233,7 +235,7 @@ GENESYS_REGIONS: Mapping[str, str] = {
 _NEVER = {
     "id": "the directory gives ids",
     "meta": "the directory keeps it",
-    "groups": "membership is changed on the group",
+    "groups": "membership is changed on the group; see [groups]",
     "password": "scimsync never sends or stores passwords",
     'emails[type eq "other"]': "it mirrors the login; map userName",
 }
@@ -279,6 +281,7 @@ GENESYS = Dialect(
         NameList(kind="skill", root=f"{GENESYS_USER}:routingSkills", url="/api/v2/routing/skills"),
         NameList(kind="language", root=f"{GENESYS_USER}:routingLanguages", url="/api/v2/routing/languages"),
     ),
+    members_at_once=50,
     regions=GENESYS_REGIONS,
     grounds={
         "users": _guessed("put together from the models of the API; no /Schemas answer is published"),
@@ -298,6 +301,7 @@ GENESYS = Dialect(
         "login_is_email": _documented("userName is the login e-mail"),
         "phones_are_e164": _documented("E.164, or a tel URI with ext"),
         "names": _documented("Platform API"),
+        "members_at_once": _guessed("documented for the Platform API, silent about SCIM"),
         "regions": _documented("the three official lists agree"),
     },
 )
@@ -384,6 +388,7 @@ GENERIC = Dialect(
         "login_is_email": _documented("RFC 7643 §4.1.1: any text"),
         "phones_are_e164": _documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
         "names": _documented("none: RFC 7644 knows no such lists"),
+        "members_at_once": _guessed("RFC 7644 names no number"),
         "regions": _documented("none: the RFC knows no regions"),
     },
 )

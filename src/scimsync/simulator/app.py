@@ -370,7 +370,10 @@ class Simulator:
         return Reply(answer or self._effect(request))
 
     def _foreign_edit(self, request: Request, fault: Fault) -> None:
-        user = self.directory.user(request.id)
+        user, group = self.directory.user(request.id), self.directory.group(request.id)
+        if group is not None:
+            admin = Actor(EDITOR, "EDIT")
+            self.directory.patch_group(group, [Operation("add", fault.path or "members", fault.value)], admin)
         if user is not None:
             self.directory.edit(user, [Operation("replace", fault.path or "title", fault.value)])
 

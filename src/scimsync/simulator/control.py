@@ -141,6 +141,8 @@ def _edit(simulator: Steered, body: object) -> object:
     if not isinstance(body, Mapping):
         raise ValueError("an edit is an object")
     directory = simulator.directory
+    if (group := directory.group(str(body.get("id")))) is not None:
+        return directory.document(directory.patch_group(group, _edits(body), Actor(EDITOR, "EDIT")))
     user = directory.find_user(body)
     if user is None:
         raise ValueError("there is no such user")

@@ -28,7 +28,7 @@ KINDS: Mapping[str, str] = {
     "empty": "answer 200 without a body",
     "wrong_body": "answer with the body of another person",
     "gzip_bomb": "answer a few kilobytes that unpack to `megabytes`",
-    "foreign_edit": "somebody sets `path` to `value` just before this request",
+    "foreign_edit": "somebody sets `path` to `value` (or adds it to a group) just before this request",
     "partial_apply": "carry out the PATCH except in `areas`; answer `status` (500, or 200)",
     "page_drift": "before this page, an account in front of it is made or deleted (`value`: insert, delete)",
     "schema_drift": "from now on the schemas are those after the steps in `value`",

@@ -383,8 +383,12 @@ class Comparison:
 
     def _spoken_for(self) -> str:
         """The accounts that some record, good or bad, may be about."""
-        known = "SELECT key FROM desired UNION ALL SELECT key FROM held WHERE key IS NOT NULL"
-        queries = [f"SELECT account FROM links WHERE key IN ({known})"]
+        return f"SELECT account FROM links WHERE key IN (SELECT key FROM desired) UNION ALL {self.left_alone()}"
+
+    def left_alone(self) -> str:
+        """The SQL of the accounts that a record which was left out may be about."""
+        unsure = "SELECT key FROM held WHERE key IS NOT NULL UNION ALL SELECT key FROM doubtful"
+        queries = [f"SELECT account FROM links WHERE key IN ({unsure})"]
         for place in self._match:
             index = self._index[place.short]
             left, right = comparable(place, f"d.d{index}"), comparable(place, f"a.c{index}")

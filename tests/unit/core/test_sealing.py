@@ -13,7 +13,7 @@ from tests.strategies import plans
 
 from scimsync.core.sealing import FORMAT, decode, encode
 from scimsync.errors import PlanDamaged, PlanError, PlanStale
-from scimsync.model.plans import Plan
+from scimsync.model.plans import GroupChange, Member, Plan
 from scimsync.scim.messages import Operation
 
 SMALL = make_plan(
@@ -26,6 +26,11 @@ SMALL = make_plan(
         make_change("É2", account=None, row=3),
     ),
     findings=(make_finding(), make_finding(subject="E2", holds=True)),
+    groups=(
+        GroupChange(
+            group="g", name="G", version="1", add=(Member("E1", None),), remove=(Member("", "a"),), held=1, batch=50
+        ),
+    ),
     notices=(make_change("E3"),),
     overrides={"limits.update": "agreed by phone"},
 )

@@ -1,0 +1,228 @@
+"""Write who joins and who leaves one group.
+
+One writer works on a group, because every write moves its version; several groups go at the same time.
+Members travel in batches of one PATCH each. Whatever is unclear is settled by reading the group: what
+was wanted and is not there is sent, nothing else, so going on after a crash repeats and loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from scimsync.core import grouping
+from scimsync.core.grouping import Left
+from scimsync.core.replies import MOST_RACES, Next, decide
+from scimsync.engine.ports import Target
+from scimsync.model.outcomes import Outcome, Reply, Status
+from scimsync.model.plans import GroupChange
+
+#: refused requests after which a group is given up
+MOST_REFUSALS = 20
+#: refusals that may be about a few members of a batch, so that the others can be written without them
+_ABOUT_SOME = frozenset({"invalidValue", "noTarget", "tooMany"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupHands:
+    """What writing a group asks of the run that it belongs to."""
+
+    target: Target
+    #: makes the intent of a request durable: (key, part, method, version=, attempt=)
+    intend: Callable[..., Awaitable[None]]
+    #: the account of a joiner of this run by key; None where it was not made
+    account_of: Callable[[str], str | None]
+    #: told of a reply after which the run had better end
+    defer: Callable[[Reply], None]
+
+
+class GroupWriter:
+    """Carries out the change of one group."""
+
+    def __init__(self, change: GroupChange, hands: GroupHands) -> None:
+        self._change, self._hands, self._target = change, hands, hands.target
+        known = {member.key: member.account or hands.account_of(member.key) for member in change.add}
+        self._waiting = [key for key, account in known.items() if account is None]
+        self._wanted = self._left = Left(
+            tuple(account for account in known.values() if account is not None),
+            tuple(member.account for member in change.remove if member.account is not None),
+        )
+        #: what the group shows, as far as we know: version and number of members
+        self._version, self._count = change.version, change.held
+        #: nothing was sent since the group was last read
+        self._seen = False
+        self._sent = self._races = self._losses = self._refusals = 0
+        #: races since a batch was last taken
+        self._in_a_row = 0
+        self._refused: list[str] = []
+        self._last: Reply | None = None
+
+    async def write(self, *, resumed: bool) -> Outcome:
+        """Send what is wanted until it is there, held, or refused.
+
+        Args:
+            resumed: The run was cut short before, so the group is read first.
+        """
+        if (resumed or not self._version) and (end := await self._look()) is not None:
+            return end
+        while True:
+            if (end := await self._send()) is not None:
+                return end
+            if self._seen or not self._sent:
+                return self._settled()
+            if (end := await self._read_back()) is not None:
+                return end
+
+    async def settle(self) -> Outcome:
+        """Learn what came of a write that was left open; nothing is sent."""
+        if (end := await self._look()) is not None:
+            return end
+        if not self._left:
+            return self._settled()
+        return self._outcome(Status.DEFERRED, "run.unfinished", "the run was cut short before this was written")
+
+    async def _send(self) -> Outcome | None:
+        """Send batches one after the other until nothing is left to send."""
+        todo = self._portions()
+        while todo:
+            batch = todo.pop(0)
+            self._sent += 1
+            self._seen = False
+            await self._hands.intend(self._change.key, 1, "PATCH", version=self._version, attempt=self._sent)
+            reply = self._last = await self._target.patch_group(
+                self._change.group, grouping.operations(batch), self._version
+            )
+            step = decide(reply)
+            if step is Next.CONFIRM and reply.version and reply.body is not None:
+                if "members" in reply.body and len(grouping.remaining(batch, grouping.members_of(reply.body).keys())):
+                    return self._mismatch("the directory took the request, and the members are not as written")
+                self._take(batch, reply.version)
+            elif step in {Next.CONFIRM, Next.READ_BACK, Next.REPLAN, Next.SETTLE}:
+                if (end := await self._look_after(step, batch)) is not None:
+                    return end
+                todo = self._portions()
+            elif step is Next.HOLD and self._is_about_some(reply):
+                self._refusals += 1
+                todo[:0] = self._halved(batch)
+            else:
+                return self._end(step, reply)
+        return None
+
+    def _portions(self) -> list[Left]:
+        return list(grouping.batches(self._left, self._change.batch))
+
+    def _take(self, batch: Left, version: str) -> None:
+        """A batch is in the group."""
+        self._left = grouping.without(self._left, {*batch.add, *batch.remove})
+        self._version = version
+        self._count += len(batch.add) - len(batch.remove)
+        self._in_a_row = self._losses = 0
+
+    def _is_about_some(self, reply: Reply) -> bool:
+        return reply.error is not None and reply.error.scim_type in _ABOUT_SOME and self._refusals < MOST_REFUSALS
+
+    def _halved(self, batch: Left) -> list[Left]:
+        """The halves of a refused batch; a single member is refused for good."""
+        if len(batch) > 1:
+            return list(grouping.batches(batch, -(-len(batch) // 2)))
+        refused = {*batch.add, *batch.remove}
+        self._refused += refused
+        self._left, self._wanted = (grouping.without(side, refused) for side in (self._left, self._wanted))
+        return []
+
+    async def _look(self) -> Outcome | None:
+        """Read the group and see what is left to write; an outcome where it cannot be read."""
+        reply = self._last = await self._target.get_group(self._change.group)
+        if reply.status == 404:
+            return self._end(Next.GONE, reply)
+        if not reply.ok or reply.body is None:
+            return self._end(Next.DEFER, reply)
+        if not reply.version:
+            return self._outcome(
+                Status.HELD, "target.no-version", "the target gives no version of the group to write under"
+            )
+        members = grouping.members_of(reply.body)
+        self._left = grouping.remaining(self._wanted, members.keys())
+        self._version, self._count, self._seen = reply.version, len(members), True
+        return None
+
+    async def _look_after(self, step: Next, batch: Left) -> Outcome | None:
+        """Read the group after an answer that settles nothing."""
+        before = len(self._left)
+        if (end := await self._look()) is not None:
+            return end
+        if step in {Next.CONFIRM, Next.READ_BACK} and len(grouping.common(self._left, batch)):
+            return self._mismatch("the directory took the request, and the members are not as written")
+        if step is Next.REPLAN:
+            return self._raced()
+        self._losses = 0 if len(self._left) < before else self._losses + 1
+        if self._losses > 2 * MOST_RACES:
+            return self._outcome(Status.HELD, "write.unknown", "the answers were lost, and the group did not change")
+        return None
+
+    def _raced(self) -> Outcome | None:
+        self._races += 1
+        self._in_a_row += 1
+        if self._in_a_row > MOST_RACES and len(self._left):
+            return self._outcome(Status.HELD, "write.races", "the group changed again each time we came")
+        return None
+
+    async def _read_back(self) -> Outcome | None:
+        """Compare members and their number with what was written; None where others changed the group meanwhile."""
+        version, count = self._version, self._count
+        if (end := await self._look()) is not None:
+            return end
+        if version != self._version:
+            return self._raced() if len(self._left) else self._settled()
+        if len(self._left):
+            return self._mismatch(f"{len(self._left)} of {len(self._wanted)} members are not as written")
+        if count != self._count:
+            return self._mismatch(f"the group holds {self._count} members, and should hold {count}")
+        return self._settled()
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def _end(self, step: Next, reply: Reply) -> Outcome:
+        """The outcome of an answer that ends the work on this group."""
+        words = reply.error.detail if reply.error and reply.error.detail else reply.detail
+        words = " ".join(str(part) for part in (reply.status or "", words) if part)
+        if step is Next.DEFER:
+            self._hands.defer(reply)
+            return self._outcome(Status.DEFERRED, "target.not-now", words)
+        if step is Next.GONE:
+            return self._outcome(Status.HELD, "group.gone", "the group was deleted in the directory")
+        return self._outcome(Status.FAILED, "target.refused", words)
+
+    def _settled(self) -> Outcome:
+        if self._refused:
+            total = len(self._refused) + len(self._wanted)
+            words = f"the directory refuses {len(self._refused)} of {total} members: {_some(self._refused)}"
+            return self._outcome(Status.FAILED, "target.refused", words)
+        if self._waiting:
+            words = f"{len(self._waiting)} members have no account yet: {_some(self._waiting)}"
+            return self._outcome(Status.DEFERRED, "member.deferred", words)
+        return self._outcome(Status.DONE if self._sent else Status.ALREADY)
+
+    def _mismatch(self, words: str) -> Outcome:
+        return self._outcome(Status.HELD, "write.mismatch", words)
+
+    def _outcome(self, status: Status, code: str = "", detail: str = "") -> Outcome:
+        """The outcome with who joined and left by now."""
+        left = {*self._left.add, *self._left.remove}
+        there = grouping.without(self._wanted, left)
+        return Outcome(
+            key=self._change.key,
+            status=status,
+            version=self._version,
+            written=grouping.written(there.add, there.remove),
+            code=code,
+            detail=f"{self._change.name}: {detail}" if detail else "",
+            races=self._races,
+            correlation_id=self._last.correlation_id if self._last else "",
+        )
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return ", ".join(listed[:5]) + more

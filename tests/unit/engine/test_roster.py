@@ -1,0 +1,169 @@
+"""One writer on one group: answers that settle nothing, refuse some, or lie."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from scimsync.engine.roster import MOST_REFUSALS, GroupHands, GroupWriter
+from scimsync.model.outcomes import Exchange, Outcome, Reply, Status
+from scimsync.model.plans import GroupChange, Member
+from scimsync.scim.messages import Operation
+from scimsync.testing import MemoryTarget, members_of
+
+PEOPLE = [f"a{n}" for n in range(100)]
+
+
+class Team(MemoryTarget):
+    """A directory of a hundred people and one group."""
+
+    def __init__(self, members: Sequence[str] = ()) -> None:
+        listed = [{"value": one} for one in members]
+        users = [{"id": one, "userName": f"{one}@example.com"} for one in PEOPLE]
+        super().__init__(users=users, groups=[{"id": "g", "displayName": "Team", "members": listed}])
+        self.patches = 0
+
+    @property
+    def members(self) -> set[str]:
+        return members_of(self.groups["g"])
+
+    async def patch_group(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+        self.patches += 1
+        return await self.answer(group, operations, version)
+
+    async def answer(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+        return await super().patch_group(group, operations, version)
+
+
+def change(add: Sequence[str] = (), remove: Sequence[str] = (), **more: object) -> GroupChange:
+    made = GroupChange(
+        group="g",
+        name="Team",
+        version="1",
+        add=tuple(Member(f"k-{one}", one) for one in add),
+        remove=tuple(Member(f"k-{one}", one) for one in remove),
+        held=len(remove),
+        batch=10,
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def write(target: Team, wanted: GroupChange, *, resumed: bool = False) -> tuple[Outcome, list[Reply]]:
+    deferred: list[Reply] = []
+
+    async def intend(key: str, part: int, method: str, *, version: str = "", attempt: int = 1) -> None:
+        assert (key, part, method) == ("group:g", 1, "PATCH")
+        assert version
+        assert attempt == target.patches + 1
+
+    hands = GroupHands(target=target, intend=intend, account_of=lambda _: None, defer=deferred.append)
+    return asyncio.run(GroupWriter(wanted, hands).write(resumed=resumed)), deferred
+
+
+def told(outcome: Outcome, path: str) -> set[str]:
+    listed = outcome.written.get(path, ())
+    assert isinstance(listed, tuple)
+    return {str(dict(entry)["value"]) for entry in listed}
+
+
+def test_members_come_and_go_in_batches() -> None:
+    target = Team(PEOPLE[:12])
+    outcome, _ = write(target, change(PEOPLE[20:45], PEOPLE[:12]))
+    assert outcome.status is Status.DONE
+    assert target.members == set(PEOPLE[20:45])
+    assert target.patches == 4
+    assert told(outcome, "members.added") == set(PEOPLE[20:45])
+    assert told(outcome, "members.removed") == set(PEOPLE[:12])
+
+
+def test_what_is_there_already_is_not_sent() -> None:
+    target = Team(PEOPLE[:5])
+    outcome, _ = write(target, change(PEOPLE[:5], held=5), resumed=True)
+    assert outcome.status is Status.ALREADY
+    assert target.patches == 0
+    assert told(outcome, "members.added") == set(PEOPLE[:5])
+
+
+def test_members_whom_the_directory_refuses_do_not_keep_the_others_out() -> None:
+    target = Team()
+    wanted = [*PEOPLE[:25], "ghost1", "ghost2"]
+    outcome, _ = write(target, change(wanted))
+    assert (outcome.status, outcome.code) == (Status.FAILED, "target.refused")
+    assert "refuses 2 of 27 members: ghost1, ghost2" in outcome.detail
+    assert target.members == set(PEOPLE[:25]) == told(outcome, "members.added")
+
+
+def test_a_group_that_refuses_everybody_is_given_up_after_a_few_requests() -> None:
+    target = Team()
+    outcome, _ = write(target, change([f"ghost{n}" for n in range(100)]))
+    assert outcome.status is Status.FAILED
+    assert target.patches <= MOST_REFUSALS + 1
+
+
+def test_a_silent_refusal_is_found_at_the_first_batch() -> None:
+    class Deaf(Team):
+        async def answer(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+            return replace(await self.get_group(group), method="PATCH")
+
+    target = Deaf(PEOPLE[:1])
+    outcome, _ = write(target, change(PEOPLE[1:40], held=1))
+    assert (outcome.status, outcome.code) == (Status.HELD, "write.mismatch")
+    assert target.patches == 1
+    assert not outcome.written
+
+
+def test_a_member_who_vanishes_under_the_same_version_is_a_mismatch() -> None:
+    class Leaky(Team):
+        async def get_group(self, group: str) -> Reply:
+            if self.patches:
+                self.groups["g"]["members"] = [{"value": one} for one in sorted(self.members - {"a99"})]
+            return await super().get_group(group)
+
+    outcome, _ = write(Leaky(["a99"]), change(PEOPLE[:5], held=1))
+    assert outcome.code == "write.mismatch"
+    assert "holds 5 members, and should hold 6" in outcome.detail
+
+
+def test_answers_that_are_always_lost_are_held_and_nothing_is_sent_blindly() -> None:
+    class Lost(Team):
+        async def answer(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+            return Reply(exchange=Exchange.LOST, method="PATCH")
+
+    outcome, _ = write(Lost(), change(PEOPLE[:5]))
+    assert (outcome.status, outcome.code) == (Status.HELD, "write.unknown")
+
+
+def test_a_directory_that_is_not_reached_defers_and_ends_the_run() -> None:
+    class Away(Team):
+        async def answer(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+            if self.patches > 2:
+                return Reply(exchange=Exchange.NOT_SENT, method="PATCH", detail="ConnectError")
+            return await super().answer(group, operations, version)
+
+    target = Away()
+    outcome, deferred = write(target, change(PEOPLE[:40]))
+    assert (outcome.status, outcome.code) == (Status.DEFERRED, "target.not-now")
+    assert len(deferred) == 1
+    assert told(outcome, "members.added") == target.members == set(PEOPLE[:20])
+
+
+def test_a_group_without_version_is_held() -> None:
+    class Bare(Team):
+        async def get_group(self, group: str) -> Reply:
+            return replace(await super().get_group(group), version="")
+
+    target = Bare()
+    outcome, _ = write(target, change(PEOPLE[:5], version=""))
+    assert (outcome.status, outcome.code) == (Status.HELD, "target.no-version")
+    assert target.patches == 0
+
+
+def test_a_joiner_without_account_waits_and_the_others_are_written() -> None:
+    target = Team()
+    wanted = change(PEOPLE[:5])
+    wanted = replace(wanted, add=(*wanted.add, Member("k-new", None)))
+    outcome, _ = write(target, wanted)
+    assert (outcome.status, outcome.code) == (Status.DEFERRED, "member.deferred")
+    assert "k-new" in outcome.detail
+    assert target.members == set(PEOPLE[:5])
