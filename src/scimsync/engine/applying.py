@@ -3,8 +3,8 @@
 Order: leavers, joiners, rehires, movers, then the references that were deferred, then the members of
 groups. Joiners stand after those whom their references name, and whoever carries one out waits for the
 outcome of the others: the new account is then written with its manager. Each write has a durable intent
-before it leaves and a durable outcome after. A run that was cut short is continued by applying the plan again: what has an
-outcome is done, an intent without outcome is settled by reading, the rest is carried out.
+before it leaves and a durable outcome after. A run that was cut short is continued by applying the plan
+again: what has an outcome is done, an intent without outcome is settled by reading, the rest is carried out.
 """
 
 from __future__ import annotations
