@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -108,6 +109,11 @@ def make_target(settings: Settings, notice: Callable[[str], None]) -> Target:
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,
     )
+
+
+def now() -> datetime:
+    """The wall clock, aware, UTC."""
+    return SystemClock().now()
 
 
 def owner() -> str:
@@ -226,6 +232,17 @@ async def settle(settings: Settings, store: Store, observer: Observer) -> None:
         f"Run {run.id} was cut short. What it had done is taken note of; the next plan holds what it left, "
         f"or go on with it instead: scimsync apply {run.id}"
     )
+
+
+def grouping(settings: Settings, store: Store, run: Run, plan: Plan) -> tuple[str, dict[str, str]]:
+    """By which path the people of a plan are grouped ("" where by none), and the group of each as agreed before."""
+    from scimsync.workbench import grouping as groups  # noqa: PLC0415 - loads DuckDB
+
+    path = groups.chosen(settings.policy.by_path)
+    agreed = store.artifact(run.agreed) if run.agreed else None
+    if not path or agreed is None or not agreed.is_file():
+        return path, {}
+    return path, groups.groups(agreed, path, [change.key for change in plan.changes])
 
 
 def read_plan(path: Path) -> Plan:

@@ -130,6 +130,7 @@ def doctor(config: Path, as_json: bool) -> None:  # noqa: FBT001
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also keep the accounts as they were read, for: simulate --from FILE.",
 )
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a report to this file.")
 @click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -182,6 +183,9 @@ def sync(**given: object) -> None:
 @cli.command(short_help="List runs, or show one.")
 @with_config
 @click.argument("run", default="")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), help="With RUN: also write a report to this file."
+)
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def runs(**given: object) -> None:

@@ -22,6 +22,7 @@ from scimsync.config import Settings, load
 from scimsync.engine.applying import Report
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
+from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.workbench.staging import write_private
 
@@ -37,6 +38,7 @@ class Given:
     run: str = ""
     out: Path | None = None
     keep_accounts: Path | None = None
+    html: Path | None = None
     everybody: bool = False
     as_json: bool = False
     detailed_exitcode: bool = False
@@ -83,6 +85,8 @@ def plan(given: Given) -> int:
             made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
         if given.out is not None:
             _write_out(store, made, given.out)
+        if given.html is not None and (run := store.run(made.id)) is not None:
+            _write_html(settings, store, run, made, given.html)
     if given.as_json:
         show_json(render.plan_document(made))
     else:
@@ -101,6 +105,26 @@ def _write_out(store: Store, made: Plan, out: Path) -> None:
         raise ConfigError(
             f"--out {out}: cannot be written ({error.strerror}). Name a file in a folder that is there and yours; "
             f"the plan itself is stored: scimsync apply {made.id}"
+        ) from error
+
+
+def _write_html(settings: Settings, store: Store, run: Run, made: Plan, file: Path) -> None:
+    from scimsync.cli import figures, report  # noqa: PLC0415 - loads Jinja2
+
+    path, groups = bootstrap.grouping(settings, store, run, made)
+    story = report.Story(
+        plan=made,
+        grouping=figures.Grouping(path=path, of=groups),
+        run=run,
+        journal=list(store.journal(run.id)),
+        when=bootstrap.now(),
+    )
+    try:
+        write_private(file, [report.page(story).encode()])
+    except OSError as error:
+        raise ConfigError(
+            f"--html {file}: cannot be written ({error.strerror}). Name a file in a folder that is there and yours, "
+            f"and write it again: scimsync runs {run.id} --html FILE"
         ) from error
 
 
@@ -185,6 +209,8 @@ def _signals(interrupt) -> Iterator[None]:  # type: ignore[no-untyped-def]  # no
 def runs(given: Given) -> int:
     """The runs command; returns the exit code. It never talks to the target, and needs no credentials."""
     settings = load(given.config, secrets=False)
+    if given.html is not None and not given.run:
+        raise ConfigError("--html needs RUN, the id of a run or its beginning. List them with: scimsync runs")
     with bootstrap.open_store(settings) as store:
         if not given.run:
             listed = store.runs()
@@ -197,6 +223,8 @@ def runs(given: Given) -> int:
         if run is None:
             raise PlanStale(f"there is no run {given.run!r}. List them with: scimsync runs")
         made = bootstrap.read_plan(store.artifact(run.plan))
+        if given.html is not None:
+            _write_html(settings, store, run, made, given.html)
         outcomes = [line.outcome for line in store.journal(run.id) if line.outcome is not None]
         if given.as_json:
             show_json(
