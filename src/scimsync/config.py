@@ -66,8 +66,15 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "artifacts": "the folder of plans and bases",
         "memory": 'how much memory planning may take (default "512MB")',
     },
+    "metrics": {"textfile": "where Prometheus text is written after each run, for node_exporter's textfile collector"},
+    "log": {
+        "format": "json, console or off: what is written to stderr (default off)",
+        "level": "debug, info, warning or error (default info)",
+    },
     "webhook": {"url": "where events are sent", "secret": "what they are signed with; env:NAME or file:PATH"},
 }
+LOG_FORMATS = ("json", "console", "off")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 _SECRET_KEYS = frozenset({"client_secret", "token", "secret"})
 
 
@@ -110,6 +117,14 @@ class StateSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What is logged to stderr."""
+
+    format: str = "off"
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole configuration."""
 
@@ -121,6 +136,9 @@ class Settings:
     #: digest of everything that decides what a run does; secrets, speed and places of state left out
     digest: str
     webhooks: int = 0
+    log: LogSettings = field(default_factory=LogSettings)
+    #: where Prometheus text is written after each run; nowhere where None
+    textfile: Path | None = None
 
     @property
     def unmatched(self) -> tuple[str, ...]:
@@ -166,6 +184,7 @@ class _Reader:
         source = self._source()
         state = self._state()
         policy = self._policy(target.dialect) if target else None
+        log, textfile = self._log(), self._textfile()
         if target is None or source is None or policy is None:
             return None
         webhooks = self.document.get("webhook")
@@ -177,6 +196,8 @@ class _Reader:
             state=state,
             digest=_digest(source, target, policy),
             webhooks=len(webhooks) if isinstance(webhooks, list) else 0,
+            log=log,
+            textfile=textfile,
         )
 
     def _unknown(self) -> None:
@@ -288,6 +309,18 @@ class _Reader:
             artifacts=self._beside(self._text("state", "artifacts", ".scimsync/artifacts")),
             memory=self._memory(),
         )
+
+    def _log(self) -> LogSettings:
+        return LogSettings(
+            format=self._choice("log", "format", LOG_FORMATS, "off"),
+            level=self._choice("log", "level", LOG_LEVELS, "info"),
+        )
+
+    def _textfile(self) -> Path | None:
+        named = self._text("metrics", "textfile")
+        if named and not named.endswith(".prom"):
+            self.faults.append(f"[metrics] textfile = {named!r}: the name must end with .prom, or nobody collects it")
+        return self._beside(named) if named else None
 
     def _memory(self) -> str:
         found = self._text("state", "memory", "512MB")

@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import click
@@ -39,6 +39,7 @@ class Given:
     out: Path | None = None
     keep_accounts: Path | None = None
     html: Path | None = None
+    log: str | None = None
     everybody: bool = False
     as_json: bool = False
     detailed_exitcode: bool = False
@@ -49,6 +50,12 @@ class Given:
         """From click's parameters."""
         known = {f.name for f in fields(cls)}
         return cls(**{name: value for name, value in given.items() if name in known})  # type: ignore[arg-type]
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration, with what the command line says about the log."""
+        found = load(self.config)
+        return replace(found, log=replace(found.log, format=self.log)) if self.log else found
 
     @property
     def choices(self) -> Choices:
@@ -76,7 +83,7 @@ def show_json(document: object) -> None:
 
 def plan(given: Given) -> int:
     """The plan command; returns the exit code."""
-    settings = load(given.config)
+    settings = given.settings
     with bootstrap.open_store(settings) as store:
         if bootstrap.has_unfinished(store):
             with contextlib.suppress(StoreLocked), store.lease(bootstrap.owner()):
@@ -135,7 +142,7 @@ def _next_step(made: Plan) -> None:
 
 def apply(given: Given) -> int:
     """The apply command; returns the exit code."""
-    settings = load(given.config)
+    settings = given.settings
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         found = bootstrap.find_plan(store, given.plan)
         asks = sys.stdin.isatty() and not given.yes and not given.plan
@@ -148,7 +155,7 @@ def apply(given: Given) -> int:
 
 def sync(given: Given) -> int:
     """The sync command; returns the exit code."""
-    settings = load(given.config)
+    settings = given.settings
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         _settle(settings, store)
         with Bar() as bar:
@@ -237,4 +244,14 @@ def runs(given: Given) -> int:
         else:
             show([render.run_line(run), "", *render.plan_lines(made, everybody=given.everybody), ""])
             show(render.outcome_lines(outcomes, everybody=given.everybody))
+    return 0
+
+
+def metrics(given: Given) -> int:
+    """The metrics command; returns the exit code. It never talks to the target, and needs no credentials."""
+    with bootstrap.open_store(load(given.config, secrets=False)) as store:
+        if given.as_json:
+            show_json(bootstrap.metrics_document(store))
+        else:
+            show(bootstrap.exposition(store).decode().splitlines())
     return 0

@@ -19,7 +19,8 @@ from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide
 from scimsync.core.writing import mismatches, resource
 from scimsync.engine.journal import Journal
-from scimsync.engine.ports import Clock, Observer, Store, Target
+from scimsync.engine.metrics import Unmeasured
+from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.errors import PlanRefused, PlanStale, TargetError
 from scimsync.model.outcomes import JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
 from scimsync.model.plans import Change, Delta, Plan, Verdict
@@ -46,6 +47,7 @@ class Hands:
     store: Store
     clock: Clock
     observer: Observer
+    metrics: Metrics = field(default_factory=Unmeasured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +185,7 @@ class _Applier:
     def __init__(self, plan: Plan, run: Run, hands: Hands, order: Order, stop: asyncio.Event) -> None:
         self._plan, self._run, self._order, self._stop = plan, run, order, stop
         self._target, self._store, self._clock, self._observer = hands.target, hands.store, hands.clock, hands.observer
+        self._metrics = hands.metrics
         self._attributes = order.attributes
         self._places = {path: mapped.place for path, mapped in self._attributes.items()}
         self._journal = Journal(hands.store.append)
@@ -229,6 +232,7 @@ class _Applier:
             for change, part, carry in queue:
                 if self._stop.is_set():
                     return
+                began = self._clock.monotonic()
                 try:
                     outcome = await carry(change)
                 except TargetError as error:
@@ -236,6 +240,7 @@ class _Applier:
                     self._stop.set()
                     return
                 await self._settle(part, outcome)
+                self._metrics.settled(change, outcome, self._clock.monotonic() - began)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._order.workers, len(todo))):

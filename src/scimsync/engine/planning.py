@@ -8,7 +8,8 @@ from pathlib import Path
 
 from scimsync.core import planner, sealing, trust
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.engine.ports import Clock, Observer, Source, Store, Target
+from scimsync.engine.metrics import Unmeasured
+from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Action, Change, Finding, Plan, Seal, Severity, Verdict
@@ -43,6 +44,7 @@ class World:
     phones: PhoneReader
     #: makes the tail of a run id, so that two runs in one second differ
     fresh: Callable[[], str]
+    metrics: Metrics = field(default_factory=Unmeasured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,7 @@ class _Planning:
         self.world.observer.stage("reading the source")
         reading = self.world.source.read()
         health = stage_records(self.bench, reading, key=self.task.key)
+        self.world.metrics.read(health, proven=reading.proven)
         expressions = check_mapping(self.bench, attributes, reading.columns)
         stage_phones(self.bench, expressions.values(), self.world.phones)
         self.findings += stage_desired(self.bench, attributes, expressions, key=self.task.key)
