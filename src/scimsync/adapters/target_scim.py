@@ -864,7 +864,7 @@ def _judged(answer: _Answer, ask: _Ask) -> _Answer:
 def _ending(answer: _Answer) -> str:
     """How one exchange ended, in a word that is one of few."""
     if answer.exchange is not Exchange.ANSWERED:
-        return answer.exchange.value
+        return str(answer.exchange.value)
     known: dict[int, str] = {
         404: "absent",
         409: "conflict",
