@@ -336,7 +336,7 @@ async def _settle(settings: Settings, store: Store, told: _Told, run: Run) -> No
     target = make_target(settings, told.observer.say, told.metrics)
     try:
         if run.target != target.name:
-            told.state = "other target"
+            told.state = "settled"
             return
         hands = _hands(target, store, told)
         await applying.settle_run(read_plan(store.artifact(run.plan)), run, hands, _order(settings, Choices()))

@@ -22,29 +22,29 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 #: every event there is: its level, its members, and what it tells
 EVENTS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
-    "stage.begun": ("info", ("stage", "total"), "a piece of work begins"),
-    "source.read": ("info", ("rows", "proven"), "the source was read to its end"),
-    "plan.made": (
+    "stage_begun": ("info", ("stage", "total"), "a piece of work begins"),
+    "source_read": ("info", ("rows", "proven"), "the source was read to its end"),
+    "plan_made": (
         "info",
         ("run", "changes", "requests", "conflicts", "left_out", "match_rate", "findings"),
         "a plan was made and stored; a number for each action, and for each code of a finding",
     ),
-    "plan.refused": ("warning", ("run", "rules"), "a limit refuses that plan"),
-    "request.answered": ("debug", ("call", "outcome", "seconds"), "one exchange with the target"),
-    "request.retried": ("info", ("call", "reason", "wait_s"), "a request is sent once more, after a wait"),
-    "request.throttled": ("info", ("call", "wait_s"), "the target refused a request for its rate; it is sent again"),
-    "breaker.opened": ("warning", (), "the target is down: all requests wait"),
-    "breaker.closed": ("info", (), "the target serves again"),
-    "change.settled": ("debug", ("key", "action", "outcome", "seconds"), "a change is done, or was so already"),
-    "change.held": ("warning", ("key", "action", "code", "correlation_id"), "a change waits for a person"),
-    "change.failed": ("warning", ("key", "action", "code", "correlation_id"), "the target refused a change"),
-    "change.deferred": ("warning", ("key", "action", "code", "correlation_id"), "a change is left for a later run"),
+    "plan_refused": ("warning", ("run", "rules"), "a limit refuses that plan"),
+    "request_answered": ("debug", ("call", "outcome", "seconds"), "one exchange with the target"),
+    "request_retried": ("info", ("call", "reason", "wait_s"), "a request is sent once more, after a wait"),
+    "request_throttled": ("info", ("call", "wait_s"), "the target refused a request for its rate; it is sent again"),
+    "breaker_opened": ("warning", (), "the target is down: all requests wait"),
+    "breaker_closed": ("info", (), "the target serves again"),
+    "change_settled": ("debug", ("key", "action", "outcome", "seconds"), "a change is done, or was so already"),
+    "change_held": ("warning", ("key", "action", "code", "correlation_id"), "a change waits for a person"),
+    "change_failed": ("warning", ("key", "action", "code", "correlation_id"), "the target refused a change"),
+    "change_deferred": ("warning", ("key", "action", "code", "correlation_id"), "a change is left for a later run"),
     "message": ("info", ("text",), "something that a person on a terminal would be told"),
-    "run.ended": ("info", ("work", "state", "seconds"), "a plan was made or applied, or a cut run was settled"),
-    "run.failed": ("error", ("work", "seconds"), "the work came to no end; the reason follows on stderr"),
+    "run_ended": ("info", ("work", "state", "seconds"), "a plan was made or applied, or a cut run was settled"),
+    "run_failed": ("error", ("work", "seconds"), "the work came to no end; the reason follows on stderr"),
 }
 
-_ENDED = {Status.HELD: "change.held", Status.FAILED: "change.failed", Status.DEFERRED: "change.deferred"}
+_ENDED = {Status.HELD: "change_held", Status.FAILED: "change_failed", Status.DEFERRED: "change_deferred"}
 
 
 class Log:
@@ -86,7 +86,7 @@ class Log:
 
     def stage(self, name: str, total: int | None = None) -> None:
         """A piece of work begins."""
-        self._tell("stage.begun", stage=name, total=total)
+        self._tell("stage_begun", stage=name, total=total)
 
     def advance(self, steps: int = 1) -> None:
         """Too small to tell."""
@@ -99,30 +99,30 @@ class Log:
 
     def asked(self, call: str, outcome: str, seconds: float) -> None:
         """One exchange."""
-        self._tell("request.answered", call=call, outcome=outcome, seconds=round(seconds, 4))
+        self._tell("request_answered", call=call, outcome=outcome, seconds=round(seconds, 4))
 
     def retried(self, call: str, reason: str, wait_s: float) -> None:
         """One more try."""
         if reason == "throttled":
-            self._tell("request.throttled", call=call, wait_s=round(wait_s, 2))
+            self._tell("request_throttled", call=call, wait_s=round(wait_s, 2))
         else:
-            self._tell("request.retried", call=call, reason=reason, wait_s=round(wait_s, 2))
+            self._tell("request_retried", call=call, reason=reason, wait_s=round(wait_s, 2))
 
     def breaker(self, *, is_open: bool) -> None:
         """The breaker opened or closed; that it stays open was told."""
         if is_open != self._open:
-            self._tell("breaker.opened" if is_open else "breaker.closed")
+            self._tell("breaker_opened" if is_open else "breaker_closed")
         self._open = is_open
 
     def read(self, health: SourceHealth, *, proven: bool) -> None:
         """The source was read."""
-        self._tell("source.read", rows=health.rows, proven=proven)
+        self._tell("source_read", rows=health.rows, proven=proven)
 
     def planned(self, plan: Plan) -> None:
         """A plan was made; from here on every event names its run."""
         self._log = self._log.bind(run=plan.id)
         self._tell(
-            "plan.made",
+            "plan_made",
             changes={action: number for action, number in plan.tally.actions.items() if number},
             requests=plan.requests,
             conflicts=plan.tally.conflicts,
@@ -131,7 +131,7 @@ class Log:
             findings=dict(Counter(finding.code for finding in plan.findings)),
         )
         if plan.refusals:
-            self._tell("plan.refused", rules=[refusal.code for refusal in plan.refusals])
+            self._tell("plan_refused", rules=[refusal.code for refusal in plan.refusals])
 
     def settled(self, change: Change, outcome: Outcome, seconds: float) -> None:
         """A change has its outcome."""
@@ -139,7 +139,7 @@ class Log:
         if event is None:
             took = round(seconds, 4)
             ended = outcome.status.value
-            self._tell("change.settled", key=change.key, action=change.action.value, outcome=ended, seconds=took)
+            self._tell("change_settled", key=change.key, action=change.action.value, outcome=ended, seconds=took)
             return
         self._tell(
             event,
@@ -152,9 +152,9 @@ class Log:
     def ended(self, work: str, state: str, seconds: float, rate: int) -> None:  # noqa: ARG002 - for metrics
         """The work ended."""
         if state == "failed":
-            self._tell("run.failed", work=work, seconds=round(seconds, 3))
+            self._tell("run_failed", work=work, seconds=round(seconds, 3))
         else:
-            self._tell("run.ended", work=work, state=state, seconds=round(seconds, 3))
+            self._tell("run_ended", work=work, state=state, seconds=round(seconds, 3))
 
 
 def _ordered(_logger: object, _method: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:

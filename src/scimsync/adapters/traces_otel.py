@@ -39,11 +39,11 @@ class Traces:
 
     def retried(self, call: str, reason: str, wait_s: float) -> None:
         """An event of the span above."""
-        self._span.add_event("request.retried", {"call": call, "reason": reason, "wait_s": wait_s})
+        self._span.add_event("request_retried", {"call": call, "reason": reason, "wait_s": wait_s})
 
     def breaker(self, *, is_open: bool) -> None:
         """An event of the span above."""
-        self._span.add_event("breaker.opened" if is_open else "breaker.closed")
+        self._span.add_event("breaker_opened" if is_open else "breaker_closed")
 
     def read(self, health: SourceHealth, *, proven: bool) -> None:
         """Members of the span above."""

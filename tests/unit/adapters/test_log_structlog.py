@@ -59,11 +59,11 @@ def test_when_how_bad_and_what_stand_first() -> None:
 
 def test_the_level_decides_what_is_told() -> None:
     assert {line["level"] for line in lines("warning")} == {"warning", "error"}
-    assert [line["event"] for line in lines("error")] == ["run.failed"]
+    assert [line["event"] for line in lines("error")] == ["run_failed"]
 
 
 def test_a_breaker_that_stays_open_is_told_of_once() -> None:
-    assert [line["event"] for line in lines()].count("breaker.opened") == 1
+    assert [line["event"] for line in lines()].count("breaker_opened") == 1
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
@@ -87,5 +87,5 @@ def test_what_could_begin_a_line_or_rewrite_a_screen_is_escaped(form: str) -> No
 def test_events_name_the_run_once_it_is_known() -> None:
     told = lines()
     named = [line["event"] for line in told if "run" in line]
-    assert named[0] == "plan.made"
+    assert named[0] == "plan_made"
     assert len(named) == len(told) - 3

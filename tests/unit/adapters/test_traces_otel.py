@@ -31,7 +31,7 @@ def test_a_change_is_a_span_below_that_of_the_run_and_as_long_as_it_took() -> No
     assert change.parent.span_id == run.context.span_id
     assert (change.end_time or 0) - (change.start_time or 0) == 250_000_000
     assert dict(change.attributes or {})["scimsync.outcome"] == "failed"
-    assert [event.name for event in run.events] == ["request.retried", "breaker.opened"]
+    assert [event.name for event in run.events] == ["request_retried", "breaker_opened"]
 
 
 def test_what_failed_is_marked() -> None:
