@@ -209,7 +209,9 @@ def _lead(plan: Plan, outcomes: Mapping[str, Outcome], course: Course | None) ->
     done = sum(o.status in {Status.DONE, Status.ALREADY} for o in outcomes.values())
     if done == len(plan.changes):
         return f"All {number} done in {_duration(course.seconds)}." if done > 1 else "The one change is done."
-    return f"{done:,} of {number} done in {_duration(course.seconds)}; {len(plan.changes) - done:,} need a look."
+    left = len(plan.changes) - done
+    needs = "1 needs" if left == 1 else f"{left:,} need"
+    return f"{done:,} of {number} done in {_duration(course.seconds)}; {needs} a look."
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import pytest
 from jinja2 import UndefinedError
@@ -176,7 +177,7 @@ def test_a_plan_that_is_refused_says_so_at_the_top() -> None:
     [
         ([], "2 changes planned: 2 requests. Nothing is written yet."),
         ([Status.DONE, Status.ALREADY], "All 2 changes done in 3.0 s."),
-        ([Status.DONE, Status.HELD], "1 of 2 changes done in 3.0 s; 1 need a look."),
+        ([Status.DONE, Status.HELD], "1 of 2 changes done in 3.0 s; 1 needs a look."),
     ],
 )
 def test_the_first_sentence_says_what_came_of_it(statuses: list[Status], lead: str) -> None:
@@ -184,6 +185,27 @@ def test_the_first_sentence_says_what_came_of_it(statuses: list[Status], lead: s
     journal = [x for i, status in enumerate(statuses) for x in written("AB"[i], i, i + 2, status)]
     html = told(plan, journal, a_run())
     assert lead in html
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    digits = colour.lstrip("#")
+    digits = "".join(d * 2 for d in digits) if len(digits) == 3 else digits
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_every_text_has_the_contrast_that_wcag_wants_in_light_in_dark_and_on_paper() -> None:
+    css = (files("scimsync.cli") / "templates/report.css").read_text(encoding="utf-8")
+    schemes = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
+    assert len(schemes) == 3
+    for scheme in schemes:
+        colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]+)", scheme))
+        for back in ("page", "card"):
+            for text in ("ink", "soft", "quiet", "create", "update", "disable", "enable", "warn"):
+                dark, light = sorted(luminance(colours[name]) for name in (back, text))
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, back, colours[text], colours[back])
 
 
 # --- figures ----------------------------------------------------------------------------------------
