@@ -8,13 +8,15 @@ import os
 import random
 import secrets
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.config import Settings, SourceSettings
@@ -22,8 +24,9 @@ from scimsync.core import drifting, grouping, planner, sealing, trust
 from scimsync.engine import applying, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.membership import Pairs
+from scimsync.engine.metrics import Together, Unmeasured
 from scimsync.engine.planning import Task, World
-from scimsync.engine.ports import Observer, Source, Store, Target
+from scimsync.engine.ports import Metrics, Observer, Source, Store, Target
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale, StoreError, TargetError
 from scimsync.model.outcomes import Document, Pin, Run
 from scimsync.model.plans import Plan
@@ -111,7 +114,84 @@ def open_store(settings: Settings) -> Iterator[Store]:
         store.close()
 
 
-def make_target(settings: Settings, notice: Callable[[str], None]) -> Target:
+#: the artifact that holds the metrics of all runs, as Prometheus text
+METRICS = "metrics.prom"
+
+
+@dataclass(slots=True)
+class Told:
+    """Who is told of a piece of work, and how it came out."""
+
+    observer: Observer
+    metrics: Metrics = field(default_factory=Unmeasured)
+    state: str = "failed"
+    #: requests a minute that the target granted; 0 where it was not asked
+    rate: int = 0
+
+
+@contextmanager
+def _measured(settings: Settings, store: Store, observer: Observer, work: str, run: str = "") -> Iterator[Told]:
+    """Measure a piece of work: metrics always, log and traces where they are wanted."""
+    from scimsync.adapters import metrics_prometheus as prometheus  # noqa: PLC0415 - loads prometheus-client
+
+    clock = SystemClock()
+    counted = prometheus.PrometheusMetrics(clock)
+    log = _make_log(settings, run)
+    told = Told(log or observer, Together([counted, *([log] if log else []), *_make_traces(work)]))
+    began = clock.monotonic()
+    try:
+        yield told
+    finally:
+        told.metrics.ended(work, told.state, clock.monotonic() - began, told.rate)
+        kept = store.artifact(METRICS)
+        try:
+            text = counted.exposition(kept.read_bytes() if kept.is_file() else b"")
+            prometheus.write(kept, text, mode=0o600)
+            if settings.textfile is not None:
+                prometheus.write(settings.textfile, text, mode=0o644)
+        except OSError as error:
+            told.observer.say(f"The metrics cannot be written to {error.filename}: {error.strerror}.")
+
+
+class _Log(Observer, Metrics, Protocol):
+    """What the log is: both."""
+
+
+def _make_log(settings: Settings, run: str) -> _Log | None:
+    if settings.log.format == "off":
+        return None
+    from scimsync.adapters.log_structlog import Log  # noqa: PLC0415 - loads structlog
+
+    return Log(sys.stderr, form=settings.log.format, level=settings.log.level, run=run)
+
+
+def _make_traces(work: str) -> list[Metrics]:
+    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        return []
+    try:
+        from scimsync.adapters.traces_otel import Traces  # noqa: PLC0415 - loads OpenTelemetry
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set and OpenTelemetry is not installed: pip install 'scimsync[otel]', "
+            "or unset it"
+        ) from error
+    return [Traces(work)]
+
+
+def exposition(store: Store) -> bytes:
+    """The metrics of all runs as Prometheus text; empty before the first."""
+    kept = store.artifact(METRICS)
+    return kept.read_bytes() if kept.is_file() else b""
+
+
+def metrics_document(store: Store) -> dict[str, object]:
+    """The same as JSON, with the age of the last success."""
+    from scimsync.adapters.metrics_prometheus import document  # noqa: PLC0415 - loads prometheus-client
+
+    return document(exposition(store), now())
+
+
+def make_target(settings: Settings, notice: Callable[[str], None], metrics: Metrics | None = None) -> Target:
     """The target that the configuration names; must be made and closed inside one event loop."""
     from scimsync.adapters.target_scim import ScimTarget, TargetSettings  # noqa: PLC0415 - loads httpx2
 
@@ -131,7 +211,13 @@ def make_target(settings: Settings, notice: Callable[[str], None]) -> Target:
         clock=SystemClock(),
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,
+        watch=metrics,
     )
+
+
+def now() -> datetime:
+    """The wall clock, aware, UTC."""
+    return SystemClock().now()
 
 
 def owner() -> str:
@@ -141,15 +227,16 @@ def owner() -> str:
 
 async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
     """Make a plan and store it; nothing is written to the target."""
-    target = make_target(settings, observer.say)
-    try:
-        return await plan_between(settings, store, observer, choices, make_source(settings), target)
-    finally:
-        await target.close()
+    with _measured(settings, store, observer, "plan") as told:
+        target = make_target(settings, told.observer.say, told.metrics)
+        try:
+            return await plan_between(settings, store, told, choices, make_source(settings), target)
+        finally:
+            await target.close()
 
 
 async def plan_between(
-    settings: Settings, store: Store, observer: Observer, choices: Choices, source: Source, target: Target
+    settings: Settings, store: Store, told: Told, choices: Choices, source: Source, target: Target
 ) -> Plan:
     """As `plan`, between a source and a target that are given."""
     from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers
@@ -159,7 +246,8 @@ async def plan_between(
         target=target,
         store=store,
         clock=SystemClock(),
-        observer=observer,
+        observer=told.observer,
+        metrics=told.metrics,
         phones=read_phone,
         fresh=lambda: secrets.token_hex(2),
         pairs=make_pairs(settings),
@@ -177,7 +265,10 @@ async def plan_between(
         keep=choices.keep,
         accounts=choices.accounts,
     )
-    return await planning.make_plan(world, task)
+    made = await planning.make_plan(world, task)
+    told.state, told.rate = ("refused" if made.refusals else "planned"), target.rate
+    told.metrics.planned(made)
+    return made
 
 
 async def apply(
@@ -189,17 +280,18 @@ async def apply(
     stop: asyncio.Event | None = None,
 ) -> Report:
     """Carry out a plan. The caller holds the lease."""
-    target = make_target(settings, observer.say)
-    try:
-        return await apply_to(settings, store, observer, found, choices, target=target, stop=stop)
-    finally:
-        await target.close()
+    with _measured(settings, store, observer, "apply", found[0].id) as told:
+        target = make_target(settings, told.observer.say, told.metrics)
+        try:
+            return await apply_to(settings, store, told, found, choices, target=target, stop=stop)
+        finally:
+            await target.close()
 
 
 async def apply_to(  # noqa: PLR0913 - `apply`, with the target
     settings: Settings,
     store: Store,
-    observer: Observer,
+    told: Told,
     found: tuple[Plan, Run | None],
     choices: Choices,
     *,
@@ -207,10 +299,17 @@ async def apply_to(  # noqa: PLR0913 - `apply`, with the target
     stop: asyncio.Event | None = None,
 ) -> Report:
     """As `apply`, with a target that is given."""
-    hands = Hands(target=target, store=store, clock=SystemClock(), observer=observer)
+    hands = _hands(target, store, told)
     order = _order(settings, choices)
     read, run = found
-    return await applying.apply_plan(read, applying.check_plan(read, run, hands, order), hands, order, stop)
+    report = await applying.apply_plan(read, applying.check_plan(read, run, hands, order), hands, order, stop)
+    after = store.run(report.run)
+    told.state, told.rate = (after.state.value if after else "failed"), target.rate
+    return report
+
+
+def _hands(target: Target, store: Store, told: Told) -> Hands:
+    return Hands(target=target, store=store, clock=SystemClock(), observer=told.observer, metrics=told.metrics)
 
 
 def _order(settings: Settings, choices: Choices) -> Order:
@@ -265,18 +364,36 @@ async def settle(settings: Settings, store: Store, observer: Observer) -> None:
     run = planning.unfinished(store)
     if run is None:
         return
-    target = make_target(settings, observer.say)
+    with _measured(settings, store, observer, "settle", run.id) as told:
+        await _settle(settings, store, told, run)
+
+
+async def _settle(settings: Settings, store: Store, told: Told, run: Run) -> None:
+    target = make_target(settings, told.observer.say, told.metrics)
     try:
         if run.target != target.name:
+            told.state = "settled"
             return
-        hands = Hands(target=target, store=store, clock=SystemClock(), observer=observer)
+        hands = _hands(target, store, told)
         await applying.settle_run(read_plan(store.artifact(run.plan)), run, hands, _order(settings, Choices()))
+        told.state, told.rate = "settled", target.rate
     finally:
         await target.close()
-    observer.say(
+    told.observer.say(
         f"Run {run.id} was cut short. What it had done is taken note of; the next plan holds what it left, "
         f"or go on with it instead: scimsync apply {run.id}"
     )
+
+
+def chart_groups(settings: Settings, store: Store, run: Run, plan: Plan) -> tuple[str, dict[str, str]]:
+    """By which path the people of a plan are grouped ("" where by none), and the group of each as agreed before."""
+    from scimsync.workbench import charting  # noqa: PLC0415 - loads DuckDB
+
+    path = charting.chosen(settings.policy.by_path)
+    agreed = store.artifact(run.agreed) if run.agreed else None
+    if not path or agreed is None or not agreed.is_file():
+        return path, {}
+    return path, charting.groups(agreed, path, [change.key for change in plan.changes])
 
 
 def read_plan(path: Path) -> Plan:

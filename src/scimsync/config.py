@@ -82,8 +82,15 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "artifacts": "the folder of plans and bases",
         "memory": 'how much memory planning may take (default "512MB")',
     },
+    "metrics": {"textfile": "where Prometheus text is written after each run, for node_exporter's textfile collector"},
+    "log": {
+        "format": "json, console or off: what is written to stderr (default off)",
+        "level": "debug, info, warning or error (default info)",
+    },
     "webhook": {"url": "where events are sent", "secret": "what they are signed with; env:NAME or file:PATH"},
 }
+LOG_FORMATS = ("json", "console", "off")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 _SECRET_KEYS = frozenset({"client_secret", "token", "secret"})
 
 
@@ -136,6 +143,14 @@ class StateSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What is logged to stderr."""
+
+    format: str = "off"
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole configuration."""
 
@@ -149,6 +164,9 @@ class Settings:
     webhooks: int = 0
     #: None where memberships are not managed
     groups: GroupSettings | None = None
+    log: LogSettings = field(default_factory=LogSettings)
+    #: where Prometheus text is written after each run; nowhere where None
+    textfile: Path | None = None
 
     @property
     def unmatched(self) -> tuple[str, ...]:
@@ -195,6 +213,7 @@ class _Reader:
         state = self._state()
         policy = self._policy(target.dialect) if target else None
         groups = self._group_settings(source.kind if source else "")
+        log, textfile = self._log(), self._textfile()
         if target is None or source is None or policy is None:
             return None
         webhooks = self.document.get("webhook")
@@ -207,6 +226,8 @@ class _Reader:
             digest=_digest(source, target, policy, groups),
             groups=groups,
             webhooks=len(webhooks) if isinstance(webhooks, list) else 0,
+            log=log,
+            textfile=textfile,
         )
 
     def _unknown(self) -> None:
@@ -323,6 +344,18 @@ class _Reader:
             artifacts=self._beside(self._text("state", "artifacts", ".scimsync/artifacts")),
             memory=self._memory(),
         )
+
+    def _log(self) -> LogSettings:
+        return LogSettings(
+            format=self._choice("log", "format", LOG_FORMATS, "off"),
+            level=self._choice("log", "level", LOG_LEVELS, "info"),
+        )
+
+    def _textfile(self) -> Path | None:
+        named = self._text("metrics", "textfile")
+        if named and not named.endswith(".prom"):
+            self.faults.append(f"[metrics] textfile = {named!r}: the name must end with .prom, or nobody collects it")
+        return self._beside(named) if named else None
 
     def _memory(self) -> str:
         found = self._text("state", "memory", "512MB")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scimsync import bootstrap
-from scimsync.bootstrap import Choices
+from scimsync.bootstrap import Choices, Told
 from scimsync.config import Settings, SourceSettings, StateSettings, TargetSettings, load, unfit
 from scimsync.core import planner
 from scimsync.engine.applying import Report
@@ -200,9 +200,9 @@ async def _synchronise(settings: Settings, store: Store, user_id: str, data: Map
     accounts = tuple(dict.fromkeys([user_id, *referred]))
     store.save_links(Link(account, account) for account in accounts)
     choices = Choices(only=(user_id,), accounts=accounts)
-    target = bootstrap.make_target(settings, lambda _: None)
+    target, told = bootstrap.make_target(settings, lambda _: None), Told(Silent())
     try:
-        plan = await bootstrap.plan_between(settings, store, Silent(), choices, source, target)
+        plan = await bootstrap.plan_between(settings, store, told, choices, source, target)
         if not plan.tally.linked and not plan.tally.held:
             raise TargetDenied(
                 f"{target.name}: there is no account {user_id}. Give the id of an account that is there."
@@ -210,7 +210,7 @@ async def _synchronise(settings: Settings, store: Store, user_id: str, data: Map
         outcomes: Sequence[Outcome] = ()
         if plan.changes and not plan.refusals:
             found = plan, store.run(plan.id)
-            report = await bootstrap.apply_to(settings, store, Silent(), found, choices, target=target)
+            report = await bootstrap.apply_to(settings, store, told, found, choices, target=target)
             outcomes = report.outcomes.get(user_id, ())
         account = await _account(target, user_id)
     finally:

@@ -2,6 +2,7 @@
 
 MemoryStore   the Store port      ListSource     the Source port
 VirtualClock  the Clock port      MemoryTarget   the Target port
+KeptMetrics   the Metrics port
 """
 
 from __future__ import annotations
@@ -27,8 +28,21 @@ import msgspec
 
 from scimsync.errors import ConfigError, ProtocolError, StoreError, StoreLocked
 from scimsync.model.accounts import Membership
-from scimsync.model.outcomes import Deferred, Description, Document, Exchange, JournalLine, Link, Pin, Reply, Run, Sweep
-from scimsync.model.records import Batch, Cell, Reading
+from scimsync.model.outcomes import (
+    Deferred,
+    Description,
+    Document,
+    Exchange,
+    JournalLine,
+    Link,
+    Outcome,
+    Pin,
+    Reply,
+    Run,
+    Sweep,
+)
+from scimsync.model.plans import Plan
+from scimsync.model.records import Batch, Cell, Reading, SourceHealth
 from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, Dialect
 from scimsync.scim.drift import SCHEMAS
 from scimsync.scim.messages import ErrorReport, Operation, version_of
@@ -373,6 +387,44 @@ class MemoryTarget:
     def _refused(self, method: str, status: int, detail: str, scim_type: str = "") -> Reply:
         error = ErrorReport(status=status, scim_type=scim_type, detail=detail)
         return Reply(exchange=Exchange.ANSWERED, method=method, status=status, error=error)
+
+
+# Metrics
+
+
+class KeptMetrics:
+    """Metrics that remember what they were told: the name of the call and its members, no values of people."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, tuple[object, ...]]] = []
+
+    def asked(self, call: str, outcome: str, seconds: float) -> None:
+        """Keep one exchange."""
+        self.told.append(("asked", (call, outcome, seconds)))
+
+    def retried(self, call: str, reason: str, wait_s: float) -> None:
+        """Keep one more try."""
+        self.told.append(("retried", (call, reason, wait_s)))
+
+    def breaker(self, *, is_open: bool) -> None:
+        """Keep the state of the breaker."""
+        self.told.append(("breaker", (is_open,)))
+
+    def read(self, health: SourceHealth, *, proven: bool) -> None:
+        """Keep how the source was found."""
+        self.told.append(("read", (health.rows, proven)))
+
+    def planned(self, plan: Plan) -> None:
+        """Keep the id and the size of a plan."""
+        self.told.append(("planned", (plan.id, len(plan.changes))))
+
+    def settled(self, action: str, outcome: Outcome, seconds: float) -> None:
+        """Keep how a change ended."""
+        self.told.append(("settled", (outcome.key, action, outcome.status.value, seconds)))
+
+    def ended(self, work: str, state: str, seconds: float, rate: int) -> None:
+        """Keep how the work ended."""
+        self.told.append(("ended", (work, state, seconds, rate)))
 
 
 # Clock

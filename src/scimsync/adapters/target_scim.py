@@ -97,6 +97,33 @@ class Clock(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """What `scimsync.engine.ports.Metrics` promises of exchanges."""
+
+    def asked(self, call: str, outcome: str, seconds: float) -> None:
+        """One exchange, and how it ended."""
+        ...
+
+    def retried(self, call: str, reason: str, wait_s: float) -> None:
+        """One more try, after a wait."""
+        ...
+
+    def breaker(self, *, is_open: bool) -> None:
+        """The state of the breaker, whenever it may have changed."""
+        ...
+
+
+class _Unwatched:
+    def asked(self, call: str, outcome: str, seconds: float) -> None:
+        pass
+
+    def retried(self, call: str, reason: str, wait_s: float) -> None:
+        pass
+
+    def breaker(self, *, is_open: bool) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetSettings:
     """Everything about a target that stands in the configuration. Secrets do not show in `repr`."""
@@ -384,6 +411,7 @@ class ScimTarget:
         rng: random.Random,
         notice: Callable[[str], None] = lambda _: None,
         transport: httpx2.AsyncBaseTransport | None = None,
+        watch: Watch | None = None,
     ) -> None:
         _check_addresses(settings)
         self._settings = settings
@@ -397,7 +425,9 @@ class ScimTarget:
         self._backoff = Backoff(rng)
         self._budget = RetryBudget()
         self._pace = Pace(clock, settings.requests_per_minute, settings.dialect.requests_per_minute)
-        self._breaker = Breaker(clock, self._probe, notice, name=self._host, patience_s=settings.patience_s)
+        self._watch = watch or _Unwatched()
+        self._notice = notice
+        self._breaker = Breaker(clock, self._probe, self._noticed, name=self._host, patience_s=settings.patience_s)
         self._page_cap = sys.maxsize
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
@@ -781,6 +811,7 @@ class ScimTarget:
             if last or waited > LONGEST_PATIENCE_S or not self._budget.spend(again.cost):
                 return answer
             spent += again.cost
+            self._watch.retried(ask.kind, _cause(answer), again.wait_s)
             if not again.throttled:  # a refusal is waited out by everybody, in the pace
                 await self._clock.sleep(again.wait_s)
         raise AssertionError("the last try returns")
@@ -832,9 +863,8 @@ class ScimTarget:
         return answer
 
     async def _send(self, ask: _Ask, grant: Grant) -> _Answer:
-        self._count(ask.kind)
         headers = ask.headers() | {"Authorization": grant.header}
-        answer = await self._wire.exchange(ask.method, ask.url, headers, ask.body)
+        answer = await self._exchange(ask.kind, ask.method, ask.url, headers, ask.body)
         if answer.status == 429:
             self._count("throttled")
         asked = self._asked(answer)
@@ -848,8 +878,7 @@ class ScimTarget:
         return 0 < answer.status < 500 and answer.status != 408
 
     async def _login(self, url: str, headers: Mapping[str, str], body: bytes) -> LoginAnswer:
-        self._count("token")
-        answer = await self._wire.exchange("POST", url, {**headers, "Accept-Encoding": "gzip"}, body)
+        answer = await self._exchange("token", "POST", url, {**headers, "Accept-Encoding": "gzip"}, body)
         return LoginAnswer(
             status=answer.status,
             content=answer.content,
@@ -868,6 +897,19 @@ class ScimTarget:
             self._breaker.record(Health.BAD, answer.why())
         elif answer.status != 429:
             self._breaker.record(Health.GOOD)
+
+    def _noticed(self, text: str) -> None:
+        """Pass on what the breaker says; it speaks when its state changes, and only then."""
+        self._watch.breaker(is_open=self._breaker.is_open)
+        self._notice(text)
+
+    async def _exchange(self, kind: str, method: str, url: str, headers: Mapping[str, str], body: bytes) -> _Answer:
+        """One exchange, counted and timed."""
+        self._count(kind)
+        sent_at = self._clock.monotonic()
+        answer = await self._wire.exchange(method, url, headers, body)
+        self._watch.asked(kind, _ending(answer), self._clock.monotonic() - sent_at)
+        return answer
 
     def _count(self, kind: str) -> None:
         self.counts[kind] = self.counts.get(kind, 0) + 1
@@ -950,6 +992,30 @@ def _judged(answer: _Answer, ask: _Ask) -> _Answer:
         return replace(answer, value=ask.decode(answer.content))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return replace(answer, detail=f"the answer is not the JSON that was expected ({type(error).__name__})")
+
+
+def _ending(answer: _Answer) -> str:
+    """How one exchange ended, in a word that is one of few."""
+    if answer.exchange is not Exchange.ANSWERED:
+        return str(answer.exchange.value)
+    known: dict[int, str] = {
+        404: "absent",
+        409: "conflict",
+        412: "conflict",
+        429: "throttled",
+        401: "denied",
+        403: "denied",
+    }
+    if answer.status in _TRANSIENT or answer.status >= 500:
+        return "failing"
+    return known.get(answer.status, "ok" if 200 <= answer.status < 300 else "refused")
+
+
+def _cause(answer: _Answer) -> str:
+    """Why a request is sent once more."""
+    if answer.status == 429:
+        return "throttled"
+    return "not sent" if answer.exchange is Exchange.NOT_SENT else "failing"
 
 
 def _is_transient(answer: _Answer) -> bool:

@@ -77,6 +77,16 @@ def with_overrides(command: Command) -> Command:
     return reasons(rules(wrapped))  # type: ignore[return-value]
 
 
+def with_log(command: Command) -> Command:
+    """Add --log, and hand it over as `log`."""
+    option = click.option(
+        "--log",
+        type=click.Choice(["json", "console", "off"]),
+        help="What to log to stderr; instead of [log] format.",
+    )
+    return option(command)
+
+
 def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -124,12 +134,14 @@ def doctor(config: Path, as_json: bool) -> None:  # noqa: FBT001
 @cli.command(short_help="Compute, seal and store a plan; show it. Writes nothing to the target.")
 @with_config
 @with_overrides
+@with_log
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the plan to this file.")
 @click.option(
     "--keep-accounts",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also keep the accounts as they were read, for: simulate --from FILE.",
 )
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a report to this file.")
 @click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -147,6 +159,7 @@ def plan(**given: object) -> None:
 @cli.command(short_help="Carry out a plan exactly; go on with it where a crash left it.")
 @with_config
 @with_overrides
+@with_log
 @click.argument("plan", default="")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
@@ -166,6 +179,7 @@ def apply(**given: object) -> None:
 @cli.command(short_help="Plan, check the limits, apply: the scheduled form.")
 @with_config
 @with_overrides
+@with_log
 @click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -182,6 +196,9 @@ def sync(**given: object) -> None:
 @cli.command(short_help="List runs, or show one.")
 @with_config
 @click.argument("run", default="")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), help="With RUN: also write a report to this file."
+)
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def runs(**given: object) -> None:
@@ -237,6 +254,19 @@ def diff(config: Path, baseline: Path | None, as_json: bool, detailed_exitcode: 
     from scimsync.cli import schemas  # noqa: PLC0415
 
     sys.exit(schemas.diff(config, baseline, as_json=as_json, detailed=detailed_exitcode))
+
+
+@cli.command(short_help="Show what was measured: Prometheus text, or JSON.")
+@with_config
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def metrics(**given: object) -> None:
+    """Show the metrics of all runs so far, as Prometheus text. It never talks to the target.
+
+    Example: scimsync metrics --json
+    """
+    from scimsync.cli import running  # noqa: PLC0415
+
+    sys.exit(running.metrics(running.Given.of(given)))
 
 
 @cli.command(short_help="Run the Genesys Cloud simulator.")

@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import click
@@ -22,6 +22,7 @@ from scimsync.config import Settings, load
 from scimsync.engine.applying import Report
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
+from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.workbench.staging import write_private
 
@@ -37,6 +38,8 @@ class Given:
     run: str = ""
     out: Path | None = None
     keep_accounts: Path | None = None
+    html: Path | None = None
+    log: str | None = None
     everybody: bool = False
     as_json: bool = False
     detailed_exitcode: bool = False
@@ -47,6 +50,12 @@ class Given:
         """From click's parameters."""
         known = {f.name for f in fields(cls)}
         return cls(**{name: value for name, value in given.items() if name in known})  # type: ignore[arg-type]
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration, with what the command line says about the log."""
+        found = load(self.config)
+        return replace(found, log=replace(found.log, format=self.log)) if self.log else found
 
     @property
     def choices(self) -> Choices:
@@ -74,7 +83,7 @@ def show_json(document: object) -> None:
 
 def plan(given: Given) -> int:
     """The plan command; returns the exit code."""
-    settings = load(given.config)
+    settings = given.settings
     with bootstrap.open_store(settings) as store:
         if bootstrap.has_unfinished(store):
             with contextlib.suppress(StoreLocked), store.lease(bootstrap.owner()):
@@ -83,6 +92,8 @@ def plan(given: Given) -> int:
             made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
         if given.out is not None:
             _write_out(store, made, given.out)
+        if given.html is not None and (run := store.run(made.id)) is not None:
+            _write_html(settings, store, run, made, given.html)
     if given.as_json:
         show_json(render.plan_document(made))
     else:
@@ -104,6 +115,26 @@ def _write_out(store: Store, made: Plan, out: Path) -> None:
         ) from error
 
 
+def _write_html(settings: Settings, store: Store, run: Run, made: Plan, file: Path) -> None:
+    from scimsync.cli import figures, report  # noqa: PLC0415 - loads Jinja2
+
+    path, groups = bootstrap.chart_groups(settings, store, run, made)
+    story = report.Story(
+        plan=made,
+        grouping=figures.Grouping(path=path, of=groups),
+        run=run,
+        journal=list(store.journal(run.id)),
+        when=bootstrap.now(),
+    )
+    try:
+        write_private(file, [report.page(story).encode()])
+    except OSError as error:
+        raise ConfigError(
+            f"--html {file}: cannot be written ({error.strerror}). Name a file in a folder that is there and yours, "
+            f"and write it again: scimsync runs {run.id} --html FILE"
+        ) from error
+
+
 def _next_step(made: Plan) -> None:
     if made.writes and not made.refusals and sys.stdout.isatty():
         click.echo("Carry it out with: scimsync apply", err=True)
@@ -111,7 +142,7 @@ def _next_step(made: Plan) -> None:
 
 def apply(given: Given) -> int:
     """The apply command; returns the exit code."""
-    settings = load(given.config)
+    settings = given.settings
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         found = bootstrap.find_plan(store, given.plan)
         asks = sys.stdin.isatty() and not given.yes and not given.plan
@@ -124,7 +155,7 @@ def apply(given: Given) -> int:
 
 def sync(given: Given) -> int:
     """The sync command; returns the exit code."""
-    settings = load(given.config)
+    settings = given.settings
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         _settle(settings, store)
         with Bar() as bar:
@@ -185,6 +216,8 @@ def _signals(interrupt) -> Iterator[None]:  # type: ignore[no-untyped-def]  # no
 def runs(given: Given) -> int:
     """The runs command; returns the exit code. It never talks to the target, and needs no credentials."""
     settings = load(given.config, secrets=False)
+    if given.html is not None and not given.run:
+        raise ConfigError("--html needs RUN, the id of a run or its beginning. List them with: scimsync runs")
     with bootstrap.open_store(settings) as store:
         if not given.run:
             listed = store.runs()
@@ -197,6 +230,8 @@ def runs(given: Given) -> int:
         if run is None:
             raise PlanStale(f"there is no run {given.run!r}. List them with: scimsync runs")
         made = bootstrap.read_plan(store.artifact(run.plan))
+        if given.html is not None:
+            _write_html(settings, store, run, made, given.html)
         outcomes = [line.outcome for line in store.journal(run.id) if line.outcome is not None]
         if given.as_json:
             show_json(
@@ -209,4 +244,14 @@ def runs(given: Given) -> int:
         else:
             show([render.run_line(run), "", *render.plan_lines(made, everybody=given.everybody), ""])
             show(render.outcome_lines(outcomes, everybody=given.everybody))
+    return 0
+
+
+def metrics(given: Given) -> int:
+    """The metrics command; returns the exit code. It never talks to the target, and needs no credentials."""
+    with bootstrap.open_store(load(given.config, secrets=False)) as store:
+        if given.as_json:
+            show_json(bootstrap.metrics_document(store))
+        else:
+            show(bootstrap.exposition(store).decode().splitlines())
     return 0

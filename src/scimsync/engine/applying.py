@@ -22,7 +22,8 @@ from scimsync.core.replies import MOST_RACES, Next, decide
 from scimsync.core.writing import resource, split
 from scimsync.engine.journal import Journal
 from scimsync.engine.membership import remember
-from scimsync.engine.ports import Clock, Observer, Store, Target
+from scimsync.engine.metrics import Unmeasured
+from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.engine.roster import GroupHands, GroupWriter
 from scimsync.errors import PlanRefused, PlanStale, TargetError
 from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
@@ -51,6 +52,7 @@ class Hands:
     store: Store
     clock: Clock
     observer: Observer
+    metrics: Metrics = field(default_factory=Unmeasured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,7 @@ class _Applier:
     def __init__(self, plan: Plan, run: Run, hands: Hands, order: Order, stop: asyncio.Event) -> None:
         self._plan, self._run, self._order, self._stop = plan, run, order, stop
         self._target, self._store, self._clock, self._observer = hands.target, hands.store, hands.clock, hands.observer
+        self._metrics = hands.metrics
         self._attributes = order.attributes
         self._places = {path: mapped.place for path, mapped in self._attributes.items()}
         self._journal = Journal(hands.store.append)
@@ -241,12 +244,15 @@ class _Applier:
             for change, part, carry in queue:
                 if self._stop.is_set():
                     return
+                began = self._clock.monotonic()
                 begun = self._begin(change.key, part)
                 try:
                     await self._others(change, part)
                     if self._stop.is_set():
                         return
-                    await self._settle(part, await carry(change))
+                    outcome = await carry(change)
+                    await self._settle(part, outcome)
+                    self._metrics.settled(change.word, outcome, self._clock.monotonic() - began)
                 except TargetError as error:
                     self.failed = self.failed or error
                     self._stop.set()

@@ -15,7 +15,8 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.references import Loop
 from scimsync.engine.freshness import Freshness
 from scimsync.engine.membership import MembershipPlanning, Pairs
-from scimsync.engine.ports import Clock, Observer, Source, Store, Target
+from scimsync.engine.metrics import Unmeasured
+from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.errors import ConfigError, SchemaDrifted, TargetUnavailable
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Deferred, Run, RunState
@@ -57,6 +58,7 @@ class World:
     fresh: Callable[[], str]
     #: where memberships come from, where policy manages groups
     pairs: Pairs = field(default_factory=Pairs)
+    metrics: Metrics = field(default_factory=Unmeasured)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,7 @@ class _Planning:
         self.world.observer.stage("reading the source")
         reading = self.world.source.read()
         health = stage_records(self.bench, reading, key=self.task.key)
+        self.world.metrics.read(health, proven=reading.proven)
         expressions = check_mapping(self.bench, attributes, reading.columns)
         stage_phones(self.bench, expressions.values(), self.world.phones)
         self.findings += stage_desired(self.bench, attributes, expressions, key=self.task.key)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from scimsync.model.accounts import Membership
-from scimsync.model.outcomes import Deferred, Description, Document, JournalLine, Link, Pin, Reply, Run, Sweep
-from scimsync.model.records import Reading
+from scimsync.model.outcomes import Deferred, Description, Document, JournalLine, Link, Outcome, Pin, Reply, Run, Sweep
+from scimsync.model.plans import Plan
+from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.messages import Operation
 
 
@@ -218,6 +219,41 @@ class Observer(Protocol):
 
     def say(self, text: str) -> None:
         """Something that a person should know while it happens."""
+        ...
+
+
+class Metrics(Protocol):
+    """Told what is measured while it happens. It may fail to count, never to stop a run.
+
+    What it keeps or shows names people by their source key at most, and no values of theirs.
+    """
+
+    def asked(self, call: str, outcome: str, seconds: float) -> None:
+        """One exchange with the target: list, get, find, create, patch, token, probe or describe; how it ended."""
+        ...
+
+    def retried(self, call: str, reason: str, wait_s: float) -> None:
+        """A request is sent once more after a wait: `throttled`, `not sent` or `failing`."""
+        ...
+
+    def breaker(self, *, is_open: bool) -> None:
+        """The breaker opened, stays open, or closed."""
+        ...
+
+    def read(self, health: SourceHealth, *, proven: bool) -> None:
+        """The source was read to its end."""
+        ...
+
+    def planned(self, plan: Plan) -> None:
+        """A plan was made."""
+        ...
+
+    def settled(self, action: str, outcome: Outcome, seconds: float) -> None:
+        """One part of a change has its outcome, so long after it was begun; the action, or `members` for a group."""
+        ...
+
+    def ended(self, work: str, state: str, seconds: float, rate: int) -> None:
+        """`plan`, `apply` or `settle` ended, in a state or `failed`; rate in requests a minute, 0 if unknown."""
         ...
 
 

@@ -100,6 +100,11 @@ class Change:
         return tuple(d for d in self.deltas if d.verdict is Verdict.AWAIT)
 
     @property
+    def word(self) -> str:
+        """What is done, in one word."""
+        return self.action.value
+
+    @property
     def deferred(self) -> tuple[Delta, ...]:
         """The references that are set in the second pass."""
         return tuple(d for d in self.deltas if d.verdict is Verdict.DEFER)
@@ -134,6 +139,11 @@ class GroupChange:
     def key(self) -> str:
         """What the journal and outcomes call it; no source key begins so."""
         return f"group:{self.group}"
+
+    @property
+    def word(self) -> str:
+        """What is done, in one word, as an action says it of a person."""
+        return "members"
 
     @property
     def requests(self) -> int:

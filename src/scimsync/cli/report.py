@@ -1,0 +1,461 @@
+"""A plan, or a run with what came of it, as one HTML file that needs nothing else and loads nothing.
+
+Templates, style and script stand in `templates/`. Every value is escaped (autoescape); control and
+direction-changing characters are shown as codes, so that no name can rewrite the page or hide in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import hashlib
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib.metadata import version
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from scimsync.cli import figures
+from scimsync.cli.figures import Column, Course, Grouping
+from scimsync.cli.render import SYMBOLS, counted, duration_text, value_text
+from scimsync.model.outcomes import JournalLine, Outcome, Run, Status
+from scimsync.model.plans import Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
+from scimsync.scim.schema import Entry, Value
+
+#: the order and the headings of the changes: what takes access away comes first
+_SECTIONS = {
+    Action.DISABLE: ("Leavers", "access is taken away"),
+    Action.CREATE: ("Joiners", "accounts are created"),
+    Action.ENABLE: ("Rehires", "accounts are enabled again"),
+    Action.UPDATE: ("Movers", "accounts are updated"),
+}
+_WORDS = {
+    Status.DONE: "done",
+    Status.ALREADY: "was so already",
+    Status.HELD: "held",
+    Status.FAILED: "failed",
+    Status.DEFERRED: "deferred",
+    Status.OPEN: "not done",
+}
+_EDITED = {Reason.TARGET_MOVED, Reason.BOTH_MOVED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """Everything that a report tells."""
+
+    plan: Plan
+    grouping: Grouping
+    #: None for a plan of which no run is told
+    run: Run | None = None
+    journal: Sequence[JournalLine] = ()
+    #: when the report is written; the page says nothing about it where None
+    when: datetime | None = None
+
+
+def page(story: Story) -> str:
+    """The whole file, as HTML 5 text."""
+    css, js = _resource("report.css"), _resource("report.js")
+    plan, run = story.plan, story.run
+    course = figures.course(story.journal)
+    outcomes = figures.outcomes(story.journal)
+    begun = run is not None and bool(story.journal)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            policy=_policy(css, js),
+            css=Markup(css),  # noqa: S704 - a file of the package
+            js=Markup(js),  # noqa: S704
+            title=f"{'Run' if begun else 'Plan'} {plan.id}",
+            state=run.state.value if run else "",
+            lead=_lead(plan, outcomes, course),
+            plan=plan,
+            run=run if begun else None,
+            tiles=list(_tiles(plan)),
+            actions=figures.by_action(plan),
+            ended=_ended(plan, outcomes) if begun else (),
+            groups=figures.by_group(plan, story.grouping) if story.grouping.path else (),
+            group_name=story.grouping.path.rpartition(":")[2],
+            group_of=figures.group_of(plan, story.grouping) if story.grouping.path else {},
+            course=course,
+            rate=_chart(course.rate(), _rate_title) if course else None,
+            latency=_chart(course.histogram(), _latency_title, every=True) if course else None,
+            foreseen=list(_foreseen(plan, course)),
+            estimate=_estimate(plan),
+            choices=_choices(plan, begun=begun),
+            sections=list(_sections(plan)),
+            outcomes=outcomes,
+            words={status.value: word for status, word in _WORDS.items()},
+            edits=list(_edits(plan)),
+            findings=list(_findings(plan.findings)),
+            facts=list(_facts(plan, run)),
+            who=f"{getpass.getuser()} on {socket.gethostname()}",
+            version=version("scimsync"),
+            when=story.when,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("scimsync.cli", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "shown": shown,
+        "value": shown_value,
+        "became": _became,
+        "because": _because,
+        "duration": _duration,
+    }
+    return environment
+
+
+def _resource(name: str) -> str:
+    return (files("scimsync.cli") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _policy(css: str, js: str) -> str:
+    """A Content-Security-Policy under which nothing but this style and this script comes alive."""
+    style, script = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (css, js))
+    rules = ("default-src 'none'", f"style-src 'sha256-{style}'", f"script-src 'sha256-{script}'")
+    return "; ".join((*rules, "base-uri 'none'", "form-action 'none'"))
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def shown(text: str) -> Markup:
+    """A text that cannot break out of its place: escaped, its direction kept inside, odd characters as codes.
+
+    Examples:
+        >>> shown("<b>")
+        Markup('&lt;b&gt;')
+        >>> shown("a" + chr(7) + "b")
+        Markup('a<span class="ctl">U+0007</span>b')
+    """
+    if text.isprintable():
+        return escape(text) if text.isascii() else Markup("<bdi>{}</bdi>").format(text)
+    parts = (escape(c) if c.isprintable() else Markup('<span class="ctl">U+{:04X}</span>').format(ord(c)) for c in text)
+    joined = Markup().join(parts)
+    return joined if text.isascii() else Markup("<bdi>{}</bdi>").format(joined)
+
+
+def shown_value(value: Value) -> Markup:
+    """One value of an attribute."""
+    if value is None or value in ("", ()):
+        return Markup('<span class="none">none</span>')
+    if isinstance(value, tuple):
+        return Markup(", ").join(_entry(entry) for entry in value)
+    return shown(value if isinstance(value, str) else value_text(value))
+
+
+def _entry(entry: Entry) -> Markup:
+    members = sorted(entry, key=lambda pair: pair[0] != "name")
+    return Markup(" ").join(shown_value(value) for _, value in members if value is not None)
+
+
+def _became(delta: Delta, new: bool) -> Markup:  # noqa: FBT001 - a filter of the template
+    """Before and after of one attribute."""
+    before, after = delta.sides.current, delta.sides.desired
+    if delta.verdict is Verdict.DEFER:
+        return Markup("<ins>the account of {}, once it exists</ins>").format(shown(str(delta.awaits)))
+    if isinstance(before, tuple) or isinstance(after, tuple):
+        return _list_became(before if isinstance(before, tuple) else (), after if isinstance(after, tuple) else ())
+    if new:
+        return Markup("<ins>{}</ins>").format(shown_value(after))
+    return Markup("<del>{}</del> <ins>{}</ins>").format(shown_value(before), shown_value(after))
+
+
+def _list_became(before: tuple[Entry, ...], after: tuple[Entry, ...]) -> Markup:
+    old, new = set(before), set(after)
+    added = [Markup('<ins class="add">{}</ins>').format(_entry(e)) for e in sorted(new - old, key=repr)]
+    removed = [Markup('<del class="gone">{}</del>').format(_entry(e)) for e in sorted(old - new, key=repr)]
+    return Markup(", ").join([*added, *removed])
+
+
+def _because(outcome: Outcome) -> Markup:
+    """Why a change did not simply happen."""
+    races = f"lost {counted(outcome.races, 'version race')}" if outcome.races else ""
+    parts = (Markup("<code>{}</code>").format(outcome.code) if outcome.code else "", shown(outcome.detail), races)
+    return Markup(" · ").join(part for part in parts if part)
+
+
+def _duration(seconds: float) -> str:
+    """A duration, with milliseconds where it is short."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 10 else duration_text(seconds)
+
+
+# --- parts of the page ----------------------------------------------------------------------------
+
+
+def _lead(plan: Plan, outcomes: Mapping[str, Outcome], course: Course | None) -> str:
+    """The report in one or two sentences."""
+    number = counted(len(plan.changes), "change")
+    if not plan.changes:
+        return "No changes."
+    if course is None:
+        return f"{number} planned: {counted(plan.requests, 'request')}. Nothing is written yet."
+    done = sum(o.status in {Status.DONE, Status.ALREADY} for o in outcomes.values())
+    if done == len(plan.changes):
+        return f"All {number} done in {_duration(course.seconds)}." if done > 1 else "The one change is done."
+    left = len(plan.changes) - done
+    needs = "1 needs" if left == 1 else f"{left:,} need"
+    return f"{done:,} of {number} done in {_duration(course.seconds)}; {needs} a look."
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    label: str
+    number: float
+    tone: str = ""
+    text: str = ""
+
+    @property
+    def shown(self) -> str:
+        return self.text or f"{self.number:,}"
+
+
+def _tiles(plan: Plan) -> Iterator[_Tile]:
+    tally = plan.tally
+    for action in _SECTIONS:
+        yield _Tile(action.value.capitalize(), tally.actions.get(action.value, 0), action.value)
+    yield _Tile("Conflicts held", tally.conflicts, "warn")
+    yield _Tile("Left out", tally.held, "warn")
+    yield _Tile("Edits kept", tally.kept)
+    yield _Tile("Edits overwritten", tally.overwritten, "warn")
+    yield _Tile("Records", tally.records)
+    yield _Tile("Equal already", tally.match_rate, text=f"{tally.match_rate:.1%}")
+
+
+def _ended(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[_Counted, ...]:
+    words = [_WORDS[outcomes[c.key].status] if c.key in outcomes else _WORDS[Status.OPEN] for c in plan.changes]
+    return tuple(
+        _Counted(word, words.count(word), tone)
+        for word, tone in zip(_WORDS.values(), ("create", "create", *["disable"] * 4), strict=True)
+        if word in words
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tone:
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    label: str
+    number: int
+    tone: str
+
+    @property
+    def parts(self) -> tuple[tuple[_Tone, int], ...]:
+        return ((_Tone(self.tone), self.number),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Drawn:
+    """Geometry of a column chart of 480 by 150 units."""
+
+    columns: tuple[Mapping[str, object], ...]
+    lines: tuple[Mapping[str, object], ...]
+    ticks: tuple[Mapping[str, object], ...]
+
+
+def _rate_title(column: Column) -> str:
+    return f"after {column.label}: {column.number:,.3g} a second"
+
+
+def _latency_title(column: Column) -> str:
+    return f"{column.label}: {counted(int(column.number), 'write')}"
+
+
+def _chart(columns: Sequence[Column], title: Callable[[Column], str], *, every: bool = False) -> _Drawn:
+    left, right, top, bottom = 34.0, 480.0, 10.0, 128.0
+    highest = _nice(figures.largest(columns))
+    step = (right - left) / max(len(columns), 4)
+    drawn, ticks = [], []
+    apart = max(1, -(-len(columns) // 6))
+    for number, column in enumerate(columns):
+        height = (bottom - top) * column.number / highest
+        x = left + number * step
+        drawn.append(
+            {
+                "x": round(x + step * 0.08, 2),
+                "y": round(bottom - height, 2),
+                "width": round(step * 0.84, 2),
+                "height": round(height, 2),
+                "title": title(column),
+            }
+        )
+        if number % apart == 0:
+            ticks.append(
+                {
+                    "x": round(x + (step / 2 if every else 0), 2),
+                    "label": column.label,
+                    "anchor": "middle" if every else "start",
+                }
+            )
+    levels = (0.0, highest / 2, highest)
+    lines = tuple(
+        {
+            "y": round(bottom - (bottom - top) * level / highest, 2),
+            "label": f"{level:,.0f}" if level >= 10 else f"{level:.3g}",
+        }
+        for level in levels
+    )
+    return _Drawn(columns=tuple(drawn), lines=lines, ticks=tuple(ticks))
+
+
+def _nice(number: float) -> float:
+    """The next number of the form 1, 2, 4, 5 or 10 times a power of ten.
+
+    Examples:
+        >>> _nice(33), _nice(0.7), _nice(1), _nice(480)
+        (40.0, 1.0, 1.0, 500.0)
+    """
+    power = 10.0 ** (len(f"{int(number)}") - 1) if number >= 1 else 0.1
+    while power * 10 < number:
+        power *= 10
+    return next(power * factor for factor in (1, 2, 4, 5, 10) if power * factor >= number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Foreseen:
+    label: str
+    share: float
+    shown: str
+    tone: str
+
+
+def _foreseen(plan: Plan, course: Course | None) -> Iterator[_Foreseen]:
+    """Requests and duration: what the plan said, and what the journal says."""
+    seconds = 60 * plan.requests / plan.rate if plan.rate else 0.0
+    pairs = (
+        ("Requests", plan.requests, course.requests if course else None, lambda n: f"{n:,}"),
+        ("Duration", seconds, course.seconds if course else None, _duration),
+    )
+    for label, planned, real, words in pairs:
+        top = max(planned, real or 0) or 1
+        yield _Foreseen(f"{label}, planned", 100 * planned / top, words(planned), "plan")
+        if real is not None:
+            yield _Foreseen(f"{label}, in fact", 100 * real / top, words(real), "real")
+
+
+def _estimate(plan: Plan) -> str:
+    if not plan.rate:
+        return "The plan knew no rate, so it foresaw no duration."
+    return (
+        f"The plan reckons with {plan.rate:,} requests a minute, all that the target allows. "
+        "A run can be slower: each answer takes its time, and lost races and refusals cost requests."
+    )
+
+
+def _choices(plan: Plan, *, begun: bool) -> list[tuple[str, str]]:
+    there = {change.action for change in plan.changes}
+    found = [(action.value, title) for action, (title, _) in _SECTIONS.items() if action in there]
+    looks = plan.findings or plan.notices or begun
+    return [("all", "All"), *found, *([("look", "Needs a look")] if looks else [])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Section:
+    action: str
+    symbol: str
+    title: str
+    about: str
+    changes: tuple[Change, ...]
+
+
+def _sections(plan: Plan) -> Iterator[_Section]:
+    for action, (title, about) in _SECTIONS.items():
+        chosen = tuple(change for change in plan.changes if change.action is action)
+        if chosen:
+            number = f"{len(chosen):,}, {about}"
+            yield _Section(action=action.value, symbol=SYMBOLS[action][0], title=title, about=number, changes=chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edits:
+    title: str
+    people: tuple[Change, ...]
+
+
+def _edits(plan: Plan) -> Iterator[_Edits]:
+    for people, verdict, title in (
+        (plan.notices, Verdict.CONFLICT, "Conflicts: held until a person decides"),
+        (plan.changes, Verdict.WRITE, "Overwritten, because HR wins there"),
+        (plan.notices, Verdict.KEEP, "Kept"),
+    ):
+        chosen = tuple(
+            replace(person, deltas=deltas)
+            for person in people
+            if (deltas := tuple(d for d in person.deltas if d.verdict is verdict and _notable(d)))
+        )
+        if chosen:
+            yield _Edits(title, chosen)
+
+
+def _notable(delta: Delta) -> bool:
+    return delta.verdict is not Verdict.WRITE or delta.reason in _EDITED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Findings:
+    """All findings of one kind."""
+
+    severity: str
+    tone: str
+    code: str
+    summary: str
+    hint: str
+    subjects: tuple[Finding, ...]
+
+
+def _findings(findings: Sequence[Finding]) -> Iterator[_Findings]:
+    tones = {Severity.ERROR: "failed", Severity.WARNING: "held", Severity.INFO: ""}
+    kinds: dict[tuple[Severity, str, str, str], list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault((finding.severity, finding.code, finding.summary, finding.hint), []).append(finding)
+    for (severity, code, summary, hint), found in kinds.items():
+        yield _Findings(
+            severity=severity.value,
+            tone=tones[severity],
+            code=code,
+            summary=summary,
+            hint=hint,
+            subjects=tuple(found),
+        )
+
+
+def _facts(plan: Plan, run: Run | None) -> Iterator[tuple[str, str]]:
+    tally = plan.tally
+    yield "Target", plan.seal.target
+    yield "Planned", f"{plan.created:%Y-%m-%d %H:%M:%S} UTC"
+    if run is not None and run.finished is not None:
+        yield "Finished", f"{run.finished:%Y-%m-%d %H:%M:%S} UTC"
+    yield (
+        "Compared",
+        (
+            f"{tally.records:,} records with {tally.accounts:,} accounts: {tally.linked:,} linked; "
+            f"{tally.unmanaged:,} that HR does not know stay untouched; "
+            f"{tally.equal:,} of {tally.compared:,} attributes equal already"
+        ),
+    )
+    yield "References deferred", f"{tally.deferred:,}"
+    yield "Allowed rate", f"{plan.rate:,} requests a minute"
+    yield "Seal: configuration", plan.seal.configuration
+    yield "Seal: source", plan.seal.source
+    yield "Seal: base", plan.seal.base or "none, a first run"
+    if run is not None and run.base:
+        yield "Base left", run.base

@@ -1,0 +1,37 @@
+"""Which group people belong to, read from a file of agreed values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import msgspec
+
+from scimsync.workbench.staging import Workbench, quoted, text
+
+#: paths by which people are grouped; the first that the mapping manages counts
+PATHS = ("enterprise:department", "enterprise:division", "enterprise:organization", "enterprise:costCenter")
+
+
+def chosen(mapped: Collection[str]) -> str:
+    """The path to group by; "" where none is mapped."""
+    return next((path for path in PATHS if path in mapped), "")
+
+
+def groups(agreed: Path, path: str, keys: Sequence[str]) -> dict[str, str]:
+    """The values under a path for some people.
+
+    Args:
+        agreed: A file of `Comparison.write_agreed`.
+        path: A managed path.
+        keys: Source keys; a person whom the file does not know is left out of the answer.
+    """
+    with Workbench(agreed.parent) as bench, bench.spooled("keys") as (spool, file):
+        file.write(b"{}\n" + b"".join(msgspec.json.encode({"k": key}) + b"\n" for key in keys))
+        file.flush()
+        source = f"read_parquet({text(str(agreed))})"
+        if path not in {str(row[0]) for row in bench.rows(f"DESCRIBE SELECT * FROM {source}")}:
+            return {}
+        wanted = f"read_json({text(str(spool))}, format = 'newline_delimited', columns = {{k: 'VARCHAR'}})"
+        query = f"SELECT key, {quoted(path)} FROM {source} WHERE key IN (SELECT k FROM {wanted})"
+        return {str(key): str(value) for key, value in bench.rows(query) if value}
