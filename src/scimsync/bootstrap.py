@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import random
 import secrets
@@ -18,11 +19,12 @@ from typing import Literal
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.config import Settings
 from scimsync.core import planner, sealing, trust
-from scimsync.engine import applying, planning
+from scimsync.engine import applying, checkpoints, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.planning import Task, World
 from scimsync.engine.ports import Observer, Source, Store, Target
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
+from scimsync.model.audit import Edit, Kind, Record
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.scim.schema import schema_from_json
@@ -115,6 +117,106 @@ def owner() -> str:
     return f"scimsync, process {os.getpid()} on {socket.gethostname()}"
 
 
+def actor() -> str:
+    """On whose behalf this process works, for the audit chain: SCIMSYNC_ACTOR, or user@host."""
+    given = os.environ.get("SCIMSYNC_ACTOR", "").strip()
+    if given:
+        return given
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container may run under a number without a name
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def audit_key(settings: Settings, *, make: bool = False) -> tuple[bytes, str]:
+    """The key that signs checkpoints, and where it is.
+
+    Args:
+        settings: where it is.
+        make: make it where there is none; where nobody named a key this is always done.
+
+    Raises:
+        ConfigError: There is none where one was named, or it cannot be read or made.
+    """
+    from scimsync.adapters.keys_local import FileKey, RingKey  # noqa: PLC0415
+
+    given = settings.audit
+    key = RingKey(given.keyring) if given.key_file is None else FileKey(given.key_file)
+    seed = key.read()
+    if seed is None:
+        if not make and not given.makes:
+            raise ConfigError(f"[audit] key: there is no key in {key}. Make it with: scimsync audit key")
+        seed = secrets.token_bytes(32)
+        key.write(seed)
+    return seed, str(key)
+
+
+def checkpoint(settings: Settings, store: Store, notice: Callable[[str], None]) -> str:
+    """Sign the audit chain as it is now; keep the note in the store and where else the configuration says.
+
+    Returns the note; "" where nothing was added since the last one. A file elsewhere that cannot be written is
+    told of, and stops nothing.
+
+    Raises:
+        ConfigError: There is no key to sign with.
+    """
+    from scimsync.adapters.keys_local import append_note  # noqa: PLC0415
+
+    note = checkpoints.close(store, SystemClock(), audit_key(settings)[0])
+    if note and settings.audit.checkpoints is not None:
+        try:
+            append_note(settings.audit.checkpoints, note)
+        except OSError as error:
+            notice(
+                f"[audit] checkpoints: {settings.audit.checkpoints} cannot be written ({error.strerror}). The "
+                "checkpoint is kept in the state only; append the next one with: scimsync audit checkpoint"
+            )
+    return note
+
+
+def note(  # noqa: PLR0913 - a record has many parts
+    settings: Settings,
+    store: Store,
+    kind: Kind,
+    *,
+    action: str,
+    reason: str = "",
+    rule: str = "",
+    run: str = "",
+    person: str = "",
+    edits: Sequence[Edit] = (),
+    detail: str = "",
+) -> None:
+    """Append one record outside a run: a schema that was pinned, a run that was taken back, a hold that was decided.
+
+    Time, actor and target are filled in. The values of `edits`, and `detail`, are encrypted where a person is named
+    and stand in clear where none is.
+    """
+    record = Record(
+        kind=kind,
+        at=SystemClock().now(),
+        actor=actor(),
+        target=settings.target.api_url,
+        run=run,
+        person=person,
+        action=action,
+        reason=reason,
+        rule=rule,
+        edits=tuple(edits),
+        detail=detail,
+        configuration=settings.digest,
+    )
+    store.append((), (record,))
+
+
+def erase(store: Store, person: str, reason: str) -> int:
+    """Destroy the key of a person in the audit chain; how many keys were destroyed."""
+    at = SystemClock().now()
+    record = Record(kind=Kind.ERASURE, at=at, actor=actor(), person=person, action="erased", reason=reason)
+    return store.erase(person, record)
+
+
 async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
     """Make a plan and store it; nothing is written to the target."""
     from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers
@@ -153,13 +255,18 @@ async def apply(
     choices: Choices,
     stop: asyncio.Event | None = None,
 ) -> Report:
-    """Carry out a plan. The caller holds the lease."""
+    """Carry out a plan, and sign the audit chain behind it. The caller holds the lease."""
+    audit_key(settings)  # nothing is sent that could not be signed for
     target = make_target(settings, observer.say)
     try:
         hands = Hands(target=target, store=store, clock=SystemClock(), observer=observer)
         order = _order(settings, choices)
         read, run = found
-        return await applying.apply_plan(read, applying.check_plan(read, run, hands, order), hands, order, stop)
+        run = applying.check_plan(read, run, hands, order)
+        try:
+            return await applying.apply_plan(read, run, hands, order, stop)
+        finally:
+            checkpoint(settings, store, observer.say)
     finally:
         await target.close()
 
@@ -170,6 +277,7 @@ def _order(settings: Settings, choices: Choices) -> Order:
         configuration=settings.digest,
         workers=settings.target.workers,
         overrides=choices.overrides,
+        actor=actor(),
         beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
     )
 
@@ -220,6 +328,7 @@ async def settle(settings: Settings, store: Store, observer: Observer) -> None:
             return
         hands = Hands(target=target, store=store, clock=SystemClock(), observer=observer)
         await applying.settle_run(read_plan(store.artifact(run.plan)), run, hands, _order(settings, Choices()))
+        checkpoint(settings, store, observer.say)
     finally:
         await target.close()
     observer.say(

@@ -20,6 +20,7 @@ from scimsync.core.replies import MOST_RACES, Next, decide
 from scimsync.core.writing import mismatches, resource
 from scimsync.engine.journal import Journal
 from scimsync.engine.ports import Clock, Observer, Store, Target
+from scimsync.engine.recording import Given, Recorder, begun, digest_of, edits_of
 from scimsync.errors import PlanRefused, PlanStale, TargetError
 from scimsync.model.outcomes import JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
 from scimsync.model.plans import Change, Delta, Plan, Verdict
@@ -56,6 +57,8 @@ class Order:
     configuration: str
     workers: int = 8
     overrides: Mapping[str, str] = field(default_factory=dict)
+    #: on whose behalf, for the audit chain
+    actor: str = "scimsync"
     #: attributes that a plan may write though the mapping does not manage them
     beyond: tuple[Mapped, ...] = ()
 
@@ -153,6 +156,10 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     applier = _Applier(plan, run, hands, order, stop or asyncio.Event())
     if run.state is RunState.DONE:
         return applier.report()
+    given = Given(
+        actor=order.actor, at=hands.clock.now(), overrides=order.overrides, attributes=order.policy.attributes
+    )
+    hands.store.append((), tuple(begun(plan, run, hands.store, given)))
     hands.store.save_run(replace(run, state=RunState.APPLYING))
     await applier.work()
     report = applier.report()
@@ -186,6 +193,8 @@ class _Applier:
         self._attributes = order.attributes
         self._places = {path: mapped.place for path, mapped in self._attributes.items()}
         self._journal = Journal(hands.store.append)
+        digest = digest_of(hands.store.artifact(run.plan)) if run.plan else ""
+        self._recorder = Recorder(plan, digest, order.actor)
         self._outcomes: dict[tuple[str, int], Outcome] = {}
         self._open: set[tuple[str, int]] = set()
         self._owners: dict[str, str] | None = None
@@ -265,12 +274,12 @@ class _Applier:
 
     async def _settle(self, part: int, outcome: Outcome) -> None:
         line = self._line(outcome.key, part, Step.OUTCOME, outcome=outcome)
-        await self._journal.write(line)
+        await self._journal.write(line, self._recorder.outcome(outcome, part, line.at))
         self._outcomes[outcome.key, part] = outcome
         self._observer.advance()
 
-    async def _intend(self, key: str, part: int, method: str, *, version: str = "", attempt: int = 1) -> None:
-        await self._journal.write(self._line(key, part, Step.INTENT, method=method, version=version, attempt=attempt))
+    async def _intend(self, line: JournalLine, deltas: Sequence[Delta], account: str = "") -> None:
+        await self._journal.write(line, self._recorder.intent(line, edits_of(deltas), account))
 
     def _line(self, key: str, part: int, step: Step, **more: object) -> JournalLine:
         return replace(
@@ -299,7 +308,10 @@ class _Applier:
                 return looked
             deltas, operations, version = looked
         while True:
-            await self._intend(attempt.key, attempt.part, "PATCH", version=version, attempt=attempt.races + 1)
+            line = self._line(
+                attempt.key, attempt.part, Step.INTENT, method="PATCH", version=version, attempt=attempt.races + 1
+            )
+            await self._intend(line, deltas, attempt.account)
             reply = await self._target.patch(attempt.account, operations, version)
             step = decide(reply)
             if step is Next.CONFIRM and reply.body is not None:
@@ -342,7 +354,7 @@ class _Applier:
         if (change.key, 1) in self._open and (found := await self._search(login)) is not None:
             return await self._adopt(attempt, deltas, found)
         for _ in range(MOST_RACES):
-            await self._intend(change.key, 1, "POST")
+            await self._intend(self._line(change.key, 1, Step.INTENT, method="POST"), deltas)
             reply = await self._target.create(resource((self._places[d.path], d.sides.desired) for d in deltas))
             step = decide(reply)
             if step is Next.CONFIRM and reply.body is not None and reply.body.get("id"):

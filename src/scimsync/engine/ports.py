@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.outcomes import Description, JournalLine, Link, Reply, Run, Sweep
 from scimsync.model.records import Reading
 from scimsync.scim.messages import Operation
@@ -124,12 +125,56 @@ class Store(Protocol):
         """Insert or replace links by key. An account has one owner: a former link to it goes."""
         ...
 
-    def append(self, lines: Sequence[JournalLine]) -> None:
-        """Make journal lines durable, all in one commit."""
+    def append(self, lines: Sequence[JournalLine], records: Sequence[Record] = ()) -> None:
+        """Make journal lines and audit records durable, all in one commit.
+
+        The records are chained in that transaction, one chain for the whole store. Records alone need no lease.
+        """
         ...
 
     def journal(self, run_id: str) -> Iterator[JournalLine]:
         """The lines of one run in the order they were written."""
+        ...
+
+    def head(self) -> Head:
+        """The end of the audit chain, as the last record left it."""
+        ...
+
+    def entries(
+        self, *, after: int = 0, run: str = "", kind: str = "", people: Sequence[str] = (), newest: int = 0
+    ) -> Iterator[Entry]:
+        """The audit chain in its order, of any length.
+
+        Args:
+            after: only records whose number is greater.
+            run: only those of this run.
+            kind: only those of this kind.
+            people: only those about these people, by pseudonym.
+            newest: only so many, the latest ones; 0 for all.
+        """
+        ...
+
+    def keys(self, person: str) -> Sequence[PersonKey]:
+        """Every key that a person ever had in the audit chain, oldest first."""
+        ...
+
+    def key(self, pseudonym: str) -> PersonKey | None:
+        """The key kept under a pseudonym."""
+        ...
+
+    def erase(self, person: str, record: Record) -> int:
+        """Destroy the keys of a person for good and append the record, in one commit.
+
+        Returns how many keys were destroyed; where it is 0, nothing was written.
+        """
+        ...
+
+    def save_checkpoint(self, size: int, at: datetime, note: str) -> None:
+        """Keep a signed checkpoint; one of the same size is replaced."""
+        ...
+
+    def checkpoints(self) -> Sequence[str]:
+        """The signed checkpoints, the smallest first."""
         ...
 
     def artifact(self, name: str) -> Path:
