@@ -1,11 +1,12 @@
-"""Check that a record is in the audit chain: `python check_proof.py proof.json`. RFC 9162 §2.1.3.2, no library needed."""
+"""Check that a record is in the audit chain: `python check_proof.py proof.json`. RFC 9162 §2.1.3.2."""
 
 import base64
 import hashlib
 import json
 import sys
+from pathlib import Path
 
-proof = json.load(open(sys.argv[1], encoding="utf-8"))
+proof = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 root = base64.b64decode(proof["checkpoint"].split("\n")[2])
 node, place, last = hashlib.sha256(b"\x00" + proof["record"].encode()).digest(), proof["seq"] - 1, proof["size"] - 1
 for sibling in map(bytes.fromhex, proof["proof"]):

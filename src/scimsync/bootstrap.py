@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from scimsync.adapters.clock_system import SystemClock
+from scimsync.adapters.keys_local import FileKey, RingKey, append_note
 from scimsync.config import Settings
 from scimsync.core import planner, sealing, trust
 from scimsync.engine import applying, checkpoints, planning
@@ -129,6 +130,11 @@ def actor() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
+def _key(settings: Settings) -> FileKey | RingKey:
+    given = settings.audit
+    return RingKey(given.keyring) if given.key_file is None else FileKey(given.key_file)
+
+
 def audit_key(settings: Settings, *, make: bool = False) -> tuple[bytes, str]:
     """The key that signs checkpoints, and where it is.
 
@@ -139,17 +145,20 @@ def audit_key(settings: Settings, *, make: bool = False) -> tuple[bytes, str]:
     Raises:
         ConfigError: There is none where one was named, or it cannot be read or made.
     """
-    from scimsync.adapters.keys_local import FileKey, RingKey  # noqa: PLC0415
-
-    given = settings.audit
-    key = RingKey(given.keyring) if given.key_file is None else FileKey(given.key_file)
+    key = _key(settings)
     seed = key.read()
     if seed is None:
-        if not make and not given.makes:
+        if not make and not settings.audit.makes:
             raise ConfigError(f"[audit] key: there is no key in {key}. Make it with: scimsync audit key")
         seed = secrets.token_bytes(32)
         key.write(seed)
     return seed, str(key)
+
+
+def audit_public(settings: Settings) -> bytes | None:
+    """The public key of who signs here; None where there is no key yet."""
+    seed = _key(settings).read()
+    return None if seed is None else checkpoints.public_of(seed)
 
 
 def checkpoint(settings: Settings, store: Store, notice: Callable[[str], None]) -> str:
@@ -161,8 +170,6 @@ def checkpoint(settings: Settings, store: Store, notice: Callable[[str], None]) 
     Raises:
         ConfigError: There is no key to sign with.
     """
-    from scimsync.adapters.keys_local import append_note  # noqa: PLC0415
-
     note = checkpoints.close(store, SystemClock(), audit_key(settings)[0])
     if note and settings.audit.checkpoints is not None:
         try:
@@ -197,7 +204,7 @@ def note(  # noqa: PLR0913 - a record has many parts
         kind=kind,
         at=SystemClock().now(),
         actor=actor(),
-        target=settings.target.api_url,
+        target=settings.target.api_url + settings.target.dialect.base_path,
         run=run,
         person=person,
         action=action,

@@ -67,6 +67,10 @@ def verify(config: Path, file: Path | None, against: Path | None, public_key: st
         if settings.audit.checkpoints is not None and settings.audit.checkpoints.is_file():
             notes += _notes(settings.audit.checkpoints)
         with bootstrap.open_store(settings) as store:
+            if public is None and store.checkpoints():
+                raise ConfigError(
+                    "[audit] key: the key that signed is not here. Give the public one: --public-key TEXT"
+                )
             found = checkpoints.verify_store(store, public, notes)
     document = {
         "origin": found.origin,
@@ -99,7 +103,7 @@ def _verified(found: checkpoints.Verified, public: bytes | None) -> Iterator[str
 
 def _public(given: str, settings: Settings | None) -> bytes | None:
     if not given:
-        return None if settings is None else checkpoints.public_of(bootstrap.audit_key(settings)[0])
+        return None if settings is None else bootstrap.audit_public(settings)
     path = Path(given)
     try:
         return checkpoints.read_public(path.read_text(encoding="ascii") if path.is_file() else given)

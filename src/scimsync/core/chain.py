@@ -278,7 +278,7 @@ def _cut(size: int, checkpoints: Iterable[int]) -> Broken | None:
 # Files
 
 
-class _Line(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+class _Line(msgspec.Struct, forbid_unknown_fields=True):
     """One record of a file."""
 
     record: msgspec.Raw
@@ -321,7 +321,8 @@ def first_line(start: Head) -> bytes:
 
 def record_line(entry: Entry, clear: bytes | None) -> bytes:
     """The line of a record, with its personal part where that may be shown."""
-    return _encode(_Line(msgspec.Raw(entry.body), entry.hash.hex(), msgspec.Raw(clear or b""))) + b"\n"
+    shown = b'"clear":%b,' % clear if clear else b""
+    return b'{%b"hash":"%b","record":%b}\n' % (shown, entry.hash.hex().encode(), entry.body)
 
 
 def last_line(note: str) -> bytes:

@@ -132,7 +132,7 @@ def begun(plan: Plan, run: Run, store: Store, given: Given) -> Iterator[Record]:
         target=plan.seal.target,
         configuration=plan.seal.configuration,
     )
-    if plan.changes and _configuration(store) != plan.seal.configuration:
+    if _configuration(store) != plan.seal.configuration:
         mapped = tuple(Edit(path=m.path, authority=m.authority.value) for m in given.attributes)
         yield replace(common, kind=Kind.CONFIGURATION, action="took effect", edits=mapped)
     for rule, reason in {**(plan.overrides if first else {}), **given.overrides}.items():
