@@ -16,7 +16,17 @@ from scimsync.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = sorted(cli.commands)
+#: every command by its words; a group is what stands in it
+COMMANDS_BY_NAME: dict[str, click.Command] = {
+    " ".join(words): command
+    for name, found in cli.commands.items()
+    for words, command in (
+        [((name, inner), one) for inner, one in found.commands.items()]
+        if isinstance(found, click.Group)
+        else [((name,), found)]
+    )
+}
+COMMANDS = sorted(COMMANDS_BY_NAME)
 
 
 def section(name: str) -> str:
@@ -38,7 +48,7 @@ def options(command: click.Command) -> set[str]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_section_with_all_its_options_and_an_example(name: str) -> None:
-    text, wanted = section(name), options(cli.commands[name])
+    text, wanted = section(name), options(COMMANDS_BY_NAME[name])
     shown = set(re.findall(r"^\| `(--[a-z-]+)", text, re.MULTILINE))
     assert shown == wanted
     assert re.search(rf"^scimsync {name}\b", text, re.MULTILINE), f"{name} has no example"
@@ -75,8 +85,10 @@ def test_a_command_line_in_the_documents_names_what_there_is(page: str, line: st
         assert name in {"--help", "--version"}
         return
     assert name in cli.commands
+    if isinstance(cli.commands[name], click.Group):
+        name = f"{name} {rest[0]}"
     given = {word.partition("=")[0] for word in rest if word.startswith("--")}
-    assert given <= options(cli.commands[name]) | {"--help"}
+    assert given <= options(COMMANDS_BY_NAME[name]) | {"--help"}
 
 
 def test_every_make_target_in_the_documents_exists() -> None:
