@@ -266,3 +266,11 @@ def test_the_export_for_a_siem_counts_what_was_done(tmp_path: Path) -> None:
         said = home.command("audit", "export", "--format", "ocsf", "--run", made.id)
         found = Counter((e["class_uid"], e["activity_name"]) for e in map(json.loads, said.out.splitlines()))
         assert found == {(3004, "Approve"): 1, (3001, "Disable"): 1, (3001, "Create"): 1, (3004, "Update"): 1}
+
+
+def test_the_key_that_nobody_named_is_private_from_the_first_moment(tmp_path: Path) -> None:
+    with house(tmp_path) as home:
+        assert home.command("audit", "key").code == 0
+        state = tmp_path / ".scimsync"
+        assert state.stat().st_mode & 0o777 == 0o700
+        assert (state / "artifacts" / "audit-key").stat().st_mode & 0o777 == 0o600

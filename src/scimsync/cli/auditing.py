@@ -306,8 +306,8 @@ def checkpoint(config: Path) -> int:
 def key(config: Path) -> int:
     """Make the key that signs checkpoints where there is none; say where it is, and the public key."""
     settings = load(config, secrets=False)
-    settings.state.artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)
-    seed, where = bootstrap.audit_key(settings, make=True)
+    with bootstrap.open_store(settings):  # makes the private folder where the key may stand
+        seed, where = bootstrap.audit_key(settings, make=True)
     click.echo(f"The key is in {where}. Its public key, for whoever verifies:", err=True)
     show([checkpoints.public_text(checkpoints.public_of(seed))])
     return 0
