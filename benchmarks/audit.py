@@ -68,7 +68,7 @@ def _report(size: Size, rounds: list[dict[str, Spent]], appended: Spent) -> Repo
             Row(
                 work="audit verify / plain hashing: CPU",
                 values=[f["verify"].cpu / f["plain"].cpu for f in rounds],
-                bar="<= 15",
+                bar="<= 10",
             ),
             Row(work="audit verify: wall", values=[f["verify"].wall for f in rounds], unit="s"),
             Row(work="audit verify: peak memory", values=[f["verify"].memory / _MEGABYTE for f in rounds], unit="MB"),
