@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import apply, main_job, plan, references, simulator, startup
+from benchmarks import apply, audit, main_job, plan, references, simulator, startup
 from benchmarks.harness import ROOT, Report, Size
 
 #: name -> what runs it, and its usual size
@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Size], Report], int]] = {
     "plan": (plan.measure, plan.USUAL),
     "apply": (apply.measure, apply.USUAL),
     "references": (references.measure, references.USUAL),
+    "audit": (audit.measure, audit.USUAL),
     "simulator": (simulator.measure, simulator.USUAL),
 }
 

@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from scimsync.adapters.clock_system import SystemClock
+from scimsync.adapters.keys_local import FileKey, RingKey, append_note
 from scimsync.config import Settings, SourceSettings
 from scimsync.core import drifting, grouping, planner, sealing, trust
-from scimsync.engine import applying, planning
+from scimsync.engine import applying, checkpoints, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Together, Unmeasured
 from scimsync.engine.planning import Task, World
 from scimsync.engine.ports import Metrics, Observer, Source, Store, Target
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale, StoreError, TargetError
+from scimsync.model.audit import Edit, Kind, Record
 from scimsync.model.outcomes import Document, Pin, Run
 from scimsync.model.plans import Plan
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
@@ -225,6 +227,112 @@ def owner() -> str:
     return f"scimsync, process {os.getpid()} on {socket.gethostname()}"
 
 
+def actor() -> str:
+    """On whose behalf this process works, for the audit chain: SCIMSYNC_ACTOR, or user@host."""
+    given = os.environ.get("SCIMSYNC_ACTOR", "").strip()
+    if given:
+        return given
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container may run under a number without a name
+        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _key(settings: Settings) -> FileKey | RingKey:
+    given = settings.audit
+    return RingKey(given.keyring) if given.key_file is None else FileKey(given.key_file)
+
+
+def audit_key(settings: Settings, *, make: bool = False) -> tuple[bytes, str]:
+    """The key that signs checkpoints, and where it is.
+
+    Args:
+        settings: where it is.
+        make: make it where there is none; where nobody named a key this is always done.
+
+    Raises:
+        ConfigError: There is none where one was named, or it cannot be read or made.
+    """
+    key = _key(settings)
+    seed = key.read()
+    if seed is None:
+        if not make and not settings.audit.makes:
+            raise ConfigError(f"[audit] key: there is no key in {key}. Make it with: scimsync audit key")
+        seed = secrets.token_bytes(32)
+        key.write(seed)
+    return seed, str(key)
+
+
+def audit_public(settings: Settings) -> bytes | None:
+    """The public key of who signs here; None where there is no key yet."""
+    seed = _key(settings).read()
+    return None if seed is None else checkpoints.public_of(seed)
+
+
+def checkpoint(settings: Settings, store: Store, notice: Callable[[str], None]) -> str:
+    """Sign the audit chain as it is now; keep the note in the store and where else the configuration says.
+
+    Returns the note; "" where nothing was added since the last one. A file elsewhere that cannot be written is
+    told of, and stops nothing.
+
+    Raises:
+        ConfigError: There is no key to sign with.
+    """
+    note = checkpoints.close(store, SystemClock(), audit_key(settings)[0])
+    if note and settings.audit.checkpoints is not None:
+        try:
+            append_note(settings.audit.checkpoints, note)
+        except OSError as error:
+            notice(
+                f"[audit] checkpoints: {settings.audit.checkpoints} cannot be written ({error.strerror}). The "
+                "checkpoint is kept in the state only; append the next one with: scimsync audit checkpoint"
+            )
+    return note
+
+
+def note(  # noqa: PLR0913 - a record has many parts
+    settings: Settings,
+    store: Store,
+    kind: Kind,
+    *,
+    action: str,
+    reason: str = "",
+    rule: str = "",
+    run: str = "",
+    person: str = "",
+    edits: Sequence[Edit] = (),
+    detail: str = "",
+) -> None:
+    """Append one record outside a run: a schema that was pinned, a run that was taken back, a hold that was decided.
+
+    Time, actor and target are filled in. The values of `edits`, and `detail`, are encrypted where a person is named
+    and stand in clear where none is.
+    """
+    record = Record(
+        kind=kind,
+        at=SystemClock().now(),
+        actor=actor(),
+        target=settings.target.api_url + settings.target.dialect.base_path,
+        run=run,
+        person=person,
+        action=action,
+        reason=reason,
+        rule=rule,
+        edits=tuple(edits),
+        detail=detail,
+        configuration=settings.digest,
+    )
+    store.append((), (record,))
+
+
+def erase(store: Store, person: str, reason: str) -> int:
+    """Destroy the key of a person in the audit chain; how many keys were destroyed."""
+    at = SystemClock().now()
+    record = Record(kind=Kind.ERASURE, at=at, actor=actor(), person=person, action="erased", reason=reason)
+    return store.erase(person, record)
+
+
 async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
     """Make a plan and store it; nothing is written to the target."""
     with _measured(settings, store, observer, "plan") as told:
@@ -279,13 +387,15 @@ async def apply(
     choices: Choices,
     stop: asyncio.Event | None = None,
 ) -> Report:
-    """Carry out a plan. The caller holds the lease."""
+    """Carry out a plan, and sign the audit chain behind it. The caller holds the lease."""
+    audit_key(settings)  # nothing is sent that could not be signed for
     with _measured(settings, store, observer, "apply", found[0].id) as told:
         target = make_target(settings, told.observer.say, told.metrics)
         try:
             return await apply_to(settings, store, told, found, choices, target=target, stop=stop)
         finally:
             await target.close()
+            checkpoint(settings, store, told.observer.say)
 
 
 async def apply_to(  # noqa: PLR0913 - `apply`, with the target
@@ -320,6 +430,7 @@ def _order(settings: Settings, choices: Choices) -> Order:
         operations_per_patch=settings.target.dialect.operations_per_patch,
         request_bytes=settings.target.dialect.request_bytes,
         overrides=choices.overrides,
+        actor=actor(),
         beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
     )
 
@@ -377,6 +488,7 @@ async def _settle(settings: Settings, store: Store, told: Told, run: Run) -> Non
         hands = _hands(target, store, told)
         await applying.settle_run(read_plan(store.artifact(run.plan)), run, hands, _order(settings, Choices()))
         told.state, told.rate = "settled", target.rate
+        checkpoint(settings, store, told.observer.say)
     finally:
         await target.close()
     told.observer.say(
@@ -508,6 +620,7 @@ async def pin_schema(settings: Settings, store: Store, given: Mapping[str, Docum
     finally:
         await target.close()
     store.save_pin(pin)
+    note(settings, store, Kind.PIN, action="pinned", detail=", ".join(sorted(documents)))
     return pin
 
 
@@ -537,11 +650,3 @@ async def diff_schema(settings: Settings, store: Store, given: drifting.Baseline
     baseline = given or drifting.Baseline.of(pin, catalog)
     rulings = drifting.judge(baseline, found, settings.policy, catalog, whole=True)
     return SchemaDiff(target=target.name, baseline=baseline.name, rulings=rulings)
-
-
-def actor() -> str:
-    """Who does this, for what is remembered of a person's decision."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no name in the environment, none in the system
-        return "unknown"

@@ -82,6 +82,10 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "artifacts": "the folder of plans and bases",
         "memory": 'how much memory planning may take (default "512MB")',
     },
+    "audit": {
+        "key": "what checkpoints are signed with: file:PATH or keyring:NAME (default: a file beside the artifacts)",
+        "checkpoints": "a file, best on another machine, to which each signed checkpoint is appended",
+    },
     "metrics": {"textfile": "where Prometheus text is written after each run, for node_exporter's textfile collector"},
     "log": {
         "format": "json, console or off: what is written to stderr (default off)",
@@ -151,6 +155,19 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """What the audit chain is signed with, and where its checkpoints also go."""
+
+    #: the key as a file; None where it is in the keyring
+    key_file: Path | None
+    #: the key in the keyring of the operating system; "" where it is a file
+    keyring: str = ""
+    #: whether the file may be made where there is none, because nobody named it
+    makes: bool = False
+    checkpoints: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole configuration."""
 
@@ -159,6 +176,7 @@ class Settings:
     target: TargetSettings
     policy: Policy
     state: StateSettings
+    audit: AuditSettings
     #: digest of everything that decides what a run does; secrets, speed and places of state left out
     digest: str
     webhooks: int = 0
@@ -225,6 +243,7 @@ class _Reader:
             state=state,
             digest=_digest(source, target, policy, groups),
             groups=groups,
+            audit=self._audit(state),
             webhooks=len(webhooks) if isinstance(webhooks, list) else 0,
             log=log,
             textfile=textfile,
@@ -356,6 +375,18 @@ class _Reader:
         if named and not named.endswith(".prom"):
             self.faults.append(f"[metrics] textfile = {named!r}: the name must end with .prom, or nobody collects it")
         return self._beside(named) if named else None
+
+    def _audit(self, state: StateSettings) -> AuditSettings:
+        key, checkpoints = self._text("audit", "key"), self._text("audit", "checkpoints")
+        kind, _, name = key.partition(":")
+        if key and (kind not in {"file", "keyring"} or not name):
+            self.faults.append("[audit] key is a secret and may not stand in the file: write file:PATH or keyring:NAME")
+        return AuditSettings(
+            key_file=None if kind == "keyring" else self._beside(name) if key else state.artifacts / "audit-key",
+            keyring=name if kind == "keyring" else "",
+            makes=not key,
+            checkpoints=self._beside(checkpoints) if checkpoints else None,
+        )
 
     def _memory(self) -> str:
         found = self._text("state", "memory", "512MB")

@@ -101,7 +101,7 @@ class StoreLocked(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """The state is not what we wrote."""
+    """The state, or an audit chain, is not what we wrote."""
 
 
 class ProtocolError(ScimsyncError):

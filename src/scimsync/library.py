@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from scimsync import bootstrap
 from scimsync.bootstrap import Choices, Told
-from scimsync.config import Settings, SourceSettings, StateSettings, TargetSettings, load, unfit
+from scimsync.config import AuditSettings, Settings, SourceSettings, StateSettings, TargetSettings, load, unfit
 from scimsync.core import planner
 from scimsync.engine.applying import Report
 from scimsync.engine.ports import Observer, Store, Target
@@ -162,6 +162,7 @@ class GenesysScimSyncer:
             target=self._target,
             policy=Policy(attributes=tuple(attributes), match=()),
             state=StateSettings(url=f"sqlite:///{folder / 'state.db'}", artifacts=folder / "artifacts"),
+            audit=AuditSettings(key_file=folder / "artifacts" / "audit-key", makes=True),
             digest="library",
         )
 
@@ -172,6 +173,7 @@ class GenesysScimSyncer:
             return
         with bootstrap.open_store(settings) as store:
             yield store
+            bootstrap.checkpoint(settings, store, lambda _: None)
 
 
 _KEY = "scimsync_user"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import socket
 import sqlite3
 import stat
@@ -29,15 +30,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
+from scimsync.engine import ledger
 from scimsync.errors import ConfigError, ProtocolError, StoreDamaged, StoreError, StoreLocked
 from scimsync.model.accounts import Membership
+from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.outcomes import Deferred, Document, JournalLine, Link, Outcome, Pin, Run, RunState, Status, Step
 from scimsync.model.records import SourceHealth
 from scimsync.scim.schema import value_from_json, value_to_json
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
 #: without importing Alembic; a test holds the two together.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 VERSION_TABLE = "scimsync_version"
 
 #: How often a holder says that it lives, and how long its silence is borne on another machine.
@@ -150,6 +153,46 @@ _PIN = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("documents", sa.JSON, nullable=False),
+)
+_AUDIT = sa.Table(
+    "audit",
+    TABLES,
+    sa.Column("seq", _SERIAL, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.String(32), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+    sa.Index("ix_audit_run_seq", "run", "seq"),
+    sa.Index("ix_audit_person_seq", "person", "seq"),
+    sa.Index("ix_audit_kind_seq", "kind", "seq"),
+)
+_KEY = sa.Table(
+    "audit_key",
+    TABLES,
+    sa.Column("pseudonym", sa.Text, primary_key=True),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("secret", sa.LargeBinary),
+    sa.Column("erased", Instant),
+    sa.Column("erased_by", sa.Text, nullable=False),
+)
+_HEAD = sa.Table(
+    "audit_head",
+    TABLES,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("secret", sa.LargeBinary, nullable=False),
+    sa.Column("size", _SERIAL, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+    sa.Column("frontier", sa.LargeBinary, nullable=False),
+)
+_CHECKPOINT = sa.Table(
+    "checkpoint",
+    TABLES,
+    sa.Column("size", _SERIAL, primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
 )
 _NOBODY = {"owner": "", "host": "", "place": "", "pid": 0, "started": "", "since": None, "renewed": None}
 
@@ -312,17 +355,20 @@ class SqlStore:
             while chunk := list(islice(fresh, _CHUNK)):
                 connection.execute(self._insert_once(_MEMBERSHIP), chunk)
 
-    def append(self, lines: Sequence[JournalLine]) -> None:
-        """Make journal lines durable, all in one commit.
+    def append(self, lines: Sequence[JournalLine], records: Sequence[Record] = ()) -> None:
+        """Make journal lines and audit records durable, all in one commit.
 
         Raises:
-            StoreLocked: The lease is somebody else's by now; nothing was written.
+            StoreLocked: There are lines, and the lease is somebody else's by now; nothing was written.
         """
-        if not lines:
+        if not lines and not records:
             return
         rows = [_line_to_row(line) for line in lines]
-        with self._writing(alone=True) as connection:
-            connection.execute(sa.insert(_JOURNAL), rows)
+        with self._writing(alone=bool(lines)) as connection:
+            if rows:
+                connection.execute(sa.insert(_JOURNAL), rows)
+            if records:
+                self._chain(connection, records)
 
     def journal(self, run_id: str, *, since: datetime | None = None) -> Iterator[JournalLine]:
         """The lines of one run in the order they were written; only later ones, where `since` says so."""
@@ -346,6 +392,92 @@ class SqlStore:
         with self._reading() as connection:
             row = connection.execute(latest).mappings().one_or_none()
             return None if row is None else _pin_from(row)
+
+    def head(self) -> Head:
+        """The end of the audit chain, as it was left by the last record."""
+        with self._reading() as connection:
+            return _head_from(connection.execute(sa.select(_HEAD)).mappings().one())
+
+    def entries(
+        self, *, after: int = 0, run: str = "", kind: str = "", people: Sequence[str] = (), newest: int = 0
+    ) -> Iterator[Entry]:
+        """The audit chain in its order, read as it is walked."""
+        wanted = sa.select(_AUDIT).where(_AUDIT.c.seq > after)
+        for column, value in ((_AUDIT.c.run, run), (_AUDIT.c.kind, kind)):
+            wanted = wanted.where(column == value) if value else wanted
+        if people:
+            wanted = wanted.where(_AUDIT.c.person.in_(people))
+        if newest:
+            latest = wanted.order_by(_AUDIT.c.seq.desc()).limit(newest).subquery()
+            wanted = sa.select(latest)
+        with self._tuples(wanted.order_by(wanted.selected_columns.seq)) as rows:
+            for row in rows:
+                yield Entry(*row)
+
+    def keys(self, person: str) -> Sequence[PersonKey]:
+        """Every key that a person ever had in the audit chain, oldest first."""
+        with self._reading() as connection:
+            secret = connection.execute(sa.select(_HEAD.c.secret)).scalar_one()
+            return ledger.lives(secret, person, lambda name: _key(connection, name))
+
+    def key(self, pseudonym: str) -> PersonKey | None:
+        """The key kept under a pseudonym."""
+        with self._reading() as connection:
+            return _key(connection, pseudonym)
+
+    def erase(self, person: str, record: Record) -> int:
+        """Destroy the key of a person and record that; how many keys were destroyed."""
+        with self._writing() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA secure_delete=on")
+            row = self._locked_head(connection)
+            live = [k for k in ledger.lives(row["secret"], person, lambda n: _key(connection, n)) if k.secret]
+            if not live:
+                return 0
+            self._chain(connection, [record], row)
+            for key in live:
+                gone = _key_to_row(ledger.erased(key, record.at, record.actor))
+                connection.execute(sa.update(_KEY).where(_KEY.c.pseudonym == key.pseudonym).values(gone))
+        if self.engine.dialect.name == "sqlite":  # else the write-ahead log still holds the key
+            with self._reading() as connection:
+                connection.rollback()
+                driver = connection.connection.driver_connection
+                if driver is not None:
+                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return len(live)
+
+    def save_checkpoint(self, size: int, at: datetime, note: str) -> None:
+        """Keep a signed checkpoint; one of the same size is replaced."""
+        with self._writing() as connection:
+            connection.execute(self._upsert(_CHECKPOINT), {"size": size, "at": at, "note": note})
+
+    def checkpoints(self) -> Sequence[str]:
+        """The signed checkpoints, the smallest first."""
+        with self._reading() as connection:
+            return list(connection.scalars(sa.select(_CHECKPOINT.c.note).order_by(_CHECKPOINT.c.size)))
+
+    def _locked_head(self, connection: sa.Connection) -> sa.RowMapping:
+        return connection.execute(sa.select(_HEAD).with_for_update()).mappings().one()
+
+    def _chain(self, connection: sa.Connection, records: Sequence[Record], row: sa.RowMapping | None = None) -> None:
+        row = row or self._locked_head(connection)
+        names = {ledger.pseudonym(row["secret"], record.person) for record in records if record.person}
+        known = {
+            key.pseudonym: key
+            for found in connection.execute(sa.select(_KEY).where(_KEY.c.pseudonym.in_(names))).mappings()
+            for key in (_key_from(found),)
+        }
+
+        def find(name: str) -> PersonKey | None:
+            return known.get(name) if name in names else _key(connection, name)
+
+        book = ledger.Ledger(_head_from(row), row["secret"], find, secrets.token_bytes)
+        entries = book.add(records)
+        if book.made:
+            connection.execute(sa.insert(_KEY), [_key_to_row(key) for key in book.made.values()])
+        connection.execute(sa.insert(_AUDIT), [_entry_to_row(entry) for entry in entries])
+        end = {"size": book.head.size, "hash": book.head.hash, "frontier": b"".join(book.head.frontier)}
+        connection.execute(sa.update(_HEAD).values(end))
 
     def artifact(self, name: str) -> Path:
         """Where an artifact of that name is or shall be; the folder exists with mode 0700.
@@ -377,6 +509,15 @@ class SqlStore:
             connection.execution_options(yield_per=_CHUNK).execute(statement) as result,
         ):
             yield result.mappings()
+
+    @contextmanager
+    def _tuples(self, statement: sa.Select[Any]) -> Iterator[Iterator[tuple[Any, ...]]]:
+        """Rows as tuples, for walks over a million of them."""
+        with (
+            self._reading() as connection,
+            connection.execution_options(yield_per=_CHUNK).execute(statement) as result,
+        ):
+            yield map(tuple, result)
 
     @contextmanager
     def _writing(self, *, alone: bool = False) -> Iterator[sa.Connection]:
@@ -849,3 +990,47 @@ def _outcome_from(found: dict[str, Any]) -> Outcome:
         "deferred": tuple(found.get("deferred", ())),
     }
     return Outcome(**{**found, **changed})
+
+
+def _entry_to_row(entry: Entry) -> dict[str, object]:
+    return {
+        "seq": entry.seq,
+        "at": entry.at,
+        "kind": entry.kind,
+        "run": entry.run,
+        "person": entry.person,
+        "body": entry.body,
+        "hash": entry.hash,
+    }
+
+
+def _head_from(row: sa.RowMapping) -> Head:
+    flat = bytes(row["frontier"])
+    return Head(
+        row["origin"], row["size"], bytes(row["hash"]), tuple(flat[i : i + 32] for i in range(0, len(flat), 32))
+    )
+
+
+def _key(connection: sa.Connection, pseudonym: str) -> PersonKey | None:
+    row = connection.execute(sa.select(_KEY).where(_KEY.c.pseudonym == pseudonym)).mappings().one_or_none()
+    return None if row is None else _key_from(row)
+
+
+def _key_from(row: sa.RowMapping) -> PersonKey:
+    return PersonKey(
+        pseudonym=row["pseudonym"],
+        person=row["person"],
+        secret=row["secret"],
+        erased=row["erased"],
+        erased_by=row["erased_by"],
+    )
+
+
+def _key_to_row(key: PersonKey) -> dict[str, object]:
+    return {
+        "pseudonym": key.pseudonym,
+        "person": key.person,
+        "secret": key.secret,
+        "erased": key.erased,
+        "erased_by": key.erased_by,
+    }

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from scimsync.core import planner
+from scimsync.core import grouping, planner
+from scimsync.core.grouping import Left
 from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide
 from scimsync.core.writing import resource, split
@@ -24,8 +25,10 @@ from scimsync.engine.journal import Journal
 from scimsync.engine.membership import remember
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
+from scimsync.engine.recording import Given, Recorder, begun, digest_of, edits_of, edits_of_members
 from scimsync.engine.roster import GroupHands, GroupWriter
 from scimsync.errors import PlanRefused, PlanStale, TargetError
+from scimsync.model.audit import Edit
 from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
 from scimsync.model.plans import Change, Delta, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
@@ -66,6 +69,8 @@ class Order:
     operations_per_patch: int = 0
     request_bytes: int = 0
     overrides: Mapping[str, str] = field(default_factory=dict)
+    #: on whose behalf, for the audit chain
+    actor: str = "scimsync"
     #: attributes that a plan may write though the mapping does not manage them
     beyond: tuple[Mapped, ...] = ()
 
@@ -163,6 +168,10 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     applier = _Applier(plan, run, hands, order, stop or asyncio.Event())
     if run.state is RunState.DONE:
         return applier.report()
+    given = Given(
+        actor=order.actor, at=hands.clock.now(), overrides=order.overrides, attributes=order.policy.attributes
+    )
+    hands.store.append((), tuple(begun(plan, run, hands.store, given)))
     hands.store.save_run(replace(run, state=RunState.APPLYING))
     await applier.work()
     report = applier.report()
@@ -197,6 +206,8 @@ class _Applier:
         self._attributes = order.attributes
         self._places = {path: mapped.place for path, mapped in self._attributes.items()}
         self._journal = Journal(hands.store.append)
+        digest = digest_of(hands.store.artifact(run.plan)) if run.plan else ""
+        self._recorder = Recorder(plan, digest, order.actor)
         self._outcomes: dict[tuple[str, int], Outcome] = {}
         self._open: set[tuple[str, int]] = set()
         self._owners: dict[str, str] | None = None
@@ -287,7 +298,7 @@ class _Applier:
                     await self._settle(part, await self._looked_after(change, part))
         for group in self._plan.groups:
             if (group.key, 1) in self._open:
-                await self._settle(1, await GroupWriter(group, self._group_hands()).settle())
+                await self._settle(1, await GroupWriter(group, self._group_hands(group)).settle())
 
     async def _looked_after(self, change: Change, part: int) -> Outcome:
         attempt = _Attempt(self, change.key, part, change.account or "")
@@ -306,12 +317,12 @@ class _Applier:
 
     async def _settle(self, part: int, outcome: Outcome) -> None:
         line = self._line(outcome.key, part, Step.OUTCOME, outcome=outcome)
-        await self._journal.write(line)
+        await self._journal.write(line, self._recorder.outcome(outcome, part, line.at))
         self._outcomes[outcome.key, part] = outcome
         self._observer.advance()
 
-    async def _intend(self, key: str, part: int, method: str, *, version: str = "", attempt: int = 1) -> None:
-        await self._journal.write(self._line(key, part, Step.INTENT, method=method, version=version, attempt=attempt))
+    async def _intend(self, line: JournalLine, edits: tuple[Edit, ...], account: str = "") -> None:
+        await self._journal.write(line, self._recorder.intent(line, edits, account))
 
     def _line(self, key: str, part: int, step: Step, **more: object) -> JournalLine:
         return replace(
@@ -388,16 +399,20 @@ class _Applier:
         order = self._order
         *first, last = split(operations, most=order.operations_per_patch, size=order.request_bytes) or [()]
         for part in first:
-            reply = await self._patch(attempt, part, version)
+            reply = await self._patch(attempt, deltas, part, version)
             if decide(reply) is not Next.CONFIRM or reply.body is None:
                 return deltas, reply
             if not reply.version:
                 return deltas, replace(reply, body=None)
             deltas, version = planner.advanced(deltas, reply.body, self._attributes), reply.version
-        return deltas, await self._patch(attempt, last, version)
+        return deltas, await self._patch(attempt, deltas, last, version)
 
-    async def _patch(self, attempt: _Attempt, operations: Sequence[Operation], version: str) -> Reply:
-        await self._intend(attempt.key, attempt.part, "PATCH", version=version, attempt=attempt.races + 1)
+    async def _patch(
+        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+    ) -> Reply:
+        number = attempt.races + 1
+        line = self._line(attempt.key, attempt.part, Step.INTENT, method="PATCH", version=version, attempt=number)
+        await self._intend(line, edits_of(deltas), attempt.account)
         return await self._target.patch(attempt.account, operations, version)
 
     def _refused(self, attempt: _Attempt, step: Next, reply: Reply) -> Outcome:
@@ -426,7 +441,7 @@ class _Applier:
         if (change.key, 1) in self._open and (found := await self._search(login)) is not None:
             return await self._adopt(attempt, deltas, found)
         for _ in range(MOST_RACES):
-            await self._intend(change.key, 1, "POST")
+            await self._intend(self._line(change.key, 1, Step.INTENT, method="POST"), edits_of(deltas))
             reply = await self._target.create(resource((self._places[d.path], d.sides.desired) for d in deltas))
             step = decide(reply)
             if step is Next.CONFIRM and reply.body is not None and reply.body.get("id"):
@@ -531,10 +546,14 @@ class _Applier:
 
     async def _members(self, group: GroupChange) -> Outcome:
         resumed = self._run.state in {RunState.APPLYING, RunState.INTERRUPTED}
-        return await GroupWriter(group, self._group_hands()).write(resumed=resumed)
+        return await GroupWriter(group, self._group_hands(group)).write(resumed=resumed)
 
-    def _group_hands(self) -> GroupHands:
-        return GroupHands(target=self._target, intend=self._intend, account_of=self._settled_account, defer=self._defer)
+    def _group_hands(self, group: GroupChange) -> GroupHands:
+        async def intend(batch: Left, version: str, attempt: int) -> None:
+            line = self._line(group.key, 1, Step.INTENT, method="PATCH", version=version, attempt=attempt)
+            await self._intend(line, edits_of_members(grouping.written(batch.add, batch.remove)), group.group)
+
+        return GroupHands(target=self._target, intend=intend, account_of=self._settled_account, defer=self._defer)
 
     def _settled_account(self, key: str) -> str | None:
         """The account that this run made for a person."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scimsync.model.accounts import Membership
+from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.outcomes import Deferred, Description, Document, JournalLine, Link, Outcome, Pin, Reply, Run, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.records import Reading, SourceHealth
@@ -181,8 +182,11 @@ class Store(Protocol):
         """Take memberships into what was agreed, and out of it; repeating it does no harm."""
         ...
 
-    def append(self, lines: Sequence[JournalLine]) -> None:
-        """Make journal lines durable, all in one commit."""
+    def append(self, lines: Sequence[JournalLine], records: Sequence[Record] = ()) -> None:
+        """Make journal lines and audit records durable, all in one commit.
+
+        The records are chained in that transaction, one chain for the whole store. Records alone need no lease.
+        """
         ...
 
     def journal(self, run_id: str, *, since: datetime | None = None) -> Iterator[JournalLine]:
@@ -195,6 +199,47 @@ class Store(Protocol):
 
     def pin(self, target: str) -> Pin | None:
         """The latest baseline of a target."""
+        ...
+
+    def head(self) -> Head:
+        """The end of the audit chain, as the last record left it."""
+        ...
+
+    def entries(
+        self, *, after: int = 0, run: str = "", kind: str = "", people: Sequence[str] = (), newest: int = 0
+    ) -> Iterator[Entry]:
+        """The audit chain in its order, of any length.
+
+        Args:
+            after: only records whose number is greater.
+            run: only those of this run.
+            kind: only those of this kind.
+            people: only those about these people, by pseudonym.
+            newest: only so many, the latest ones; 0 for all.
+        """
+        ...
+
+    def keys(self, person: str) -> Sequence[PersonKey]:
+        """Every key that a person ever had in the audit chain, oldest first."""
+        ...
+
+    def key(self, pseudonym: str) -> PersonKey | None:
+        """The key kept under a pseudonym."""
+        ...
+
+    def erase(self, person: str, record: Record) -> int:
+        """Destroy the keys of a person for good and append the record, in one commit.
+
+        Returns how many keys were destroyed; where it is 0, nothing was written.
+        """
+        ...
+
+    def save_checkpoint(self, size: int, at: datetime, note: str) -> None:
+        """Keep a signed checkpoint; one of the same size is replaced."""
+        ...
+
+    def checkpoints(self) -> Sequence[str]:
+        """The signed checkpoints, the smallest first."""
         ...
 
     def artifact(self, name: str) -> Path:

@@ -28,8 +28,8 @@ class GroupHands:
     """What writing a group asks of the run that it belongs to."""
 
     target: Target
-    #: makes the intent of a request durable: (key, part, method, version=, attempt=)
-    intend: Callable[..., Awaitable[None]]
+    #: makes the intent of a request durable: what it adds and removes, the version, the number of the attempt
+    intend: Callable[[Left, str, int], Awaitable[None]]
     #: the account of a joiner of this run by key; None where it was not made
     account_of: Callable[[str], str | None]
     #: told of a reply after which the run had better end
@@ -88,7 +88,7 @@ class GroupWriter:
             batch = todo.pop(0)
             self._sent += 1
             self._seen = False
-            await self._hands.intend(self._change.key, 1, "PATCH", version=self._version, attempt=self._sent)
+            await self._hands.intend(batch, self._version, self._sent)
             reply = self._last = await self._target.patch_group(
                 self._change.group, grouping.operations(batch), self._version
             )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from scimsync.core.grouping import Left
 from scimsync.engine.roster import MOST_REFUSALS, GroupHands, GroupWriter
 from scimsync.model.outcomes import Exchange, Outcome, Reply, Status
 from scimsync.model.plans import GroupChange, Member
@@ -52,8 +53,8 @@ def change(add: Sequence[str] = (), remove: Sequence[str] = (), **more: object) 
 def write(target: Team, wanted: GroupChange, *, resumed: bool = False) -> tuple[Outcome, list[Reply]]:
     deferred: list[Reply] = []
 
-    async def intend(key: str, part: int, method: str, *, version: str = "", attempt: int = 1) -> None:
-        assert (key, part, method) == ("group:g", 1, "PATCH")
+    async def intend(batch: Left, version: str, attempt: int) -> None:
+        assert len(batch)
         assert version
         assert attempt == target.patches + 1
 

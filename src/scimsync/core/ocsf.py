@@ -1,0 +1,161 @@
+"""Audit records as events of the Open Cybersecurity Schema Framework 1.8: what becomes of which class.
+
+3001 Account Change        accounts that were created, enabled or disabled
+3004 Entity Management     attributes that were updated, and what people decided
+3006 Group Management      one event for each member that was added or removed
+
+An intent is no event: it says what was about to happen. Held against the published class definitions by a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+VERSION = "1.8.0"
+_CATEGORY = 3  # Identity & Access Management
+
+
+class Class(Enum):
+    """The classes that are used; the value is `class_uid`."""
+
+    ACCOUNT_CHANGE = 3001
+    ENTITY_MANAGEMENT = 3004
+    GROUP_MANAGEMENT = 3006
+
+
+_NAMES = {
+    Class.ACCOUNT_CHANGE: "Account Change",
+    Class.ENTITY_MANAGEMENT: "Entity Management",
+    Class.GROUP_MANAGEMENT: "Group Management",
+}
+_UPDATE = (3, "Update")
+_OTHER = 99
+_ACCOUNT = {"create": (1, "Create"), "enable": (2, "Enable"), "disable": (5, "Disable"), "delete": (6, "Delete")}
+_DECISIONS = {
+    "hold": ((_OTHER, "Hold"), "person"),
+    "override": ((_OTHER, "Set aside"), "rule"),
+    "plan-approved": ((_OTHER, "Approve"), "plan"),
+    "configuration": (_UPDATE, "configuration"),
+    "pin": (_UPDATE, "schema"),
+    "undo": ((_OTHER, "Undo"), "run"),
+    "erasure": ((4, "Delete"), "key of a person"),
+}
+_STATUSES = {"done": (1, 1), "already": (1, 1), "failed": (2, 3), "held": (99, 2), "deferred": (99, 2), "open": (0, 2)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One audit record: its body, its personal part in clear (empty where it was erased), where it stands."""
+
+    body: Mapping[str, object]
+    clear: Mapping[str, object]
+    origin: str
+    #: version of this program
+    product: str
+
+    def text(self, name: str) -> str:
+        """A member of the body or of the personal part; "" where there is none."""
+        return str(self.body.get(name) or self.clear.get(name) or "")
+
+    @property
+    def values(self) -> Mapping[str, Mapping[str, object]]:
+        """Path -> before, after."""
+        found = self.clear.get("values") or self.body.get("values")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def user(self) -> dict[str, object]:
+        """The person: login and account, or the pseudonym where nothing else is known."""
+        known = {"name": self.clear.get("name"), "uid": self.clear.get("account")}
+        found = {name: text for name, text in known.items() if text}
+        return found or {"uid": self.text("person") or "unknown"}
+
+
+def events(told: Told) -> Iterator[dict[str, object]]:
+    """The events of one record; none for an intent."""
+    kind, action = told.text("kind"), told.text("action")
+    if kind in _DECISIONS:
+        activity, type_ = _DECISIONS[kind]
+        yield _event(told, Class.ENTITY_MANAGEMENT, activity, entity=_entity(told, type_))
+    elif kind != "outcome":
+        return
+    elif action in _ACCOUNT:
+        yield _event(told, Class.ACCOUNT_CHANGE, _ACCOUNT[action], user=told.user)
+    elif action == "members":
+        yield from _memberships(told)
+    else:
+        before, after = ({p: v.get(side) for p, v in told.values.items()} for side in ("before", "after"))
+        entity = {"type": "account", **_named(told.user)}
+        was, is_now = {**entity, "data": before}, {**entity, "data": after}
+        yield _event(told, Class.ENTITY_MANAGEMENT, _UPDATE, entity=was, entity_result=is_now)
+
+
+def _named(user: Mapping[str, object]) -> dict[str, object]:
+    return {name: user[name] for name in ("name", "uid") if name in user}
+
+
+def _entity(told: Told, type_: str) -> dict[str, object]:
+    if told.text("person"):
+        return {"type": type_, **_named(told.user)}
+    name = told.text("rule") or told.text("run") or told.text("configuration") or told.text("action") or type_
+    return {"type": type_, "name": name}
+
+
+def _memberships(told: Told) -> Iterator[dict[str, object]]:
+    group = {"uid": told.text("account") or told.text("person") or "unknown"}
+    sides = [_members(told.values.get("members", {}).get(side)) for side in ("before", "after")]
+    moved = [(4, "Remove User", m) for m in sides[0] if m not in sides[1]]
+    moved += [(3, "Add User", m) for m in sides[1] if m not in sides[0]]
+    for number, (uid, name, member) in enumerate(moved):
+        yield _event(told, Class.GROUP_MANAGEMENT, (uid, name), number=number, group=group, user={"uid": member})
+    if not moved:
+        yield _event(told, Class.GROUP_MANAGEMENT, (_OTHER, "Update"), group=group)
+
+
+def _members(found: object) -> list[str]:
+    listed = found if isinstance(found, list) else []
+    return [str(m.get("value")) if isinstance(m, dict) else str(m) for m in listed]
+
+
+def _event(
+    told: Told, class_: Class, activity: tuple[int, str], *, number: int = 0, **more: object
+) -> dict[str, object]:
+    uid, name = activity
+    status, severity = _STATUSES.get(told.text("status"), (1, 1))
+    seq = told.body.get("seq")
+    known = {
+        "status": told.text("status"),
+        "status_code": told.text("code"),
+        "status_detail": told.text("detail"),
+        "message": told.text("reason"),
+    }
+    kept = ("kind", "action", "run", "plan", "person", "target", "rule", "method", "attempt", "part", "version_before",
+            "version_after", "configuration", "paths", "commitment")  # fmt: skip
+    return {
+        "activity_id": uid,
+        "activity_name": name,
+        "category_uid": _CATEGORY,
+        "category_name": "Identity & Access Management",
+        "class_uid": class_.value,
+        "class_name": _NAMES[class_],
+        "type_uid": class_.value * 100 + uid,
+        "time": round(datetime.fromisoformat(told.text("at")).timestamp() * 1000),
+        "severity_id": severity,
+        "status_id": status,
+        **{member: text for member, text in known.items() if text},
+        "actor": {"user": {"name": told.text("actor")}},
+        "metadata": {
+            "version": VERSION,
+            "product": {"name": "scimsync", "vendor_name": "scimsync", "version": told.product},
+            "uid": f"{told.origin}/{seq}" + (f"/{number}" if number else ""),
+            "sequence": seq,
+            "correlation_uid": told.text("correlation_id") or told.text("run") or told.origin,
+            "log_name": "audit",
+            "original_time": told.text("at"),
+        },
+        "unmapped": {member: told.body[member] for member in kept if member in told.body},
+        **more,
+    }

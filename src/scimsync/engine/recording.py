@@ -1,0 +1,201 @@
+"""What the work tells the audit chain: one record for each intent and outcome, and for what people decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from scimsync.core import grouping
+from scimsync.engine.ledger import document_of
+from scimsync.engine.ports import Store
+from scimsync.model.audit import Edit, Kind, Record
+from scimsync.model.outcomes import JournalLine, Outcome, Run, RunState
+from scimsync.model.plans import Delta, Plan, Verdict
+from scimsync.model.policy import Mapped
+from scimsync.scim.schema import Value
+
+#: action of a record about a group, whose key is no person of the plan
+MEMBERS = "members"
+_TAIL = 200  # bytes that hold the last line of a plan file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """By whom, when and how a plan is applied."""
+
+    actor: str
+    at: datetime
+    overrides: Mapping[str, str]
+    attributes: Sequence[Mapped]
+
+
+class Recorder:
+    """Makes the records of one application of one plan.
+
+    Args:
+        plan: the plan.
+        digest: what closes its file.
+        actor: on whose behalf.
+    """
+
+    def __init__(self, plan: Plan, digest: str, actor: str) -> None:
+        self._plan, self._digest, self._actor = plan, digest, actor
+        self._changes = {change.key: change for change in plan.changes}
+        self._groups = {group.key: group for group in plan.groups}
+        #: what was last sent for one part of one change, and under which version
+        self._sent: dict[tuple[str, int], tuple[tuple[Edit, ...], str]] = {}
+
+    def intent(self, line: JournalLine, edits: tuple[Edit, ...], account: str = "") -> Record:
+        """What is about to be written, path by path."""
+        self._sent[line.key, line.part] = (edits, line.version)
+        return self._about(
+            Record(
+                kind=Kind.INTENT,
+                at=line.at,
+                actor=self._actor,
+                person=line.key,
+                account=account,
+                part=line.part,
+                attempt=line.attempt,
+                method=line.method,
+                version_before=line.version,
+                edits=edits,
+            )
+        )
+
+    def outcome(self, outcome: Outcome, part: int, at: datetime) -> Record:
+        """What the directory now holds because of us, and how it answered."""
+        if outcome.key in self._groups:
+            edits: Iterable[Edit] = edits_of_members(outcome.written)
+        else:
+            edits = self._edits(outcome, part)
+        change = self._changes.get(outcome.key)
+        _, version = self._sent.get((outcome.key, part), ((), change.version if change else ""))
+        return self._about(
+            Record(
+                kind=Kind.OUTCOME,
+                at=at,
+                actor=self._actor,
+                person=outcome.key,
+                account=outcome.account or "",
+                part=part,
+                edits=tuple(edits),
+                version_before=version,
+                version_after=outcome.version,
+                correlation_id=outcome.correlation_id,
+                status=outcome.status.value,
+                code=outcome.code,
+                detail=outcome.detail,
+            )
+        )
+
+    def _edits(self, outcome: Outcome, part: int) -> Iterator[Edit]:
+        """What was written of a person, with what stood there before."""
+        change = self._changes.get(outcome.key)
+        planned = edits_of(change.deltas) if change else ()
+        sent, _ = self._sent.get((outcome.key, part), ((), ""))
+        known = {edit.path: edit for edit in (*planned, *sent)}
+        for path, value in outcome.written.items():
+            yield replace(known.get(path, Edit(path=path)), after=value)
+
+    def _about(self, record: Record) -> Record:
+        change, group = self._changes.get(record.person), self._groups.get(record.person)
+        if group is not None:
+            record = replace(record, name=group.name, account=group.group)
+        return replace(
+            record,
+            run=self._plan.id,
+            plan=self._digest,
+            target=self._plan.seal.target,
+            name=change.name if change else record.name,
+            account=record.account or (change.account if change else "") or "",
+            action=change.action.value if change else MEMBERS,
+        )
+
+
+def edits_of(deltas: Iterable[Delta]) -> tuple[Edit, ...]:
+    """What deltas change, as records tell it."""
+    return tuple(
+        Edit(
+            path=delta.path,
+            before=delta.sides.current,
+            after=delta.sides.desired,
+            reason=delta.reason.name.lower(),
+            authority=delta.authority.value,
+        )
+        for delta in deltas
+    )
+
+
+def edits_of_members(written: Mapping[str, Value]) -> tuple[Edit, ...]:
+    """Who joined and left a group, as records tell it: the members that went before, those that came after."""
+    return (Edit(path=MEMBERS, before=written.get(grouping.REMOVED), after=written.get(grouping.ADDED)),)
+
+
+def begun(plan: Plan, run: Run, store: Store, given: Given) -> Iterator[Record]:
+    """What is recorded when a plan begins to be applied, or is gone on with.
+
+    The configuration where it is another than the last one that took effect; then what was set aside; and for a plan
+    with changes that was not begun before, that it was approved, and what it holds back.
+    """
+    first = run.state in {RunState.PLANNED, RunState.REFUSED}
+    common = Record(
+        kind=Kind.PLAN_APPROVED,
+        at=given.at,
+        actor=given.actor,
+        run=plan.id,
+        plan=digest_of(store.artifact(run.plan)) if run.plan else "",
+        target=plan.seal.target,
+        configuration=plan.seal.configuration,
+    )
+    if _configuration(store) != plan.seal.configuration:
+        mapped = tuple(Edit(path=m.path, authority=m.authority.value) for m in given.attributes)
+        yield replace(common, kind=Kind.CONFIGURATION, action="took effect", edits=mapped)
+    for rule, reason in {**(plan.overrides if first else {}), **given.overrides}.items():
+        yield replace(common, kind=Kind.OVERRIDE, action="set aside", rule=rule, reason=reason)
+    if plan.writes and first:
+        counted = ", ".join(f"{action} {number}" for action, number in sorted(plan.tally.actions.items()) if number)
+        yield replace(common, action="approved", detail=counted)
+        yield from _holds(plan, common)
+
+
+def _holds(plan: Plan, common: Record) -> Iterator[Record]:
+    held = replace(common, kind=Kind.HOLD, action="held", status="held")
+    for finding in plan.findings:
+        if finding.holds and finding.subject:
+            yield replace(held, person=finding.subject, rule=finding.code, code=finding.code, detail=finding.detail)
+    for notice in plan.notices:
+        edits = edits_of(d for d in notice.deltas if d.verdict is Verdict.CONFLICT)
+        if edits:
+            yield replace(
+                held,
+                person=notice.key,
+                name=notice.name,
+                account=notice.account or "",
+                edits=edits,
+                rule="conflict.open",
+                code="conflict.open",
+            )
+
+
+def digest_of(plan_file: Path) -> str:
+    """The digest that closes a plan file; "" where there is no such file."""
+    if not plan_file.is_file():
+        return ""
+    with plan_file.open("rb") as file:
+        file.seek(max(0, plan_file.stat().st_size - _TAIL))
+        return msgspec.json.decode(file.read().splitlines()[-1], type=_Closing).sha256
+
+
+class _Closing(msgspec.Struct):
+    sha256: str = ""
+
+
+def _configuration(store: Store) -> str:
+    """The configuration that took effect last."""
+    latest = next(store.entries(kind=Kind.CONFIGURATION.value, newest=1), None)
+    return str(document_of(latest).get("configuration", "")) if latest else ""
