@@ -8,8 +8,8 @@ import random
 import secrets
 import socket
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,10 +18,11 @@ from typing import Literal
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.config import Settings
 from scimsync.core import planner, sealing, trust
-from scimsync.engine import applying, planning
+from scimsync.engine import applying, delivering, planning
 from scimsync.engine.applying import Hands, Order, Report
+from scimsync.engine.delivering import Post
 from scimsync.engine.planning import Task, World
-from scimsync.engine.ports import Observer, Source, Store, Target
+from scimsync.engine.ports import Clock, Observer, Outbox, Source, Store, Target
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
@@ -38,6 +39,8 @@ class Choices:
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: where the accounts are kept as they were read; not kept where None
     keep: Path | None = None
+    #: whether events are delivered beside the run; else they wait in the outbox
+    deliver: bool = True
 
 
 RULES = trust.RULES | planner.RULES | applying.RULES
@@ -110,6 +113,11 @@ def make_target(settings: Settings, notice: Callable[[str], None]) -> Target:
     )
 
 
+def make_clock() -> Clock:
+    """The clock of this machine."""
+    return SystemClock()
+
+
 def owner() -> str:
     """Who holds the lease: for messages to whoever comes second."""
     return f"scimsync, process {os.getpid()} on {socket.gethostname()}"
@@ -159,9 +167,43 @@ async def apply(
         hands = Hands(target=target, store=store, clock=SystemClock(), observer=observer)
         order = _order(settings, choices)
         read, run = found
-        return await applying.apply_plan(read, applying.check_plan(read, run, hands, order), hands, order, stop)
+        run = applying.check_plan(read, run, hands, order)
+        async with _telling(settings, store, observer, choices):
+            return await applying.apply_plan(read, run, hands, order, stop)
     finally:
         await target.close()
+
+
+@asynccontextmanager
+async def _telling(settings: Settings, store: Store, observer: Observer, choices: Choices) -> AsyncIterator[None]:
+    """Deliver events while a run goes on, where there is somebody to tell."""
+    if not settings.webhooks or not choices.deliver:
+        yield
+        return
+    async with make_post(settings, store, observer.say) as post, delivering.beside(post):
+        yield
+
+
+@asynccontextmanager
+async def make_post(settings: Settings, outbox: Outbox, say: Callable[[str], None]) -> AsyncIterator[Post]:
+    """What delivering needs, for the endpoints of the configuration; inside one event loop."""
+    from scimsync.adapters.webhook_http import HttpCourier  # noqa: PLC0415 - loads httpx2
+
+    clock, draw = SystemClock(), random.Random(secrets.randbits(64))  # noqa: S311 - jitter, not secrets
+    endpoints = [
+        delivering.Endpoint(
+            name=given.name,
+            shown=given.shown,
+            courier=HttpCourier(given.url, clock, allow_private=given.allow_private),
+            keys=given.keys,
+        )
+        for given in settings.webhooks
+    ]
+    try:
+        yield Post(outbox=outbox, endpoints=endpoints, clock=clock, chance=draw.random, say=say)
+    finally:
+        for endpoint in endpoints:
+            await endpoint.courier.close()
 
 
 def _order(settings: Settings, choices: Choices) -> Order:
@@ -171,6 +213,7 @@ def _order(settings: Settings, choices: Choices) -> Order:
         workers=settings.target.workers,
         overrides=choices.overrides,
         beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
+        subscriptions=tuple(webhook.subscription for webhook in settings.webhooks),
     )
 
 

@@ -14,13 +14,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from scimsync.core import planner
+from scimsync.core import planner, telling
 from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide
 from scimsync.core.writing import mismatches, resource
 from scimsync.engine.journal import Journal
 from scimsync.engine.ports import Clock, Observer, Store, Target
 from scimsync.errors import PlanRefused, PlanStale, TargetError
+from scimsync.model.events import Letter, Subscription
 from scimsync.model.outcomes import JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
 from scimsync.model.plans import Change, Delta, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
@@ -58,6 +59,8 @@ class Order:
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: attributes that a plan may write though the mapping does not manage them
     beyond: tuple[Mapped, ...] = ()
+    #: who is told of what comes of it
+    subscriptions: tuple[Subscription, ...] = ()
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:
@@ -156,7 +159,7 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     hands.store.save_run(replace(run, state=RunState.APPLYING))
     await applier.work()
     report = applier.report()
-    _finish(run, hands, report)
+    _finish(run, hands, report, order)
     if applier.failed is not None:
         raise applier.failed
     return report
@@ -173,7 +176,7 @@ async def settle_run(plan: Plan, run: Run, hands: Hands, order: Order) -> Report
     applier = _Applier(plan, run, hands, order, asyncio.Event())
     await applier.settle()
     report = applier.report()
-    _finish(run, hands, report, state=RunState.PARTIAL)
+    _finish(run, hands, report, order, state=RunState.PARTIAL)
     return report
 
 
@@ -235,7 +238,7 @@ class _Applier:
                     self.failed = self.failed or error
                     self._stop.set()
                     return
-                await self._settle(part, outcome)
+                await self._settle(change, part, outcome)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._order.workers, len(todo))):
@@ -246,7 +249,7 @@ class _Applier:
         for change in self._plan.changes:
             for part in (1, 2):
                 if (change.key, part) in self._open:
-                    await self._settle(part, await self._looked_after(change, part))
+                    await self._settle(change, part, await self._looked_after(change, part))
 
     async def _looked_after(self, change: Change, part: int) -> Outcome:
         attempt = _Attempt(self, change.key, part, change.account or "")
@@ -263,11 +266,20 @@ class _Applier:
             return looked
         return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short before this was written")
 
-    async def _settle(self, part: int, outcome: Outcome) -> None:
+    async def _settle(self, change: Change, part: int, outcome: Outcome) -> None:
         line = self._line(outcome.key, part, Step.OUTCOME, outcome=outcome)
-        await self._journal.write(line)
+        await self._journal.write(line, self._letters(change, outcome, line))
         self._outcomes[outcome.key, part] = outcome
         self._observer.advance()
+
+    def _letters(self, change: Change, outcome: Outcome, line: JournalLine) -> list[Letter]:
+        return [
+            letter
+            for told in self._order.subscriptions
+            for letter in telling.address(
+                telling.of_outcome(change, outcome, line.run, line.at, self._attributes, values=told.values), told
+            )
+        ]
 
     async def _intend(self, key: str, part: int, method: str, *, version: str = "", attempt: int = 1) -> None:
         await self._journal.write(self._line(key, part, Step.INTENT, method=method, version=version, attempt=attempt))
@@ -540,7 +552,7 @@ def _words(reply: Reply) -> str:
     return " ".join(str(part) for part in (reply.status or "", kind, said or reply.detail) if part)
 
 
-def _finish(run: Run, hands: Hands, report: Report, *, state: RunState | None = None) -> None:
+def _finish(run: Run, hands: Hands, report: Report, order: Order, *, state: RunState | None = None) -> None:
     """Take into the base what really happened, remember the links, close the run."""
     store = hands.store
     values = [
@@ -561,12 +573,7 @@ def _finish(run: Run, hands: Hands, report: Report, *, state: RunState | None = 
     if state is None:
         state = RunState.DONE if report.clean else RunState.PARTIAL
         state = RunState.INTERRUPTED if report.stopped or report.left else state
-    store.save_run(
-        replace(
-            run,
-            state=state,
-            base=base.name,
-            finished=hands.clock.now(),
-            statuses=report.statuses,
-        )
-    )
+    now = hands.clock.now()
+    ended = replace(run, state=state, base=base.name, finished=now, statuses=report.statuses)
+    told = [telling.of_run(ended, now, report.stopped)]
+    store.save_run(ended, [letter for one in order.subscriptions for letter in telling.address(told, one)])

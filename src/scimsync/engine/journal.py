@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from scimsync.model.events import Letter
 from scimsync.model.outcomes import JournalLine
 
 
@@ -15,19 +16,19 @@ class Journal:
     before the change counts as settled.
     """
 
-    def __init__(self, append: Callable[[Sequence[JournalLine]], None]) -> None:
+    def __init__(self, append: Callable[[Sequence[JournalLine], Sequence[Letter]], None]) -> None:
         self._append = append
-        self._waiting: list[tuple[JournalLine, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[JournalLine, Sequence[Letter], asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def write(self, line: JournalLine) -> None:
-        """Make one line durable.
+    async def write(self, line: JournalLine, letters: Sequence[Letter] = ()) -> None:
+        """Make one line durable, and the letters that tell of it.
 
         Raises:
             StoreError: It could not be made durable; nothing may be sent on its strength.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((line, done))
+        self._waiting.append((line, letters, done))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
         await done
@@ -36,12 +37,13 @@ class Journal:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                await asyncio.to_thread(self._append, [line for line, _ in batch])
+                letters = [letter for _, told, _ in batch for letter in told]
+                await asyncio.to_thread(self._append, [line for line, _, _ in batch], letters)
             except Exception as error:  # noqa: BLE001 - whatever it is, every waiting writer must hear of it
-                for _, done in batch:
+                for _, _, done in batch:
                     if not done.done():
                         done.set_exception(error)
             else:
-                for _, done in batch:
+                for _, _, done in batch:
                     if not done.done():
                         done.set_result(None)

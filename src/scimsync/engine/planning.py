@@ -9,7 +9,7 @@ from pathlib import Path
 from scimsync.core import planner, sealing, trust
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.ports import Clock, Observer, Source, Store, Target
-from scimsync.errors import ConfigError
+from scimsync.errors import ConfigError, PersonUnknown
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Action, Change, Finding, Plan, Seal, Severity, Verdict
 from scimsync.model.policy import Authority, Mapped, Policy
@@ -109,7 +109,7 @@ class _Planning:
         stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
         if strangers := comparison.strangers(self.task.only):
-            raise ConfigError(f"--user {', '.join(strangers)}: neither the source nor a link knows this key")
+            raise PersonUnknown(*strangers)
         complete = await self._read_target()
 
         self.world.observer.stage("comparing")
