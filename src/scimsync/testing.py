@@ -171,8 +171,9 @@ class MemoryStore:
             self._letters |= {x.seq: x for x in letters if self._letters[x.seq].state is LetterState.PENDING}
 
     def hasten(self, endpoint: str, now: datetime) -> None:
-        """Make everything that is pending due now, because the endpoint is back."""
-        self._change(lambda x: replace(x, due=min(x.due, now)), self._of(endpoint, LetterState.PENDING))
+        """Make everything that is pending due now and its tries uncounted, because the endpoint is back."""
+        tried = [x for x in self._of(endpoint, LetterState.PENDING) if x.attempts]
+        self._change(lambda x: replace(x, due=now, attempts=0), tried)
 
     def bury(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
         """Give up what is pending (and older than `before`, where given); how many that were."""

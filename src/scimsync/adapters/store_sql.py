@@ -337,8 +337,8 @@ class SqlStore:
             connection.execute(sa.update(_OUTBOX).where(mine).values(changed), rows)
 
     def hasten(self, endpoint: str, now: datetime) -> None:
-        """Make everything that is pending due now, because the endpoint is back."""
-        self._change_letters({"due": now}, _pending(endpoint), _OUTBOX.c.due > now)
+        """Make everything that is pending due now and its tries uncounted, because the endpoint is back."""
+        self._change_letters({"due": now, "attempts": 0}, _pending(endpoint), _OUTBOX.c.attempts > 0)
 
     def bury(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
         """Give up what is pending (and older than `before`, where given); how many that were."""

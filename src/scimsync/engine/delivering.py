@@ -145,7 +145,7 @@ class _Route:
         self._rest = post.clock.now()
         self._halted = False
         self._open: set[asyncio.Future[Any]] = set()
-        self._in_hand = 0
+        self._busy = False
         #: letters that arrived
         self.moved = 0
 
@@ -166,7 +166,7 @@ class _Route:
 
     async def has_more(self) -> bool:
         """Whether something is under way, or could be at once."""
-        if self._in_hand:
+        if self._busy:
             return True
         due = await asyncio.to_thread(self._post.outbox.next_due, self._endpoint.name)
         now = self._post.clock.now()
@@ -190,16 +190,16 @@ class _Route:
         if self._halted or now < self._rest:
             return False
         abreast = 1 if self._health.sick else ABREAST
-        letters = await asyncio.to_thread(outbox.take, self._endpoint.name, now, now + TAKEN, abreast)
-        self._in_hand = len(letters)
+        self._busy = True
         try:
+            letters = await asyncio.to_thread(outbox.take, self._endpoint.name, now, now + TAKEN, abreast)
             receipts = await asyncio.gather(*map(self._carry, letters))
             now = self._post.clock.now()
             told = [(letter, receipt) for letter, receipt in zip(letters, receipts, strict=True) if receipt]
             settled = [delivery.settle(letter, receipt, now, self._post.chance()) for letter, receipt in told]
             await asyncio.to_thread(outbox.settle, settled)
         finally:
-            self._in_hand = 0
+            self._busy = False
         self.moved += sum(letter.state is LetterState.DELIVERED for letter in settled)
         for _, receipt in told:
             await self._learn(receipt, now)
@@ -228,6 +228,9 @@ class _Route:
 
     async def _abandonable(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Wait for work that `halt` may cut short; None where it did."""
+        if self._halted:
+            work.close()
+            return None
         task = asyncio.ensure_future(work)
         self._open.add(task)
         try:

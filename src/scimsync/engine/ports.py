@@ -114,7 +114,7 @@ class Outbox(Protocol):
         ...
 
     def hasten(self, endpoint: str, now: datetime) -> None:
-        """Make everything that is pending due now, because the endpoint is back."""
+        """Make what was tried in vain due now, and its tries uncounted, because the endpoint was down and is back."""
         ...
 
     def bury(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
