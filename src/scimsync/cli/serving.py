@@ -204,6 +204,8 @@ class _Server(uvicorn.Server):
 def _config(app: Callable[[_Message, _Receive, _Send], Awaitable[None]]) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        interface="asgi3",
+        proxy_headers=False,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -102,6 +102,8 @@ class Rounds:
     async def settle_down(self, *, within_s: float = GRACE_S, idle_s: float = IDLE_S) -> None:
         """Wait while letters are getting out: no longer than `within_s`, and while one arrives each `idle_s`."""
         clock = self._post.clock
+        for route in self._routes:
+            route.wake()
         end = clock.monotonic() + within_s
         last, seen = clock.monotonic(), -1
         while (now := clock.monotonic()) < end:
@@ -145,7 +147,7 @@ class _Route:
         self._rest = post.clock.now()
         self._halted = False
         self._open: set[asyncio.Future[Any]] = set()
-        self._busy = False
+        self._busy = self._dozing = self._woken = False
         #: letters that arrived
         self.moved = 0
 
@@ -161,8 +163,11 @@ class _Route:
                 wait = 0.0 if await self._step() else await self._until_due(look_s)
             except StoreError:  # of the store, or of a lease that went to somebody else: nothing is lost
                 wait = look_s
-            if wait and not self._halted:
+            if wait and not self._woken:
+                self._dozing = True
                 await self._abandonable(self._post.clock.sleep(min(wait, look_s)))
+                self._dozing = False
+            self._woken = False
 
     async def has_more(self) -> bool:
         """Whether something is under way, or could be at once."""
@@ -171,6 +176,13 @@ class _Route:
         due = await asyncio.to_thread(self._post.outbox.next_due, self._endpoint.name)
         now = self._post.clock.now()
         return due is not None and due <= now and self._rest <= now
+
+    def wake(self) -> None:
+        """Look into the outbox now."""
+        self._woken = True
+        if self._dozing:
+            for dozing in self._open:
+                dozing.cancel()
 
     def halt(self) -> None:
         """Let go of what is under way."""
