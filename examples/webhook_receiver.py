@@ -38,7 +38,7 @@ def is_genuine(key: bytes, message: str, stamp: str, signatures: str, body: byte
         return False
     signed = f"{message}.{stamp}.".encode() + body
     wanted = b"v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
-    return any([hmac.compare_digest(wanted, one.encode()) for one in signatures.split(" ")[:16]])
+    return any(hmac.compare_digest(wanted, one.encode()) for one in signatures.split(" ")[:16])
 
 
 def handle(message: str, event: dict[str, object]) -> None:

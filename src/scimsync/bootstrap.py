@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -111,6 +112,12 @@ def make_target(settings: Settings, notice: Callable[[str], None]) -> Target:
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,
     )
+
+
+def warm_up() -> None:
+    """Load what a run needs, so that the first one need not."""
+    for name in ("phones_library", "source_file", "source_sql", "target_scim"):
+        import_module(f"scimsync.adapters.{name}")
 
 
 def make_clock() -> Clock:

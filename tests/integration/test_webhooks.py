@@ -169,7 +169,7 @@ def assert_nobody_was_overtaken(receiver: Receiver, wanted: Mapping[str, list[st
 
 
 async def _days_later(home: House, door: socket.socket) -> Receiver:
-    """Deliver on a virtual clock: two days nobody listens, then a slow half-day, then every third is a 500."""
+    """Deliver on a virtual clock: two days nobody listens, then each second hangs, then each third is a 500."""
     clock = VirtualClock(datetime.now(UTC))
     settings = home.settings()
     (given,) = settings.webhooks
@@ -187,9 +187,9 @@ async def _days_later(home: House, door: socket.socket) -> Receiver:
                 await receiver.open(door)
             tries += receiver.port > 0
             receiver.part = "well"
-            if 48 * HOUR <= now < 54 * HOUR and tries % 2:
+            if 0 < tries <= 12 and tries % 2:
                 receiver.part = "hang"
-            elif now >= 54 * HOUR and tries % 3 == 0:
+            elif tries > 12 and tries % 3 == 0:
                 receiver.part = "500"
             return await real.carry(headers, body)
 

@@ -42,6 +42,7 @@ def serve(config: Path, *, events: bool, host: str, port: int) -> int:
         door = socket.create_server((host, port), backlog=128)
     except OSError as error:
         raise ConfigError(f"serve: cannot listen on {host} port {port} ({error.strerror}). Choose another.") from error
+    bootstrap.warm_up()
     with door, bootstrap.open_store(settings) as store:
         address = f"http://{door.getsockname()[0]}:{door.getsockname()[1]}"
         click.echo(f"listening on {address}" + ("; events at /events" if events else ""))
