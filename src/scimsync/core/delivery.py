@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -52,6 +53,17 @@ def is_gone(receipt: Receipt) -> bool:
     return receipt.status == _GONE
 
 
+def telling(receipts: Sequence[Receipt]) -> Receipt:
+    """The receipt of several at a time that says most of the endpoint: gone, then there, then in trouble."""
+    by_weight = sorted(receipts, key=lambda r: (not is_gone(r), not is_taken(r), not _is_own(r)))
+    return by_weight[0]
+
+
+def _is_own(receipt: Receipt) -> bool:
+    """Whether a failure is one of the endpoint. A 4xx is about the letter, and proves that somebody is there."""
+    return not 400 <= receipt.status < 500 or receipt.status in {408, 429}
+
+
 def pause(receipt: Receipt) -> float:
     """Seconds for which a receiver that asks for it is left alone."""
     if is_taken(receipt):
@@ -69,12 +81,10 @@ class Health:
     failures: int = 0
 
     def after(self, receipt: Receipt) -> Health:
-        """The health after one more answer. A 4xx is about the letter, and proves that somebody is there."""
+        """The health after one more answer; one that is about the letter alone changes nothing."""
         if is_taken(receipt):
             return Health()
-        if 400 <= receipt.status < 500 and receipt.status not in {408, 429}:
-            return self
-        return Health(self.failures + 1)
+        return Health(self.failures + 1) if _is_own(receipt) else self
 
     @property
     def sick(self) -> bool:

@@ -82,7 +82,6 @@ class Rounds:
         Raises:
             StoreError: The outbox cannot be read or written.
         """
-        await asyncio.to_thread(self._post.outbox.forget_letters, self._post.clock.now() - MEMORY)
         await asyncio.gather(*(route.until_idle() for route in self._routes))
         return self.arrived
 
@@ -145,6 +144,7 @@ class _Route:
         self._post, self._endpoint = post, endpoint
         self._health = delivery.Health()
         self._rest = post.clock.now()
+        self._tidied = self._rest - timedelta(days=1)
         self._halted = False
         self._open: set[asyncio.Future[Any]] = set()
         self._busy = self._dozing = self._woken = False
@@ -155,6 +155,7 @@ class _Route:
         """Batches until nothing is due, or the endpoint must be left alone."""
         while await self._step():
             pass
+        await self._tidy()
 
     async def on(self, look_s: float) -> None:
         """Batches until halted."""
@@ -190,7 +191,15 @@ class _Route:
         for waiting in self._open:
             waiting.cancel()
 
+    async def _tidy(self) -> None:
+        """Forget, once a day, what was delivered long ago."""
+        now = self._post.clock.now()
+        if now >= self._tidied + timedelta(days=1):
+            self._tidied = now
+            await asyncio.to_thread(self._post.outbox.forget_letters, now - MEMORY)
+
     async def _until_due(self, look_s: float) -> float:
+        await self._tidy()
         due = await asyncio.to_thread(self._post.outbox.next_due, self._endpoint.name)
         if due is None:
             return look_s
@@ -213,29 +222,29 @@ class _Route:
         finally:
             self._busy = False
         self.moved += sum(letter.state is LetterState.DELIVERED for letter in settled)
-        for _, receipt in told:
-            await self._learn(receipt, now)
+        if told:
+            await self._learn([receipt for _, receipt in told], now)
         return bool(letters)
 
     async def _carry(self, letter: Letter) -> Receipt | None:
         headers = signing.sign(self._endpoint.keys, letter.id, self._post.clock.now(), letter.body)
         return await self._abandonable(self._endpoint.courier.carry(headers, letter.body))
 
-    async def _learn(self, receipt: Receipt, now: datetime) -> None:
-        """What one answer says of the endpoint."""
+    async def _learn(self, receipts: Sequence[Receipt], now: datetime) -> None:
+        """What the answers of one batch say of the endpoint, together."""
         outbox, name = self._post.outbox, self._endpoint.name
+        receipt = delivery.telling(receipts)
         before, self._health = self._health, self._health.after(receipt)
         if delivery.is_gone(receipt):
-            dead = await asyncio.to_thread(outbox.bury, name, "the endpoint answered 410: it is switched off")
-            self._post.say(f"{self._endpoint.shown} answered 410 and is sent nothing more; {dead + 1} events are dead.")
-        elif delivery.is_taken(receipt):
-            if before.down:
-                await asyncio.to_thread(outbox.hasten, name, now)
+            await asyncio.to_thread(outbox.bury, name, "the endpoint answered 410: it is switched off")
+            self._post.say(f"{self._endpoint.shown} answered 410: it is switched off, and its events are dead.")
+        elif delivery.is_taken(receipt) and before.down:
+            await asyncio.to_thread(outbox.hasten, name, now)
         elif self._health.sick:
             if not before.sick:
                 self._post.say(f"{self._endpoint.shown}: {receipt.detail}. Events wait in the outbox.")
             await asyncio.to_thread(outbox.bury, name, f"too old; last: {receipt.detail}", now - LONGEST_LIFE)
-        rest = max(delivery.pause(receipt), self._health.rest_s)
+        rest = max(*map(delivery.pause, receipts), self._health.rest_s)
         self._rest = max(self._rest, now + timedelta(seconds=rest))
 
     async def _abandonable(self, work: Coroutine[Any, Any, T]) -> T | None:

@@ -18,6 +18,7 @@ from scimsync.core.delivery import (
     is_taken,
     pause,
     settle,
+    telling,
 )
 from scimsync.model.events import Letter, LetterState, Receipt
 
@@ -100,3 +101,11 @@ def test_a_letter_that_is_refused_says_nothing_of_the_endpoint() -> None:
     sick = Health(5)
     assert sick.after(Receipt(status=400)) == sick
     assert sick.after(Receipt(status=429)) == Health(6)
+
+
+def test_of_a_batch_the_answer_counts_that_says_most_of_the_endpoint() -> None:
+    ok, gone, bad, down = (Receipt(status=status) for status in (204, 410, 400, 503))
+    assert telling([bad, down, ok]) == ok
+    assert telling([ok, down, gone]) == gone
+    assert telling([bad, down]) == down
+    assert telling([bad, bad]) == bad

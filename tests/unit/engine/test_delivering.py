@@ -170,7 +170,7 @@ def test_410_switches_an_endpoint_off_and_leaves_the_others_alone() -> None:
     world.once()
     assert world.count(LetterState.DEAD) == 3
     assert world.count(LetterState.DELIVERED, "b") == 1
-    assert "answered 410" in world.said[0]
+    assert world.said == ["a answered 410: it is switched off, and its events are dead."]
     assert len(world.receivers["a"].seen) <= 2
 
 
@@ -191,7 +191,7 @@ def test_a_dead_endpoint_delays_no_other() -> None:
     world.write(*people(30, 1))
     world.write(*people(30, 1), endpoint="b")
     assert world.once() == 30
-    assert len(world.receivers["a"].seen) <= 8  # then it rests
+    assert len(world.receivers["a"].seen) <= 24  # three batches, then it rests
     assert world.count(LetterState.PENDING) == 30
     assert world.said == ["a: cannot connect. Events wait in the outbox."]
 
