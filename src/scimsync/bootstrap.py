@@ -25,6 +25,7 @@ from scimsync.engine.delivering import Post
 from scimsync.engine.planning import Task, World
 from scimsync.engine.ports import Clock, Observer, Outbox, Source, Store, Target
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
+from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.scim.schema import schema_from_json
@@ -154,6 +155,7 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
             only=choices.only,
             overrides=choices.overrides,
             keep=choices.keep,
+            subscriptions=_subscriptions(settings),
         )
         return await planning.make_plan(world, task)
     finally:
@@ -174,9 +176,8 @@ async def apply(
         hands = Hands(target=target, store=store, clock=SystemClock(), observer=observer)
         order = _order(settings, choices)
         read, run = found
-        run = applying.check_plan(read, run, hands, order)
         async with _telling(settings, store, observer, choices):
-            return await applying.apply_plan(read, run, hands, order, stop)
+            return await applying.apply_plan(read, applying.check_plan(read, run, hands, order), hands, order, stop)
     finally:
         await target.close()
 
@@ -220,8 +221,12 @@ def _order(settings: Settings, choices: Choices) -> Order:
         workers=settings.target.workers,
         overrides=choices.overrides,
         beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
-        subscriptions=tuple(webhook.subscription for webhook in settings.webhooks),
+        subscriptions=_subscriptions(settings),
     )
+
+
+def _subscriptions(settings: Settings) -> tuple[Subscription, ...]:
+    return tuple(webhook.subscription for webhook in settings.webhooks)
 
 
 def has_unfinished(store: Store) -> bool:

@@ -23,6 +23,7 @@ from scimsync import bootstrap
 from scimsync.adapters.webhook_http import HttpCourier
 from scimsync.core.signing import verify
 from scimsync.engine.delivering import Endpoint, Post, Rounds
+from scimsync.errors import PlanRefused
 from scimsync.model.events import LetterState, Receipt
 from scimsync.testing import VirtualClock
 
@@ -300,6 +301,24 @@ def test_a_second_run_with_nothing_to_do_tells_only_that_it_ended(tmp_path: Path
         home.settle()
         receiver = sync_with_a_receiver(home)
         assert [kind(body) for _, body, _ in receiver.seen] == ["scimsync.run.finished"]
+
+
+def test_a_plan_that_a_limit_refuses_is_told_by_its_rules(tmp_path: Path) -> None:
+    with house(tmp_path) as home:
+        home.settle()
+        for who in home.active(3):
+            home.set(who, job_title="Lead")
+
+        async def main() -> Receiver:
+            async with receiving() as receiver:
+                home.configure(more=webhook(home, receiver.port), limits={"update": 2})
+                with pytest.raises(PlanRefused):
+                    await asyncio.to_thread(home.sync)
+                return receiver
+
+        ((_, body, _),) = asyncio.run(main()).seen
+        assert kind(body) == "scimsync.plan.refused"
+        assert body["events"][kind(body)]["rules"] == ["limits.update"]
 
 
 def test_letters_of_a_run_wait_for_the_next_and_go_out_beside_it(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from scimsync.core import planner
 from scimsync.core.writing import resource
 from scimsync.model.events import PROFILE, Event, Kind, Letter, Subscription
 from scimsync.model.outcomes import Outcome, Run, Status
-from scimsync.model.plans import Action, Change, Verdict
+from scimsync.model.plans import Action, Change, Plan, Verdict
 from scimsync.model.policy import Mapped
 from scimsync.scim.messages import patch_body
 from scimsync.scim.schema import value_to_json
@@ -127,6 +127,13 @@ class _Telling:
         else:  # not a subject of the profile, which needs the resource
             subject = {"format": "opaque", "id": self._key, **subject}
         return make(kind, self._key, self._at, payload, {"txn": f"{self._run}/{self._key}", "sub_id": subject}, form)
+
+
+def of_refusal(plan: Plan) -> Iterator[Event]:
+    """That a plan may not be applied: the rules that say so, and the numbers."""
+    if plan.refusals:
+        payload = {"plan": plan.id, "rules": [f.code for f in plan.refusals], "changes": dict(plan.tally.actions)}
+        yield make(Kind.PLAN_REFUSED, "", plan.created, payload, {"txn": plan.id})
 
 
 def of_run(run: Run, at: datetime, stopped: str = "") -> Event:

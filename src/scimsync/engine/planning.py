@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scimsync.core import planner, sealing, trust
+from scimsync.core import planner, sealing, telling, trust
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.ports import Clock, Observer, Source, Store, Target
 from scimsync.errors import ConfigError, PersonUnknown
+from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Action, Change, Finding, Plan, Seal, Severity, Verdict
 from scimsync.model.policy import Authority, Mapped, Policy
@@ -62,6 +63,8 @@ class Task:
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: where the accounts are kept as they were read; not kept where None
     keep: Path | None = None
+    #: who is told where the plan may not be applied
+    subscriptions: tuple[Subscription, ...] = ()
 
 
 async def make_plan(world: World, task: Task) -> Plan:
@@ -247,7 +250,8 @@ class _Planning:
                 tally=_tally_numbers(plan),
                 health=health,
                 partial=bool(task.only),
-            )
+            ),
+            [x for told in task.subscriptions for x in telling.address(telling.of_refusal(plan), told)],
         )
         return plan
 

@@ -17,6 +17,7 @@ class Kind(Enum):
     DEACTIVATE = "prov:deactivate"
     DELETE = "prov:delete"
     PERSON_HELD = "scimsync.person.held"
+    PLAN_REFUSED = "scimsync.plan.refused"
     RUN_FINISHED = "scimsync.run.finished"
     PING = "scimsync.ping"
 
