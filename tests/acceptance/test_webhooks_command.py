@@ -106,6 +106,18 @@ def test_watching_ends_well_and_delivers_what_comes(home: House) -> None:
     assert len(printed) == 2
 
 
+def test_serve_delivers_what_waits_in_the_outbox(home: House) -> None:
+    sync(home, "Lead")
+    with receiving(home) as printed, home.start("serve", "--port", "0") as process:
+        end = time.monotonic() + 30
+        while json.loads(home.command("webhooks", "--json").out)[0]["delivered"] < 2:
+            assert time.monotonic() < end
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=40)
+        assert process.returncode == 0, said
+    assert len(printed) == 2
+
+
 @pytest.mark.parametrize(
     ("words", "code", "expected"),
     [
