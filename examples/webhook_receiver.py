@@ -46,6 +46,12 @@ def handle(message: str, event: dict[str, object]) -> None:
     print(message, json.dumps(event), flush=True)
 
 
+class Server(ThreadingHTTPServer):
+    """Takes several at once: the default queue of five makes others wait a second."""
+
+    request_queue_size = 128
+
+
 class Receiver(BaseHTTPRequestHandler):
     """Answers 204 for a genuine event, 401 for everything else."""
 
@@ -81,7 +87,7 @@ class Receiver(BaseHTTPRequestHandler):
 def main() -> None:
     """Listen on this machine until Ctrl-C."""
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8788
-    server = ThreadingHTTPServer(("127.0.0.1", port), Receiver)
+    server = Server(("127.0.0.1", port), Receiver)
     server.key = key_of(os.environ["WEBHOOK_SECRET"])
     print(f"listening on http://127.0.0.1:{server.server_port}/", flush=True)
     try:

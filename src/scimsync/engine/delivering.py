@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 #: for how long a taken letter is nobody else's: longer than any try
 TAKEN = timedelta(seconds=60)
-#: letters that are under way to one endpoint at a time, each of another person
-ABREAST = 8
+#: letters under way to one endpoint at a time, each of another person: fewer than the shortest queues hold (5)
+ABREAST = 4
 #: a letter that is older and cannot be delivered is given up, however seldom it was tried
 LONGEST_LIFE = timedelta(days=14)
 #: for how long letters that were delivered are remembered
