@@ -10,11 +10,12 @@ import secrets
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -22,14 +23,16 @@ from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey, append_note
 from scimsync.config import Settings, SourceSettings
 from scimsync.core import drifting, grouping, planner, sealing, trust
-from scimsync.engine import applying, checkpoints, planning
+from scimsync.engine import applying, checkpoints, delivering, planning
 from scimsync.engine.applying import Hands, Order, Report
+from scimsync.engine.delivering import Post
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Together, Unmeasured
 from scimsync.engine.planning import Task, World
-from scimsync.engine.ports import Metrics, Observer, Source, Store, Target
+from scimsync.engine.ports import Clock, Metrics, Observer, Outbox, Source, Store, Target
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale, StoreError, TargetError
 from scimsync.model.audit import Edit, Kind, Record
+from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Document, Pin, Run
 from scimsync.model.plans import Plan
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
@@ -48,6 +51,8 @@ class Choices:
     keep: Path | None = None
     #: ids of the accounts to read, one by one; the whole directory where empty
     accounts: tuple[str, ...] = ()
+    #: whether events are delivered beside the run; else they wait in the outbox
+    deliver: bool = True
 
 
 RULES = trust.RULES | planner.RULES | applying.RULES | grouping.RULES
@@ -222,6 +227,17 @@ def now() -> datetime:
     return SystemClock().now()
 
 
+def warm_up() -> None:
+    """Load what a run needs, so that the first one need not."""
+    for name in ("phones_library", "source_file", "source_sql", "target_scim"):
+        import_module(f"scimsync.adapters.{name}")
+
+
+def make_clock() -> Clock:
+    """The clock of this machine."""
+    return SystemClock()
+
+
 def owner() -> str:
     """Who holds the lease: for messages to whoever comes second."""
     return f"scimsync, process {os.getpid()} on {socket.gethostname()}"
@@ -372,6 +388,7 @@ async def plan_between(
         overrides=choices.overrides,
         keep=choices.keep,
         accounts=choices.accounts,
+        subscriptions=_subscriptions(settings),
     )
     made = await planning.make_plan(world, task)
     told.state, told.rate = ("refused" if made.refusals else "planned"), target.rate
@@ -392,7 +409,8 @@ async def apply(
     with _measured(settings, store, observer, "apply", found[0].id) as told:
         target = make_target(settings, told.observer.say, told.metrics)
         try:
-            return await apply_to(settings, store, told, found, choices, target=target, stop=stop)
+            async with _telling(settings, store, told.observer, choices):
+                return await apply_to(settings, store, told, found, choices, target=target, stop=stop)
         finally:
             await target.close()
             checkpoint(settings, store, told.observer.say)
@@ -422,6 +440,38 @@ def _hands(target: Target, store: Store, told: Told) -> Hands:
     return Hands(target=target, store=store, clock=SystemClock(), observer=told.observer, metrics=told.metrics)
 
 
+@asynccontextmanager
+async def _telling(settings: Settings, store: Store, observer: Observer, choices: Choices) -> AsyncIterator[None]:
+    """Deliver events while a run goes on, where there is somebody to tell."""
+    if not settings.webhooks or not choices.deliver:
+        yield
+        return
+    async with make_post(settings, store, observer.say) as post, delivering.beside(post):
+        yield
+
+
+@asynccontextmanager
+async def make_post(settings: Settings, outbox: Outbox, say: Callable[[str], None]) -> AsyncIterator[Post]:
+    """What delivering needs, for the endpoints of the configuration; inside one event loop."""
+    from scimsync.adapters.webhook_http import HttpCourier  # noqa: PLC0415 - loads httpx2
+
+    clock, draw = SystemClock(), random.Random(secrets.randbits(64))  # noqa: S311 - jitter, not secrets
+    endpoints = [
+        delivering.Endpoint(
+            name=given.name,
+            shown=given.shown,
+            courier=HttpCourier(given.url, clock, allow_private=given.allow_private),
+            keys=given.keys,
+        )
+        for given in settings.webhooks
+    ]
+    try:
+        yield Post(outbox=outbox, endpoints=endpoints, clock=clock, chance=draw.random, say=say)
+    finally:
+        for endpoint in endpoints:
+            await endpoint.courier.close()
+
+
 def _order(settings: Settings, choices: Choices) -> Order:
     return Order(
         policy=settings.policy,
@@ -432,7 +482,12 @@ def _order(settings: Settings, choices: Choices) -> Order:
         overrides=choices.overrides,
         actor=actor(),
         beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
+        subscriptions=_subscriptions(settings),
     )
+
+
+def _subscriptions(settings: Settings) -> tuple[Subscription, ...]:
+    return tuple(webhook.subscription for webhook in settings.webhooks)
 
 
 def has_unfinished(store: Store) -> bool:

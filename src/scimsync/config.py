@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,7 +19,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidPath
+from scimsync.model.events import PROFILE, EventKind, Subscription
 from scimsync.model.policy import Authority, Grouping, Leavers, Limit, Limits, Mapped, Nested, Others, Policy
 from scimsync.scim.dialect import DIALECTS, Dialect
 from scimsync.scim.schema import Kind, Place
@@ -91,11 +93,25 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "format": "json, console or off: what is written to stderr (default off)",
         "level": "debug, info, warning or error (default info)",
     },
-    "webhook": {"url": "where events are sent", "secret": "what they are signed with; env:NAME or file:PATH"},
+    "webhook": {
+        "url": "where events are sent: https, or http to this machine with allow_private",
+        "secret": "what they are signed with; env:NAME or file:PATH",
+        "old_secret": "while the secret changes: the former one, which signs as well",
+        "events": "the names of the events that are wanted; all where it is missing",
+        "values": "whether values before and after travel (default false: ids, actions, names of paths)",
+        "allow_private": "whether it may stand in the own network or on this machine (default false)",
+    },
+    "events": {
+        "secret": "what calls from outside are signed with; env:NAME or file:PATH",
+        "old_secret": "while the secret changes: the former one, which is good as well",
+    },
 }
 LOG_FORMATS = ("json", "console", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
-_SECRET_KEYS = frozenset({"client_secret", "token", "secret"})
+_SECRET_KEYS = frozenset({"client_secret", "token", "secret", "old_secret"})
+_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+#: sections whose secrets a command that writes needs; `events` is needed by `serve --events` alone
+WRITING = frozenset({"target", "webhook"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +184,34 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """One endpoint that is told of what happens."""
+
+    number: int
+    url: str = field(repr=False)
+    #: none where secrets were not asked for
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+    kinds: frozenset[EventKind] = frozenset()
+    values: bool = False
+    allow_private: bool = False
+
+    @property
+    def name(self) -> str:
+        """How the outbox calls it: a digest, because an address may hold a secret."""
+        return hashlib.sha256(self.url.encode()).hexdigest()[:12]
+
+    @property
+    def shown(self) -> str:
+        """How people are told of it: its place in the file, and its host."""
+        return f"webhook {self.number} ({urlsplit(self.url).hostname})"
+
+    @property
+    def subscription(self) -> Subscription:
+        """What it wants to be told."""
+        return Subscription(endpoint=self.name, kinds=self.kinds, values=self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole configuration."""
 
@@ -179,7 +223,9 @@ class Settings:
     audit: AuditSettings
     #: digest of everything that decides what a run does; secrets, speed and places of state left out
     digest: str
-    webhooks: int = 0
+    webhooks: tuple[WebhookSettings, ...] = ()
+    #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
+    events: tuple[bytes, ...] = field(default=(), repr=False)
     #: None where memberships are not managed
     groups: GroupSettings | None = None
     log: LogSettings = field(default_factory=LogSettings)
@@ -192,12 +238,13 @@ class Settings:
         return tuple(place.short for place in self.policy.match if place.short not in self.policy.by_path)
 
 
-def load(file: Path, *, secrets: bool = True) -> Settings:
+def load(file: Path, *, secrets: bool | Set[str] = True) -> Settings:
     """Read the configuration.
 
     Args:
         file: The TOML file.
-        secrets: Whether the credentials of the target are needed; if not, they may be missing.
+        secrets: The sections whose secrets are needed; those of the others may be missing. True stands
+            for `WRITING`, False for none.
 
     Raises:
         ConfigError: With every fault of the file.
@@ -210,7 +257,8 @@ def load(file: Path, *, secrets: bool = True) -> Settings:
         raise ConfigError(f"{file}: cannot be read ({error.__class__.__name__}). It must be UTF-8 text.") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: not TOML: {error}") from error
-    reader = _Reader(file, document, secrets=secrets)
+    needed = (WRITING if secrets else frozenset()) if isinstance(secrets, bool) else secrets
+    reader = _Reader(file, document, secrets=needed)
     settings = reader.settings()
     if reader.faults or settings is None:
         raise ConfigError(*(f"{file.name}: {fault}" for fault in reader.faults))
@@ -220,7 +268,7 @@ def load(file: Path, *, secrets: bool = True) -> Settings:
 class _Reader:
     """Takes a document apart and collects what is wrong with it."""
 
-    def __init__(self, file: Path, document: Mapping[str, object], *, secrets: bool) -> None:
+    def __init__(self, file: Path, document: Mapping[str, object], *, secrets: Set[str]) -> None:
         self.file, self.document, self.secrets = file, document, secrets
         self.faults: list[str] = []
 
@@ -232,9 +280,9 @@ class _Reader:
         policy = self._policy(target.dialect) if target else None
         groups = self._group_settings(source.kind if source else "")
         log, textfile = self._log(), self._textfile()
+        webhooks, events = self._webhooks(), self._keys("events") if "events" in self.secrets else ()
         if target is None or source is None or policy is None:
             return None
-        webhooks = self.document.get("webhook")
         return Settings(
             file=self.file,
             source=source,
@@ -244,9 +292,10 @@ class _Reader:
             digest=_digest(source, target, policy, groups),
             groups=groups,
             audit=self._audit(state),
-            webhooks=len(webhooks) if isinstance(webhooks, list) else 0,
             log=log,
             textfile=textfile,
+            webhooks=webhooks,
+            events=events,
         )
 
     def _unknown(self) -> None:
@@ -349,7 +398,7 @@ class _Reader:
         if not url:
             return ""
         parts = urlsplit(url)
-        local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+        local = parts.hostname in _LOCAL
         if not parts.hostname or parts.scheme not in {"https", "http"} or parts.username or parts.query:
             self.faults.append(f"[target] {key} is not an address: write for instance https://api.mypurecloud.com")
         elif parts.scheme == "http" and not local:
@@ -394,6 +443,84 @@ class _Reader:
             self.faults.append(f'[state] memory = {found!r}: write a number and its unit, for instance "512MB"')
             return "512MB"
         return found
+
+    # --- webhooks ---------------------------------------------------------------------------
+
+    def _webhooks(self) -> tuple[WebhookSettings, ...]:
+        listed = self.document.get("webhook", [])
+        if not isinstance(listed, list) or not all(isinstance(table, dict) for table in listed):
+            self.faults.append("[[webhook]] must be a list of tables: write [[webhook]] with two brackets")
+            return ()
+        found = [self._webhook(number, table) for number, table in enumerate(listed, 1)]
+        urls = [webhook.url for webhook in found if webhook.url]
+        if len(urls) != len(set(urls)):
+            self.faults.append("[[webhook]] url: two webhooks have the same; join their events in one")
+        return tuple(found)
+
+    def _webhook(self, number: int, table: Mapping[str, object]) -> WebhookSettings:
+        where = f"[[webhook]] {number}"
+        private = self._flag(where, table, "allow_private")
+        return WebhookSettings(
+            number=number,
+            url=self._endpoint(where, self._member(where, table, "url", needed=True), private=private),
+            keys=self._keys("webhook", table, where) if "webhook" in self.secrets else (),
+            kinds=self._kinds(where, table.get("events", [])),
+            values=self._flag(where, table, "values"),
+            allow_private=private,
+        )
+
+    def _endpoint(self, where: str, url: str, *, private: bool) -> str:
+        try:
+            parts = urlsplit(url)
+            fit = bool(parts.hostname) and parts.scheme in {"https", "http"} and "@" not in parts.netloc
+            fit = fit and url.isascii() and (parts.port is None or parts.port > 0)
+        except ValueError:
+            fit = False
+        if url and not fit:
+            self.faults.append(f"{where} url is not an address: write for instance https://hr.example.com/hook")
+            return ""
+        if url and parts.scheme == "http" and not (private and parts.hostname in _LOCAL):
+            self.faults.append(f"{where} url must be https; http goes to this machine only, with allow_private = true")
+        return url
+
+    def _kinds(self, where: str, given: object) -> frozenset[EventKind]:
+        known = {kind.value: kind for kind in EventKind}
+        kinds = set()
+        for name in given if isinstance(given, list) else [given]:
+            short = str(name).removeprefix(PROFILE).removesuffix(":notice").removesuffix(":full")
+            if short in known:
+                kinds.add(known[short])
+            else:
+                self.faults.append(f"{where} events: {name!r} is not an event{_hint(short, known)}")
+        return frozenset(kinds)
+
+    def _keys(self, section: str, table: Mapping[str, object] | None = None, where: str = "") -> tuple[bytes, ...]:
+        """The key of the secret, and that of the former one while they change."""
+        where = where or f"[{section}]"
+        table = table if table is not None else self._table(section) or {}
+        keys = []
+        for name in ("secret", "old_secret"):
+            secret = self._member(where, table, name, needed=name == "secret")
+            try:
+                keys += [key_of(secret)] if secret else []
+            except ValueError as error:
+                self.faults.append(f"{where} {name} cannot be used: {error}")
+        return tuple(keys)
+
+    def _member(self, where: str, table: Mapping[str, object], key: str, *, needed: bool) -> str:
+        """A text of one of several tables, which may be a reference."""
+        section = "events" if where == "[events]" else "webhook"
+        found = table.get(key, "")
+        if not isinstance(found, str) or (needed and not found):
+            self.faults.append(f"{where} {key} is missing, or no text: {KEYS[section][key]}")
+            return ""
+        return self._resolved(where, key, found) if found else ""
+
+    def _flag(self, where: str, table: Mapping[str, object], key: str) -> bool:
+        found = table.get(key, False)
+        if not isinstance(found, bool):
+            self.faults.append(f"{where} {key} must be true or false: {KEYS['webhook'][key]}")
+        return found is True
 
     def _policy(self, dialect: Dialect) -> Policy | None:
         authority = Authority(self._choice("policy", "authority", [a.value for a in Authority], "local_wins") or "ask")
@@ -567,10 +694,13 @@ class _Reader:
 
     def _reference(self, section: str, key: str, *, needed: bool = False) -> str:
         """A text that may stand elsewhere: env:NAME or file:PATH. A secret must."""
-        if section == "target" and not self.secrets:
+        if section == "target" and section not in self.secrets:
             return ""
-        found = self._text(section, key, needed=needed)
-        where = f"[{section}] {key}"
+        return self._resolved(f"[{section}]", key, self._text(section, key, needed=needed))
+
+    def _resolved(self, table: str, key: str, found: str) -> str:
+        """What a text refers to, or the text itself."""
+        where = f"{table} {key}"
         if found.startswith("env:"):
             name = found.removeprefix("env:")
             value = os.environ.get(name, "")

@@ -1,7 +1,7 @@
 """Every exception of the product. An exception ends the run; trouble with one person is a Finding.
 
     ScimsyncError                 exit code
-    ├── ConfigError           2   a file or an argument of yours is wrong
+    ├── ConfigError           2   a file or an argument of yours is wrong; PersonUnknown
     ├── SourceError           3   the HR side cannot be read, or cannot be believed (SourceEmpty: holds nothing)
     ├── PlanError             4   PlanRefused (a rule says no), PlanStale (the world moved), PlanDamaged
     ├── TargetError           5   TargetUnavailable (try later), TargetDenied (nobody will succeed),
@@ -29,6 +29,14 @@ class ConfigError(ScimsyncError):
     def __init__(self, *faults: str) -> None:
         self.faults = faults
         super().__init__("\n".join(faults))
+
+
+class PersonUnknown(ConfigError):
+    """A key that was asked for is known neither to the source nor to a link."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = keys
+        super().__init__(f"--user {', '.join(keys)}: neither the source nor a link knows this key")
 
 
 class SourceError(ScimsyncError):

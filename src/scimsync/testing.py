@@ -16,10 +16,11 @@ import shutil
 import tempfile
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -31,6 +32,7 @@ from scimsync.engine import ledger
 from scimsync.errors import ConfigError, ProtocolError, StoreError, StoreLocked
 from scimsync.model.accounts import Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
+from scimsync.model.events import Call, Letter, LetterState
 from scimsync.model.outcomes import (
     Deferred,
     Description,
@@ -79,6 +81,9 @@ class MemoryStore:
         self._entries: list[Entry] = []
         self._keys: dict[str, PersonKey] = {}
         self._checkpoints: dict[int, str] = {}
+        self._letters: dict[int, Letter] = {}
+        self._seqs = count(1)
+        self._calls: dict[str, tuple[Call, bool]] = {}
         self._artifacts = artifacts or Path(tempfile.mkdtemp(prefix="scimsync-"))
         if artifacts is None:
             weakref.finalize(self, shutil.rmtree, self._artifacts, ignore_errors=True)
@@ -102,10 +107,11 @@ class MemoryStore:
         finally:
             self._owner = ""
 
-    def save_run(self, run: Run) -> None:
-        """Insert or replace a run."""
+    def save_run(self, run: Run, letters: Sequence[Letter] = ()) -> None:
+        """Insert or replace a run, and keep the letters that tell of it."""
         with self._lock:
             self._runs[run.id] = run
+            self._post(letters)
 
     def runs(self, limit: int = 50) -> Sequence[Run]:
         """The latest runs, newest first."""
@@ -174,11 +180,14 @@ class MemoryStore:
                 self._memberships.pop(gone, None)
             self._memberships |= dict.fromkeys(add)
 
-    def append(self, lines: Sequence[JournalLine], records: Sequence[Record] = ()) -> None:
-        """Keep journal lines, and chain audit records."""
+    def append(
+        self, lines: Sequence[JournalLine], records: Sequence[Record] = (), letters: Sequence[Letter] = ()
+    ) -> None:
+        """Keep journal lines and letters, and chain audit records."""
         with self._lock:
             self._journal.extend(lines)
             self._chain(records)
+            self._post(letters)
 
     def journal(self, run_id: str, *, since: datetime | None = None) -> Iterator[JournalLine]:
         """The lines of one run in the order they were written; only later ones, where `since` says so."""
@@ -243,6 +252,112 @@ class MemoryStore:
         self._entries += book.add(records)
         self._keys |= book.made
         self._head = book.head
+
+    def post(self, letters: Sequence[Letter]) -> None:
+        """Keep letters that belong to no outcome."""
+        with self._lock:
+            self._post(letters)
+
+    def _post(self, letters: Sequence[Letter]) -> None:
+        for letter in letters:
+            seq = next(self._seqs)
+            self._letters[seq] = replace(letter, seq=seq)
+
+    def _heads(self, endpoint: str) -> list[Letter]:
+        """The pending letters that wait for no other: of each person the oldest."""
+        first: dict[str, Letter] = {}
+        for letter in self._letters.values():
+            if letter.endpoint == endpoint and letter.state is LetterState.PENDING:
+                first.setdefault(letter.person, letter)
+        return sorted(first.values(), key=lambda letter: (letter.due, letter.seq))
+
+    def take(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Letter]:
+        """Letters that are due, earliest first, and nobody else's until `until`; of each person the oldest only."""
+        with self._lock:
+            due = [letter for letter in self._heads(endpoint) if letter.due <= now][:limit]
+            self._letters |= {letter.seq: replace(letter, due=until) for letter in due}
+        return due
+
+    def next_due(self, endpoint: str) -> datetime | None:
+        """When the first letter that waits for no other is due; None where nothing is pending."""
+        with self._lock:
+            return next((letter.due for letter in self._heads(endpoint)), None)
+
+    def settle(self, letters: Sequence[Letter]) -> None:
+        """Keep what became of letters, by their `seq`. One that was settled by somebody else stays."""
+        with self._lock:
+            self._letters |= {x.seq: x for x in letters if self._letters[x.seq].state is LetterState.PENDING}
+
+    def hasten(self, endpoint: str, now: datetime) -> None:
+        """Make everything that is pending due now and its tries uncounted, because the endpoint is back."""
+        tried = [x for x in self._of(endpoint, LetterState.PENDING) if x.attempts]
+        self._change(lambda x: replace(x, due=now, attempts=0), tried)
+
+    def bury(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
+        """Give up what is pending (and older than `before`, where given); how many that were."""
+        old = [x for x in self._of(endpoint, LetterState.PENDING) if before is None or x.created < before]
+        return self._change(lambda x: replace(x, state=LetterState.DEAD, detail=detail), old)
+
+    def redrive(self, ids: Sequence[str], now: datetime) -> int:
+        """Make dead letters pending and due again, all where `ids` is empty; how many that were."""
+        dead = [x for x in self._of("", LetterState.DEAD) if not ids or x.id in ids]
+        return self._change(lambda x: replace(x, state=LetterState.PENDING, attempts=0, due=now, created=now), dead)
+
+    def _of(self, endpoint: str, state: LetterState) -> list[Letter]:
+        with self._lock:
+            return [x for x in self._letters.values() if x.state is state and endpoint in {"", x.endpoint}]
+
+    def _change(self, how: Callable[[Letter], Letter], which: Sequence[Letter]) -> int:
+        with self._lock:
+            self._letters |= {letter.seq: how(letter) for letter in which}
+        return len(which)
+
+    def letters(self, endpoint: str, state: LetterState, limit: int = 50) -> Sequence[Letter]:
+        """The latest letters of an endpoint in a state, newest first."""
+        return sorted(self._of(endpoint, state), key=lambda letter: -letter.seq)[:limit]
+
+    def outbox(self) -> Mapping[str, Mapping[LetterState, int]]:
+        """How many letters each endpoint has in each state."""
+        with self._lock:
+            counted = Counter((letter.endpoint, letter.state) for letter in self._letters.values())
+        return {name: {s: n for (other, s), n in counted.items() if other == name} for name, _ in counted}
+
+    def last_trouble(self, endpoint: str) -> Letter | None:
+        """The letter that was tried last of those that have not arrived."""
+        missing = [*self._of(endpoint, LetterState.PENDING), *self._of(endpoint, LetterState.DEAD)]
+        tried = [(letter.tried, letter.seq, letter) for letter in missing if letter.tried is not None]
+        return max(tried, key=lambda found: found[:2])[2] if tried else None
+
+    def forget_letters(self, before: datetime) -> int:
+        """Drop letters that were delivered before a time; how many that were."""
+        old = [x.seq for x in self._of("", LetterState.DELIVERED) if x.delivered is not None and x.delivered < before]
+        with self._lock:
+            for seq in old:
+                del self._letters[seq]
+        return len(old)
+
+    def accept(self, call: Call) -> bool:
+        """Keep a call; False where one with this id was kept before."""
+        with self._lock:
+            new = call.id not in self._calls
+            if new:
+                self._calls[call.id] = (call, False)
+            return new
+
+    def waiting(self, limit: int = 100) -> Sequence[Call]:
+        """Calls that no run has answered yet, oldest first."""
+        with self._lock:
+            return [call for call, answered in self._calls.values() if not answered][:limit]
+
+    def answered(self, ids: Sequence[str]) -> None:
+        """Note that a run has looked at the people of these calls."""
+        with self._lock:
+            self._calls |= {name: (self._calls[name][0], True) for name in ids if name in self._calls}
+
+    def forget_calls(self, before: datetime) -> None:
+        """Drop calls that came before a time and were answered."""
+        with self._lock:
+            self._calls = {n: (call, done) for n, (call, done) in self._calls.items() if not done or call.at >= before}
 
     def artifact(self, name: str) -> Path:
         """Where an artifact of that name is or shall be; the folder exists with mode 0700.

@@ -15,6 +15,11 @@ from pathlib import Path
 import pytest
 from tests.runs import House, house
 
+from scimsync import bootstrap
+from scimsync.config import load
+from scimsync.model.events import LetterState
+from scimsync.model.outcomes import Status
+
 #: seconds that each write takes, so that there is a middle to be killed in
 SLOW = {"on": "patch", "kind": "hang", "seconds": 0.05, "times": 0}
 
@@ -125,3 +130,27 @@ def test_a_second_apply_beside_a_running_one_names_process_and_host_and_writes_n
         assert process.wait(timeout=60) == 0
         assert len(home.effects()) == 150
         home.quiet()
+
+
+def test_every_outcome_that_is_durable_has_its_event_in_the_outbox_and_no_other(tmp_path: Path) -> None:
+    with busy(tmp_path, number=40) as home, socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        home.environ["HOOK"] = "x" * 32
+        address = f"http://127.0.0.1:{door.getsockname()[1]}/"
+        home.configure(more=f'[[webhook]]\nurl = "{address}"\nsecret = "env:HOOK"\nallow_private = true\n')
+        for number in (2, 10, 20):
+            with home.start("apply", "--yes") as process:
+                wait_for_effects(home, number, process)
+                process.kill()
+        home.fault()
+        assert home.command("apply", "--yes").code == 0
+        settings = load(home.file, secrets=False)
+        with bootstrap.open_store(settings) as store:
+            (webhook,), run = settings.webhooks, store.runs()[0]
+            lines = [line.outcome for line in store.journal(run.id)]
+            written = [
+                outcome.key for outcome in lines if outcome and outcome.written and outcome.status is Status.DONE
+            ]
+            letters = store.letters(webhook.name, LetterState.PENDING, 10_000)
+        assert sorted(letter.person for letter in letters if letter.person) == sorted(written)
+        assert len({letter.id for letter in letters}) == len(letters)

@@ -38,7 +38,9 @@ def section(name: str) -> str:
 
 
 def options(command: click.Command) -> set[str]:
-    return {
+    """The options of a command, and of the commands below it."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    return {name for each in below for name in options(each)} | {
         name
         for parameter in command.params
         if isinstance(parameter, click.Option)

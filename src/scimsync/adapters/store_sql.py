@@ -28,19 +28,20 @@ from typing import Any, BinaryIO, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from scimsync.engine import ledger
 from scimsync.errors import ConfigError, ProtocolError, StoreDamaged, StoreError, StoreLocked
 from scimsync.model.accounts import Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
+from scimsync.model.events import Call, Letter, LetterState
 from scimsync.model.outcomes import Deferred, Document, JournalLine, Link, Outcome, Pin, Run, RunState, Status, Step
 from scimsync.model.records import SourceHealth
 from scimsync.scim.schema import value_from_json, value_to_json
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
 #: without importing Alembic; a test holds the two together.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 VERSION_TABLE = "scimsync_version"
 
 #: How often a holder says that it lives, and how long its silence is borne on another machine.
@@ -194,6 +195,36 @@ _CHECKPOINT = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("note", sa.Text, nullable=False),
 )
+_OUTBOX = sa.Table(
+    "outbox",
+    TABLES,
+    sa.Column("seq", _SERIAL, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, index=True),
+    sa.Column("endpoint", sa.Text, nullable=False),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("created", Instant, nullable=False),
+    sa.Column("due", Instant, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("tried", Instant),
+    sa.Column("delivered", Instant),
+    sa.Index("ix_outbox_due", "endpoint", "state", "due", "seq"),
+    sa.Index("ix_outbox_person", "endpoint", "state", "person", "seq"),
+)
+_INBOUND = sa.Table(
+    "inbound",
+    TABLES,
+    sa.Column("seq", _SERIAL, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("keys", sa.JSON, nullable=False),
+    sa.Column("answered", sa.Boolean, nullable=False),
+)
+_PENDING = LetterState.PENDING.value
 _NOBODY = {"owner": "", "host": "", "place": "", "pid": 0, "started": "", "since": None, "renewed": None}
 
 
@@ -253,8 +284,8 @@ class SqlStore:
             with suppress(StoreError):  # the next one finds us dead, or silent; keep the first error
                 self._update_lease(fence, _NOBODY)
 
-    def save_run(self, run: Run) -> None:
-        """Insert or replace a run."""
+    def save_run(self, run: Run, letters: Sequence[Letter] = ()) -> None:
+        """Insert or replace a run, and keep the letters that tell of it, in one commit."""
         row = {
             "id": run.id,
             "created": run.created,
@@ -271,6 +302,7 @@ class SqlStore:
         }
         with self._writing() as connection:
             connection.execute(self._upsert(_RUN), row)
+            _post(connection, letters)
 
     def runs(self, limit: int = 50) -> Sequence[Run]:
         """The latest runs, newest first."""
@@ -355,8 +387,10 @@ class SqlStore:
             while chunk := list(islice(fresh, _CHUNK)):
                 connection.execute(self._insert_once(_MEMBERSHIP), chunk)
 
-    def append(self, lines: Sequence[JournalLine], records: Sequence[Record] = ()) -> None:
-        """Make journal lines and audit records durable, all in one commit.
+    def append(
+        self, lines: Sequence[JournalLine], records: Sequence[Record] = (), letters: Sequence[Letter] = ()
+    ) -> None:
+        """Make journal lines, audit records and letters durable, all in one commit.
 
         Raises:
             StoreLocked: There are lines, and the lease is somebody else's by now; nothing was written.
@@ -369,6 +403,8 @@ class SqlStore:
                 connection.execute(sa.insert(_JOURNAL), rows)
             if records:
                 self._chain(connection, records)
+            if letters:
+                _post(connection, letters)
 
     def journal(self, run_id: str, *, since: datetime | None = None) -> Iterator[JournalLine]:
         """The lines of one run in the order they were written; only later ones, where `since` says so."""
@@ -478,6 +514,126 @@ class SqlStore:
         connection.execute(sa.insert(_AUDIT), [_entry_to_row(entry) for entry in entries])
         end = {"size": book.head.size, "hash": book.head.hash, "frontier": b"".join(book.head.frontier)}
         connection.execute(sa.update(_HEAD).values(end))
+
+    def post(self, letters: Sequence[Letter]) -> None:
+        """Keep letters that belong to no outcome."""
+        with self._writing() as connection:
+            _post(connection, letters)
+
+    def take(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Letter]:
+        """Letters that are due, earliest first, and nobody else's until `until`; of each person the oldest only."""
+        due = _heads(endpoint).where(_OUTBOX.c.due <= now).order_by(_OUTBOX.c.due, _OUTBOX.c.seq).limit(limit)
+        with self._reading() as connection:
+            if connection.execute(due).first() is None:
+                return []
+        with self._writing() as connection:
+            rows = connection.execute(due.with_for_update(of=_OUTBOX, skip_locked=True)).mappings().all()
+            if rows:
+                mine = _OUTBOX.c.seq.in_([row["seq"] for row in rows])
+                connection.execute(sa.update(_OUTBOX).where(mine).values(due=until))
+        return [_letter_from(row) for row in rows]
+
+    def next_due(self, endpoint: str) -> datetime | None:
+        """When the first letter that waits for no other is due; None where nothing is pending."""
+        first = _heads(endpoint).with_only_columns(_OUTBOX.c.due).order_by(_OUTBOX.c.due).limit(1)
+        with self._reading() as connection:
+            found: datetime | None = connection.scalar(first)
+            return found
+
+    def settle(self, letters: Sequence[Letter]) -> None:
+        """Keep what became of letters, by their `seq`. One that was settled by somebody else stays."""
+        if not letters:
+            return
+        names = ("due", "attempts", "state", "status", "detail", "tried", "delivered")
+        changed: dict[str, Any] = {name: sa.bindparam(f"its_{name}") for name in names}
+        told = [_letter_to_row(letter) for letter in letters]
+        rows = [{f"its_{name}": row[name] for name in ("seq", *names)} for row in told]
+        mine = sa.and_(_OUTBOX.c.seq == sa.bindparam("its_seq"), _OUTBOX.c.state == _PENDING)
+        with self._writing() as connection:
+            connection.execute(sa.update(_OUTBOX).where(mine).values(changed), rows)
+
+    def hasten(self, endpoint: str, now: datetime) -> None:
+        """Make everything that is pending due now and its tries uncounted, because the endpoint is back."""
+        self._change_letters({"due": now, "attempts": 0}, _pending(endpoint), _OUTBOX.c.attempts > 0)
+
+    def bury(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
+        """Give up what is pending (and older than `before`, where given); how many that were."""
+        dead = {"state": LetterState.DEAD.value, "detail": detail}
+        older = [] if before is None else [_OUTBOX.c.created < before]
+        return self._change_letters(dead, _pending(endpoint), *older)
+
+    def redrive(self, ids: Sequence[str], now: datetime) -> int:
+        """Make dead letters pending and due again, all where `ids` is empty; how many that were."""
+        again = {"state": _PENDING, "attempts": 0, "due": now, "created": now}
+        named = [_OUTBOX.c.id.in_(ids)] if ids else []
+        return self._change_letters(again, _OUTBOX.c.state == LetterState.DEAD.value, *named)
+
+    def letters(self, endpoint: str, state: LetterState, limit: int = 50) -> Sequence[Letter]:
+        """The latest letters of an endpoint in a state, newest first."""
+        these = sa.and_(_OUTBOX.c.endpoint == endpoint, _OUTBOX.c.state == state.value)
+        latest = sa.select(_OUTBOX).where(these).order_by(_OUTBOX.c.seq.desc()).limit(limit)
+        with self._reading() as connection:
+            return [_letter_from(row) for row in connection.execute(latest).mappings()]
+
+    def outbox(self) -> Mapping[str, Mapping[LetterState, int]]:
+        """How many letters each endpoint has in each state."""
+        by = (_OUTBOX.c.endpoint, _OUTBOX.c.state)
+        found: dict[str, dict[LetterState, int]] = {}
+        with self._reading() as connection:
+            for endpoint, state, number in connection.execute(sa.select(*by, sa.func.count()).group_by(*by)):
+                found.setdefault(endpoint, {})[LetterState(state)] = number
+        return found
+
+    def last_trouble(self, endpoint: str) -> Letter | None:
+        """The letter that was tried last of those that have not arrived."""
+        tried = sa.and_(_OUTBOX.c.endpoint == endpoint, _OUTBOX.c.tried.is_not(None))
+        missing = _OUTBOX.c.state != LetterState.DELIVERED.value
+        last = sa.select(_OUTBOX).where(tried, missing).order_by(_OUTBOX.c.tried.desc(), _OUTBOX.c.seq.desc()).limit(1)
+        with self._reading() as connection:
+            row = connection.execute(last).mappings().one_or_none()
+            return None if row is None else _letter_from(row)
+
+    def forget_letters(self, before: datetime) -> int:
+        """Drop letters that were delivered before a time; how many that were."""
+        old = sa.delete(_OUTBOX).where(_OUTBOX.c.state == LetterState.DELIVERED.value, _OUTBOX.c.delivered < before)
+        with self._writing() as connection:
+            return connection.execute(old).rowcount
+
+    def accept(self, call: Call) -> bool:
+        """Keep a call durably; False where one with this id was kept before."""
+        known = sa.select(_INBOUND.c.seq).where(_INBOUND.c.id == call.id)
+        row = {"id": call.id, "at": call.at, "keys": list(call.keys), "answered": False}
+        try:
+            with self._writing() as connection:
+                if connection.execute(known).first() is not None:
+                    return False
+                connection.execute(sa.insert(_INBOUND), row)
+        except StoreError as error:
+            if isinstance(error.__cause__, IntegrityError):  # two came at once
+                return False
+            raise
+        return True
+
+    def waiting(self, limit: int = 100) -> Sequence[Call]:
+        """Calls that no run has answered yet, oldest first."""
+        open_ = sa.select(_INBOUND).where(sa.not_(_INBOUND.c.answered)).order_by(_INBOUND.c.seq).limit(limit)
+        with self._reading() as connection:
+            rows = connection.execute(open_).mappings()
+            return [Call(id=row["id"], at=row["at"], keys=tuple(row["keys"])) for row in rows]
+
+    def answered(self, ids: Sequence[str]) -> None:
+        """Note that a run has looked at the people of these calls."""
+        with self._writing() as connection:
+            connection.execute(sa.update(_INBOUND).where(_INBOUND.c.id.in_(ids)).values(answered=True))
+
+    def forget_calls(self, before: datetime) -> None:
+        """Drop calls that came before a time and were answered."""
+        with self._writing() as connection:
+            connection.execute(sa.delete(_INBOUND).where(_INBOUND.c.answered, _INBOUND.c.at < before))
+
+    def _change_letters(self, values: Mapping[str, object], *which: sa.ColumnElement[bool]) -> int:
+        with self._writing() as connection:
+            return connection.execute(sa.update(_OUTBOX).where(*which).values(dict(values))).rowcount
 
     def artifact(self, name: str) -> Path:
         """Where an artifact of that name is or shall be; the folder exists with mode 0700.
@@ -927,6 +1083,33 @@ def _taken(row: sa.RowMapping, mine: int | None) -> str:
 
 
 # Rows
+
+
+def _pending(endpoint: str) -> sa.ColumnElement[bool]:
+    return sa.and_(_OUTBOX.c.endpoint == endpoint, _OUTBOX.c.state == _PENDING)
+
+
+def _heads(endpoint: str) -> sa.Select[Any]:
+    """The pending letters that wait for no other: of each person the oldest."""
+    earlier = _OUTBOX.alias("earlier")
+    same = sa.and_(earlier.c.endpoint == _OUTBOX.c.endpoint, earlier.c.person == _OUTBOX.c.person)
+    first = sa.and_(earlier.c.state == _PENDING, same, earlier.c.seq < _OUTBOX.c.seq)
+    return sa.select(_OUTBOX).where(_pending(endpoint), ~sa.exists().where(first))
+
+
+def _post(connection: sa.Connection, letters: Sequence[Letter]) -> None:
+    rows = [{k: v for k, v in _letter_to_row(letter).items() if k != "seq"} for letter in letters]
+    if rows:
+        connection.execute(sa.insert(_OUTBOX), rows)
+
+
+def _letter_to_row(letter: Letter) -> dict[str, object]:
+    return {column.name: getattr(letter, column.name) for column in _OUTBOX.c} | {"state": letter.state.value}
+
+
+def _letter_from(row: sa.RowMapping) -> Letter:
+    held = {str(name): value for name, value in row.items()}
+    return Letter(**{**held, "state": LetterState(row["state"]), "body": bytes(row["body"])})
 
 
 def _health_to_json(health: SourceHealth) -> dict[str, object]:

@@ -13,6 +13,7 @@ import click
 from scimsync import bootstrap
 from scimsync.bootstrap import TargetFacts
 from scimsync.config import Settings, load
+from scimsync.core.signing import LEAST_KEY
 from scimsync.errors import ConfigError, ScimsyncError, TargetError
 from scimsync.model.plans import Severity
 from scimsync.scim.dialect import Dialect
@@ -61,8 +62,10 @@ def _checks(config: Path) -> Iterator[Check]:
     for path in settings.unmatched:
         words = f"[correlation] match: {path} is not mapped, so nobody is found by it; add it to [attributes]"
         yield Check("correlation", "warn", words)
-    if settings.webhooks:
-        yield Check("webhooks", "warn", "[[webhook]] is read, but this version does not send events yet")
+    for webhook in settings.webhooks:
+        if any(len(key) < LEAST_KEY for key in webhook.keys):
+            words = f"{webhook.shown}: its secret is shorter than {LEAST_KEY} bytes; take: openssl rand -base64 32"
+            yield Check("webhooks", "warn", words)
     yield from _tried("source", lambda: _source(settings))
     yield from _tried("state", lambda: _state(settings))
     if not faulty:

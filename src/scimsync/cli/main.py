@@ -63,6 +63,17 @@ def with_config(command: Command) -> Command:
     return option(command)
 
 
+def with_same_config(command: Command) -> Command:
+    """Add --config to a command of a group that has it, so that it may stand in either place."""
+    option = click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        callback=lambda ctx, _, given: given or ctx.obj,
+        help="The configuration file.",
+    )
+    return option(command)
+
+
 def with_overrides(command: Command) -> Command:
     """Add --override and --reason, and hand them over as `overrides`, rule by rule."""
 
@@ -376,6 +387,79 @@ def audit_key(config: Path) -> None:
     from scimsync.cli import auditing  # noqa: PLC0415
 
     sys.exit(auditing.key(config))
+
+
+@cli.group(invoke_without_command=True, short_help="List webhooks; ping, deliver, redrive.")
+@with_config
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def webhooks(ctx: click.Context, config: Path, as_json: bool) -> None:  # noqa: FBT001
+    """List the webhooks with what is pending, delivered and dead, and the last trouble of each.
+
+    Example: scimsync webhooks --config prod.toml
+    """
+    ctx.obj = config
+    if ctx.invoked_subcommand is None:
+        from scimsync.cli import webhooks as work  # noqa: PLC0415
+
+        sys.exit(work.show(config, as_json=as_json))
+
+
+@webhooks.command(short_help="Send a ping, and say what came of it.")
+@click.argument("webhook", default="")
+@with_same_config
+def ping(config: Path, webhook: str) -> None:
+    """Send a ping to WEBHOOK (its number or its URL) or to all, and say what came of it.
+
+    Example: scimsync webhooks ping 1
+    """
+    from scimsync.cli import webhooks as work  # noqa: PLC0415
+
+    sys.exit(work.ping(config, webhook))
+
+
+@webhooks.command(short_help="Deliver the events that are due.")
+@click.option("--watch", is_flag=True, help="Go on until Ctrl-C.")
+@with_same_config
+def deliver(config: Path, watch: bool) -> None:  # noqa: FBT001
+    """Deliver the events that are due, each of them once; with --watch go on until Ctrl-C.
+
+    Example: scimsync webhooks deliver
+    """
+    from scimsync.cli import webhooks as work  # noqa: PLC0415
+
+    sys.exit(work.deliver(config, watch=watch))
+
+
+@webhooks.command(short_help="Make dead events pending again.")
+@click.argument("ids", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All dead events.")
+@with_same_config
+def redrive(config: Path, ids: tuple[str, ...], everything: bool) -> None:  # noqa: FBT001
+    """Make dead events pending again, named by their ids or all of them.
+
+    Example: scimsync webhooks redrive --all
+    """
+    from scimsync.cli import webhooks as work  # noqa: PLC0415
+
+    sys.exit(work.redrive(config, ids, everything=everything))
+
+
+@cli.command(short_help="Take signed events, synchronise those people, deliver webhooks.")
+@with_config
+@click.option("--events", is_flag=True, help="Take signed events at POST /events.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8787, show_default=True, help="The port; 0 takes a free one.")
+def serve(config: Path, events: bool, host: str, port: int) -> None:  # noqa: FBT001
+    """Take signed events that say who changed, synchronise exactly these people, and deliver the outbox.
+
+    It goes on until Ctrl-C or SIGTERM.
+
+    Example: scimsync serve --events
+    """
+    from scimsync.cli import serving  # noqa: PLC0415
+
+    sys.exit(serving.serve(config, events=events, host=host, port=port))
 
 
 @cli.command(short_help="Run the Genesys Cloud simulator.")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from scimsync.core import grouping, planner
+from scimsync.core import grouping, planner, telling
 from scimsync.core.grouping import Left
 from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide
@@ -29,6 +29,7 @@ from scimsync.engine.recording import Given, Recorder, begun, digest_of, edits_o
 from scimsync.engine.roster import GroupHands, GroupWriter
 from scimsync.errors import PlanRefused, PlanStale, TargetError
 from scimsync.model.audit import Edit
+from scimsync.model.events import Letter, Subscription
 from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
 from scimsync.model.plans import Change, Delta, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
@@ -73,6 +74,8 @@ class Order:
     actor: str = "scimsync"
     #: attributes that a plan may write though the mapping does not manage them
     beyond: tuple[Mapped, ...] = ()
+    #: who is told of what comes of it
+    subscriptions: tuple[Subscription, ...] = ()
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:
@@ -220,6 +223,11 @@ class _Applier:
         for line in hands.store.journal(run.id):
             self._remember(line)
 
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Who is told of what comes of it."""
+        return self._order.subscriptions
+
     def _remember(self, line: JournalLine) -> None:
         part = (line.key, line.part)
         if line.step is Step.INTENT:
@@ -262,7 +270,7 @@ class _Applier:
                     if self._stop.is_set():
                         return
                     outcome = await carry(change)
-                    await self._settle(part, outcome)
+                    await self._settle(change, part, outcome)
                     self._metrics.settled(change.word, outcome, self._clock.monotonic() - began)
                 except TargetError as error:
                     self.failed = self.failed or error
@@ -295,10 +303,10 @@ class _Applier:
         for change in self._plan.changes:
             for part in (1, 2):
                 if (change.key, part) in self._open:
-                    await self._settle(part, await self._looked_after(change, part))
+                    await self._settle(change, part, await self._looked_after(change, part))
         for group in self._plan.groups:
             if (group.key, 1) in self._open:
-                await self._settle(1, await GroupWriter(group, self._group_hands(group)).settle())
+                await self._settle(group, 1, await GroupWriter(group, self._group_hands(group)).settle())
 
     async def _looked_after(self, change: Change, part: int) -> Outcome:
         attempt = _Attempt(self, change.key, part, change.account or "")
@@ -315,11 +323,22 @@ class _Applier:
             return looked
         return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short before this was written")
 
-    async def _settle(self, part: int, outcome: Outcome) -> None:
+    async def _settle(self, change: Change | GroupChange, part: int, outcome: Outcome) -> None:
         line = self._line(outcome.key, part, Step.OUTCOME, outcome=outcome)
-        await self._journal.write(line, self._recorder.outcome(outcome, part, line.at))
+        record = self._recorder.outcome(outcome, part, line.at)
+        await self._journal.write(line, record, self._letters(change, outcome, line))
         self._outcomes[outcome.key, part] = outcome
         self._observer.advance()
+
+    def _letters(self, change: Change | GroupChange, outcome: Outcome, line: JournalLine) -> list[Letter]:
+        letters: list[Letter] = []
+        for told in self._order.subscriptions:
+            if isinstance(change, GroupChange):
+                events = telling.of_group(change, outcome, line.run, line.at, values=told.values)
+            else:
+                events = telling.of_outcome(change, outcome, line.run, line.at, self._attributes, values=told.values)
+            letters += telling.address(events, told)
+        return letters
 
     async def _intend(self, line: JournalLine, edits: tuple[Edit, ...], account: str = "") -> None:
         await self._journal.write(line, self._recorder.intent(line, edits, account))
@@ -719,12 +738,7 @@ def _finish(
     if state is None:
         state = RunState.DONE if report.clean else RunState.PARTIAL
         state = RunState.INTERRUPTED if report.stopped or report.left else state
-    store.save_run(
-        replace(
-            run,
-            state=state,
-            base=base.name,
-            finished=hands.clock.now(),
-            statuses=report.statuses,
-        )
-    )
+    now = hands.clock.now()
+    ended = replace(run, state=state, base=base.name, finished=now, statuses=report.statuses)
+    told = [telling.of_run(ended, now, report.stopped)]
+    store.save_run(ended, [letter for one in applier.subscriptions for letter in telling.address(told, one)])

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from scimsync.model.audit import Record
+from scimsync.model.events import Letter
 from scimsync.model.outcomes import JournalLine
+
+#: a line, its audit record, and the letters that tell of it
+_Written: TypeAlias = tuple[JournalLine, Record | None, Sequence[Letter]]
 
 
 class Journal:
@@ -16,19 +21,19 @@ class Journal:
     before the change counts as settled.
     """
 
-    def __init__(self, append: Callable[[Sequence[JournalLine], Sequence[Record]], None]) -> None:
+    def __init__(self, append: Callable[[Sequence[JournalLine], Sequence[Record], Sequence[Letter]], None]) -> None:
         self._append = append
-        self._waiting: list[tuple[JournalLine, Record | None, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[_Written, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def write(self, line: JournalLine, record: Record | None = None) -> None:
-        """Make one line durable, and its audit record with it.
+    async def write(self, line: JournalLine, record: Record | None = None, letters: Sequence[Letter] = ()) -> None:
+        """Make one line durable, with its audit record and the letters that tell of it.
 
         Raises:
             StoreError: It could not be made durable; nothing may be sent on its strength.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((line, record, done))
+        self._waiting.append(((line, record, letters), done))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._drain())
         await done
@@ -37,13 +42,17 @@ class Journal:
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                lines, records = [line for line, _, _ in batch], [record for _, record, _ in batch if record]
-                await asyncio.to_thread(self._append, lines, records)
+                await asyncio.to_thread(
+                    self._append,
+                    [line for (line, _, _), _ in batch],
+                    [record for (_, record, _), _ in batch if record],
+                    [letter for (_, _, letters), _ in batch for letter in letters],
+                )
             except Exception as error:  # noqa: BLE001 - whatever it is, every waiting writer must hear of it
-                for *_, done in batch:
+                for _, done in batch:
                     if not done.done():
                         done.set_exception(error)
             else:
-                for *_, done in batch:
+                for _, done in batch:
                     if not done.done():
                         done.set_result(None)

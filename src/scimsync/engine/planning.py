@@ -10,15 +10,16 @@ from pathlib import Path
 
 import msgspec
 
-from scimsync.core import drifting, planner, sealing, trust, validation
+from scimsync.core import drifting, planner, sealing, telling, trust, validation
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.references import Loop
 from scimsync.engine.freshness import Freshness
 from scimsync.engine.membership import MembershipPlanning, Pairs
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
-from scimsync.errors import ConfigError, SchemaDrifted, TargetUnavailable
+from scimsync.errors import ConfigError, PersonUnknown, SchemaDrifted, TargetUnavailable
 from scimsync.model.accounts import Pair
+from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Deferred, Run, RunState
 from scimsync.model.plans import Action, Change, Finding, GroupChange, Plan, Seal, Severity
 from scimsync.model.policy import Authority, Mapped, Policy
@@ -84,6 +85,8 @@ class Task:
     keep: Path | None = None
     #: ids of the accounts to read, one by one; the whole directory where empty
     accounts: tuple[str, ...] = ()
+    #: who is told where the plan may not be applied
+    subscriptions: tuple[Subscription, ...] = ()
 
 
 async def make_plan(world: World, task: Task) -> Plan:
@@ -136,7 +139,7 @@ class _Planning:
         stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
         if strangers := comparison.strangers(self.task.only):
-            raise ConfigError(f"--user {', '.join(strangers)}: neither the source nor a link knows this key")
+            raise PersonUnknown(*strangers)
         await self._compare_schema()
         complete = await self._read_target()
 
@@ -381,7 +384,8 @@ class _Planning:
                 tally=_tally_numbers(plan),
                 health=health,
                 partial=bool(task.only),
-            )
+            ),
+            [x for told in task.subscriptions for x in telling.address(telling.of_refusal(plan), told)],
         )
         return plan
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from scimsync.model.accounts import Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
+from scimsync.model.events import Call, Letter, LetterState, Receipt
 from scimsync.model.outcomes import Deferred, Description, Document, JournalLine, Link, Outcome, Pin, Reply, Run, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.records import Reading, SourceHealth
@@ -128,7 +129,79 @@ class Target(Protocol):
         ...
 
 
-class Store(Protocol):
+class Outbox(Protocol):
+    """Letters on their way to endpoints. Synchronous; every method is one transaction."""
+
+    def post(self, letters: Sequence[Letter]) -> None:
+        """Keep letters that belong to no outcome."""
+        ...
+
+    def take(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Letter]:
+        """Letters that are due, earliest first, and nobody else's until `until`.
+
+        Of each person only the oldest pending letter, and only where it is due: the next one waits until
+        that is delivered or dead.
+        """
+        ...
+
+    def next_due(self, endpoint: str) -> datetime | None:
+        """When the first letter that waits for no other is due; None where nothing is pending."""
+        ...
+
+    def settle(self, letters: Sequence[Letter]) -> None:
+        """Keep what became of letters, by their `seq`."""
+        ...
+
+    def hasten(self, endpoint: str, now: datetime) -> None:
+        """Make what was tried in vain due now, and its tries uncounted, because the endpoint was down and is back."""
+        ...
+
+    def bury(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
+        """Give up what is pending (and older than `before`, where given); how many that were."""
+        ...
+
+    def redrive(self, ids: Sequence[str], now: datetime) -> int:
+        """Make dead letters pending and due again, all where `ids` is empty; how many that were."""
+        ...
+
+    def letters(self, endpoint: str, state: LetterState, limit: int = 50) -> Sequence[Letter]:
+        """The latest letters of an endpoint in a state, newest first."""
+        ...
+
+    def outbox(self) -> Mapping[str, Mapping[LetterState, int]]:
+        """How many letters each endpoint has in each state."""
+        ...
+
+    def last_trouble(self, endpoint: str) -> Letter | None:
+        """The letter that was tried last of those that have not arrived."""
+        ...
+
+    def forget_letters(self, before: datetime) -> int:
+        """Drop letters that were delivered before a time; how many that were."""
+        ...
+
+
+class Inbox(Protocol):
+    """Calls from outside that wait to be answered by a run. Synchronous; every method is one transaction."""
+
+    def accept(self, call: Call) -> bool:
+        """Keep a call durably; False where one with this id was kept before."""
+        ...
+
+    def waiting(self, limit: int = 100) -> Sequence[Call]:
+        """Calls that no run has answered yet, oldest first."""
+        ...
+
+    def answered(self, ids: Sequence[str]) -> None:
+        """Note that a run has looked at the people of these calls."""
+        ...
+
+    def forget_calls(self, before: datetime) -> None:
+        """Drop calls that came before a time and were answered."""
+        ...
+
+
+class Store(Outbox, Inbox, Protocol):
     """The state: runs, links, journal, lease. Synchronous; every method is one transaction."""
 
     def lease(self, owner: str) -> AbstractContextManager[None]:
@@ -139,8 +212,8 @@ class Store(Protocol):
         """
         ...
 
-    def save_run(self, run: Run) -> None:
-        """Insert or replace a run."""
+    def save_run(self, run: Run, letters: Sequence[Letter] = ()) -> None:
+        """Insert or replace a run, and keep the letters that tell of it, in one commit."""
         ...
 
     def runs(self, limit: int = 50) -> Sequence[Run]:
@@ -182,8 +255,10 @@ class Store(Protocol):
         """Take memberships into what was agreed, and out of it; repeating it does no harm."""
         ...
 
-    def append(self, lines: Sequence[JournalLine], records: Sequence[Record] = ()) -> None:
-        """Make journal lines and audit records durable, all in one commit.
+    def append(
+        self, lines: Sequence[JournalLine], records: Sequence[Record] = (), letters: Sequence[Letter] = ()
+    ) -> None:
+        """Make journal lines, audit records and letters durable, all in one commit.
 
         The records are chained in that transaction, one chain for the whole store. Records alone need no lease.
         """
@@ -299,6 +374,18 @@ class Metrics(Protocol):
 
     def ended(self, work: str, state: str, seconds: float, rate: int) -> None:
         """`plan`, `apply` or `settle` ended, in a state or `failed`; rate in requests a minute, 0 if unknown."""
+        ...
+
+
+class Courier(Protocol):
+    """Carries letters to one endpoint. Async; whatever goes wrong is a Receipt."""
+
+    async def carry(self, headers: Mapping[str, str], body: bytes) -> Receipt:
+        """Send one letter once, within a total deadline."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
         ...
 
 

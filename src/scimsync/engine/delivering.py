@@ -1,0 +1,264 @@
+"""Deliver what is in the outbox: endpoint by endpoint, in order for each person, at least once.
+
+Delivery stands beside the work and is never in its way: nothing here raises into a run, and what does
+not get out now gets out later. A letter is taken for a minute before it is carried; a process that dies
+with it in the hand leaves it to the next one, with the same id and the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from scimsync.core import delivery, signing, telling
+from scimsync.engine.ports import Clock, Courier, Outbox
+from scimsync.errors import StoreError
+from scimsync.model.events import Event, Letter, LetterState, Receipt
+
+T = TypeVar("T")
+
+#: for how long a taken letter is nobody else's: longer than any try
+TAKEN = timedelta(seconds=60)
+#: letters under way to one endpoint at a time, each of another person: fewer than the shortest queues hold (5)
+ABREAST = 4
+#: a letter that is older and cannot be delivered is given up, however seldom it was tried
+LONGEST_LIFE = timedelta(days=14)
+#: for how long letters that were delivered are remembered
+MEMORY = timedelta(days=30)
+#: seconds between two looks into an outbox in which nothing is due
+LOOK_S = 1.0
+#: seconds that a run waits at its end for letters that are getting out
+GRACE_S = 2.0
+#: seconds without an arrival after which it waits no longer
+IDLE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One receiver: how it is named in the outbox, how it is reached, and what it is signed with."""
+
+    name: str
+    #: what people read: number and host, without path
+    shown: str
+    courier: Courier
+    keys: Sequence[bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What delivering needs."""
+
+    outbox: Outbox
+    endpoints: Sequence[Endpoint]
+    clock: Clock
+    #: from 0 to 1, for the jitter
+    chance: Callable[[], float]
+    #: told of trouble with an endpoint, once each time it begins
+    say: Callable[[str], None] = lambda _: None
+
+
+async def knock(post: Post, event: Event) -> list[Receipt]:
+    """Carry one event to every endpoint at once, past the outbox, to learn whether they answer."""
+    now, body = post.clock.now(), telling.encode(event)
+    return await asyncio.gather(
+        *(each.courier.carry(signing.sign(each.keys, event.id, now, body), body) for each in post.endpoints)
+    )
+
+
+class Rounds:
+    """Delivery to all endpoints, each on a route of its own, so that none waits for another."""
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._routes = [_Route(post, endpoint) for endpoint in post.endpoints]
+
+    async def once(self) -> int:
+        """Try everything that is due now; how many letters arrived.
+
+        Raises:
+            StoreError: The outbox cannot be read or written.
+        """
+        await asyncio.gather(*(route.until_idle() for route in self._routes))
+        return self.arrived
+
+    @property
+    def arrived(self) -> int:
+        """How many letters arrived so far."""
+        return sum(route.moved for route in self._routes)
+
+    async def on(self, *, look_s: float = LOOK_S) -> None:
+        """Deliver until halted. Trouble with the store is waited out.
+
+        Args:
+            look_s: The longest sleep, in seconds, after which the outbox is looked into again.
+        """
+        await asyncio.gather(*(route.on(look_s) for route in self._routes))
+
+    async def settle_down(self, *, within_s: float = GRACE_S, idle_s: float = IDLE_S) -> None:
+        """Wait while letters are getting out: no longer than `within_s`, and while one arrives each `idle_s`."""
+        clock = self._post.clock
+        for route in self._routes:
+            route.wake()
+        end = clock.monotonic() + within_s
+        last, seen = clock.monotonic(), -1
+        while (now := clock.monotonic()) < end:
+            if self.arrived != seen:
+                last, seen = now, self.arrived
+            try:
+                busy = [route for route in self._routes if await route.has_more()]
+            except StoreError:
+                return
+            if not busy or now - last >= idle_s:
+                return
+            await clock.sleep(0.02)
+
+    def halt(self) -> None:
+        """Come to an end: what is under way is let go of, and stays in the outbox."""
+        for route in self._routes:
+            route.halt()
+
+
+@asynccontextmanager
+async def beside(post: Post) -> AsyncIterator[None]:
+    """Deliver while something else runs, and a moment longer. Whatever happens here, the run does not hear of it."""
+    rounds = Rounds(post)
+    task = asyncio.create_task(rounds.on())
+    try:
+        yield
+    finally:
+        await rounds.settle_down()
+        rounds.halt()
+        await asyncio.wait([task])
+        if not task.cancelled() and (error := task.exception()) is not None:
+            post.say(f"Delivering events came to an end ({type(error).__name__}); they stay in the outbox.")
+
+
+class _Route:
+    """The way to one endpoint: a batch, then the next; rests while the endpoint is in trouble."""
+
+    def __init__(self, post: Post, endpoint: Endpoint) -> None:
+        self._post, self._endpoint = post, endpoint
+        self._health = delivery.Health()
+        self._rest = post.clock.now()
+        self._tidied = self._rest - timedelta(days=1)
+        self._halted = False
+        self._open: set[asyncio.Future[Any]] = set()
+        self._busy = self._dozing = self._woken = False
+        #: letters that arrived
+        self.moved = 0
+
+    async def until_idle(self) -> None:
+        """Batches until nothing is due, or the endpoint must be left alone."""
+        while await self._step():
+            pass
+        await self._tidy()
+
+    async def on(self, look_s: float) -> None:
+        """Batches until halted."""
+        while not self._halted:
+            try:
+                wait = 0.0 if await self._step() else await self._until_due(look_s)
+            except StoreError:  # of the store, or of a lease that went to somebody else: nothing is lost
+                wait = look_s
+            if wait and not self._woken:
+                self._dozing = True
+                await self._abandonable(self._post.clock.sleep(min(wait, look_s)))
+                self._dozing = False
+            self._woken = False
+
+    async def has_more(self) -> bool:
+        """Whether something is under way, or could be at once."""
+        if self._busy:
+            return True
+        due = await asyncio.to_thread(self._post.outbox.next_due, self._endpoint.name)
+        now = self._post.clock.now()
+        return due is not None and due <= now and self._rest <= now
+
+    def wake(self) -> None:
+        """Look into the outbox now."""
+        self._woken = True
+        if self._dozing:
+            for dozing in self._open:
+                dozing.cancel()
+
+    def halt(self) -> None:
+        """Let go of what is under way."""
+        self._halted = True
+        for waiting in self._open:
+            waiting.cancel()
+
+    async def _tidy(self) -> None:
+        """Forget, once a day, what was delivered long ago."""
+        now = self._post.clock.now()
+        if now >= self._tidied + timedelta(days=1):
+            self._tidied = now
+            await asyncio.to_thread(self._post.outbox.forget_letters, now - MEMORY)
+
+    async def _until_due(self, look_s: float) -> float:
+        await self._tidy()
+        due = await asyncio.to_thread(self._post.outbox.next_due, self._endpoint.name)
+        if due is None:
+            return look_s
+        return max((max(due, self._rest) - self._post.clock.now()).total_seconds(), 0.001)
+
+    async def _step(self) -> bool:
+        """Take, carry and settle one batch; False where nothing was to be done."""
+        outbox, now = self._post.outbox, self._post.clock.now()
+        if self._halted or now < self._rest:
+            return False
+        abreast = 1 if self._health.sick else ABREAST
+        self._busy = True
+        try:
+            letters = await asyncio.to_thread(outbox.take, self._endpoint.name, now, now + TAKEN, abreast)
+            receipts = await asyncio.gather(*map(self._carry, letters))
+            now = self._post.clock.now()
+            told = [(letter, receipt) for letter, receipt in zip(letters, receipts, strict=True) if receipt]
+            settled = [delivery.settle(letter, receipt, now, self._post.chance()) for letter, receipt in told]
+            await asyncio.to_thread(outbox.settle, settled)
+        finally:
+            self._busy = False
+        self.moved += sum(letter.state is LetterState.DELIVERED for letter in settled)
+        if told:
+            await self._learn([receipt for _, receipt in told], now)
+        return bool(letters)
+
+    async def _carry(self, letter: Letter) -> Receipt | None:
+        headers = signing.sign(self._endpoint.keys, letter.id, self._post.clock.now(), letter.body)
+        return await self._abandonable(self._endpoint.courier.carry(headers, letter.body))
+
+    async def _learn(self, receipts: Sequence[Receipt], now: datetime) -> None:
+        """What the answers of one batch say of the endpoint, together."""
+        outbox, name = self._post.outbox, self._endpoint.name
+        receipt = delivery.telling(receipts)
+        before, self._health = self._health, self._health.after(receipt)
+        if delivery.is_gone(receipt):
+            await asyncio.to_thread(outbox.bury, name, "the endpoint answered 410: it is switched off")
+            self._post.say(f"{self._endpoint.shown} answered 410: it is switched off, and its events are dead.")
+        elif delivery.is_taken(receipt) and before.down:
+            await asyncio.to_thread(outbox.hasten, name, now)
+        elif self._health.sick:
+            if not before.sick:
+                self._post.say(f"{self._endpoint.shown}: {receipt.detail}. Events wait in the outbox.")
+            await asyncio.to_thread(outbox.bury, name, f"too old; last: {receipt.detail}", now - LONGEST_LIFE)
+        rest = max(*map(delivery.pause, receipts), self._health.rest_s)
+        self._rest = max(self._rest, now + timedelta(seconds=rest))
+
+    async def _abandonable(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Wait for work that `halt` may cut short; None where it did."""
+        if self._halted:
+            work.close()
+            return None
+        task = asyncio.ensure_future(work)
+        self._open.add(task)
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            self._open.discard(task)
+        return None if task.cancelled() else task.result()

@@ -1,0 +1,269 @@
+"""What every outbox and inbox promises, held by the twin in memory, by SQLite and by PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from scimsync.adapters.store_sql import SqlStore
+from scimsync.engine.ports import Store
+from scimsync.errors import StoreLocked
+from scimsync.model.events import Call, Letter, LetterState
+from scimsync.model.outcomes import JournalLine, Run, RunState, Step
+from scimsync.testing import MemoryStore, VirtualClock
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=1)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+    """Opens stores on one common state; in memory there is one store only."""
+    with ExitStack() as stack:
+        if request.param == "memory":
+            one = MemoryStore(tmp_path / "artifacts")
+            yield lambda: one
+            return
+        url = f"sqlite:///{tmp_path}/state.db"
+        if request.param == "postgres":
+            url = str(request.getfixturevalue("postgres_database"))
+
+        def another() -> SqlStore:
+            made = SqlStore(url, tmp_path / "artifacts", VirtualClock(), patience_s=5.0)
+            stack.callback(made.close)
+            return made
+
+        yield another
+
+
+@pytest.fixture
+def store(make: Callable[[], Store]) -> Store:
+    return make()
+
+
+def letter(name: str, person: str = "E1", **more: Any) -> Letter:
+    given: dict[str, Any] = {
+        "endpoint": "a",
+        "type": "scimsync.ping",
+        "body": b'{"x":"\xc3\xa4"}',
+        "created": NOW,
+        "due": NOW,
+        **more,
+    }
+    return Letter(id=name, person=person, **given)
+
+
+def take(store: Store, now: datetime = NOW, endpoint: str = "a", limit: int = 10) -> Sequence[Letter]:
+    return store.take(endpoint, now, now + timedelta(seconds=60), limit)
+
+
+def names(letters: Sequence[Letter]) -> list[str]:
+    return [each.id for each in letters]
+
+
+def delivered(each: Letter) -> Letter:
+    return replace(each, state=LetterState.DELIVERED, attempts=1, status=204, delivered=LATER, tried=LATER)
+
+
+def test_a_letter_comes_back_as_it_was_posted_and_with_its_place(store: Store) -> None:
+    store.post([letter("m1"), letter("m2", "E2")])
+    first, second = take(store)
+    assert replace(first, seq=0) == letter("m1")
+    assert 0 < first.seq < second.seq
+
+
+def test_letters_are_posted_with_the_lines_they_tell_of_or_not_at_all(store: Store) -> None:
+    line = JournalLine(run="run-1", key="E1", part=1, step=Step.OUTCOME, at=NOW)
+    store.append([line], [letter("m1")])
+    run = Run(id="run-1", created=NOW, state=RunState.DONE, target="https://api")
+    store.save_run(run, [letter("m2", "")])
+    assert names(take(store)) == ["m1", "m2"]
+    assert store.run("run-1") == run
+    assert len(list(store.journal("run-1"))) == 1
+
+
+def test_of_each_person_only_the_oldest_is_given_and_the_next_waits_for_its_end(store: Store) -> None:
+    store.post([letter("m1"), letter("m2"), letter("n1", "E2"), letter("m3")])
+    taken = take(store)
+    assert names(taken) == ["m1", "n1"]
+    assert names(take(store)) == []
+    store.settle([delivered(taken[0])])
+    assert names(take(store)) == ["m2"]
+
+
+def test_the_next_of_a_person_goes_when_the_one_before_is_dead(store: Store) -> None:
+    store.post([letter("m1"), letter("m2")])
+    (first,) = take(store)
+    store.settle([replace(first, state=LetterState.DEAD)])
+    assert names(take(store)) == ["m2"]
+
+
+def test_one_who_is_not_due_holds_back_the_next_of_that_person_and_of_no_other(store: Store) -> None:
+    store.post([letter("m1", due=LATER), letter("m2"), letter("n1", "E2")])
+    assert names(take(store)) == ["n1"]
+    assert store.next_due("a") == LATER
+    assert names(take(store, LATER)) == ["m1", "n1"]
+
+
+def test_what_was_taken_comes_back_after_its_time_with_the_same_bytes(store: Store) -> None:
+    store.post([letter("m1")])
+    (first,) = take(store)
+    assert take(store, NOW + timedelta(seconds=59)) == []
+    (again,) = take(store, NOW + timedelta(seconds=61))
+    assert (again.id, again.body, again.seq) == (first.id, first.body, first.seq)
+
+
+def test_no_more_are_given_than_asked_and_the_earliest_first(store: Store) -> None:
+    store.post([letter(f"m{n}", f"E{n}", due=NOW - timedelta(seconds=n)) for n in range(5)])
+    assert names(take(store, limit=2)) == ["m4", "m3"]
+
+
+def test_endpoints_do_not_see_each_other(store: Store) -> None:
+    store.post([letter("m1"), letter("m1", endpoint="b")])
+    assert names(take(store, endpoint="b")) == ["m1"]
+    assert names(take(store, endpoint="a")) == ["m1"]
+    assert take(store, endpoint="c") == []
+    assert store.next_due("c") is None
+
+
+def test_what_became_of_a_letter_is_kept_and_counted(store: Store) -> None:
+    store.post([letter("m1"), letter("n1", "E2"), letter("o1", "E3"), letter("p1", endpoint="b")])
+    one, two, _ = take(store)
+    tried = replace(two, attempts=3, status=500, detail="answered 500", tried=LATER, due=LATER)
+    store.settle([delivered(one), tried])
+    assert store.outbox() == {
+        "a": {LetterState.DELIVERED: 1, LetterState.PENDING: 2},
+        "b": {LetterState.PENDING: 1},
+    }
+    assert store.last_trouble("a") == tried
+    assert store.last_trouble("b") is None
+    assert store.letters("a", LetterState.DELIVERED) == [delivered(one)]
+    store.settle([])
+
+
+def test_a_letter_that_arrived_is_not_set_back_by_one_who_comes_late(store: Store) -> None:
+    store.post([letter("m1")])
+    (first,) = take(store)
+    store.settle([delivered(first)])
+    store.settle([replace(first, attempts=1, detail="late")])
+    assert [x.state for x in store.letters("a", LetterState.DELIVERED)] == [LetterState.DELIVERED]
+
+
+def test_an_endpoint_that_is_back_gets_everything_at_once(store: Store) -> None:
+    store.post([letter(f"m{n}", f"E{n}", attempts=n, due=NOW + timedelta(hours=n)) for n in range(1, 4)])
+    store.post([letter("other", endpoint="b", attempts=1, due=LATER), letter("new", "E9", due=LATER)])
+    store.hasten("a", NOW)
+    assert [(each.id, each.attempts) for each in take(store)] == [("m1", 0), ("m2", 0), ("m3", 0)]
+    assert take(store, endpoint="b") == []
+
+
+def test_what_is_given_up_can_be_sent_again_by_its_id_or_all_of_it(store: Store) -> None:
+    old = NOW - timedelta(days=20)
+    store.post([letter("m1", created=old), letter("m2"), letter("n1", "E2"), letter("o1", endpoint="b")])
+    assert store.bury("a", "too old", NOW - timedelta(days=14)) == 1
+    assert names(store.letters("a", LetterState.DEAD)) == ["m1"]
+    assert store.bury("a", "switched off") == 2
+    assert take(store) == []
+    assert [x.detail for x in store.letters("a", LetterState.DEAD)] == ["switched off", "switched off", "too old"]
+    assert store.redrive(["n1", "unknown"], LATER) == 1
+    assert names(take(store, LATER)) == ["n1"]
+    assert store.redrive([], LATER) == 2
+    (first,) = take(store, LATER)
+    assert (first.id, first.attempts, first.created) == ("m1", 0, LATER)
+
+
+def test_letters_that_arrived_long_ago_are_forgotten_and_no_others(store: Store) -> None:
+    store.post([letter("m1"), letter("n1", "E2")])
+    store.settle([delivered(take(store)[0])])
+    assert store.forget_letters(LATER) == 0
+    assert store.forget_letters(LATER + timedelta(seconds=1)) == 1
+    assert store.outbox() == {"a": {LetterState.PENDING: 1}}
+
+
+def test_two_who_deliver_at_once_never_hold_the_same_letter(make: Callable[[], Store]) -> None:
+    first, second = make(), make()
+    first.post([letter(f"m{n}", f"E{n % 10}") for n in range(100)])
+    held: list[str] = []
+    begin = threading.Barrier(2)
+
+    def deliver(store: Store) -> None:
+        begin.wait()
+        while taken := take(store, limit=3):
+            held.extend(names(taken))
+            store.settle([delivered(each) for each in taken])
+
+    threads = [threading.Thread(target=deliver, args=(store,)) for store in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for store in (first, second):  # one may have ended while the other held the last of a person
+        while taken := take(store):
+            held.extend(names(taken))
+            store.settle([delivered(each) for each in taken])
+    assert len(held) == len(set(held)) == 100
+
+
+def test_who_lost_the_lease_posts_nothing_any_more(tmp_path: Path) -> None:
+    url, clock = f"sqlite:///{tmp_path}/state.db", VirtualClock()
+    first = SqlStore(url, tmp_path / "artifacts", clock)
+    with first.lease("first"):
+        with first.engine.begin() as connection:
+            connection.execute(sa.text("UPDATE lease SET fence = fence + 1"))
+        with pytest.raises(StoreLocked):
+            first.append([JournalLine(run="r", key="E1", part=1, step=Step.OUTCOME, at=NOW)], [letter("m1")])
+    assert first.outbox() == {}
+    first.close()
+
+
+# Calls from outside
+
+
+def call(name: str, *keys: str, at: datetime = NOW) -> Call:
+    return Call(id=name, at=at, keys=keys or ("E1",))
+
+
+def test_a_call_is_kept_once_and_waits_until_a_run_has_answered_it(store: Store) -> None:
+    assert store.accept(call("c1", "E1", "E2"))
+    assert store.accept(call("c2"))
+    assert not store.accept(call("c1", "E9"))
+    assert list(store.waiting()) == [call("c1", "E1", "E2"), call("c2")]
+    store.answered(["c1"])
+    assert list(store.waiting()) == [call("c2")]
+    assert not store.accept(call("c1"))
+
+
+def test_answered_calls_are_forgotten_after_a_while_and_waiting_ones_never(store: Store) -> None:
+    for name in ("c1", "c2"):
+        store.accept(call(name))
+    store.answered(["c1"])
+    store.forget_calls(NOW)
+    assert not store.accept(call("c1"))
+    store.forget_calls(LATER)
+    assert store.accept(call("c1", at=LATER))
+    assert [each.id for each in store.waiting()] == ["c2", "c1"]
+
+
+def test_of_two_who_bring_the_same_call_at_once_one_is_told_that_it_is_new(make: Callable[[], Store]) -> None:
+    stores = [make(), make()]
+    begin = threading.Barrier(2)
+    told: list[bool] = []
+
+    def bring(store: Store) -> None:
+        begin.wait()
+        told.extend(store.accept(call(f"c{n}")) for n in range(30))
+
+    threads = [threading.Thread(target=bring, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(told) == 30
