@@ -82,7 +82,7 @@ def test_a_letter_comes_back_as_it_was_posted_and_with_its_place(store: Store) -
 
 def test_letters_are_posted_with_the_lines_they_tell_of_or_not_at_all(store: Store) -> None:
     line = JournalLine(run="run-1", key="E1", part=1, step=Step.OUTCOME, at=NOW)
-    store.append([line], [letter("m1")])
+    store.append([line], letters=[letter("m1")])
     run = Run(id="run-1", created=NOW, state=RunState.DONE, target="https://api")
     store.save_run(run, [letter("m2", "")])
     assert names(take(store)) == ["m1", "m2"]
@@ -219,7 +219,7 @@ def test_who_lost_the_lease_posts_nothing_any_more(tmp_path: Path) -> None:
         with first.engine.begin() as connection:
             connection.execute(sa.text("UPDATE lease SET fence = fence + 1"))
         with pytest.raises(StoreLocked):
-            first.append([JournalLine(run="r", key="E1", part=1, step=Step.OUTCOME, at=NOW)], [letter("m1")])
+            first.append([JournalLine(run="r", key="E1", part=1, step=Step.OUTCOME, at=NOW)], letters=[letter("m1")])
     assert first.outbox() == {}
     first.close()
 

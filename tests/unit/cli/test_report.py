@@ -17,6 +17,7 @@ from tests.factories import make_change, make_delta, make_finding, make_plan, sk
 from scimsync.cli import figures, report
 from scimsync.model.outcomes import JournalLine, Outcome, Run, RunState, Status, Step
 from scimsync.model.plans import Action, Change, Plan, Reason, Tally, Verdict
+from scimsync.scim.messages import Operation
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NASTY = [
@@ -181,7 +182,8 @@ def test_a_plan_that_is_refused_says_so_at_the_top() -> None:
     ],
 )
 def test_the_first_sentence_says_what_came_of_it(statuses: list[Status], lead: str) -> None:
-    plan = make_plan(changes=(make_change("A"), make_change("B")))
+    sent = (Operation("replace", "title", "Lead"),)
+    plan = make_plan(changes=(make_change("A", operations=sent), make_change("B", operations=sent)))
     journal = [x for i, status in enumerate(statuses) for x in written("AB"[i], i, i + 2, status)]
     html = told(plan, journal, a_run())
     assert lead in html
