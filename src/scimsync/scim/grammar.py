@@ -91,7 +91,7 @@ class Path:
 
 
 #: nearly all paths that people write: `urn:attribute.sub`, or `urn:attribute[name eq "text"].sub`
-_NAME = r"[A-Za-z$][A-Za-z0-9_$-]*"
+_NAME = r"\$?[A-Za-z][A-Za-z0-9_$-]*"
 _PLAIN = re.compile(
     r"(?:(?P<urn>urn:[A-Za-z0-9][A-Za-z0-9-]*(?::[A-Za-z0-9][A-Za-z0-9_.-]*)+):)?"
     rf"(?P<attribute>{_NAME})"
