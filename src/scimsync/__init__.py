@@ -18,7 +18,10 @@ _HOMES = {
         "Synchronised",
         "Syncer",
         "build_delta_matrix",
+        "check_schema_drift",
+        "find_cycles",
         "patch_operations",
+        "validate_operations",
     ),
     "errors": ("ScimsyncError",),
 }

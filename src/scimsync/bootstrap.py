@@ -51,6 +51,8 @@ class Choices:
     keep: Path | None = None
     #: ids of the accounts to read, one by one; the whole directory where empty
     accounts: tuple[str, ...] = ()
+    #: whether the target's schema is compared before it is read
+    schema: bool = True
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
 
@@ -388,6 +390,7 @@ async def plan_between(
         overrides=choices.overrides,
         keep=choices.keep,
         accounts=choices.accounts,
+        schema=choices.schema,
         subscriptions=_subscriptions(settings),
     )
     made = await planning.make_plan(world, task)
@@ -409,7 +412,7 @@ async def apply(
     with _measured(settings, store, observer, "apply", found[0].id) as told:
         target = make_target(settings, told.observer.say, told.metrics)
         try:
-            async with _telling(settings, store, told.observer, choices):
+            async with telling(settings, store, told.observer, choices):
                 return await apply_to(settings, store, told, found, choices, target=target, stop=stop)
         finally:
             await target.close()
@@ -441,7 +444,7 @@ def _hands(target: Target, store: Store, told: Told) -> Hands:
 
 
 @asynccontextmanager
-async def _telling(settings: Settings, store: Store, observer: Observer, choices: Choices) -> AsyncIterator[None]:
+async def telling(settings: Settings, store: Store, observer: Observer, choices: Choices) -> AsyncIterator[None]:
     """Deliver events while a run goes on, where there is somebody to tell."""
     if not settings.webhooks or not choices.deliver:
         yield

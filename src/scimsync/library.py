@@ -2,7 +2,8 @@
 
     GenesysScimSyncer     one person, given as {path: value}; returns the account
     Syncer                what a configuration file describes; async, with a blocking front
-    build_delta_matrix    the rules alone: what becomes of each attribute, without any service
+    build_delta_matrix, patch_operations, validate_operations, check_schema_drift, find_cycles
+                          the parts alone, without any service
 
 All of it is the road of the command line (docs/architecture.md): the same rules, journal and writes.
 """
@@ -10,7 +11,7 @@ All of it is the road of the command line (docs/architecture.md): the same rules
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,23 +19,50 @@ from datetime import date
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from scimsync import bootstrap
 from scimsync.bootstrap import Choices, Told
-from scimsync.config import AuditSettings, Settings, SourceSettings, StateSettings, TargetSettings, load, unfit
-from scimsync.core import planner
+from scimsync.config import (
+    AuditSettings,
+    Settings,
+    SourceSettings,
+    StateSettings,
+    TargetSettings,
+    WebhookSettings,
+    load,
+    unfit,
+)
+from scimsync.core import planner, validation
+from scimsync.core.drifting import Baseline
+from scimsync.core.references import find_cycles
+from scimsync.core.signing import key_of
 from scimsync.engine.applying import Report
 from scimsync.engine.ports import Observer, Store, Target
-from scimsync.errors import ConfigError, InvalidPath, PlanRefused, TargetDenied
+from scimsync.errors import ConfigError, InvalidPath, PlanRefused, SchemaDrifted, TargetDenied
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Link, Outcome, Status
 from scimsync.model.plans import Delta, Finding, Plan
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.model.records import Cell
 from scimsync.scim.dialect import GENESYS, Dialect
+from scimsync.scim.drift import PLAIN, SCHEMAS, Drift, compare_documents, plain_baseline
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Kind, Place, Value, compared, entries
 from scimsync.testing import ListSource, MemoryStore
+
+__all__ = [
+    "BlockingSyncer",
+    "ConflictResolution",
+    "GenesysScimSyncer",
+    "Syncer",
+    "Synchronised",
+    "build_delta_matrix",
+    "check_schema_drift",
+    "find_cycles",
+    "patch_operations",
+    "validate_operations",
+]  # fmt: skip
 
 _T = TypeVar("_T")
 
@@ -80,6 +108,10 @@ class GenesysScimSyncer:
         client_id: Of an OAuth client with the grant Client Credentials and the role SCIM Integration.
         client_secret: Its secret. It is held in memory and shown nowhere.
         org_domain: A region (`us-east-1`) or a domain (`mypurecloud.com`).
+        webhook_url: Where events of what was written are sent; nowhere where empty. Give `webhook_secret` too.
+        baseline_schema: SCIM path -> type, as the target's schema was when the mapping was made. The first call
+            compares it with what the target publishes; without one, with what scimsync knows of Genesys Cloud.
+        webhook_secret: What events are signed with (Standard Webhooks): `whsec_...`, or any text.
         api_url: Instead of `org_domain`: where the API is. Give `login_url` too.
         login_url: Instead of `org_domain`: where tokens are given.
         state: A folder for what is remembered from one program to the next: runs, journal, last agreed
@@ -87,15 +119,19 @@ class GenesysScimSyncer:
             is a first run: nothing was agreed, so `resolution` decides about every difference.
 
     Raises:
-        ConfigError: The organisation is not known, or an address is missing.
+        ConfigError: The organisation is not known, an address or the secret of the webhook is missing, or the
+            baseline names what there is not.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the contract of the library
         self,
         client_id: str,
         client_secret: str,
         org_domain: str = "",
+        webhook_url: str = "",
+        baseline_schema: Mapping[str, str] | None = None,
         *,
+        webhook_secret: str = "",
         api_url: str = "",
         login_url: str = "",
         state: Path | str | None = None,
@@ -109,6 +145,11 @@ class GenesysScimSyncer:
             client_id=client_id,
             client_secret=client_secret,
         )
+        self._webhooks = _webhooks(webhook_url, webhook_secret)
+        self._baseline = baseline_schema
+        if baseline_schema is not None:
+            plain_baseline(baseline_schema, GENESYS.users)
+        self._compared = False
         self._folder = None if state is None else Path(state).absolute()
         self._memory = MemoryStore()
 
@@ -147,12 +188,26 @@ class GenesysScimSyncer:
 
         Raises:
             ConfigError: A path is unknown or read-only, or a value has the wrong type; all faults at once.
-            TargetError: There is no such account, or the directory cannot be reached.
+            TargetError: There is no such account, the directory cannot be reached, or its schema drifted where
+                this call writes.
         """
         attributes = _mapping(local_hr_data, Authority(resolution.value), self._target.dialect)
         settings = self._settings(attributes)
         with self._store(settings) as store, store.lease(bootstrap.owner()):
-            return _wait(_synchronise(settings, store, user_id, local_hr_data))
+            done = _wait(self._synchronise(settings, store, user_id, local_hr_data))
+            self._compared = True
+            return done
+
+    async def _synchronise(
+        self, settings: Settings, store: Store, user_id: str, data: Mapping[str, object]
+    ) -> Synchronised:
+        """One person, and once for each object what the schema became."""
+        given = None if self._compared or self._baseline is None else {PLAIN: dict(self._baseline)}
+        if given is not None:
+            found = await bootstrap.diff_schema(settings, store, Baseline(name="baseline_schema", documents=given))
+            if blocking := tuple(f"{ruling.drift} ({ruling.hint})" for ruling in found.rulings if ruling.blocks):
+                raise SchemaDrifted(found.baseline, blocking)
+        return await _synchronise(settings, store, user_id, data, schema=not self._compared and given is None)
 
     def _settings(self, attributes: Sequence[Mapped]) -> Settings:
         folder = self._folder or Path()
@@ -162,6 +217,7 @@ class GenesysScimSyncer:
             target=self._target,
             policy=Policy(attributes=tuple(attributes), match=()),
             state=StateSettings(url=f"sqlite:///{folder / 'state.db'}", artifacts=folder / "artifacts"),
+            webhooks=self._webhooks,
             audit=AuditSettings(key_file=folder / "artifacts" / "audit-key", makes=True),
             digest="library",
         )
@@ -190,7 +246,22 @@ def _hosts(organisation: str) -> tuple[str, str]:
     return f"https://api.{domain}", f"https://login.{domain}"
 
 
-async def _synchronise(settings: Settings, store: Store, user_id: str, data: Mapping[str, object]) -> Synchronised:
+def _webhooks(url: str, secret: str) -> tuple[WebhookSettings, ...]:
+    if not url:
+        return ()
+    if not secret:
+        raise ConfigError("webhook_url needs webhook_secret: events are never sent unsigned")
+    try:
+        keys = (key_of(secret),)
+    except ValueError as error:
+        raise ConfigError(f"webhook_secret: {error}") from error
+    local = urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+    return (WebhookSettings(number=1, url=url, keys=keys, allow_private=local),)
+
+
+async def _synchronise(
+    settings: Settings, store: Store, user_id: str, data: Mapping[str, object], *, schema: bool
+) -> Synchronised:
     attributes = settings.policy.attributes
     values = list(data.values())
     source = ListSource(
@@ -201,7 +272,7 @@ async def _synchronise(settings: Settings, store: Store, user_id: str, data: Map
     referred = {str(v): None for m, v in zip(attributes, values, strict=True) if m.place.kind is Kind.REFERENCE and v}
     accounts = tuple(dict.fromkeys([user_id, *referred]))
     store.save_links(Link(account, account) for account in accounts)
-    choices = Choices(only=(user_id,), accounts=accounts)
+    choices = Choices(only=(user_id,), accounts=accounts, schema=schema)
     target, told = bootstrap.make_target(settings, lambda _: None), Told(Silent())
     try:
         plan = await bootstrap.plan_between(settings, store, told, choices, source, target)
@@ -212,7 +283,8 @@ async def _synchronise(settings: Settings, store: Store, user_id: str, data: Map
         outcomes: Sequence[Outcome] = ()
         if plan.changes and not plan.refusals:
             found = plan, store.run(plan.id)
-            report = await bootstrap.apply_to(settings, store, told, found, choices, target=target)
+            async with bootstrap.telling(settings, store, told.observer, choices):
+                report = await bootstrap.apply_to(settings, store, told, found, choices, target=target)
             outcomes = report.outcomes.get(user_id, ())
         account = await _account(target, user_id)
     finally:
@@ -414,6 +486,56 @@ def patch_operations(deltas: Sequence[Delta], *, dialect: Dialect = GENESYS) -> 
     places = [dialect.users.resolve(delta.path) for delta in deltas]
     mapped = [Mapped(place=p, expression="", authority=d.authority) for p, d in zip(places, deltas, strict=True)]
     return planner.operations_of(deltas, mapped)
+
+
+def validate_operations(
+    operations: Iterable[Operation | Mapping[str, object]], *, dialect: Dialect = GENESYS
+) -> tuple[Finding, ...]:
+    """What is wrong with the operations of one PATCH, all at once; nothing is sent and nothing is asked.
+
+    Args:
+        operations: As they would be sent (RFC 7644 §3.5.2), as objects or as JSON.
+        dialect: Whose schemas and limits they must fit.
+
+    Examples:
+        >>> [finding] = validate_operations([{"op": "replace", "path": "groups[].value", "value": "x"}])
+        >>> finding.code
+        'operation.invalid'
+        >>> validate_operations(patch_operations(build_delta_matrix({"title": "Lead"}, {})))
+        ()
+    """
+    read = [
+        o if isinstance(o, Operation) else Operation(str(o.get("op", "")), _path(o), o.get("value")) for o in operations
+    ]
+    return validation.validate_operations(read, dialect.users, dialect=dialect)
+
+
+def _path(operation: Mapping[str, object]) -> str | None:
+    path = operation.get("path")
+    return None if path is None else str(path)
+
+
+def check_schema_drift(
+    baseline: Mapping[str, object], published: Mapping[str, object], *, dialect: Dialect = GENESYS
+) -> tuple[Drift, ...]:
+    """What became of a schema since a baseline was taken.
+
+    Args:
+        baseline: SCIM path -> type, or an answer of the `/Schemas` endpoint (RFC 7644 §4) from then.
+        published: An answer of the `/Schemas` endpoint from now.
+        dialect: Gives the short names of the extensions.
+
+    Raises:
+        ConfigError: The baseline names what there is not; all faults at once.
+
+    Examples:
+        >>> now = {"Resources": [{"id": "urn:ietf:params:scim:schemas:core:2.0:User", "name": "User",
+        ...     "attributes": [{"name": "title", "type": "boolean"}]}]}
+        >>> [str(drift) for drift in check_schema_drift({"title": "string"}, now)]
+        ['title: type string -> boolean']
+    """
+    kind = SCHEMAS if "Resources" in baseline else PLAIN
+    return compare_documents({kind: baseline}, {SCHEMAS: published}, dialect.users)
 
 
 def _value(place: Place, value: object) -> Value:

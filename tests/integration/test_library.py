@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -254,3 +258,83 @@ def test_the_script_of_the_manual_runs_and_prints_the_account(home: House) -> No
     assert '"title": "Team Lead"' in said.stdout
     code = [line for line in script.read_text().splitlines() if line.strip() and not line.startswith(("#", '"""'))]
     assert len(code) <= 20
+
+
+def test_a_schema_that_drifted_where_the_call_writes_ends_it_before_anything_is_written(home: House) -> None:
+    known = home.account(home.active(1)[0])["id"]
+    ours = GenesysScimSyncer(
+        home.simulator.client_id,
+        home.simulator.client_secret,
+        baseline_schema={"title": "string", WORK_MAIL: "string", "active": "boolean"},
+        api_url=home.simulator.api_url,
+        login_url=home.simulator.login_url,
+    )
+    core = "urn:ietf:params:scim:schemas:core:2.0:User"
+    home.fault(
+        {"on": "any", "kind": "schema_drift", "value": [{"do": "retype", "path": f"{core}:title", "to": "boolean"}]}
+    )
+    with pytest.raises(TargetError, match="title"):
+        ours.sync_user_attributes(known, {"title": "Lead"})
+    assert home.history() == []
+    assert ours.sync_user_attributes(known, {WORK_MAIL: "lead@example.com"})["id"] == known
+
+
+def test_a_baseline_that_names_nothing_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"groups\.value"):
+        GenesysScimSyncer("id", "secret", "us-east-1", "", {"groups[].value": "string"})
+
+
+def test_the_schema_is_compared_by_the_first_call_only(home: House) -> None:
+    known = home.account(home.active(1)[0])["id"]
+    ours = syncer(home)
+    ours.sync_user_attributes(known, {"title": "One"})
+    home.reset()
+    ours.sync_user_attributes(known, {"title": "Two"})
+    stats = home.stats()
+    assert (stats["patch"], stats["requests"] - stats["token"]) == (1, 3)  # read, write, read
+
+
+def test_a_webhook_is_told_and_never_unsigned(home: House) -> None:
+    with pytest.raises(ConfigError, match="webhook_secret"):
+        GenesysScimSyncer("id", "secret", "us-east-1", "https://hr.example.com/events")
+    known = home.account(home.active(1)[0])["id"]
+    with heard() as (url, bodies):
+        ours = GenesysScimSyncer(
+            home.simulator.client_id,
+            home.simulator.client_secret,
+            webhook_url=url,
+            webhook_secret="whsec_c2VjcmV0IG9mIHRoZSB3ZWJob29r",
+            api_url=home.simulator.api_url,
+            login_url=home.simulator.login_url,
+        )
+        ours.sync_user_attributes(known, {"title": "Lead"})
+    assert "urn:ietf:params:scim:event:prov:patch:notice" in {json.loads(body)["type"] for body in bodies}
+
+
+@contextlib.contextmanager
+def heard() -> Iterator[tuple[str, list[bytes]]]:
+    """A receiver of events, and what it was told."""
+    bodies: list[bytes] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/hook", bodies
+        server.shutdown()
+        thread.join()
+
+
+def test_the_parts_alone_find_what_a_run_would() -> None:
+    loops = scimsync.find_cycles({"A": ["B"], "B": ["A"], "top": ["left", "right"], "left": ["end"], "right": ["end"]})
+    assert [set(loop) for loop in loops] == [{"A", "B"}]
+    [finding] = scimsync.validate_operations([{"op": "replace", "path": "titel", "value": "x"}])
+    assert "did you mean title" in finding.detail

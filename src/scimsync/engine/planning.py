@@ -85,6 +85,8 @@ class Task:
     keep: Path | None = None
     #: ids of the accounts to read, one by one; the whole directory where empty
     accounts: tuple[str, ...] = ()
+    #: whether the target's schema is compared before it is read
+    schema: bool = True
     #: who is told where the plan may not be applied
     subscriptions: tuple[Subscription, ...] = ()
 
@@ -140,7 +142,8 @@ class _Planning:
         comparison = Comparison(self.bench, policy.attributes, policy.match)
         if strangers := comparison.strangers(self.task.only):
             raise PersonUnknown(*strangers)
-        await self._compare_schema()
+        if self.task.schema:
+            await self._compare_schema()
         complete = await self._read_target()
 
         self.world.observer.stage("comparing")
