@@ -149,6 +149,9 @@ def test_the_door_has_one_way_in_and_takes_no_more_than_it_can_carry(tmp_path: P
             with urllib.request.urlopen(address + "/healthz", timeout=5) as answer:
                 assert json.load(answer) == {"status": "ok"}
                 assert "server" not in answer.headers
+            with urllib.request.urlopen(address + "/metrics", timeout=5) as answer:
+                assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+                assert b"scimsync_runs_total" in answer.read()
             host, port = address.removeprefix("http://").split(":")
             assert ask(host, port, b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n") == 405
             assert ask(host, port, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n") == 404

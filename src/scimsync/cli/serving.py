@@ -88,9 +88,13 @@ class _Service:
     # --- the door ---------------------------------------------------------------------------
 
     async def _respond(self, scope: _Message, receive: _Receive, send: _Send) -> None:
-        answer = await self._answer(scope, receive)
-        body = json.dumps(answer.document).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        if (scope["method"], scope["path"]) == ("GET", "/metrics"):
+            answer, kind = Answer(200, {}), b"text/plain; version=0.0.4; charset=utf-8"
+            body = await asyncio.to_thread(bootstrap.exposition, self._store)
+        else:
+            answer, kind = await self._answer(scope, receive), b"application/json"
+            body = json.dumps(answer.document).encode()
+        headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
         headers += [(b"cache-control", b"no-store")]
         if answer.status in {408, 413}:
             headers += [(b"connection", b"close")]
