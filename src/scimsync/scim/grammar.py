@@ -267,6 +267,12 @@ def matches(tree: Filter, element: Mapping[str, object], *, exact: frozenset[str
         exact: Lower-cased names whose text compares with case (`caseExact`).
     """
     match tree:
+        case Comparison(AttributePath(_, name, None), "eq", str(wanted)) if isinstance(
+            held := lookup(element, name), str
+        ):
+            return (
+                held == wanted if name.lower() in exact else held.casefold() == wanted.casefold()
+            )  # nearly all filters
         case Logical("and", terms):
             return all(matches(term, element, exact=exact) for term in terms)
         case Logical(_, terms):

@@ -32,6 +32,8 @@ def apply(
 ) -> JsonObject:
     """Carry out PATCH operations on a copy of a resource (RFC 7644 §3.5.2).
 
+    The copy shares with the resource whatever no operation touched.
+
     Args:
         resource: The resource as JSON; it stays as it is.
         operations: What to do, in order. The case of `op` does not count.
@@ -54,10 +56,15 @@ def apply(
         {'title': 'Lead'}
     """
     work = _Work(catalog, create_on_replace, ignore_read_only, strict_remove)
-    changed = {name: copy_json(value) for name, value in resource.items()}
+    changed = {name: _own(value) for name, value in resource.items()}
     for operation in operations:
         work.carry_out(changed, operation)
     return changed
+
+
+def _own(value: object) -> object:
+    """A holder that operations may change: an extension, a list. What lies in it is replaced, never changed."""
+    return dict(value) if isinstance(value, dict) else list(value) if isinstance(value, list) else value
 
 
 def copy_json(value: object) -> object:

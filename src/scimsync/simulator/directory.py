@@ -18,7 +18,7 @@ import msgspec
 
 from scimsync.errors import PatchRefused
 from scimsync.scim import patch
-from scimsync.scim.dialect import GENESYS, GENESYS_GROUP
+from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, GENESYS_USER
 from scimsync.scim.grammar import lookup
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import CORE_GROUP, ENTERPRISE_USER, Catalog
@@ -506,7 +506,9 @@ class Directory:
         settled = self._settle(resource, entity.resource, actor)
         if self.options.inactive_roles == "remove" and settled.get("active") is False:
             settled.pop("roles", None)
-        if any(n != entity.number for n in self.holders("userName", str(settled["userName"]).lower())):
+        name = str(settled["userName"]).lower()
+        renamed = name != str(entity.resource.get("userName", "")).lower() or entity.deleted or not entity.version
+        if renamed and any(n != entity.number for n in self.holders("userName", name)):
             if self.options.rename_conflict == "400":
                 raise PatchRefused("uniqueness", "the userName is used by another user")
             raise NameTaken
@@ -570,14 +572,15 @@ class Directory:
             entity.wire.clear()
             return
         self._remember(entity, fresh=fresh)
-        if not (fresh or entity.deleted):
+        stays = not (fresh or deletes or entity.deleted) and _is_found_alike(entity.resource, settled)
+        if not (fresh or entity.deleted or stays):
             self._withdraw(entity)
-        moved = fresh or deletes or entity.deleted
+        moved = fresh or deletes or entity.deleted or self.options.version_covers == "all"
         if moved or self.options.covers(areas.touched(entity.resource, settled)):
             entity.version += 1
         entity.resource, entity.modified, entity.deleted = settled, self.clock(), deletes
         entity.wire.clear()
-        if not deletes:
+        if not (deletes or stays):
             self._enter(entity)
         self._note("User", entity, actor, operations)
 
@@ -775,6 +778,15 @@ def timestamp(seconds: float) -> str:
     """A moment as ISO-8601 with milliseconds and Z, as `meta.lastModified` has it (documented)."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+#: what decides under which keys and in which roll an account is found
+_DECIDES = ("active", "userName", "externalId", "emails", ENTERPRISE_USER, GENESYS_USER)
+
+
+def _is_found_alike(before: JsonObject, after: JsonObject) -> bool:
+    """Whether two states of an account stand in the same places of the indexes and rolls."""
+    return all(before.get(name) == after.get(name) for name in _DECIDES)
 
 
 def _keys(resource: JsonObject) -> set[tuple[str, str]]:

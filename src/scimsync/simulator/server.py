@@ -106,6 +106,7 @@ def serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
     try:
         with running(settings) as simulator:
             gc.freeze()  # the people stay; the collector need not look at them again
+            gc.set_threshold(50_000, 20, 100)  # nor often at what is read: next to nothing of it hangs in circles
             announce(simulator.announcement)
             asked.wait()
     finally:

@@ -90,15 +90,31 @@ def settle(
     settled = {name: value for name, value in resource.items() if not _nothing(value)}
     settled.pop("password", None)  # writeOnly: never returned
     settled.setdefault("active", True)  # always returned (documented); without a value it is that of a new user
-    _settle_list(settled, "emails", _mails(resource, was, rules))
-    phones = _Listed("phoneNumbers", _PHONE_TYPES if rules.closed else _ANY)
-    _settle_list(settled, "phoneNumbers", _by_type(resource, was, phones, rules))
-    _settle_list(settled, "roles", list(_keyed(resource.get("roles"), "value").values()))
-    _settle_extension(settled, ENTERPRISE_USER, _enterprise)
-    settled.setdefault(GENESYS_USER, {})
-    held = _part(was, GENESYS_USER).get("externalIds")
-    _settle_extension(settled, GENESYS_USER, lambda part: _genesys(part, _objects(held), mine, rules))
+    if not (_stays(resource, was, "emails") and _stays(resource, was, "userName")):
+        _settle_list(settled, "emails", _mails(resource, was, rules))
+    if not _stays(resource, was, "phoneNumbers"):
+        phones = _Listed("phoneNumbers", _PHONE_TYPES if rules.closed else _ANY)
+        _settle_list(settled, "phoneNumbers", _by_type(resource, was, phones, rules))
+    if not _stays(resource, was, "roles"):
+        _settle_list(settled, "roles", list(_keyed(resource.get("roles"), "value").values()))
+    if not _stays(resource, was, ENTERPRISE_USER):
+        _settle_extension(settled, ENTERPRISE_USER, _enterprise)
+    held = _part(was, GENESYS_USER)
+    if not (_stays(resource, was, GENESYS_USER) and _is_kept(mine, held)):
+        settled.setdefault(GENESYS_USER, {})
+        _settle_extension(settled, GENESYS_USER, lambda part: _genesys(part, held, mine, rules))
     return settled
+
+
+def _is_kept(own: Own, held: Mapping[str, object]) -> bool:
+    """Whether the externalId of the client is kept as it is written."""
+    kept = [item.get("value") for item in _objects(held.get("externalIds")) if item.get("authority") == own.authority]
+    return kept == ([own.value] if own.value else [])
+
+
+def _stays(holder: Mapping[str, object], was: Mapping[str, object], name: str) -> bool:
+    """Whether a value is the one that was settled before."""
+    return name in was and holder.get(name) == was[name]
 
 
 def refuse_other_mail(before: JsonObject, after: JsonObject) -> None:
@@ -141,6 +157,8 @@ def check_references(
     Raises:
         PatchRefused: A manager, role, skill, language or division is unknown.
     """
+    if all(resource.get(name) == before.get(name) for name in (ENTERPRISE_USER, GENESYS_USER, "roles")):
+        return resource
     checked = dict(resource)
     enterprise = dict(_part(resource, ENTERPRISE_USER))
     old = _part(before, ENTERPRISE_USER)
@@ -160,6 +178,8 @@ def check_references(
         (genesys, _part(before, GENESYS_USER), "routingSkills", "name", names.skills),
         (genesys, _part(before, GENESYS_USER), "routingLanguages", "name", names.languages),
     ):
+        if holder.get(attribute) == was.get(attribute):
+            continue
         allowed = known | set(_keyed(was.get(attribute), key))
         _settle_list(holder, attribute, _known(holder.get(attribute), key, allowed, ignore=ignore))
     if genesys or GENESYS_USER in checked:
@@ -285,11 +305,13 @@ def _enterprise(held: JsonObject) -> JsonObject:
     return part
 
 
-def _genesys(held: JsonObject, before: list[JsonObject], own: Own, rules: Rules) -> JsonObject:
+def _genesys(held: JsonObject, before: Mapping[str, object], own: Own, rules: Rules) -> JsonObject:
     part = dict(held)
     for name in ("routingSkills", "routingLanguages"):
-        _settle_list(part, name, _levels(part.get(name), rules.step))
-    _settle_list(part, "externalIds", _external(_objects(part.get("externalIds")), before, own, rules))
+        if not _stays(part, before, name):
+            _settle_list(part, name, _levels(part.get(name), rules.step))
+    known = _objects(before.get("externalIds"))
+    _settle_list(part, "externalIds", _external(_objects(part.get("externalIds")), known, own, rules))
     return part
 
 
