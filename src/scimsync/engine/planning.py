@@ -306,6 +306,13 @@ class _Planning:
         waiting = [Deferred(change.key, path, awaits, run, since) for change, path, awaits in self.vain]
         store.save_deferred(waiting, settled)
 
+    def _circles(self, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The loops of references in HR, but for people who name themselves and are held for it."""
+        selves = {finding.subject for finding in self.findings if finding.code == "reference.self"}
+        return (
+            (path, members) for path, members in comparison.circles() if len(members) > 1 or members[0] not in selves
+        )
+
     async def _validate(self, comparison: Comparison) -> None:
         """Leave out whoever could not be written, before anybody is."""
         task = self.task
@@ -345,7 +352,7 @@ class _Planning:
         created = world.clock.now()
         identity = f"{created:%Y%m%d-%H%M%S}-{world.fresh()}"
         changes, loops = planner.lined_up(self.changes)
-        self.findings += _circles(comparison.circles(), loops)
+        self.findings += _circles(self._circles(comparison), loops)
         self._wait(comparison, identity, created)
         findings = tuple(self._findings())
         counted = planner.tally(comparison.numbers(), changes, self.notices, findings, groups)
