@@ -239,8 +239,8 @@ def _tiles(plan: Plan) -> Iterator[_Tile]:
 
 
 def _ended(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[_Counted, ...]:
-    every = (*plan.changes, *plan.groups)
-    words = [_WORDS[outcomes[c.key].status] if c.key in outcomes else _WORDS[Status.OPEN] for c in every]
+    keys = [*(change.key for change in plan.changes), *(group.key for group in plan.groups)]
+    words = [_WORDS[outcomes[key].status if key in outcomes else Status.OPEN] for key in keys]
     return tuple(
         _Counted(word, words.count(word), tone)
         for word, tone in zip(_WORDS.values(), ("create", "create", *["disable"] * 4), strict=True)
