@@ -421,6 +421,7 @@ class _Applier:
             reply = await self._patch(attempt, deltas, part, version)
             if decide(reply) is not Next.CONFIRM or reply.body is None:
                 return deltas, reply
+            attempt.arrived(deltas, reply.body)
             if not reply.version:
                 return deltas, replace(reply, body=None)
             deltas, version = planner.advanced(deltas, reply.body, self._attributes), reply.version
@@ -650,12 +651,15 @@ class _Attempt:
             return self.outcome(Status.HELD, "target.no-version", "the target gives no version to write under", reply)
         return left.writes, planner.operations_of(left.writes, [*attributes.values()]), reply.version
 
+    def arrived(self, deltas: Sequence[Delta], body: Mapping[str, object]) -> list[str]:
+        """Note what the account holds by now; give the paths on which it does not hold what was wanted."""
+        different = planner.unmet(deltas, body, self._applier._attributes)  # noqa: SLF001
+        self.already |= {d.path: d.sides.desired for d in deltas if d.path not in different}
+        return different
+
     def confirm(self, deltas: Sequence[Delta], body: Mapping[str, object], reply: Reply) -> Outcome:
         """Compare what the target returned with what was wanted: a difference is a finding, not a success."""
-        wanted = {d.path: d.sides.desired for d in deltas}
-        different = planner.unmet(deltas, body, self._applier._attributes)  # noqa: SLF001
-        self.already |= {path: value for path, value in wanted.items() if path not in different}
-        if different:
+        if different := self.arrived(deltas, body):
             return self.outcome(
                 Status.HELD,
                 "write.mismatch",
