@@ -310,7 +310,7 @@ class _Applier:
 
     async def _looked_after(self, change: Change, part: int) -> Outcome:
         attempt = _Attempt(self, change.key, part, change.account or "")
-        written, _ = self._written(change)
+        written, left_out = self._written(change)
         deltas = [d for d in written if d.path in self._attributes] if part == 1 else []
         if change.account is None and part == 1:
             login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
@@ -320,7 +320,7 @@ class _Applier:
             return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short")
         looked = await attempt.look(deltas)
         if isinstance(looked, Outcome):
-            return looked
+            return replace(looked, deferred=left_out)
         return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short before this was written")
 
     async def _settle(self, change: Change | GroupChange, part: int, outcome: Outcome) -> None:

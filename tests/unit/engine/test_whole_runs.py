@@ -545,3 +545,21 @@ def test_a_run_that_stops_between_manager_and_report_goes_on_with_one_request_ea
     assert company.apply(plan).clean
     assert managers(company, "E90", "E91", "E92", "E93") == ["E91", "E92", "E1", "E92"]
     assert {company.account(f"E{n}")["meta"]["version"] for n in (90, 91, 92, 93)} == {"1"}
+
+
+def test_a_settled_run_goes_on_with_the_references_that_a_creation_left_out(company: Company) -> None:
+    lead(company, E91="E90")
+    company.rows["E90"] = company.person(90)
+    plan = company.plan()
+    run = company.store.run(plan.id)
+    assert run is not None
+    company.store.save_run(replace(run, state=RunState.APPLYING))
+    company.store.append([JournalLine(run=plan.id, key="E91", part=1, step=Step.INTENT, at=company.clock.now())])
+    made = {"userName": "p91@example.com", "displayName": "P 91", "externalId": "E91", "title": "Agent", "active": True}
+    asyncio.run(company.target.create(made))  # this arrived without a manager, and its answer did not
+    hands = Hands(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+    settled = asyncio.run(settle_run(plan, run, hands, Order(policy=company.policy, configuration="c")))
+    assert [(o.status.value, o.deferred) for o in settled.outcomes["E91"]] == [("done", ("enterprise:manager",))]
+    assert [(edge.key, edge.awaits) for edge in company.store.deferred()] == [("E91", "E90")]
+    assert company.apply(plan).clean
+    assert managers(company, "E91") == ["E90"]
