@@ -279,9 +279,12 @@ class _Applier:
                 finally:
                     begun.set()
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._order.workers, len(todo))):
-                group.create_task(worker())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._order.workers, len(todo))):
+                    group.create_task(worker())
+        except BaseExceptionGroup as raised:  # what is wrong with the store is wrong for every worker
+            raise raised.exceptions[0] from raised
 
     def _begin(self, key: str, part: int) -> asyncio.Event:
         begun = asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan, settle_run
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
 from scimsync.engine.planning import Task, World, make_plan
-from scimsync.errors import ConfigError
+from scimsync.errors import ConfigError, StoreError
 from scimsync.model.outcomes import JournalLine, Reply, RunState, Step
 from scimsync.model.plans import Action, Plan, Verdict
 from scimsync.model.policy import Authority, Limits, Mapped, Policy
@@ -563,3 +564,18 @@ def test_a_settled_run_goes_on_with_the_references_that_a_creation_left_out(comp
     assert [(edge.key, edge.awaits) for edge in company.store.deferred()] == [("E91", "E90")]
     assert company.apply(plan).clean
     assert managers(company, "E91") == ["E90"]
+
+
+def test_a_journal_that_cannot_be_written_is_told_by_its_own_error(company: Company) -> None:
+    company.rows["E1"]["title"] = company.rows["E2"]["title"] = "Lead"
+    plan = company.plan()
+    append = company.store.append
+
+    def full(lines: Sequence[JournalLine], *more: Any) -> None:
+        if lines:
+            raise StoreError("the disk is full")
+        append(lines, *more)
+
+    company.store.append = full  # type: ignore[method-assign]
+    with pytest.raises(StoreError, match="the disk is full"):
+        company.apply(plan)
