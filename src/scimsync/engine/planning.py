@@ -376,7 +376,8 @@ class _Planning:
             place=reading.place,
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        comparison.write_agreed(world.store.artifact(agreed), self.settled)
+        former = world.store.artifact(rests_on[1]) if task.accounts and rests_on[1] else None
+        comparison.write_agreed(world.store.artifact(agreed), self.settled, former)
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         write_private(world.store.artifact(name), sealing.encode(plan))
