@@ -309,6 +309,18 @@ def checkpoint(settings: Settings, store: Store, notice: Callable[[str], None]) 
     return note
 
 
+@contextmanager
+def _signed(settings: Settings, store: Store, notice: Callable[[str], None]) -> Iterator[None]:
+    """Sign the audit chain behind a piece of work. Trouble with that does not hide trouble of the work itself."""
+    try:
+        yield
+    except BaseException:
+        with suppress(ConfigError, StoreError):
+            checkpoint(settings, store, notice)
+        raise
+    checkpoint(settings, store, notice)
+
+
 def note(  # noqa: PLR0913 - a record has many parts
     settings: Settings,
     store: Store,
@@ -411,12 +423,12 @@ async def apply(
     audit_key(settings)  # nothing is sent that could not be signed for
     with _measured(settings, store, observer, "apply", found[0].id) as told:
         target = make_target(settings, told.observer.say, told.metrics)
-        try:
-            async with telling(settings, store, told.observer, choices):
-                return await apply_to(settings, store, told, found, choices, target=target, stop=stop)
-        finally:
-            await target.close()
-            checkpoint(settings, store, told.observer.say)
+        with _signed(settings, store, told.observer.say):
+            try:
+                async with telling(settings, store, told.observer, choices):
+                    return await apply_to(settings, store, told, found, choices, target=target, stop=stop)
+            finally:
+                await target.close()
 
 
 async def apply_to(  # noqa: PLR0913 - `apply`, with the target

@@ -129,6 +129,18 @@ def test_with_a_state_folder_an_edit_by_hand_is_told_from_a_change_of_hr(home: H
     assert state.stat().st_mode & 0o077 == 0
 
 
+def test_what_was_agreed_outlasts_calls_for_other_paths_and_people(home: House, tmp_path: Path) -> None:
+    who, other = home.active(2)
+    known = home.account(who)["id"]
+    ours = syncer(home, tmp_path / "kept")
+    ours.sync_user_attributes(known, {"title": "Lead"})
+    ours.sync_user_attributes(home.account(other)["id"], {"enterprise:department": "Field"})
+    ours.sync_user_attributes(known, {"enterprise:department": "Field"})
+    home.edit(who, "title", "Chief")
+    account = ours.sync_user_attributes(known, {"title": "Lead"}, ConflictResolution.MERGE)
+    assert account["title"] == "Chief"
+
+
 def test_an_edit_between_reading_and_writing_is_met_by_planning_again(home: House) -> None:
     who = home.active(1)[0]
     home.fault({"on": "patch", "kind": "foreign_edit", "path": "displayName", "value": "Edited", "times": 1})

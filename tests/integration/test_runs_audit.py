@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import subprocess
 import sys
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.runs import House, house
+from tests.runs import House, Quiet, house
 
 from scimsync import bootstrap
+from scimsync.adapters.clock_system import SystemClock
+from scimsync.adapters.store_sql import SqlStore
+from scimsync.bootstrap import Choices
 from scimsync.config import load
 from scimsync.engine import ledger
+from scimsync.errors import StoreError, TargetError
 from scimsync.model.audit import Edit, Kind
 from scimsync.model.outcomes import Step
 
@@ -169,6 +176,30 @@ def test_a_place_elsewhere_that_cannot_be_written_stops_nothing(tmp_path: Path) 
         assert said.code == 0
         assert "[audit] checkpoints" in said.err
         assert load(home.file).audit.checkpoints is not None
+
+
+class Unsigned(SqlStore):
+    """A state that takes no checkpoint."""
+
+    def save_checkpoint(self, size: int, at: datetime, note: str) -> None:
+        raise StoreError(f"no room for {size} {at} {note}")
+
+
+def test_trouble_with_signing_does_not_hide_why_a_run_ended(tmp_path: Path) -> None:
+    with house(tmp_path) as home:
+        home.settle()
+        home.set(home.active(1)[0], job_title="Lead")
+        made = home.plan()
+        settings = home.settings()
+        home.fault({"on": "token", "kind": "status", "status": 400, "times": 1})
+        store = Unsigned(settings.state.url, settings.state.artifacts, SystemClock())
+        with contextlib.closing(store), store.lease(bootstrap.owner()):
+            found = bootstrap.find_plan(store, made.id)
+            with pytest.raises(TargetError):
+                asyncio.run(bootstrap.apply(settings, store, Quiet(), found, Choices()))
+            with pytest.raises(StoreError, match="no room"):
+                asyncio.run(bootstrap.apply(settings, store, Quiet(), found, Choices()))
+        assert whole(home)
 
 
 def test_a_key_that_is_named_and_missing_is_told_before_anything_is_sent(tmp_path: Path) -> None:

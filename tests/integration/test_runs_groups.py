@@ -287,6 +287,7 @@ def test_a_group_that_would_lose_too_many_is_left_as_it_is_and_others_go_on(it: 
     assert found(made, "limits.group_loss").detail == "6 of 12, allowed 30%"
     assert it.holds("Billing", *crowd)
     assert it.holds("Sales", crowd[4])
+    assert it.home.command("sync").code == 11
     it.home.plan(limits__group_loss="they left for good")
     it.home.apply()
     assert it.holds("Billing", *crowd[6:])

@@ -57,6 +57,21 @@ def test_a_change_with_more_operations_than_a_patch_takes_goes_in_parts(home: Ho
     home.quiet()
 
 
+def test_what_arrived_before_a_refused_part_is_told_and_remembered(home: House) -> None:
+    (who,) = home.active(1)
+    move(home, who)
+    home.fault({"on": "patch", "skip": 1, "times": 1, "kind": "status", "status": 400})
+    _, report = home.sync()
+    came = outcome(report, who)
+    assert came.status is Status.FAILED
+    assert len(came.written) == 1
+    home.configure(target=home.target + "operations_per_patch = 1\n", authority="ask")
+    home.set(who, job_title="Again", department="Again", phone="(317) 555-0143")
+    made, again = home.sync()
+    assert not made.tally.conflicts
+    assert again.clean
+
+
 @pytest.mark.parametrize(
     "fault",
     [

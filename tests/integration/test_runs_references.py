@@ -15,7 +15,7 @@ from scimsync.simulator.people import Person
 
 JOINERS = 1000
 #: loops of managers among the joiners: (first, length)
-LOOPS = ((100, 1), (200, 2), (300, 3), (400, 7), (500, 1), (600, 7))
+LOOPS = ((100, 2), (200, 2), (300, 3), (400, 7), (500, 4), (600, 7))
 
 
 @pytest.fixture

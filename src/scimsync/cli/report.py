@@ -166,7 +166,7 @@ def _entry(entry: Entry) -> Markup:
 def _became(delta: Delta, new: bool) -> Markup:  # noqa: FBT001 - a filter of the template
     """Before and after of one attribute."""
     before, after = delta.sides.current, delta.sides.desired
-    if delta.verdict is Verdict.DEFER:
+    if delta.verdict in {Verdict.AWAIT, Verdict.DEFER}:
         return Markup("<ins>the account of {}, once it exists</ins>").format(shown(str(delta.awaits)))
     if isinstance(before, tuple) or isinstance(after, tuple):
         return _list_became(before if isinstance(before, tuple) else (), after if isinstance(after, tuple) else ())
@@ -201,15 +201,15 @@ def _duration(seconds: float) -> str:
 
 def _lead(plan: Plan, outcomes: Mapping[str, Outcome], course: Course | None) -> str:
     """The report in one or two sentences."""
-    number = counted(len(plan.changes), "change")
-    if not plan.changes:
+    number = counted(plan.writes, "change")
+    if not plan.writes:
         return "No changes."
     if course is None:
         return f"{number} planned: {counted(plan.requests, 'request')}. Nothing is written yet."
     done = sum(o.status in {Status.DONE, Status.ALREADY} for o in outcomes.values())
-    if done == len(plan.changes):
+    if done == plan.writes:
         return f"All {number} done in {_duration(course.seconds)}." if done > 1 else "The one change is done."
-    left = len(plan.changes) - done
+    left = plan.writes - done
     needs = "1 needs" if left == 1 else f"{left:,} need"
     return f"{done:,} of {number} done in {_duration(course.seconds)}; {needs} a look."
 
@@ -239,7 +239,8 @@ def _tiles(plan: Plan) -> Iterator[_Tile]:
 
 
 def _ended(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[_Counted, ...]:
-    words = [_WORDS[outcomes[c.key].status] if c.key in outcomes else _WORDS[Status.OPEN] for c in plan.changes]
+    keys = [*(change.key for change in plan.changes), *(group.key for group in plan.groups)]
+    words = [_WORDS[outcomes[key].status if key in outcomes else Status.OPEN] for key in keys]
     return tuple(
         _Counted(word, words.count(word), tone)
         for word, tone in zip(_WORDS.values(), ("create", "create", *["disable"] * 4), strict=True)
@@ -365,7 +366,8 @@ def _choices(plan: Plan, *, begun: bool) -> list[tuple[str, str]]:
     there = {change.action for change in plan.changes}
     found = [(action.value, title) for action, (title, _) in _SECTIONS.items() if action in there]
     looks = plan.findings or plan.notices or begun
-    return [("all", "All"), *found, *([("look", "Needs a look")] if looks else [])]
+    groups = [("group", "Groups")] if plan.groups else []
+    return [("all", "All"), *found, *groups, *([("look", "Needs a look")] if looks else [])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -453,6 +455,9 @@ def _facts(plan: Plan, run: Run | None) -> Iterator[tuple[str, str]]:
         ),
     )
     yield "References deferred", f"{tally.deferred:,}"
+    if tally.groups:
+        members = f"{tally.members_added:,} members join, {tally.members_removed:,} leave"
+        yield "Groups changed", f"{tally.groups:,}: {members}"
     yield "Allowed rate", f"{plan.rate:,} requests a minute"
     yield "Seal: configuration", plan.seal.configuration
     yield "Seal: source", plan.seal.source

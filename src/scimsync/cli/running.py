@@ -19,6 +19,7 @@ from scimsync.cli import render
 from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
 from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
+from scimsync.core import grouping
 from scimsync.engine.applying import Report
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
@@ -163,7 +164,8 @@ def sync(given: Given) -> int:
         if not given.as_json:
             show(render.plan_lines(made, everybody=given.everybody))
         code = _apply(settings, store, made, given)
-        return code or (NOT_ALL_DONE if made.tally.held or made.tally.conflicts else 0)
+        spared = any(finding.code in grouping.RULES for finding in made.findings)
+        return code or (NOT_ALL_DONE if made.tally.held or made.tally.conflicts or spared else 0)
 
 
 def _settle(settings: Settings, store: Store) -> None:

@@ -134,15 +134,26 @@ class _Service:
         failures = 0
         while not self._stop.is_set():
             self._called.clear()
-            calls = await asyncio.to_thread(self._store.waiting)
-            if not calls:
+            answered = await asyncio.to_thread(self._answer_waiting)
+            if answered is None:
                 await self._either(self._called)
-            elif await asyncio.to_thread(self._run, listening.group(calls)):
+            elif answered:
                 failures = 0
-                await asyncio.to_thread(self._store.answered, [call.id for call in calls])
             else:
                 await self._either(seconds=AGAIN_S[min(failures, len(AGAIN_S) - 1)])
                 failures += 1
+
+    def _answer_waiting(self) -> bool | None:
+        """Whether those who are waiting are settled; None where nobody is."""
+        try:
+            calls = self._store.waiting()
+            settled = self._run(listening.group(calls)) if calls else None
+            if settled:
+                self._store.answered([call.id for call in calls])
+        except StoreError as error:
+            self._complain(error)
+            return False
+        return settled
 
     async def _either(self, event: asyncio.Event | None = None, seconds: float | None = None) -> None:
         """Wait for the end, and for an event or some seconds, whichever comes first."""
@@ -164,10 +175,14 @@ class _Service:
             _say(str(error))
             return True
         except ScimsyncError as error:
-            if str(error) != self._said:
-                _say(f"{error} It is tried again; no event is lost.")
-            self._said = str(error)
+            self._complain(error)
             return False
+
+    def _complain(self, error: ScimsyncError) -> None:
+        """Tell of trouble, once each time it begins."""
+        if str(error) != self._said:
+            _say(f"{error} It is tried again; no event is lost.")
+        self._said = str(error)
 
     async def _synchronise(self, store: Store, keys: Sequence[str]) -> bool:
         choices = Choices(only=tuple(keys), deliver=False)

@@ -10,7 +10,7 @@ from scimsync.model.outcomes import Description, Pin
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Leavers, Policy
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS, Drift, Kind, compare_documents
-from scimsync.scim.schema import Catalog, Place, compared, schemas_from_json
+from scimsync.scim.schema import CORE_GROUP, Catalog, Place, compared, schemas_from_json
 from scimsync.scim.schema import Kind as PlaceKind
 
 CODE = "schema.drift"
@@ -21,6 +21,9 @@ _BREAKS = frozenset({Kind.REMOVED, Kind.TYPE, Kind.MULTI_VALUED})
 _ALIKE = (frozenset({"string", "datetime", "reference", "binary"}), frozenset({"integer", "decimal"}))
 #: features without which there is no conditional PATCH
 _NEEDED = frozenset({f"{CONFIG}.patch", f"{CONFIG}.etag"})
+#: what is written and read of a group where groups are managed
+_MEMBERS = (f"{CORE_GROUP}:members", f"{CORE_GROUP}:members.value")
+_GROUP_NAME = f"{CORE_GROUP}:displayName"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,8 @@ class Reach:
     selected: frozenset[tuple[str, str]]
     #: the core schema's attributes and those of extensions that are written: "" and `enterprise:`
     prefixes: frozenset[str]
+    #: members of groups are written
+    groups: bool = False
 
     @classmethod
     def of(cls, policy: Policy, catalog: Catalog) -> Reach:
@@ -44,8 +49,12 @@ class Reach:
             places.append(catalog.resolve(ACTIVE))
         matched = [place for place in policy.match if place.short not in policy.by_path]
         roots = {_root(place, catalog) for place in (*places, *matched)}
+        written = {path for place in places for path in _paths(place, catalog)}
+        if policy.groups is not None:
+            written |= {*_MEMBERS}
+            roots |= {_MEMBERS[0], _GROUP_NAME}
         return cls(
-            written=frozenset(path.lower() for place in places for path in _paths(place, catalog)),
+            written=frozenset(path.lower() for path in written),
             mapped=frozenset(root.lower() for root in roots),
             selected=frozenset(
                 (f"{_root(place, catalog)}.{name}".lower(), str(wanted).lower())
@@ -53,6 +62,7 @@ class Reach:
                 for name, wanted in place.selector.items()
             ),
             prefixes=frozenset(_prefix(_root(place, catalog)) for place in places),
+            groups=policy.groups is not None,
         )
 
     def writes(self, path: str) -> bool:
@@ -191,15 +201,20 @@ def findings(rulings: Iterable[Ruling]) -> tuple[Finding, ...]:
 
 def _rule(drift: Drift, reach: Reach, *, assumed: bool) -> Ruling:
     if drift.kind is Kind.FEATURE:
-        return _rule_feature(drift)
+        return _rule_feature(drift, reach)
     if drift.kind in {Kind.CAPITALS, Kind.ADDED}:
         return Ruling(drift=drift, severity=Severity.INFO, hint="nothing to do")
     if _wants(drift) and reach.needs(drift.path):
         severity = Severity.WARNING if assumed else Severity.ERROR
-        return Ruling(drift=drift, severity=severity, hint=f"map {drift.path}: new accounts need it")
+        hint = f"map {drift.path}: new accounts need it"
+        if _is_of_groups(drift):
+            hint = "new members need it, and it is never written: take out [groups]"
+        return Ruling(drift=drift, severity=severity, hint=hint)
     if reach.writes(drift.path):
         if _breaks(drift, reach) and not (assumed and not _surely(drift)):
             hint = "the mapping writes it: change or take out its lines in [attributes]"
+            if _is_of_groups(drift):
+                hint = "members of groups are written there: take out [groups] until the provider says how"
             return Ruling(drift=drift, severity=Severity.ERROR, hint=hint)
         return Ruling(drift=drift, severity=Severity.WARNING, hint="see that the mapping still fits")
     if reach.maps(drift.path):
@@ -209,13 +224,20 @@ def _rule(drift: Drift, reach: Reach, *, assumed: bool) -> Ruling:
     return Ruling(drift=drift, severity=Severity.INFO, hint="it is not mapped: nothing to do")
 
 
-def _rule_feature(drift: Drift) -> Ruling:
+def _is_of_groups(drift: Drift) -> bool:
+    return drift.path.lower().startswith(f"{CORE_GROUP}:".lower())
+
+
+def _rule_feature(drift: Drift, reach: Reach) -> Ruling:
     """A drift of ResourceTypes or ServiceProviderConfig."""
     if drift.path in _NEEDED and drift.after != "yes":
         hint = "every write is a PATCH under If-Match; ask the provider"
         return Ruling(drift=drift, severity=Severity.ERROR, hint=hint)
     if drift.path == f"{RESOURCE_TYPES}.User":
         return Ruling(drift=drift, severity=Severity.ERROR, hint="people are written there; check api_url and dialect")
+    if drift.path == f"{RESOURCE_TYPES}.Group" and reach.groups:
+        hint = "members of groups are written there; check api_url and dialect, or take out [groups]"
+        return Ruling(drift=drift, severity=Severity.ERROR, hint=hint)
     if drift.path.startswith(f"{CONFIG}.filter") or drift.path.startswith(f"{RESOURCE_TYPES}.User."):
         return Ruling(drift=drift, severity=Severity.WARNING, hint="see that the mapping still fits")
     return Ruling(drift=drift, severity=Severity.INFO, hint="nothing to do")

@@ -94,8 +94,8 @@ _MOVED = {"added": grouping.ADDED, "removed": grouping.REMOVED}
 
 def _is_first(change: Change, outcome: Outcome) -> bool:
     """Whether this is the creation itself and not its second pass, which sets references only."""
-    deferred = {delta.path for delta in change.deferred}
-    return not outcome.written or not outcome.written.keys() <= deferred
+    references = {delta.path for delta in (*change.awaiting, *change.deferred)}
+    return not outcome.written or not outcome.written.keys() <= references
 
 
 def _created(outcome: Outcome, attributes: Mapping[str, Mapped]) -> dict[str, object]:

@@ -15,7 +15,7 @@ from datetime import date
 from difflib import get_close_matches
 
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.core.planner import operations_of
+from scimsync.core.planner import SENT, operations_of
 from scimsync.core.writing import body_bytes, split
 from scimsync.errors import InvalidPath
 from scimsync.model.plans import Action, Change, Delta, Finding, Severity, Verdict
@@ -205,7 +205,7 @@ class _Validation:
         """What is wrong with one change: of each attribute the first thing that is."""
         for delta in change.deltas:
             mapped = self.attributes.get(delta.path)
-            if mapped is None or delta.verdict not in {Verdict.WRITE, Verdict.DEFER}:
+            if mapped is None or delta.verdict not in SENT:
                 continue
             fault = self._of_delta(change, delta, mapped.place)
             if fault is not None:

@@ -279,9 +279,12 @@ class _Applier:
                 finally:
                     begun.set()
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._order.workers, len(todo))):
-                group.create_task(worker())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._order.workers, len(todo))):
+                    group.create_task(worker())
+        except BaseExceptionGroup as raised:  # what is wrong with the store is wrong for every worker
+            raise raised.exceptions[0] from raised
 
     def _begin(self, key: str, part: int) -> asyncio.Event:
         begun = asyncio.Event()
@@ -310,7 +313,7 @@ class _Applier:
 
     async def _looked_after(self, change: Change, part: int) -> Outcome:
         attempt = _Attempt(self, change.key, part, change.account or "")
-        written, _ = self._written(change)
+        written, left_out = self._written(change)
         deltas = [d for d in written if d.path in self._attributes] if part == 1 else []
         if change.account is None and part == 1:
             login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
@@ -320,7 +323,7 @@ class _Applier:
             return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short")
         looked = await attempt.look(deltas)
         if isinstance(looked, Outcome):
-            return looked
+            return replace(looked, deferred=left_out)
         return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short before this was written")
 
     async def _settle(self, change: Change | GroupChange, part: int, outcome: Outcome) -> None:
@@ -421,6 +424,7 @@ class _Applier:
             reply = await self._patch(attempt, deltas, part, version)
             if decide(reply) is not Next.CONFIRM or reply.body is None:
                 return deltas, reply
+            attempt.arrived(deltas, reply.body)
             if not reply.version:
                 return deltas, replace(reply, body=None)
             deltas, version = planner.advanced(deltas, reply.body, self._attributes), reply.version
@@ -650,12 +654,15 @@ class _Attempt:
             return self.outcome(Status.HELD, "target.no-version", "the target gives no version to write under", reply)
         return left.writes, planner.operations_of(left.writes, [*attributes.values()]), reply.version
 
+    def arrived(self, deltas: Sequence[Delta], body: Mapping[str, object]) -> list[str]:
+        """Note what the account holds by now; give the paths on which it does not hold what was wanted."""
+        different = planner.unmet(deltas, body, self._applier._attributes)  # noqa: SLF001
+        self.already |= {d.path: d.sides.desired for d in deltas if d.path not in different}
+        return different
+
     def confirm(self, deltas: Sequence[Delta], body: Mapping[str, object], reply: Reply) -> Outcome:
         """Compare what the target returned with what was wanted: a difference is a finding, not a success."""
-        wanted = {d.path: d.sides.desired for d in deltas}
-        different = planner.unmet(deltas, body, self._applier._attributes)  # noqa: SLF001
-        self.already |= {path: value for path, value in wanted.items() if path not in different}
-        if different:
+        if different := self.arrived(deltas, body):
             return self.outcome(
                 Status.HELD,
                 "write.mismatch",

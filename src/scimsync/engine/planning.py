@@ -309,6 +309,13 @@ class _Planning:
         waiting = [Deferred(change.key, path, awaits, run, since) for change, path, awaits in self.vain]
         store.save_deferred(waiting, settled)
 
+    def _circles(self, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The loops of references in HR, but for people who name themselves and are held for it."""
+        selves = {finding.subject for finding in self.findings if finding.code == "reference.self"}
+        return (
+            (path, members) for path, members in comparison.circles() if len(members) > 1 or members[0] not in selves
+        )
+
     async def _validate(self, comparison: Comparison) -> None:
         """Leave out whoever could not be written, before anybody is."""
         task = self.task
@@ -348,7 +355,7 @@ class _Planning:
         created = world.clock.now()
         identity = f"{created:%Y%m%d-%H%M%S}-{world.fresh()}"
         changes, loops = planner.lined_up(self.changes)
-        self.findings += _circles(comparison.circles(), loops)
+        self.findings += _circles(self._circles(comparison), loops)
         self._wait(comparison, identity, created)
         findings = tuple(self._findings())
         counted = planner.tally(comparison.numbers(), changes, self.notices, findings, groups)
@@ -372,7 +379,8 @@ class _Planning:
             place=reading.place,
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        comparison.write_agreed(world.store.artifact(agreed), self.settled)
+        former = world.store.artifact(rests_on[1]) if task.accounts and rests_on[1] else None
+        comparison.write_agreed(world.store.artifact(agreed), self.settled, former)
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         write_private(world.store.artifact(name), sealing.encode(plan))

@@ -444,12 +444,13 @@ class Comparison:
 
     # --- the next base ----------------------------------------------------------------------
 
-    def write_agreed(self, path: Path, settled: Iterable[tuple[str, str, Value]]) -> None:
+    def write_agreed(self, path: Path, settled: Iterable[tuple[str, str, Value]], former: Path | None = None) -> None:
         """Write what both sides agree on now, as the ground of the next base.
 
         Args:
             path: The Parquet file: key, then one text column for each managed path.
             settled: (key, path, value) on which the rules found agreement where tables could not.
+            former: The base whose other paths stay agreed, where this mapping is not all there is.
         """
         values = [
             f"CASE WHEN {self._differs(i)}{f' OR w.u{i}' if i in self._references else ''} "
@@ -472,7 +473,21 @@ class Comparison:
                 f"{', '.join(quoted(_WISH + m.path) for _, m in merged)} FROM agreed t LEFT JOIN "
                 f"(SELECT w.key AS wished, {wishes} FROM wanted w) ON wished = t.key"
             )
+        if former is not None:
+            self._keep_rest(former)
         write_parquet(self._bench, "agreed", path)
+
+    def _keep_rest(self, former: Path) -> None:
+        """Take the paths that are not mapped over from a base."""
+        base = f"read_parquet({text(str(former))})"
+        known = {"key", ACCOUNT, *(mapped.path for mapped in self._attributes)}
+        described = self._bench.rows(f"SELECT column_name FROM (DESCRIBE SELECT * FROM {base})")
+        rest = [name for (name,) in described if name not in known]
+        if rest:
+            self._bench.sql.execute(
+                f"CREATE OR REPLACE TABLE agreed AS SELECT t.*, {', '.join(f'f.{quoted(str(name))}' for name in rest)} "
+                f"FROM agreed t LEFT JOIN {base} f ON f.key = t.key"
+            )
 
 
 #: before the path of a shared list: what HR wants there. Once the merged list is written, that is what

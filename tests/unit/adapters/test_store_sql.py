@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -21,7 +22,9 @@ from alembic.script import ScriptDirectory
 from scimsync.adapters import store_sql
 from scimsync.adapters.store_sql import REVISIONS, SqlStore, create_private
 from scimsync.errors import ConfigError, StoreDamaged, StoreError, StoreLocked
-from scimsync.model.outcomes import Link
+from scimsync.model.audit import Kind, Record
+from scimsync.model.events import Letter
+from scimsync.model.outcomes import JournalLine, Link, Step
 from scimsync.testing import VirtualClock
 
 
@@ -293,6 +296,33 @@ def test_the_steps_lead_to_the_tables_the_program_uses(
         found = compare_metadata(MigrationContext.configure(connection, opts=options), store_sql.TABLES)
     store.close()
     assert found == []
+
+
+@pytest.mark.parametrize("step", REVISIONS[:-1])
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_state_of_every_earlier_step_is_led_on_and_keeps_what_it_holds(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, step: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    if kind == "postgres":
+        url = request.getfixturevalue("postgres_database")
+    config = Config()
+    config.set_main_option("script_location", str(Path(store_sql.__file__).parent / "migrations"))
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        config.attributes.update(connection=connection, version_table=store_sql.VERSION_TABLE)
+        command.upgrade(config, step)
+        connection.execute(sa.text("INSERT INTO link (key, account) VALUES ('p', 'a')"))
+    engine.dispose()
+    store = SqlStore(url, tmp_path / "artifacts", VirtualClock())
+    now = VirtualClock().now()
+    line = JournalLine(run="run-1", key="p", part=1, step=Step.INTENT, at=now)
+    record = Record(kind=Kind.INTENT, at=now, actor="me", person="p")
+    letter = Letter(id="msg_1", endpoint="e", person="p", type="t", body=b"{}", created=now, due=now)
+    store.append([line], [record], [letter])
+    assert list(store.links()) == [Link("p", "a")]
+    assert (len(list(store.journal("run-1"))), store.head().size, store.next_due("e")) == (1, 1, now)
+    store.close()
 
 
 def test_a_migration_that_breaks_off_leaves_nothing_and_can_be_done_again(tmp_path: Path) -> None:

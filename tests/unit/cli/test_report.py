@@ -16,7 +16,7 @@ from tests.factories import make_change, make_delta, make_finding, make_plan, sk
 
 from scimsync.cli import figures, report
 from scimsync.model.outcomes import JournalLine, Outcome, Run, RunState, Status, Step
-from scimsync.model.plans import Action, Change, Plan, Reason, Tally, Verdict
+from scimsync.model.plans import Action, Change, GroupChange, Member, Plan, Reason, Tally, Verdict
 from scimsync.scim.messages import Operation
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -47,6 +47,11 @@ def written(key: str, begin: float, end: float, status: Status = Status.DONE, **
     return [line(key, Step.INTENT, begin), line(key, Step.OUTCOME, end, outcome)]
 
 
+def members(name: str, **more: object) -> GroupChange:
+    defaults: dict[str, object] = {"add": (), "remove": (), "held": 9, "batch": 50, "version": "1"}
+    return GroupChange(group=f"g-{name}", name=name, **{**defaults, **more})  # type: ignore[arg-type]
+
+
 def told(plan: Plan, journal: Sequence[JournalLine] = (), run: Run | None = None, **groups: str) -> str:
     grouping = figures.Grouping(path="enterprise:department" if groups else "", of=groups)
     return report.page(report.Story(plan=plan, grouping=grouping, run=run, journal=journal))
@@ -75,14 +80,16 @@ def everywhere(text: str) -> Plan:
     delta = make_delta("title", desired=text, current=f"{text} before")
     listed = make_delta("genesys:routingSkills", desired=((("name", text), ("proficiency", 1.0)),), current=None)
     waits = make_delta("enterprise:manager", verdict=Verdict.DEFER, awaits=text)
+    stands = make_delta("enterprise:manager", verdict=Verdict.AWAIT, awaits=text)
     edit = make_delta("title", desired="x", current=text, verdict=Verdict.KEEP, reason=Reason.TARGET_MOVED)
     group = make_delta("enterprise:department", desired=text)
     return make_plan(
         tally=Tally(actions={"update": 1, "create": 1}),
         changes=(
             make_change(text, deltas=(delta, listed, waits, group), name=text),
-            make_change("E2", Action.CREATE, deltas=(delta,), name=text),
+            make_change("E2", Action.CREATE, deltas=(delta, stands), name=text),
         ),
+        groups=(members(text, add=(Member(text, None),), remove=(Member("", text),)),),
         notices=(make_change(text, deltas=(edit,), name=text),),
         findings=(make_finding(subject=text, detail=text, row=3),),
         refusals=(make_finding(code="limits.update", detail=text, hint="h"),),
@@ -187,6 +194,31 @@ def test_the_first_sentence_says_what_came_of_it(statuses: list[Status], lead: s
     journal = [x for i, status in enumerate(statuses) for x in written("AB"[i], i, i + 2, status)]
     html = told(plan, journal, a_run())
     assert lead in html
+
+
+def test_a_reference_that_is_awaited_is_shown_by_whose_account_it_will_be() -> None:
+    waits = make_delta("enterprise:manager", None, verdict=Verdict.AWAIT, awaits="E7")
+    html = told(make_plan(changes=(make_change("A", Action.CREATE, deltas=(waits,)),)))
+    assert "<ins>the account of E7, once it exists</ins>" in html
+
+
+def test_groups_stand_in_the_report_with_who_joins_and_who_leaves() -> None:
+    group = members("Billing", add=(Member("E1", "u1"), Member("E2", None)), remove=(Member("", "u3"),))
+    plan = make_plan(groups=(group,))
+    html = told(plan)
+    assert "1 change planned: 1 request. Nothing is written yet." in html
+    assert "<dt>2 join</dt><dd>E1, E2</dd>" in html
+    assert "<dt>1 leave</dt><dd>u3</dd>" in html
+    assert "No changes" not in html
+    held = told(plan, written(group.key, 0, 1, Status.HELD, code="write.mismatch", detail="not as written"), a_run())
+    assert "0 of 1 change done in 1.0 s; 1 needs a look." in held
+    assert "write.mismatch" in held
+
+
+def test_people_and_groups_are_counted_together() -> None:
+    plan = make_plan(changes=(make_change("A"), make_change("B")), groups=(members("Billing"),))
+    journal = [*written("A", 0, 1), *written("B", 0, 1, Status.FAILED), *written("group:g-Billing", 1, 2)]
+    assert "2 of 3 changes done in 2.0 s; 1 needs a look." in told(plan, journal, a_run())
 
 
 def luminance(colour: str) -> float:

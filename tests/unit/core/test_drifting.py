@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scimsync.core.drifting import Baseline, Reach, findings, judge, rule, unpublished
 from scimsync.model.outcomes import Description, Document
 from scimsync.model.plans import Severity
-from scimsync.model.policy import Authority, Leavers, Mapped, Policy
+from scimsync.model.policy import Authority, Grouping, Leavers, Mapped, Policy
 from scimsync.scim.dialect import GENESYS
 from scimsync.scim.drift import Drift, Kind
+from scimsync.scim.schema import CORE_GROUP
 
 USERS = GENESYS.users
 PATHS = (
@@ -87,6 +90,25 @@ def severity(drift: Drift, *, assumed: bool = False, policy: Policy | None = Non
 )
 def test_severity_follows_the_mapping(drift: Drift, expected: Severity) -> None:
     assert severity(drift) is expected
+
+
+@pytest.mark.parametrize(
+    ("drift", "expected"),
+    [
+        (Drift(f"{CORE_GROUP}:members", Kind.REMOVED, "complex"), ERROR),
+        (Drift(f"{CORE_GROUP}:members", Kind.MUTABILITY, "readWrite", "readOnly"), ERROR),
+        (Drift(f"{CORE_GROUP}:members.value", Kind.TYPE, "string", "integer"), ERROR),
+        (Drift(f"{CORE_GROUP}:members.type", Kind.REQUIRED, "false", "true"), ERROR),
+        (Drift(f"{CORE_GROUP}:members.display", Kind.REMOVED, "string"), WARNING),
+        (Drift(f"{CORE_GROUP}:displayName", Kind.REMOVED, "string"), WARNING),
+        (Drift(f"{CORE_GROUP}:externalId", Kind.REQUIRED, "false", "true"), INFO),
+        (Drift("ResourceTypes.Group", Kind.FEATURE, "/Groups g", ""), ERROR),
+    ],
+    ids=str,
+)
+def test_what_is_written_of_groups_counts_where_they_are_managed(drift: Drift, expected: Severity) -> None:
+    assert severity(drift, policy=replace(make_policy(), groups=Grouping())) is expected
+    assert severity(drift) is INFO
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,9 @@ def test_a_new_account_is_created_with_or_without_its_resource() -> None:
     assert payload(full)["data"]["userName"] == "ada@example.com"
 
 
-def test_the_second_pass_of_a_joiner_is_a_patch_and_no_second_creation() -> None:
-    deferred = make_delta("enterprise:manager", verdict=Verdict.DEFER, awaits="E2", desired=None)
+@pytest.mark.parametrize("verdict", [Verdict.DEFER, Verdict.AWAIT])
+def test_the_second_pass_of_a_joiner_is_a_patch_and_no_second_creation(verdict: Verdict) -> None:
+    deferred = make_delta("enterprise:manager", verdict=verdict, awaits="E2", desired=None)
     what = make_change(action=Action.CREATE, account=None, deltas=(make_delta("userName"), deferred))
     (event,) = told(what, outcome(written={"enterprise:manager": "u2"}), values=True)
     assert event.type == PROV + "patch:full"

@@ -198,9 +198,11 @@ def test_a_mover_never_gets_the_login_of_another_account() -> None:
     assert logins([changed(action=Action.CREATE, userName="new@example.com")]) == set()
 
 
-def test_nobody_is_their_own_manager() -> None:
-    waits = make_delta(MANAGER, None, verdict=Verdict.DEFER, reason=Reason.AWAITS, awaits="E1")
+@pytest.mark.parametrize("verdict", [Verdict.AWAIT, Verdict.DEFER])
+def test_nobody_is_their_own_manager(verdict: Verdict) -> None:
+    waits = make_delta(MANAGER, None, verdict=verdict, reason=Reason.AWAITS, awaits="E1")
     assert codes(make_change("E1", Action.CREATE, account=None, deltas=(waits,))) == ["reference.self"]
+    assert codes(make_change("E2", Action.CREATE, account=None, deltas=(waits,))) == []
     assert codes(changed(manager="u-E1")) == ["reference.self"]
     assert codes(changed(manager="u-E2")) == []
 

@@ -3,7 +3,8 @@
   const bar = document.getElementById("find"), query = document.getElementById("query"), count = document.getElementById("count");
   const items = [...document.querySelectorAll("[data-a]")].map((node) => ({ node, action: node.dataset.a, look: node.dataset.look === "1", text: "" }));
   const groups = [...document.querySelectorAll("[data-group]")].map((node) => ({ node, items: [...node.querySelectorAll("[data-a]")] }));
-  const total = items.filter((item) => item.action in { create: 1, update: 1, disable: 1, enable: 1 }).length;
+  const counted = { create: 1, update: 1, disable: 1, enable: 1, group: 1 };
+  const total = items.filter((item) => item.action in counted).length;
   let ready = false;
   const chosen = () => document.querySelector("#find input[name=show]:checked").value;
   const fits = (item, show) => show === "all" || item.action === show || (show === "look" && item.look);
@@ -14,7 +15,7 @@
     for (const item of items) {
       const hit = fits(item, show) && words.every((word) => item.text.includes(word));
       if (item.node.hidden === hit) item.node.hidden = !hit;
-      if (hit && item.action in { create: 1, update: 1, disable: 1, enable: 1 }) shown += 1;
+      if (hit && item.action in counted) shown += 1;
     }
     for (const group of groups) group.node.hidden = group.items.every((node) => node.hidden);
     count.textContent = words.length || show !== "all" ? `${shown.toLocaleString("en")} of ${total.toLocaleString("en")}` : "";
