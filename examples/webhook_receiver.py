@@ -43,7 +43,7 @@ def is_genuine(key: bytes, message: str, stamp: str, signatures: str, body: byte
 
 def handle(message: str, event: dict[str, object]) -> None:
     """What is done with an event: here it is printed."""
-    print(message, json.dumps(event), flush=True)
+    print(f"{message} {json.dumps(event)}\n", end="", flush=True)  # in one piece: several may come at once
 
 
 class Server(ThreadingHTTPServer):

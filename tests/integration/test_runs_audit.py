@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -248,6 +249,25 @@ def test_a_record_is_proven_by_ten_lines_of_a_third_party(tmp_path: Path) -> Non
     proof["record"] = proof["record"].replace("intent", "outcome").replace("update", "create")
     (tmp_path / "proof.json").write_text(json.dumps(proof))
     assert subprocess.run(script, check=False, capture_output=True).returncode == 1
+
+
+@pytest.mark.parametrize("body", ["replace(body, 'title', 'titel')", "''", "x'FF'"])
+def test_what_somebody_did_to_a_record_in_the_database_is_named_by_each_command(tmp_path: Path, body: str) -> None:
+    with house(tmp_path) as home:
+        home.settle()
+        home.set(home.active(1)[0], job_title="Lead")
+        home.sync()
+        with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
+            database.execute("DROP TRIGGER audit_no_update")
+            database.execute(f"UPDATE audit SET body = {body} WHERE seq = 3")  # replace() leaves a text
+        said = home.command("audit", "verify")
+        assert (said.code, "record 3 was changed" in said.err) == (6, True), said.err
+        assert home.command("audit", "export", "--out", "all.jsonl").code == 6
+        assert home.command("audit", "prove", "2").code == 6
+        reads_on = body.startswith("replace")
+        for words in (["show"], ["export", "--format", "ocsf"]):
+            said = home.command("audit", *words)
+            assert (said.code == 0) if reads_on else ("record 3 was changed" in said.err), said.err
 
 
 def test_an_erased_person_is_shown_as_erased_by_whom_and_the_chain_is_whole(tmp_path: Path) -> None:

@@ -253,7 +253,7 @@ def test_a_file_of_pairs_removes_only_where_it_proves_that_it_is_whole(tmp_path:
         if complete == "assume":
             assert it.holds("Billing", a)
             return
-        assert "1 memberships stay" in found(made, "member.unproven").detail
+        assert "1 membership stays" in found(made, "member.unproven").detail
         assert it.holds("Billing", a, b)
         # once absence is believed, what waited is done
         home.plan(source__absence="checked by hand")

@@ -448,7 +448,8 @@ class SqlStore:
             wanted = sa.select(latest)
         with self._tuples(wanted.order_by(wanted.selected_columns.seq)) as rows:
             for row in rows:
-                yield Entry(*row)
+                seq, at, what, of_run, person, body, digest = row
+                yield Entry(seq, at, what, of_run, person, _as_bytes(body), _as_bytes(digest))
 
     def keys(self, person: str) -> Sequence[PersonKey]:
         """Every key that a person ever had in the audit chain, oldest first."""
@@ -1217,3 +1218,8 @@ def _key_to_row(key: PersonKey) -> dict[str, object]:
         "erased": key.erased,
         "erased_by": key.erased_by,
     }
+
+
+def _as_bytes(found: object) -> bytes:
+    """What a column of bytes holds: SQLite keeps what it is given, and replace(body, ...) leaves a text."""
+    return found if isinstance(found, bytes) else str(found).encode(errors="surrogatepass")

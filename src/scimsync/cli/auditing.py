@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from scimsync import bootstrap
-from scimsync.cli.render import value_text
+from scimsync.cli.render import counted, value_text
 from scimsync.cli.running import show, show_json
 from scimsync.config import Settings, load
 from scimsync.core import chain, ocsf
@@ -90,10 +90,11 @@ def verify(config: Path, file: Path | None, against: Path | None, public_key: st
 
 def _verified(found: checkpoints.Verified, public: bytes | None) -> Iterator[str]:
     number = found.size - found.first + 1
-    which = f"{number:,} records" + (f", from {found.first:,} to {found.size:,}" if found.first > 1 else "")
+    which = counted(number, "record") + (f", from {found.first:,} to {found.size:,}" if found.first > 1 else "")
     yield f"The audit chain {found.origin} is whole: {which}."
     if found.covered:
-        yield f"Held against {found.checkpoints:,} checkpoints; the largest is over {found.covered:,} records."
+        largest = counted(found.covered, "record")
+        yield f"Held against {counted(found.checkpoints, 'checkpoint')}; the largest is over {largest}."
     if found.covered < found.size:
         left = found.size - found.covered
         yield f"No checkpoint is over the last {left:,} records. Make one: scimsync audit checkpoint"

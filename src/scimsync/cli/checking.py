@@ -109,7 +109,7 @@ def _target(settings: Settings) -> list[Check]:
         words = f"this machine's clock differs by {found.skew_s:+.0f} s; set it by NTP"
         checks.append(Check("clock", "warn", words))
     else:
-        checks.append(Check("clock", "ok", f"differs by {found.skew_s or 0:+.0f} s"))
+        checks.append(Check("clock", "ok", f"differs by {round(found.skew_s or 0):+d} s"))
     for path in found.missing:
         words = f"{path} is mapped, but the target's schema does not have it; take it from [attributes]"
         checks.append(Check("schema", "fail", words, TargetError.exit_code))
@@ -125,7 +125,7 @@ def _announced(found: TargetFacts) -> Iterator[Check]:
     schemes = facts.pop("authenticationSchemes", "none")
     if facts:
         yield Check("announces", "ok", ", ".join(f"{name} {claim}" for name, claim in facts.items()))
-        yield Check("announces", "ok", f"page maximum {'unsaid' if largest == '0' else largest}")
+        yield Check("announces", "ok", f"largest page {'not announced' if largest == '0' else largest}")
         yield Check("announces", "ok", f"authentication {schemes}")
     else:
         yield Check("announces", "warn", "the target has no ServiceProviderConfig; the dialect alone decides")

@@ -129,9 +129,8 @@ def _play(settings: Settings, store: Store, simulator: Running, users: int, *, k
     writes = sum(after.get(kind, 0) - before.get(kind, 0) for kind in ("post", "patch"))
     needed = made.requests
     click.echo(f"  {writes:,} writes for {len(made.changes):,} changed accounts; the plan said {needed:,} requests")
-    click.echo(
-        f"  at most {after['writes_by_user']} writes to one account (2 where new people lead each other in a circle)"
-    )
+    most = render.counted(after["writes_by_user"], "write")
+    click.echo(f"  at most {most} to one account (2 where new people lead each other in a circle)")
     _end(kept, simulator, users)
     return 0 if not second.changes and writes <= needed else 1
 
@@ -245,14 +244,18 @@ def _call(simulator: Running, path: str, body: object = None) -> dict[str, objec
 
 def _end(kept: Path | None, simulator: Running, users: int) -> None:
     _step("What to type next")
-    command = Path(sys.argv[0]).name or "scimsync"
+    command = Path(sys.argv[0]).name
+    command = "python -m scimsync" if command in {"", "__main__.py"} else command
     if kept is None:
         click.echo(f"  {command} demo --keep demo   the same, and keep config, HR database and plans")
         click.echo(f"  {command} init my-org        a commented configuration for your own organisation")
         click.echo(f"  {command} simulate           a directory to rehearse on")
         return
     port = simulator.api_url.rpartition(":")[2]
-    click.echo(f"  Everything is in {kept}. The simulator has ended; to play on, start it again as it began:")
+    click.echo(
+        f"  Everything is in {kept}. The simulator has ended; to play on, start it again. It begins\n"
+        "  as on the evening and knows nothing of the night, so the plan shows those changes once more:"
+    )
     click.echo(
         f"  {command} simulate --port {port} --users {users} --seed {SEED} --option rate_limit={RATE} "
         f"--client-id {simulator.client_id} --client-secret $(cat {kept}/client_secret)"

@@ -32,8 +32,8 @@ _TITLES = {
 _SEVERITIES = {Severity.ERROR: ("!", "red"), Severity.WARNING: ("!", "yellow"), Severity.INFO: ("i", "blue")}
 
 
-def plan_lines(plan: Plan, *, everybody: bool = False) -> Iterator[str]:
-    """A plan for people: summary, people by action, open conflicts, findings, estimate."""
+def plan_lines(plan: Plan, *, everybody: bool = False, only: Sequence[str] = ()) -> Iterator[str]:
+    """A plan for people: summary, people by action, open conflicts, findings, estimate; `only` was looked at."""
     yield from _head(plan)
     for action, title in _TITLES.items():
         chosen = [c for c in plan.changes if c.action is action]
@@ -46,6 +46,8 @@ def plan_lines(plan: Plan, *, everybody: bool = False) -> Iterator[str]:
     yield from finding_lines(plan.findings, everybody=everybody, place=plan.place)
     yield ""
     yield from _foot(plan)
+    if only:
+        yield f"Looked at {_printable(', '.join(only))} only; everybody else is left as is."
 
 
 def _head(plan: Plan) -> Iterator[str]:
@@ -113,6 +115,8 @@ def _foot(plan: Plan) -> Iterator[str]:
         )
         words = [f"{counted(number, word)} {what}" for number, word, what in waiting if number]
         yield f"No changes: everything else is what HR says ({', '.join(words)})."
+    elif any(f.code.startswith(("group.", "member.")) and f.severity is not Severity.INFO for f in plan.findings):
+        yield "No changes: the directory is what HR says, but for the groups in the findings."
     else:
         yield "No changes: the directory is what HR says."
     for rule, reason in plan.overrides.items():

@@ -98,7 +98,7 @@ def plan(given: Given) -> int:
     if given.as_json:
         show_json(render.plan_document(made))
     else:
-        show(render.plan_lines(made, everybody=given.everybody))
+        show(render.plan_lines(made, everybody=given.everybody, only=given.users))
         _next_step(made)
     if made.refusals:
         return PlanRefused.exit_code
@@ -162,7 +162,7 @@ def sync(given: Given) -> int:
         with Bar() as bar:
             made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
         if not given.as_json:
-            show(render.plan_lines(made, everybody=given.everybody))
+            show(render.plan_lines(made, everybody=given.everybody, only=given.users))
         code = _apply(settings, store, made, given)
         spared = any(finding.code in grouping.RULES for finding in made.findings)
         return code or (NOT_ALL_DONE if made.tally.held or made.tally.conflicts or spared else 0)

@@ -12,6 +12,7 @@ import click
 from scimsync import bootstrap
 from scimsync.bootstrap import SchemaDiff
 from scimsync.cli.codes import HAS_CHANGES
+from scimsync.cli.render import counted
 from scimsync.cli.running import show, show_json
 from scimsync.config import load
 from scimsync.core.drifting import Baseline
@@ -81,14 +82,15 @@ def diff(config: Path, baseline: Path | None, *, as_json: bool, detailed: bool) 
 
 def _diff_lines(found: SchemaDiff) -> Iterator[str]:
     if not found.rulings:
-        yield f"No drift: the schema of {found.target} is as in {found.baseline}."
+        yield f"No drift in the schema of {found.target}, compared with {found.baseline}."
         return
     width = min(_WIDEST, max(len(ruling.drift.path) for ruling in found.rulings))
     for ruling in found.rulings:
         word, colour = _WORDS[ruling.severity]
         mark, path = click.style(f"{word:<7}", fg=colour), f"{ruling.drift.path:<{width}}"
         yield f"{mark}  {path}  {ruling.drift.what}; {ruling.hint}"
-    yield f"{len(found.rulings)} against {found.baseline}. Record the schema as it is now with: scimsync schema pin"
+    number = counted(len(found.rulings), "drift")
+    yield f"{number} against {found.baseline}. Record the schema as it is now with: scimsync schema pin"
 
 
 def _document(found: SchemaDiff) -> dict[str, object]:

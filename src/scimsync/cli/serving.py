@@ -17,6 +17,7 @@ import uvicorn
 
 from scimsync import bootstrap
 from scimsync.bootstrap import Choices
+from scimsync.cli.render import counted
 from scimsync.config import WRITING, Settings, load
 from scimsync.engine import delivering, listening
 from scimsync.engine.listening import Answer
@@ -194,7 +195,7 @@ class _Service:
         report = await bootstrap.apply(self._settings, store, quiet, (made, store.run(made.id)), choices)
         self._said = ""
         ended = ", ".join(f"{number} {name}" for name, number in report.statuses.items()) or "nothing to do"
-        _say(f"run {made.id}: looked at {len(keys)} people; {ended}")
+        _say(f"run {made.id}: looked at {counted(len(keys), 'person')}; {ended}")
         return not report.left and not report.stopped
 
 

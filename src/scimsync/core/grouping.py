@@ -271,7 +271,7 @@ def strangers(keys: Sequence[str], people: int, pairs: int) -> Finding:
         code="member.unknown",
         subject="",
         summary="memberships name people who are unknown or left out; those memberships stay as they are",
-        detail=f"{pairs} memberships of {people} people: {_some(keys, people)}",
+        detail=f"{_memberships(pairs)} of {people} {'person' if people == 1 else 'people'}: {_some(keys, people)}",
         hint="see the findings about these people, or correct the memberships in the source",
     )
 
@@ -283,9 +283,13 @@ def unproven(number: int, why: str) -> Finding:
         code="member.unproven",
         subject="",
         summary="nobody is removed from a group in this run, because absence proves nothing",
-        detail=f"{number} memberships stay: {why}" if number else why,
+        detail=f"{_memberships(number)} {'stays' if number == 1 else 'stay'}: {why}" if number else why,
         hint="see the finding about the source; a query, a Parquet file or a checksum proves that nothing is missing",
     )
+
+
+def _memberships(number: int) -> str:
+    return f"{number} membership" if number == 1 else f"{number} memberships"
 
 
 def _some(names: Sequence[str], number: int | None = None) -> str:

@@ -184,10 +184,20 @@ def prove(store: Store, seq: int, seed: bytes) -> tuple[Entry, list[bytes], str]
 
     Raises:
         LookupError: There is no such record.
+        StoreDamaged: The chain is not as it was written.
     """
     head = store.head()
     entry = next(store.entries(after=seq - 1, newest=0), None) if 1 <= seq <= head.size else None
     if entry is None or entry.seq != seq:
         raise LookupError(seq)
     leaves = (chain.leaf(found.body) for found in islice(store.entries(), head.size))
-    return entry, chain.inclusion(leaves, seq - 1, head.size), signed(statement(head), seed)
+    told = statement(head)
+    try:
+        proof = chain.inclusion(leaves, seq - 1, head.size)
+    except ValueError:  # the end was cut off
+        proof = []
+    if not chain.proves(proof, chain.leaf(entry.body), seq - 1, head.size, told.root):
+        raise StoreDamaged(
+            "audit: the chain is not as it was written, so nothing is proven. Run: scimsync audit verify"
+        )
+    return entry, proof, signed(told, seed)

@@ -168,7 +168,10 @@ def reveal(entry: Entry, key: PersonKey | None) -> bytes | None:
     Raises:
         StoreDamaged: It cannot be read though the key is there.
     """
-    hidden = _sealed(entry.body).sealed
+    try:
+        hidden = _sealed(entry.body).sealed
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unreadable(entry) from error
     if not hidden or (key is not None and key.secret is None):
         return None
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - 20 ms
@@ -186,8 +189,19 @@ def reveal(entry: Entry, key: PersonKey | None) -> bytes | None:
 
 
 def document_of(entry: Entry) -> dict[str, object]:
-    """What the body of an entry says."""
-    return msgspec.json.decode(entry.body, type=dict[str, object])
+    """What the body of an entry says.
+
+    Raises:
+        StoreDamaged: It is none of ours.
+    """
+    try:
+        return msgspec.json.decode(entry.body, type=dict[str, object])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unreadable(entry) from error
+
+
+def _unreadable(entry: Entry) -> StoreDamaged:
+    return StoreDamaged(f"audit: record {entry.seq} was changed and cannot be read. Run: scimsync audit verify")
 
 
 def erased(key: PersonKey, at: datetime, actor: str) -> PersonKey:
