@@ -56,15 +56,10 @@ def apply(
         {'title': 'Lead'}
     """
     work = _Work(catalog, create_on_replace, ignore_read_only, strict_remove)
-    changed = {name: _own(value) for name, value in resource.items()}
+    changed = dict(resource)
     for operation in operations:
         work.carry_out(changed, operation)
     return changed
-
-
-def _own(value: object) -> object:
-    """A holder that operations may change: an extension, a list. What lies in it is replaced, never changed."""
-    return dict(value) if isinstance(value, dict) else list(value) if isinstance(value, list) else value
 
 
 def copy_json(value: object) -> object:
@@ -277,6 +272,8 @@ class _Work:
 
 def _put(resource: JsonObject, urn: str | None, holder: JsonObject, name: str, value: list[object] | None) -> None:
     """Set what is left of an attribute; with nothing left it is absent, and an empty extension too."""
+    if urn is not None:
+        holder = resource[_spelling(resource, urn)] = dict(holder)  # the old one belongs to another state
     if not value:
         holder.pop(name, None)
     elif isinstance(holder.get(name), list):
@@ -300,16 +297,18 @@ def _held(resource: JsonObject, target: _Target) -> tuple[JsonObject, str, list[
 def _holder(resource: JsonObject, urn: str | None) -> JsonObject:
     if urn is None:
         return resource
-    holder = resource.setdefault(_spelling(resource, urn), {})
-    if not isinstance(holder, dict):
+    name = _spelling(resource, urn)
+    held = resource.get(name, {})
+    if not isinstance(held, dict):
         raise PatchRefused("invalidValue", f"{urn} does not hold an object")
+    holder = resource[name] = dict(held)
     return holder
 
 
 def _declare(resource: JsonObject, urn: str | None) -> None:
     schemas = resource.get("schemas")
     if urn is not None and isinstance(schemas, list) and urn not in schemas:
-        schemas.append(urn)
+        resource["schemas"] = [*schemas, urn]
 
 
 def _spelling(holder: Mapping[str, object], name: str) -> str:

@@ -773,11 +773,15 @@ class _Users(Mapping[str, Entity]):
 _INDEXED = ("userName", "externalId", "employeeNumber", "email", "manager", "division", "externalIds")
 
 
-@lru_cache(maxsize=1024)
 def timestamp(seconds: float) -> str:
     """A moment as ISO-8601 with milliseconds and Z, as `meta.lastModified` has it (documented)."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    whole, rest = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_second(whole)}.{rest // 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(whole: int) -> str:
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 #: what decides under which keys and in which roll an account is found

@@ -192,6 +192,7 @@ def _config(simulator: Simulator, papers: tuple[Path, Path, Path] | None) -> uvi
         access_log=False,
         server_header=False,
         date_header=False,  # the simulator has its own clock
+        proxy_headers=False,
         ssl_certfile=str(papers[1]) if papers else None,
         ssl_keyfile=str(papers[2]) if papers else None,
         timeout_keep_alive=75,
