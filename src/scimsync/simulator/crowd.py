@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from functools import lru_cache
 
+import msgspec
+
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.schema import CORE_USER, ENTERPRISE_USER
 from scimsync.simulator import people
@@ -95,51 +97,23 @@ class Crowd:
 
     def resource(self, number: int) -> JsonObject:
         """The account as the directory keeps it: what `settle` makes of what was invented."""
-        word = self.words[number]
-        who = people.unfold(number, word)
-        phones = [{"type": "work", "value": who.phone}]
-        if who.mobile:
-            phones.append({"type": "mobile", "value": who.mobile})
-        enterprise: JsonObject = {
-            "division": who.division,
-            "department": who.department,
-            "employeeNumber": who.employee_id,
-            "dateHire": _DAYS[word >> 50 & 0x1FFF],
-        }
-        if number:
-            enterprise["manager"] = {"value": self.id(people.manager(number))}
-        genesys: JsonObject = {"externalIds": [{"authority": EXTERNAL_AUTHORITY, "value": who.employee_id}]}
-        if who.skills:
-            genesys = {"routingSkills": [{"name": n, "proficiency": level} for n, level in who.skills]} | genesys
-        roles = ("employee", "supervisor") if "Lead" in who.title else ("employee",)
-        return {
-            "schemas": list(SCHEMAS),
-            "id": self.id(number),
-            "active": who.active,
-            "userName": who.email,
-            "displayName": who.display_name,
-            "title": who.title,
-            "externalId": who.employee_id,
-            "emails": [{"type": "work", "value": who.email}, {"type": "other", "value": who.email}],
-            "phoneNumbers": phones,
-            "roles": [{"value": role} for role in roles],
-            ENTERPRISE_USER: enterprise,
-            GENESYS_USER: genesys,
-        }
+        manager = f'{{"value":"{self.id(people.manager(number))}"}}' if number else ""
+        return msgspec.json.decode(self.text(number, self.id(number), manager) + b"}", type=JsonObject)
 
     def text(self, number: int, id_: str, manager: str) -> bytes:
         """The account as JSON, without its end: what follows is `groups`, `meta` and a brace.
 
         Args:
-            number: Not 0, who has no manager.
+            number: Which.
             id_: The account id.
-            manager: The manager as a JSON object.
+            manager: The manager as a JSON object; empty for number 0, who has none.
         """
         word = self.words[number]
         mail, employee = people.email(number, word), people.employee_id(number)
         title, department = people.title(number, word), people.department(word)
         phone, mobile = people.phones(number, word)
         more = f',{{"type":"mobile","value":"{mobile}"}}' if mobile else ""
+        above = f',"manager":{manager}' if manager else ""
         return (
             f'{_HEAD}{id_}","active":{"true" if word >> 63 else "false"},"userName":"{mail}",'
             f'"displayName":"{people.display_name(word)}","title":"{title}","externalId":"{employee}",'
@@ -147,7 +121,7 @@ class Crowd:
             f'"phoneNumbers":[{{"type":"work","value":"{phone}"}}{more}],'
             f'"roles":{_LEAD if "Lead" in title else _PLAIN},'
             f'"{ENTERPRISE_USER}":{{"division":"{people.division(word)}","department":"{department}",'
-            f'"employeeNumber":"{employee}","dateHire":"{_DAYS[word >> 50 & 0x1FFF]}","manager":{manager}}},'
+            f'"employeeNumber":"{employee}","dateHire":"{_DAYS[word >> 50 & 0x1FFF]}"{above}}},'
             f'"{GENESYS_USER}":{{{_skills(word & _SKILL_BITS)}"externalIds":'
             f'[{{"authority":"{EXTERNAL_AUTHORITY}","value":"{employee}"}}]}}'
         ).encode()

@@ -365,10 +365,10 @@ class Directory:
         meta = (
             f'"lastModified":"{timestamp(self.crowd.since)}","location":"{self.url("User", id_)}","version":"{version}"'
         )
-        if self.crowd.id(0) == id_ or self.options.phone_readback != "e164":
+        if self.options.phone_readback != "e164":
             return msgspec.json.encode(self.document(self.entity(number)))
-        boss = people.account_id(self.crowd.seed, people.manager(number))
-        link = f'{{"value":"{boss}","$ref":"{self.url("User", boss)}"}}'
+        boss = self.crowd.id(people.manager(number))
+        link = f'{{"value":"{boss}","$ref":"{self.url("User", boss)}"}}' if number else ""
         return self.crowd.text(number, id_, link) + groups + f',"meta":{{"resourceType":"User",{meta}}}}}'.encode()
 
     def _forget(self, entity: Entity) -> None:
