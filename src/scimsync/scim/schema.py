@@ -469,6 +469,9 @@ def _unknown_sub(text: str, name: str, attribute: Attribute) -> Attribute:
 
 
 def _named(attributes: Iterable[Attribute], name: str) -> Attribute | None:
+    for attribute in attributes:
+        if attribute.name == name:
+            return attribute
     lowered = name.lower()
     return next((a for a in attributes if a.name.lower() == lowered), None)
 
