@@ -30,11 +30,11 @@ BODY_LIMIT = 1024 * 1024
 
 
 @contextlib.contextmanager
-def serving(home: House) -> Iterator[str]:
-    """The address of a running service; it must end well when it is told to."""
+def serving(home: House, heard: list[str] | None = None, secret: str = SECRET) -> Iterator[str]:
+    """The address of a running service; it must end well when it is told to. What it said goes to `heard`."""
     path = home.folder / "events_secret"
     path.touch(mode=0o600)
-    path.write_text(SECRET, encoding="utf-8")
+    path.write_text(secret, encoding="utf-8")
     home.configure(more='[events]\nsecret = "file:events_secret"\n')
     process = home.start("serve", "--events", "--port", "0")
     with process:
@@ -50,6 +50,8 @@ def serving(home: House) -> Iterator[str]:
                 raise
         assert process.returncode == 0, said
         assert "Traceback" not in said, said
+        if heard is not None:
+            heard.append(said)
 
 
 def knock(
@@ -202,6 +204,29 @@ def test_a_key_that_nobody_knows_does_not_hold_up_the_others(tmp_path: Path) -> 
             body = json.dumps({"type": "person.changed", "keys": ["nobody", who.employee_id]}).encode()
             assert knock(address, body)[0] == 202
             wait(lambda: title(home, who) == "Lead")
+
+
+def test_of_a_person_who_is_left_out_it_is_not_said_that_there_is_nothing_to_do(tmp_path: Path) -> None:
+    heard: list[str] = []
+    with house(tmp_path, users=20) as home:
+        home.settle()
+        (who,) = home.active(1)
+        home.set(who, phone="not a phone")
+        runs = len(home.runs())
+        with serving(home, heard) as address:
+            assert call(address, who)[0] == 202
+            wait(lambda: len(home.runs()) > runs and home.runs()[0].finished is not None)
+    assert "looked at 1 person; 1 left out" in heard[0]
+    assert "scimsync runs " in heard[0]
+    assert "nothing to do" not in heard[0]
+    assert "shorter than" not in heard[0]
+
+
+def test_a_short_secret_is_told_when_the_service_begins(tmp_path: Path) -> None:
+    heard: list[str] = []
+    with house(tmp_path, users=20) as home, serving(home, heard, secret="short"):
+        pass
+    assert "[events] is shorter than 24 bytes" in heard[0]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from scimsync import bootstrap
 from scimsync.bootstrap import Choices
 from scimsync.cli.render import counted
 from scimsync.config import WRITING, Settings, load
+from scimsync.core.signing import LEAST_KEY
 from scimsync.engine import delivering, listening
 from scimsync.engine.listening import Answer
 from scimsync.engine.ports import Store
@@ -39,6 +40,8 @@ def serve(config: Path, *, events: bool, host: str, port: int) -> int:
     settings = load(config, secrets=WRITING | ({"events"} if events else set()))
     if not events and not settings.webhooks:
         raise ConfigError("serve: there is nothing to do. Say --events, or add a [[webhook]] to the configuration.")
+    if any(len(key) < LEAST_KEY for key in settings.events):
+        _say(f"The secret of [events] is shorter than {LEAST_KEY} bytes: take openssl rand -base64 32.")
     try:
         door = socket.create_server((host, port), backlog=128)
     except OSError as error:
@@ -46,15 +49,15 @@ def serve(config: Path, *, events: bool, host: str, port: int) -> int:
     bootstrap.warm_up()
     with door, bootstrap.open_store(settings) as store:
         address = f"http://{door.getsockname()[0]}:{door.getsockname()[1]}"
-        click.echo(f"listening on {address}" + ("; events at /events" if events else ""))
+        ready = f"listening on {address}" + ("; events at /events" if events else "")
         if host not in {"127.0.0.1", "localhost", "::1"}:
             _say("This address is not only for this machine: put a proxy with TLS before it.")
-        asyncio.run(_serve(settings, store, door))
+        asyncio.run(_serve(settings, store, door, ready))
     return 0
 
 
-async def _serve(settings: Settings, store: Store, door: socket.socket) -> None:
-    await _Service(settings, store).run(door)
+async def _serve(settings: Settings, store: Store, door: socket.socket, ready: str) -> None:
+    await _Service(settings, store).run(door, ready)
 
 
 class _Service:
@@ -66,8 +69,8 @@ class _Service:
         self._ending = threading.Event()
         self._said = ""
 
-    async def run(self, door: socket.socket) -> None:
-        """Until a signal comes; what is under way is then brought to its end."""
+    async def run(self, door: socket.socket, ready: str) -> None:
+        """Say `ready`, then serve until a signal comes; what is under way is then brought to its end."""
         server = _Server(_config(self._respond))
         async with bootstrap.make_post(self._settings, self._store, _say) as post:
             rounds = delivering.Rounds(post)
@@ -81,6 +84,7 @@ class _Service:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, end)
+            click.echo(ready)  # not before it can be told to end
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve(sockets=[door]))
                 group.create_task(rounds.on())
@@ -194,8 +198,13 @@ class _Service:
             return False
         report = await bootstrap.apply(self._settings, store, quiet, (made, store.run(made.id)), choices)
         self._said = ""
-        ended = ", ".join(f"{number} {name}" for name, number in report.statuses.items()) or "nothing to do"
+        words = [f"{number} {name}" for name, number in report.statuses.items()]
+        words += [f"{made.tally.conflicts} in conflict, held"] if made.tally.conflicts else []
+        words += [f"{made.tally.held} left out"] if made.tally.held else []
+        ended = ", ".join(words) or "nothing to do"
         _say(f"run {made.id}: looked at {counted(len(keys), 'person')}; {ended}")
+        if made.tally.conflicts or made.tally.held:
+            _say(f"  why: scimsync runs {made.id}")
         return not report.left and not report.stopped
 
 
