@@ -191,7 +191,7 @@ class GenesysScimSyncer:
             TargetError: There is no such account, the directory cannot be reached, or its schema drifted where
                 this call writes.
         """
-        attributes = _mapping(local_hr_data, Authority(resolution.value), self._target.dialect)
+        attributes = _mapping(local_hr_data, _authority(resolution), self._target.dialect)
         settings = self._settings(attributes)
         with self._store(settings) as store, store.lease(bootstrap.owner()):
             done = _wait(self._synchronise(settings, store, user_id, local_hr_data))
@@ -456,7 +456,7 @@ def build_delta_matrix(
         >>> kept.verdict.value, kept.reason.value
         ('keep', 'edited in the directory')
     """
-    mapped = _mapping(desired, Authority(resolution.value), dialect)
+    mapped = _mapping(desired, _authority(resolution), dialect)
     values = {m.path: _value(m.place, value) for m, value in zip(mapped, desired.values(), strict=True)}
     agreed = {dialect.users.resolve(path): value for path, value in (base or {}).items()}
     pair = Pair(
@@ -536,6 +536,13 @@ def check_schema_drift(
     """
     kind = SCHEMAS if "Resources" in baseline else PLAIN
     return compare_documents({kind: baseline}, {SCHEMAS: published}, dialect.users)
+
+
+def _authority(resolution: object) -> Authority:
+    if not isinstance(resolution, ConflictResolution):
+        known = ", ".join(f"ConflictResolution.{each.name}" for each in ConflictResolution)
+        raise ConfigError(f"resolution = {resolution!r} is none of {known}")
+    return Authority(resolution.value)
 
 
 def _value(place: Place, value: object) -> Value:

@@ -12,12 +12,13 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.runs import ENTERPRISE, GENESYS, House, house
 
 import scimsync
-from scimsync import ConflictResolution, GenesysScimSyncer, Syncer
+from scimsync import ConflictResolution, GenesysScimSyncer, Syncer, build_delta_matrix
 from scimsync.errors import ConfigError, PlanRefused, TargetError
 
 WORK_MAIL = 'emails[type eq "work"].value'
@@ -230,6 +231,15 @@ def test_a_whole_directory_is_planned_and_applied_from_python(home: House) -> No
         return len((await Syncer(home.file).plan(who.employee_id)).changes)
 
     assert asyncio.run(again()) == 0
+
+
+def test_a_resolution_that_is_none_is_named_before_any_request() -> None:
+    syncer = GenesysScimSyncer("id", "secret", "us-east-1")
+    wrong: Any = "local_wins"
+    with pytest.raises(ConfigError, match=r"'local_wins' is none of ConflictResolution\.LOCAL_WINS"):
+        syncer.sync_user_attributes("account", {"title": "Lead"}, wrong)
+    with pytest.raises(ConfigError, match="resolution"):
+        build_delta_matrix({"title": "Lead"}, {}, resolution=wrong)
 
 
 def test_the_public_door_opens_to_the_names_it_lists_and_is_cheap() -> None:
