@@ -15,4 +15,6 @@ for sibling in map(bytes.fromhex, proof["proof"]):
         place, last = place // 2, last // 2
     node = hashlib.sha256(b"\x01" + (sibling + node if right else node + sibling)).digest()
     place, last = place // 2, last // 2
-sys.exit(0 if node == root and last == 0 else "the record is NOT in the chain of this checkpoint")
+if node != root or last:
+    sys.exit("the record is NOT in the chain of this checkpoint")
+print(f"record {proof['seq']} is in the chain of this checkpoint, which is over {proof['size']} records")

@@ -19,6 +19,9 @@ from scimsync.model.audit import Checkpoint, Entry, Head
 
 _ED25519 = b"\x01"
 
+#: what to do where the chain of the state is broken
+_COMPARE = "Keep a copy of the state as it is, and compare it with the last backup from that record on."
+
 
 def public_of(seed: bytes) -> bytes:
     """The public key (32 bytes) of a signing key."""
@@ -144,23 +147,25 @@ def verify_file(lines: Iterable[bytes], public: bytes | None, notes: Iterable[st
         StoreDamaged: With the first record that is not as it was written.
     """
     pages = chain.Pages.of(lines)
+    advice = "Do not rely on this file from that record on, and have it exported again."
     told = [opened(note, public) for note in notes]
     found = chain.check(pages, pages.start, told)
     if found.broken is None:
         end = opened(pages.note, public)
         if end != statement(found.head):
-            raise broken(chain.Broken(found.head.size, "or one before it does not fit the checkpoint of the file"))
+            fault = chain.Broken(found.head.size, "or one before it does not fit the checkpoint of the file")
+            raise broken(fault, advice)
         told.append(end)
-    return _result(found, pages.start, told)
+    return _result(found, pages.start, told, advice)
 
 
 def _verify(entries: Iterable[Entry], start: Head, told: Sequence[Checkpoint], *, end: Checkpoint) -> Verified:
     return _result(chain.check(entries, start, [*told, end]), start, told)
 
 
-def _result(found: chain.Checked, start: Head, told: Sequence[Checkpoint]) -> Verified:
+def _result(found: chain.Checked, start: Head, told: Sequence[Checkpoint], advice: str = _COMPARE) -> Verified:
     if found.broken is not None:
-        raise broken(found.broken)
+        raise broken(found.broken, advice)
     return Verified(
         origin=found.head.origin,
         first=start.size + 1,
@@ -171,12 +176,9 @@ def _result(found: chain.Checked, start: Head, told: Sequence[Checkpoint]) -> Ve
     )
 
 
-def broken(found: chain.Broken) -> StoreDamaged:
+def broken(found: chain.Broken, advice: str = _COMPARE) -> StoreDamaged:
     """The error that names the first broken record, and says what to do."""
-    return StoreDamaged(
-        f"audit: {found}. The records before it are as they were written. Keep a copy of the state as it is, and "
-        "compare it with the last backup from that record on."
-    )
+    return StoreDamaged(f"audit: {found}. The records before it are as they were written. {advice}")
 
 
 def prove(store: Store, seq: int, seed: bytes) -> tuple[Entry, list[bytes], str]:
