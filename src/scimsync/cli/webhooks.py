@@ -128,5 +128,10 @@ def redrive(config: Path, ids: Sequence[str], *, everything: bool) -> int:
     settings = load(config, secrets=False)
     with bootstrap.open_store(settings) as store:
         number = store.redrive(ids, bootstrap.make_clock().now())
-    click.echo(f"{number:,} events are pending again. Send them now: scimsync webhooks deliver")
+    if not number and ids:
+        raise ConfigError(f"webhooks redrive {' '.join(ids)}: no dead event has this id. See them: scimsync webhooks")
+    again = f"{number:,} {'event is' if number == 1 else 'events are'} pending again"
+    click.echo(
+        f"{again}. Send now: scimsync webhooks deliver" if number else "No event is dead: nothing to send again."
+    )
     return 0
