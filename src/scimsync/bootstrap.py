@@ -69,8 +69,8 @@ def check_rules(rules: Iterable[str]) -> None:
     for rule in rules:
         if rule not in RULES:
             near = get_close_matches(rule, RULES, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise ConfigError(f"--override {rule}: there is no such rule; {hint}Rules: {', '.join(sorted(RULES))}")
+            hint = f"; did you mean {near[0]}?" if near else "."
+            raise ConfigError(f"--override {rule}: there is no such rule{hint} Rules: {', '.join(sorted(RULES))}")
 
 
 def make_source(settings: Settings) -> Source:

@@ -385,8 +385,8 @@ class _Reader:
             self.faults.append("[target] give either region, or api_url and login_url, not both")
         if region and region not in dialect.regions:
             known = ", ".join(dialect.regions) or "none for this dialect; set api_url and login_url"
-            hint = _hint(region, dialect.regions)
-            self.faults.append(f"[target] region = {region!r} does not exist{hint}. Regions: {known}")
+            hint = _hint(region, dialect.regions) or "."
+            self.faults.append(f"[target] region = {region!r} does not exist{hint} Regions: {known}")
         if region in dialect.regions:
             domain = dialect.regions[region]
             return f"https://api.{domain}", f"https://login.{domain}"

@@ -417,10 +417,11 @@ class _TextFile:
     def _refuse_bytes(self, fault: UnicodeDecodeError) -> NoReturn:
         line, offset, byte = _locate(self._raw, self.encoding)
         other = "utf-8" if fault.encoding.lower() not in {"utf-8", "utf8"} else "cp1252"
+        name = self.encoding.removesuffix("-sig")
         shown = f"the byte 0x{byte:02X}" if byte is not None else "the end of the file"
         message = (
             f"{self.path}, line {line}, byte offset {offset}: {shown} does not fit the encoding"
-            f' {self.encoding}. If the file was written in another one, set for instance encoding = "{other}"'
+            f' {name}. If the file was written in another one, set for instance encoding = "{other}"'
             " under [source]; if not, it is damaged or cut: write it anew."
         )
         raise SourceError(message) from fault

@@ -84,7 +84,8 @@ def _source(settings: Settings) -> list[Check]:
     rows, proven, columns = bootstrap.try_source(settings)
     checks = [Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits")]
     if not proven:
-        words = 'the source proves nothing by absence: nobody becomes a leaver; set [source] complete = "checksum"'
+        words = "the source proves nothing by absence: nobody who is missing becomes a leaver"
+        words += '; set [source] complete = "checksum"'
         checks.append(Check("source", "warn", words))
     pairs = bootstrap.try_pairs(settings)
     if pairs is not None:

@@ -101,7 +101,7 @@ _UNPROVEN = Finding(
     severity=Severity.WARNING,
     code=ABSENCE,
     subject="",
-    summary="the source cannot prove that it is complete, so nobody is taken for a leaver",
+    summary="the source cannot prove that it is complete, so nobody who is missing is taken for a leaver",
     hint=(
         'a text file cut at the end of a line looks whole: set [source] complete = "checksum" and deliver '
         "FILE.sha256 (made by sha256sum) beside it, or override this rule for one run"
@@ -111,7 +111,7 @@ _KEYLESS = Finding(
     severity=Severity.WARNING,
     code="source.keyless",
     subject="",
-    summary="a record without key could be anybody's, so nobody is taken for a leaver",
+    summary="a record without key could be anybody's, so nobody who is missing is taken for a leaver",
     hint="fill the key of every record",
 )
 
@@ -121,7 +121,7 @@ def _short(before: int, now: int, limit: str) -> Finding:
         severity=Severity.WARNING,
         code=ROWS,
         subject="",
-        summary="the source has far fewer records than before, so nobody is taken for a leaver",
+        summary="the source has far fewer records than before, so nobody who is missing is taken for a leaver",
         detail=f"{before} records in the last run, {now} now; [limits] source_rows_drop is {limit}",
         hint="check the export; if it is right, override this rule for one run",
     )
