@@ -436,7 +436,7 @@ class Comparison:
             "linked": pairs,
             "unmanaged": self._bench.number(
                 "SELECT count(*) FROM accounts WHERE id NOT IN (SELECT id FROM pairing) "
-                "AND id NOT IN (SELECT account FROM links)"
+                f"AND id NOT IN (SELECT account FROM links) AND id NOT IN ({self.left_alone()})"
             ),
             "compared": compared,
             "equal": compared - differing,

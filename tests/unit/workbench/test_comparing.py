@@ -219,6 +219,12 @@ def test_only_a_linked_active_account_can_leave(meet: Any) -> None:
     assert found.comparison.numbers()["unmanaged"] == 1
 
 
+def test_hr_knows_the_account_of_a_person_who_is_left_out(meet: Any) -> None:
+    found = meet([record("1"), record("2", active=None)], [account("1"), account("2"), account("3")])
+    numbers = found.comparison.numbers()
+    assert (numbers["linked"], numbers["unmanaged"]) == (1, 1)
+
+
 @pytest.mark.parametrize(
     "rows",
     [
