@@ -13,7 +13,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from scimsync.core.signing import TOLERANCE_S, key_of, sign, verify
 
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 11, 25, 9, 30, 0, 250_000, tzinfo=UTC)
 BODY = '{"type": "person.changed", "key": "Zoë"}'.encode()
 KEY = bytes(range(32))
 OLD = bytes(range(32, 64))
