@@ -50,7 +50,7 @@ class Crowd:
 
     def id(self, number: int) -> str:
         """The account id of a number."""
-        return people.account_id(self.seed, number)
+        return _id(self.seed, number)
 
     def number(self, id_: str) -> int | None:
         """The number of an account id."""
@@ -127,6 +127,7 @@ class Crowd:
         ).encode()
 
 
+_id = lru_cache(maxsize=65_536)(people.account_id)
 _SKILL_BITS = 0xFFF << 18 | 0xFFFF << 30
 _HEAD = f'{{"schemas":["{SCHEMAS[0]}","{SCHEMAS[1]}","{SCHEMAS[2]}"],"id":"'
 _PLAIN, _LEAD = '[{"value":"employee"}]', '[{"value":"employee"},{"value":"supervisor"}]'

@@ -124,6 +124,7 @@ class Directory:
         self.born = 0
         self._numbers: dict[str, int] = {}
         self._indexes: dict[str, dict[str, dict[int, None]]] = {name: {} for name in _INDEXED}
+        self._moved: set[int] = set()  #: numbers that the crowd is not asked for any more
         self._member_of: dict[str, dict[str, None]] = {}
         self._rolls = {True: Roll(), False: Roll()}
         self._recent: dict[int, Entity] = {}
@@ -176,7 +177,7 @@ class Directory:
     def holders(self, index: str, key: str) -> list[int]:
         """The numbers of all accounts with a key, active or not, that are not deleted."""
         kept = list(self._indexes[index].get(key, ()))
-        return sorted(kept + [n for n in self.crowd.find(index, key) if n not in self.kept])
+        return sorted(kept + [n for n in self.crowd.find(index, key) if n not in self._moved])
 
     def indexed(self, name: str, value: str) -> list[Entity]:
         """The accounts with that `userName`, `externalId` or `employeeNumber`."""
@@ -590,7 +591,6 @@ class Directory:
             self._recent.pop(entity.number, None)
             self._forget(entity)
             self.kept[entity.number] = entity
-            self._enter(entity)
 
     def _note(self, kind: str, entity: Entity, actor: Actor, operations: Sequence[Operation]) -> None:
         self.effective_writes += not actor.edits
@@ -611,11 +611,13 @@ class Directory:
         )
 
     def _enter(self, entity: Entity) -> None:
+        self._moved.add(entity.number)
         self._rolls[entity.active].add(entity.number)
         for name, key in _keys(entity.resource):
             self._indexes[name].setdefault(key, {})[entity.number] = None
 
     def _withdraw(self, entity: Entity) -> None:
+        self._moved.add(entity.number)
         self._rolls[entity.active].discard(entity.number)
         for name, key in _keys(entity.resource):
             held = self._indexes[name].get(key, {})
@@ -747,6 +749,7 @@ class Directory:
             return
         for roll in self._rolls.values():
             roll.discard(entity.number)
+        self._moved.add(entity.number)
         self.kept[entity.number] = entity
         self.gone[str(entity.resource.get("userName", "")).lower()] = entity
 

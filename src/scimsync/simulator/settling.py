@@ -276,8 +276,11 @@ def _by_type(resource: JsonObject, before: JsonObject, wanted: _Listed, rules: R
     if wanted.types:
         known = wanted.types | set(_keyed(before.get(wanted.name), "type"))
         elements = [_of_type(item, known, wanted.name) for item in elements]
-    settled = _keyed(elements, "type").values()
-    return [_phone(item) for item in settled] if wanted.name == "phoneNumbers" else list(settled)
+    settled = list(_keyed(elements, "type").values())
+    if wanted.name != "phoneNumbers":
+        return settled
+    held = _objects(before.get(wanted.name))
+    return [item if item in held else _phone(item) for item in settled]
 
 
 def _of_type(element: JsonObject, known: frozenset[str] | set[str], name: str) -> JsonObject:
