@@ -62,15 +62,6 @@ def apply(
     return changed
 
 
-def copy_json(value: object) -> object:
-    """Copy a JSON value in depth; several times faster than `copy.deepcopy`."""
-    if isinstance(value, dict):
-        return {name: copy_json(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [copy_json(inner) for inner in value]
-    return value
-
-
 @dataclass(frozen=True, slots=True)
 class _Target:
     """What a path names: `attribute`, of it the elements `filter` selects, of them `sub`."""
