@@ -518,7 +518,7 @@ def find_plan(store: Store, named: str) -> tuple[Plan, Run | None]:
         PlanDamaged: The file was changed, cut, or is no plan.
     """
     path = Path(named) if named else None
-    if path is not None and (path.is_file() or len(path.parts) > 1 or path.suffix):
+    if path is not None and (len(path.parts) > 1 or path.suffix or path.is_file()):
         return _given_plan(store, path)
     runs: Sequence[Run] = store.runs(1)
     run = store.run(named) if named else (runs[0] if runs else None)

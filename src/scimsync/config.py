@@ -23,7 +23,7 @@ from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.events import PROFILE, EventKind, Subscription
 from scimsync.model.policy import Authority, Grouping, Leavers, Limit, Limits, Mapped, Nested, Others, Policy
-from scimsync.scim.dialect import DIALECTS, Dialect
+from scimsync.scim.dialect import DIALECTS, Dialect, region_of
 from scimsync.scim.schema import Kind, Place
 
 #: section -> key -> what it is, for messages and for the documentation
@@ -40,7 +40,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
     },
     "target": {
         "dialect": "genesys or generic",
-        "region": "a Genesys Cloud region, for instance us-east-1",
+        "region": "a Genesys Cloud region, for instance us-east-1, or its domain, for instance mypurecloud.de",
         "api_url": "instead of a region: where the API is",
         "login_url": "instead of a region: where tokens are given",
         "client_id": "of the OAuth client; env:NAME or file:PATH",
@@ -383,12 +383,13 @@ class _Reader:
         api, login = self._text("target", "api_url"), self._text("target", "login_url")
         if region and (api or login):
             self.faults.append("[target] give either region, or api_url and login_url, not both")
-        if region and region not in dialect.regions:
+        meant = region_of(region, dialect.regions)
+        if region and not meant:
             known = ", ".join(dialect.regions) or "none for this dialect; set api_url and login_url"
-            hint = _hint(region, dialect.regions) or "."
+            hint = _hint(region, [*dialect.regions, *dialect.regions.values()]) or "."
             self.faults.append(f"[target] region = {region!r} does not exist{hint} Regions: {known}")
-        if region in dialect.regions:
-            domain = dialect.regions[region]
+        if meant:
+            domain = dialect.regions[meant]
             return f"https://api.{domain}", f"https://login.{domain}"
         if not region and not (api and login):
             self.faults.append("[target] needs region, or api_url and login_url")

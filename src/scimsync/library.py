@@ -45,7 +45,7 @@ from scimsync.model.outcomes import Link, Outcome, Status
 from scimsync.model.plans import Delta, Finding, Plan
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.model.records import Cell
-from scimsync.scim.dialect import GENESYS, Dialect
+from scimsync.scim.dialect import GENESYS, Dialect, region_of
 from scimsync.scim.drift import PLAIN, SCHEMAS, Drift, compare_documents, plain_baseline
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Kind, Place, Value, compared, entries
@@ -237,8 +237,8 @@ _KEY = "scimsync_user"
 
 def _hosts(organisation: str) -> tuple[str, str]:
     regions = GENESYS.regions
-    domain = regions.get(organisation, organisation)
-    if domain not in regions.values():
+    domain = regions.get(region_of(organisation, regions), "")
+    if not domain:
         raise ConfigError(
             f"org_domain {organisation!r} is neither a region nor a domain of Genesys Cloud. "
             f"Regions: {', '.join(regions)}. Or give api_url and login_url."

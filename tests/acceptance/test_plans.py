@@ -83,11 +83,11 @@ def test_a_plan_file_is_private_and_can_be_applied_and_a_second_time_does_nothin
     file = home.folder / "monday.ndjson"
     assert home.command("plan", "--out", str(file)).code == 0
     assert file.stat().st_mode & 0o777 == 0o600
-    assert home.command("apply", str(file)).code == 0
+    assert home.command("apply", str(file), "--yes").code == 0
     assert home.writes() == 3
     finished = home.runs()[0].finished
-    assert home.command("apply", str(file)).code == 0
-    assert home.command("apply").code == 0
+    assert home.command("apply", str(file), "--yes").code == 0
+    assert home.command("apply", "--yes").code == 0
     assert home.writes() == 3
     assert home.runs()[0].finished == finished
 
@@ -104,18 +104,18 @@ def test_a_plan_for_another_target_is_refused(home: House, tmp_path: Path) -> No
     home.command("plan", "--out", str(file))
     with house(tmp_path / "other") as other:
         other.settle()
-        said = other.command("apply", str(file))
+        said = other.command("apply", str(file), "--yes")
         assert said.code == 4
         assert other.writes() == 0
     home.configure(target=home.target.replace("127.0.0.1", "localhost"))
-    said = home.command("apply", str(file))
+    said = home.command("apply", str(file), "--yes")
     assert (said.code, home.writes()) == (4, 0)
 
 
 def test_a_plan_made_under_another_configuration_is_refused(home: House) -> None:
     home.command("plan")
     home.configure(authority="ask")
-    said = home.command("apply")
+    said = home.command("apply", "--yes")
     assert (said.code, home.writes()) == (4, 0)
     assert "configuration changed" in said.err
 
@@ -125,7 +125,7 @@ def test_a_plan_that_is_older_than_another_applied_run_is_refused(home: House) -
     old = home.runs()[0].id
     home.command("sync")
     assert home.writes() == 3
-    said = home.command("apply", old)
+    said = home.command("apply", old, "--yes")
     assert (said.code, home.writes()) == (4, 3)
     assert "another run" in said.err
 
@@ -133,12 +133,12 @@ def test_a_plan_that_is_older_than_another_applied_run_is_refused(home: House) -
 def test_the_beginning_of_a_run_id_is_enough_where_it_is_the_only_one(home: House) -> None:
     home.command("plan")
     run = home.runs()[0].id
-    said = home.command("apply", run[:8])
+    said = home.command("apply", run[:8], "--yes")
     assert said.code != 0, "all runs of today begin so"
     assert run in said.err
-    assert home.command("apply", run[:-1]).code == 0
+    assert home.command("apply", run[:-1], "--yes").code == 0
     assert home.writes() == 3
-    assert home.command("apply", "19990101").code == 4
+    assert home.command("apply", "19990101", "--yes").code == 4
 
 
 def test_a_plan_for_one_person_touches_that_person_only_and_forgets_nobody(home: House) -> None:
@@ -146,37 +146,37 @@ def test_a_plan_for_one_person_touches_that_person_only_and_forgets_nobody(home:
     home.hire(home.newcomer(1))
     home.dismiss(home.active(5)[4])
     assert home.command("plan", "--user", one.employee_id).code == 0
-    assert home.command("apply").code == 0
+    assert home.command("apply", "--yes").code == 0
     assert home.effects() == {home.account(one)["id"]: 1}
     made = home.plan()
     assert {c.key for c in made.changes} == {
         two.employee_id, three.employee_id, home.newcomer(1).employee_id, home.active(5)[4].employee_id,
     }  # fmt: skip
-    assert home.command("apply").code == 0
+    assert home.command("apply", "--yes").code == 0
     home.quiet()
 
 
 def test_a_refused_plan_exits_with_4_writes_nothing_and_an_override_needs_a_reason(home: House) -> None:
     home.configure(limits={"disable": "0%", "create": "0%", "update": 2})
     assert home.command("plan").code == 4
-    assert home.command("apply").code == 4
+    assert home.command("apply", "--yes").code == 4
     assert home.command("sync").code == 4
     assert home.command("apply", "--override", "limits.update").code == 2
     assert home.writes() == 0
-    said = home.command("apply", "--override", "limits.update", "--reason", "ticket 17")
+    said = home.command("apply", "--override", "limits.update", "--reason", "ticket 17", "--yes")
     assert said.code == 0, said.err
     assert home.writes() == 3
     for who in home.active(3):
         home.set(who, job_title="Moved again")
     assert home.command("plan", "--override", "limits.update", "--reason", "ticket 18").code == 0
     assert "ticket 18" in str(home.plan(limits__update="ticket 18").overrides)
-    assert home.command("apply").code == 0
+    assert home.command("apply", "--yes").code == 0
 
 
 def test_what_is_asked_for_as_json_is_one_document_on_stdout(home: House) -> None:
     made = json.loads(home.command("plan", "--json").out)
     assert len(made["changes"]) == 3
-    report = json.loads(home.command("apply", "--json").out)
+    report = json.loads(home.command("apply", "--json", "--yes").out)
     assert report
     runs = json.loads(home.command("runs", "--json").out)
     assert len(runs) == 2

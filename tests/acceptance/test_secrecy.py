@@ -92,7 +92,7 @@ def gathered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gathered]:
         everything.play("plan", "plan", "--json")
         home.fault(*_faults())
         everything.watch("sync", "sync", "--all")
-        everything.play("apply", "apply", "--json")
+        everything.play("apply", "apply", "--json", "--yes")
         everything.play("sync", "sync", "--log", "console")
         run = home.runs()[0].id
         everything.play("runs RUN", "runs", run, "--html", "report.html")

@@ -283,7 +283,7 @@ def test_an_erased_person_is_shown_as_erased_by_whom_and_the_chain_is_whole(tmp_
         home.sync()
         assert "Marked-4711" in home.command("audit", "show", "--user", who.employee_id).out
         home.environ["SCIMSYNC_ACTOR"] = "dpo"
-        said = home.command("audit", "erase", who.employee_id, "--reason", "request 4711")
+        said = home.command("audit", "erase", who.employee_id, "--reason", "request 4711", "--yes")
         assert said.code == 0, said.err
         shown = home.command("audit", "show", "--user", who.employee_id).out
         assert "[erased]" in shown
@@ -296,7 +296,7 @@ def test_an_erased_person_is_shown_as_erased_by_whom_and_the_chain_is_whole(tmp_
         home.command("audit", "export", "--out", "after.jsonl")
         assert home.command("audit", "verify", "after.jsonl").code == 0
         assert "Marked-4711" not in (tmp_path / "after.jsonl").read_text()
-        assert home.command("audit", "erase", who.employee_id, "--reason", "again").code == 2
+        assert home.command("audit", "erase", who.employee_id, "--reason", "again", "--yes").code == 2
         home.quiet()
 
 

@@ -284,7 +284,12 @@ def erase(config: Path, person: str, reason: str, *, yes: bool) -> int:
     if not reason.strip():
         raise ConfigError("audit erase needs --reason TEXT: it stands in the chain for ever. Name nobody in it.")
     settings = load(config, secrets=False)
-    if sys.stdin.isatty() and not yes:
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ConfigError(
+                f"audit erase: the values of {person} would be unreadable for ever, and there is no terminal to ask "
+                "at. Nothing was erased. If that is what you want, say so with --yes."
+            )
         click.confirm(f"Destroy the key of {person}? Nobody can read those values again.", abort=True, err=True)
     with bootstrap.open_store(settings) as store:
         if not bootstrap.erase(store, person, reason):

@@ -23,7 +23,7 @@ from scimsync import bootstrap
 from scimsync.bootstrap import Choices
 from scimsync.cli import render
 from scimsync.cli.progress import Bar
-from scimsync.cli.sample import ATTRIBUTES, COLUMNS, rows
+from scimsync.cli.sample import ATTRIBUTES, insert, write_database
 from scimsync.config import Settings, load
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError
@@ -167,14 +167,7 @@ def _write_folder(folder: Path, simulator: Running, users: int) -> None:
         attributes=ATTRIBUTES,
     )
     (folder / "scimsync.toml").write_text(config, encoding="utf-8")
-    with contextlib.closing(sqlite3.connect(folder / "hr.db")) as database, database:
-        database.execute(f"CREATE TABLE employee ({', '.join(f'{c} TEXT' for c in COLUMNS)})")
-        _insert(database, people(SEED, users))
-
-
-def _insert(database: sqlite3.Connection, joined: Iterator[Person]) -> None:
-    marks = ", ".join("?" for _ in COLUMNS)
-    database.executemany(f"INSERT INTO employee VALUES ({marks})", rows(joined))  # noqa: S608 - question marks only
+    write_database(folder / "hr.db", people(SEED, users))
 
 
 def _change_hr(file: Path, users: int) -> Iterator[str]:
@@ -185,7 +178,7 @@ def _change_hr(file: Path, users: int) -> Iterator[str]:
     # The first joiner leads the next two: their manager exists only once the joiner has an account.
     new = [replace(p, manager_id=new[0].employee_id if 0 < i < 3 else active[i].employee_id) for i, p in enumerate(new)]
     with contextlib.closing(sqlite3.connect(file)) as database, database:
-        _insert(database, iter(new))
+        insert(database, new)
         yield f"{len(new)} joiners, two of them led by a third, who is new as well"
         _set(database, "job_title", "Team Lead", active[10:20])
         _set(database, "department", "Field Service", active[20:26])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -22,6 +23,22 @@ class _Group(click.Group):
         """The commands as they were added."""
         return list(self.commands)
 
+
+class _Named(click.Path):
+    """A path that was given a name: an empty text is none."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """As click does; an empty text is refused."""
+        if value == "":
+            self.fail("it is empty; give a name", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _Named(dir_okay=False, path_type=Path)
+THERE = _Named(exists=True, dir_okay=False, path_type=Path)
+FOLDER = _Named(file_okay=False, path_type=Path)
 
 _ABOUT = """Keep the people in a Genesys Cloud organisation equal to what HR says about them.
 
@@ -47,15 +64,22 @@ Exit codes:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="scimsync")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """The group of all commands; its help text stands above."""
+    ctx.color = _colours()
+
+
+def _colours() -> bool | None:
+    """False where NO_COLOR asks for none (no-color.org); None lets the terminal decide."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def with_config(command: Command) -> Command:
     """Add --config, and hand the path over as `config`."""
     option = click.option(
         "--config",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=FILE,
         default=Path("scimsync.toml"),
         show_default=True,
         help="The configuration file.",
@@ -67,7 +91,7 @@ def with_same_config(command: Command) -> Command:
     """Add --config to a command of a group that has it, so that it may stand in either place."""
     option = click.option(
         "--config",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=FILE,
         callback=lambda ctx, _, given: given or ctx.obj,
         help="The configuration file.",
     )
@@ -113,20 +137,29 @@ def main() -> None:
         if not isinstance(error, ScimsyncError):
             raise
         for paragraph in str(error).splitlines() or [""]:
-            click.echo(click.style("error: ", fg="red", bold=True) + paragraph, err=True)
+            click.echo(click.style("error: ", fg="red", bold=True) + paragraph, err=True, color=_colours())
         sys.exit(error.exit_code)
 
 
 @cli.command(short_help="Write a commented scimsync.toml and a small sample source.")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
-def init(folder: Path) -> None:
+@click.argument("folder", type=FOLDER, default=Path())
+@click.option("--simulator", is_flag=True, help="For the simulator on this machine instead of Genesys Cloud.")
+@click.option("--region", default="", help="The region, or its domain as in the address bar (mypurecloud.de).")
+@click.option(
+    "--source",
+    type=click.Choice(["csv", "sql", "postgres"]),
+    default="csv",
+    show_default=True,
+    help="Where HR is: a file, an SQLite database (both with a sample), or PostgreSQL.",
+)
+def init(folder: Path, simulator: bool, region: str, source: str) -> None:  # noqa: FBT001
     """Write a commented scimsync.toml and a small sample source into FOLDER. Nothing is overwritten.
 
-    Example: scimsync init my-org
+    Example: scimsync init rehearsal --simulator
     """
     from scimsync.cli import starting  # noqa: PLC0415
 
-    starting.init(folder)
+    starting.init(folder, starting.Wish(simulator=simulator, region=region, source=source))
 
 
 @cli.command(short_help="Check config, source, credentials, clock, schema, limits and state.")
@@ -146,13 +179,13 @@ def doctor(config: Path, as_json: bool) -> None:  # noqa: FBT001
 @with_config
 @with_overrides
 @with_log
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Also write the plan to this file.")
+@click.option("--out", type=FILE, help="Also write the plan to this file.")
 @click.option(
     "--keep-accounts",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Also keep the accounts as they were read, for: simulate --from FILE.",
 )
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a report to this file.")
+@click.option("--html", type=FILE, help="Also write a report to this file.")
 @click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -207,9 +240,7 @@ def sync(**given: object) -> None:
 @cli.command(short_help="List runs, or show one.")
 @with_config
 @click.argument("run", default="")
-@click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), help="With RUN: also write a report to this file."
-)
+@click.option("--html", type=FILE, help="With RUN: also write a report to this file.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def runs(**given: object) -> None:
@@ -232,7 +263,7 @@ def schema() -> None:
 @click.option(
     "--from",
     "source",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=THERE,
     help="Record this file instead: Schema documents, or {path: type}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -250,7 +281,7 @@ def pin(config: Path, source: Path | None, as_json: bool) -> None:  # noqa: FBT0
 @with_config
 @click.option(
     "--baseline",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=THERE,
     help="Compare with this file instead of the pin: Schema documents, or {path: type}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -287,10 +318,8 @@ def audit() -> None:
 
 @audit.command("verify", short_help="Prove the chain, or name the first broken record.")
 @with_config
-@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--against", type=click.Path(dir_okay=False, path_type=Path), help="Checkpoints that were kept elsewhere."
-)
+@click.argument("file", required=False, type=FILE)
+@click.option("--against", type=FILE, help="Checkpoints that were kept elsewhere.")
 @click.option("--public-key", default="", metavar="TEXT", help="Of who signed; the text or a file. Default: our own.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def audit_verify(config: Path, file: Path | None, against: Path | None, public_key: str, as_json: bool) -> None:  # noqa: FBT001
@@ -322,7 +351,7 @@ def audit_show(config: Path, user: str, run: str, limit: int, as_json: bool) -> 
 @audit.command("export", short_help="Write records as JSON lines or OCSF events.")
 @with_config
 @click.option("--format", "form", type=click.Choice(["jsonl", "ocsf"]), default="jsonl", show_default=True, help="How.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="To this file (mode 0600), not stdout.")
+@click.option("--out", type=FILE, help="To this file (mode 0600), not stdout.")
 @click.option("--run", default="", help="Only this run.")
 @click.option("--since", type=click.DateTime(), help="Only from this moment (UTC) on.")
 @click.option("--no-values", is_flag=True, help="Without the personal part.")
@@ -339,7 +368,7 @@ def audit_export(config: Path, no_values: bool, **given: object) -> None:  # noq
 @audit.command("prove", short_help="Prove one record to somebody who has nothing else.")
 @with_config
 @click.argument("seq", type=click.IntRange(1))
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="To this file (mode 0600), not stdout.")
+@click.option("--out", type=FILE, help="To this file (mode 0600), not stdout.")
 def audit_prove(config: Path, seq: int, out: Path | None) -> None:
     """Write the proof that record SEQ is in the chain; examples/check_proof.py checks it.
 
@@ -468,15 +497,15 @@ def serve(config: Path, events: bool, host: str, port: int) -> None:  # noqa: FB
 @click.option("--users", default=200, show_default=True, help="How many accounts it holds.")
 @click.option("--seed", default=1, show_default=True, help="Which people are invented.")
 @click.option("--option", "options", multiple=True, metavar="SWITCH=VALUE", help="Change a switch; may be repeated.")
-@click.option("--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Faults to play (TOML).")
-@click.option("--options-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Switches (TOML).")
+@click.option("--faults", type=THERE, help="Faults to play (TOML).")
+@click.option("--options-file", type=THERE, help="Switches (TOML).")
 @click.option("--options", "show_options", is_flag=True, help="Show every switch, and end.")
 @click.option(
     "--from", "source", type=click.Path(exists=True, path_type=Path), help="Accounts from NDJSON: a file or folder."
 )
-@click.option("--snapshots", type=click.Path(file_okay=False, path_type=Path), help="Folder for snapshots.")
+@click.option("--snapshots", type=FOLDER, help="Folder for snapshots.")
 @click.option("--tls", is_flag=True, help="Serve https with an authority of its own, for this run only.")
-@click.option("--ca-file", type=click.Path(dir_okay=False, path_type=Path), help="Where to put that authority.")
+@click.option("--ca-file", type=FILE, help="Where to put that authority.")
 @click.option("--client-id", default="", help="Fix the client id.")
 @click.option("--client-secret", default="", help="Fix the client secret.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON when it is ready.")
@@ -492,7 +521,7 @@ def simulate(**given: object) -> None:
 
 @cli.command(short_help="See it work: simulator, sample HR database, plan, apply, second run.")
 @click.option("--users", default=2000, show_default=True, help="How many accounts the simulator holds.")
-@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Keep everything in this folder.")
+@click.option("--keep", type=FOLDER, help="Keep everything in this folder.")
 @click.option("--option", "options", multiple=True, metavar="SWITCH=VALUE", help="Change a switch of the simulator.")
 def demo(users: int, keep: Path | None, options: tuple[str, ...]) -> None:
     """Start a simulator, make an HR database that differs from it, plan, apply, and plan again.

@@ -146,12 +146,29 @@ def apply(given: Given) -> int:
     settings = given.settings
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         found = bootstrap.find_plan(store, given.plan)
-        asks = sys.stdin.isatty() and not given.yes and not given.plan
-        if asks and found[0].writes and not found[0].refusals:
-            show(render.plan_lines(found[0]))
-            if not click.confirm(f"Apply these {found[0].writes:,} changes?", err=True):
-                raise PlanStale("nothing was done. Apply it later with: scimsync apply")
+        refused = any(refusal.code not in given.overrides for refusal in found[0].refusals)
+        if found[0].writes and not refused and not given.yes:
+            _ask(found[0], given)
         return _apply(settings, store, found[0], given)
+
+
+def _ask(made: Plan, given: Given) -> None:
+    """Let the person at the terminal agree; a plan that is named is one that was read.
+
+    Raises:
+        ConfigError: Nobody is there to be asked.
+        PlanStale: The person says no.
+    """
+    number = render.counted(made.writes, "change")
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            f"apply: {number} would be written, and there is no terminal to ask at. Nothing was sent. Read the plan "
+            f"(scimsync runs {made.id} --all), then: scimsync apply {made.id} --yes"
+        )
+    if not given.plan:
+        show(render.plan_lines(made))
+        if not click.confirm(f"Apply {'this' if made.writes == 1 else 'these'} {number}?", err=True):
+            raise PlanStale("nothing was sent. Apply it later with: scimsync apply")
 
 
 def sync(given: Given) -> int:

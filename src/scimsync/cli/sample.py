@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from scimsync.simulator.people import Person
 
@@ -68,3 +71,17 @@ def rows(people: Iterable[Person]) -> Iterable[Sequence[str | None]]:
     for person in people:
         found = record(person)
         yield [found[column] for column in COLUMNS]
+
+
+def write_database(file: Path, people: Iterable[Person]) -> None:
+    """Make an SQLite database with these people in its table `employee`, anew."""
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute("DROP TABLE IF EXISTS employee")
+        database.execute(f"CREATE TABLE employee ({', '.join(f'{c} TEXT' for c in COLUMNS)})")
+        insert(database, people)
+
+
+def insert(database: sqlite3.Connection, people: Iterable[Person]) -> None:
+    """Add people to the table `employee`."""
+    marks = ", ".join("?" for _ in COLUMNS)
+    database.executemany(f"INSERT INTO employee VALUES ({marks})", rows(people))  # noqa: S608 - question marks only

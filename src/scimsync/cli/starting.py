@@ -4,36 +4,67 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
-from scimsync.cli.sample import ATTRIBUTES, COLUMNS, rows
+from scimsync.cli.sample import ATTRIBUTES, COLUMNS, rows, write_database
 from scimsync.errors import ConfigError
-from scimsync.simulator.people import people
+from scimsync.scim.dialect import GENESYS_REGIONS, region_of
+from scimsync.simulator.people import Person, people, person
 
-CONFIG = f"""\
-# scimsync: keeps a directory equal to what HR says. Every key is explained in docs/configuration.md.
-
-[source]                                       # where the HR records are
+#: where `init --simulator` expects the simulator, and whom it lets in
+PORT, CLIENT, SECRET = 8080, "rehearsal", "rehearsal-only-not-a-secret"
+_SOURCES = {
+    "csv": """\
 kind     = "csv"                               # csv, sql, parquet or jsonl
 path     = "hr.csv"                            # the sample; for a database: kind = "sql", url, query
 key      = "employee_id"                       # the column that identifies a person, for ever
 complete = "unproven"                          # a text file proves nothing by absence; see the docs
-
-[target]                                       # the directory
+""",
+    "sql": """\
+kind  = "sql"                                  # csv, sql, parquet or jsonl
+url   = "sqlite:///hr.db"                      # the sample; any SQLAlchemy URL, best as env:NAME
+query = "SELECT * FROM employee"               # one row for each person
+key   = "employee_id"                          # the column that identifies a person, for ever
+""",
+    "postgres": """\
+kind  = "sql"                                  # csv, sql, parquet or jsonl
+url   = "env:HR_DATABASE_URL"                  # for instance postgresql+psycopg://reader:...@host/hr
+query = "SELECT * FROM employee"               # one row for each person
+key   = "employee_id"                          # the column that identifies a person, for ever
+""",
+}
+_SIMULATED = f"""\
 dialect       = "genesys"
-region        = "us-east-1"                    # or api_url and login_url, for the simulator for instance
+api_url       = "http://127.0.0.1:{PORT}"         # the simulator of step 1
+login_url     = "http://127.0.0.1:{PORT}"
+client_id     = "env:GENESYS_CLIENT_ID"
+client_secret = "env:GENESYS_CLIENT_SECRET"    # secrets by reference only: env:NAME or file:PATH
+"""
+_REAL = """\
+dialect       = "genesys"
+region        = "{region}"
 client_id     = "env:GENESYS_CLIENT_ID"        # an OAuth client (client credentials), role SCIM Integration
 client_secret = "env:GENESYS_CLIENT_SECRET"    # secrets by reference only: env:NAME or file:PATH
+"""
+CONFIG = """\
+# scimsync: keeps a directory equal to what HR says. Every key is explained in docs/configuration.md.
 
+[source]                                       # where the HR records are
+{source}
+[target]                                       # the directory
+{target}
 [correlation]                                  # the first path on which exactly one account is found wins
 match = ["externalId", "enterprise:employeeNumber", "userName"]
 
-{ATTRIBUTES}
+{attributes}
 [policy]
-authority = "local_wins"                       # who wins where the directory was edited by hand:
-                                               # local_wins, cloud_wins, merge, ask
+authority = "ask"                              # who wins where the directory says something else: local_wins,
+                                               # cloud_wins, merge, ask. With ask nothing there is overwritten
 leavers   = "disable"                          # or keep
 protected = ["admin@example.com"]              # keys or user names that are never changed
 
@@ -53,40 +84,90 @@ group_loss       = "30%"                       # beyond it a group is left as it
 url       = "sqlite:///.scimsync/state.db"     # or PostgreSQL
 artifacts = ".scimsync/artifacts"              # plans and bases
 """
-
+_NEXT_SIMULATOR = """\
+Next:
+  1. In another terminal: scimsync simulate --port {port} --client-id {client} --client-secret {secret}
+  2. export GENESYS_CLIENT_ID={client} GENESYS_CLIENT_SECRET={secret}
+  3. scimsync doctor --config {config}
+  4. scimsync plan --config {config}      two people joined HR, one left
+  5. scimsync apply --config {config}"""
 _NEXT = """\
 Next:
   1. Look through {config}; the comments say what each line does.
-  2. export GENESYS_CLIENT_ID=... GENESYS_CLIENT_SECRET=...
+  2. export {variables}
   3. scimsync doctor --config {config}
   4. scimsync plan --config {config}      writes nothing, shows everything
   5. scimsync apply --config {config}
-To rehearse first, run "scimsync simulate" and put the lines it prints in place of [target]."""
+To rehearse first: scimsync init rehearsal --simulator"""
 
 
-def init(folder: Path) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What stands on the command line."""
+
+    simulator: bool = False
+    #: a region, its domain, or an address in it; "" for the first region
+    region: str = ""
+    source: str = "csv"
+
+
+def init(folder: Path, wish: Wish) -> None:
     """Write a configuration and a sample source.
 
     Raises:
-        ConfigError: Something of that name is there already, or the folder cannot be written.
+        ConfigError: Something of that name is there already, the folder cannot be written, or there is no
+            such region.
     """
-    config, source = folder / "scimsync.toml", folder / "hr.csv"
-    for file in (config, source):
-        if file.exists():
-            raise ConfigError(f"{file} is there already, and nothing is overwritten. Choose another folder.")
+    text = CONFIG.format(source=_SOURCES[wish.source], target=_target(wish), attributes=_attributes())
+    config = folder / "scimsync.toml"
+    sample = {"csv": folder / "hr.csv", "sql": folder / "hr.db"}.get(wish.source)
+    found = _people()
     try:
+        for file in filter(None, (config, sample)):
+            if file.exists():
+                raise ConfigError(f"{file} is there already, and nothing is overwritten. Choose another folder.")
         folder.mkdir(parents=True, exist_ok=True)
-        config.write_text(CONFIG, encoding="utf-8")
-        source.write_text(_sample(), encoding="utf-8")
+        if wish.source == "csv" and sample is not None:
+            sample.write_text(_csv(found), encoding="utf-8")
+        elif sample is not None:
+            write_database(sample, found)
+        config.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be written ({error.strerror}).") from error
-    click.echo(f"Wrote {config} and {source} (25 invented people).")
-    click.echo(_NEXT.format(config=config))
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}). Choose a folder of yours.") from error
+    click.echo(f"Wrote {config}" + (f" and {sample} ({len(found)} invented people)." if sample else "."))
+    variables = ["GENESYS_CLIENT_ID=...", "GENESYS_CLIENT_SECRET=..."]
+    variables += ["HR_DATABASE_URL=..."] * (wish.source == "postgres")
+    steps = _NEXT_SIMULATOR if wish.simulator else _NEXT
+    click.echo(steps.format(config=config, port=PORT, client=CLIENT, secret=SECRET, variables=" ".join(variables)))
 
 
-def _sample() -> str:
+def _target(wish: Wish) -> str:
+    if wish.simulator and wish.region:
+        raise ConfigError("init: give either --simulator or --region, not both")
+    if wish.simulator:
+        return _SIMULATED
+    region = region_of(wish.region, GENESYS_REGIONS) if wish.region else next(iter(GENESYS_REGIONS))
+    if not region:
+        known = ", ".join(f"{name} ({domain})" for name, domain in GENESYS_REGIONS.items())
+        raise ConfigError(f"init: --region {wish.region} is no region of Genesys Cloud. Regions: {known}")
+    return _REAL.format(region=region)
+
+
+def _attributes() -> str:
+    """The sample mapping, in which HR alone decides who has access: a leaver does not wait for an answer."""
+    return re.sub(r'(?m)^(active\s+= )(".*?")$', r'\1{ value = \2, authority = "local_wins" }', ATTRIBUTES)
+
+
+def _people() -> list[Person]:
+    """The first people of the simulator by default, of whom one left, and two who joined since."""
+    *stayed, last = people(1, 25)
+    joined = [replace(person(1, 1000 + n), active=True, manager_id=stayed[0].employee_id) for n in (0, 1)]
+    return [*stayed, replace(last, active=False), *joined]
+
+
+def _csv(people: Sequence[Person]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(rows(people(1, 25)))
+    writer.writerows(rows(people))
     return text.getvalue()

@@ -393,4 +393,20 @@ GENERIC = Dialect(
     },
 )
 
+
+def region_of(text: str, regions: Mapping[str, str]) -> str:
+    """The region that a person means: its name, its domain, or any address in it; "" where it is none.
+
+    Examples:
+        >>> region_of("eu-central-1", GENESYS_REGIONS), region_of("https://apps.mypurecloud.de/admin", GENESYS_REGIONS)
+        ('eu-central-1', 'eu-central-1')
+        >>> region_of("mypurecloud.com.au", GENESYS_REGIONS), region_of("example.com", GENESYS_REGIONS)
+        ('ap-southeast-2', '')
+    """
+    said = text.strip().lower()
+    host = said.split("://")[-1].split("/")[0].split(":")[0]
+    found = (name for name, domain in regions.items() if said == name or host == domain or host.endswith(f".{domain}"))
+    return next(found, "")
+
+
 DIALECTS: Mapping[str, Dialect] = {"genesys": GENESYS, "generic": GENERIC}
