@@ -50,7 +50,11 @@ _NEXT_STEPS = (
     (r"3d000|database .* does not exist", "Check the name of the database in url under [source]."),
     (r"not a database|malformed", "The file is another kind of file, or damaged: check url under [source]."),
     (r"locked|55p03", "Another program is writing to it: run again when it is finished."),
-    (r"\b(42|22)\w{3}\b|syntax|misuse|incomplete input", "Correct query under [source]; try it in a database tool."),
+    # a port may look like an SQLSTATE: "port 42221 failed"
+    (
+        r"(?<!port )(?<!:)\b(42|22)\w{3}\b|syntax|misuse|incomplete input",
+        "Correct query under [source]; try it in a database tool.",
+    ),
     (r"28p01|28000|password|authentication", "Check user and password in url under [source]."),
     (
         r"\b(08|57)\w{3}\b|connect|server|timeout|resolve|refused",
