@@ -71,7 +71,9 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._owner = ""
         self._runs: dict[str, Run] = {}
+        self._numbers = count(1)
         self._links: dict[str, Link] = {}
+        self._sources: set[str] = set()
         self._deferred: dict[tuple[str, str], Deferred] = {}
         self._memberships: dict[Membership, None] = {}
         self._journal: list[JournalLine] = []
@@ -110,13 +112,22 @@ class MemoryStore:
     def save_run(self, run: Run, letters: Sequence[Letter] = ()) -> None:
         """Insert or replace a run, and keep the letters that tell of it."""
         with self._lock:
-            self._runs[run.id] = run
+            held = self._runs.get(run.id, run)
+            seq = held.seq or next(self._numbers)
+            begun = next(self._numbers) if run.begins(held.begun) else held.begun
+            self._runs[run.id] = replace(run, seq=seq, begun=begun)
             self._post(letters)
 
     def runs(self, limit: int = 50) -> Sequence[Run]:
-        """The latest runs, newest first."""
+        """The latest runs, newest first, by their number."""
         with self._lock:
-            return sorted(self._runs.values(), key=lambda run: (run.created, run.id), reverse=True)[:limit]
+            return sorted(self._runs.values(), key=lambda run: run.seq, reverse=True)[:limit]
+
+    def begun(self, limit: int = 50) -> Sequence[Run]:
+        """The runs that somebody began to apply, the one that was begun last first."""
+        with self._lock:
+            begun = [run for run in self._runs.values() if run.begun]
+        return sorted(begun, key=lambda run: run.begun, reverse=True)[:limit]
 
     def run(self, run_id: str) -> Run | None:
         """One run by its id, or by an unambiguous beginning of it.
@@ -130,10 +141,10 @@ class MemoryStore:
             return found.get(run_id) or next(iter(found.values()), None)
         raise ConfigError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
 
-    def last_applied(self) -> Run | None:
-        """The run that left the latest base, by the number in its name: clocks may step back."""
+    def last_applied(self, source: str | None = None) -> Run | None:
+        """The run (of one source, where one is named) that left the latest base, by the number in its name."""
         with self._lock:
-            based = [run for run in self._runs.values() if run.base]
+            based = [run for run in self._runs.values() if run.base and source in {None, run.source}]
         return max(based, key=lambda run: (run.base, run.id), default=None)
 
     def links(self) -> Iterator[Link]:
@@ -150,6 +161,17 @@ class MemoryStore:
                 for key in former:
                     del self._links[key]
                 self._links[link.key] = link
+                self._sources |= {link.source} - {""}
+
+    def take_links(self, former: str, source: str) -> None:
+        """Give all links of one source to another."""
+        with self._lock:
+            self._links |= {key: replace(x, source=source) for key, x in self._links.items() if x.source == former}
+            self._sources |= {source} - {""}
+
+    def sources(self) -> frozenset[str]:
+        """The sources that have, or ever had, a link."""
+        return frozenset(self._sources)
 
     def deferred(self) -> Iterator[Deferred]:
         """References that wait for an account, by key and path."""

@@ -86,6 +86,8 @@ def test_a_run_comes_back_as_it_was_saved(store: Store) -> None:
         statuses={"done": 4},
         health=SourceHealth(rows=10, blanks={"title": 0.25, "phone": 1.0}, fingerprint="abc"),
         partial=True,
+        source="hr",
+        takes=("hr.csv", ""),
     )
     store.save_run(run)
     assert store.run("run-1") == run
@@ -105,10 +107,42 @@ def test_moments_of_another_zone_are_the_same_moments(store: Store) -> None:
     assert found.created == MOMENT
 
 
-def test_runs_are_listed_newest_first_and_no_more_than_asked(store: Store) -> None:
-    for number in (2, 0, 3, 1):
-        store.save_run(make_run(f"run-{number}", created=MOMENT + timedelta(minutes=number)))
-    assert [run.id for run in store.runs(limit=3)] == ["run-3", "run-2", "run-1"]
+def test_runs_are_listed_newest_first_whatever_the_clock_said_and_no_more_than_asked(store: Store) -> None:
+    for number, minutes in ((1, 9), (2, 0), (3, 5), (4, -60)):
+        store.save_run(make_run(f"run-{number}", created=MOMENT + timedelta(minutes=minutes)))
+    store.save_run(make_run("run-2", created=MOMENT, state=RunState.DONE))
+    assert [run.id for run in store.runs(limit=3)] == ["run-4", "run-3", "run-2"]
+
+
+def test_runs_that_were_begun_are_listed_by_when_they_last_were_and_numbers_never_repeat(store: Store) -> None:
+    for number in (1, 2, 3, 4):
+        store.save_run(make_run(f"run-{number}", state=RunState.REFUSED if number == 4 else RunState.PLANNED))
+    assert store.begun() == []
+    for number in (2, 1):
+        store.save_run(make_run(f"run-{number}", state=RunState.APPLYING))
+        store.save_run(make_run(f"run-{number}", state=RunState.INTERRUPTED))
+    assert [run.id for run in store.begun()] == ["run-1", "run-2"]
+    store.save_run(make_run("run-2", state=RunState.APPLYING))
+    assert [run.id for run in store.begun(limit=1)] == ["run-2"]
+    store.save_run(make_run("run-5"))
+    numbers = [number for run in store.runs() for number in (run.seq, run.begun) if number]
+    assert len(numbers) == len(set(numbers))
+    assert store.runs()[0].seq == max(numbers)
+
+
+def test_two_who_plan_at_once_get_two_numbers(another: Callable[[], SqlStore]) -> None:
+    first, second = another(), another()
+
+    def plan(store: SqlStore, name: str) -> None:
+        for number in range(20):
+            store.save_run(make_run(f"{name}-{number}"))
+
+    threads = [threading.Thread(target=plan, args=given) for given in ((first, "a"), (second, "b"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(run.seq for run in first.runs()) == [*range(1, 41)]
 
 
 @pytest.mark.parametrize(
@@ -146,6 +180,14 @@ def test_the_last_applied_run_is_the_newest_that_left_a_base(store: Store) -> No
     assert found.base == "c.base"
 
 
+def test_the_last_applied_run_of_one_source_is_not_that_of_another(store: Store) -> None:
+    for number, source in ((1, "hr"), (2, "contractors")):
+        store.save_run(make_run(f"run-{number}", base=f"base-{number:08}", source=source))
+    assert [(run and run.id) for run in map(store.last_applied, ("hr", "contractors", "", None))] == [
+        "run-1", "run-2", None, "run-2"
+    ]  # fmt: skip
+
+
 # Links
 
 
@@ -153,6 +195,19 @@ def test_links_are_replaced_by_key(store: Store) -> None:
     store.save_links([Link("p1", "a1"), Link("p2", "a2")])
     store.save_links(link for link in [Link("p2", "b2"), Link("p3", "a3"), Link("p3", "b3")])
     assert sorted(store.links(), key=lambda link: link.key) == [Link("p1", "a1"), Link("p2", "b2"), Link("p3", "b3")]
+
+
+def test_a_link_remembers_whose_person_it_is_about_until_another_source_takes_them_over(store: Store) -> None:
+    store.save_links(
+        [Link("p1", "a1", "hr"), Link("p2", "a2", "hr"), Link("p3", "a3", "contractors"), Link("p4", "a4")]
+    )
+    assert store.sources() == {"hr", "contractors"}
+    store.take_links("hr", "people")
+    store.take_links("", "contractors")
+    assert {link.key: link.source for link in store.links()} == {
+        "p1": "people", "p2": "people", "p3": "contractors", "p4": "contractors"
+    }  # fmt: skip
+    assert store.sources() == {"hr", "contractors", "people"}
 
 
 def test_many_links_are_saved_and_read(store: Store) -> None:

@@ -41,7 +41,7 @@ from scimsync.scim.schema import value_from_json, value_to_json
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
 #: without importing Alembic; a test holds the two together.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 VERSION_TABLE = "scimsync_version"
 
 #: How often a holder says that it lives, and how long its silence is borne on another machine.
@@ -52,7 +52,8 @@ _CHUNK = 1000
 _SMALLEST = 512  # bytes in a page of SQLite, at the least
 _ARTIFACT = re.compile(r"[A-Za-z0-9._-]+")
 _MIGRATING = threading.Lock()
-_MIGRATION_KEY = 7_364_963_219  # of the advisory lock on PostgreSQL; any number that nobody else uses
+# of the advisory locks on PostgreSQL; any numbers that nobody else uses
+_MIGRATION_KEY, _NUMBER_KEY = 7_364_963_219, 7_364_963_220
 
 
 class WallClock(Protocol):
@@ -96,13 +97,19 @@ _RUN = sa.Table(
     sa.Column("statuses", sa.JSON, nullable=False),
     sa.Column("health", sa.JSON(none_as_null=True)),
     sa.Column("partial", sa.Boolean, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("takes", sa.JSON, nullable=False),
+    sa.Column("seq", _SERIAL, nullable=False, index=True),
+    sa.Column("begun", _SERIAL, nullable=False, index=True),
 )
 _LINK = sa.Table(
     "link",
     TABLES,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("account", sa.Text, nullable=False, index=True),
+    sa.Column("source", sa.Text, nullable=False),
 )
+_SOURCE = sa.Table("source", TABLES, sa.Column("name", sa.Text, primary_key=True))
 _MEMBERSHIP = sa.Table(
     "membership",
     TABLES,
@@ -299,15 +306,24 @@ class SqlStore:
             "statuses": dict(run.statuses),
             "health": None if run.health is None else _health_to_json(run.health),
             "partial": run.partial,
+            "source": run.source,
+            "takes": list(run.takes),
         }
         with self._writing() as connection:
-            connection.execute(self._upsert(_RUN), row)
+            connection.execute(self._upsert(_RUN), row | _numbers(connection, run))
             _post(connection, letters)
 
     def runs(self, limit: int = 50) -> Sequence[Run]:
-        """The latest runs, newest first."""
+        """The latest runs, newest first, by their number."""
+        return self._newest(_RUN.c.seq, limit)
+
+    def begun(self, limit: int = 50) -> Sequence[Run]:
+        """The runs that somebody began to apply, the one that was begun last first."""
+        return self._newest(_RUN.c.begun, limit)
+
+    def _newest(self, number: sa.Column[int], limit: int) -> Sequence[Run]:
         with self._reading() as connection:
-            newest = sa.select(_RUN).order_by(_RUN.c.created.desc(), _RUN.c.id.desc()).limit(limit)
+            newest = sa.select(_RUN).where(number > 0).order_by(number.desc()).limit(limit)
             return [_run_from(row) for row in connection.execute(newest).mappings()]
 
     def run(self, run_id: str) -> Run | None:
@@ -324,9 +340,10 @@ class SqlStore:
             return found.get(run_id) or next(iter(found.values()), None)
         raise ConfigError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
 
-    def last_applied(self) -> Run | None:
-        """The run that left the latest base, by the number in its name: clocks may step back."""
+    def last_applied(self, source: str | None = None) -> Run | None:
+        """The run (of one source, where one is named) that left the latest base, by the number in its name."""
         based = sa.select(_RUN).where(_RUN.c.base != "").order_by(_RUN.c.base.desc(), _RUN.c.id.desc())
+        based = based if source is None else based.where(_RUN.c.source == source)
         with self._reading() as connection:
             row = connection.execute(based.limit(1)).mappings().one_or_none()
             return None if row is None else _run_from(row)
@@ -335,17 +352,33 @@ class SqlStore:
         """All links, read as they are walked."""
         with self._rows(sa.select(_LINK)) as rows:
             for row in rows:
-                yield Link(row["key"], row["account"])
+                yield Link(**row)
 
     def save_links(self, links: Iterable[Link]) -> None:
         """Insert or replace links; an account has one owner, so a former link to it goes."""
-        rows = ({"key": link.key, "account": link.account} for link in links)
+        rows = (asdict(link) for link in links)
         statement = self._upsert(_LINK)
         former = sa.delete(_LINK).where(_LINK.c.account == sa.bindparam("account"), _LINK.c.key != sa.bindparam("key"))
         with self._writing() as connection:
             while chunk := list(islice(rows, _CHUNK)):
                 connection.execute(former, chunk)
                 connection.execute(statement, chunk)
+                self._note_sources(connection, {str(row["source"]) for row in chunk})
+
+    def take_links(self, former: str, source: str) -> None:
+        """Give all links of one source to another."""
+        with self._writing() as connection:
+            connection.execute(sa.update(_LINK).where(_LINK.c.source == former).values(source=source))
+            self._note_sources(connection, {source})
+
+    def sources(self) -> frozenset[str]:
+        """The sources that have, or ever had, a link."""
+        with self._reading() as connection:
+            return frozenset(connection.scalars(sa.select(_SOURCE.c.name)))
+
+    def _note_sources(self, connection: sa.Connection, names: Iterable[str]) -> None:
+        if named := [{"name": name} for name in sorted(names) if name]:
+            connection.execute(self._insert_once(_SOURCE), named)
 
     def deferred(self) -> Iterator[Deferred]:
         """References that wait for an account, by key and path."""
@@ -1113,6 +1146,20 @@ def _letter_from(row: sa.RowMapping) -> Letter:
     return Letter(**{**held, "state": LetterState(row["state"]), "body": bytes(row["body"])})
 
 
+def _numbers(connection: sa.Connection, run: Run) -> dict[str, int]:
+    """The numbers of a run: those it has, and the next one for what happens now."""
+    held = connection.execute(sa.select(_RUN.c.seq, _RUN.c.begun).where(_RUN.c.id == run.id)).one_or_none()
+    seq, begun = held or (0, 0)
+    begins = run.begins(begun)
+    if seq and not begins:
+        return {"seq": seq, "begun": begun}
+    if connection.dialect.name == "postgresql":  # on SQLite whoever writes is alone
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_NUMBER_KEY)))
+    highest = max(connection.scalar(sa.select(sa.func.max(column))) or 0 for column in (_RUN.c.seq, _RUN.c.begun))
+    seq = seq or highest + 1
+    return {"seq": seq, "begun": max(highest, seq) + 1 if begins else begun}
+
+
 def _health_to_json(health: SourceHealth) -> dict[str, object]:
     return {"rows": health.rows, "blanks": health.blanks, "fingerprint": health.fingerprint}
 
@@ -1120,8 +1167,8 @@ def _health_to_json(health: SourceHealth) -> dict[str, object]:
 def _run_from(row: sa.RowMapping) -> Run:
     held = {str(name): value for name, value in row.items()}
     health = held.pop("health")
-    state = RunState(held.pop("state"))
-    return Run(**held, state=state, health=None if health is None else SourceHealth(**health))
+    state, takes = RunState(held.pop("state")), tuple(held.pop("takes"))
+    return Run(**held, state=state, takes=takes, health=None if health is None else SourceHealth(**health))
 
 
 def _pin_from(row: sa.RowMapping) -> Pin:

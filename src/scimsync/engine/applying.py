@@ -40,6 +40,8 @@ from scimsync.workbench.staging import Workbench, stage_links
 
 #: a plan rests on what HR said when it was made; older than this, it must be made again
 MAX_AGE = timedelta(hours=24)
+#: clocks of two machines may differ by so much; a plan from further ahead was made before a clock was set back
+MAX_AHEAD = timedelta(minutes=5)
 #: the rules that may be set aside when a plan is applied, besides those about its size
 RULES = frozenset({"plan.age"})
 #: how often and after how many seconds a lost POST is looked for: the provider's search lags (documented)
@@ -142,16 +144,32 @@ def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
     last = hands.store.last_applied()
     if (last.base if last else "") != plan.seal.base and not (last and last.id == run.id):
         raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
-    age = hands.clock.now() - plan.created
-    if age > MAX_AGE and "plan.age" not in order.overrides:
+    cut = next((late for late in hands.store.begun(1) if late.state is RunState.APPLYING), run)
+    if cut.id != run.id and cut.begun > run.seq:
         raise PlanStale(
-            f"plan {plan.id}: it is {age.total_seconds() / 3600:.0f} hours old, and HR may say something else now. "
-            'Make a new plan, or apply it with --override plan.age --reason "..."'
+            f"plan {plan.id}: run {cut.id} was begun since it was made, and was cut short. Make a new plan, or go on "
+            f"with that run: scimsync apply {cut.id}"
         )
+    _check_age(plan, hands.clock, order)
     refused = [f for f in plan.refusals if f.code not in order.overrides]
     if refused:
         raise PlanRefused("\n".join(f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused))
     return run
+
+
+def _check_age(plan: Plan, clock: Clock, order: Order) -> None:
+    age = clock.now() - plan.created
+    if -MAX_AHEAD <= age <= MAX_AGE or "plan.age" in order.overrides:
+        return
+    words = f"it is {age.total_seconds() / 3600:.0f} hours old"
+    if age < -MAX_AHEAD:
+        words = (
+            f"it was made at {plan.created:%Y-%m-%d %H:%M} UTC, which this clock has not reached: its age is unknown"
+        )
+    raise PlanStale(
+        f"plan {plan.id}: {words}, and HR may say something else now. "
+        'Make a new plan, or apply it with --override plan.age --reason "..."'
+    )
 
 
 async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asyncio.Event | None = None) -> Report:

@@ -16,7 +16,7 @@ import msgspec
 
 from scimsync.engine.ports import Clock, Observer, Store, Target
 from scimsync.errors import TargetError
-from scimsync.model.outcomes import Reply, RunState
+from scimsync.model.outcomes import Reply
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped
 from scimsync.workbench.staging import AccountSpool, Workbench, hold_late, late_accounts, stage_written
@@ -99,8 +99,8 @@ class Freshness:
     def _written(self) -> Iterator[tuple[str, str, str]]:
         """Key, account and version of what was lately written."""
         since = self.clock.now() - LONGEST_LAG
-        for run in self.store.runs():
-            if run.state in {RunState.PLANNED, RunState.REFUSED} or (run.finished or self.clock.now()) < since:
+        for run in self.store.begun():
+            if (run.finished or self.clock.now()) < since:
                 continue
             for line in self.store.journal(run.id, since=since):
                 if line.outcome is not None and line.outcome.account and line.outcome.version:

@@ -106,8 +106,7 @@ async def make_plan(world: World, task: Task) -> Plan:
 
 def unfinished(store: Store) -> Run | None:
     """The latest run that was begun, if it was cut short."""
-    begun = (run for run in store.runs() if run.state not in {RunState.PLANNED, RunState.REFUSED})
-    last = next(begun, None)
+    last = next(iter(store.begun(1)), None)
     return last if last is not None and last.state in {RunState.APPLYING, RunState.INTERRUPTED} else None
 
 
@@ -353,7 +352,7 @@ class _Planning:
     ) -> Plan:
         world, task = self.world, self.task
         created = world.clock.now()
-        identity = f"{created:%Y%m%d-%H%M%S}-{world.fresh()}"
+        identity = self._name(created)
         changes, loops = planner.lined_up(self.changes)
         self.findings += _circles(self._circles(comparison), loops)
         self._wait(comparison, identity, created)
@@ -399,6 +398,13 @@ class _Planning:
             [x for told in task.subscriptions for x in telling.address(telling.of_refusal(plan), told)],
         )
         return plan
+
+    def _name(self, created: datetime) -> str:
+        """A name that no run has yet: a clock that stepped back shows the same second twice."""
+        while True:
+            name = f"{created:%Y%m%d-%H%M%S}-{self.world.fresh()}"
+            if self.world.store.run(name) is None:
+                return name
 
     def _findings(self) -> Iterator[Finding]:
         """Run-wide findings first, then people's; of people only those asked for."""

@@ -213,27 +213,45 @@ class Store(Outbox, Inbox, Protocol):
         ...
 
     def save_run(self, run: Run, letters: Sequence[Letter] = ()) -> None:
-        """Insert or replace a run, and keep the letters that tell of it, in one commit."""
+        """Insert or replace a run, and keep the letters that tell of it, in one commit.
+
+        The store gives it the next number when it is new, and another when it is begun.
+        """
         ...
 
     def runs(self, limit: int = 50) -> Sequence[Run]:
-        """The latest runs, newest first."""
+        """The latest runs, newest first, by their number: clocks may step back."""
+        ...
+
+    def begun(self, limit: int = 50) -> Sequence[Run]:
+        """The runs that somebody began to apply, the one that was begun last first."""
         ...
 
     def run(self, run_id: str) -> Run | None:
         """One run by its id, or by an unambiguous beginning of it."""
         ...
 
-    def last_applied(self) -> Run | None:
-        """The run that left the latest base, by the number in its name: what the next plan compares with."""
+    def last_applied(self, source: str | None = None) -> Run | None:
+        """The run that left the latest base, by the number in its name: what the next plan compares with.
+
+        Of the runs of one source only, where one is named.
+        """
         ...
 
     def links(self) -> Iterator[Link]:
-        """All links."""
+        """All links, of every source."""
         ...
 
     def save_links(self, links: Iterable[Link]) -> None:
         """Insert or replace links by key. An account has one owner: a former link to it goes."""
+        ...
+
+    def take_links(self, former: str, source: str) -> None:
+        """Give all links of one source to another: it is the same under a new name."""
+        ...
+
+    def sources(self) -> frozenset[str]:
+        """The sources that have, or ever had, a link."""
         ...
 
     def deferred(self) -> Iterator[Deferred]:

@@ -99,6 +99,8 @@ class Link:
 
     key: str
     account: str
+    #: the source whose record it is; "" where nobody said so yet
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +201,17 @@ class Run:
     health: SourceHealth | None = None
     #: the plan looked at some people only, so nothing is learned about the rest
     partial: bool = False
+    #: the source whose people it is about; "" where that was not known yet
+    source: str = ""
+    #: the sources whose links it takes over when it is applied, because they are this one under another name
+    takes: tuple[str, ...] = ()
+    #: when its plan was made, and when somebody last began to apply it: numbers of one sequence, which never
+    #: steps back as clocks do; given by the store, 0 where it did not happen
+    seq: int = field(default=0, compare=False)
+    begun: int = field(default=0, compare=False)
+
+    def begins(self, begun: int) -> bool:
+        """Whether saving it says that somebody begins to apply it; `begun` is the number it has by now."""
+        if self.state is RunState.APPLYING:
+            return True
+        return not begun and self.state not in {RunState.PLANNED, RunState.REFUSED}

@@ -24,7 +24,7 @@ from scimsync.adapters.store_sql import REVISIONS, SqlStore, create_private
 from scimsync.errors import ConfigError, StoreDamaged, StoreError, StoreLocked
 from scimsync.model.audit import Kind, Record
 from scimsync.model.events import Letter
-from scimsync.model.outcomes import JournalLine, Link, Step
+from scimsync.model.outcomes import JournalLine, Link, Run, RunState, Step
 from scimsync.testing import VirtualClock
 
 
@@ -323,6 +323,30 @@ def test_a_state_of_every_earlier_step_is_led_on_and_keeps_what_it_holds(
     assert list(store.links()) == [Link("p", "a")]
     assert (len(list(store.journal("run-1"))), store.head().size, store.next_due("e")) == (1, 1, now)
     store.close()
+
+
+def test_the_runs_of_an_earlier_version_are_numbered_as_they_were_made(tmp_path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(store_sql.__file__).parent / "migrations"))
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/state.db")
+    with engine.begin() as connection:
+        config.attributes.update(connection=connection, version_table=store_sql.VERSION_TABLE)
+        command.upgrade(config, "0006")
+        rest = "'t', '', '', '', '{}', '{}', 0)"
+        for name, day, state in (("b", 2, "applying"), ("c", 3, "planned"), ("a", 1, "done")):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO run (id, created, state, target, plan, agreed, base, tally, statuses, partial) "
+                    f"VALUES ('{name}', '2026-01-0{day}T00:00:00.000000+00:00', '{state}', {rest}"
+                )
+            )
+    engine.dispose()
+    with opened(tmp_path) as store:
+        assert [run.id for run in store.runs()] == ["c", "b", "a"]
+        assert [run.id for run in store.begun()] == ["b", "a"]
+        assert {(run.source, run.takes) for run in store.runs()} == {("", ())}
+        store.save_run(Run(id="d", created=VirtualClock().now(), state=RunState.PLANNED, target="t"))
+        assert store.runs()[0].seq == 4
 
 
 def test_a_migration_that_breaks_off_leaves_nothing_and_can_be_done_again(tmp_path: Path) -> None:
