@@ -23,7 +23,7 @@ from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey, append_note
 from scimsync.config import Settings, SourceSettings
 from scimsync.core import drifting, grouping, planner, sealing, trust
-from scimsync.engine import applying, checkpoints, delivering, planning
+from scimsync.engine import applying, checkpoints, delivering, ledger, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.delivering import Post
 from scimsync.engine.membership import Pairs
@@ -565,6 +565,14 @@ async def _settle(settings: Settings, store: Store, told: Told, run: Run) -> Non
         f"Run {run.id} was cut short. What it had done is taken note of; the next plan holds what it left, "
         f"or go on with it instead: scimsync apply {run.id}"
     )
+
+
+def as_applied(store: Store, made: Plan) -> Plan:
+    """A plan as its run carried it out: what a person set aside when it was applied refuses no more."""
+    told = map(ledger.document_of, store.entries(run=made.id, kind=Kind.OVERRIDE.value))
+    aside = {str(one["rule"]): f"{one['reason']} ({one['actor']})" for one in told if one.get("rule")}
+    open_ = tuple(refusal for refusal in made.refusals if refusal.code not in aside)
+    return replace(made, refusals=open_, overrides={**made.overrides, **aside})
 
 
 def chart_groups(settings: Settings, store: Store, run: Run, plan: Plan) -> tuple[str, dict[str, str]]:

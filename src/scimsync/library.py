@@ -317,7 +317,7 @@ def _trouble(done: Synchronised) -> str:
 
 
 #: findings about the run that mean for one person that something was not written
-_GRAVE = frozenset({"reference.unknown"})
+_GRAVE = frozenset({"reference.unknown", "reference.no-account"})
 
 
 def _words(finding: Finding) -> str:

@@ -248,7 +248,7 @@ def runs(given: Given) -> int:
         run = store.run(given.run)
         if run is None:
             raise PlanStale(f"there is no run {given.run!r}. List them with: scimsync runs")
-        made = bootstrap.read_plan(store.artifact(run.plan))
+        made = bootstrap.as_applied(store, bootstrap.read_plan(store.artifact(run.plan)))
         if given.html is not None:
             _write_html(settings, store, run, made, given.html)
         outcomes = [line.outcome for line in store.journal(run.id) if line.outcome is not None]

@@ -715,7 +715,7 @@ class _Attempt:
             detail=detail,
             races=self.races,
             correlation_id=reply.correlation_id if reply else "",
-            overwritten=tuple(self._overwritten),
+            overwritten=tuple(path for path in self._overwritten if path in self.already),
         )
 
 

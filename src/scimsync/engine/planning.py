@@ -121,8 +121,8 @@ class _Planning:
     notices: list[Change] = field(default_factory=list)
     #: (change, path, key): references that wait for somebody who gets no account in this plan
     vain: list[tuple[Change, str, str]] = field(default_factory=list)
-    #: path -> how many people with an unknown reference have a finding of their own
-    named: Counter[str] = field(default_factory=Counter)
+    #: (path, key) -> row of the people of this plan whose reference names nobody with an account
+    strange: dict[tuple[str, str], int | None] = field(default_factory=dict)
     memberships: MembershipPlanning | None = None
 
     async def run(self) -> Plan:
@@ -151,7 +151,7 @@ class _Planning:
         await self._validate(comparison)
         self._drop_vain_waits()
         groups = await self._plan_groups(comparison, judged, complete=complete)
-        self.findings += [*_unresolved(comparison, self.named), *_unmatched(policy), *self._unfinished()]
+        self.findings += [*_unresolved(comparison, self.strange), *_unmatched(policy), *self._unfinished()]
         return self._store(comparison, judged.remembered, reading, (health.fingerprint, base), groups)
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
@@ -261,12 +261,14 @@ class _Planning:
         for pair in comparison.joiners():
             self._take(pair.key, planner.plan_joiner(pair, policy, frozen=frozen), pair)
         active = active_of(policy, self.task.catalog)
-        believed = judged.absence and not comparison.opaque()
+        opaque = comparison.opaque()
+        doubts = [f.code for f in judged.findings if f.code != trust.BLANKS] if not judged.absence else []
+        doubts += [f"{opaque:,} records that cannot be mapped may be anybody's"] if opaque else []
         for leaver in comparison.leavers():
-            if believed:
+            if not doubts:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
-                self.findings.append(_unbelieved(leaver.key))
+                self.findings.append(_unbelieved(leaver.key, doubts))
 
     async def _plan_groups(
         self, comparison: Comparison, judged: trust.Trust, *, complete: bool
@@ -332,9 +334,7 @@ class _Planning:
 
     def _take(self, key: str, planned: planner.Planned, pair: Pair | None = None) -> None:
         if pair is not None and planned.change is not None:
-            strange = [path for path in sorted(pair.unresolved) if self.named[path] < _NAMED]
-            self.named.update(strange)
-            self.findings += [_unknown(pair, path) for path in strange]
+            self.strange.update({(path, pair.key): pair.row for path in pair.unresolved})
         self.findings += planned.findings
         self.settled += [(key, path, value) for path, value in planned.settled]
         if planned.change is not None:
@@ -439,33 +439,41 @@ def active_of(policy: Policy, catalog: Catalog) -> Mapped:
     return mapped or Mapped(place=catalog.resolve(ACTIVE), expression="", authority=Authority.LOCAL_WINS)
 
 
-#: people with an unknown reference who have a finding of their own, for each path; the rest is counted
+#: people whose reference names nobody with an account and who have a finding of their own, for each path
 _NAMED = 100
+_SHOWN = 5
 
 
-def _unknown(pair: Pair, path: str) -> Finding:
+def _unresolved(comparison: Comparison, strange: Mapping[tuple[str, str], int | None]) -> Iterator[Finding]:
+    """A finding for each person who is written and whose reference is left alone; of the others the first are named."""
+    told: Counter[tuple[str, bool]] = Counter()
+    rest: dict[tuple[str, bool], list[str]] = {}
+    for path, is_known, key in comparison.unresolved():
+        kind = (path, is_known)
+        if (path, key) in strange and told[kind] < _NAMED:
+            told[kind] += 1
+            yield _left_alone(is_known, key, path, strange[path, key])
+        else:
+            rest.setdefault(kind, []).append(key)
+    for (path, is_known), keys in rest.items():
+        more = f" and {len(keys) - _SHOWN:,} more" if len(keys) > _SHOWN else ""
+        yield _left_alone(is_known, "", f"{path} of {', '.join(keys[:_SHOWN])}{more}")
+
+
+def _left_alone(is_known: bool, subject: str, detail: str, row: int | None = None) -> Finding:  # noqa: FBT001
     return Finding(
         severity=Severity.INFO,
-        code="reference.unknown",
-        subject=pair.key,
-        summary="a reference names somebody who is neither in the source nor linked; it is left alone",
-        detail=path,
-        hint="correct the key in the source, or add the missing person",
-        row=pair.row,
+        code="reference.no-account" if is_known else "reference.unknown",
+        subject=subject,
+        summary="a reference names somebody who is in the source and has no account; it is left alone"
+        if is_known
+        else "a reference names somebody who is neither in the source nor linked; it is left alone",
+        detail=detail,
+        hint="see what this plan says about that person; somebody who is inactive and has no account gets none"
+        if is_known
+        else "correct the key in the source, or add the missing person",
+        row=row,
     )
-
-
-def _unresolved(comparison: Comparison, named: Mapping[str, int]) -> Iterator[Finding]:
-    for path, number in comparison.unresolved():
-        rest = number - named[path]
-        if rest > 0:
-            yield Finding(
-                severity=Severity.INFO,
-                code="reference.unknown",
-                subject="",
-                summary="references name people who are neither in the source nor linked; they are left alone",
-                detail=f"{path}: {rest}{' more' if named[path] else ''}",
-            )
 
 
 def _unread(kinds: Sequence[str]) -> Finding:
@@ -544,12 +552,13 @@ def _vain(change: Change, path: str, awaited: str, edge: Deferred | None) -> Fin
     )
 
 
-def _unbelieved(key: str) -> Finding:
+def _unbelieved(key: str, doubts: Sequence[str]) -> Finding:
     return Finding(
         severity=Severity.WARNING,
         code="leaver.unproven",
         subject=key,
-        summary="this person is missing from a source that proves nothing by absence; the account stays",
-        hint="see the finding about the source",
+        summary="this person is missing from the source, and that is not taken for leaving now; the account stays",
+        detail="; ".join(doubts),
+        hint="see the findings about the source",
         holds=True,
     )

@@ -415,12 +415,15 @@ class Comparison:
         found = self._bench.rows(query, [wanted]) if wanted else ()
         return {str(login): frozenset(map(str, ids)) for login, ids in found if isinstance(ids, list)}
 
-    def unresolved(self) -> Iterator[tuple[str, int]]:
-        """For each reference attribute, how many people name somebody who is not known."""
+    def unresolved(self) -> Iterator[tuple[str, bool, str]]:
+        """(path, whether HR knows whom it names, key) of each person whose reference names nobody with an account."""
         for index in self._references:
-            number = self._bench.number(f"SELECT count(*) FROM wanted WHERE u{index}")
-            if number:
-                yield self._attributes[index].path, number
+            query = (
+                f"SELECT d.key, d.d{index} IN (SELECT key FROM desired UNION SELECT key FROM held) FROM wanted w "
+                f"JOIN desired d ON d.n = w.n WHERE w.u{index} ORDER BY d.key"
+            )
+            for key, is_known in self._bench.rows(query):
+                yield self._attributes[index].path, bool(is_known), str(key)
 
     def numbers(self) -> dict[str, int]:
         """How many records, accounts, pairs, unmanaged accounts; attributes compared and equal."""

@@ -278,7 +278,7 @@ def test_a_reference_to_nobody_is_left_alone_and_counted(meet: Any) -> None:
     )
     assert list(found.pairs) == ["2"]
     assert found.pairs["2"].unresolved == {MANAGER}
-    assert list(found.comparison.unresolved()) == [(MANAGER, 2)]
+    assert list(found.comparison.unresolved()) == [(MANAGER, False, "1"), (MANAGER, False, "2")]
 
 
 # --- comparison and base ------------------------------------------------------------------------
