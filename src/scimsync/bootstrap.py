@@ -22,7 +22,7 @@ from typing import Literal, Protocol
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey, append_note
 from scimsync.config import Settings, SourceSettings
-from scimsync.core import drifting, grouping, planner, sealing, trust
+from scimsync.core import drifting, grouping, owning, planner, sealing, trust
 from scimsync.engine import applying, checkpoints, delivering, ledger, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.delivering import Post
@@ -57,7 +57,7 @@ class Choices:
     deliver: bool = True
 
 
-RULES = trust.RULES | planner.RULES | applying.RULES | grouping.RULES
+RULES = trust.RULES | planner.RULES | applying.RULES | grouping.RULES | owning.RULES
 
 
 def check_rules(rules: Iterable[str]) -> None:
@@ -395,6 +395,7 @@ async def plan_between(
         catalog=settings.target.dialect.users,
         dialect=settings.target.dialect,
         key=settings.source.key,
+        source=settings.source.identity,
         configuration=settings.digest,
         workers=settings.target.workers,
         memory_limit=settings.state.memory,

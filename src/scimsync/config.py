@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from scimsync.core.owning import identity
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.events import PROFILE, EventKind, Subscription
@@ -29,6 +30,7 @@ from scimsync.scim.schema import Kind, Place
 #: section -> key -> what it is, for messages and for the documentation
 KEYS: Mapping[str, Mapping[str, str]] = {
     "source": {
+        "name": "what the source is known by, wherever it is read from; needed where several sources share a state",
         "kind": "sql, csv, parquet or jsonl",
         "url": "any SQLAlchemy URL, or env:NAME (kind sql)",
         "query": "the SELECT that gives one row for each person (kind sql)",
@@ -120,12 +122,19 @@ class SourceSettings:
 
     kind: str
     key: str
+    name: str = ""
     url: str = field(default="", repr=False)
     query: str = ""
     path: Path | None = None
     delimiter: str = ","
     encoding: str = "utf-8"
     complete: Literal["unproven", "checksum", "assume"] = "unproven"
+
+    @property
+    def identity(self) -> str:
+        """What the state knows it by; "" for what a program hands over, which has no place."""
+        place = self.url or str(self.path or "")
+        return identity(name=self.name, kind=self.kind, place=place, key=self.key, query=self.query) if place else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +342,7 @@ class _Reader:
         return SourceSettings(
             kind=kind,
             key=key,
+            name=self._text("source", "name").strip(),
             url=url,
             query=query,
             path=path,
@@ -793,6 +803,8 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
         "policy": [policy.leavers.value, sorted(policy.protected)],
         "limits": [str(getattr(policy.limits, key)) for key in KEYS["limits"]],
     }
+    if source.name:
+        decisive["source name"] = source.name
     if groups is not None and policy.groups is not None:
         rules = policy.groups
         decisive["groups"] = [

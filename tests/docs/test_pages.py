@@ -49,10 +49,10 @@ def test_every_page_begins_with_one_title(page: Path) -> None:
     assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
 
 
-def test_decisions_are_numbered_without_gaps_and_stand_in_the_index() -> None:
+def test_decisions_have_a_number_each_and_stand_in_the_index() -> None:
     folder = ROOT / "docs/decisions"
     found = sorted(page.name for page in folder.glob("[0-9]*.md"))
-    assert [name[:4] for name in found] == [f"{n:04}" for n in range(1, len(found) + 1)]
+    assert len({name[:4] for name in found}) == len(found)  # numbers are handed out before pages are written
     index = (folder / "README.md").read_text(encoding="utf-8")
     assert all(f"({name})" in index for name in found)
 

@@ -414,6 +414,7 @@ def run_document(run: Run) -> dict[str, object]:
         "created": run.created.isoformat(),
         "finished": run.finished.isoformat() if run.finished else None,
         "target": run.target,
+        "source": run.source,
         "tally": dict(run.tally),
         "statuses": dict(run.statuses),
         "plan": run.plan,

@@ -36,6 +36,7 @@ from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
 from scimsync.workbench.comparing import lay_outcomes, unremembered
+from scimsync.workbench.owning import own
 from scimsync.workbench.staging import Workbench, stage_links
 
 #: a plan rests on what HR said when it was made; older than this, it must be made again
@@ -757,8 +758,11 @@ def _finish(
     base = store.artifact(f"base-{number:08d}-{run.id}.parquet")
     with Workbench(base.parent) as bench:
         lay_outcomes(bench, store.artifact(run.agreed), values, accounts, base)
-        stage_links(bench, ((link.key, link.account) for link in store.links()))
-        store.save_links(Link(key, account) for key, account in unremembered(bench, base))
+        for former in run.takes:
+            store.take_links(former, run.source)
+        stage_links(bench, store.links())
+        own(bench, [run.source])
+        store.save_links(Link(key, account, run.source) for key, account in unremembered(bench, base))
     store.save_deferred(*applier.waiting())
     if state is None:
         state = RunState.DONE if report.clean else RunState.PARTIAL

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from scimsync.core import drifting, planner, sealing, telling, trust, validation
+from scimsync.core import owning as owning_rules
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.references import Loop
 from scimsync.engine.freshness import Freshness
@@ -26,6 +27,7 @@ from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.dialect import GENERIC, Dialect
 from scimsync.scim.schema import Catalog, Value
+from scimsync.workbench import owning
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.expressions import Expression
 from scimsync.workbench.staging import (
@@ -72,6 +74,8 @@ class Task:
     dialect: Dialect = GENERIC
     #: column of the source that identifies a person
     key: str
+    #: what the source is known by; its people are those of the links that bear this name
+    source: str = ""
     #: digest of the effective configuration
     configuration: str
     #: reads of single accounts that run at the same time
@@ -123,6 +127,8 @@ class _Planning:
     vain: list[tuple[Change, str, str]] = field(default_factory=list)
     #: (path, key) -> row of the people of this plan whose reference names nobody with an account
     strange: dict[tuple[str, str], int | None] = field(default_factory=dict)
+    #: sources that this one is known to be, under another name; their people are its own from now on
+    takes: tuple[str, ...] = ()
     memberships: MembershipPlanning | None = None
 
     async def run(self) -> Plan:
@@ -134,9 +140,9 @@ class _Planning:
                 f"[state] remembers {last.target}, and [target] is {self.world.target.name}. What was agreed with one "
                 "directory says nothing about another: give each its own [state] url and artifacts."
             )
-        judged = self._judge(reading, health, last.health if last else None)
         base = last.base if last else ""
-        stage_links(self.bench, ((link.key, link.account) for link in store.links()))
+        stage_links(self.bench, store.links())
+        judged = self._judge(reading, health, self._own())
         stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
         if strangers := comparison.strangers(self.task.only):
@@ -146,7 +152,7 @@ class _Planning:
         complete = await self._read_target()
 
         self.world.observer.stage("comparing")
-        self.findings += comparison.correlate(complete=complete, only=self.task.only)
+        self.findings += comparison.correlate(complete=complete, only=self.task.only, source=self.task.source)
         self._decide(comparison, judged, _frozen(judged, expressions))
         await self._validate(comparison)
         self._drop_vain_waits()
@@ -164,6 +170,24 @@ class _Planning:
         stage_phones(self.bench, expressions.values(), self.world.phones)
         self.findings += stage_desired(self.bench, attributes, expressions, key=self.task.key)
         return reading, health, expressions
+
+    def _own(self) -> SourceHealth | None:
+        """Tell our links from those of other sources; give the health of our last reading that was applied."""
+        store, source = self.world.store, self.task.source
+        recent = store.begun(owning_rules.SILENT)
+        lately = {run.source for run in recent} if len(recent) == owning_rules.SILENT else None
+        held = []
+        for name, links, met in owning.met(self.bench):
+            last = store.last_applied(name)
+            rows = last.health.rows if last and last.health else 0
+            alive = lately is None or name in lately
+            held.append(owning_rules.Held(source=name, links=links, met=met, rows=rows, alive=alive))
+        judged = owning_rules.judge(source, held, known=source in store.sources(), overrides=self.task.overrides)
+        self.findings += judged.findings
+        self.takes = judged.takes
+        owning.own(self.bench, (source, *self.takes))
+        applied = [run for name in (source, *self.takes) if (run := store.last_applied(name)) is not None]
+        return max(applied, key=lambda run: run.base).health if applied else None
 
     def _judge(self, reading: Reading, health: SourceHealth, previous: SourceHealth | None) -> trust.Trust:
         judged = trust.judge(
@@ -299,7 +323,7 @@ class _Planning:
     def _wait(self, comparison: Comparison, run: str, since: datetime) -> None:
         """Say which references wait, and since when; forget those that do not any more."""
         store = self.world.store
-        edges = {(edge.key, edge.path): edge for edge in store.deferred()}
+        edges = {(edge.key, edge.path): edge for edge in store.deferred() if self._is_ours(edge)}
         settled = list(comparison.settled_references(edges.values()))
         for pair in settled:
             del edges[pair]
@@ -309,6 +333,11 @@ class _Planning:
         self.findings += map(_still_waiting, edges.values())
         waiting = [Deferred(change.key, path, awaits, run, since) for change, path, awaits in self.vain]
         store.save_deferred(waiting, settled)
+
+    def _is_ours(self, edge: Deferred) -> bool:
+        """Whether a run of this source left it; another source says when its own references wait no more."""
+        run = self.world.store.run(edge.run)
+        return run is None or run.source in {"", self.task.source, *self.takes}
 
     def _circles(self, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
         """The loops of references in HR, but for people who name themselves and are held for it."""
@@ -378,8 +407,9 @@ class _Planning:
             place=reading.place,
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        former = world.store.artifact(rests_on[1]) if task.accounts and rests_on[1] else None
-        comparison.write_agreed(world.store.artifact(agreed), self.settled, former)
+        former = world.store.artifact(rests_on[1]) if rests_on[1] else None
+        whose = owning.EVERYBODY if task.accounts else owning.KEYS
+        comparison.write_agreed(world.store.artifact(agreed), self.settled, former, whose=whose)
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         write_private(world.store.artifact(name), sealing.encode(plan))
@@ -394,6 +424,8 @@ class _Planning:
                 tally=_tally_numbers(plan),
                 health=health,
                 partial=bool(task.only),
+                source=task.source,
+                takes=self.takes,
             ),
             [x for told in task.subscriptions for x in telling.address(telling.of_refusal(plan), told)],
         )

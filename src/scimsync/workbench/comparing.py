@@ -18,6 +18,7 @@ from scimsync.model.outcomes import Deferred
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Authority, Mapped
 from scimsync.scim.schema import Kind, Place, Value, entries
+from scimsync.workbench import owning
 from scimsync.workbench.staging import ACCOUNT, Workbench, quoted, text
 
 
@@ -79,7 +80,7 @@ class Comparison:
 
     # --- correlation ------------------------------------------------------------------------
 
-    def correlate(self, *, complete: bool, only: Sequence[str] = ()) -> list[Finding]:
+    def correlate(self, *, complete: bool, only: Sequence[str] = (), source: str = "") -> list[Finding]:
         """Decide which account belongs to which record, and who is a joiner.
 
         A remembered link comes first; then (where no account may be missing from the reading) the first
@@ -89,6 +90,7 @@ class Comparison:
         Args:
             complete: Whether the accounts are all there are; if not, nobody is a joiner.
             only: Keys to look at; all where empty.
+            source: What the source is known by.
         """
         sql = self._bench.sql
         sql.execute("CREATE OR REPLACE TABLE only_keys (key VARCHAR)")
@@ -96,14 +98,17 @@ class Comparison:
             sql.executemany("INSERT INTO only_keys VALUES (?)", [[key] for key in only])
         sql.execute(
             "CREATE OR REPLACE TABLE pairing AS SELECT d.n, d.key, a.id FROM desired d "
-            "JOIN links l ON l.key = d.key JOIN accounts a ON a.id = l.account"
+            "JOIN links l ON l.key = d.key AND l.ours JOIN accounts a ON a.id = l.account"
         )
         sql.execute(
             "CREATE OR REPLACE TABLE doubtful (n BIGINT, key VARCHAR, place BIGINT, code VARCHAR, path VARCHAR)"
         )
+        owning.hold_strangers(self._bench, source, self._is_active())
         self._shared_links()
         for place in self._match if complete else ():
             self._match_on(place)
+        claimed = map(self._sides, self._match if complete else ())
+        owning.hold_claims(self._bench, source, self._is_active(), claimed)
         sql.execute("DELETE FROM doubtful WHERE code = 'correlation.ambiguous' AND n IN (SELECT n FROM pairing)")
         self._logins()
         self._joiners(complete=complete)
@@ -119,15 +124,15 @@ class Comparison:
         self._bench.sql.execute("DELETE FROM pairing WHERE n IN (SELECT n FROM doubtful)")
 
     def _match_on(self, place: Place) -> None:
-        sql, index = self._bench.sql, self._index[place.short]
-        left, right = comparable(place, f"d.d{index}"), comparable(place, f"a.c{index}")
+        sql = self._bench.sql
+        left, right = self._sides(place)
         sql.execute(
             "CREATE OR REPLACE TEMP TABLE hits AS SELECT d.n, d.key, d.place, a.id, "
             "count(*) OVER (PARTITION BY d.n) AS per_record, count(*) OVER (PARTITION BY a.id) AS per_account "
             f"FROM desired d JOIN accounts a ON {left} = {right} "
             "WHERE d.n NOT IN (SELECT n FROM pairing) AND a.id NOT IN (SELECT id FROM pairing) "
-            "AND d.n NOT IN (SELECT n FROM doubtful WHERE code = 'correlation.contested') "
-            "AND a.id NOT IN (SELECT account FROM links WHERE key IN (SELECT key FROM desired) "
+            "AND d.n NOT IN (SELECT n FROM doubtful WHERE code <> 'correlation.ambiguous') "
+            "AND a.id NOT IN (SELECT account FROM links WHERE NOT ours OR key IN (SELECT key FROM desired) "
             "OR key IN (SELECT key FROM held WHERE key IS NOT NULL))"
         )
         sql.execute("INSERT INTO pairing SELECT n, key, id FROM hits WHERE per_record = 1 AND per_account = 1")
@@ -139,6 +144,11 @@ class Comparison:
                 f"INSERT INTO doubtful SELECT DISTINCT n, key, place, '{code}', ? FROM hits WHERE {test}",
                 [place.short],
             )
+
+    def _sides(self, place: Place) -> tuple[str, str]:
+        """The SQL of what a record (`d`) and an account (`a`) are compared by on a path of `match`."""
+        index = self._index[place.short]
+        return comparable(place, f"d.d{index}"), comparable(place, f"a.c{index}")
 
     def _logins(self) -> None:
         """A login that two new records want, or that another person's account has, is nobody's to take."""
@@ -174,7 +184,8 @@ class Comparison:
         self._bench.sql.execute(
             "CREATE OR REPLACE TABLE people AS SELECT key, id FROM pairing UNION ALL "
             "SELECT l.key, l.account FROM links l JOIN accounts a ON a.id = l.account "
-            "WHERE l.key NOT IN (SELECT key FROM pairing)"
+            "WHERE l.key NOT IN (SELECT key FROM pairing) AND (l.ours OR l.key NOT IN (SELECT key FROM desired "
+            "UNION ALL SELECT key FROM held WHERE key IS NOT NULL))"
         )
         values, joins = [], []
         for index, _ in enumerate(self._attributes):
@@ -252,7 +263,7 @@ class Comparison:
                 code=str(code),
                 subject=str(key),
                 summary=summary,
-                detail=f"on {path}",
+                detail=str(path) if code == owning.ELSEWHERE else f"on {path}",
                 hint=hint,
                 row=place if isinstance(place, int) else None,
                 holds=True,
@@ -289,7 +300,7 @@ class Comparison:
         """The keys that neither the source nor a link knows."""
         query = (
             "SELECT count(*) FROM (SELECT key FROM desired UNION ALL SELECT key FROM held "
-            "UNION ALL SELECT key FROM links) WHERE key = ?"
+            "UNION ALL SELECT key FROM links WHERE ours) WHERE key = ?"
         )
         return [key for key in keys if not self._bench.number(query, [key])]
 
@@ -373,7 +384,7 @@ class Comparison:
         query = (
             f"SELECT min(l.key), a.user_name, a.id, a.version, min({column}) FROM links l "
             "JOIN accounts a ON a.id = l.account LEFT JOIN base b ON b.key = l.key "
-            f"WHERE a.active AND a.id NOT IN (SELECT id FROM pairing) AND {self._filter('l.key')} "
+            f"WHERE l.ours AND a.active AND a.id NOT IN (SELECT id FROM pairing) AND {self._filter('l.key')} "
             f"AND a.id NOT IN ({self._spoken_for()}) GROUP BY 2, 3, 4 ORDER BY 1"
         )
         for key, name, account, version, base in self._bench.rows(query):
@@ -386,12 +397,11 @@ class Comparison:
         return f"SELECT account FROM links WHERE key IN (SELECT key FROM desired) UNION ALL {self.left_alone()}"
 
     def left_alone(self) -> str:
-        """The SQL of the accounts that a record which was left out may be about."""
+        """The SQL of the accounts that a record which was left out, or another source, may be about."""
         unsure = "SELECT key FROM held WHERE key IS NOT NULL UNION ALL SELECT key FROM doubtful"
-        queries = [f"SELECT account FROM links WHERE key IN ({unsure})"]
+        queries = [f"SELECT account FROM links WHERE key IN ({unsure})", owning.ACCOUNTS]
         for place in self._match:
-            index = self._index[place.short]
-            left, right = comparable(place, f"d.d{index}"), comparable(place, f"a.c{index}")
+            left, right = self._sides(place)
             queries += [
                 f"SELECT a.id FROM {table} d JOIN accounts a ON {left} = {right} {where}"
                 for table, where in (("left_out", ""), ("desired", "WHERE d.n IN (SELECT n FROM doubtful)"))
@@ -447,13 +457,21 @@ class Comparison:
 
     # --- the next base ----------------------------------------------------------------------
 
-    def write_agreed(self, path: Path, settled: Iterable[tuple[str, str, Value]], former: Path | None = None) -> None:
+    def write_agreed(
+        self,
+        path: Path,
+        settled: Iterable[tuple[str, str, Value]],
+        former: Path | None = None,
+        *,
+        whose: str = owning.KEYS,
+    ) -> None:
         """Write what both sides agree on now, as the ground of the next base.
 
         Args:
             path: The Parquet file: key, then one text column for each managed path.
             settled: (key, path, value) on which the rules found agreement where tables could not.
             former: The base whose other paths stay agreed, where this mapping is not all there is.
+            whose: The SQL of the keys of those for whom they stay: the people of other sources.
         """
         values = [
             f"CASE WHEN {self._differs(i)}{f' OR w.u{i}' if i in self._references else ''} "
@@ -467,7 +485,7 @@ class Comparison:
             f"CREATE OR REPLACE TABLE agreed AS SELECT w.key, p.id AS {ACCOUNT}, {', '.join(values)} FROM wanted w "
             "JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key "
             f"UNION ALL SELECT b.key, b.{ACCOUNT}, {', '.join(rest)} FROM base b WHERE b.key NOT IN "
-            "(SELECT key FROM pairing)"
+            f"(SELECT key FROM pairing) AND coalesce(b.{ACCOUNT}, '') NOT IN (SELECT id FROM pairing)"
         )
         overlay(self._bench, "agreed", [m.path for m in self._attributes], settled)
         if merged:
@@ -477,19 +495,19 @@ class Comparison:
                 f"(SELECT w.key AS wished, {wishes} FROM wanted w) ON wished = t.key"
             )
         if former is not None:
-            self._keep_rest(former)
+            self._keep_rest(former, whose)
         write_parquet(self._bench, "agreed", path)
 
-    def _keep_rest(self, former: Path) -> None:
+    def _keep_rest(self, former: Path, whose: str) -> None:
         """Take the paths that are not mapped over from a base."""
         base = f"read_parquet({text(str(former))})"
         known = {"key", ACCOUNT, *(mapped.path for mapped in self._attributes)}
         described = self._bench.rows(f"SELECT column_name FROM (DESCRIBE SELECT * FROM {base})")
         rest = [name for (name,) in described if name not in known]
-        if rest:
+        if rest and self._bench.number(f"SELECT count(*) FROM agreed WHERE key IN ({whose})"):
             self._bench.sql.execute(
                 f"CREATE OR REPLACE TABLE agreed AS SELECT t.*, {', '.join(f'f.{quoted(str(name))}' for name in rest)} "
-                f"FROM agreed t LEFT JOIN {base} f ON f.key = t.key"
+                f"FROM agreed t LEFT JOIN (SELECT * FROM {base} WHERE key IN ({whose})) f ON f.key = t.key"
             )
 
 
@@ -570,10 +588,10 @@ def lay_outcomes(
 
 
 def unremembered(bench: Workbench, base: Path) -> Iterator[tuple[str, str]]:
-    """(key, account) of a base that the table `links` does not hold."""
+    """(key, account) of a base that the table `links` does not hold; a key of another source's person stays theirs."""
     query = (
         f"SELECT b.key, b.{ACCOUNT} FROM read_parquet({text(str(base))}) b LEFT JOIN links l ON l.key = b.key "
-        f"WHERE b.{ACCOUNT} IS NOT NULL AND l.account IS DISTINCT FROM b.{ACCOUNT}"
+        f"WHERE b.{ACCOUNT} IS NOT NULL AND l.account IS DISTINCT FROM b.{ACCOUNT} AND coalesce(l.ours, true)"
     )
     for key, account in bench.rows(query):
         yield str(key), str(account)
@@ -587,6 +605,11 @@ _DOUBTS = {
     "correlation.contested": (
         "several records fit one account",
         "correct the records in the source, so that one of them remains",
+    ),
+    owning.ELSEWHERE: (
+        "the key, or the account, belongs to a person of another source",
+        "say which of the two sources the person is in; if both mean the same person, take the record out of one, "
+        "and if they do not, let the keys of one source begin differently",
     ),
     "correlation.taken": (
         "the login belongs to the account of another person",

@@ -24,6 +24,7 @@ import duckdb
 import msgspec
 
 from scimsync.errors import ConfigError, SourceError, StoreDamaged, TargetUnavailable
+from scimsync.model.outcomes import Link
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.model.records import Cell, Reading, SourceHealth
@@ -724,7 +725,8 @@ def hold_late(bench: Workbench, accounts: Sequence[str], why: str) -> list[Findi
     sql.execute(
         "CREATE OR REPLACE TABLE late AS SELECT DISTINCT o.key, coalesce(d.n, -1) AS n, d.place FROM "
         "(SELECT key, account FROM links UNION SELECT key, account FROM written) o "
-        "LEFT JOIN desired d ON d.key = o.key WHERE list_contains(?, o.account)",
+        "LEFT JOIN desired d ON d.key = o.key WHERE list_contains(?, o.account) "
+        "AND o.key NOT IN (SELECT key FROM links WHERE NOT ours)",
         [list(accounts)],
     )
     sql.execute("INSERT INTO held SELECT key, n FROM late")
@@ -748,16 +750,17 @@ def hold_late(bench: Workbench, accounts: Sequence[str], why: str) -> list[Findi
 # --- the past -----------------------------------------------------------------------------------
 
 
-def stage_links(bench: Workbench, links: Iterable[tuple[str, str]]) -> None:
-    """Load the remembered links into the table `links` (key, account)."""
+def stage_links(bench: Workbench, links: Iterable[Link]) -> None:
+    """Load the remembered links into the table `links` (key, account, source, ours); all are ours until said else."""
     with bench.spooled("links") as (path, file):
         file.write(b"{}\n")
-        for key, account in links:
-            file.write(_ENCODE({"k": key, "a": account}) + b"\n")
+        for link in links:
+            file.write(_ENCODE({"k": link.key, "a": link.account, "s": link.source}) + b"\n")
         file.flush()
         bench.sql.execute(
-            "CREATE OR REPLACE TABLE links AS SELECT k AS key, a AS account FROM "
-            f"read_ndjson({text(str(path))}, columns = {{k: 'VARCHAR', a: 'VARCHAR'}}) WHERE k IS NOT NULL"
+            "CREATE OR REPLACE TABLE links AS SELECT k AS key, a AS account, s AS source, true AS ours FROM "
+            f"read_ndjson({text(str(path))}, columns = {{k: 'VARCHAR', a: 'VARCHAR', s: 'VARCHAR'}}) "
+            "WHERE k IS NOT NULL"
         )
 
 

@@ -8,13 +8,15 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan
 from scimsync.engine.membership import Pairs
 from scimsync.engine.planning import Task, World, make_plan
 from scimsync.model.accounts import Membership
 from scimsync.model.outcomes import Reply, Sweep
 from scimsync.model.plans import Plan
-from scimsync.model.policy import Authority, Grouping, Limits, Mapped, Policy
+from scimsync.model.policy import Authority, Grouping, Limits, Mapped, Others, Policy
 from scimsync.scim.dialect import GENESYS
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock, members_of
 
@@ -52,6 +54,8 @@ class Company:
         team = {"id": "g", "displayName": "Team", "members": [{"value": one} for one in members]}
         self.target, self.store, self.clock = Flawed(users=people, groups=[team]), MemoryStore(folder), VirtualClock()
         self.pairs: list[tuple[str, str]] = []
+        self.people = [f"E{n}" for n in range(5)]
+        self.source = ""
         self.proven = True
         self.policy = Policy(
             attributes=tuple(
@@ -66,7 +70,7 @@ class Company:
 
     def plan(self) -> Plan:
         world = World(
-            source=ListSource(("id",), [[f"E{n}"] for n in range(5)]),
+            source=ListSource(("id",), [[key] for key in self.people]),
             target=self.target,
             store=self.store,
             clock=self.clock,
@@ -75,7 +79,8 @@ class Company:
             fresh=lambda: f"{next(self._fresh):04d}",
             pairs=Pairs(pairs=ListSource(("who", "where"), self.pairs, proven=self.proven)),
         )
-        return asyncio.run(make_plan(world, Task(policy=self.policy, catalog=USERS, key="id", configuration="c")))
+        task = Task(policy=self.policy, catalog=USERS, key="id", source=self.source, configuration="c")
+        return asyncio.run(make_plan(world, task))
 
     def apply(self, plan: Plan) -> Report:
         hands = Hands(target=self.target, store=self.store, clock=self.clock, observer=Silent())
@@ -135,6 +140,27 @@ def test_a_member_whom_others_took_out_and_hr_dropped_leaves_the_base(tmp_path: 
     company.target.groups["g"]["members"] = [{"value": "a0"}, {"value": "a1"}]  # by hand: none of ours any more
     company.sync()
     assert company.members == {"a0", "a1"}
+
+
+@pytest.mark.parametrize("others", Others)
+def test_a_source_takes_no_membership_from_the_people_of_another(tmp_path: Path, others: Others) -> None:
+    company = Company(tmp_path)
+    company.policy = replace(company.policy, groups=Grouping(others=others))
+    company.people, company.source = ["E0", "E1", "E2"], "hr"
+    company.pairs = [("E0", "Team"), ("E1", "Team")]
+    company.sync()
+    company.people, company.source = ["E3", "E4"], "contractors"
+    company.pairs = [("E3", "Team")]
+    company.sync()
+    assert company.members == {"a0", "a1", "a3"}
+    assert company.base == {Membership("g", f"a{n}") for n in (0, 1, 3)}
+    company.pairs = [("E4", "Team")]
+    company.sync()
+    assert company.members == {"a0", "a1", "a4"}
+    company.people, company.source = ["E0", "E1", "E2"], "hr"
+    company.pairs = [("E2", "Team")]
+    company.sync()
+    assert company.members == {"a2", "a4"}
 
 
 def test_a_group_that_was_deleted_leaves_the_base(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ class Company:
         self.target, self.store, self.clock = MemoryTarget(), MemoryStore(folder), VirtualClock()
         self.authority: dict[str, Authority] = {}
         self.match = ("externalId", "userName")
+        self.mapping = dict(MAPPING)
+        self.source = ""
         self.dialect = GENESYS
         self._fresh = count()
 
@@ -71,7 +73,7 @@ class Company:
                     expression=text,
                     authority=self.authority.get(path, Authority.LOCAL_WINS),
                 )
-                for path, text in MAPPING.items()
+                for path, text in self.mapping.items()
             ),
             match=tuple(USERS.resolve(path) for path in self.match),
             limits=Limits(),
@@ -92,6 +94,7 @@ class Company:
             policy=self.policy,
             catalog=USERS,
             key="id",
+            source=self.source,
             configuration="c",
             only=only,
             overrides=dict.fromkeys(overrides, "test"),

@@ -16,6 +16,7 @@ from tests.strategies import LOOSE_LISTS, PLACES, loose_lists, values_of
 from scimsync.core.planner import plan_pair
 from scimsync.core.writing import resource
 from scimsync.model.accounts import Pair
+from scimsync.model.outcomes import Link
 from scimsync.model.plans import Finding, Verdict
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.scim.schema import Place, Value
@@ -69,7 +70,7 @@ class Meeting:
         spool = AccountSpool(self.bench, USERS, self.attributes)
         spool.take([json.dumps(found).encode() for found in accounts])
         spool.load()
-        stage_links(self.bench, links)
+        stage_links(self.bench, (Link(*link) for link in links))
         stage_base(self.bench, base, self.attributes)
         self.comparison = Comparison(self.bench, self.attributes, [place(path) for path in match])
         self.findings: list[Finding] = self.comparison.correlate(complete=complete, only=only)
