@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from tests.servers import Provider, account, firm
+import pytest
+from tests.servers import Answer, Provider, account, codes, firm, last
+
+from scimsync.model.outcomes import Status
+from scimsync.model.plans import Action
 
 
 def test_a_provider_that_behaves_is_brought_to_what_hr_says_and_then_left_alone(tmp_path: Path) -> None:
@@ -17,3 +23,218 @@ def test_a_provider_that_behaves_is_brought_to_what_hr_says_and_then_left_alone(
         assert provider.named("p2@x.org")[0]["active"] is False
         assert len(provider.named("p3@x.org")) == 1
         it.quiet()
+
+
+# --- names, pages, and what is not shown ------------------------------------------------------
+
+
+class Spelled(Provider):
+    """Every name that it sends is in small letters."""
+
+    def show(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        return {name.lower(): held for name, held in super().show(resource).items()}
+
+    def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+        answer = super().list(table, query)
+        assert isinstance(answer.body, dict)
+        return Answer(200, {name.lower(): held for name, held in answer.body.items()})
+
+
+def test_a_server_that_spells_names_its_own_way_is_read_all_the_same(tmp_path: Path) -> None:
+    provider = Spelled(account(1, title="Old"), account(2))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1, "title": "New"}, {"id": 2, "status": "left"}, {"id": 3})
+        _, report = it.sync()
+        assert report.clean
+        assert len(provider.sent("POST")) == 1
+        assert len(provider.sent("PATCH")) == 2
+        it.quiet()
+
+
+def test_a_protected_administrator_is_known_by_the_login_whatever_its_name_is_called(tmp_path: Path) -> None:
+    provider = Spelled(account(1, userName="admin@x.org"))
+    with firm(tmp_path, provider) as it:
+        it.configure(policy='protected = ["admin@x.org"]')
+        it.hr({"id": 1, "status": "left"})
+        made, _ = it.sync()
+        assert "account.protected" in codes(made)
+        assert not provider.sent("PATCH")
+
+
+@pytest.mark.parametrize("status", ["active", "left"])
+def test_an_account_that_shows_no_login_may_be_a_protected_one(tmp_path: Path, status: str) -> None:
+    class Nameless(Provider):
+        def show(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: held for name, held in super().show(resource).items() if name != "userName"}
+
+    provider = Nameless(account(1, userName="admin@x.org"))
+    with firm(tmp_path, provider) as it:
+        it.configure(policy='protected = ["admin@x.org"]')
+        it.hr({"id": 1, "status": status})
+        made, _ = it.sync()
+        assert "account.nameless" in codes(made)
+        assert not provider.sent("PATCH")
+
+
+def test_who_is_protected_is_known_though_the_mapping_does_not_manage_the_login(tmp_path: Path) -> None:
+    class Sparing(Provider):
+        """Shows what it is asked for, and no more."""
+
+        def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+            answer = super().list(table, query)
+            wanted = {"id", "meta", *query["attributes"].split(",")} if "attributes" in query else None
+            assert isinstance(answer.body, dict)
+            listed = answer.body["Resources"]
+            shown = [{n: v for n, v in one.items() if wanted is None or n in wanted} for one in listed]
+            return Answer(200, {**answer.body, "Resources": shown})
+
+    provider = Sparing(account(1, userName="admin@x.org"))
+    with firm(tmp_path, provider) as it:
+        it.configure({"externalId": "id", "title": "title"}, match=["externalId"], policy='protected = ["admin@x.org"]')
+        it.hr({"id": 1, "title": "New"})
+        made, _ = it.sync()
+        assert "account.protected" in codes(made)
+        assert not provider.sent("PATCH")
+
+
+@pytest.mark.parametrize("unique", [True, False])
+@pytest.mark.parametrize("number", [150, 200])
+def test_a_total_that_counts_one_page_makes_nobody_twice(tmp_path: Path, number: int, unique: bool) -> None:
+    class Counting(Provider):
+        def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+            answer = super().list(table, query)
+            assert isinstance(answer.body, dict)
+            return Answer(200, {**answer.body, "totalResults": answer.body["itemsPerPage"]})
+
+    provider = Counting(*(account(i) for i in range(number)))
+    provider.unique = unique
+    with firm(tmp_path, provider) as it:
+        it.hr(*({"id": i} for i in range(number)), {"id": "new"})
+        _, report = it.sync()
+        assert report.clean
+        assert len(provider.users) == number + 1
+
+
+class Hiding(Provider):
+    """Leaves `active` out of what it shows of a disabled account."""
+
+    def show(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        shown = super().show(resource)
+        return shown if shown.get("active") else {name: held for name, held in shown.items() if name != "active"}
+
+
+def test_access_is_taken_once_and_given_back_where_disabled_accounts_do_not_show_it(tmp_path: Path) -> None:
+    provider = Hiding(account(1), account(2))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1}, {"id": 2, "status": "left"})
+        _, report = it.sync()
+        assert report.clean
+        assert provider.named("p2@x.org")[0]["active"] is False
+        it.quiet()
+        it.hr({"id": 1}, {"id": 2})
+        made, report = it.sync()
+        assert [change.action for change in made.changes] == [Action.ENABLE]
+        assert report.clean
+        assert provider.named("p2@x.org")[0]["active"] is True
+        it.hr({"id": 1})
+        _, report = it.sync()
+        assert provider.named("p2@x.org")[0]["active"] is False
+        it.quiet()
+
+
+def test_nobody_is_enabled_because_nothing_is_shown(tmp_path: Path) -> None:
+    provider = Hiding(account(1), account(2, active=False))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1}, {"id": 2, "title": "New"})
+        made, report = it.sync()
+        assert "account.active-unknown" in codes(made)
+        assert report.clean
+        assert provider.named("p2@x.org")[0] == {**provider.named("p2@x.org")[0], "active": False, "title": "New"}
+
+
+def test_access_that_nobody_can_see_was_taken_is_not_called_taken(tmp_path: Path) -> None:
+    class Silent(Provider):
+        def show(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: held for name, held in super().show(resource).items() if name != "active"}
+
+    with firm(tmp_path, Silent(account(1))) as it:
+        it.hr({"id": 1, "status": "left"})
+        _, report = it.sync()
+        assert last(report, 1).status is Status.HELD
+
+
+@pytest.mark.parametrize("shown", [(1, 0), ("True", "False"), ("1", "0"), ("true", "false")])
+def test_active_may_travel_as_text_or_number(tmp_path: Path, shown: tuple[object, object]) -> None:
+    class Worded(Provider):
+        def show(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+            return {**super().show(resource), "active": shown[0] if resource["active"] is True else shown[1]}
+
+    provider = Worded(account(1), account(2), account(3, active=False))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1}, {"id": 2, "status": "left"}, {"id": 3})
+        _, report = it.sync()
+        assert report.clean
+        assert [user["active"] for user in provider.users.values()] == [True, False, True]
+        it.quiet()
+
+
+# --- what is not known to have failed ---------------------------------------------------------
+
+
+class Stumbling(Provider):
+    """The first write is answered with a status; whether it was carried out is another matter."""
+
+    def __init__(self, status: int, *users: Mapping[str, object], carried_out: bool) -> None:
+        super().__init__(*users)
+        self.status, self.carried_out, self.stumbled = status, carried_out, False
+
+    def answer(self, method: str, path: str, query: Mapping[str, str], body: Any, if_match: str) -> Answer:
+        if method == "GET" or self.stumbled:
+            return super().answer(method, path, query, body, if_match)
+        self.stumbled = True
+        if self.carried_out:
+            super().answer(method, path, query, body, if_match)
+        return Answer(self.status, b"<html>oops</html>", {"Location": "https://elsewhere.example/"})
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+@pytest.mark.parametrize("status", [302, 408, 500, 507, 520, 522, 524, 529, 599])
+def test_a_change_with_an_answer_that_proves_nothing_is_settled_by_reading(
+    tmp_path: Path, status: int, carried_out: bool
+) -> None:
+    provider = Stumbling(status, account(1, title="Old"), carried_out=carried_out)
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1, "title": "New"})
+        _, report = it.sync()
+        assert report.clean
+        assert provider.named("p1@x.org")[0]["title"] == "New"
+        assert len(provider.sent("PATCH")) == (1 if carried_out else 2)
+
+
+def test_a_pause_that_a_busy_server_asks_for_is_made_before_anything_else_is_asked(tmp_path: Path) -> None:
+    class Busy(Provider):
+        def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+            if not self.sent("PATCH"):
+                return Answer(503, None, {"Retry-After": "1"})
+            return super().patch(resource, body, if_match)
+
+    provider = Busy(account(1, title="Old"))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1, "title": "New"})
+        _, report = it.sync()
+        assert report.clean
+        assert len(provider.sent("PATCH")) == 2
+
+
+def test_a_login_that_somebody_else_has_is_told_at_once(tmp_path: Path) -> None:
+    class Taken(Provider):
+        def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+            return self.refuse(409, "the login is taken by a deleted account", "uniqueness")
+
+    provider = Taken(account(1, userName="old@x.org"))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1})
+        _, report = it.sync()
+        assert last(report, 1).status is Status.FAILED
+        assert "taken" in last(report, 1).detail
+        assert len(provider.sent("PATCH")) == 1

@@ -244,7 +244,7 @@ class TokenKeeper:
                 break
             await self._clock.sleep(wait)
         raise TargetUnavailable(
-            f"No token from {who.host}: it {trouble} ({attempt} tries). Nothing was changed. "
+            f"No token from {who.host}: it {trouble} ({attempt} tries). "
             "Check login_url or region and the network; if the host is throttling logins, wait some minutes."
         )
 

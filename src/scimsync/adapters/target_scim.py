@@ -41,11 +41,13 @@ from scimsync.adapters.target_limits import (
     announced,
     retry_after,
 )
+from scimsync.adapters.target_listing import PAGE, Census, Listing, Page, Stretch
 from scimsync.errors import ConfigError, TargetDenied, TargetError, TargetUnavailable
 from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
 from scimsync.scim.messages import MEDIA_TYPE, Operation, entity_tag, patch_body, read_error, version_of
+from scimsync.scim.spelling import Spelling, document
 
 #: tries of one request, the first included
 TRIES = 5
@@ -68,7 +70,8 @@ _ID = re.compile(r"[A-Za-z0-9._~-]{1,256}")
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
 _VERSION = re.compile(r"[\x21\x23-\x7e]{1,256}")  # etagc of RFC 9110 §8.8.3, ASCII only
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
-_TRANSIENT = frozenset({408, 500, 502, 503, 504})
+#: server errors that say how the server is made, and not how it is
+_LASTING = frozenset({501, 505})
 #: raised before the first byte of a request left (measured: reliability, appendix B)
 _NOT_SENT = (
     httpx2.ConnectError,
@@ -150,17 +153,6 @@ class TargetSettings:
     ca_file: Path | None = None
 
 
-class _Page(msgspec.Struct, rename={"resources": "Resources", "total": "totalResults"}):
-    """A ListResponse (RFC 7644 §3.4.2) whose resources stay as they travelled."""
-
-    total: int
-    resources: list[msgspec.Raw] = []
-
-
-class _Head(msgspec.Struct):
-    id: str
-
-
 class _Named(msgspec.Struct):
     name: str
 
@@ -172,9 +164,7 @@ class _NamesPage(msgspec.Struct, rename={"pages": "pageCount"}):
     pages: int
 
 
-_PAGE = msgspec.json.Decoder(_Page, strict=False)
 _NAMES_PAGE = msgspec.json.Decoder(_NamesPage, strict=False)
-_HEAD = msgspec.json.Decoder(_Head)
 _OBJECT = msgspec.json.Decoder(dict[str, object])
 
 
@@ -340,62 +330,6 @@ def _brief(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or "no further detail"
 
 
-class _Census:
-    """Counts accounts over up to three readings and passes each on once.
-
-    `seen` remembers in which reading an account was last met: 0 bytes of content stay here.
-    """
-
-    def __init__(self, sink: Callable[[Sequence[bytes]], None], what: str = "account") -> None:
-        self._sink, self._what = sink, what
-        self._seen: dict[str, int] = {}
-        self._reading = 0
-        self._met = 0
-        self.announced = 0
-        self.trouble = ""
-
-    def begin(self, reading: int) -> None:
-        """Start another reading."""
-        self._reading, self._met, self.announced, self.trouble = reading, 0, 0, ""
-
-    def complain(self, trouble: str) -> None:
-        """Note the first trouble of this reading."""
-        self.trouble = self.trouble or trouble
-
-    def take(self, page: _Page) -> int:
-        """Count a page, pass on who is new, give the number of accounts not met in this reading."""
-        new: list[bytes] = []
-        fresh = 0
-        for raw in page.resources:
-            try:
-                account = _HEAD.decode(raw).id
-            except (msgspec.DecodeError, RecursionError):
-                self.complain("a resource has no readable id")
-                continue
-            last = self._seen.get(account)
-            if last is None:
-                new.append(bytes(raw))
-            if last != self._reading:
-                fresh += 1
-                self._seen[account] = self._reading
-        if fresh < len(page.resources):
-            self.complain(f"one {self._what} is listed twice")
-        self._met += fresh
-        if new:
-            self._sink(new)
-        return fresh
-
-    def close(self) -> None:
-        """Compare what was met with what was announced."""
-        if self._met != self.announced:
-            self.complain(f"{self.announced} {self._what}s were announced and {self._met} came")
-
-    @property
-    def accounts(self) -> int:
-        """Distinct accounts met in any reading."""
-        return len(self._seen)
-
-
 class ScimTarget:
     """The directory behind `settings.api_url`. Fits `scimsync.engine.ports.Target`.
 
@@ -420,6 +354,7 @@ class ScimTarget:
         self._users = self._base + "/Users"
         self._groups = self._base + "/Groups"
         self._clock = clock
+        self._spelling = Spelling(settings.dialect.users)
         self._wire = _Wire(settings, transport)
         self._keeper = self._make_keeper(rng)
         self._backoff = Backoff(rng)
@@ -473,11 +408,11 @@ class ScimTarget:
             TargetError: The directory cannot be read at all.
         """
         before = self.counts.get("list", 0)
-        census = _Census(sink)
+        census = Census(sink)
         for reading in range(1, SWEEPS + 1):
             census.begin(reading)
             for only in self._slices():
-                await self._read_slice(census, _Listing(tuple(attributes), only), reading)
+                await self._read_slice(census, Listing(tuple(attributes), only), reading)
             census.close()
             if not census.trouble:
                 break
@@ -492,24 +427,36 @@ class ScimTarget:
         """The filters whose answers together are everybody."""
         return ("", "active eq false") if self._dialect.lists_active_only else ("",)
 
-    async def _read_slice(self, census: _Census, listing: _Listing, reading: int) -> None:
-        """Read one listing to its end, or to its first trouble where there will be another reading."""
-        total: int | None = None
+    async def _read_slice(self, census: Census, listing: Listing, reading: int, *, whole: bool = True) -> None:
+        """Read one listing to its end, or to its first trouble where there will be another reading.
+
+        Args:
+            census: Where accounts are counted.
+            listing: What is asked for.
+            reading: Which reading it is.
+            whole: Whether an end that was announced must be proven.
+        """
+        stretch = Stretch(census, self._page_size(listing.attributes))
         async with aclosing(self._pages(listing, at_once=reading == 1)) as pages:
             async for page in pages:
-                if total is None:
-                    total = page.total
-                    census.announced += total
-                elif page.total != total:
-                    census.complain(f"totalResults moved from {total} to {page.total} while it was read")
-                fresh = census.take(page)
-                if not fresh and total:
-                    census.complain("a page brought nobody new")
+                if not stretch.take(page) or (census.trouble and reading < SWEEPS):
                     return
-                if census.trouble and reading < SWEEPS:
-                    return
+        while whole and stretch.is_open:
+            beyond = await self._beyond(stretch, listing)
+            if beyond is None or not stretch.take_beyond(beyond):
+                return
 
-    async def _pages(self, listing: _Listing, *, at_once: bool) -> AsyncGenerator[_Page, None]:
+    async def _beyond(self, stretch: Stretch, listing: Listing) -> Page | None:
+        """What follows the end that a listing has announced; None where that is refused."""
+        answer = await self._call(self._list_ask(listing, stretch.met + 1, min(stretch.asked, self._page_cap)))
+        if answer.status == 404:
+            return Page(total=stretch.met)
+        if 400 <= answer.status < 500 and answer.status not in {401, 408, 425, 429}:
+            stretch.refused(answer.status)
+            return None
+        return self._value(answer, Page)
+
+    async def _pages(self, listing: Listing, *, at_once: bool) -> AsyncGenerator[Page, None]:
         """The pages in order: some ahead in the first reading, later one after the other."""
         size = self._page_size(listing.attributes)
         first = await self._page(listing, 1, size)
@@ -517,7 +464,7 @@ class ScimTarget:
         step, total = len(first.resources), first.total
         if not step or step >= total:
             return
-        ahead: deque[asyncio.Task[_Page]] = deque()
+        ahead: deque[asyncio.Task[Page]] = deque()
         start = 1 + step
         try:
             while ahead or start <= total:
@@ -537,7 +484,7 @@ class ScimTarget:
         expensive = not attributes or any(_costs(name.lower(), self._dialect.expensive) for name in attributes)
         return self._dialect.expensive_page_size if expensive else self._dialect.page_size
 
-    async def _page(self, listing: _Listing, start: int, want: int) -> _Page:
+    async def _page(self, listing: Listing, start: int, want: int) -> Page:
         """Resources `start` to `start + want`; in small pages once the target refused large ones.
 
         Documented by Genesys: `count` above 25 may itself cause a 429. Two in a row decide it.
@@ -548,7 +495,7 @@ class ScimTarget:
                 ask = replace(ask, throttles=2)
             answer = await self._call(ask)
             if not (answer.status == 429 and want > SMALL_PAGE and answer.retry_after_s is None):
-                return self._value(answer, _Page)
+                return self._value(answer, Page)
             self._page_cap = SMALL_PAGE
         page = await self._page(listing, start, SMALL_PAGE)
         resources = list(page.resources)
@@ -558,23 +505,25 @@ class ScimTarget:
             if not page.resources:
                 break
             resources += page.resources
-        return _Page(total=page.total, resources=resources)
+        return Page(total=page.total, listed=resources)
 
-    def _list_ask(self, listing: _Listing, start: int, count: int) -> _Ask:
+    def _list_ask(self, listing: Listing, start: int, count: int) -> _Ask:
         query = {"startIndex": str(start), "count": str(count)}
         if listing.attributes:
             query["attributes"] = ",".join(listing.attributes)
         if listing.only:
             query["filter"] = listing.only
         return _Ask(
-            kind=listing.kind, method="GET", url=f"{listing.url or self._users}?{_query(query)}", decode=_PAGE.decode
+            kind=listing.kind, method="GET", url=f"{listing.url or self._users}?{_query(query)}", decode=self._as_page
         )
 
     async def get(self, account: str) -> Reply:
         """Read one account, with every attribute. Trouble that outlasts the tries comes as a Reply."""
         if (url := self._account_url(account)) is None:
             return _refused_here("GET", "an account id that cannot stand in an address")
-        return _reply("GET", await self._call(_Ask(kind="get", method="GET", url=url)), account)
+        return _reply(
+            "GET", await self._call(_Ask(kind="get", method="GET", url=url, decode=self._as_resource)), account
+        )
 
     async def find(self, attribute: str, value: str) -> Sequence[Reply]:
         """Accounts, active or not, whose attribute equals the value.
@@ -590,7 +539,7 @@ class ScimTarget:
         if not _ATTRIBUTE.fullmatch(attribute):
             raise ValueError(f"{attribute!r} is not the name of an attribute")
         only = f"{attribute} eq {json.dumps(value, ensure_ascii=False)}"
-        page = self._value(await self._call(self._list_ask(_Listing((), only, "find"), 1, SMALL_PAGE)), _Page)
+        page = self._value(await self._call(self._list_ask(Listing((), only, "find"), 1, SMALL_PAGE)), Page)
         replies = [reply for raw in page.resources if (reply := _found(raw, attribute, value))]
         if len(replies) < len(page.resources) and page.total > len(page.resources):
             raise TargetUnavailable(
@@ -623,9 +572,9 @@ class ScimTarget:
             names = tuple(dict.fromkeys(("id", "userName", attribute)))
             pairs: list[tuple[str, str]] = []
             read_at = self._clock.monotonic()
-            census = _Census(lambda resources: pairs.extend(_pairs(resources, attribute)))
+            census = Census(lambda resources: pairs.extend(_pairs(resources, attribute)))
             census.begin(1)
-            await self._read_slice(census, _Listing(names, "active eq false", "find"), SWEEPS)
+            await self._read_slice(census, Listing(names, "active eq false", "find"), SWEEPS)
             census.close()
             if census.trouble:
                 raise TargetUnavailable(f"{self._host}: the list of inactive accounts has holes: {census.trouble}")
@@ -662,14 +611,14 @@ class ScimTarget:
         Raises:
             TargetError: The groups cannot be read at all.
         """
-        census = _Census(sink, "group")
-        listing = _Listing(("id", "displayName"), kind="group_list", url=self._groups)
+        census = Census(sink, "group")
+        listing = Listing(("id", "displayName"), kind="group_list", url=self._groups)
         before = self.counts.get("group_list", 0)
         probe = await self._call(self._list_ask(listing, 1, 1))
         if probe.status == 400:
             await self._list_each(census, listing, wanted)
         else:
-            self._value(probe, _Page)
+            self._value(probe, Page)
             await self._list_all(census, listing)
         return Sweep(
             accounts=census.accounts,
@@ -678,7 +627,7 @@ class ScimTarget:
             requests=self.counts.get("group_list", 0) - before,
         )
 
-    async def _list_all(self, census: _Census, listing: _Listing) -> None:
+    async def _list_all(self, census: Census, listing: Listing) -> None:
         for reading in range(1, SWEEPS + 1):
             census.begin(reading)
             await self._read_slice(census, listing, reading)
@@ -686,11 +635,11 @@ class ScimTarget:
             if not census.trouble:
                 return
 
-    async def _list_each(self, census: _Census, listing: _Listing, wanted: Sequence[tuple[str, str]]) -> None:
+    async def _list_each(self, census: Census, listing: Listing, wanted: Sequence[tuple[str, str]]) -> None:
         for reading, (attribute, value) in enumerate(wanted, 1):
             census.begin(reading)
             only = f"{attribute} eq {json.dumps(value, ensure_ascii=False)}"
-            await self._read_slice(census, replace(listing, only=only), SWEEPS)
+            await self._read_slice(census, replace(listing, only=only), SWEEPS, whole=False)
             census.close()
             if census.trouble:
                 return
@@ -699,7 +648,9 @@ class ScimTarget:
         """Read one group, with its members. Trouble that outlasts the tries comes as a Reply."""
         if (url := _resource_url(self._groups, group)) is None:
             return _refused_here("GET", "a group id that cannot stand in an address")
-        return _reply("GET", await self._call(_Ask(kind="group_get", method="GET", url=url)), group)
+        return _reply(
+            "GET", await self._call(_Ask(kind="group_get", method="GET", url=url, decode=self._as_resource)), group
+        )
 
     async def describe(self, known: Mapping[str, Document] | None = None) -> Description:
         """What the target says about itself (RFC 7644 §4), and what its clock shows.
@@ -742,7 +693,7 @@ class ScimTarget:
 
     def _describe_ask(self, what: str, known: Mapping[str, Document], kind: str = "describe") -> _Ask:
         tag = known[what].tag if what in known else ""
-        return _Ask(kind=kind, method="GET", url=f"{self._base}/{what}", unless=tag)
+        return _Ask(kind=kind, method="GET", url=f"{self._base}/{what}", unless=tag, decode=_as_document)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -750,7 +701,10 @@ class ScimTarget:
         """POST a new account (RFC 7644 §3.3)."""
         body = msgspec.json.encode(resource)
         self._inactive.clear()
-        return _reply("POST", await self._call(_Ask(kind="create", method="POST", url=self._users, body=body)))
+        return _reply(
+            "POST",
+            await self._call(_Ask(kind="create", method="POST", url=self._users, body=body, decode=self._as_resource)),
+        )
 
     async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
         """PATCH an account under If-Match (RFC 7644 §3.5.2, §3.14).
@@ -765,7 +719,7 @@ class ScimTarget:
         if any(o.path is None or o.path.lower() == "active" for o in operations):
             self._inactive.clear()
         body = msgspec.json.encode(patch_body(operations))
-        ask = _Ask(kind="patch", method="PATCH", url=url, body=body, version=version)
+        ask = _Ask(kind="patch", method="PATCH", url=url, body=body, version=version, decode=self._as_resource)
         return _reply("PATCH", await self._call(ask), account)
 
     async def patch_group(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
@@ -779,7 +733,7 @@ class ScimTarget:
         if (url := _resource_url(self._groups, group)) is None:
             return _refused_here("PATCH", "a group id that cannot stand in an address")
         body = msgspec.json.encode(patch_body(operations))
-        ask = _Ask(kind="group_patch", method="PATCH", url=url, body=body, version=version)
+        ask = _Ask(kind="group_patch", method="PATCH", url=url, body=body, version=version, decode=self._as_resource)
         return _reply("PATCH", await self._call(ask), group)
 
     def _account_url(self, account: str) -> str | None:
@@ -801,6 +755,7 @@ class ScimTarget:
             self._learn(answer, sent_at)
             again = self._again(ask, answer, attempt)
             if again is None:
+                self._heed(answer, sent_at)
                 if 0 < answer.status < 400:
                     self._budget.give_back(spent)
                 return answer
@@ -837,9 +792,15 @@ class ScimTarget:
             return _Again(RetryBudget.THROTTLED, self._backoff.throttled(asked, attempt), throttled=True)
         return _Again(RetryBudget.TRANSIENT, max(asked or 0.0, self._backoff.delay(attempt)))
 
+    def _heed(self, answer: _Answer, sent_at: float) -> None:
+        """Let everybody wait where a write, which is not sent again here, was answered with a pause to make."""
+        asked = self._asked(answer)
+        if asked is not None and asked <= LONGEST_WAIT_S:
+            self._pace.penalise(self._backoff.throttled(asked, 1), sent_at)
+
     def _asked(self, answer: _Answer) -> float | None:
         """What a refusal asks us to wait, by the target's own clock where it shows one."""
-        if answer.status not in {429, 503}:
+        if answer.status != 429 and not _is_troubled(answer.status):
             return None
         return retry_after(answer.headers.get_list("retry-after"), _date(answer.headers) or self._clock.now())
 
@@ -875,7 +836,7 @@ class ScimTarget:
     async def _probe(self) -> bool:
         """Whether the target serves again; one GET that changes nothing."""
         answer = await self._send(self._describe_ask(CONFIG, {}, "probe"), await self._keeper.grant())
-        return 0 < answer.status < 500 and answer.status != 408
+        return answer.status > 0 and not _is_troubled(answer.status)
 
     async def _login(self, url: str, headers: Mapping[str, str], body: bytes) -> LoginAnswer:
         answer = await self._exchange("token", "POST", url, {**headers, "Accept-Encoding": "gzip"}, body)
@@ -893,7 +854,7 @@ class ScimTarget:
         slow = self._clock.monotonic() - sent_at > Breaker.SLOW_S
         if answer.exchange is Exchange.NOT_SENT:
             self._breaker.record(Health.UNREACHABLE, answer.why())
-        elif slow or answer.exchange is Exchange.LOST or answer.status in _TRANSIENT:
+        elif slow or answer.exchange is Exchange.LOST or _is_troubled(answer.status):
             self._breaker.record(Health.BAD, answer.why())
         elif answer.status != 429:
             self._breaker.record(Health.GOOD)
@@ -910,6 +871,17 @@ class ScimTarget:
         answer = await self._wire.exchange(method, url, headers, body)
         self._watch.asked(kind, _ending(answer), self._clock.monotonic() - sent_at)
         return answer
+
+    def _as_resource(self, content: bytes) -> object:
+        """A resource, with known names as the catalog spells them."""
+        found = _OBJECT.decode(content)
+        return self._spelling.resource(found) if self._spelling.is_odd(content) else found
+
+    def _as_page(self, content: bytes) -> object:
+        """A page of resources, spelled so."""
+        if not self._spelling.is_odd(content):
+            return PAGE.decode(content)
+        return PAGE.decode(msgspec.json.encode(self._spelling.listing(msgspec.json.decode(content))))
 
     def _count(self, kind: str) -> None:
         self.counts[kind] = self.counts.get(kind, 0) + 1
@@ -929,14 +901,12 @@ class ScimTarget:
             asked = answer.retry_after_s
             when = f" and asks to come back in {asked:.0f} s" if asked else ""
             return TargetUnavailable(f"{self._host} refuses further requests{when}: {why}. Start again later.")
-        if 400 <= answer.status < 500 and answer.status not in _TRANSIENT:
+        if answer.status >= 400 and not _is_troubled(answer.status):
             return TargetDenied(
                 f"{self._host} refuses to be read: {why}. Check api_url or region, the dialect, and the roles "
                 "of the OAuth client (Genesys: 'SCIM Integration')."
             )
-        return TargetUnavailable(
-            f"{self._host} could not be read after {answer.tries} tries: {why}. Nothing was changed; try again later."
-        )
+        return TargetUnavailable(f"{self._host} could not be read after {answer.tries} tries: {why}. Try again later.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -948,15 +918,9 @@ class _Again:
     throttled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """What a list request asks for."""
-
-    attributes: tuple[str, ...]
-    only: str = ""
-    kind: str = "list"
-    #: address of what is listed; the accounts where empty
-    url: str = ""
+def _as_document(content: bytes) -> object:
+    """What a provider says about itself, with its words spelled as RFC 7643 does."""
+    return document(msgspec.json.decode(content))
 
 
 def _resource_url(kind: str, identity: str) -> str | None:
@@ -1006,7 +970,7 @@ def _ending(answer: _Answer) -> str:
         401: "denied",
         403: "denied",
     }
-    if answer.status in _TRANSIENT or answer.status >= 500:
+    if _is_troubled(answer.status):
         return "failing"
     return known.get(answer.status, "ok" if 200 <= answer.status < 300 else "refused")
 
@@ -1021,7 +985,12 @@ def _cause(answer: _Answer) -> str:
 def _is_transient(answer: _Answer) -> bool:
     """Whether a GET may do better next time. An unreadable 200 comes from something in between."""
     unreadable = 200 <= answer.status < 300 and answer.value is None
-    return answer.exchange is Exchange.LOST or answer.status in _TRANSIENT or unreadable
+    return answer.exchange is Exchange.LOST or _is_troubled(answer.status) or unreadable
+
+
+def _is_troubled(status: int) -> bool:
+    """Whether a status says that the server is not well, and may be another time: any 5xx, known or not."""
+    return status in {408, 425} or (status >= 500 and status not in _LASTING)
 
 
 def _reply(method: str, answer: _Answer, account: str = "") -> Reply:

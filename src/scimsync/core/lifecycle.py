@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scimsync.model.plans import Action, Lifecycle
+from scimsync.scim.schema import Value
 
 ACTIVE = "active"
 
@@ -17,9 +18,22 @@ def of_pair(*, wanted: object, held: object, writes: bool) -> tuple[Action, Life
     """
     if writes and wanted is False:
         return Action.DISABLE, Lifecycle.LEAVER
-    if writes and wanted is True and held is False:
+    if writes and wanted is True and held is not True:
         return Action.ENABLE, Lifecycle.REHIRE
     return Action.UPDATE, Lifecycle.MOVER
+
+
+def shown(held: Value, before: Value) -> Value:
+    """What a resource says of `active`, where some directories show it of active accounts only.
+
+    Where it was shown as true and is not shown any more, it is not true any more. Where it never was
+    shown, nothing is known.
+
+    Args:
+        held: What is shown now; None where nothing is.
+        before: What was shown before.
+    """
+    return False if held is None and before is True else held
 
 
 #: The order of work: who loses access goes first, then who needs it, then the rest.

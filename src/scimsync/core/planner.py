@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scimsync.core.lifecycle import ACTIVE, ORDER, of_pair
+from scimsync.core.lifecycle import ACTIVE, ORDER, of_pair, shown
 from scimsync.core.merge import merge
 from scimsync.core.references import Edge, EdgeKind, Loop, cut
 from scimsync.core.writing import Move, operations
@@ -26,7 +26,7 @@ from scimsync.model.plans import (
 )
 from scimsync.model.policy import Authority, Leavers, Limits, Mapped, Policy
 from scimsync.scim.messages import Operation
-from scimsync.scim.schema import Kind, Value
+from scimsync.scim.schema import Kind, Place, Value
 
 #: verdicts by which something is sent, now or later in the run
 SENT = frozenset({Verdict.WRITE, Verdict.AWAIT, Verdict.DEFER})
@@ -60,7 +60,7 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         delta = _delta(pair, mapped)
         if delta is not None:
             deltas.append(delta)
-        elif pair.desired[mapped.path] != pair.current.get(mapped.path):
+        elif pair.desired[mapped.path] != pair.current.get(mapped.path) and not _is_hidden(mapped.path, pair):
             settled.append((mapped.path, pair.desired[mapped.path]))
     writes = [d for d in deltas if d.verdict in SENT]
     rest = tuple(d for d in deltas if d.verdict in {Verdict.KEEP, Verdict.CONFLICT})
@@ -80,6 +80,8 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         operations=operations_of(deltas, policy.attributes),
         row=pair.row,
     )
+    if writes and _is_nameless(pair.name, policy):
+        return Planned(findings=(_nameless(pair.key, pair.row),), settled=tuple(settled))
     if writes and _is_protected(pair.key, pair.name, policy):
         return Planned(findings=(_protected(pair.key, pair.row),), settled=tuple(settled))
     notice = replace(whole, deltas=rest, operations=()) if rest else None
@@ -102,7 +104,7 @@ def _delta(pair: Pair, mapped: Mapped) -> Delta | None:
     awaits = pair.awaits.get(path)
     if awaits is not None:  # whatever id the new account gets, it is another than the one that is held
         sides = replace(sides, desired=f"(the account of {awaits}, once it exists)")
-    merged = merge(mapped.place, sides, mapped.authority)
+    merged = merge(mapped.place, _presumed(sides) if _is_hidden(path, pair) else sides, mapped.authority)
     if merged is None:
         return None
     reason = merged.reason
@@ -113,6 +115,16 @@ def _delta(pair: Pair, mapped: Mapped) -> Delta | None:
     if merged.verdict is Verdict.WRITE:
         sides = replace(sides, desired=merged.value)
     return _delta_of(mapped, sides, merged.verdict, reason)
+
+
+def _is_hidden(path: str, pair: Pair) -> bool:
+    """Whether the directory does not show if this account is active."""
+    return path == ACTIVE and pair.account is not None and pair.current.get(ACTIVE) is None
+
+
+def _presumed(sides: Sides) -> Sides:
+    """What is not shown is taken to be as it was agreed, else active: so access is taken away, and never given."""
+    return replace(sides, current=sides.base if sides.known and sides.base is not None else True)
 
 
 def _delta_of(mapped: Mapped, sides: Sides, verdict: Verdict, reason: Reason, *, awaits: str | None = None) -> Delta:
@@ -166,13 +178,16 @@ def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
     """Plan one person whose account is linked and who is no longer in the source."""
     if policy.leavers is Leavers.KEEP:
         return Planned(findings=(_kept(leaver.key),))
+    if _is_nameless(leaver.name, policy):
+        return Planned(findings=(_nameless(leaver.key, None),))
     if _is_protected(leaver.key, leaver.name, policy):
         return Planned(findings=(_protected(leaver.key, None),))
     sides = Sides(desired=False, current=True, base=leaver.agreed is not False, known=True)
     merged = merge(active.place, sides, active.authority)
     verdict = merged.verdict if merged else Verdict.WRITE
     is_edited = merged is not None and merged.reason is not Reason.SOURCE_MOVED
-    delta = _delta_of(active, sides, verdict, Reason.TARGET_MOVED if is_edited else Reason.LEFT)
+    told = sides if leaver.shown else replace(sides, current=None)
+    delta = _delta_of(active, told, verdict, Reason.TARGET_MOVED if is_edited else Reason.LEFT)
     change = Change(
         key=leaver.key,
         name=leaver.name,
@@ -299,6 +314,23 @@ def _protected(key: str, row: int | None) -> Finding:
     )
 
 
+def _is_nameless(name: str, policy: Policy) -> bool:
+    """Whether an account shows no login, while some logins are protected."""
+    return not name and bool(policy.protected)
+
+
+def _nameless(key: str, row: int | None) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="account.nameless",
+        subject=key,
+        summary="the account shows no login, so it may be a protected one; it is left alone",
+        hint="look at the account in the directory: every account has a userName, and this one does not show it",
+        row=row,
+        holds=True,
+    )
+
+
 def _incomplete(pair: Pair, missing: Sequence[str]) -> Finding:
     return Finding(
         severity=Severity.ERROR,
@@ -352,7 +384,7 @@ def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Map
     marks: dict[Verdict, list[str]] = {Verdict.WRITE: [], Verdict.KEEP: [], Verdict.CONFLICT: []}
     for delta in deltas:
         mapped = attributes[delta.path]
-        held = mapped.place.read(fresh)
+        held = _held(delta, mapped.place, fresh)
         sides = Sides(desired=delta.sides.desired, current=held, base=delta.sides.current, known=True)
         merged = merge(mapped.place, sides, delta.authority)
         if merged is None:
@@ -378,12 +410,19 @@ def unmet(deltas: Iterable[Delta], resource: Mapping[str, object], attributes: M
     """
     found = []
     for delta in deltas:
-        place, held = attributes[delta.path].place, attributes[delta.path].place.read(resource)
+        place = attributes[delta.path].place
+        held = _held(delta, place, resource)
         sides = Sides(desired=delta.sides.desired, current=held, base=None, known=False)
         shared = delta.reason is Reason.JOINER and delta.authority is Authority.MERGE and place.kind is Kind.LIST
         if not place.same(sides.desired, held) and not (shared and merge(place, sides, delta.authority) is None):
             found.append(delta.path)
     return found
+
+
+def _held(delta: Delta, place: Place, resource: Mapping[str, object]) -> Value:
+    """What a resource holds where a delta is about; see `lifecycle.shown`."""
+    held = place.read(resource)
+    return shown(held, delta.sides.current) if delta.path == ACTIVE else held
 
 
 def advanced(

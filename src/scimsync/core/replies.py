@@ -1,7 +1,7 @@
 """What an answer means, and what follows from it (the reply policy).
 
-Only a refused connection is "not sent". Every other failure of a write is unknown and is settled by
-reading and comparing, never by sending again.
+Only a refused connection is "not sent", and only the statuses listed here are known to mean "not done".
+Whatever else a write is answered with is unknown, and is settled by reading and comparing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ class Next(Enum):
 
 #: how many version races one change may lose before it is held
 MOST_RACES = 3
+#: a write that is answered so was not carried out, and would not be another time (RFC 9110 §15.5, RFC 7644 §3.12)
+REFUSED = frozenset(
+    {400, 402, 403, 404, 405, 406, 407, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 423, 424, 426, 428}
+    | {431, 451, 501, 505}
+)
+#: a write that is answered so was not carried out, and may be another time: token, too early, too many
+NOT_NOW = frozenset({401, 425, 429})
 
 
 def decide(reply: Reply) -> Next:
@@ -39,25 +46,38 @@ def decide(reply: Reply) -> Next:
         return Next.CONFIRM if reply.body is not None else Next.READ_BACK
     if is_conflict(reply):
         return Next.REPLAN
-    match reply.status:
-        case 409:
-            return Next.LOOK_UP
-        case 404 if reply.method != "POST":
-            return Next.GONE
-        case 429:
-            return Next.DEFER
-        case 408 | 500 | 502 | 503 | 504:
-            return Next.SETTLE
-    return Next.HOLD
+    if reply.status == 409 and reply.method == "POST":
+        return Next.LOOK_UP
+    if reply.status in {404, 410} and reply.method != "POST":
+        return Next.GONE
+    if reply.status in NOT_NOW:
+        return Next.DEFER
+    return Next.HOLD if reply.status in REFUSED else Next.SETTLE
+
+
+def words(reply: Reply) -> str:
+    """What the target said, for people: status, keyword, text; of credentials, what the status alone means."""
+    said = reply.error.detail if reply.error else ""
+    kind = (reply.error.scim_type or reply.error.code) if reply.error else ""
+    told = " ".join(str(part) for part in (reply.status or "", kind, said or reply.detail) if part)
+    meaning = _CREDENTIALS.get(reply.status, "")
+    return f"{told} ({meaning})" if meaning else told
+
+
+_CREDENTIALS = {
+    401: "the token was refused, and so was the one that replaced it",
+    403: "the credentials do not allow this",
+}
 
 
 def is_conflict(reply: Reply) -> bool:
     """Whether the answer says that the version has moved.
 
     412, 409 on anything but POST, and 400 with `invalidVers` or a text about the current version all
-    mean the same, because the published documents contradict each other (documented, contradictory).
+    mean the same, because the published documents contradict each other (documented, contradictory). One
+    that says `uniqueness` is about a value that somebody else has (RFC 7644 §3.12).
     """
-    if reply.method == "POST":
+    if reply.method == "POST" or (reply.error is not None and reply.error.scim_type == "uniqueness"):
         return False
     if reply.status in {409, 412}:
         return True

@@ -19,7 +19,7 @@ from typing import TypeVar
 from scimsync.core import grouping, planner, telling
 from scimsync.core.grouping import Left
 from scimsync.core.lifecycle import ORDER
-from scimsync.core.replies import MOST_RACES, Next, decide
+from scimsync.core.replies import MOST_RACES, Next, decide, words
 from scimsync.core.writing import resource, split
 from scimsync.engine.journal import Journal
 from scimsync.engine.membership import remember
@@ -460,10 +460,10 @@ class _Applier:
     def _refused(self, attempt: _Attempt, step: Next, reply: Reply) -> Outcome:
         if step is Next.DEFER:
             self._defer(reply)
-            return attempt.outcome(Status.DEFERRED, "target.not-now", _words(reply), reply)
+            return attempt.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
         if step is Next.GONE:
             return attempt.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", reply)
-        return attempt.outcome(Status.FAILED, "target.refused", _words(reply), reply)
+        return attempt.outcome(Status.FAILED, "target.refused", words(reply), reply)
 
     def _defer(self, reply: Reply) -> None:
         """Stop the run where the target wants a longer pause than we wait."""
@@ -661,7 +661,7 @@ class _Attempt:
         if reply.status == 404:
             return self.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", reply)
         if not reply.ok or reply.body is None:
-            return self.outcome(Status.DEFERRED, "target.not-now", _words(reply), reply)
+            return self.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
         attributes = self._applier._attributes  # noqa: SLF001
         left = planner.replan(deltas, reply.body, attributes)
         self.already |= dict(left.already)
@@ -728,13 +728,6 @@ def _filled(delta: Delta, account: str) -> Delta:
 def _waits(change: Change, paths: Iterable[str]) -> str:
     awaited = {d.path: d.awaits for d in change.deltas}
     return ", ".join(f"{path} waits for the account of {awaited[path]}" for path in paths)
-
-
-def _words(reply: Reply) -> str:
-    """What the target said, for people: status, keyword, text."""
-    said = reply.error.detail if reply.error else ""
-    kind = (reply.error.scim_type or reply.error.code) if reply.error else ""
-    return " ".join(str(part) for part in (reply.status or "", kind, said or reply.detail) if part)
 
 
 def _finish(

@@ -158,6 +158,7 @@ class _Planning:
         self._drop_vain_waits()
         groups = await self._plan_groups(comparison, judged, complete=complete)
         self.findings += [*_unresolved(comparison, self.strange), *_unmatched(policy), *self._unfinished()]
+        self.findings += [_hidden(key, row) for key, row in comparison.hidden()]
         return self._store(comparison, judged.remembered, reading, (health.fingerprint, base), groups)
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
@@ -233,7 +234,8 @@ class _Planning:
 
     async def _read_target(self) -> bool:
         attributes = self.task.policy.attributes
-        roots = {mapped.place.root: None for mapped in attributes}
+        # whether managed or not: who is protected, and who has access already
+        roots = dict.fromkeys([*(mapped.place.root for mapped in attributes), "userName", ACTIVE])
         spool = AccountSpool(self.bench, self.task.catalog, attributes)
         self.world.observer.stage("reading the directory")
 
@@ -581,6 +583,17 @@ def _vain(change: Change, path: str, awaited: str, edge: Deferred | None) -> Fin
         detail=_since(path, awaited, edge),
         hint=f"see the finding about {awaited}",
         row=change.row,
+    )
+
+
+def _hidden(key: str, row: int | None) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code="account.active-unknown",
+        subject=key,
+        summary="the directory shows of others whether they are active, and not of this account; it is not enabled",
+        hint="look at the account in the directory; if it is disabled, enable it there",
+        row=row,
     )
 
 

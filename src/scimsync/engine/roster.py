@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from scimsync.core import grouping
 from scimsync.core.grouping import Left
-from scimsync.core.replies import MOST_RACES, Next, decide
+from scimsync.core.replies import MOST_RACES, Next, decide, words
 from scimsync.engine.ports import Target
 from scimsync.model.outcomes import Outcome, Reply, Status
 from scimsync.model.plans import GroupChange
@@ -184,27 +184,25 @@ class GroupWriter:
 
     def _end(self, step: Next, reply: Reply) -> Outcome:
         """The outcome of an answer that ends the work on this group."""
-        words = reply.error.detail if reply.error and reply.error.detail else reply.detail
-        words = " ".join(str(part) for part in (reply.status or "", words) if part)
         if step is Next.DEFER:
             self._hands.defer(reply)
-            return self._outcome(Status.DEFERRED, "target.not-now", words)
+            return self._outcome(Status.DEFERRED, "target.not-now", words(reply))
         if step is Next.GONE:
             return self._outcome(Status.HELD, "group.gone", "the group was deleted in the directory")
-        return self._outcome(Status.FAILED, "target.refused", words)
+        return self._outcome(Status.FAILED, "target.refused", words(reply))
 
     def _settled(self) -> Outcome:
         if self._refused:
             total = len(self._refused) + len(self._wanted)
-            words = f"the directory refuses {len(self._refused)} of {total} members: {_some(self._refused)}"
-            return self._outcome(Status.FAILED, "target.refused", words)
+            told = f"the directory refuses {len(self._refused)} of {total} members: {_some(self._refused)}"
+            return self._outcome(Status.FAILED, "target.refused", told)
         if self._waiting:
-            words = f"{len(self._waiting)} members have no account yet: {_some(self._waiting)}"
-            return self._outcome(Status.DEFERRED, "member.deferred", words)
+            told = f"{len(self._waiting)} members have no account yet: {_some(self._waiting)}"
+            return self._outcome(Status.DEFERRED, "member.deferred", told)
         return self._outcome(Status.DONE if self._sent else Status.ALREADY)
 
-    def _mismatch(self, words: str) -> Outcome:
-        return self._outcome(Status.HELD, "write.mismatch", words)
+    def _mismatch(self, told: str) -> Outcome:
+        return self._outcome(Status.HELD, "write.mismatch", told)
 
     def _outcome(self, status: Status, code: str = "", detail: str = "") -> Outcome:
         """The outcome with who joined and left by now."""

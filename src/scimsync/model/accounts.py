@@ -56,3 +56,5 @@ class Leaver:
     version: str
     #: what both sides last agreed on about `active`; None where they never did
     agreed: bool | None = None
+    #: whether the directory shows that the account is active; if not, it is taken to be
+    shown: bool = True

@@ -49,13 +49,14 @@ def read_error(status: int, body: object, correlation_id: str = "") -> ErrorRepo
     """Read an error body of either format; anything else leaves the texts empty."""
     if not isinstance(body, Mapping):
         return ErrorReport(status=status, correlation_id=correlation_id)
-    text = body.get("detail") or body.get("message") or body.get("error_description") or ""
+    said = {name.lower(): held for name, held in body.items()}
+    text = said.get("detail") or said.get("message") or said.get("error_description") or ""
     return ErrorReport(
         status=status,
-        scim_type=str(body.get("scimType") or ""),
-        code=str(body.get("code") or body.get("error") or ""),
+        scim_type=str(said.get("scimtype") or ""),
+        code=str(said.get("code") or said.get("error") or ""),
         detail=str(text),
-        correlation_id=correlation_id or str(body.get("contextId") or ""),
+        correlation_id=correlation_id or str(said.get("contextid") or ""),
     )
 
 

@@ -158,6 +158,8 @@ class Place:
             found = self._selected(found)
         if isinstance(found, Mapping):
             found = lookup(found, self.path.sub or self.path.attribute.sub or "value")
+        if self.kind is Kind.BOOLEAN:
+            return truth(found)
         return found if isinstance(found, str | bool | int | float) and found != "" else None
 
     def _selected(self, found: object) -> object:
@@ -191,8 +193,8 @@ class Place:
                 return str(value)[:10]
             case Kind.DECIMAL if isinstance(value, int | float):
                 return float(value)
-            case Kind.BOOLEAN if isinstance(value, str):
-                return value.lower() == "true"
+            case Kind.BOOLEAN:
+                return truth(value)
         if isinstance(value, str):
             return _normal_text(value, self.leaf)
         return value
@@ -326,6 +328,20 @@ def element_key(attribute: Attribute) -> str:
         if attribute.sub(name) is not None:
             return name
     return "value"
+
+
+#: the forms in which booleans are met on the wire; any other is unknown
+TRUTHS: Mapping[str, bool] = {"true": True, "1": True, "false": False, "0": False}
+
+
+def truth(found: object) -> bool | None:
+    """A boolean, also where it travels as text or number; None where it says neither.
+
+    Examples:
+        >>> [truth(found) for found in (True, "False", 1, "0", "", None, "perhaps")]
+        [True, False, True, False, None, None, None]
+    """
+    return TRUTHS.get(str(found).strip().lower())
 
 
 def entries(found: object, attribute: Attribute) -> tuple[Entry, ...] | None:

@@ -330,7 +330,7 @@ class Comparison:
         awaits, unresolved = self._waiting(row[5 + 3 * len(self._attributes) :])
         return Pair(
             key=str(row[0]),
-            name=str(row[1]),
+            name=str(row[1] or ""),
             row=row[2] if isinstance(row[2], int) else None,
             account=str(row[3]),
             version=str(row[4] or ""),
@@ -382,15 +382,28 @@ class Comparison:
         index = self._index.get("active")
         column = "NULL" if index is None else f"b.b{index}"
         query = (
-            f"SELECT min(l.key), a.user_name, a.id, a.version, min({column}) FROM links l "
+            f"SELECT min(l.key), a.user_name, a.id, a.version, min({column}), a.active FROM links l "
             "JOIN accounts a ON a.id = l.account LEFT JOIN base b ON b.key = l.key "
-            f"WHERE l.ours AND a.active AND a.id NOT IN (SELECT id FROM pairing) AND {self._filter('l.key')} "
-            f"AND a.id NOT IN ({self._spoken_for()}) GROUP BY 2, 3, 4 ORDER BY 1"
+            f"WHERE l.ours AND coalesce(a.active, {column} = 'true', true) AND a.id NOT IN (SELECT id FROM pairing) "
+            f"AND {self._filter('l.key')} AND a.id NOT IN ({self._spoken_for()}) GROUP BY 2, 3, 4, 6 ORDER BY 1"
         )
-        for key, name, account, version, base in self._bench.rows(query):
-            yield Leaver(
-                str(key), str(name), str(account), str(version or ""), None if base is None else base == "true"
-            )
+        for key, name, account, version, base, shown in self._bench.rows(query):
+            agreed = None if base is None else base == "true"
+            yield Leaver(str(key), str(name or ""), str(account), str(version or ""), agreed, shown is not None)
+
+    def hidden(self) -> Iterator[tuple[str, int | None]]:
+        """Key and place of who shall have access, and of whom alone the directory does not show whether they have."""
+        index = self._index.get("active")
+        if index is None:
+            return
+        query = (
+            "SELECT w.key, w.place FROM wanted w JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id "
+            f"LEFT JOIN base b ON b.key = w.key WHERE a.active IS NULL AND w.d{index} = 'true' "
+            f"AND b.b{index} IS DISTINCT FROM 'false' AND {self._filter('w.key')} "
+            "AND EXISTS (SELECT 1 FROM accounts WHERE active IS NOT NULL) ORDER BY w.key"
+        )
+        for key, place in self._bench.rows(query):
+            yield str(key), place if isinstance(place, int) else None
 
     def _spoken_for(self) -> str:
         """The accounts that some record, good or bad, may be about."""

@@ -28,7 +28,7 @@ from scimsync.model.outcomes import Link
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.model.records import Cell, Reading, SourceHealth
-from scimsync.scim.schema import Attribute, Catalog, Kind, Place, compared
+from scimsync.scim.schema import TRUTHS, Attribute, Catalog, Kind, Place, compared
 from scimsync.workbench.expressions import FAULT_MARK, MACROS, Expression, check
 
 #: phone library: (number as written, region or "") -> E.164, or None where it is not a number
@@ -558,7 +558,8 @@ def _member(sub: Attribute) -> str:
 class AccountSpool:
     """Takes the raw resources of a sweep, and makes the table `accounts` of them.
 
-    Columns: id, user_name, active, version, then c0, c1, ... in the order of the attributes.
+    Columns: id, user_name, active, version, then c0, c1, ... in the order of the attributes. `active` is NULL
+    where the directory does not show it: unknown, which is neither true nor false.
     """
 
     def __init__(self, bench: Workbench, catalog: Catalog, attributes: Sequence[Mapped]) -> None:
@@ -608,7 +609,7 @@ class AccountSpool:
             self._path.write_bytes(b"{}\n")
         query = (
             f'{into} SELECT id, "userName" AS user_name, '
-            'coalesce("active", true) AS active, '
+            f"{_truth(quoted('active'))} AS active, "
             "regexp_replace(coalesce(meta.version, ''), '^W/|\"', '', 'g') AS version, "
             f"{', '.join(values)} FROM read_ndjson({text(str(self._path))}, columns = {{{columns}}}, "
             "maximum_object_size = 67108864) WHERE id IS NOT NULL"
@@ -629,11 +630,12 @@ class AccountSpool:
 
 
 def _resource_columns(catalog: Catalog, places: Sequence[Place]) -> dict[str, str]:
-    columns = {"id": "VARCHAR", "userName": "VARCHAR", "active": "BOOLEAN", "meta": "STRUCT(version VARCHAR)"}
+    columns = {"id": "VARCHAR", "userName": "VARCHAR", "active": "VARCHAR", "meta": "STRUCT(version VARCHAR)"}
     extensions: dict[str, dict[str, str]] = {}
     for place in places:
         holder = columns if place.urn is None else extensions.setdefault(place.urn, {})
-        holder.setdefault(place.attribute.name, _json_type(place.attribute))
+        kind = "VARCHAR" if place.attribute.type == "boolean" else _json_type(place.attribute)
+        holder.setdefault(place.attribute.name, kind)
     for schema in catalog.extensions:
         if members := extensions.get(schema.id):
             fields = ", ".join(f"{quoted(name)} {kind}" for name, kind in members.items())
@@ -662,7 +664,15 @@ def current(place: Place) -> str:
         holder = f"list_filter({holder}, lambda {_E}: {tests})[1]"
     if place.leaf is not place.attribute:
         holder = f"{holder}.{quoted(place.leaf.name)}"
+    if place.kind is Kind.BOOLEAN:
+        return f"CAST({_truth(holder)} AS VARCHAR)"
     return f"nullif(CAST({holder} AS VARCHAR), '')"
+
+
+def _truth(value: str) -> str:
+    """The SQL of a boolean that may travel as text or number; NULL where it says neither."""
+    cases = " ".join(f"WHEN {text(word)} THEN {str(meant).lower()}" for word, meant in TRUTHS.items())
+    return f"(CASE lower(trim(CAST({value} AS VARCHAR))) {cases} END)"
 
 
 def _selects(place: Place, name: str, wanted: object) -> str:

@@ -228,7 +228,7 @@ class TestWrites:
         assert not answer.ok
         assert len(bench.server.asked) == 1
 
-    @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+    @pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 507, 520, 522, 524, 529, 599])
     def test_trouble_of_the_server_is_handed_back_and_the_write_not_sent_again(self, status: int) -> None:
         bench = Bench(script(http(status, {"message": "down"}, Retry_After="1")))
         answer = patched(bench)
@@ -478,12 +478,15 @@ class TestReads:
         [
             http(503, {}, Retry_After="3"),
             http(500),
+            http(507),
+            http(520),
+            http(599),
             Play(b"", "reset"),
             Play(b"", "close"),
             http(200, b"<html>", "text/html"),
             http(200, b'{"id'),
         ],
-        ids=range(6),
+        ids=range(9),
     )
     def test_a_read_is_asked_again_after_any_trouble(self, trouble: Play) -> None:
         bench = Bench(script(trouble, http(200, user(1))))
@@ -500,8 +503,9 @@ class TestReads:
         answer = reply(Bench(script(http(404, {"message": "no"}))), lambda target: target.get("id-1"))
         assert (answer.status, answer.ok) == (404, False)
 
-    def test_an_outage_opens_the_breaker_and_ends_with_advice(self) -> None:
-        bench = Bench(script(http(503)))
+    @pytest.mark.parametrize("status", [503, 507, 520, 524, 529, 599])
+    def test_an_outage_opens_the_breaker_and_ends_with_advice(self, status: int) -> None:
+        bench = Bench(script(http(status)))
 
         async def work(target: ScimTarget) -> object:
             for _ in range(100):
@@ -580,7 +584,9 @@ class TestSweep:
         assert sweep.incomplete == ""
         assert sweep.accounts == sweep.announced == active + inactive
         assert len(ids) == len(set(ids)) == active + inactive
-        assert sweep.requests == len(bench.server.asked) == max(1, -(-active // 100)) + max(1, -(-inactive // 100))
+        # one question more where the last page may not be the last
+        pages = [max(1, -(-n // 100)) + (0 < n <= 100 or (n > 0 and n % 100 == 0)) for n in (active, inactive)]
+        assert sweep.requests == len(bench.server.asked) == sum(pages)
 
     def test_a_provider_that_lists_everybody_is_swept_once(self) -> None:
         bench = Bench(Directory(30, 5), dialect=GENERIC)
@@ -661,6 +667,64 @@ class TestSweep:
         assert "nobody new" in sweep.incomplete or "twice" in sweep.incomplete
         assert len(ids) == 100
         assert len(bench.server.asked) <= 1000 / 100 + 3
+
+    @pytest.mark.parametrize("number", [40, 99, 100, 101, 200, 250])
+    def test_a_total_that_is_the_count_of_a_page_ends_nothing(self, number: int) -> None:
+        directory = Directory(number)
+        directory.spoil = lambda _asked, part, _: page(part, len(part))
+        sweep, ids = swept(Bench(directory, dialect=GENERIC))
+        assert (sweep.incomplete, sweep.announced, len(ids)) == ("", number, number)
+
+    def test_a_total_that_stops_at_fifty_ends_nothing(self) -> None:
+        directory = Directory(120)
+        directory.spoil = lambda _asked, part, total: page(part[:50], min(total, 50))
+        sweep, ids = swept(Bench(directory, dialect=GENERIC))
+        assert (sweep.incomplete, len(ids)) == ("", 120)
+
+    @pytest.mark.parametrize("status", [400, 403])
+    def test_a_listing_that_refuses_to_go_on_beyond_a_full_page_is_incomplete(self, status: int) -> None:
+        directory = Directory(120)
+        directory.spoil = lambda asked, part, total: (
+            http(status, {}) if asked.query["startIndex"] != "1" else page(part[:50], 50)
+        )
+        sweep, ids = swept(Bench(directory, dialect=GENERIC))
+        assert "refused" in sweep.incomplete
+        assert len(ids) == 50
+
+    def test_a_first_page_that_comes_again_and_again_under_a_total_of_its_own_is_incomplete(self) -> None:
+        directory = Directory(250)
+        directory.spoil = lambda *_: page(directory.people[:100], 100)
+        sweep, ids = swept(Bench(directory, dialect=GENERIC))
+        assert "begins anew" in sweep.incomplete
+        assert len(ids) == 100
+
+    @pytest.mark.parametrize("number", [7, 250])
+    def test_a_provider_that_knows_no_pages_shows_everybody_at_once(self, number: int) -> None:
+        directory = Directory(number)
+        directory.spoil = lambda _asked, _part, total: page(directory.people, total)
+        sweep, ids = swept(Bench(directory, dialect=GENERIC))
+        assert (sweep.incomplete, len(ids)) == ("", number)
+
+    def test_an_end_that_is_answered_with_404_is_an_end(self) -> None:
+        directory = Directory(100)
+        directory.spoil = lambda _asked, part, _: None if part else http(404, {})
+        assert swept(Bench(directory, dialect=GENERIC))[0].incomplete == ""
+
+    @pytest.mark.parametrize("resources", [{"Resources": None}, {"Resources": []}, {}])
+    def test_nobody_is_nobody_in_each_of_its_forms(self, resources: dict[str, object]) -> None:
+        bench = Bench(script(http(200, {"totalResults": 0, **resources})), dialect=GENERIC)
+        assert swept(bench)[0].incomplete == ""
+
+    def test_names_have_no_case(self) -> None:
+        people = [
+            {"ID": f"i{n}", "username": f"u{n}@x.org", "Active": True, "Meta": {"VERSION": "7"}} for n in range(3)
+        ]
+        bench = Bench(script(http(200, {"totalresults": 3, "RESOURCES": people})), dialect=GENERIC)
+        got: list[bytes] = []
+        sweep = play(bench, lambda target: target.sweep(["userName"], got.extend))
+        assert isinstance(sweep, Sweep)
+        assert (sweep.incomplete, sweep.accounts) == ("", 3)
+        assert json.loads(got[0]) == {"id": "i0", "userName": "u0@x.org", "active": True, "meta": {"version": "7"}}
 
     def test_pages_of_nobody_end_soon(self) -> None:
         directory = Directory(1000)
@@ -760,13 +824,16 @@ class TestFind:
 
         bench = Bench(answer)
 
+        def firsts(asked: Asked) -> bool:
+            return (asked.query.get("filter"), asked.query.get("startIndex")) == ("active eq false", "1")
+
         async def work(target: ScimTarget) -> object:
             hits = [await target.find("userName", f"UX{n}@example.com") for n in (3, 59)]
             none = await target.find("userName", "nobody@example.com")
-            read = sum(asked.query.get("filter") == "active eq false" for asked in bench.server.asked)
+            read = sum(firsts(asked) for asked in bench.server.asked)
             bench.clock.advance(61)
             await target.find("userName", "nobody@example.com")
-            again = sum(asked.query.get("filter") == "active eq false" for asked in bench.server.asked)
+            again = sum(firsts(asked) for asked in bench.server.asked)
             return [hit[0].body["id"] for hit in hits if hit[0].body], none, read, again
 
         assert play(bench, work) == (["id-x3", "id-x59"], [], 1, 2)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.factories import make_reply, refusal
 
-from scimsync.core.replies import Next, decide, is_conflict
+from scimsync.core.replies import NOT_NOW, REFUSED, Next, decide, is_conflict, words
 from scimsync.model.outcomes import Exchange
 
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
@@ -74,15 +76,25 @@ def test_404_means_that_the_account_is_gone(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "method"), [(403, "PATCH"), (404, "POST"), (413, "PATCH"), (415, "PATCH"), (422, "POST")]
+    ("status", "method"),
+    [(403, "PATCH"), (404, "POST"), (405, "PATCH"), (413, "PATCH"), (415, "PATCH"), (422, "POST"), (501, "PATCH")],
 )
 def test_a_plain_refusal_is_held_for_a_person(status: int, method: str) -> None:
     assert decide(refusal(status, method=method)) is Next.HOLD
 
 
 @pytest.mark.parametrize("method", WRITES)
-def test_a_401_that_outlived_the_renewal_of_the_token_is_held(method: str) -> None:
-    assert decide(refusal(401, method=method)) is Next.HOLD
+def test_a_401_that_outlived_the_renewal_of_the_token_says_nothing_about_the_person(method: str) -> None:
+    assert decide(refusal(401, method=method)) is Next.DEFER
+    assert "token" in words(refusal(401, method=method))
+
+
+def test_a_403_is_told_as_what_it_is() -> None:
+    assert words(refusal(403, detail="missing role")) == "403 missing role (the credentials do not allow this)"
+
+
+def test_a_value_that_somebody_else_has_is_no_race() -> None:
+    assert decide(refusal(409, scim_type="uniqueness")) is Next.HOLD
 
 
 @pytest.mark.parametrize("method", WRITES)
@@ -100,6 +112,12 @@ def test_503_with_a_pause_is_unknown_all_the_same() -> None:
     assert decide(make_reply(503, retry_after_s=7.0)) is Next.SETTLE
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 418, 501])
-def test_what_nobody_expects_is_held(status: int) -> None:
-    assert decide(refusal(status)) in {Next.HOLD, Next.SETTLE}
+@pytest.mark.parametrize("method", WRITES)
+@given(status=st.integers(300, 999).filter(lambda status: status not in REFUSED | NOT_NOW))
+def test_whatever_is_not_known_to_have_failed_is_unknown(method: str, status: int) -> None:
+    assert decide(refusal(status, method=method)) is Next.SETTLE
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 408, 418, 499, 500, 503, 507, 520, 522, 524, 529, 599])
+def test_the_lists_of_what_failed_hold_nothing_that_may_have_worked(status: int) -> None:
+    assert status not in REFUSED | NOT_NOW
