@@ -397,6 +397,7 @@ async def plan_between(
         key=settings.source.key,
         source=settings.source.identity,
         configuration=settings.digest,
+        zone=settings.source.zone,
         workers=settings.target.workers,
         memory_limit=settings.state.memory,
         only=choices.only,
@@ -596,8 +597,8 @@ def read_plan(path: Path) -> Plan:
         raise ConfigError(f"{path}: cannot be read ({error.__class__.__name__})") from error
 
 
-def try_source(settings: Settings) -> tuple[int, bool, int]:
-    """Read the source to its end and check the mapping against it: records, proof, columns.
+def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
+    """Read the source to its end and check the mapping against it: records, proof, columns, open status words.
 
     Raises:
         SourceError: It cannot be read.
@@ -606,10 +607,11 @@ def try_source(settings: Settings) -> tuple[int, bool, int]:
     from scimsync.workbench.staging import Workbench, check_mapping, stage_records  # noqa: PLC0415 - loads DuckDB
 
     reading = make_source(settings).read()
-    with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder)) as bench:
+    with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), zone=settings.source.zone) as bench:
         health = stage_records(bench, reading, key=settings.source.key)
-        check_mapping(bench, settings.policy.attributes, reading.columns)
-    return health.rows, reading.proven, len(reading.columns)
+        mapped = check_mapping(bench, settings.policy.attributes, reading.columns)
+    bare = any(expression.is_bare for expression in mapped.values())
+    return health.rows, reading.proven, len(reading.columns), bare
 
 
 def try_pairs(settings: Settings) -> int | None:

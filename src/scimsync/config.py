@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
@@ -39,6 +40,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "delimiter": 'what separates cells (kind csv; default ",")',
         "encoding": "of the file (kinds csv, jsonl; default utf-8)",
         "complete": "what proves that a text file is whole: unproven, checksum or assume",
+        "zone": "the time zone in which today() ends, as in Europe/Berlin (default UTC)",
     },
     "target": {
         "dialect": "genesys or generic",
@@ -129,6 +131,8 @@ class SourceSettings:
     delimiter: str = ","
     encoding: str = "utf-8"
     complete: Literal["unproven", "checksum", "assume"] = "unproven"
+    #: the time zone of today() in the mapping
+    zone: str = "UTC"
 
     @property
     def identity(self) -> str:
@@ -349,7 +353,18 @@ class _Reader:
             delimiter=self._text("source", "delimiter", ","),
             encoding=self._text("source", "encoding", "utf-8"),
             complete=self._complete(),
+            zone=self._zone(),
         )
+
+    def _zone(self) -> str:
+        found = self._text("source", "zone", "UTC")
+        try:
+            ZoneInfo(found)
+        except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+            near = get_close_matches(found, available_timezones(), n=1, cutoff=0.6)
+            hint = f"; did you mean {near[0]}?" if near else "; write one as Europe/Berlin or UTC"
+            self.faults.append(f"[source] zone = {found!r} is no time zone{hint}")
+        return found
 
     def _complete(self) -> Literal["unproven", "checksum", "assume"]:
         match self._choice("source", "complete", ("unproven", "checksum", "assume"), "unproven"):
@@ -805,6 +820,8 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
     }
     if source.name:
         decisive["source name"] = source.name
+    if source.zone != "UTC":
+        decisive["zone"] = source.zone
     if groups is not None and policy.groups is not None:
         rules = policy.groups
         decisive["groups"] = [

@@ -49,6 +49,26 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
+#: how other kinds of files begin, in small letters
+_OTHERS = (
+    (b"pk\x03\x04", "an Excel workbook or another ZIP archive"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook of the old form"),
+    (b"\x1f\x8b", "compressed with gzip"),
+    (b"%pdf", "a PDF"),
+    (b"<!doc", "a web page"),
+    (b"<html", "a web page"),
+    (b"par1", "a Parquet file"),
+)
+_SAVE = "Save the sheet as CSV (UTF-8), and set path under [source] to that file."
+_INSTEAD = {
+    "an Excel workbook or another ZIP archive": _SAVE,
+    "an Excel workbook of the old form": _SAVE,
+    "compressed with gzip": "Unpack it first: gunzip FILE.",
+    "a PDF": "Have the export write CSV or JSON lines.",
+    "a web page": "The download probably ended at a login page: look at how the file is fetched.",
+    "a Parquet file": 'Set kind = "parquet" under [source].',
+}
+
 _FEW = 8
 
 
@@ -308,7 +328,14 @@ class _Witness(io.RawIOBase):
     def __init__(self, raw: io.FileIO, *, hashing: bool) -> None:
         self._raw = raw
         self._digest = hashlib.sha256() if hashing else None
+        self._decoder: codecs.IncrementalDecoder | None = None
         self.size = 0
+        #: there is more than ASCII, and all of it is UTF-8; only where `doubt` asked for it
+        self.is_utf8 = False
+
+    def doubt(self) -> None:
+        """Look whether the bytes are UTF-8, which the declared encoding denies."""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def readable(self) -> bool:
         return True
@@ -318,7 +345,17 @@ class _Witness(io.RawIOBase):
         self.size += count
         if self._digest is not None:
             self._digest.update(memoryview(buffer)[:count])
+        if self._decoder is not None:
+            self._look(bytes(memoryview(buffer)[:count]))
         return count
+
+    def _look(self, chunk: bytes) -> None:
+        if self._decoder is None or (chunk and chunk.isascii() and not self._decoder.getstate()[0]):
+            return
+        try:
+            self.is_utf8 = bool(self._decoder.decode(chunk, final=not chunk)) or self.is_utf8
+        except UnicodeDecodeError:
+            self._decoder, self.is_utf8 = None, False
 
     @property
     def digest(self) -> str:
@@ -341,6 +378,8 @@ class _TextFile:
         self._witness = _Witness(self._raw, hashing=bool(self._expected))
         try:
             self.encoding = _detect(path, self._raw, encoding)
+            if not codecs.lookup(self.encoding).name.startswith("utf"):
+                self._witness.doubt()
             buffer = io.BufferedReader(self._witness, _BUFFER)
             self._text = io.TextIOWrapper(buffer, encoding=self.encoding, newline="")
         except BaseException:
@@ -384,6 +423,12 @@ class _TextFile:
             _refuse_changed(self.path)
         if number == 0:
             message = f"{self.path}: the file is empty. Look whether the export failed, and run it again."
+            raise SourceError(message)
+        if self._witness.is_utf8:
+            message = (
+                f"{self.path}: the file is UTF-8, and encoding says {self.encoding}: names would arrive broken."
+                ' Set encoding = "utf-8" under [source].'
+            )
             raise SourceError(message)
         if self._expected != self._witness.digest:
             message = (
@@ -438,8 +483,11 @@ def _detect(path: Path, raw: io.FileIO, encoding: str) -> str:
             ' knows, for instance "utf-8", "cp1252" or "utf-16".'
         )
         raise SourceError(message) from exc
-    head = raw.read(4) or b""
+    head = (raw.read(64) or b"").lstrip(b"\r\n ")
     raw.seek(0)
+    kind = next((kind for start, kind in _OTHERS if head.lower().startswith(start)), "")
+    if kind:
+        raise SourceError(f"{path}: it is {kind}, not a text with one record in each line. {_INSTEAD[kind]}")
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
     if marked is None:
         return encoding

@@ -81,8 +81,12 @@ def _tried(name: str, look: Callable[[], list[Check]]) -> Iterator[Check]:
 
 
 def _source(settings: Settings) -> list[Check]:
-    rows, proven, columns = bootstrap.try_source(settings)
+    rows, proven, columns, bare = bootstrap.try_source(settings)
     checks = [Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits")]
+    if bare:
+        words = "active compares a status with = alone, so what other words mean is guessed from a list; name them: "
+        words += "one_of(status, 'active', 'on leave', ['left', 'retired'])"
+        checks.append(Check("mapping", "warn", words))
     if not proven:
         words = "the source proves nothing by absence: nobody who is missing becomes a leaver"
         words += '; set [source] complete = "checksum"'

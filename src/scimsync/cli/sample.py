@@ -18,7 +18,7 @@ ATTRIBUTES = """\
 [attributes]                                   # SCIM path = SQL expression over one record
 userName                             = "lower(trim(email))"
 displayName                          = "first_name || ' ' || last_name"
-active                               = "status = 'active'"
+active                               = "one_of(status, 'active')"    # other words: see the docs
 externalId                           = "employee_id"
 title                                = "job_title"
 "enterprise:employeeNumber"          = "employee_id"

@@ -24,7 +24,8 @@ from scimsync.scim.dialect import GENERIC, Dialect, NameList
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Attribute, Catalog, Kind, Place, Value, phone_form
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+#: controls, and what is as invisible and turns or joins what stands around it (zero width, direction, a mark inside)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 #: a local part and a domain of at least two labels (RFC 5321 §4.1.2 without quoting and address literals)
 _EMAIL = re.compile(
     r"(?=.{3,254}$)(?=[^@]{1,64}@)[^\s@.\"(),:;<>\[\\\]]+(?:\.[^\s@.\"(),:;<>\[\\\]]+)*"

@@ -546,7 +546,7 @@ class _Applier:
         for delta in deltas:
             place = matched.get(delta.path)
             held = place.read(found.body or {}) if place else None
-            if place is not None and held is not None and not place.same(held, delta.sides.desired):
+            if place is not None and held is not None and not place.alike(held, delta.sides.desired):
                 return False
         return True
 

@@ -78,6 +78,8 @@ class Task:
     source: str = ""
     #: digest of the effective configuration
     configuration: str
+    #: the time zone of today() in the mapping
+    zone: str = "UTC"
     #: reads of single accounts that run at the same time
     workers: int = 8
     memory_limit: str = "512MB"
@@ -104,7 +106,7 @@ async def make_plan(world: World, task: Task) -> Plan:
         TargetError: The directory cannot be read, or its schema drifted where the mapping writes.
         StoreError: The state cannot be read or written.
     """
-    with Workbench(world.store.artifact("plan").parent, memory_limit=task.memory_limit) as bench:
+    with Workbench(world.store.artifact("plan").parent, memory_limit=task.memory_limit, zone=task.zone) as bench:
         return await _Planning(world, task, bench).run()
 
 

@@ -204,9 +204,20 @@ class Place:
         key, sub = dict(entry).get(self.key), self.attribute.sub(self.key)
         return _normal_text(key, sub) if isinstance(key, str) and sub is not None else key
 
-    def same(self, left: Value, right: Value) -> bool:
-        """Whether SCIM takes the two for one value."""
+    @property
+    def folds(self) -> bool:
+        """Whether a text that differs in capitals alone is the same also when it is written: logins and addresses."""
+        return self.attribute.name in {"userName", "emails"} or bool(self.leaf.canonical_values)
+
+    def alike(self, left: Value, right: Value) -> bool:
+        """Whether SCIM takes the two for one value: case counts only where the schema says so. For finding people."""
         return self.normal(left) == self.normal(right)
+
+    def same(self, left: Value, right: Value) -> bool:
+        """Whether there is nothing to write: as `alike`, but a correction of capitals in a text is one."""
+        if self.kind is Kind.TEXT and not self.folds:
+            return _plain(left) == _plain(right)
+        return self.alike(left, right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -516,6 +527,11 @@ def _normal_member(value: Scalar, sub: Attribute | None) -> Scalar:
     if _is_number(value):
         return float(value)  # type: ignore[arg-type]
     return _normal_text(value, sub) if isinstance(value, str) and sub is not None else value
+
+
+def _plain(value: Value) -> Value:
+    """A text as it stands, but for the form of its letters (NFC) and outer space; None for no text at all."""
+    return (unicodedata.normalize("NFC", value).strip() or None) if isinstance(value, str) else value
 
 
 def _normal_text(text: str, attribute: Attribute) -> str:

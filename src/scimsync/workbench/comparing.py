@@ -48,8 +48,13 @@ def text_of(value: Value) -> str:
     return str(value)
 
 
+def writable(place: Place, column: str) -> str:
+    """The SQL of the form in which a value column compares for writing: as `comparable`, capitals of a text count."""
+    return column if place.kind is Kind.TEXT and not place.folds else comparable(place, column)
+
+
 def comparable(place: Place, column: str) -> str:
-    """The SQL of the form in which a value column compares."""
+    """The SQL of the form in which a value column compares for finding people."""
     match place.kind:
         case Kind.PHONE:
             return f"regexp_replace({_lower(column)}, '^tel:|[\\s().\\-/]', '', 'g')"
@@ -288,7 +293,7 @@ class Comparison:
 
     def _differs(self, index: int, left: str = "w", right: str = "a") -> str:
         place = self._attributes[index].place
-        test = f"({comparable(place, f'{left}.d{index}')} IS DISTINCT FROM {comparable(place, f'{right}.c{index}')})"
+        test = f"({writable(place, f'{left}.d{index}')} IS DISTINCT FROM {writable(place, f'{right}.c{index}')})"
         if index in self._references:
             return f"(({test} OR {left}.w{index} IS NOT NULL) AND NOT {left}.u{index})"
         return test

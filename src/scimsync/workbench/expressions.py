@@ -11,11 +11,11 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TypeAlias
 
 import duckdb
 
-Tree: TypeAlias = Mapping[str, object]
+from scimsync.workbench import statuses
+from scimsync.workbench.statuses import Tree
 
 #: Functions that read nothing but their arguments and give the same answer each time.
 PLAIN_FUNCTIONS = frozenset(
@@ -27,7 +27,7 @@ PLAIN_FUNCTIONS = frozenset(
     coalesce nullif ifnull greatest least
     abs round floor ceil ceiling trunc sign mod
     date_trunc date_part date_diff datediff date_add date_sub year month day strftime try_strptime
-    make_date to_days to_months to_years today
+    make_date to_days to_months to_years today now timezone
     list_value list_transform list_filter list_distinct list_sort list_concat list_contains list_has
     list_extract list_append array_to_string len struct_pack struct_extract
     """.split()
@@ -42,6 +42,7 @@ HELPERS: Mapping[str, tuple[int, int, str]] = {
     "names": (1, 2, "names(text, ';')"),
     "blank": (1, 1, "blank(column)"),
     "title_case": (1, 1, "title_case(column)"),
+    "one_of": (2, 100, "one_of(status, 'active', 'on leave')"),
 }
 _CLASSES = frozenset(
     "COLUMN_REF CONSTANT FUNCTION CASE CAST COMPARISON CONJUNCTION OPERATOR BETWEEN LAMBDA TYPE".split()
@@ -70,7 +71,7 @@ FAULT_MARK = "\x01"
 #: The helpers as SQL. `e164` looks up a table that the library filled beforehand, so that each distinct
 #: number is parsed once; a number already in E.164 needs no look-up. The columns of that table have names
 #: that no source has, because the arguments are looked up beside them.
-MACROS = f"""
+MACROS = f"""{statuses.MACROS}
 CREATE TABLE phone_memo (scimsync_raw VARCHAR, scimsync_region VARCHAR, scimsync_e164 VARCHAR);
 CREATE MACRO phone_of(phone, country) AS
   CASE WHEN trim(phone) IS NULL OR trim(phone) = '' THEN NULL
@@ -118,6 +119,9 @@ class Expression:
     #: the arguments of each `e164` call as SQL: what the phone library must be asked beforehand
     phones: tuple[tuple[str, str], ...] = ()
     is_reference: bool = False
+    #: what is compared with status words, as SQL; and whether the mapping leaves open what other words mean
+    statuses: tuple[str, ...] = ()
+    is_bare: bool = False
 
 
 @dataclass(slots=True)
@@ -196,6 +200,8 @@ class _Check:
                 if bound:
                     self.fault(node, "e164 cannot stand inside a lambda")
                 self.phones.append((arguments[0], arguments[1] if len(arguments) > 1 else None))
+            elif name == "one_of" and (reason := statuses.one_of_fault(arguments)):
+                self.fault(node, reason)
         elif name not in PLAIN_FUNCTIONS and name not in OPERATORS:
             near = get_close_matches(name, [*PLAIN_FUNCTIONS, *HELPERS], n=1, cutoff=0.6)
             hint = f"; did you mean {near[0]}?" if near else ""
@@ -209,9 +215,19 @@ _SELECT = "SELECT "
 
 
 def check(
-    text: str, connection: duckdb.DuckDBPyConnection, columns: Sequence[str] | None = None
+    text: str,
+    connection: duckdb.DuckDBPyConnection,
+    columns: Sequence[str] | None = None,
+    *,
+    is_status: bool = False,
 ) -> Expression | tuple[Fault, ...]:
     """Check one expression against the allow-list, and its columns against the source where known.
+
+    Args:
+        text: The expression.
+        connection: A connection that parses.
+        columns: The columns of the source; only the grammar is checked where None.
+        is_status: It says whether somebody is active, so texts in it are status words (`statuses.closed`).
 
     Returns:
         The checked expression, or all its faults.
@@ -230,11 +246,14 @@ def check(
     phones = tuple(
         (_print(raw, connection), _print(country, connection) if country else "NULL") for raw, country in walk.phones
     )
+    read = statuses.named(statuses.closed(tree) if is_status else tree)
     return Expression(
-        sql=_print(tree, connection),
+        sql=_print(read, connection),
         columns=frozenset(walk.columns),
         phones=phones,
         is_reference=reference,
+        statuses=tuple(dict.fromkeys(_print(given, connection) for given in statuses.given(read))),
+        is_bare=is_status and statuses.bare(tree),
     )
 
 

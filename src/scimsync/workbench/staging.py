@@ -27,9 +27,10 @@ from scimsync.errors import ConfigError, SourceError, StoreDamaged, TargetUnavai
 from scimsync.model.outcomes import Link
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
-from scimsync.model.records import Cell, Reading, SourceHealth
+from scimsync.model.records import Batch, Cell, Reading, SourceHealth
 from scimsync.scim.schema import TRUTHS, Attribute, Catalog, Kind, Place, compared
 from scimsync.workbench.expressions import FAULT_MARK, MACROS, Expression, check
+from scimsync.workbench.statuses import SPACE
 
 #: phone library: (number as written, region or "") -> E.164, or None where it is not a number
 PhoneReader = Callable[[str, str], str | None]
@@ -54,7 +55,7 @@ class Column:
 class Workbench:
     """The tables of one planning run. A context manager; leaving it removes every file."""
 
-    def __init__(self, folder: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:
+    def __init__(self, folder: Path, *, memory_limit: str = "512MB", threads: int = 2, zone: str = "UTC") -> None:
         _remove_left_behind(folder)
         self._folder = Path(tempfile.mkdtemp(prefix=f"workbench-{os.getpid()}-", dir=folder))
         self.spool = self._folder / "spool"
@@ -68,6 +69,7 @@ class Workbench:
                 "temp_directory": str(self._folder / "scratch"),
             },
         )
+        self.sql.execute(f"SET TimeZone = {text(zone)}")
         self.sql.execute(MACROS)
         self.sql.execute("SET allowed_directories = [?]", [str(folder)])
         self.sql.execute("SET enable_external_access = false")
@@ -163,7 +165,7 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHeal
     blanks = [0] * len(reading.columns)
     count = 0
     with bench.spooled("records") as (path, file):
-        for batch in reading.batches:
+        for batch in map(_records_of, reading.batches):
             for index, values in enumerate(zip(*batch.rows, strict=True)):
                 seen[index] |= _kinds(values)
                 blanks[index] += sum(1 for v in values if v is None or v == "")
@@ -188,6 +190,18 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHeal
     ).fetchone() or ("",)
     shares = {name: blank / count for name, blank in zip(reading.columns, blanks, strict=True)}
     return SourceHealth(rows=count, blanks=shares, fingerprint=str(printed))
+
+
+def _records_of(batch: Batch) -> Batch:
+    """A batch without rows of blanks, as spreadsheets leave them at the end: those are no records."""
+    if not any(_is_blank(row[0]) and all(map(_is_blank, row)) for row in batch.rows if row):
+        return batch
+    kept = [n for n, row in enumerate(batch.rows) if not all(map(_is_blank, row))]
+    return Batch([batch.rows[n] for n in kept], [batch.places[n] for n in kept])
+
+
+def _is_blank(cell: Cell) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip(SPACE))
 
 
 def _spool_rows(
@@ -258,7 +272,7 @@ def check_mapping(
     faults: list[str] = []
     checked: dict[str, Expression] = {}
     for mapped in attributes:
-        result = check(mapped.expression, bench.sql, columns)
+        result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == "active")
         if not isinstance(result, Expression):
             faults += [f"[attributes] {mapped.path} = {mapped.expression!r}: {fault}" for fault in result]
             continue

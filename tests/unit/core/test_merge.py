@@ -31,9 +31,18 @@ def verdict(views: Sides, authority: Authority, where: Place = TITLE) -> tuple[V
 
 
 @pytest.mark.parametrize("authority", Authority)
-@pytest.mark.parametrize("views", [sides("A", "A", "A"), sides("A", "a", "B"), sides("A", "A"), sides(None, None, "A")])
+@pytest.mark.parametrize(
+    "views", [sides("A", "A", "A"), sides("A", "A ", "B"), sides("A", "A"), sides(None, None, "A")]
+)
 def test_both_sides_equal_asks_for_nothing(authority: Authority, views: Sides) -> None:
     assert merge(TITLE, views, authority) is None
+
+
+def test_a_correction_of_capitals_is_written() -> None:
+    assert verdict(sides("Anna McDonald", "anna mcdonald", "anna mcdonald"), Authority.ASK) == (
+        WRITE,
+        Reason.SOURCE_MOVED,
+    )
 
 
 @pytest.mark.parametrize("authority", Authority)

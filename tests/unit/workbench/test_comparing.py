@@ -20,7 +20,15 @@ from scimsync.model.outcomes import Link
 from scimsync.model.plans import Finding, Verdict
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.scim.schema import Place, Value
-from scimsync.workbench.comparing import Comparison, comparable, lay_outcomes, text_of, unremembered, value_of
+from scimsync.workbench.comparing import (
+    Comparison,
+    comparable,
+    lay_outcomes,
+    text_of,
+    unremembered,
+    value_of,
+    writable,
+)
 from scimsync.workbench.staging import (
     AccountSpool,
     Workbench,
@@ -286,7 +294,7 @@ def test_a_reference_to_nobody_is_left_alone_and_counted(meet: Any) -> None:
 
 
 def test_nobody_who_agrees_is_looked_at(meet: Any) -> None:
-    found = meet([record("1", job="CLERK"), record("2", job="Lead")], [account("1"), account("2")])
+    found = meet([record("1", job="Clerk"), record("2", job="CLERK")], [account("1"), account("2")])
     assert list(found.pairs) == ["2"]
     numbers = found.comparison.numbers()
     assert (numbers["records"], numbers["accounts"], numbers["linked"], numbers["compared"], numbers["equal"]) == (
@@ -394,8 +402,10 @@ def calculator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
         yield made
 
 
-def sql_calls_equal(bench: Workbench, where: Place, left: Value, right: Value) -> bool:
-    query = f"SELECT {comparable(where, 'l')} IS NOT DISTINCT FROM {comparable(where, 'r')} FROM (SELECT ?::VARCHAR AS l, ?::VARCHAR AS r)"
+def sql_calls_equal(
+    bench: Workbench, where: Place, left: Value, right: Value, form: Callable[[Place, str], str] = writable
+) -> bool:
+    query = f"SELECT {form(where, 'l')} IS NOT DISTINCT FROM {form(where, 'r')} FROM (SELECT ?::VARCHAR AS l, ?::VARCHAR AS r)"
     row = bench.sql.execute(query, [text_of(left) or None, text_of(right) or None]).fetchone()
     return bool(row and row[0])
 
@@ -412,6 +422,8 @@ def test_what_the_tables_call_equal_the_rules_call_equal(
     where, left, right = drawn
     if sql_calls_equal(calculator, where, left, right):
         assert where.same(left, right)
+    if sql_calls_equal(calculator, where, left, right, comparable):
+        assert where.alike(left, right)
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -432,6 +444,8 @@ def test_respelled_values_that_the_tables_call_equal_the_rules_call_equal(
         ):
             if sql_calls_equal(calculator, where, value, other):
                 assert where.same(value, other)
+            if sql_calls_equal(calculator, where, value, other, comparable):
+                assert where.alike(value, other)
 
 
 def test_no_letter_is_folded_by_the_tables_alone(calculator: Workbench) -> None:
@@ -441,7 +455,7 @@ def test_no_letter_is_folded_by_the_tables_alone(calculator: Workbench) -> None:
     calculator.sql.execute(f"CREATE OR REPLACE TEMP TABLE letters AS SELECT chr(i::INTEGER) AS c FROM ({ranges})")
     found = calculator.sql.execute(f"SELECT c, {form} FROM letters WHERE c <> {form}").fetchall()
     assert len(found) > 1000
-    assert [letter for letter, folded in found if not title.same(letter, folded)] == []
+    assert [letter for letter, folded in found if not title.alike(letter, folded)] == []
 
 
 @pytest.mark.parametrize(
@@ -449,7 +463,7 @@ def test_no_letter_is_folded_by_the_tables_alone(calculator: Workbench) -> None:
     [
         ("title", "İ", "i"),
         ("title", "Straße", "Strasse "),
-        ("title", "a", "a "),
+        ("title", "a", "A"),
         ("externalId", "a", "A"),
         (MANAGER, "u1", "U1"),
     ],
