@@ -220,6 +220,7 @@ def check(
     columns: Sequence[str] | None = None,
     *,
     is_status: bool = False,
+    texts: Mapping[str, str] | None = None,
 ) -> Expression | tuple[Fault, ...]:
     """Check one expression against the allow-list, and its columns against the source where known.
 
@@ -228,6 +229,7 @@ def check(
         connection: A connection that parses.
         columns: The columns of the source; only the grammar is checked where None.
         is_status: It says whether somebody is active, so texts in it are status words (`statuses.closed`).
+        texts: Column of numbers, in small letters -> the column that holds them as they were written.
 
     Returns:
         The checked expression, or all its faults.
@@ -246,7 +248,7 @@ def check(
     phones = tuple(
         (_print(raw, connection), _print(country, connection) if country else "NULL") for raw, country in walk.phones
     )
-    read = statuses.named(statuses.closed(tree) if is_status else tree)
+    read = _as_written(statuses.named(statuses.closed(tree) if is_status else tree), texts or {})
     return Expression(
         sql=_print(read, connection),
         columns=frozenset(walk.columns),
@@ -290,6 +292,40 @@ def _tree(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
     # in brackets only a value parses: no `;`, no GROUP BY ALL, no WINDOW
     inside = json.loads(_ask(connection, "SELECT json_serialize_sql(?)", f"{_SELECT}({text}\n)"))
     return Fault(_NOT_PLAIN) if inside.get("error") else tree
+
+
+#: where a number is wanted as a text: as the whole value, or as an argument of these
+_OF_TEXTS = PLAIN_FUNCTIONS & frozenset(
+    """
+    lower upper trim ltrim rtrim left right substr substring replace translate reverse lpad rpad length strlen concat
+    concat_ws split_part string_split str_split regexp_replace regexp_matches regexp_extract regexp_full_match
+    starts_with ends_with contains prefix suffix position strpos instr strip_accents nfc_normalize
+    """.split()
+) | HELPERS.keys() | {"||"}  # fmt: skip
+
+
+def _as_written(node: Tree, texts: Mapping[str, str], *, wanted: bool = True) -> Tree:
+    """The tree with the texts of numbers in the place of columns whose text is wanted: 4711 is not 4711.0."""
+    names = node.get("column_names")
+    if node.get("class") == "COLUMN_REF" and isinstance(names, list) and len(names) == 1:
+        return {**node, "column_names": [texts.get(str(names[0]).lower(), names[0]) if wanted else names[0]]}
+    if not texts:
+        return node
+    kind, name = node.get("class"), str(node.get("function_name", "")).lower()
+    type_ = node.get("type_expr")
+    to = str(type_.get("type_name", "")).lower() if isinstance(type_, dict) else ""
+    below = (kind == "FUNCTION" and name in _OF_TEXTS) or (kind == "CAST" and to in {"varchar", "text", "string"})
+    return {key: _each_as_written(member, texts, wanted=below) for key, member in node.items()}
+
+
+def _each_as_written(member: object, texts: Mapping[str, str], *, wanted: bool) -> object:
+    if isinstance(member, list):
+        return [_each_as_written(one, texts, wanted=wanted) for one in member]
+    if not isinstance(member, dict):
+        return member
+    if "class" in member:
+        return _as_written(member, texts, wanted=wanted)
+    return {name: _each_as_written(one, texts, wanted=wanted) for name, one in member.items()}
 
 
 _NOT_PLAIN = "an expression is one value; SELECT, FROM, WHERE, semicolons and the like have no place in it"

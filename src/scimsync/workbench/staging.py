@@ -38,6 +38,8 @@ PhoneReader = Callable[[str, str], str | None]
 _ENCODE = msgspec.json.Encoder(decimal_format="string").encode
 #: names of our own columns in the records table; no source has them
 N, PLACE = "scimsync_n", "scimsync_place"
+#: how the columns begin that hold the numbers of another column as they were written
+TEXT = "scimsync_text_"
 #: an element of a list in our own lambdas; a source column of that name would take its place
 _E = "scimsync_element"
 #: the column of a base that holds the id of the account
@@ -75,6 +77,8 @@ class Workbench:
         self.sql.execute("SET enable_external_access = false")
         self.sql.execute("SET lock_configuration = true")
         self.columns: tuple[Column, ...] = ()
+        #: name of a column of numbers with fractions, in small letters -> the column that has their own texts
+        self.texts: dict[str, str] = {}
 
     def __enter__(self) -> Workbench:
         """Nothing more to do."""
@@ -175,13 +179,18 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHeal
             raise SourceError("source: it holds no records. An empty source never means that everybody left.")
         bench.columns = tuple(Column(name, _sql_type(types)) for name, types in zip(reading.columns, seen, strict=True))
         ours = (Column(N, "BIGINT"), Column(PLACE, "BIGINT"))
-        whole = [c.name for c, types in zip(bench.columns, seen, strict=True) if _WHOLE in types and c.type == "BIGINT"]
+        numbers = [c for c, types in zip(bench.columns, seen, strict=True) if types & {_WHOLE, float, Decimal}]
+        as_text = {c.name for c in numbers}
         wanted = ", ".join(
-            f"{quoted(c.name)}: {text('VARCHAR' if c.name in whole else c.type)}" for c in (*ours, *bench.columns)
+            f"{quoted(c.name)}: {text('VARCHAR' if c.name in as_text else c.type)}" for c in (*ours, *bench.columns)
         )
-        cast = ", ".join(f"{quoted(name)}::DECIMAL(38, 6)::BIGINT AS {quoted(name)}" for name in whole)
+        cast = ", ".join(f"{_typed(c)} AS {quoted(c.name)}" for c in numbers)
+        bench.texts = {c.name.lower(): f"{TEXT}{n}" for n, c in enumerate(bench.columns) if c.type == "DOUBLE"}
+        more = "".join(
+            f", {_number_text(c.name)} AS {bench.texts[c.name.lower()]}" for c in numbers if c.type == "DOUBLE"
+        )
         bench.sql.execute(
-            f"CREATE OR REPLACE TABLE records AS SELECT *{f' REPLACE ({cast})' if cast else ''} FROM "
+            f"CREATE OR REPLACE TABLE records AS SELECT *{f' REPLACE ({cast})' if cast else ''}{more} FROM "
             f"read_ndjson({text(str(path))}, columns = {{{wanted}}}, maximum_object_size = 67108864)"
         )
     (printed,) = bench.sql.execute(
@@ -190,6 +199,21 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHeal
     ).fetchone() or ("",)
     shares = {name: blank / count for name, blank in zip(reading.columns, blanks, strict=True)}
     return SourceHealth(rows=count, blanks=shares, fingerprint=str(printed))
+
+
+def _number_text(column: str) -> str:
+    """The SQL of a number as its own text, whatever stands in other rows: 4711, 4711.5 and 4711.10 stay themselves."""
+    return f"regexp_replace({quoted(column)}, '^(-?[0-9]+)[.]0+$', '\\1')"
+
+
+def _typed(column: Column) -> str:
+    """The SQL of a column of numbers that came as text."""
+    match column.type:
+        case "BIGINT":
+            return f"{quoted(column.name)}::DECIMAL(38, 6)::BIGINT"
+        case "DOUBLE":
+            return f"{quoted(column.name)}::DOUBLE"
+    return _number_text(column.name)
 
 
 def _records_of(batch: Batch) -> Batch:
@@ -272,7 +296,8 @@ def check_mapping(
     faults: list[str] = []
     checked: dict[str, Expression] = {}
     for mapped in attributes:
-        result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == "active")
+        texts = {} if mapped.place.kind in {Kind.DECIMAL, Kind.BOOLEAN} else bench.texts
+        result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == "active", texts=texts)
         if not isinstance(result, Expression):
             faults += [f"[attributes] {mapped.path} = {mapped.expression!r}: {fault}" for fault in result]
             continue
@@ -535,6 +560,9 @@ def _desired(place: Place, expression: str) -> str:
             return _list_text(place, f"({expression})", of_text=True)
         case Kind.DECIMAL:
             return f"CAST(CAST(({expression}) AS DOUBLE) AS VARCHAR)"
+        case Kind.DATE:
+            midnight = "'^([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00:00([.]0+)?([+-]00(:?00)?|Z)?$'"
+            return f"regexp_replace(nullif(CAST(({expression}) AS VARCHAR), ''), {midnight}, '\\1')"
         case _:
             return f"nullif(CAST(({expression}) AS VARCHAR), '')"
 
