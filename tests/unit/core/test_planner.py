@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.factories import (
     MANAGER,
@@ -419,6 +419,7 @@ def test_an_edit_of_another_attribute_does_not_disturb_a_second_look(
 @given(drawn_changes)
 def test_what_landed_meanwhile_is_not_sent_again(drawn: tuple[Any, Value, Value, Value]) -> None:
     where, desired, current, _ = drawn
+    assume(where.short != "active" or desired is not None)  # an account that shows no state is judged by itself
     found = replan(
         [make_delta(where.short, desired, current)], resource([(where, desired)]), {where.short: mapped(where.short)}
     )
