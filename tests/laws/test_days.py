@@ -1,0 +1,208 @@
+"""Nobody is hurt: laws that hold on every day, whatever HR and the directory do to each other.
+
+`SCIMSYNC_DAYS_SEED=4711 pytest tests/laws` plays other days; a failure names seed, world and day, and
+`SCIMSYNC_DAYS_WORLD=123` plays that world alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.laws.days import ENTERPRISE, LEFT, Day, Organisation, Row, SmallWorld, bare, carried, world_of
+
+from scimsync.model.outcomes import Status
+from scimsync.model.plans import Severity
+
+#: worlds in one organisation, days, organisations: 20,000 days of a world
+WORLDS, DAYS, ORGANISATIONS = 100, 25, 8
+SEED = int(os.environ.get("SCIMSYNC_DAYS_SEED", "1"))
+ALONE = os.environ.get("SCIMSYNC_DAYS_WORLD", "")
+ENDED = {word.strip().casefold() for word in LEFT}
+
+
+def words(row: Row) -> str:
+    return (row["status"] or "").strip().casefold()
+
+
+def keys_of(day: Day) -> dict[str, set[str]]:
+    """account -> the keys for whom it was written."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for change in day.plan.changes:
+        if change.account:
+            found[change.account].add(change.key)
+    for key, outcomes in day.report.outcomes.items() if day.report else ():
+        for outcome in outcomes:
+            if outcome.account and not key.startswith("group:"):
+                found[outcome.account].add(key)
+    return found
+
+
+def told(day: Day) -> Counter[tuple[str, str]]:
+    """(code, subject) of everything that the plan and the run say of somebody."""
+    found = Counter((f.code, f.subject) for f in day.plan.findings)
+    for key, outcomes in day.report.outcomes.items() if day.report else ():
+        found.update((outcome.code, key) for outcome in outcomes if outcome.code)
+    return found
+
+
+# --- the laws: each gives (world, what is broken) ---------------------------------------------------------
+
+
+def nobody_gets_an_account_with_another_persons_key(org: Organisation, day: Day) -> Iterator[tuple[int, str]]:
+    keys = keys_of(day)
+    known = {row["id"].strip() for world in org.worlds.values() for row in world.rows if row["id"]} | set(day.links)
+    for account, before, _ in day.patched:
+        number = world_of(str(before["userName"])) or 0
+        for key in keys[account]:
+            marks = carried(before)
+            if not marks or key in marks:
+                continue
+            if day.links.get(key) != account or (marks & known) - {key}:
+                yield number, f"{account} carries {sorted(marks)} and was written for {key}"
+        if len(keys[account]) > 1:
+            yield number, f"{account} was written for {sorted(keys[account])}"
+
+
+def nobody_is_made_twice(org: Organisation, day: Day) -> Iterator[tuple[int, str]]:
+    carriers: dict[str, list[str]] = defaultdict(list)
+    for account, user in day.after.items():
+        if user.get("externalId"):
+            carriers[str(user["externalId"])].append(account)
+    for account in day.created:
+        for key in carried(day.after.get(account, {})):
+            if len(carriers[key]) > 1:
+                yield world_of(key) or 0, f"{key} has {len(carriers[key])} accounts, one of them new"
+
+
+def every_leaver_is_disabled_or_told(org: Organisation, day: Day) -> Iterator[tuple[int, str]]:
+    said = told(day)
+    for world in org.worlds.values():
+        seen = Counter(row["id"].strip() for row in world.rows if row["id"])
+        leavers = [row["id"].strip() for row in world.rows if row["id"] and words(row) in ENDED]
+        leavers = [key for key in leavers if seen[key] == 1]
+        leavers += [key for key in day.links if world_of(key) == world.number and not seen[key]]
+        for key in leavers:
+            account = day.links.get(key) or next((i for i, u in day.before.items() if u.get("externalId") == key), "")
+            if not is_left_active(day, key, account):
+                continue
+            if not any(said[code, key] for code in ("leaver.kept", "leaver.unproven", "account.protected")):
+                yield world.number, f"the leaver {key} keeps {account} and nobody says so"
+
+
+def is_left_active(day: Day, key: str, account: str) -> bool:
+    before, after = day.before.get(account), day.after.get(account)
+    owners = {other for other, linked in day.links.items() if linked == account} - {key}
+    return bool(before and after and not owners and before.get("active") and after.get("active"))
+
+
+def no_protected_person_is_written(org: Organisation, day: Day) -> Iterator[tuple[int, str]]:
+    for account, before in day.before.items():
+        if str(before["userName"]).lower() in day.protected and bare(before) != bare(day.after.get(account, {})):
+            yield world_of(str(before["userName"])) or 0, f"the protected {account} was written"
+
+
+def nobody_joins_or_leaves_a_group_unasked(org: Organisation, day: Day) -> Iterator[tuple[int, str]]:
+    keys: dict[str, set[str]] = defaultdict(set)
+    for key, account in [*day.links.items(), *((link.key, link.account) for link in org.store.links())]:
+        keys[account].add(key)
+    for group, members in day.groups_after.items():
+        before = day.groups_before.get(group, set())
+        name = str(org.directory.groups[group]["displayName"])
+        world = org.worlds[world_of(name) or 0]
+        named = {key for key, _ in world.pairs}
+        for account in members - before:
+            if not keys[account] & named:
+                yield world.number, f"{account} joined {name} and HR names nobody of it"
+        for account in before - members:
+            if any((key, other) in world.pairs for key in keys[account] for other in (name, name.title())):
+                yield world.number, f"{account} left {name}, where HR names it"
+
+
+def what_nobody_speaks_of_is_as_hr_says(org: Organisation, day: Day) -> Iterator[tuple[int, str]]:
+    loud = {world_of(f.subject) for f in day.plan.findings if f.severity is not Severity.INFO}
+    loud |= {world_of(change.key) for change in day.plan.notices}
+    rows = [(number, row) for number, world in org.worlds.items() for row in world.rows]
+    loud |= {rows[f.row - 1][0] for f in day.plan.findings if f.row and f.severity is not Severity.INFO}
+    if any(f.severity is not Severity.INFO and not f.subject and f.holds for f in day.plan.findings):
+        return
+    for key, outcomes in day.report.outcomes.items() if day.report else ():
+        if any(o.status not in {Status.DONE, Status.ALREADY} for o in outcomes):
+            name = key if not key.startswith("group:") else str(org.directory.groups[key[6:]]["displayName"])
+            loud.add(world_of(name))
+    if day.report is None or day.report.left or day.report.stopped:
+        return
+    for number, world in org.worlds.items():
+        if number not in loud:
+            yield from ((number, words) for words in differences(world, day, org))
+
+
+def differences(world: SmallWorld, day: Day, org: Organisation) -> Iterator[str]:
+    links = {link.key: link.account for link in org.store.links()}
+    for row in world.rows:
+        key = (row["id"] or "").strip()
+        held = [user for user in day.after.values() if user.get("externalId") == key]
+        if words(row) in ENDED:
+            linked = day.after.get(links.get(key, ""), {})
+            if any(user.get("active") for user in [*held, linked]):
+                yield f"{key} left and is active, and nobody speaks of it"
+        elif words(row) != "active":
+            yield f"{key} has the status {row['status']!r}, and nobody speaks of it"
+        elif len(held) != 1:
+            yield f"{key} has {len(held)} accounts, and nobody speaks of it"
+        else:
+            yield from (f"{key}: {path} is {have!r} and not {want!r}" for path, want, have in unequal(row, held[0]))
+    there = {(row["id"] or "").strip() for row in world.rows}
+    for key, account in links.items():
+        if world_of(key) == world.number and key not in there and day.after.get(account, {}).get("active"):
+            yield f"{key} is gone and active, and nobody speaks of it"
+
+
+def unequal(row: Row, user: dict[str, Any]) -> Iterator[tuple[str, object, object]]:
+    phones = {p["type"]: p["value"] for p in user.get("phoneNumbers", [])}
+    wanted = {
+        "userName": (row["email"].strip().lower(), str(user["userName"]).lower()),
+        "displayName": (row["name"], user.get("displayName")),
+        "active": (True, user.get("active")),
+        "title": ((row["title"] or "").strip() or None, user.get("title")),
+        "employeeNumber": (row["id"].strip(), user[ENTERPRISE].get("employeeNumber")),
+        "department": (row["department"], user[ENTERPRISE].get("department")),
+        "phone": (row["phone"], phones.get("work")),
+    }
+    return ((path, want, have) for path, (want, have) in wanted.items() if want != have)
+
+
+LAWS = (
+    nobody_gets_an_account_with_another_persons_key,
+    nobody_is_made_twice,
+    every_leaver_is_disabled_or_told,
+    no_protected_person_is_written,
+    nobody_joins_or_leaves_a_group_unasked,
+    what_nobody_speaks_of_is_as_hr_says,
+)
+
+
+def broken(org: Organisation, day: Day) -> list[str]:
+    return [
+        f"seed {org.seed} world {world} day {org.day}: {law.__name__}: {what}"
+        for law in LAWS
+        for world, what in law(org, day)
+    ]
+
+
+@pytest.mark.parametrize("number", range(ORGANISATIONS))
+def test_nobody_is_hurt_on_any_day(number: int, tmp_path: Path) -> None:
+    first = 100 + number * WORLDS
+    worlds = range(first, first + WORLDS)
+    if ALONE:
+        worlds = range(int(ALONE), int(ALONE) + 1)
+    org = Organisation(tmp_path / "artifacts", SEED, worlds)
+    found = broken(org, org.run())
+    for _ in range(DAYS - 1):
+        org.night()
+        found += broken(org, org.run())
+    assert not found, "\n".join(found[:40])
