@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-dep
 NAME ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench lock clean
+.PHONY: help demo test check fix bench soak lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 
 bench: $(VENV)/.dev ## run the benchmarks; NAME=plan for one, PEOPLE=1000 for a quick look
 	@$(BIN)/python -m benchmarks $(NAME)
+
+soak: $(VENV)/.dev $(VENV)/.system ## what takes longer than CI allows: 200,000 random days, crashes 200 times under load
+	@SCIMSYNC_DAYS_TIMES=10 $(BIN)/python -m pytest tests/laws -n 2 --dist worksteal
+	@tools/soak-crashes $(BIN)/python 200
 
 lock: $(VENV)/.dev ## pin the dependencies anew, with hashes and without addresses
 	@tools/lock $(BIN)/python
