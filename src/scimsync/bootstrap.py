@@ -19,8 +19,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal, Protocol
 
+from scimsync import files
 from scimsync.adapters.clock_system import SystemClock
-from scimsync.adapters.keys_local import FileKey, RingKey, append_note
+from scimsync.adapters.keys_local import FileKey, RingKey
 from scimsync.config import Settings, SourceSettings
 from scimsync.core import drifting, grouping, owning, planner, sealing, trust
 from scimsync.engine import applying, checkpoints, delivering, ledger, planning
@@ -155,9 +156,9 @@ def _measured(settings: Settings, store: Store, observer: Observer, work: str, r
         kept = store.artifact(METRICS)
         try:
             text = counted.exposition(kept.read_bytes() if kept.is_file() else b"")
-            prometheus.write(kept, text, mode=0o600)
+            files.write(kept, [text])
             if settings.textfile is not None:
-                prometheus.write(settings.textfile, text, mode=0o644)
+                files.write(settings.textfile, [text], files.READABLE)
         except OSError as error:
             told.observer.say(f"The metrics cannot be written to {error.filename}: {error.strerror}.")
 
@@ -300,7 +301,7 @@ def checkpoint(settings: Settings, store: Store, notice: Callable[[str], None]) 
     note = checkpoints.close(store, SystemClock(), audit_key(settings)[0])
     if note and settings.audit.checkpoints is not None:
         try:
-            append_note(settings.audit.checkpoints, note)
+            files.append(settings.audit.checkpoints, note.encode() + b"\n")
         except OSError as error:
             notice(
                 f"[audit] checkpoints: {settings.audit.checkpoints} cannot be written ({error.strerror}). The "

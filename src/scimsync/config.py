@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
+from scimsync import files
 from scimsync.core.owning import identity
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidPath
@@ -744,13 +745,12 @@ class _Reader:
 
     def _secret_file(self, where: str, path: Path) -> str:
         try:
-            if path.stat().st_mode & 0o077:
-                self.faults.append(f"{where}: {path} can be read by others. chmod 600 {path}")
-                return ""
-            return path.read_text(encoding="utf-8").strip()
+            return files.read_secret(path).decode().strip()
+        except files.Foreign as error:
+            self.faults.append(f"{where}: {path}: {error.strerror}. {error.cure}")
         except (OSError, UnicodeDecodeError) as error:
             self.faults.append(f"{where}: {path} cannot be read ({error.__class__.__name__})")
-            return ""
+        return ""
 
     def _beside(self, name: str) -> Path:
         return (self.file.parent / Path(name).expanduser()).absolute()

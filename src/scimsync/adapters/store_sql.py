@@ -24,12 +24,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
+from scimsync import files
 from scimsync.engine import ledger
 from scimsync.errors import ConfigError, ProtocolError, StoreDamaged, StoreError, StoreLocked
 from scimsync.model.accounts import Membership
@@ -812,20 +813,6 @@ class SqlStore:
             raise StoreError(f"{self._name} cannot be brought up to date: {error}") from error
 
 
-def create_private(path: Path) -> BinaryIO:
-    """Create a file that nobody else may read: mode 0600 whatever the umask, through no symbolic link.
-
-    Raises:
-        StoreError: Something is there already, or the folder takes no files.
-    """
-    try:
-        return os.fdopen(_create(path), "wb")
-    except FileExistsError as error:
-        raise StoreError(f"{path} is there already, and is not overwritten.") from error
-    except OSError as error:
-        raise _unusable(path.parent, error) from error
-
-
 # Private files
 
 
@@ -836,27 +823,36 @@ def _private_file(path: Path) -> None:
     store of this process holds on it (POSIX locks belong to the process, not to the descriptor).
     """
     _private_folder(path.parent)
+    _check(path.parent)
     if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise _unusable(path.parent, PermissionError("no right to write there"))
     try:
         with suppress(FileExistsError):
-            os.close(_create(path))
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode):
-            raise StoreError(f"{path} is a link or no file. Give the path of the file itself.")
-        if 0 < found.st_size < _SMALLEST:  # SQLite would take it for a new one, and write over it
+            files.create(path).close()
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            beside = path.with_name(path.name + suffix)
+            with suppress(FileNotFoundError):
+                _check_database(beside, beside.lstat())
+        if 0 < path.stat().st_size < _SMALLEST:  # SQLite would take it for a new one, and write over it
             raise _damaged(str(path), "it is too short for a database")
-        if found.st_mode & 0o077:
-            path.chmod(0o600)
     except OSError as error:
         raise _unusable(path, error) from error
 
 
-def _create(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-    descriptor = os.open(path, flags, 0o600)
-    os.fchmod(descriptor, 0o600)
-    return descriptor
+def _check_database(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"{path} is a link or no file. Give the path of the file itself.")
+    files.check_own(path, found)
+    if found.st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _check(folder: Path) -> None:
+    """Whether nobody else can exchange what is in a folder."""
+    try:
+        files.check_folder(folder)
+    except OSError as error:
+        raise _unusable(folder, error) from error
 
 
 def _private_folder(path: Path) -> None:
@@ -877,6 +873,7 @@ def _private_artifacts(path: Path) -> None:
     """As `_private_folder`; one that others may look into is closed if empty, else it is refused."""
     _private_folder(path)
     try:
+        files.check_own(path, path.stat())
         if path.stat().st_mode & 0o077:
             if any(path.iterdir()):
                 raise StoreError(f"others may look into {path}. Say `chmod 700 {path}`, or name another folder.")
@@ -887,6 +884,8 @@ def _private_artifacts(path: Path) -> None:
 
 def _unusable(path: Path, error: OSError) -> StoreError:
     reason = error.strerror or str(error)
+    if isinstance(error, files.Foreign):
+        return StoreError(f"{path}: {reason}, who could exchange the state. {error.cure}; or name another folder.")
     return StoreError(
         f"cannot write to {path}: {reason}. Give the user that runs scimsync the right to, or name another place."
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 
-from scimsync import bootstrap
+from scimsync import bootstrap, files
 from scimsync.bootstrap import Choices
 from scimsync.cli import render
 from scimsync.cli.progress import Bar
@@ -157,16 +157,14 @@ def _apply(settings: Settings, store: Store, made: Plan) -> Iterator[str]:
 
 
 def _write_folder(folder: Path, simulator: Running, users: int) -> None:
-    secret = folder / "client_secret"
-    secret.touch(mode=0o600)
-    secret.write_text(simulator.client_secret, encoding="utf-8")
+    files.write(folder / "client_secret", [simulator.client_secret.encode()])
     config = _CONFIG.format(
         api_url=simulator.api_url,
         login_url=simulator.login_url,
         client_id=simulator.client_id,
         attributes=ATTRIBUTES,
     )
-    (folder / "scimsync.toml").write_text(config, encoding="utf-8")
+    files.write(folder / "scimsync.toml", [config.encode()], files.READABLE)
     write_database(folder / "hr.db", people(SEED, users))
 
 

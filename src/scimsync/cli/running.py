@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from scimsync import bootstrap
+from scimsync import bootstrap, files
 from scimsync.bootstrap import Choices
 from scimsync.cli import render
 from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
@@ -25,7 +25,6 @@ from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
-from scimsync.workbench.staging import write_private
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +107,7 @@ def plan(given: Given) -> int:
 def _write_out(store: Store, made: Plan, out: Path) -> None:
     run = store.run(made.id)
     try:
-        write_private(out, [store.artifact(run.plan if run else "").read_bytes()])
+        files.write(out, [store.artifact(run.plan if run else "").read_bytes()])
     except OSError as error:
         raise ConfigError(
             f"--out {out}: cannot be written ({error.strerror}). Name a file in a folder that is there and yours; "
@@ -128,7 +127,7 @@ def _write_html(settings: Settings, store: Store, run: Run, made: Plan, file: Pa
         when=bootstrap.now(),
     )
     try:
-        write_private(file, [report.page(story).encode()])
+        files.write(file, [report.page(story).encode()])
     except OSError as error:
         raise ConfigError(
             f"--html {file}: cannot be written ({error.strerror}). Name a file in a folder that is there and yours, "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from scimsync import files
 from scimsync.core import drifting, planner, sealing, telling, trust, validation
 from scimsync.core import owning as owning_rules
 from scimsync.core.lifecycle import ACTIVE
@@ -40,7 +41,6 @@ from scimsync.workbench.staging import (
     stage_links,
     stage_phones,
     stage_records,
-    write_private,
 )
 
 #: a finding names at most so many members of a circle
@@ -416,7 +416,7 @@ class _Planning:
         comparison.write_agreed(world.store.artifact(agreed), self.settled, former, whose=whose)
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
-        write_private(world.store.artifact(name), sealing.encode(plan))
+        files.write(world.store.artifact(name), sealing.encode(plan))
         world.store.save_run(
             Run(
                 id=identity,

@@ -6,12 +6,12 @@ phone written oddly); it never does the opposite for values that it hands on. Th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from scimsync import files
 from scimsync.core.references import find_cycles
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.outcomes import Deferred
@@ -558,13 +558,10 @@ def overlay(bench: Workbench, table: str, paths: Sequence[str], values: Iterable
 
 
 def write_parquet(bench: Workbench, table: str, path: Path) -> None:
-    """Write a table to a Parquet file of mode 0600, whole or not at all."""
-    beside = path.with_name(f"{path.name}.part")
+    """Write a table to a private Parquet file, whole or not at all."""
+    beside = bench.spool / path.name  # a folder of ours: DuckDB follows links
     bench.sql.execute(f"COPY (SELECT * FROM {table} ORDER BY key) TO {text(str(beside))} (FORMAT parquet)")
-    beside.chmod(0o600)
-    with beside.open("rb") as file:
-        os.fsync(file.fileno())
-    beside.replace(path)
+    files.settle(beside, path)
 
 
 def lay_outcomes(

@@ -23,12 +23,13 @@ from pathlib import Path
 
 import msgspec
 
+from scimsync import files
 from scimsync.errors import ConfigError
 from scimsync.model.accounts import Membership
 from scimsync.model.plans import Member
 from scimsync.model.policy import Grouping, Nested, Others
 from scimsync.model.records import Cell, Reading
-from scimsync.workbench.staging import Workbench, quoted, text, write_private
+from scimsync.workbench.staging import Workbench, quoted, text
 
 _encode = msgspec.json.Encoder().encode
 
@@ -283,7 +284,7 @@ class Rosters:
         )
         first = next(rows, None)
         if first is not None:
-            write_private(path, (_encode(row) + b"\n" for row in _chained(first, rows)))
+            files.write(path, (_encode(row) + b"\n" for row in _chained(first, rows)))
 
 
 def _chained(first: tuple[object, ...], rest: Iterator[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:

@@ -23,6 +23,7 @@ from typing import BinaryIO
 import duckdb
 import msgspec
 
+from scimsync import files
 from scimsync.errors import ConfigError, SourceError, StoreDamaged, TargetUnavailable
 from scimsync.model.outcomes import Link
 from scimsync.model.plans import Finding, Severity
@@ -117,26 +118,15 @@ class Workbench:
 
 
 def _remove_left_behind(folder: Path) -> None:
-    """Remove the workbenches of processes that were killed: they hold people's records."""
-    for left in folder.glob("workbench-*-*"):
+    """Remove the workbenches and unfinished files of processes that were killed: they hold people's records."""
+    for left in (*folder.glob("workbench-*-*"), *folder.glob(files.UNFINISHED)):
         pid = left.name.split("-")[1]
         try:
             os.kill(int(pid), 0)
         except (ProcessLookupError, ValueError):
-            shutil.rmtree(left, ignore_errors=True)
+            left.unlink(missing_ok=True) if left.is_file() else shutil.rmtree(left, ignore_errors=True)
         except PermissionError:
             continue
-
-
-def write_private(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file of mode 0600, whole or not at all."""
-    beside = path.with_name(f"{path.name}.part")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def quoted(name: str) -> str:
@@ -622,11 +612,17 @@ class AccountSpool:
 
         Args:
             keep: Where the accounts are kept as they were read, one JSON object a line; not kept where None.
+
+        Raises:
+            ConfigError: They cannot be kept there.
         """
         self._file.close()
         if keep is not None:
-            with self._path.open("rb") as read:
-                write_private(keep, read)
+            try:
+                with self._path.open("rb") as read:
+                    files.write(keep, read)
+            except OSError as error:
+                raise ConfigError(f"--keep-accounts {keep}: cannot be written ({error.strerror}).") from error
         self._execute("CREATE OR REPLACE TABLE accounts AS")
         return self._bench.number("SELECT count(*) FROM accounts")
 
