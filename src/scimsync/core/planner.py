@@ -80,9 +80,9 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         operations=operations_of(deltas, policy.attributes),
         row=pair.row,
     )
-    if writes and _is_nameless(pair.name, policy):
+    if writes and is_nameless(pair.name, policy):
         return Planned(findings=(_nameless(pair.key, pair.row),), settled=tuple(settled))
-    if writes and _is_protected(pair.key, pair.name, policy):
+    if writes and is_protected(pair.key, pair.name, policy):
         return Planned(findings=(_protected(pair.key, pair.row),), settled=tuple(settled))
     notice = replace(whole, deltas=rest, operations=()) if rest else None
     return Planned(change=whole if writes else None, notice=notice, settled=tuple(settled))
@@ -150,7 +150,7 @@ def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozense
     missing += [path for path in ("userName",) if path not in pair.desired]
     if missing:
         return Planned(findings=(_incomplete(pair, missing),))
-    if _is_protected(pair.key, pair.name, policy):
+    if is_protected(pair.key, pair.name, policy):
         return Planned(findings=(_protected(pair.key, pair.row),))
     deltas = []
     for mapped in policy.attributes:
@@ -178,9 +178,9 @@ def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
     """Plan one person whose account is linked and who is no longer in the source."""
     if policy.leavers is Leavers.KEEP:
         return Planned(findings=(_kept(leaver.key),))
-    if _is_nameless(leaver.name, policy):
+    if is_nameless(leaver.name, policy):
         return Planned(findings=(_nameless(leaver.key, None),))
-    if _is_protected(leaver.key, leaver.name, policy):
+    if is_protected(leaver.key, leaver.name, policy):
         return Planned(findings=(_protected(leaver.key, None),))
     sides = Sides(desired=False, current=True, base=leaver.agreed is not False, known=True)
     merged = merge(active.place, sides, active.authority)
@@ -298,7 +298,8 @@ def refusals(counted: Tally, limits: Limits, overrides: Iterable[str] = ()) -> t
     return tuple(found)
 
 
-def _is_protected(key: str, name: str, policy: Policy) -> bool:
+def is_protected(key: str, name: str, policy: Policy) -> bool:
+    """Whether policy keeps us from changing the account of this record, or of this login."""
     return key.lower() in policy.protected or name.lower() in policy.protected
 
 
@@ -314,7 +315,7 @@ def _protected(key: str, row: int | None) -> Finding:
     )
 
 
-def _is_nameless(name: str, policy: Policy) -> bool:
+def is_nameless(name: str, policy: Policy) -> bool:
     """Whether an account shows no login, while some logins are protected."""
     return not name and bool(policy.protected)
 

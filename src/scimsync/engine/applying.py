@@ -27,14 +27,15 @@ from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.engine.recording import Given, Recorder, begun, digest_of, edits_of, edits_of_members
 from scimsync.engine.roster import GroupHands, GroupWriter
-from scimsync.errors import PlanRefused, PlanStale, TargetError
+from scimsync.engine.searching import LOGIN, Hit, Search
+from scimsync.errors import PlanRefused, PlanStale, TargetError, TargetUnanswered
 from scimsync.model.audit import Edit
 from scimsync.model.events import Letter, Subscription
 from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
 from scimsync.model.plans import Change, Delta, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
-from scimsync.scim.schema import Value
+from scimsync.scim.schema import Place, Value
 from scimsync.workbench.comparing import lay_outcomes, unremembered
 from scimsync.workbench.owning import own
 from scimsync.workbench.staging import Workbench, stage_links
@@ -45,8 +46,6 @@ MAX_AGE = timedelta(hours=24)
 MAX_AHEAD = timedelta(minutes=5)
 #: the rules that may be set aside when a plan is applied, besides those about its size
 RULES = frozenset({"plan.age"})
-#: how often and after how many seconds a lost POST is looked for: the provider's search lags (documented)
-LOOKS = (0.0, 5.0, 30.0, 120.0)
 _C = TypeVar("_C", Change, GroupChange)
 _FINAL = {Status.DONE, Status.ALREADY, Status.HELD, Status.FAILED}
 
@@ -73,6 +72,8 @@ class Order:
     operations_per_patch: int = 0
     request_bytes: int = 0
     overrides: Mapping[str, str] = field(default_factory=dict)
+    #: a second account of one login is refused, so that a creation may be sent twice
+    unique_logins: bool = False
     #: on whose behalf, for the audit chain
     actor: str = "scimsync"
     #: attributes that a plan may write though the mapping does not manage them
@@ -233,6 +234,7 @@ class _Applier:
         self._outcomes: dict[tuple[str, int], Outcome] = {}
         self._open: set[tuple[str, int]] = set()
         self._owners: dict[str, str] | None = None
+        self._search = Search(self._target, self._clock, self._matched(), self._observer.say)
         self._why = ""
         #: the first parts at work or done whose outcome others may wait for
         self._begun: dict[str, asyncio.Event] = {}
@@ -246,6 +248,9 @@ class _Applier:
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Who is told of what comes of it."""
         return self._order.subscriptions
+
+    def _matched(self) -> list[Place]:
+        return [place for place in self._order.policy.match if place.short in self._places]
 
     def _remember(self, line: JournalLine) -> None:
         part = (line.key, line.part)
@@ -335,8 +340,8 @@ class _Applier:
         written, left_out = self._written(change)
         deltas = [d for d in written if d.path in self._attributes] if part == 1 else []
         if change.account is None and part == 1:
-            login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
-            found = await self._search(login)
+            hit = await self._search.person(deltas)
+            found = hit.accounts[0] if hit is not None and len(hit.accounts) == 1 else None
             attempt.account = str((found.body or {}).get("id", "")) if found and self._fits(deltas, found) else ""
         if not attempt.account or not deltas:
             return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short")
@@ -478,55 +483,81 @@ class _Applier:
     # --- joiners ----------------------------------------------------------------------------
 
     async def _create(self, change: Change, deltas: Sequence[Delta]) -> Outcome:
+        """Make an account, where nobody who fits is found; what was answered with a success is never sent again."""
         attempt = _Attempt(self, change.key, 1, "")
-        login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
-        if (change.key, 1) in self._open and (found := await self._search(login)) is not None:
-            return await self._adopt(attempt, deltas, found)
-        for _ in range(MOST_RACES):
-            await self._intend(self._line(change.key, 1, Step.INTENT, method="POST"), edits_of(deltas))
-            reply = await self._target.create(resource((self._places[d.path], d.sides.desired) for d in deltas))
-            step = decide(reply)
-            if step is Next.CONFIRM and reply.body is not None and reply.body.get("id"):
-                attempt.account = str(reply.body["id"])
-                return attempt.confirm(deltas, reply.body, reply)
-            if step in {Next.SETTLE, Next.READ_BACK, Next.CONFIRM, Next.LOOK_UP}:
-                found = await self._search(login, patient=step is not Next.LOOK_UP)
-                if found is not None:
-                    return await self._adopt(attempt, deltas, found)
-                if step is Next.LOOK_UP:
-                    return attempt.outcome(
-                        Status.HELD, "account.name-taken", "the login is taken by an account that cannot be seen", reply
-                    )
-                continue
-            return self._refused(attempt, step, reply)
+        is_resumed = (change.key, 1) in self._open
+        try:
+            hit = await self._search.person(deltas, login=is_resumed or not self._order.unique_logins)
+            if hit is not None:
+                return await self._met(attempt, deltas, hit)
+            for _ in range(MOST_RACES):
+                outcome = await self._made(attempt, deltas)
+                if outcome is not None:
+                    return outcome
+        except TargetUnanswered as error:
+            return attempt.outcome(Status.DEFERRED, "target.not-now", str(error))
         return attempt.outcome(Status.HELD, "write.unknown", "the account could be neither created nor found")
 
-    async def _search(self, login: str, *, patient: bool = False) -> Reply | None:
-        """The one account with this login; a lost POST is looked for several times, because search lags."""
-        for wait in LOOKS if patient else LOOKS[:1]:
-            if wait:
-                await self._clock.sleep(wait)
-            found = await self._target.find("userName", login)
-            if found:
-                return found[0]
-        return None
+    async def _made(self, attempt: _Attempt, deltas: Sequence[Delta]) -> Outcome | None:
+        """Send one POST; None where it was lost, nobody is found, and the directory refuses a second account."""
+        await self._intend(self._line(attempt.key, attempt.part, Step.INTENT, method="POST"), edits_of(deltas))
+        reply = await self._target.create(resource((self._places[d.path], d.sides.desired) for d in deltas))
+        step = decide(reply)
+        if step in {Next.CONFIRM, Next.READ_BACK} and (made := await self._told(reply, deltas)) is not None:
+            return self._created(attempt, deltas, made)
+        if step not in {Next.SETTLE, Next.READ_BACK, Next.CONFIRM, Next.LOOK_UP}:
+            return self._refused(attempt, step, reply)
+        look = self._search.person if step is Next.LOOK_UP else self._search.patiently
+        if (hit := await look(deltas)) is not None:
+            return await self._met(attempt, deltas, hit)
+        if step is Next.LOOK_UP:
+            told = "the login is taken by an account that cannot be seen"
+            return attempt.outcome(Status.HELD, "account.name-taken", told, reply)
+        if step is Next.SETTLE and self._order.unique_logins:
+            return None
+        told = f"{words(reply) or 'no answer'}: whether the account was made is unknown, and nobody is found"
+        return attempt.outcome(Status.HELD, "write.unknown", told, reply)
 
-    async def _adopt(self, attempt: _Attempt, deltas: Sequence[Delta], found: Reply) -> Outcome:
+    async def _told(self, reply: Reply, deltas: Sequence[Delta]) -> Reply | None:
+        """The new account as the answer shows it, or as it is found at the place that the answer names."""
+        if reply.body is None and reply.location:
+            reply = await self._target.get(reply.location)
+        return reply if reply.ok and reply.body is not None and self._fits(deltas, reply, but=LOGIN) else None
+
+    def _created(self, attempt: _Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
+        """What came of a creation that was answered."""
+        body = made.body or {}
+        account = str(body.get("id", ""))
+        if self._owner(account) not in {None, attempt.key}:
+            told = f"the directory answered with the account {account}, which is that of {self._owner(account)}"
+            return attempt.outcome(Status.HELD, "correlation.taken", told, made)
+        attempt.account = account
+        return attempt.confirm(deltas, body, made)
+
+    async def _met(self, attempt: _Attempt, deltas: Sequence[Delta], hit: Hit) -> Outcome:
+        """Go on with what a search found."""
+        if len(hit.accounts) > 1:
+            told = f"{hit.path} finds {len(hit.accounts)} accounts that the listing did not show to be this person's"
+            return attempt.outcome(Status.HELD, "correlation.ambiguous", told)
+        return await self._adopt(attempt, deltas, hit.accounts[0], hit.path)
+
+    async def _adopt(self, attempt: _Attempt, deltas: Sequence[Delta], found: Reply, path: str) -> Outcome:
+        """Take over the account that a path found, where it is nobody else's."""
         body = found.body or {}
-        attempt.account = str(body.get("id", ""))
-        owner = self._owner(attempt.account)
-        if (owner is not None and owner != attempt.key) or not self._fits(deltas, found):
-            attempt.account = ""
-            return attempt.outcome(
-                Status.HELD, "correlation.taken", "the login belongs to the account of another person", found
-            )
+        account = str(body.get("id", ""))
+        if self._owner(account) not in {None, attempt.key} or not self._fits(deltas, found):
+            told = f"{path} finds an account that belongs to another person, or carries other marks: {account}"
+            return attempt.outcome(Status.HELD, "correlation.taken", told, found)
+        if self._is_protected(attempt.key, body):
+            told = f"{path} finds a protected account, or one that shows no login: {account}"
+            return attempt.outcome(Status.HELD, "account.protected", told, found)
+        attempt.account = account
         adopted = planner.adopt(deltas, body, self._attributes)
         held = [d.path for d in adopted if d.verdict is Verdict.CONFLICT]
         if held:
             attempt.account = ""
-            return attempt.outcome(
-                Status.HELD, "account.adoption", f"an account with this login exists and differs in {', '.join(held)}"
-            )
+            told = f"{path} finds an account that differs in {', '.join(held)}"
+            return attempt.outcome(Status.HELD, "account.adoption", told)
         attempt.already = {d.path: d.sides.desired for d in deltas if d.path not in {a.path for a in adopted}}
         writes = [d for d in adopted if d.verdict is Verdict.WRITE]
         if not writes:
@@ -540,9 +571,13 @@ class _Applier:
         adopted_code = "account.adopted" if outcome.status is Status.DONE and not outcome.code else outcome.code
         return replace(outcome, written={**outcome.written, **wanted}, code=adopted_code)
 
-    def _fits(self, deltas: Iterable[Delta], found: Reply) -> bool:
+    def _is_protected(self, key: str, body: Mapping[str, object]) -> bool:
+        name, policy = str(body.get(LOGIN) or ""), self._order.policy
+        return planner.is_nameless(name, policy) or planner.is_protected(key, name, policy)
+
+    def _fits(self, deltas: Iterable[Delta], found: Reply, *, but: str = "") -> bool:
         """Whether an account carries nobody else's key: where it has a value to match by, it is ours."""
-        matched = {place.short: place for place in self._order.policy.match}
+        matched = {place.short: place for place in self._order.policy.match if place.short != but}
         for delta in deltas:
             place = matched.get(delta.path)
             held = place.read(found.body or {}) if place else None

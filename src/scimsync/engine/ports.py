@@ -68,7 +68,9 @@ class Target(Protocol):
         """Accounts, active or not, whose attribute equals the value, each as the reply of a GET.
 
         Raises:
-            TargetError: The question could not be answered.
+            FilterRefused: The target takes no filter on this attribute, or does not heed it.
+            TargetUnanswered: This question was not answered now.
+            TargetError: The target cannot be asked at all.
         """
         ...
 

@@ -36,6 +36,8 @@ class Reply:
     error: ErrorReport | None = None
     detail: str = ""
     correlation_id: str = ""
+    #: id of the resource that a POST says it made, in its `Location`; "" where it does not say
+    location: str = ""
     #: seconds after which the target wants to be asked again, where it asks for more than we wait
     retry_after_s: float | None = None
     tries: int = 1
