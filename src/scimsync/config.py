@@ -25,7 +25,7 @@ from scimsync.core.owning import identity
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.events import PROFILE, EventKind, Subscription
-from scimsync.model.policy import Authority, Grouping, Leavers, Limit, Limits, Mapped, Nested, Others, Policy
+from scimsync.model.policy import Authority, BadValue, Grouping, Leavers, Limit, Limits, Mapped, Nested, Others, Policy
 from scimsync.scim.dialect import DIALECTS, Dialect, region_of
 from scimsync.scim.schema import Kind, Place
 
@@ -64,6 +64,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "authority": "local_wins, cloud_wins, merge or ask",
         "leavers": "disable or keep",
         "protected": "keys or user names that are never changed",
+        "on_bad_value": "what a bad value leaves out: attribute (default) or person",
     },
     "limits": {
         "disable": 'how many accounts one run may disable: a number or a share ("5%")',
@@ -561,6 +562,9 @@ class _Reader:
             match=tuple(places),
             leavers=leavers,
             protected=frozenset(name.lower() for name in protected),
+            on_bad_value=BadValue(
+                self._choice("policy", "on_bad_value", [v.value for v in BadValue], "attribute") or "attribute"
+            ),
             limits=self._limits(),
             groups=self._grouping(dialect),
         )
@@ -822,6 +826,8 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
         decisive["source name"] = source.name
     if source.zone != "UTC":
         decisive["zone"] = source.zone
+    if policy.on_bad_value is not BadValue.ATTRIBUTE:
+        decisive["on_bad_value"] = policy.on_bad_value.value
     if groups is not None and policy.groups is not None:
         rules = policy.groups
         decisive["groups"] = [

@@ -255,7 +255,7 @@ def test_the_journal_gives_only_what_was_written_since_a_moment(store: Store) ->
 def test_a_journal_line_comes_back_equal_to_the_last_type(store: Store) -> None:
     outcome = Outcome(
         key="Zoë\N{SNOWMAN}",
-        status=Status.HELD,
+        part=2, status=Status.HELD,
         account=None,
         version="7",
         written={

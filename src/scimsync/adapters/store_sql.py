@@ -1191,7 +1191,7 @@ def _line_to_row(line: JournalLine) -> dict[str, object]:
 
 def _line_from(row: sa.RowMapping) -> JournalLine:
     held = {str(name): value for name, value in row.items() if name not in {"seq", "step", "outcome"}}
-    outcome = None if row["outcome"] is None else _outcome_from(row["outcome"])
+    outcome = None if row["outcome"] is None else _outcome_from(row["outcome"], row["part"])
     return JournalLine(**held, step=Step(row["step"]), outcome=outcome)
 
 
@@ -1212,8 +1212,9 @@ def _outcome_to_json(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _outcome_from(found: dict[str, Any]) -> Outcome:
+def _outcome_from(found: dict[str, Any], part: int) -> Outcome:
     changed = {
+        "part": part,
         "status": Status(found["status"]),
         "written": {path: value_from_json(value) for path, value in found["written"].items()},
         "overwritten": tuple(found["overwritten"]),

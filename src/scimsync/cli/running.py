@@ -19,11 +19,11 @@ from scimsync.cli import render
 from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
 from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
-from scimsync.core import grouping
+from scimsync.core import grouping, leaving
 from scimsync.engine.applying import Report
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
-from scimsync.model.outcomes import Run
+from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
 
 
@@ -99,6 +99,7 @@ def plan(given: Given) -> int:
     else:
         show(render.plan_lines(made, everybody=given.everybody, only=given.users))
         _next_step(made)
+    _warn(leaving.by_plan(made))
     if made.refusals:
         return PlanRefused.exit_code
     return HAS_CHANGES if given.detailed_exitcode and made.writes else 0
@@ -179,9 +180,7 @@ def sync(given: Given) -> int:
             made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
         if not given.as_json:
             show(render.plan_lines(made, everybody=given.everybody, only=given.users))
-        code = _apply(settings, store, made, given)
-        spared = any(finding.code in grouping.RULES for finding in made.findings)
-        return code or (NOT_ALL_DONE if made.tally.held or made.tally.conflicts or spared else 0)
+        return _apply(settings, store, made, given)
 
 
 def _settle(settings: Settings, store: Store) -> None:
@@ -196,7 +195,21 @@ def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:
         show_json(render.report_document(report))
     else:
         show(render.report_lines(report, everybody=given.everybody))
-    return 0 if report.clean else NOT_ALL_DONE
+    _warn(report.kept)
+    return NOT_ALL_DONE if _waits(made) or report.kept or not report.clean else 0
+
+
+def _waits(made: Plan) -> bool:
+    """Whether the plan leaves somebody or something to a person."""
+    tally = made.tally
+    spared = any(finding.code in grouping.RULES for finding in made.findings)
+    return bool(tally.held or tally.values or tally.leavers_kept or tally.conflicts or spared)
+
+
+def _warn(kept: Mapping[str, str]) -> None:
+    """The closing line: leavers who keep access."""
+    if kept:
+        click.echo(leaving.sentence(kept), err=True)
 
 
 def _carry_out(settings: Settings, store: Store, made: Plan, given: Given) -> Report:
@@ -260,7 +273,9 @@ def runs(given: Given) -> int:
                 }
             )
         else:
-            show([render.run_line(run), "", *render.plan_lines(made, everybody=given.everybody), ""])
+            began = run.state not in {RunState.PLANNED, RunState.REFUSED}
+            kept = leaving.by_run(made, {(o.key, o.part): o for o in outcomes}) if began else None
+            show([render.run_line(run), "", *render.plan_lines(made, everybody=given.everybody, kept=kept), ""])
             show(render.outcome_lines(outcomes, everybody=given.everybody))
     return 0
 

@@ -19,6 +19,7 @@ from scimsync import bootstrap
 from scimsync.bootstrap import Choices
 from scimsync.cli.render import counted
 from scimsync.config import WRITING, Settings, load
+from scimsync.core import leaving
 from scimsync.core.signing import LEAST_KEY
 from scimsync.engine import delivering, listening
 from scimsync.engine.listening import Answer
@@ -201,9 +202,12 @@ class _Service:
         words = [f"{number} {name}" for name, number in report.statuses.items()]
         words += [f"{made.tally.conflicts} in conflict, held"] if made.tally.conflicts else []
         words += [f"{made.tally.held} left out"] if made.tally.held else []
+        words += [f"{counted(made.tally.values, 'value')} left out"] if made.tally.values else []
+        if report.kept:
+            _say(leaving.sentence(report.kept))
         ended = ", ".join(words) or "nothing to do"
         _say(f"run {made.id}: looked at {counted(len(keys), 'person')}; {ended}")
-        if made.tally.conflicts or made.tally.held:
+        if made.tally.conflicts or made.tally.held or made.tally.values or report.kept:
             _say(f"  why: scimsync runs {made.id}")
         return not report.left and not report.stopped
 

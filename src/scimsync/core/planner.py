@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from scimsync.core.leaving import KEPT
 from scimsync.core.lifecycle import ACTIVE, ORDER, of_pair, shown
 from scimsync.core.merge import merge
 from scimsync.core.references import Edge, EdgeKind, Loop, cut
 from scimsync.core.writing import Move, operations
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.plans import (
+    BESIDES,
     Action,
     Change,
     Delta,
@@ -38,6 +40,8 @@ class Planned:
 
     #: what is to be written; None where nothing is
     change: Change | None = None
+    #: of a leaver, what else HR says: written after the access is gone, and judged apart
+    besides: Change | None = None
     #: deltas that people should see though nothing is written: kept edits, open conflicts
     notice: Change | None = None
     findings: tuple[Finding, ...] = ()
@@ -55,7 +59,7 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
     """
     deltas, settled = [], []
     for mapped in policy.attributes:
-        if mapped.path in pair.unresolved or mapped.path in frozen or _stays(pair, mapped, policy):
+        if mapped.path in pair.unresolved | pair.left_out | frozen or _stays(pair, mapped, policy):
             continue
         delta = _delta(pair, mapped)
         if delta is not None:
@@ -85,7 +89,21 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
     if writes and is_protected(pair.key, pair.name, policy):
         return Planned(findings=(_protected(pair.key, pair.row),), settled=tuple(settled))
     notice = replace(whole, deltas=rest, operations=()) if rest else None
-    return Planned(change=whole if writes else None, notice=notice, settled=tuple(settled))
+    change, besides = _apart(whole, policy.attributes) if writes else (None, None)
+    return Planned(change=change, besides=besides, notice=notice, settled=tuple(settled))
+
+
+def _apart(whole: Change, attributes: Sequence[Mapped]) -> tuple[Change, Change | None]:
+    """Of a leaver: the access alone, so that nothing else can stop that it is taken away, and the rest."""
+    if whole.action is not Action.DISABLE:
+        return whole, None
+    access = tuple(d for d in whole.deltas if d.path == ACTIVE)
+    others = tuple(d for d in whole.deltas if d.path != ACTIVE)
+    alone = replace(whole, deltas=access, operations=operations_of(access, attributes))
+    if not any(d.verdict in SENT for d in others):
+        return alone, None
+    operations = operations_of(others, attributes)
+    return alone, replace(whole, action=Action.UPDATE, deltas=others, operations=operations, part=BESIDES)
 
 
 def _stays(pair: Pair, mapped: Mapped, policy: Policy) -> bool:
@@ -202,15 +220,14 @@ def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
 
 
 def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Leavers, then joiners, then rehires, then movers; each by key."""
+    """Leavers, then joiners, then rehires, then movers, and what else HR says about leavers; each by key."""
     return tuple(sorted(changes, key=lambda c: (ORDER[c.action], c.key)))
 
 
 def lined_up(changes: Iterable[Change]) -> tuple[tuple[Change, ...], tuple[Loop, ...]]:
     """The changes in order, a joiner after the joiners whom his references name, and the loops that were cut.
 
-    A reference that cannot wait for its account in this order is deferred: an edge that was cut, and
-    that of a leaver, who goes before all joiners.
+    A reference that cannot wait for its account in this order is deferred: an edge that was cut.
     """
     found = list(changes)
     joiners = {c.key for c in found if c.action is Action.CREATE}
@@ -236,10 +253,9 @@ def lined_up(changes: Iterable[Change]) -> tuple[tuple[Change, ...], tuple[Loop,
 
 
 def _with_deferred(change: Change, opened: frozenset[Edge]) -> Change:
-    is_early = ORDER[change.action] < ORDER[Action.CREATE]
     deltas = tuple(
         replace(d, verdict=Verdict.DEFER)
-        if d.verdict is Verdict.AWAIT and (is_early or Edge(change.key, str(d.awaits)) in opened)
+        if d.verdict is Verdict.AWAIT and Edge(change.key, str(d.awaits)) in opened
         else d
         for d in change.deltas
     )
@@ -260,12 +276,14 @@ def tally(
     return Tally(
         **numbers,
         actions=dict(Counter(c.action.value for c in changes)),
-        lifecycles=dict(Counter(c.lifecycle.value for c in changes)),
+        lifecycles=dict(Counter(c.lifecycle.value for c in changes if c.part != BESIDES)),
         conflicts=sum(1 for d in seen if d.verdict is Verdict.CONFLICT),
         kept=sum(1 for d in seen if d.verdict is Verdict.KEEP),
         overwritten=sum(1 for d in deltas if d.verdict is Verdict.WRITE and d.reason in foreign),
         deferred=sum(1 for d in deltas if d.verdict is Verdict.DEFER),
-        held=len({f.subject for f in findings if f.holds}),
+        held=len({f.subject for f in findings if f.holds and not f.path and f.code != KEPT}),
+        values=len({(f.subject, f.path) for f in findings if f.holds and f.path}),
+        leavers_kept=sum(f.code == KEPT for f in findings),
         groups=len(groups),
         members_added=sum(len(group.add) for group in groups),
         members_removed=sum(len(group.remove) for group in groups),

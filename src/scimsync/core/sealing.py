@@ -22,6 +22,7 @@ import msgspec
 
 from scimsync.errors import PlanDamaged, PlanStale, ProtocolError
 from scimsync.model.plans import (
+    ITSELF,
     Action,
     Change,
     Delta,
@@ -98,6 +99,7 @@ def change_to_json(change: Change) -> dict[str, object]:
         "account": change.account,
         "version": change.version,
         "row": change.row,
+        "part": change.part,
         "deltas": [_delta_to_json(delta) for delta in change.deltas],
         "operations": [operation.to_json() for operation in change.operations],
     }
@@ -209,6 +211,7 @@ def _change(found: object) -> Change:
         version=line.version,
         operations=tuple(Operation(o.op, o.path, o.value) for o in line.operations),
         row=line.row,
+        part=line.part,
     )
 
 
@@ -279,3 +282,4 @@ class _ChangeLine(msgspec.Struct):
     row: int | None
     deltas: list[_DeltaLine]
     operations: list[_OperationLine]
+    part: int = ITSELF

@@ -1,6 +1,7 @@
 """Carry out a plan: journal, send, judge the answer, settle; concurrently, and so that a crash loses nothing.
 
-Order: leavers, joiners, rehires, movers, then the references that were deferred, then the members of
+Order: leavers, of whom the access alone is taken away before anything else is begun; then joiners, rehires,
+movers and what else HR says about leavers; then the references that were deferred, then the members of
 groups. Joiners stand after those whom their references name, and whoever carries one out waits for the
 outcome of the others: the new account is then written with its manager. Each write has a durable intent
 before it leaves and a durable outcome after. A run that was cut short is continued by applying the plan
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from scimsync.core import grouping, planner, telling
+from scimsync.core import grouping, leaving, planner, telling
 from scimsync.core.grouping import Left
 from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide, words
@@ -32,7 +33,7 @@ from scimsync.errors import PlanRefused, PlanStale, TargetError, TargetUnanswere
 from scimsync.model.audit import Edit
 from scimsync.model.events import Letter, Subscription
 from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
-from scimsync.model.plans import Change, Delta, GroupChange, Plan, Verdict
+from scimsync.model.plans import BESIDES, ITSELF, Change, Delta, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Place, Value
@@ -97,11 +98,16 @@ class Report:
     left: tuple[str, ...]
     #: why the run ended early; "" when it came to its end
     stopped: str = ""
+    #: key -> why, of leavers who keep access
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def statuses(self) -> dict[str, int]:
-        """How many changes ended how; a change counts by the worst of its parts."""
-        worst = (max(parts, key=lambda o: _RANK[o.status]) for parts in self.outcomes.values())
+        """How many changes ended how; a change counts by the worst of its two passes."""
+        changes: dict[tuple[str, int], list[Outcome]] = {}
+        for outcome in (outcome for parts in self.outcomes.values() for outcome in parts):
+            changes.setdefault((outcome.key, (outcome.part - 1) // 2), []).append(outcome)
+        worst = (max(passes, key=lambda o: _RANK[o.status]) for passes in changes.values())
         counted = Counter(outcome.status.value for outcome in worst)
         return {**counted, **({Status.OPEN.value: len(self.left)} if self.left else {})}
 
@@ -155,7 +161,9 @@ def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
     _check_age(plan, hands.clock, order)
     refused = [f for f in plan.refusals if f.code not in order.overrides]
     if refused:
-        raise PlanRefused("\n".join(f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused))
+        words = [f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused]
+        kept = leaving.by_plan(plan)
+        raise PlanRefused("\n".join([leaving.sentence(kept), *words] if kept else words))
     return run
 
 
@@ -200,6 +208,8 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     report = applier.report()
     _finish(plan, run, hands, report, applier)
     if applier.failed is not None:
+        if report.kept:
+            hands.observer.say(leaving.sentence(report.kept))
         raise applier.failed
     return report
 
@@ -270,12 +280,12 @@ class _Applier:
                 raise
 
     async def _phases(self) -> None:
-        todo = [(c, 1, self._first) for c in self._plan.changes if c.operations or c.awaiting]
+        todo = [(c, c.part, self._first) for c in self._plan.changes if c.operations or c.awaiting]
         later = sum(1 for c in self._plan.changes if c.deferred)
         self._observer.stage("applying", len(todo) + later + len(self._plan.groups))
         for number in sorted(set(ORDER.values())):
             await self._phase([t for t in todo if ORDER[t[0].action] == number])
-        await self._phase([(c, 2, self._second) for c in self._plan.changes if self._later(c)])
+        await self._phase([(c, c.part + 1, self._second) for c in self._plan.changes if self._later(c)])
         await self._phase([(group, 1, self._members) for group in self._plan.groups])
 
     async def _phase(self, todo: Sequence[tuple[_C, int, Callable[[_C], Awaitable[Outcome]]]]) -> None:
@@ -293,8 +303,7 @@ class _Applier:
                     await self._others(change, part)
                     if self._stop.is_set():
                         return
-                    outcome = await carry(change)
-                    await self._settle(change, part, outcome)
+                    outcome = await self._settle(change, part, await carry(change))
                     self._metrics.settled(change.word, outcome, self._clock.monotonic() - began)
                 except TargetError as error:
                     self.failed = self.failed or error
@@ -321,14 +330,14 @@ class _Applier:
 
         Only for what was begun before, so that no two wait for each other, whatever the order of the plan.
         """
-        for delta in change.awaiting if part == 1 and isinstance(change, Change) else ():
+        for delta in change.awaiting if isinstance(change, Change) and part == change.part else ():
             if delta.awaits != change.key and (begun := self._begun.get(delta.awaits or "")) is not None:
                 await begun.wait()
 
     async def settle(self) -> None:
         """Settle by reading whatever was left open, and only that."""
         for change in self._plan.changes:
-            for part in (1, 2):
+            for part in (change.part, change.part + 1):
                 if (change.key, part) in self._open:
                     await self._settle(change, part, await self._looked_after(change, part))
         for group in self._plan.groups:
@@ -338,8 +347,8 @@ class _Applier:
     async def _looked_after(self, change: Change, part: int) -> Outcome:
         attempt = _Attempt(self, change.key, part, change.account or "")
         written, left_out = self._written(change)
-        deltas = [d for d in written if d.path in self._attributes] if part == 1 else []
-        if change.account is None and part == 1:
+        deltas = [d for d in written if d.path in self._attributes] if part == change.part else []
+        if change.account is None and part == change.part:
             hit = await self._search.person(deltas)
             found = hit.accounts[0] if hit is not None and len(hit.accounts) == 1 else None
             attempt.account = str((found.body or {}).get("id", "")) if found and self._fits(deltas, found) else ""
@@ -350,12 +359,17 @@ class _Applier:
             return replace(looked, deferred=left_out)
         return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short before this was written")
 
-    async def _settle(self, change: Change | GroupChange, part: int, outcome: Outcome) -> None:
+    async def _settle(self, change: Change | GroupChange, part: int, outcome: Outcome) -> Outcome:
+        """Make what came of a change durable, and know it from here on."""
+        outcome = replace(outcome, part=part)
+        if isinstance(change, Change):
+            outcome = leaving.judged(change, outcome)
         line = self._line(outcome.key, part, Step.OUTCOME, outcome=outcome)
         record = self._recorder.outcome(outcome, part, line.at)
         await self._journal.write(line, record, self._letters(change, outcome, line))
         self._outcomes[outcome.key, part] = outcome
         self._observer.advance()
+        return outcome
 
     def _letters(self, change: Change | GroupChange, outcome: Outcome, line: JournalLine) -> list[Letter]:
         letters: list[Letter] = []
@@ -380,7 +394,7 @@ class _Applier:
 
     async def _first(self, change: Change) -> Outcome:
         deltas, left_out = self._written(change)
-        attempt = _Attempt(self, change.key, 1, change.account or "")
+        attempt = _Attempt(self, change.key, change.part, change.account or "")
         if not deltas:
             outcome = attempt.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
         elif change.account is None:
@@ -388,8 +402,13 @@ class _Applier:
         else:
             filled = [d for d in deltas if d.awaits is not None]
             operations = (*change.operations, *planner.operations_of(filled, [*self._attributes.values()]))
-            outcome = await self._write(attempt, deltas, operations, change.version)
+            outcome = await self._write(attempt, deltas, operations, self._version(change))
         return replace(outcome, deferred=left_out)
+
+    def _version(self, change: Change) -> str:
+        """What a change is written under: the version of the plan, or the one that taking the access away left."""
+        before = self._outcomes.get((change.key, ITSELF)) if change.part == BESIDES else None
+        return change.version if before is None else before.version
 
     def _written(self, change: Change) -> tuple[list[Delta], tuple[str, ...]]:
         """What the first pass writes, and the paths it leaves out because the account they name is not there."""
@@ -595,15 +614,15 @@ class _Applier:
 
     def _later(self, change: Change) -> tuple[Delta, ...]:
         """The references that are left to the second pass, by the plan or because an account was not there."""
-        first = self._outcomes.get((change.key, 1))
+        first = self._outcomes.get((change.key, change.part))
         left_out = first.deferred if first is not None and first.status is not Status.DEFERRED else ()
         return (*change.deferred, *(d for d in change.awaiting if d.path in left_out))
 
     async def _second(self, change: Change) -> Outcome:
         """Set the references that could not be written with the rest."""
-        first = self._outcomes.get((change.key, 1))
+        first = self._outcomes.get((change.key, change.part))
         account = change.account or (first.account if first else None)
-        attempt = _Attempt(self, change.key, 2, account or "")
+        attempt = _Attempt(self, change.key, change.part + 1, account or "")
         if account is None or (first is not None and first.status in {Status.HELD, Status.FAILED}):
             return attempt.outcome(Status.DEFERRED, "reference.deferred", "the person has no settled account yet")
         deltas, left_out = [], []
@@ -644,12 +663,13 @@ class _Applier:
         parts: dict[str, tuple[Outcome, ...]] = {}
         for (key, _), outcome in sorted(self._outcomes.items()):
             parts[key] = (*parts.get(key, ()), outcome)
-        wanted = [(c.key, 1) for c in self._plan.changes if c.operations or c.awaiting]
-        wanted += [(c.key, 2) for c in self._plan.changes if self._later(c)]
+        wanted = [(c.key, c.part) for c in self._plan.changes if c.operations or c.awaiting]
+        wanted += [(c.key, c.part + 1) for c in self._plan.changes if self._later(c)]
         wanted += [(group.key, 1) for group in self._plan.groups]
         left = dict.fromkeys(key for key, part in wanted if (key, part) not in self._outcomes)
         stopped = str(self.failed or "") or self._why or ("stopped by you" if self._stop.is_set() else "")
-        return Report(run=self._run.id, outcomes=parts, left=tuple(left), stopped=stopped)
+        kept = leaving.by_run(self._plan, self._outcomes)
+        return Report(run=self._run.id, outcomes=parts, left=tuple(left), stopped=stopped, kept=kept)
 
     def waiting(self) -> tuple[list[Deferred], list[tuple[str, str]]]:
         """The references that still wait for an account, and the (key, path) of those that were set."""
@@ -657,7 +677,7 @@ class _Applier:
         for change in self._plan.changes:
             if not (change.awaiting or change.deferred):
                 continue
-            first, second = (self._outcomes.get((change.key, part)) for part in (1, 2))
+            first, second = (self._outcomes.get((change.key, change.part + number)) for number in (0, 1))
             written = {path for part in (first, second) if part is not None for path in part.written}
             left = {d.path for d in change.deferred} | set(first.deferred if first is not None else ())
             if second is not None and second.status is not Status.DEFERRED:
@@ -797,5 +817,7 @@ def _finish(
         state = RunState.INTERRUPTED if report.stopped or report.left else state
     now = hands.clock.now()
     ended = replace(run, state=state, base=base.name, finished=now, statuses=report.statuses)
-    told = [telling.of_run(ended, now, report.stopped)]
+    unbegun = [key for key, why in report.kept.items() if why == leaving.UNBEGUN]
+    told = [telling.of_kept(key, leaving.UNBEGUN, run.id, now) for key in unbegun]
+    told.append(telling.of_run(ended, now, report.stopped, len(report.kept)))
     store.save_run(ended, [letter for one in applier.subscriptions for letter in telling.address(told, one)])

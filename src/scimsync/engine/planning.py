@@ -13,9 +13,11 @@ import msgspec
 from scimsync import files
 from scimsync.core import drifting, planner, sealing, telling, trust, validation
 from scimsync.core import owning as owning_rules
+from scimsync.core.leaving import KEPT
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.references import Loop
 from scimsync.engine.freshness import Freshness
+from scimsync.engine.leaving import Decided, kept
 from scimsync.engine.membership import MembershipPlanning, Pairs
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
@@ -24,7 +26,7 @@ from scimsync.model.accounts import Pair
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Deferred, Run, RunState
 from scimsync.model.plans import Action, Change, Finding, GroupChange, Plan, Seal, Severity
-from scimsync.model.policy import Authority, Mapped, Policy
+from scimsync.model.policy import Authority, BadValue, Mapped, Policy
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.dialect import GENERIC, Dialect
 from scimsync.scim.schema import Catalog, Value
@@ -143,7 +145,6 @@ class _Planning:
                 "directory says nothing about another: give each its own [state] url and artifacts."
             )
         base = last.base if last else ""
-        stage_links(self.bench, store.links())
         judged = self._judge(reading, health, self._own())
         stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
@@ -155,23 +156,42 @@ class _Planning:
 
         self.world.observer.stage("comparing")
         self.findings += comparison.correlate(complete=complete, only=self.task.only, source=self.task.source)
-        self._decide(comparison, judged, _frozen(judged, expressions))
+        frozen = _frozen(judged, expressions)
+        self._decide(comparison, judged, frozen)
         await self._validate(comparison)
         self._drop_vain_waits()
+        decided = Decided(
+            changes=self.changes,
+            notices=self.notices,
+            findings=[*self.findings],
+            frozen=frozen,
+            believed=judged.absence and not comparison.opaque(),
+            complete=complete,
+        )
+        self.findings += kept(self.bench, comparison, policy, decided)
         groups = await self._plan_groups(comparison, judged, complete=complete)
         self.findings += [*_unresolved(comparison, self.strange), *_unmatched(policy), *self._unfinished()]
         self.findings += [_hidden(key, row) for key, row in comparison.hidden()]
         return self._store(comparison, judged.remembered, reading, (health.fingerprint, base), groups)
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
-        attributes = self.task.policy.attributes
+        policy = self.task.policy
+        attributes = policy.attributes
         self.world.observer.stage("reading the source")
         reading = self.world.source.read()
         health = stage_records(self.bench, reading, key=self.task.key)
         self.world.metrics.read(health, proven=reading.proven)
         expressions = check_mapping(self.bench, attributes, reading.columns)
         stage_phones(self.bench, expressions.values(), self.world.phones)
-        self.findings += stage_desired(self.bench, attributes, expressions, key=self.task.key)
+        stage_links(self.bench, self.world.store.links())
+        self.findings += stage_desired(
+            self.bench,
+            attributes,
+            expressions,
+            key=self.task.key,
+            found_by=policy.match,
+            whole=policy.on_bad_value is BadValue.PERSON,
+        )
         return reading, health, expressions
 
     def _own(self) -> SourceHealth | None:
@@ -361,7 +381,11 @@ class _Planning:
         if unread := [kind for kind, found in names.items() if found is None]:
             self.findings.append(_unread(unread))
         known = validation.Known(names=names, logins=comparison.holders(validation.logins(self.changes)))
-        validated = validation.validate(self.changes, attributes, task.catalog, task.dialect, known)
+        marks = frozenset(place.short for place in task.policy.match)
+        whole = task.policy.on_bad_value is BadValue.PERSON
+        validated = validation.validate(
+            self.changes, attributes, task.catalog, task.dialect, known, marks=marks, whole=whole
+        )
         self.changes = list(validated.changes)
         self.findings += validated.findings
 
@@ -370,8 +394,7 @@ class _Planning:
             self.strange.update({(path, pair.key): pair.row for path in pair.unresolved})
         self.findings += planned.findings
         self.settled += [(key, path, value) for path, value in planned.settled]
-        if planned.change is not None:
-            self.changes.append(planned.change)
+        self.changes += [change for change in (planned.change, planned.besides) if change is not None]
         if planned.notice is not None:
             self.notices.append(planned.notice)
 
@@ -431,7 +454,7 @@ class _Planning:
                 source=task.source,
                 takes=self.takes,
             ),
-            [x for told in task.subscriptions for x in telling.address(telling.of_refusal(plan), told)],
+            [x for told in task.subscriptions for x in telling.address(telling.of_plan(plan), told)],
         )
         return plan
 
@@ -443,10 +466,13 @@ class _Planning:
                 return name
 
     def _findings(self) -> Iterator[Finding]:
-        """Run-wide findings first, then people's; of people only those asked for."""
+        """Leavers who keep access, then run-wide findings, then people's; of people only those asked for."""
         only = frozenset(self.task.only)
         chosen = [f for f in self.findings if not only or not f.subject or f.subject in only]
-        yield from sorted(chosen, key=lambda f: (f.subject != "", f.severity is not Severity.ERROR, f.code, f.subject))
+        yield from sorted(
+            chosen,
+            key=lambda f: (f.code != KEPT, f.subject != "", f.severity is not Severity.ERROR, f.code, f.subject),
+        )
 
 
 def _tally_numbers(plan: Plan) -> dict[str, int]:
@@ -456,6 +482,8 @@ def _tally_numbers(plan: Plan) -> dict[str, int]:
         "changes": len(plan.changes),
         "conflicts": plan.tally.conflicts,
         "held": plan.tally.held,
+        "values": plan.tally.values,
+        "leavers_kept": plan.tally.leavers_kept,
         "groups": plan.tally.groups,
         **plan.tally.actions,
     }

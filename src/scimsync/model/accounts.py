@@ -28,6 +28,8 @@ class Pair:
     awaits: Mapping[str, str] = field(default_factory=dict)
     #: paths whose reference names nobody that is known: left alone
     unresolved: frozenset[str] = frozenset()
+    #: paths whose value in HR is bad: left alone
+    left_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

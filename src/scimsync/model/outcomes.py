@@ -135,6 +135,8 @@ class Outcome:
 
     key: str
     status: Status
+    #: which part of the plan's work on this person: 1 the change, 3 what else HR says about a leaver; 2, 4 references
+    part: int = 1
     account: str | None = None
     version: str = ""
     #: what the directory now holds because of us, by short path
@@ -164,7 +166,7 @@ class JournalLine:
 
     run: str
     key: str
-    #: 1 for the change itself, 2 for the references of the second pass
+    #: as in `Outcome`
     part: int
     step: Step
     at: datetime

@@ -10,6 +10,9 @@ from scimsync.model.policy import Authority
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
 
+#: parts of the journal: the change itself, and what else HR says about a leaver; each with its second pass after it
+ITSELF, BESIDES = 1, 3
+
 
 class Action(Enum):
     """What happens to one account; the value is what people read."""
@@ -77,7 +80,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """All deltas of one account under one action."""
+    """All deltas of one account under one action. Of a leaver there are two: the access, and what else HR says."""
 
     key: str
     #: the login, for people to read
@@ -93,6 +96,8 @@ class Change:
     operations: tuple[Operation, ...]
     #: row or line of the source; None for a person who is no longer in it
     row: int | None = None
+    #: what the journal calls it; a second pass has the next number
+    part: int = ITSELF
 
     @property
     def awaiting(self) -> tuple[Delta, ...]:
@@ -171,8 +176,9 @@ class Finding:
     detail: str = ""
     hint: str = ""
     row: int | None = None
-    #: the person is left out of the plan
+    #: the person, or the one attribute that `path` names, is left out of the plan
     holds: bool = False
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +205,10 @@ class Tally:
     kept: int = 0
     overwritten: int = 0
     deferred: int = 0
+    #: people who are left out, single values of people who are not, and leavers who keep access
     held: int = 0
+    values: int = 0
+    leavers_kept: int = 0
     equal: int = 0
     compared: int = 0
     #: groups that change, and memberships that begin and end
@@ -209,7 +218,7 @@ class Tally:
 
     @property
     def changes(self) -> int:
-        """How many accounts would be written."""
+        """How many changes of accounts there are."""
         return sum(self.actions.values())
 
     @property
@@ -242,7 +251,7 @@ class Plan:
 
     @property
     def writes(self) -> int:
-        """How many accounts and groups would be written."""
+        """How many changes of accounts and groups there are."""
         return len(self.changes) + len(self.groups)
 
     @property

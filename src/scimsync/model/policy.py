@@ -25,6 +25,13 @@ class Leavers(Enum):
     KEEP = "keep"
 
 
+class BadValue(Enum):
+    """What a value that cannot be written leaves out; a bad login or status always leaves out the person."""
+
+    ATTRIBUTE = "attribute"
+    PERSON = "person"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
     """One managed attribute: where it goes, the expression that makes it, who owns it."""
@@ -112,6 +119,7 @@ class Policy:
     attributes: tuple[Mapped, ...]
     match: tuple[Place, ...]
     leavers: Leavers = Leavers.DISABLE
+    on_bad_value: BadValue = BadValue.ATTRIBUTE
     #: keys or user names, lower case
     protected: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)

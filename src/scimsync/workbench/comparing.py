@@ -82,6 +82,8 @@ class Comparison:
         self._index = {mapped.path: index for index, mapped in enumerate(attributes)}
         self._match = [place for place in match if place.short in self._index]
         self._references = [i for i, m in enumerate(attributes) if m.place.kind is Kind.REFERENCE]
+        #: attributes of which some values are bad and left alone
+        self._spoiled: list[int] = []
 
     # --- correlation ------------------------------------------------------------------------
 
@@ -184,8 +186,9 @@ class Comparison:
         """Make `wanted`: desired values with the ids of the people that references name.
 
         `w3` holds the key of a joiner whom the fourth attribute waits for; `u3` says that the
-        reference names nobody known.
+        reference names nobody known, `x3` that the value is bad and left alone.
         """
+        self._spoiled = [int(str(i)) for (i,) in self._bench.rows("SELECT DISTINCT i FROM spoiled ORDER BY i")]
         self._bench.sql.execute(
             "CREATE OR REPLACE TABLE people AS SELECT key, id FROM pairing UNION ALL "
             "SELECT l.key, l.account FROM links l JOIN accounts a ON a.id = l.account "
@@ -202,6 +205,7 @@ class Comparison:
                 joins.append(f"LEFT JOIN joiners j{index} ON j{index}.key = d.d{index}")
             else:
                 values.append(f"d.d{index}")
+        values += [f"(d.n IN (SELECT n FROM spoiled WHERE i = {i})) AS x{i}" for i in self._spoiled]
         self._bench.sql.execute(
             f"CREATE OR REPLACE TABLE wanted AS SELECT d.n, d.place, d.key, {', '.join(values)} "
             f"FROM desired d {' '.join(joins)}"
@@ -253,6 +257,7 @@ class Comparison:
                 "SELECT w.key FROM waiting w LEFT JOIN desired d ON d.key = w.key LEFT JOIN pairing p ON p.n = d.n "
                 "LEFT JOIN accounts a ON a.id = p.id LEFT JOIN people o ON o.key = w.awaits WHERE w.path = ? "
                 "AND w.key NOT IN (SELECT key FROM held WHERE key IS NOT NULL) "
+                f"AND (d.n IS NULL OR d.n NOT IN (SELECT n FROM spoiled WHERE i = {index})) "
                 f"AND (d.d{index} IS DISTINCT FROM w.awaits OR a.c{index} = o.id) ORDER BY w.key"
             )
             for (key,) in self._bench.rows(query, [path]):
@@ -295,8 +300,8 @@ class Comparison:
         place = self._attributes[index].place
         test = f"({writable(place, f'{left}.d{index}')} IS DISTINCT FROM {writable(place, f'{right}.c{index}')})"
         if index in self._references:
-            return f"(({test} OR {left}.w{index} IS NOT NULL) AND NOT {left}.u{index})"
-        return test
+            test = f"(({test} OR {left}.w{index} IS NOT NULL) AND NOT {left}.u{index})"
+        return f"({test} AND NOT {left}.x{index})" if index in self._spoiled else test
 
     def _filter(self, key: str) -> str:
         return f"((SELECT count(*) FROM only_keys) = 0 OR {key} IN (SELECT key FROM only_keys))"
@@ -315,7 +320,7 @@ class Comparison:
         columns = ["w.key", "a.user_name", "w.place", "a.id", "a.version"]
         for index, _ in enumerate(self._attributes):
             columns += [f"w.d{index}", f"a.c{index}", f"b.b{index}"]
-        columns += [c for i in self._references for c in (f"w.w{i}", f"w.u{i}")]
+        columns += self._marks()
         query = (
             f"SELECT {', '.join(columns)} FROM wanted w JOIN pairing p ON p.n = w.n "
             f"JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key "
@@ -332,7 +337,7 @@ class Comparison:
             current[mapped.path] = value_of(mapped.place, held)
             if agreed is not None:
                 base[mapped.path] = value_of(mapped.place, agreed)
-        awaits, unresolved = self._waiting(row[5 + 3 * len(self._attributes) :])
+        awaits, unresolved, left_out = self._waiting(row[5 + 3 * len(self._attributes) :])
         return Pair(
             key=str(row[0]),
             name=str(row[1] or ""),
@@ -344,9 +349,14 @@ class Comparison:
             base=base,
             awaits=awaits,
             unresolved=unresolved,
+            left_out=left_out,
         )
 
-    def _waiting(self, rest: Sequence[object]) -> tuple[dict[str, str], frozenset[str]]:
+    def _marks(self) -> list[str]:
+        """The columns of `wanted` that say which values wait, name nobody or are left alone."""
+        return [c for i in self._references for c in (f"w.w{i}", f"w.u{i}")] + [f"w.x{i}" for i in self._spoiled]
+
+    def _waiting(self, rest: Sequence[object]) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
         awaits, unresolved = {}, set()
         for number, index in enumerate(self._references):
             path = self._attributes[index].path
@@ -354,19 +364,21 @@ class Comparison:
                 awaits[path] = str(rest[2 * number])
             if rest[2 * number + 1]:
                 unresolved.add(path)
-        return awaits, frozenset(unresolved)
+        marks = rest[2 * len(self._references) :]
+        left_out = {self._attributes[i].path for i, mark in zip(self._spoiled, marks, strict=True) if mark}
+        return awaits, frozenset(unresolved), frozenset(left_out)
 
     def joiners(self) -> Iterator[Pair]:
         """Everybody who should have an account and has none."""
         columns = ["w.key", "w.place", *(f"w.d{i}" for i, _ in enumerate(self._attributes))]
-        columns += [c for i in self._references for c in (f"w.w{i}", f"w.u{i}")]
+        columns += self._marks()
         query = (
             f"SELECT {', '.join(columns)} FROM wanted w JOIN joiners j ON j.n = w.n "
             f"WHERE {self._filter('w.key')} ORDER BY w.key"
         )
         for row in self._bench.rows(query):
             desired = {m.path: value_of(m.place, row[2 + index]) for index, m in enumerate(self._attributes)}
-            awaits, unresolved = self._waiting(row[2 + len(self._attributes) :])
+            awaits, unresolved, left_out = self._waiting(row[2 + len(self._attributes) :])
             yield Pair(
                 key=str(row[0]),
                 name=str(desired.get("userName") or row[0]),
@@ -376,6 +388,7 @@ class Comparison:
                 desired=desired,
                 awaits=awaits,
                 unresolved=unresolved,
+                left_out=left_out,
             )
 
     def leavers(self) -> Iterator[Leaver]:
@@ -427,10 +440,11 @@ class Comparison:
         return " UNION ALL ".join(queries)
 
     def opaque(self) -> int:
-        """How many records could be anybody's: not mapped, under a key that no link knows."""
+        """How many records could be anybody's: without key, or with a bad mark under a key that no link knows."""
+        marks = ", ".join(str(self._index[place.short]) for place in self._match)
         return self._bench.number(
-            "SELECT count(*) FROM held WHERE n NOT IN (SELECT n FROM left_out) "
-            "AND (key IS NULL OR key NOT IN (SELECT key FROM links))"
+            "SELECT count(*) FROM held WHERE (key IS NULL OR key NOT IN (SELECT key FROM links)) AND (key IS NULL OR "
+            f"n NOT IN (SELECT n FROM left_out) OR n IN (SELECT n FROM spoiled WHERE i IN ({marks or 'NULL'})))"
         )
 
     def holders(self, logins: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -492,7 +506,8 @@ class Comparison:
             whose: The SQL of the keys of those for whom they stay: the people of other sources.
         """
         values = [
-            f"CASE WHEN {self._differs(i)}{f' OR w.u{i}' if i in self._references else ''} "
+            f"CASE WHEN {self._differs(i)}{f' OR w.u{i}' if i in self._references else ''}"
+            f"{f' OR w.x{i}' if i in self._spoiled else ''} "
             f"THEN b.b{i} ELSE coalesce(w.d{i}, '') END AS {quoted(m.path)}"
             for i, m in enumerate(self._attributes)
         ]

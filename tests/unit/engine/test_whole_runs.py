@@ -48,9 +48,10 @@ class Company:
         self.target, self.store, self.clock = MemoryTarget(), MemoryStore(folder), VirtualClock()
         self.authority: dict[str, Authority] = {}
         self.match = ("externalId", "userName")
-        self.mapping = dict(MAPPING)
         self.source = ""
         self.dialect = GENESYS
+        self.mapping, self.columns = dict(MAPPING), COLUMNS
+        self.more: dict[str, Any] = {}
         self._fresh = count()
 
     @staticmethod
@@ -76,13 +77,13 @@ class Company:
                 for path, text in self.mapping.items()
             ),
             match=tuple(USERS.resolve(path) for path in self.match),
-            limits=Limits(),
+            **{"limits": Limits(), **self.more},
         )
 
     def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = ()) -> Plan:
-        rows = [[row[column] for column in COLUMNS] for row in self.rows.values()]
+        rows = [[row[column] for column in self.columns] for row in self.rows.values()]
         world = World(
-            source=ListSource(COLUMNS, rows),
+            source=ListSource(self.columns, rows),
             target=self.target,
             store=self.store,
             clock=self.clock,
@@ -467,7 +468,7 @@ def test_joiners_in_a_circle_are_named_with_the_edge_that_waits(company: Company
     ]
     assert found(plan, "reference.self") == [("E60", "enterprise:manager")]
     assert managers(company, "E50", "E51", "E52") == ["E51", "E52", "E50"]
-    assert plan.requests == 3 + 1
+    assert plan.requests == 4 + 1
 
 
 def test_people_who_have_accounts_and_lead_each_other_are_named_and_nothing_waits(company: Company) -> None:
