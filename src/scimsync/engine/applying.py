@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from scimsync.core import grouping, planner, telling
 from scimsync.core.grouping import Left
+from scimsync.core.identity import brought_back, parted, said
 from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide, words
 from scimsync.core.writing import resource, split
@@ -30,7 +31,18 @@ from scimsync.engine.roster import GroupHands, GroupWriter
 from scimsync.errors import PlanRefused, PlanStale, TargetError
 from scimsync.model.audit import Edit
 from scimsync.model.events import Letter, Subscription
-from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
+from scimsync.model.outcomes import (
+    Deferred,
+    JournalLine,
+    Link,
+    LinkDecision,
+    Outcome,
+    Reply,
+    Run,
+    RunState,
+    Status,
+    Step,
+)
 from scimsync.model.plans import Change, Delta, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
@@ -79,6 +91,8 @@ class Order:
     beyond: tuple[Mapped, ...] = ()
     #: who is told of what comes of it
     subscriptions: tuple[Subscription, ...] = ()
+    #: roles and entitlements that every new account gets by itself
+    default_roles: frozenset[str] = frozenset()
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:
@@ -142,6 +156,8 @@ def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
         raise PlanStale(f"plan {plan.id}: the configuration changed since it was made. Make a new plan.")
     if run.state is RunState.DONE:
         return run
+    if plan.seal.links != said(hands.store.link_decisions()):
+        raise PlanStale(f"plan {plan.id}: records and accounts were linked or parted since. Make a new plan.")
     last = hands.store.last_applied()
     if (last.base if last else "") != plan.seal.base and not (last and last.id == run.id):
         raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
@@ -196,8 +212,7 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     hands.store.append((), tuple(begun(plan, run, hands.store, given)))
     hands.store.save_run(replace(run, state=RunState.APPLYING))
     await applier.work()
-    report = applier.report()
-    _finish(plan, run, hands, report, applier)
+    report = _finish(plan, run, hands, applier.report(), applier)
     if applier.failed is not None:
         raise applier.failed
     return report
@@ -213,9 +228,7 @@ async def settle_run(plan: Plan, run: Run, hands: Hands, order: Order) -> Report
     """
     applier = _Applier(plan, run, hands, order, asyncio.Event())
     await applier.settle()
-    report = applier.report()
-    _finish(plan, run, hands, report, applier, state=RunState.PARTIAL)
-    return report
+    return _finish(plan, run, hands, applier.report(), applier, state=RunState.PARTIAL)
 
 
 class _Applier:
@@ -233,6 +246,9 @@ class _Applier:
         self._outcomes: dict[tuple[str, int], Outcome] = {}
         self._open: set[tuple[str, int]] = set()
         self._owners: dict[str, str] | None = None
+        #: accounts that this run made -> key
+        self._made: dict[str, str] = {}
+        self._parted = frozenset(parted(hands.store.link_decisions()))
         self._why = ""
         #: the first parts at work or done whose outcome others may wait for
         self._begun: dict[str, asyncio.Event] = {}
@@ -255,6 +271,8 @@ class _Applier:
             self._open.discard(part)
             if line.outcome.status in _FINAL:
                 self._outcomes[part] = line.outcome
+                if line.outcome.account and line.outcome.code != "account.gone":
+                    self._made[line.outcome.account] = line.key
 
     async def work(self) -> None:
         """All phases; cancelled by whoever asked to stop and would not wait, what is under way is left open."""
@@ -337,7 +355,10 @@ class _Applier:
         if change.account is None and part == 1:
             login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
             found = await self._search(login)
-            attempt.account = str((found.body or {}).get("id", "")) if found and self._fits(deltas, found) else ""
+            if found is not None and self._whose(attempt, deltas, found) == change.key:
+                attempt.account = str((found.body or {}).get("id", ""))
+                if (back := self._brought_back(attempt, deltas, found)) is not None:
+                    return replace(back, deferred=left_out)
         if not attempt.account or not deltas:
             return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short")
         looked = await attempt.look(deltas)
@@ -481,18 +502,17 @@ class _Applier:
         attempt = _Attempt(self, change.key, 1, "")
         login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
         if (change.key, 1) in self._open and (found := await self._search(login)) is not None:
-            return await self._adopt(attempt, deltas, found)
+            return await self._adopt(attempt, deltas, found, ours=True)
         for _ in range(MOST_RACES):
             await self._intend(self._line(change.key, 1, Step.INTENT, method="POST"), edits_of(deltas))
             reply = await self._target.create(resource((self._places[d.path], d.sides.desired) for d in deltas))
             step = decide(reply)
             if step is Next.CONFIRM and reply.body is not None and reply.body.get("id"):
-                attempt.account = str(reply.body["id"])
-                return attempt.confirm(deltas, reply.body, reply)
+                return self._created(attempt, deltas, reply)
             if step in {Next.SETTLE, Next.READ_BACK, Next.CONFIRM, Next.LOOK_UP}:
                 found = await self._search(login, patient=step is not Next.LOOK_UP)
                 if found is not None:
-                    return await self._adopt(attempt, deltas, found)
+                    return await self._adopt(attempt, deltas, found, ours=step is not Next.LOOK_UP)
                 if step is Next.LOOK_UP:
                     return attempt.outcome(
                         Status.HELD, "account.name-taken", "the login is taken by an account that cannot be seen", reply
@@ -511,15 +531,43 @@ class _Applier:
                 return found[0]
         return None
 
-    async def _adopt(self, attempt: _Attempt, deltas: Sequence[Delta], found: Reply) -> Outcome:
+    def _created(self, attempt: _Attempt, deltas: Sequence[Delta], reply: Reply) -> Outcome:
+        """What came of a creation that was answered: a new account, one that was brought back, or somebody else's."""
+        account = str((reply.body or {}).get("id", ""))
+        owner = self._owner(account)
+        if owner not in {None, attempt.key} or (attempt.key, account) in self._parted:
+            words = f"the directory answered with the account {account}, which is {_whose(owner)}; look at it"
+            return attempt.outcome(Status.HELD, "correlation.taken", words, reply)
+        attempt.account = account
+        back = self._brought_back(attempt, deltas, reply)
+        outcome = attempt.confirm(deltas, reply.body or {}, reply) if back is None else back
+        self._made[account] = attempt.key
+        restored = owner == attempt.key and outcome.status is Status.DONE
+        words = "the deleted account of this person came back; look whether roles and groups did too"
+        return replace(outcome, code="account.restored", detail=words) if restored else outcome
+
+    def _brought_back(self, attempt: _Attempt, deltas: Sequence[Delta], reply: Reply) -> Outcome | None:
+        """Hold a joiner whose new account holds what nobody sent: it was somebody's before."""
+        sent = resource((self._places[d.path], d.sides.desired) for d in deltas)
+        shown = brought_back(sent, reply.body or {}, self._order.default_roles)
+        if not shown or self._owner(attempt.account) == attempt.key:
+            return None
+        account, attempt.account = attempt.account, ""
+        self._store.decide_link(LinkDecision(attempt.key, account, same=False))
+        words = f"a deleted account came back as {account}, with {', '.join(shown)} of whoever had it"
+        return attempt.outcome(Status.HELD, "account.restored", words, reply)
+
+    async def _adopt(self, attempt: _Attempt, deltas: Sequence[Delta], found: Reply, *, ours: bool) -> Outcome:
+        """Take over an account that a search found; `ours` where it should be the one that we asked for."""
         body = found.body or {}
-        attempt.account = str(body.get("id", ""))
-        owner = self._owner(attempt.account)
-        if (owner is not None and owner != attempt.key) or not self._fits(deltas, found):
-            attempt.account = ""
-            return attempt.outcome(
-                Status.HELD, "correlation.taken", "the login belongs to the account of another person", found
-            )
+        account = str(body.get("id", ""))
+        owner = self._whose(attempt, deltas, found)
+        if owner != attempt.key:
+            words = f"the login belongs to the account of another person, {account}, which is {_whose(owner)}"
+            return attempt.outcome(Status.HELD, "correlation.taken", words, found)
+        attempt.account = account
+        if ours and (back := self._brought_back(attempt, deltas, found)) is not None:
+            return back
         adopted = planner.adopt(deltas, body, self._attributes)
         held = [d.path for d in adopted if d.verdict is Verdict.CONFLICT]
         if held:
@@ -540,21 +588,31 @@ class _Applier:
         adopted_code = "account.adopted" if outcome.status is Status.DONE and not outcome.code else outcome.code
         return replace(outcome, written={**outcome.written, **wanted}, code=adopted_code)
 
-    def _fits(self, deltas: Iterable[Delta], found: Reply) -> bool:
-        """Whether an account carries nobody else's key: where it has a value to match by, it is ours."""
-        matched = {place.short: place for place in self._order.policy.match}
-        for delta in deltas:
-            place = matched.get(delta.path)
-            held = place.read(found.body or {}) if place else None
-            if place is not None and held is not None and not place.same(held, delta.sides.desired):
-                return False
-        return True
+    def _whose(self, attempt: _Attempt, deltas: Iterable[Delta], found: Reply) -> str | None:
+        """The key that an account may be taken for: ours where it is nobody's and carries nobody else's mark."""
+        account = str((found.body or {}).get("id", ""))
+        owner = self._owner(account)
+        if owner is not None:
+            return owner
+        wanted = {delta.path: delta.sides.desired for delta in deltas}
+        for place in self._order.policy.match:
+            held = place.read(found.body or {}) if place.short in self._places else None
+            if held is not None and not place.same(held, wanted.get(place.short)):
+                return None
+        return None if (attempt.key, account) in self._parted else attempt.key
 
     def _owner(self, account: str) -> str | None:
+        """Whose account it is: by this plan, by what this run made, or by a link."""
         if self._owners is None:
-            self._owners = {link.account: link.key for link in self._store.links()}
-            self._owners |= {c.account: c.key for c in self._plan.changes if c.account}
-        return self._owners.get(account)
+            self._owners = {c.account: c.key for c in self._plan.changes if c.account} | self._paired()
+        return self._made.get(account) or self._owners.get(account) or self._store.owner_of(account)
+
+    def _paired(self) -> dict[str, str]:
+        """Who was found for whom while planning, and is not linked yet."""
+        agreed = self._store.artifact(self._run.agreed)
+        with Workbench(agreed.parent) as bench:
+            stage_links(bench, self._store.links())
+            return {account: key for key, account in unremembered(bench, agreed)}
 
     # --- the second pass --------------------------------------------------------------------
 
@@ -720,6 +778,11 @@ class _Attempt:
         )
 
 
+def _whose(owner: str | None) -> str:
+    """Whose account it is, for people to read."""
+    return f"linked to {owner}" if owner is not None else "not known to be this person's"
+
+
 def _filled(delta: Delta, account: str) -> Delta:
     """A reference whose account is known by now."""
     return replace(delta, verdict=Verdict.WRITE, sides=replace(delta.sides, desired=account))
@@ -732,7 +795,7 @@ def _waits(change: Change, paths: Iterable[str]) -> str:
 
 def _finish(
     plan: Plan, run: Run, hands: Hands, report: Report, applier: _Applier, *, state: RunState | None = None
-) -> None:
+) -> Report:
     """Take into the base what really happened, remember the links, close the run."""
     store = hands.store
     groups = {group.key: group.group for group in plan.groups}
@@ -755,7 +818,8 @@ def _finish(
             store.take_links(former, run.source)
         stage_links(bench, store.links())
         own(bench, [run.source])
-        store.save_links(Link(key, account, run.source) for key, account in unremembered(bench, base))
+        fresh = (Link(key, account, run.source) for key, account in unremembered(bench, base))
+        report = _contradicted(report, store.save_links(fresh, frozenset(plan.moved.values())))
     store.save_deferred(*applier.waiting())
     if state is None:
         state = RunState.DONE if report.clean else RunState.PARTIAL
@@ -764,3 +828,15 @@ def _finish(
     ended = replace(run, state=state, base=base.name, finished=now, statuses=report.statuses)
     told = [telling.of_run(ended, now, report.stopped)]
     store.save_run(ended, [letter for one in applier.subscriptions for letter in telling.address(told, one)])
+    return report
+
+
+def _contradicted(report: Report, refused: Iterable[Link]) -> Report:
+    """Hold whoever cannot be linked, because another key has the account by now."""
+    words = "the account is linked to another key by now; the link stays"
+    held = {
+        link.key: Outcome(key=link.key, status=Status.HELD, code="correlation.taken", detail=f"{link.account}: {words}")
+        for link in refused
+    }
+    outcomes = {key: (*report.outcomes.get(key, ()), outcome) for key, outcome in held.items()}
+    return replace(report, outcomes={**report.outcomes, **outcomes})

@@ -25,6 +25,13 @@ class Leavers(Enum):
     KEEP = "keep"
 
 
+class Rekey(Enum):
+    """What becomes of an account whose person comes again under another key."""
+
+    HOLD = "hold"  #: a person says so: `scimsync link`
+    FOLLOW = "follow"  #: the account follows, where enough marks agree
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
     """One managed attribute: where it goes, the expression that makes it, who owns it."""
@@ -111,6 +118,7 @@ class Policy:
 
     attributes: tuple[Mapped, ...]
     match: tuple[Place, ...]
+    rekey: Rekey = Rekey.HOLD
     leavers: Leavers = Leavers.DISABLE
     #: keys or user names, lower case
     protected: frozenset[str] = frozenset()
