@@ -23,10 +23,11 @@ from scimsync import files
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey
 from scimsync.config import Settings, SourceSettings
-from scimsync.core import drifting, grouping, owning, planner, sealing, trust
-from scimsync.engine import applying, checkpoints, delivering, ledger, planning
+from scimsync.core import drifting, grouping, identity, owning, planner, sealing, trust
+from scimsync.engine import applying, checkpoints, delivering, ledger, linking, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.delivering import Post
+from scimsync.engine.linking import Records, Said, Wish
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Together, Unmeasured
 from scimsync.engine.planning import Task, World
@@ -58,7 +59,7 @@ class Choices:
     deliver: bool = True
 
 
-RULES = trust.RULES | planner.RULES | applying.RULES | grouping.RULES | owning.RULES
+RULES = trust.RULES | identity.RULES | planner.RULES | applying.RULES | grouping.RULES | owning.RULES
 
 
 def check_rules(rules: Iterable[str]) -> None:
@@ -332,6 +333,7 @@ def note(  # noqa: PLR0913 - a record has many parts
     rule: str = "",
     run: str = "",
     person: str = "",
+    account: str = "",
     edits: Sequence[Edit] = (),
     detail: str = "",
 ) -> None:
@@ -347,6 +349,7 @@ def note(  # noqa: PLR0913 - a record has many parts
         target=settings.target.api_url + settings.target.dialect.base_path,
         run=run,
         person=person,
+        account=account,
         action=action,
         reason=reason,
         rule=rule,
@@ -362,6 +365,23 @@ def erase(store: Store, person: str, reason: str) -> int:
     at = SystemClock().now()
     record = Record(kind=Kind.ERASURE, at=at, actor=actor(), person=person, action="erased", reason=reason)
     return store.erase(person, record)
+
+
+async def link(settings: Settings, store: Store, wish: Wish, reason: str) -> Said:
+    """Link a record with an account, or part them, and record it. The caller holds the lease."""
+    target = make_target(settings, lambda _: None)
+    try:
+        records = Records(make_source(settings), settings.source.key, settings.source.identity)
+        said = await linking.decide(wish, records, store, target, actor())
+    finally:
+        await target.close()
+    decision = said.decision
+    action, detail = ("linked" if decision.same else "parted"), f"from {said.former}" if said.former else ""
+    note(
+        settings, store, Kind.LINK, action=action, reason=reason, person=decision.key, account=decision.account,
+        detail=detail,
+    )  # fmt: skip
+    return said
 
 
 async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
@@ -502,6 +522,7 @@ def _order(settings: Settings, choices: Choices) -> Order:
         actor=actor(),
         beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
         subscriptions=_subscriptions(settings),
+        default_roles=settings.target.dialect.default_roles,
     )
 
 

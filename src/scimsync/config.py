@@ -25,7 +25,19 @@ from scimsync.core.owning import identity
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.events import PROFILE, EventKind, Subscription
-from scimsync.model.policy import Authority, BadValue, Grouping, Leavers, Limit, Limits, Mapped, Nested, Others, Policy
+from scimsync.model.policy import (
+    Authority,
+    BadValue,
+    Grouping,
+    Leavers,
+    Limit,
+    Limits,
+    Mapped,
+    Nested,
+    Others,
+    Policy,
+    Rekey,
+)
 from scimsync.scim.dialect import DIALECTS, Dialect, region_of
 from scimsync.scim.schema import Kind, Place
 
@@ -57,8 +69,12 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "operations_per_patch": "how many operations one PATCH may hold; 0 for no limit",
         "characters": "how many characters a text may have; 0 for no limit",
         "request_bytes": "how large a request may be; 0 for no limit",
+        "default_roles": "roles and entitlements that the provider gives every new account by itself",
     },
-    "correlation": {"match": "paths; the first on which exactly one account is found wins"},
+    "correlation": {
+        "match": "paths; the first on which exactly one account is found wins",
+        "rekey": "what becomes of an account whose person comes again under another key: hold or follow",
+    },
     "attributes": {},
     "policy": {
         "authority": "local_wins, cloud_wins, merge or ask",
@@ -393,6 +409,7 @@ class _Reader:
                 operations_per_patch=self._size("operations_per_patch", dialect.operations_per_patch),
                 characters=self._size("characters", dialect.characters),
                 request_bytes=self._size("request_bytes", dialect.request_bytes),
+                default_roles=frozenset(self._texts("target", "default_roles", dialect.default_roles)),
             ),
             api_url=api_url,
             login_url=login_url,
@@ -560,6 +577,7 @@ class _Reader:
         return Policy(
             attributes=tuple(attributes),
             match=tuple(places),
+            rekey=Rekey(self._choice("correlation", "rekey", [v.value for v in Rekey], "hold")),
             leavers=leavers,
             protected=frozenset(name.lower() for name in protected),
             on_bad_value=BadValue(
@@ -828,6 +846,8 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
         decisive["zone"] = source.zone
     if policy.on_bad_value is not BadValue.ATTRIBUTE:
         decisive["on_bad_value"] = policy.on_bad_value.value
+    if policy.rekey is not Rekey.HOLD:
+        decisive["rekey"] = policy.rekey.value
     if groups is not None and policy.groups is not None:
         rules = policy.groups
         decisive["groups"] = [

@@ -272,7 +272,10 @@ async def _synchronise(
     )
     referred = {str(v): None for m, v in zip(attributes, values, strict=True) if m.place.kind is Kind.REFERENCE and v}
     accounts = tuple(dict.fromkeys([user_id, *referred]))
-    store.save_links(Link(account, account) for account in accounts)
+    if taken := store.save_links(Link(account, account) for account in accounts):
+        raise ConfigError(
+            f"the state links account {taken[0].account} to a key of HR: give the library a state of its own"
+        )
     choices = Choices(only=(user_id,), accounts=accounts, schema=schema)
     target, told = bootstrap.make_target(settings, lambda _: None), Told(Silent())
     try:

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -40,6 +40,7 @@ from scimsync.model.outcomes import (
     Exchange,
     JournalLine,
     Link,
+    LinkDecision,
     Outcome,
     Pin,
     Reply,
@@ -74,6 +75,7 @@ class MemoryStore:
         self._numbers = count(1)
         self._links: dict[str, Link] = {}
         self._sources: set[str] = set()
+        self._decisions: list[LinkDecision] = []
         self._deferred: dict[tuple[str, str], Deferred] = {}
         self._memberships: dict[Membership, None] = {}
         self._journal: list[JournalLine] = []
@@ -153,15 +155,24 @@ class MemoryStore:
             held = list(self._links.values())
         yield from held
 
-    def save_links(self, links: Iterable[Link]) -> None:
-        """Insert or replace links; an account has one owner, so a former link to it goes."""
+    def owner_of(self, account: str) -> str | None:
+        """The key that an account is linked to."""
+        with self._lock:
+            return next((key for key, held in self._links.items() if held.account == account), None)
+
+    def save_links(self, links: Iterable[Link], released: Collection[str] = ()) -> Sequence[Link]:
+        """Insert or replace links; those to accounts of other keys, which were not released, are given back."""
+        refused = []
         with self._lock:
             for link in links:
-                former = [key for key, held in self._links.items() if held.account == link.account]
-                for key in former:
-                    del self._links[key]
+                owner = next((key for key, held in self._links.items() if held.account == link.account), link.key)
+                if owner not in {link.key, *released}:
+                    refused.append(link)
+                    continue
+                self._links.pop(owner, None)
                 self._links[link.key] = link
                 self._sources |= {link.source} - {""}
+        return refused
 
     def take_links(self, former: str, source: str) -> None:
         """Give all links of one source to another."""
@@ -172,6 +183,22 @@ class MemoryStore:
     def sources(self) -> frozenset[str]:
         """The sources that have, or ever had, a link."""
         return frozenset(self._sources)
+
+    def decide_link(self, decision: LinkDecision) -> None:
+        """Keep that a record and an account are one person, or are not, and make the links so."""
+        with self._lock:
+            self._decisions.append(decision)
+            for key, held in list(self._links.items()):
+                if held.account == decision.account and (decision.same or key == decision.key):
+                    del self._links[key]
+            if decision.same:
+                self._links[decision.key] = Link(decision.key, decision.account, decision.source)
+                self._sources |= {decision.source} - {""}
+
+    def link_decisions(self) -> Sequence[LinkDecision]:
+        """All of them, oldest first."""
+        with self._lock:
+            return list(self._decisions)
 
     def deferred(self) -> Iterator[Deferred]:
         """References that wait for an account, by key and path."""

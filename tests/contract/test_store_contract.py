@@ -20,7 +20,19 @@ from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.accounts import Membership
-from scimsync.model.outcomes import Deferred, Document, JournalLine, Link, Outcome, Pin, Run, RunState, Status, Step
+from scimsync.model.outcomes import (
+    Deferred,
+    Document,
+    JournalLine,
+    Link,
+    LinkDecision,
+    Outcome,
+    Pin,
+    Run,
+    RunState,
+    Status,
+    Step,
+)
 from scimsync.model.records import SourceHealth
 from scimsync.testing import MemoryStore, VirtualClock
 
@@ -216,10 +228,10 @@ def test_many_links_are_saved_and_read(store: Store) -> None:
 
 
 def test_links_can_be_saved_while_they_are_walked(store: Store) -> None:
-    store.save_links(Link(f"p{n}", "old") for n in range(50))
+    store.save_links(Link(f"p{n}", f"old{n}") for n in range(50))
     for link in store.links():
-        store.save_links([Link(link.key, "new")])
-    assert {link.account for link in store.links()} == {"new"}
+        store.save_links([Link(link.key, f"new {link.key}")])
+    assert {link.account for link in store.links()} == {f"new p{n}" for n in range(50)}
 
 
 def test_a_walk_that_is_given_up_blocks_nobody(store: Store) -> None:
@@ -523,10 +535,43 @@ def test_no_update_is_lost_between_two_threads(another: Callable[..., SqlStore])
         assert connection.execute(sa.text("SELECT fence FROM lease")).scalar_one() == 200
 
 
-def test_an_account_has_one_owner_so_a_new_link_takes_the_place_of_the_former(store: Store) -> None:
+def linked(store: Store) -> dict[str, str]:
+    return {link.key: link.account for link in store.links()}
+
+
+def test_a_link_of_another_key_is_never_dropped_in_silence(store: Store) -> None:
     store.save_links([Link("E1", "a1"), Link("E2", "a2")])
-    store.save_links([Link("N1", "a1")])
-    assert sorted((link.key, link.account) for link in store.links()) == [("E2", "a2"), ("N1", "a1")]
+    assert store.save_links([Link("N1", "a1"), Link("N3", "a3"), Link("E2", "a1")]) == [
+        Link("N1", "a1"),
+        Link("E2", "a1"),
+    ]
+    assert linked(store) == {"E1": "a1", "E2": "a2", "N3": "a3"}
+
+
+def test_an_account_goes_to_another_key_where_the_former_owner_is_named(store: Store) -> None:
+    store.save_links([Link("E1", "a1"), Link("E2", "a2")])
+    assert not store.save_links([Link("N1", "a1"), Link("E2", "b2"), Link("N2", "a2")], {"E1"})
+    assert linked(store) == {"N1": "a1", "E2": "b2", "N2": "a2"}
+    assert (store.owner_of("a1"), store.owner_of("b9")) == ("N1", None)
+
+
+def test_of_two_keys_that_want_one_new_account_the_first_has_it(store: Store) -> None:
+    assert store.save_links([Link("E1", "a1"), Link("E2", "a1")]) == [Link("E2", "a1")]
+    assert linked(store) == {"E1": "a1"}
+
+
+def test_what_was_said_about_who_is_who_is_kept_and_makes_the_links(store: Store) -> None:
+    store.save_links([Link("E1", "a1"), Link("E2", "a2")])
+    said = [
+        LinkDecision("N1", "a1", same=True, actor="ada@host", source="hr"),
+        LinkDecision("E2", "a2", same=False, actor="ada@host"),
+        LinkDecision("E2", "a1", same=False),
+    ]
+    for decision in said:
+        store.decide_link(decision)
+    assert linked(store) == {"N1": "a1"}
+    assert list(store.link_decisions()) == said
+    assert [link.source for link in store.links()] == ["hr"]
 
 
 def test_runs_are_listed_newest_first_whatever_base_they_left(store: Store) -> None:

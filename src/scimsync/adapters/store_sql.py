@@ -18,7 +18,7 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,13 +36,25 @@ from scimsync.errors import ConfigError, ProtocolError, StoreDamaged, StoreError
 from scimsync.model.accounts import Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Letter, LetterState
-from scimsync.model.outcomes import Deferred, Document, JournalLine, Link, Outcome, Pin, Run, RunState, Status, Step
+from scimsync.model.outcomes import (
+    Deferred,
+    Document,
+    JournalLine,
+    Link,
+    LinkDecision,
+    Outcome,
+    Pin,
+    Run,
+    RunState,
+    Status,
+    Step,
+)
 from scimsync.model.records import SourceHealth
 from scimsync.scim.schema import value_from_json, value_to_json
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
 #: without importing Alembic; a test holds the two together.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 VERSION_TABLE = "scimsync_version"
 
 #: How often a holder says that it lives, and how long its silence is borne on another machine.
@@ -111,6 +123,16 @@ _LINK = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
 )
 _SOURCE = sa.Table("source", TABLES, sa.Column("name", sa.Text, primary_key=True))
+_LINK_DECISION = sa.Table(
+    "link_decision",
+    TABLES,
+    sa.Column("seq", _SERIAL, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("same", sa.Boolean, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+)
 _MEMBERSHIP = sa.Table(
     "membership",
     TABLES,
@@ -355,16 +377,63 @@ class SqlStore:
             for row in rows:
                 yield Link(**row)
 
-    def save_links(self, links: Iterable[Link]) -> None:
-        """Insert or replace links; an account has one owner, so a former link to it goes."""
-        rows = (asdict(link) for link in links)
-        statement = self._upsert(_LINK)
-        former = sa.delete(_LINK).where(_LINK.c.account == sa.bindparam("account"), _LINK.c.key != sa.bindparam("key"))
+    def owner_of(self, account: str) -> str | None:
+        """The key that an account is linked to."""
+        with self._reading() as connection:
+            found = connection.execute(sa.select(_LINK.c.key).where(_LINK.c.account == account).limit(1)).scalar()
+            return None if found is None else str(found)
+
+    def save_links(self, links: Iterable[Link], released: Collection[str] = ()) -> Sequence[Link]:
+        """Insert or replace links; those to accounts of other keys, which were not released, are given back."""
+        waiting, refused = iter(links), list[Link]()
         with self._writing() as connection:
-            while chunk := list(islice(rows, _CHUNK)):
-                connection.execute(former, chunk)
-                connection.execute(statement, chunk)
-                self._note_sources(connection, {str(row["source"]) for row in chunk})
+            while chunk := list(islice(waiting, _CHUNK)):
+                refused += self._take_in(connection, chunk, frozenset(released))
+        return refused
+
+    def _take_in(self, connection: sa.Connection, links: Sequence[Link], released: Set[str]) -> list[Link]:
+        """Write some links; give back those that would take an account from its owner."""
+        keys, accounts = [link.key for link in links], [link.account for link in links]
+        known = sa.select(_LINK).where(_LINK.c.key.in_(keys) | _LINK.c.account.in_(accounts))
+        held = {row.key: row.account for row in connection.execute(known)}
+        owners = {account: key for key, account in held.items()}
+        taken, gone, refused = dict[str, Link](), set[str](), list[Link]()
+        for link in links:
+            owner = owners.get(link.account, link.key)
+            if owner not in {link.key, *released}:
+                refused.append(link)
+                continue
+            if owner != link.key:
+                gone.add(owner)
+                taken.pop(owner, None)
+                held.pop(owner, None)
+            if (former := held.get(link.key)) is not None:
+                owners.pop(former, None)
+            taken[link.key], held[link.key], owners[link.account] = link, link.account, link.key
+        if gone:
+            connection.execute(sa.delete(_LINK).where(_LINK.c.key.in_(gone)))
+        if taken:
+            connection.execute(self._upsert(_LINK), [asdict(link) for link in taken.values()])
+            self._note_sources(connection, {link.source for link in taken.values()})
+        return refused
+
+    def decide_link(self, decision: LinkDecision) -> None:
+        """Keep that a record and an account are one person, or are not, and make the links so, in one commit."""
+        former = sa.delete(_LINK).where(_LINK.c.account == decision.account)
+        if not decision.same:
+            former = former.where(_LINK.c.key == decision.key)
+        with self._writing() as connection:
+            connection.execute(sa.insert(_LINK_DECISION).values(**asdict(decision)))
+            connection.execute(former)
+            if decision.same:
+                link = Link(decision.key, decision.account, decision.source)
+                connection.execute(self._upsert(_LINK), [asdict(link)])
+                self._note_sources(connection, {link.source})
+
+    def link_decisions(self) -> Sequence[LinkDecision]:
+        """All of them, oldest first."""
+        with self._rows(sa.select(_LINK_DECISION).order_by(_LINK_DECISION.c.seq)) as rows:
+            return [LinkDecision(**{name: row[name] for name in row if name != "seq"}) for row in rows]
 
     def take_links(self, former: str, source: str) -> None:
         """Give all links of one source to another."""

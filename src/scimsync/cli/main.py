@@ -253,6 +253,24 @@ def runs(**given: object) -> None:
     sys.exit(running.runs(running.Given.of(given)))
 
 
+@cli.command(short_help="Say that a record and an account are one person, or are not.")
+@with_config
+@click.argument("key")
+@click.argument("account", default="")
+@click.option("--unlink", is_flag=True, help="Say that KEY and its account are not one person.")
+@click.option("--from", "former", default="", metavar="KEY", help="The key that has the account now, and gives it up.")
+@click.option("--reason", default="", help="Why; kept in the audit chain.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def link(**given: object) -> None:
+    """Say that the record KEY and ACCOUNT (an id or a login) are one person; the next plan goes by it.
+
+    Example: scimsync link 1009 ada.berg@example.com --from 1001 --reason "rehired under a new number"
+    """
+    from scimsync.cli import linking  # noqa: PLC0415
+
+    sys.exit(linking.link(linking.Given(**given)))  # type: ignore[arg-type]
+
+
 @cli.group(short_help="Record the target's schema as baseline; report drift.")
 def schema() -> None:
     """Record the target's schema as baseline, and report what drifted since."""

@@ -71,6 +71,7 @@ def _lines(plan: Plan) -> Iterator[dict[str, object]]:
         "rate": plan.rate,
         "place": plan.place,
         "overrides": plan.overrides,
+        "moved": dict(plan.moved),
     }
     for refusal in plan.refusals:
         yield {"refusal": finding_to_json(refusal)}
@@ -182,6 +183,7 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         rate=msgspec.convert(head["rate"], int),
         place=str(head["place"]),
         overrides=_texts(head["overrides"]),
+        moved=_texts(head.get("moved", {})),
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),
         groups=tuple(_group(d["group"]) for d in documents if "group" in d),
         notices=tuple(_change(d["notice"]) for d in documents if "notice" in d),

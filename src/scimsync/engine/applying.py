@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from scimsync.core import grouping, leaving, planner, telling
 from scimsync.core.grouping import Left
+from scimsync.core.identity import brought_back, parted, said
 from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide, words
 from scimsync.core.writing import resource, split
@@ -32,7 +33,18 @@ from scimsync.engine.searching import LOGIN, Hit, Search
 from scimsync.errors import PlanRefused, PlanStale, TargetError, TargetUnanswered
 from scimsync.model.audit import Edit
 from scimsync.model.events import Letter, Subscription
-from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
+from scimsync.model.outcomes import (
+    Deferred,
+    JournalLine,
+    Link,
+    LinkDecision,
+    Outcome,
+    Reply,
+    Run,
+    RunState,
+    Status,
+    Step,
+)
 from scimsync.model.plans import BESIDES, ITSELF, Change, Delta, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
@@ -81,6 +93,8 @@ class Order:
     beyond: tuple[Mapped, ...] = ()
     #: who is told of what comes of it
     subscriptions: tuple[Subscription, ...] = ()
+    #: roles and entitlements that every new account gets by itself
+    default_roles: frozenset[str] = frozenset()
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:
@@ -149,6 +163,8 @@ def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
         raise PlanStale(f"plan {plan.id}: the configuration changed since it was made. Make a new plan.")
     if run.state is RunState.DONE:
         return run
+    if plan.seal.links != said(hands.store.link_decisions()):
+        raise PlanStale(f"plan {plan.id}: records and accounts were linked or parted since. Make a new plan.")
     last = hands.store.last_applied()
     if (last.base if last else "") != plan.seal.base and not (last and last.id == run.id):
         raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
@@ -205,8 +221,7 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     hands.store.append((), tuple(begun(plan, run, hands.store, given)))
     hands.store.save_run(replace(run, state=RunState.APPLYING))
     await applier.work()
-    report = applier.report()
-    _finish(plan, run, hands, report, applier)
+    report = _finish(plan, run, hands, applier.report(), applier)
     if applier.failed is not None:
         if report.kept:
             hands.observer.say(leaving.sentence(report.kept))
@@ -224,9 +239,7 @@ async def settle_run(plan: Plan, run: Run, hands: Hands, order: Order) -> Report
     """
     applier = _Applier(plan, run, hands, order, asyncio.Event())
     await applier.settle()
-    report = applier.report()
-    _finish(plan, run, hands, report, applier, state=RunState.PARTIAL)
-    return report
+    return _finish(plan, run, hands, applier.report(), applier, state=RunState.PARTIAL)
 
 
 class _Applier:
@@ -245,6 +258,9 @@ class _Applier:
         self._open: set[tuple[str, int]] = set()
         self._owners: dict[str, str] | None = None
         self._search = Search(self._target, self._clock, self._matched(), self._observer.say)
+        #: accounts that this run made -> key
+        self._born: dict[str, str] = {}
+        self._parted = frozenset(parted(hands.store.link_decisions()))
         self._why = ""
         #: the first parts at work or done whose outcome others may wait for
         self._begun: dict[str, asyncio.Event] = {}
@@ -270,6 +286,8 @@ class _Applier:
             self._open.discard(part)
             if line.outcome.status in _FINAL:
                 self._outcomes[part] = line.outcome
+                if line.outcome.account and line.outcome.code != "account.gone":
+                    self._born[line.outcome.account] = line.key
 
     async def work(self) -> None:
         """All phases; cancelled by whoever asked to stop and would not wait, what is under way is left open."""
@@ -351,7 +369,10 @@ class _Applier:
         if change.account is None and part == change.part:
             hit = await self._search.person(deltas)
             found = hit.accounts[0] if hit is not None and len(hit.accounts) == 1 else None
-            attempt.account = str((found.body or {}).get("id", "")) if found and self._fits(deltas, found) else ""
+            if found is not None and self._whose(attempt, deltas, found) == change.key:
+                attempt.account = str((found.body or {}).get("id", ""))
+                if (back := self._brought_back(attempt, deltas, found)) is not None:
+                    return replace(back, deferred=left_out)
         if not attempt.account or not deltas:
             return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short")
         looked = await attempt.look(deltas)
@@ -508,7 +529,7 @@ class _Applier:
         try:
             hit = await self._search.person(deltas, login=is_resumed or not self._order.unique_logins)
             if hit is not None:
-                return await self._met(attempt, deltas, hit)
+                return await self._met(attempt, deltas, hit, ours=is_resumed)
             for _ in range(MOST_RACES):
                 outcome = await self._made(attempt, deltas)
                 if outcome is not None:
@@ -528,7 +549,7 @@ class _Applier:
             return self._refused(attempt, step, reply)
         look = self._search.person if step is Next.LOOK_UP else self._search.patiently
         if (hit := await look(deltas)) is not None:
-            return await self._met(attempt, deltas, hit)
+            return await self._met(attempt, deltas, hit, ours=step is not Next.LOOK_UP)
         if step is Next.LOOK_UP:
             told = "the login is taken by an account that cannot be seen"
             return attempt.outcome(Status.HELD, "account.name-taken", told, reply)
@@ -544,38 +565,58 @@ class _Applier:
         return reply if reply.ok and reply.body is not None and self._fits(deltas, reply, but=LOGIN) else None
 
     def _created(self, attempt: _Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
-        """What came of a creation that was answered."""
-        body = made.body or {}
-        account = str(body.get("id", ""))
-        if self._owner(account) not in {None, attempt.key}:
-            told = f"the directory answered with the account {account}, which is that of {self._owner(account)}"
+        """What came of a creation that was answered: a new account, one that was brought back, or somebody else's."""
+        account = str((made.body or {}).get("id", ""))
+        owner = self._owner(account)
+        if owner not in {None, attempt.key} or (attempt.key, account) in self._parted:
+            told = f"the directory answered with the account {account}, which is {_whose(owner)}; look at it"
             return attempt.outcome(Status.HELD, "correlation.taken", told, made)
         attempt.account = account
-        return attempt.confirm(deltas, body, made)
+        back = self._brought_back(attempt, deltas, made)
+        outcome = attempt.confirm(deltas, made.body or {}, made) if back is None else back
+        self._born[account] = attempt.key
+        restored = owner == attempt.key and outcome.status is Status.DONE
+        told = "the deleted account of this person came back; look whether roles and groups did too"
+        return replace(outcome, code="account.restored", detail=told) if restored else outcome
 
-    async def _met(self, attempt: _Attempt, deltas: Sequence[Delta], hit: Hit) -> Outcome:
-        """Go on with what a search found."""
+    def _brought_back(self, attempt: _Attempt, deltas: Sequence[Delta], reply: Reply) -> Outcome | None:
+        """Hold a joiner whose new account holds what nobody sent: it was somebody's before."""
+        sent = resource((self._places[d.path], d.sides.desired) for d in deltas)
+        shown = brought_back(sent, reply.body or {}, self._order.default_roles)
+        if not shown or self._owner(attempt.account) == attempt.key:
+            return None
+        account, attempt.account = attempt.account, ""
+        self._store.decide_link(LinkDecision(attempt.key, account, same=False))
+        told = f"a deleted account came back as {account}, with {', '.join(shown)} of whoever had it"
+        return attempt.outcome(Status.HELD, "account.restored", told, reply)
+
+    async def _met(self, attempt: _Attempt, deltas: Sequence[Delta], hit: Hit, *, ours: bool) -> Outcome:
+        """Go on with what a search found; `ours` where it should be the account that we asked for."""
         if len(hit.accounts) > 1:
             told = f"{hit.path} finds {len(hit.accounts)} accounts that the listing did not show to be this person's"
             return attempt.outcome(Status.HELD, "correlation.ambiguous", told)
-        return await self._adopt(attempt, deltas, hit.accounts[0], hit.path)
-
-    async def _adopt(self, attempt: _Attempt, deltas: Sequence[Delta], found: Reply, path: str) -> Outcome:
-        """Take over the account that a path found, where it is nobody else's."""
+        found = hit.accounts[0]
         body = found.body or {}
         account = str(body.get("id", ""))
-        if self._owner(account) not in {None, attempt.key} or not self._fits(deltas, found):
-            told = f"{path} finds an account that belongs to another person, or carries other marks: {account}"
+        owner = self._whose(attempt, deltas, found)
+        if owner != attempt.key:
+            told = f"{hit.path} finds the account of another person, {account}, which is {_whose(owner)}"
             return attempt.outcome(Status.HELD, "correlation.taken", told, found)
         if self._is_protected(attempt.key, body):
-            told = f"{path} finds a protected account, or one that shows no login: {account}"
+            told = f"{hit.path} finds a protected account, or one that shows no login: {account}"
             return attempt.outcome(Status.HELD, "account.protected", told, found)
         attempt.account = account
+        back = self._brought_back(attempt, deltas, found) if ours else None
+        return await self._adopt(attempt, deltas, found) if back is None else back
+
+    async def _adopt(self, attempt: _Attempt, deltas: Sequence[Delta], found: Reply) -> Outcome:
+        """Take over the account that a search found, and that is nobody else's."""
+        body = found.body or {}
         adopted = planner.adopt(deltas, body, self._attributes)
         held = [d.path for d in adopted if d.verdict is Verdict.CONFLICT]
         if held:
             attempt.account = ""
-            told = f"{path} finds an account that differs in {', '.join(held)}"
+            told = f"an account of this person exists and differs in {', '.join(held)}"
             return attempt.outcome(Status.HELD, "account.adoption", told)
         attempt.already = {d.path: d.sides.desired for d in deltas if d.path not in {a.path for a in adopted}}
         writes = [d for d in adopted if d.verdict is Verdict.WRITE]
@@ -596,19 +637,35 @@ class _Applier:
 
     def _fits(self, deltas: Iterable[Delta], found: Reply, *, but: str = "") -> bool:
         """Whether an account carries nobody else's key: where it has a value to match by, it is ours."""
-        matched = {place.short: place for place in self._order.policy.match if place.short != but}
-        for delta in deltas:
-            place = matched.get(delta.path)
-            held = place.read(found.body or {}) if place else None
-            if place is not None and held is not None and not place.alike(held, delta.sides.desired):
+        wanted = {delta.path: delta.sides.desired for delta in deltas}
+        for place in self._order.policy.match:
+            held = place.read(found.body or {}) if place.short in self._places and place.short != but else None
+            if held is not None and not place.alike(held, wanted.get(place.short)):
                 return False
         return True
 
+    def _whose(self, attempt: _Attempt, deltas: Iterable[Delta], found: Reply) -> str | None:
+        """The key that an account may be taken for: ours where it is nobody's and carries nobody else's mark."""
+        account = str((found.body or {}).get("id", ""))
+        owner = self._owner(account)
+        if owner is not None:
+            return owner
+        if not self._fits(deltas, found) or (attempt.key, account) in self._parted:
+            return None
+        return attempt.key
+
     def _owner(self, account: str) -> str | None:
+        """Whose account it is: by this plan, by what this run made, or by a link."""
         if self._owners is None:
-            self._owners = {link.account: link.key for link in self._store.links()}
-            self._owners |= {c.account: c.key for c in self._plan.changes if c.account}
-        return self._owners.get(account)
+            self._owners = {c.account: c.key for c in self._plan.changes if c.account} | self._paired()
+        return self._born.get(account) or self._owners.get(account) or self._store.owner_of(account)
+
+    def _paired(self) -> dict[str, str]:
+        """Who was found for whom while planning, and is not linked yet."""
+        agreed = self._store.artifact(self._run.agreed)
+        with Workbench(agreed.parent) as bench:
+            stage_links(bench, self._store.links())
+            return {account: key for key, account in unremembered(bench, agreed)}
 
     # --- the second pass --------------------------------------------------------------------
 
@@ -775,6 +832,11 @@ class _Attempt:
         )
 
 
+def _whose(owner: str | None) -> str:
+    """Whose account it is, for people to read."""
+    return f"linked to {owner}" if owner is not None else "not known to be this person's"
+
+
 def _filled(delta: Delta, account: str) -> Delta:
     """A reference whose account is known by now."""
     return replace(delta, verdict=Verdict.WRITE, sides=replace(delta.sides, desired=account))
@@ -787,7 +849,7 @@ def _waits(change: Change, paths: Iterable[str]) -> str:
 
 def _finish(
     plan: Plan, run: Run, hands: Hands, report: Report, applier: _Applier, *, state: RunState | None = None
-) -> None:
+) -> Report:
     """Take into the base what really happened, remember the links, close the run."""
     store = hands.store
     groups = {group.key: group.group for group in plan.groups}
@@ -810,7 +872,8 @@ def _finish(
             store.take_links(former, run.source)
         stage_links(bench, store.links())
         own(bench, [run.source])
-        store.save_links(Link(key, account, run.source) for key, account in unremembered(bench, base))
+        fresh = (Link(key, account, run.source) for key, account in unremembered(bench, base))
+        report = _contradicted(report, store.save_links(fresh, frozenset(plan.moved.values())))
     store.save_deferred(*applier.waiting())
     if state is None:
         state = RunState.DONE if report.clean else RunState.PARTIAL
@@ -821,3 +884,15 @@ def _finish(
     told = [telling.of_kept(key, leaving.UNBEGUN, run.id, now) for key in unbegun]
     told.append(telling.of_run(ended, now, report.stopped, len(report.kept)))
     store.save_run(ended, [letter for one in applier.subscriptions for letter in telling.address(told, one)])
+    return report
+
+
+def _contradicted(report: Report, refused: Iterable[Link]) -> Report:
+    """Hold whoever cannot be linked, because another key has the account by now."""
+    words = "the account is linked to another key by now; the link stays"
+    held = {
+        link.key: Outcome(key=link.key, status=Status.HELD, code="correlation.taken", detail=f"{link.account}: {words}")
+        for link in refused
+    }
+    outcomes = {key: (*report.outcomes.get(key, ()), outcome) for key, outcome in held.items()}
+    return replace(report, outcomes={**report.outcomes, **outcomes})

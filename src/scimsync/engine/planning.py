@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 
 from scimsync import files
-from scimsync.core import drifting, planner, sealing, telling, trust, validation
+from scimsync.core import drifting, identity, planner, sealing, telling, trust, validation
 from scimsync.core import owning as owning_rules
+from scimsync.core.identity import parted, said
 from scimsync.core.leaving import KEPT
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.references import Loop
@@ -32,6 +33,7 @@ from scimsync.scim.dialect import GENERIC, Dialect
 from scimsync.scim.schema import Catalog, Value
 from scimsync.workbench import owning
 from scimsync.workbench.comparing import Comparison
+from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
 from scimsync.workbench.staging import (
     AccountSpool,
@@ -134,6 +136,12 @@ class _Planning:
     #: sources that this one is known to be, under another name; their people are its own from now on
     takes: tuple[str, ...] = ()
     memberships: MembershipPlanning | None = None
+    #: new key of an account that follows its person -> former key
+    moved: Mapping[str, str] = field(default_factory=dict)
+    #: people whose login and name change at once
+    others: list[Finding] = field(default_factory=list)
+    #: what forbids the plan besides its size
+    refusals: tuple[Finding, ...] = ()
 
     async def run(self) -> Plan:
         policy, store = self.task.policy, self.world.store
@@ -145,6 +153,8 @@ class _Planning:
                 "directory says nothing about another: give each its own [state] url and artifacts."
             )
         base = last.base if last else ""
+        decisions = store.link_decisions()
+        stage_links(self.bench, store.links(), parted(decisions))
         judged = self._judge(reading, health, self._own())
         stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
@@ -155,7 +165,11 @@ class _Planning:
         complete = await self._read_target()
 
         self.world.observer.stage("comparing")
-        self.findings += comparison.correlate(complete=complete, only=self.task.only, source=self.task.source)
+        correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
+        self.findings += correlation.run(complete=complete, only=self.task.only, source=self.task.source)
+        comparison.resolve()
+        self.moved = correlation.moved()
+        self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.task.overrides)
         frozen = _frozen(judged, expressions)
         self._decide(comparison, judged, frozen)
         await self._validate(comparison)
@@ -172,7 +186,15 @@ class _Planning:
         groups = await self._plan_groups(comparison, judged, complete=complete)
         self.findings += [*_unresolved(comparison, self.strange), *_unmatched(policy), *self._unfinished()]
         self.findings += [_hidden(key, row) for key, row in comparison.hidden()]
-        return self._store(comparison, judged.remembered, reading, (health.fingerprint, base), groups)
+        self.findings += identity.named(self.others)
+        seal = Seal(
+            target=self.world.target.name,
+            configuration=self.task.configuration,
+            source=health.fingerprint,
+            base=base,
+            links=said(decisions),
+        )
+        return self._store(comparison, judged.remembered, reading, seal, groups)
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
         policy = self.task.policy
@@ -392,6 +414,7 @@ class _Planning:
     def _take(self, key: str, planned: planner.Planned, pair: Pair | None = None) -> None:
         if pair is not None and planned.change is not None:
             self.strange.update({(path, pair.key): pair.row for path in pair.unresolved})
+            self.others += filter(None, [identity.other_person(pair, planned.change)])
         self.findings += planned.findings
         self.settled += [(key, path, value) for path, value in planned.settled]
         self.changes += [change for change in (planned.change, planned.besides) if change is not None]
@@ -403,7 +426,7 @@ class _Planning:
         comparison: Comparison,
         health: SourceHealth,
         reading: Reading,
-        rests_on: tuple[str, str],
+        seal: Seal,
         groups: tuple[GroupChange, ...],
     ) -> Plan:
         world, task = self.world, self.task
@@ -417,24 +440,20 @@ class _Planning:
         plan = Plan(
             id=identity,
             created=created,
-            seal=Seal(
-                target=world.target.name,
-                configuration=task.configuration,
-                source=rests_on[0],
-                base=rests_on[1],
-            ),
+            seal=seal,
             tally=counted,
             changes=changes,
             notices=planner.ordered(self.notices),
             findings=findings,
             groups=groups,
-            refusals=planner.refusals(counted, task.policy.limits, task.overrides),
+            refusals=(*self.refusals, *planner.refusals(counted, task.policy.limits, task.overrides)),
+            moved=self.moved,
             overrides=dict(task.overrides),
             rate=world.target.rate,
             place=reading.place,
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        former = world.store.artifact(rests_on[1]) if rests_on[1] else None
+        former = world.store.artifact(seal.base) if seal.base else None
         whose = owning.EVERYBODY if task.accounts else owning.KEYS
         comparison.write_agreed(world.store.artifact(agreed), self.settled, former, whose=whose)
         if self.memberships is not None:

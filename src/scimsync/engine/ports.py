@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,19 @@ from typing import Protocol
 from scimsync.model.accounts import Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Letter, LetterState, Receipt
-from scimsync.model.outcomes import Deferred, Description, Document, JournalLine, Link, Outcome, Pin, Reply, Run, Sweep
+from scimsync.model.outcomes import (
+    Deferred,
+    Description,
+    Document,
+    JournalLine,
+    Link,
+    LinkDecision,
+    Outcome,
+    Pin,
+    Reply,
+    Run,
+    Sweep,
+)
 from scimsync.model.plans import Plan
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.messages import Operation
@@ -244,8 +256,28 @@ class Store(Outbox, Inbox, Protocol):
         """All links, of every source."""
         ...
 
-    def save_links(self, links: Iterable[Link]) -> None:
-        """Insert or replace links by key. An account has one owner: a former link to it goes."""
+    def owner_of(self, account: str) -> str | None:
+        """The key that an account is linked to."""
+        ...
+
+    def save_links(self, links: Iterable[Link], released: Collection[str] = ()) -> Sequence[Link]:
+        """Insert or replace links by key. An account has one owner, and is never taken from another key in silence.
+
+        Args:
+            links: What shall be remembered.
+            released: Keys whose accounts may go to others.
+
+        Returns:
+            The links that were not taken in, because another key has the account.
+        """
+        ...
+
+    def decide_link(self, decision: LinkDecision) -> None:
+        """Keep that a record and an account are one person, or are not, and make the links so, in one commit."""
+        ...
+
+    def link_decisions(self) -> Sequence[LinkDecision]:
+        """All of them, oldest first."""
         ...
 
     def take_links(self, former: str, source: str) -> None:

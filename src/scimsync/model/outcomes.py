@@ -106,6 +106,19 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkDecision:
+    """That a record and an account are one person, or are not: said once, until it is said otherwise."""
+
+    key: str
+    account: str
+    same: bool
+    #: who said so; "" for a run that will not link them by itself
+    actor: str = ""
+    #: the source whose record it is
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Deferred:
     """A reference that waits for an account, remembered until it is set or no longer wanted."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -189,6 +190,8 @@ class Seal:
     configuration: str
     source: str
     base: str
+    #: how much people had said about who is who; "" for nothing
+    links: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +251,8 @@ class Plan:
     rate: int = 300
     #: what a place in the source is called: "row" or "line"
     place: str = "row"
+    #: new key of an account that follows its person -> the key that has it
+    moved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def writes(self) -> int:

@@ -32,6 +32,13 @@ class BadValue(Enum):
     PERSON = "person"
 
 
+class Rekey(Enum):
+    """What becomes of an account whose person comes again under another key."""
+
+    HOLD = "hold"  #: a person says so: `scimsync link`
+    FOLLOW = "follow"  #: the account follows, where enough marks agree
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
     """One managed attribute: where it goes, the expression that makes it, who owns it."""
@@ -118,6 +125,7 @@ class Policy:
 
     attributes: tuple[Mapped, ...]
     match: tuple[Place, ...]
+    rekey: Rekey = Rekey.HOLD
     leavers: Leavers = Leavers.DISABLE
     on_bad_value: BadValue = BadValue.ATTRIBUTE
     #: keys or user names, lower case

@@ -92,6 +92,8 @@ class Dialect:
     names: tuple[NameList, ...] = ()
     #: members that one PATCH of a group may add and remove
     members_at_once: int = 50
+    #: roles and entitlements that every new account gets by itself
+    default_roles: frozenset[str] = frozenset()
     #: region name -> domain; empty where there are no regions
     regions: Mapping[str, str] = field(default_factory=dict)
     #: field name -> what its value rests on; each field but `name` and this one has an entry
@@ -285,6 +287,7 @@ GENESYS = Dialect(
         NameList(kind="language", root=f"{GENESYS_USER}:routingLanguages", url="/api/v2/routing/languages"),
     ),
     members_at_once=50,
+    default_roles=frozenset({"employee"}),
     regions=GENESYS_REGIONS,
     grounds={
         "users": _guessed("put together from the models of the API; no /Schemas answer is published"),
@@ -305,6 +308,7 @@ GENESYS = Dialect(
         "login_is_email": _documented("userName is the login e-mail"),
         "phones_are_e164": _documented("E.164, or a tel URI with ext"),
         "names": _documented("Platform API"),
+        "default_roles": _documented("a new user without roles gets the role employee"),
         "members_at_once": _guessed("documented for the Platform API, silent about SCIM"),
         "regions": _documented("the three official lists agree"),
     },
@@ -393,6 +397,7 @@ GENERIC = Dialect(
         "login_is_email": _documented("RFC 7643 §4.1.1: any text"),
         "phones_are_e164": _documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
         "names": _documented("none: RFC 7644 knows no such lists"),
+        "default_roles": _documented("none: RFC 7643 gives nobody a role"),
         "members_at_once": _guessed("RFC 7644 names no number"),
         "regions": _documented("none: the RFC knows no regions"),
     },

@@ -219,6 +219,12 @@ def _is_blank(cell: Cell) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip(SPACE))
 
 
+def stage_keys(bench: Workbench, reading: Reading, *, key: str) -> None:
+    """Walk a reading into the table `keys`, as text."""
+    stage_records(bench, reading, key=key)
+    bench.sql.execute(f"CREATE OR REPLACE TABLE keys AS SELECT trim({quoted(key)}::VARCHAR) AS key FROM records")
+
+
 def _spool_rows(
     file: BinaryIO,
     columns: Sequence[str],
@@ -926,8 +932,14 @@ def hold_late(bench: Workbench, accounts: Sequence[str], why: str) -> list[Findi
 # --- the past -----------------------------------------------------------------------------------
 
 
-def stage_links(bench: Workbench, links: Iterable[Link]) -> None:
-    """Load the remembered links into the table `links` (key, account, source, ours); all are ours until said else."""
+def stage_links(bench: Workbench, links: Iterable[Link], parted: Sequence[tuple[str, str]] = ()) -> None:
+    """Load the remembered links into the table `links` (key, account, source, ours); all are ours until said else.
+
+    Pairs that are never to be linked go into `parted`.
+    """
+    bench.sql.execute("CREATE OR REPLACE TABLE parted (key VARCHAR, account VARCHAR)")
+    if parted:
+        bench.sql.executemany("INSERT INTO parted VALUES (?, ?)", parted)
     with bench.spooled("links") as (path, file):
         file.write(b"{}\n")
         for link in links:

@@ -226,16 +226,16 @@ def test_a_full_disk_stops_the_write_and_loses_nothing(tmp_path: Path) -> None:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
         with pytest.raises(StoreError, match="the disk is full"):
-            store.save_links(Link(f"q{n}", "a" * 100) for n in range(5000))
+            store.save_links(Link(f"q{n}", f"{n:0100}") for n in range(5000))
         assert list(store.links()) == [Link("p", "a")]
 
 
 def test_a_message_of_the_driver_never_tells_what_was_written(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         with plain(tmp_path) as other:
-            other.execute("CREATE UNIQUE INDEX one ON link (account)")
+            other.execute("CREATE UNIQUE INDEX one ON link (source)")
         with pytest.raises(StoreError) as caught:
-            store.save_links([Link("jane.doe@example.com", "a"), Link("p2", "a")])
+            store.save_links([Link("jane.doe@example.com", "a"), Link("p2", "b")])
     assert "jane" not in str(caught.value)
     assert "jane" not in str(caught.value.__cause__)
 
