@@ -6,7 +6,6 @@ directory by hand. In the morning: plan, apply, plan again.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import sqlite3
@@ -21,7 +20,7 @@ import click
 
 from scimsync import bootstrap, files
 from scimsync.bootstrap import Choices
-from scimsync.cli import render
+from scimsync.cli import interrupting, render
 from scimsync.cli.progress import Bar
 from scimsync.cli.sample import ATTRIBUTES, insert, write_database
 from scimsync.config import Settings, load
@@ -147,12 +146,12 @@ def _show(lines: Iterator[str]) -> None:
 
 def _plan(settings: Settings, store: Store) -> Plan:
     with Bar() as bar:
-        return asyncio.run(bootstrap.plan(settings, store, bar, Choices()))
+        return interrupting.run(bootstrap.plan(settings, store, bar, Choices()))
 
 
 def _apply(settings: Settings, store: Store, made: Plan) -> Iterator[str]:
     with Bar() as bar:
-        report = asyncio.run(bootstrap.apply(settings, store, bar, (made, store.run(made.id)), Choices()))
+        report = interrupting.run(bootstrap.apply(settings, store, bar, (made, store.run(made.id)), Choices()))
     return render.report_lines(report)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import click
 
 from scimsync import bootstrap, files
 from scimsync.bootstrap import Choices
-from scimsync.cli import render
+from scimsync.cli import interrupting, render
 from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
+from scimsync.cli.interrupting import Interrupted
 from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
 from scimsync.core import grouping, leaving
@@ -89,7 +89,7 @@ def plan(given: Given) -> int:
             with contextlib.suppress(StoreLocked), store.lease(bootstrap.owner()):
                 _settle(settings, store)
         with Bar() as bar:
-            made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
+            made = interrupting.run(bootstrap.plan(settings, store, bar, given.choices))
         if given.out is not None:
             _write_out(store, made, given.out)
         if given.html is not None and (run := store.run(made.id)) is not None:
@@ -177,7 +177,7 @@ def sync(given: Given) -> int:
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         _settle(settings, store)
         with Bar() as bar:
-            made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
+            made = interrupting.run(bootstrap.plan(settings, store, bar, given.choices))
         if not given.as_json:
             show(render.plan_lines(made, everybody=given.everybody, only=given.users))
         return _apply(settings, store, made, given)
@@ -186,7 +186,7 @@ def sync(given: Given) -> int:
 def _settle(settings: Settings, store: Store) -> None:
     """Take note of what a run that was cut short had done. The caller holds the lease."""
     with Bar() as bar:
-        asyncio.run(bootstrap.settle(settings, store, bar))
+        interrupting.run(bootstrap.settle(settings, store, bar))
 
 
 def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:
@@ -213,35 +213,20 @@ def _warn(kept: Mapping[str, str]) -> None:
 
 
 def _carry_out(settings: Settings, store: Store, made: Plan, given: Given) -> Report:
-    with Bar() as bar:
-        return asyncio.run(_stoppable(settings, store, made, given, bar))
-
-
-async def _stoppable(settings: Settings, store: Store, made: Plan, given: Given, bar: Bar) -> Report:
-    """Apply; the first Ctrl-C or SIGTERM lets running writes end, the second does not wait for them."""
+    """Apply; the first signal lets running writes end, the second does not wait for them."""
     stop = asyncio.Event()
-    task = asyncio.current_task()
+    with Bar() as bar:
 
-    def interrupt() -> None:
-        if stop.is_set() and task is not None:
-            task.cancel()
-        stop.set()
-        bar.say("Stopping: running writes are brought to their end. Again to stop at once.")
+        def ask() -> None:
+            stop.set()
+            bar.say("Stopping: running writes are brought to their end. Again to stop at once.")
 
-    with _signals(interrupt):
-        return await bootstrap.apply(settings, store, bar, (made, store.run(made.id)), given.choices, stop)
-
-
-@contextlib.contextmanager
-def _signals(interrupt) -> Iterator[None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        work = bootstrap.apply(settings, store, bar, (made, store.run(made.id)), given.choices, stop)
+        try:
+            return interrupting.run(work, ask)
+        except Interrupted as stopped:
+            click.echo(f"Stopped at once ({stopped}). Go on with it: scimsync apply {made.id}", err=True)
+            sys.exit(NOT_ALL_DONE)
 
 
 def runs(given: Given) -> int:

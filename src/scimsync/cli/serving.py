@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
@@ -17,6 +16,7 @@ import uvicorn
 
 from scimsync import bootstrap
 from scimsync.bootstrap import Choices
+from scimsync.cli import interrupting
 from scimsync.cli.render import counted
 from scimsync.config import WRITING, Settings, load
 from scimsync.core import leaving
@@ -83,7 +83,7 @@ class _Service:
                 rounds.halt()
 
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in interrupting.wanted():
                 loop.add_signal_handler(number, end)
             click.echo(ready)  # not before it can be told to end
             async with asyncio.TaskGroup() as group:
