@@ -49,7 +49,7 @@ kind = "csv"
 path = "hr.csv"
 key  = "employee_id"
 """
-WIDE_LIMITS = {"disable": "100%", "create": "100%", "update": "100%", "source_rows_drop": "100%"}
+WIDE_LIMITS = dict.fromkeys(("disable", "enable", "create", "update", "clear", "source_rows_drop"), "100%")
 MATCH = '["externalId", "enterprise:employeeNumber", "userName"]'
 
 

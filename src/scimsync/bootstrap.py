@@ -23,7 +23,7 @@ from scimsync import files
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey
 from scimsync.config import Settings, SourceSettings
-from scimsync.core import drifting, grouping, identity, owning, planner, sealing, trust
+from scimsync.core import drifting, grouping, identity, limits, owning, sealing, trust
 from scimsync.engine import applying, checkpoints, delivering, ledger, linking, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.delivering import Post
@@ -59,7 +59,7 @@ class Choices:
     deliver: bool = True
 
 
-RULES = trust.RULES | identity.RULES | planner.RULES | applying.RULES | grouping.RULES | owning.RULES
+RULES = trust.RULES | identity.RULES | limits.RULES | applying.RULES | grouping.RULES | owning.RULES
 
 
 def check_rules(rules: Iterable[str]) -> None:
@@ -417,6 +417,7 @@ async def plan_between(
         dialect=settings.target.dialect,
         key=settings.source.key,
         source=settings.source.identity,
+        null_values=settings.source.null_values,
         configuration=settings.digest,
         zone=settings.source.zone,
         workers=settings.target.workers,
@@ -630,8 +631,9 @@ def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
     from scimsync.workbench.staging import Workbench, check_mapping, stage_records  # noqa: PLC0415 - loads DuckDB
 
     reading = make_source(settings).read()
-    with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), zone=settings.source.zone) as bench:
-        health = stage_records(bench, reading, key=settings.source.key)
+    given = settings.source
+    with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), zone=given.zone) as bench:
+        health = stage_records(bench, reading, key=given.key, null_values=given.null_values)
         mapped = check_mapping(bench, settings.policy.attributes, reading.columns)
     bare = any(expression.is_bare for expression in mapped.values())
     return health.rows, reading.proven, len(reading.columns), bare

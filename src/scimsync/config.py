@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -54,6 +55,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "encoding": "of the file (kinds csv, jsonl; default utf-8)",
         "complete": "what proves that a text file is whole: unproven, checksum or assume",
         "zone": "the time zone in which today() ends, as in Europe/Berlin (default UTC)",
+        "null_values": 'texts that stand for nothing in a cell, for instance ["NULL", "#N/A", "-"]',
     },
     "target": {
         "dialect": "genesys or generic",
@@ -83,9 +85,12 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "on_bad_value": "what a bad value leaves out: attribute (default) or person",
     },
     "limits": {
-        "disable": 'how many accounts one run may disable: a number or a share ("5%")',
-        "create": "how many it may create",
-        "update": "how many it may update",
+        "disable": 'how many accounts may be disabled within `window`: a number or a share ("5%")',
+        "enable": "how many may be enabled again",
+        "create": "how many may be created",
+        "update": "how many may be updated",
+        "clear": "from how many people the value of one attribute may be taken away; or a table of paths",
+        "window": 'how long what runs did counts: "1d", "12h"; "0" for each run alone',
         "source_rows_drop": "by how much the source may shrink from one run to the next",
         "group_loss": "how many of its members one run may take from a group; beyond it the group is left as it is",
     },
@@ -151,6 +156,7 @@ class SourceSettings:
     complete: Literal["unproven", "checksum", "assume"] = "unproven"
     #: the time zone of today() in the mapping
     zone: str = "UTC"
+    null_values: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -372,6 +378,7 @@ class _Reader:
             encoding=self._text("source", "encoding", "utf-8"),
             complete=self._complete(),
             zone=self._zone(),
+            null_values=self._texts("source", "null_values", ()),
         )
 
     def _zone(self) -> str:
@@ -583,7 +590,7 @@ class _Reader:
             on_bad_value=BadValue(
                 self._choice("policy", "on_bad_value", [v.value for v in BadValue], "attribute") or "attribute"
             ),
-            limits=self._limits(),
+            limits=self._limits(dialect, [mapped.path for mapped in attributes]),
             groups=self._grouping(dialect),
         )
 
@@ -672,14 +679,41 @@ class _Reader:
             self.faults.append(f"[attributes] {fault}")
         return fault is not None
 
-    def _limits(self) -> Limits:
-        given = self._table("limits") or {}
+    def _limits(self, dialect: Dialect, mapped: Iterable[str]) -> Limits:
+        given = dict(self._table("limits") or {})
         standard = Limits()
+        clears: dict[str, object] = {}
+        if isinstance(table := given.get("clear"), dict):
+            clears = self._clears(table, dialect, frozenset(mapped))
+            given["clear"] = clears.pop("default", str(standard.clear))
         found: dict[str, Limit] = {}
         for key in KEYS["limits"]:
-            default: Limit = getattr(standard, key)
-            found[key] = self._limit(key, given[key], default) if key in given else default
-        return Limits(**found)
+            default = getattr(standard, key)
+            if isinstance(default, Limit):
+                found[key] = self._limit(key, given[key], default) if key in given else default
+        single = {path: self._limit(f"clear {path}", limit, standard.clear) for path, limit in clears.items()}
+        window = self._window(given["window"]) if "window" in given else standard.window
+        return Limits(**found, clears=single, window=window)
+
+    def _clears(self, given: Mapping[str, object], dialect: Dialect, mapped: Set[str]) -> dict[str, object]:
+        """`[limits.clear]`, by short path, with `default`."""
+        found: dict[str, object] = {}
+        for path, limit in given.items():
+            place = None if path == "default" else self._place("[limits.clear]", path, dialect)
+            if place is not None and place.short not in mapped:
+                self.faults.append(f"[limits.clear] {path} is not mapped{_hint(path, mapped)}")
+            if path == "default" or place is not None:
+                found[place.short if place else path] = limit
+        return found
+
+    def _window(self, given: object) -> timedelta:
+        units = {"d": timedelta(days=1), "h": timedelta(hours=1)}
+        if str(given) == "0" and not isinstance(given, bool):
+            return timedelta()
+        if isinstance(given, str) and (found := re.fullmatch(r"\s*(\d{1,5})\s*([dh])\s*", given)):
+            return int(found.group(1)) * units[found.group(2)]
+        self.faults.append(f'[limits] window = {given!r}: write days or hours such as "1d" or "12h", or "0"')
+        return Limits().window
 
     def _limit(self, key: str, given: object, default: Limit) -> Limit:
         if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
@@ -825,6 +859,20 @@ def _hint(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+#: the limits that every digest holds; what came after them counts where it is not the default
+_FIRST_LIMITS = ("disable", "create", "update", "source_rows_drop", "group_loss")
+
+
+def _since(source: SourceSettings, limits: Limits) -> dict[str, object]:
+    """What later versions brought, as far as it is used: a plan of an earlier one stays good where it is not."""
+    standard = Limits()
+    later = [key for key in KEYS["limits"] if key not in _FIRST_LIMITS]
+    changed = {key: str(getattr(limits, key)) for key in later if getattr(limits, key) != getattr(standard, key)}
+    changed |= {f"clear {path}": str(limit) for path, limit in sorted(limits.clears.items())}
+    found: dict[str, object] = {"null_values": list(source.null_values), "later limits": changed}
+    return {name: value for name, value in found.items() if value}
+
+
 def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, groups: GroupSettings | None = None) -> str:
     decisive: dict[str, object] = {
         "source": [source.kind, source.key, source.query, str(source.path or "")],
@@ -838,7 +886,7 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
         "attributes": [[m.path, m.expression, m.authority.value] for m in policy.attributes],
         "match": [place.short for place in policy.match],
         "policy": [policy.leavers.value, sorted(policy.protected)],
-        "limits": [str(getattr(policy.limits, key)) for key in KEYS["limits"]],
+        "limits": [str(getattr(policy.limits, key)) for key in _FIRST_LIMITS],
     }
     if source.name:
         decisive["source name"] = source.name
@@ -848,6 +896,7 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
         decisive["on_bad_value"] = policy.on_bad_value.value
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
+    decisive |= _since(source, policy.limits)
     if groups is not None and policy.groups is not None:
         rules = policy.groups
         decisive["groups"] = [

@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
@@ -43,7 +43,7 @@ from scimsync.errors import ConfigError, InvalidPath, PlanRefused, SchemaDrifted
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Link, Outcome, Status
 from scimsync.model.plans import Delta, Finding, Plan
-from scimsync.model.policy import Authority, BadValue, Mapped, Policy
+from scimsync.model.policy import Authority, BadValue, Limits, Mapped, Policy
 from scimsync.model.records import Cell
 from scimsync.scim.dialect import GENESYS, Dialect, region_of
 from scimsync.scim.drift import PLAIN, SCHEMAS, Drift, compare_documents, plain_baseline
@@ -216,7 +216,7 @@ class GenesysScimSyncer:
             file=folder / "scimsync.toml",
             source=SourceSettings(kind="list", key=_KEY),
             target=self._target,
-            policy=Policy(attributes=tuple(attributes), match=(), on_bad_value=BadValue.PERSON),
+            policy=Policy(attributes=tuple(attributes), match=(), limits=_ALONE, on_bad_value=BadValue.PERSON),
             state=StateSettings(url=f"sqlite:///{folder / 'state.db'}", artifacts=folder / "artifacts"),
             webhooks=self._webhooks,
             audit=AuditSettings(key_file=folder / "artifacts" / "audit-key", makes=True),
@@ -234,6 +234,8 @@ class GenesysScimSyncer:
 
 
 _KEY = "scimsync_user"
+#: each call names one person and what they shall become, so it counts alone
+_ALONE = Limits(window=timedelta())
 
 
 def _hosts(organisation: str) -> tuple[str, str]:

@@ -45,6 +45,7 @@ from scimsync.model.outcomes import (
     Pin,
     Reply,
     Run,
+    RunState,
     Sweep,
 )
 from scimsync.model.plans import Plan
@@ -73,6 +74,7 @@ class MemoryStore:
         self._owner = ""
         self._runs: dict[str, Run] = {}
         self._numbers = count(1)
+        self._frozen: dict[tuple[str, str], str] = {}
         self._links: dict[str, Link] = {}
         self._sources: set[str] = set()
         self._decisions: list[LinkDecision] = []
@@ -142,6 +144,24 @@ class MemoryStore:
         if run_id in found or len(found) <= 1:
             return found.get(run_id) or next(iter(found.values()), None)
         raise ConfigError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
+
+    def worked(self, since: datetime) -> Sequence[Run]:
+        """The runs that somebody began to apply since a moment, and those that are still at it or were cut short."""
+        with self._lock:
+            runs = sorted(self._runs.values(), key=lambda run: run.seq)
+        return [run for run in runs if run.state is RunState.APPLYING or (run.began and run.began >= since)]
+
+    def frozen(self, source: str) -> Mapping[str, str]:
+        """The kinds of change of a source that wait for an answer, each with the run that was refused."""
+        with self._lock:
+            return {kind: run for (of, kind), run in self._frozen.items() if of == source}
+
+    def change_frozen(self, source: str, add: Mapping[str, str], remove: Iterable[str] = ()) -> None:
+        """Forget refusals that were answered, and note others."""
+        with self._lock:
+            for kind in remove:
+                self._frozen.pop((source, kind), None)
+            self._frozen |= {(source, kind): run for kind, run in add.items()}
 
     def last_applied(self, source: str | None = None) -> Run | None:
         """The run (of one source, where one is named) that left the latest base, by the number in its name."""

@@ -96,14 +96,41 @@ def test_a_run_comes_back_as_it_was_saved(store: Store) -> None:
         finished=MOMENT + timedelta(hours=1),
         tally={"update": 3, "create": 1},
         statuses={"done": 4},
-        health=SourceHealth(rows=10, blanks={"title": 0.25, "phone": 1.0}, fingerprint="abc"),
+        health=SourceHealth(rows=10, blanks={"title": 0.25, "phone": 1.0}, fingerprint="abc", desired={"title": 0.5}),
         partial=True,
         source="hr",
         takes=("hr.csv", ""),
+        began=MOMENT + timedelta(minutes=1),
+        done={"disable": 2, "clear title": 1},
+        answered=("limits.disable",),
     )
     store.save_run(run)
     assert store.run("run-1") == run
     assert store.runs() == [run]
+
+
+def test_the_runs_that_worked_are_those_begun_since_and_those_that_never_ended(store: Store) -> None:
+    def save(name: str, state: RunState, hours: int | None) -> None:
+        store.save_run(make_run(name, state=state, began=None if hours is None else MOMENT + timedelta(hours=hours)))
+
+    save("long-ago", RunState.DONE, -2)
+    save("killed", RunState.APPLYING, -3)
+    save("just", RunState.DONE, 0)
+    save("planned", RunState.PLANNED, None)
+    save("later", RunState.PARTIAL, 5)
+    assert [run.id for run in store.worked(MOMENT)] == ["killed", "just", "later"]
+
+
+def test_what_is_frozen_stays_until_it_is_forgotten(store: Store) -> None:
+    assert store.frozen("hr") == {}
+    store.change_frozen("hr", {"disable": "run-1", "clear title": "run-1"})
+    store.change_frozen("hr", {"disable": "run-2"})
+    store.change_frozen("other", {"disable": "run-9"})
+    assert store.frozen("hr") == {"disable": "run-2", "clear title": "run-1"}
+    store.change_frozen("hr", {"enable": "run-3", "create": "run-3"}, ["disable", "create"])
+    store.change_frozen("hr", {}, ["clear title"])
+    assert store.frozen("hr") == {"enable": "run-3", "create": "run-3"}
+    assert store.frozen("other") == {"disable": "run-9"}
 
 
 def test_a_run_saved_again_replaces_the_first(store: Store) -> None:

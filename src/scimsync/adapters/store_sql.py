@@ -114,6 +114,17 @@ _RUN = sa.Table(
     sa.Column("takes", sa.JSON, nullable=False),
     sa.Column("seq", _SERIAL, nullable=False, index=True),
     sa.Column("begun", _SERIAL, nullable=False, index=True),
+    sa.Column("began", Instant, index=True),
+    sa.Column("done", sa.JSON, nullable=False),
+    sa.Column("answered", sa.JSON, nullable=False),
+    sa.Index("ix_run_state", "state"),
+)
+_FROZEN = sa.Table(
+    "frozen",
+    TABLES,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("run", sa.Text, nullable=False),
 )
 _LINK = sa.Table(
     "link",
@@ -331,6 +342,9 @@ class SqlStore:
             "partial": run.partial,
             "source": run.source,
             "takes": list(run.takes),
+            "began": run.began,
+            "done": dict(run.done),
+            "answered": list(run.answered),
         }
         with self._writing() as connection:
             connection.execute(self._upsert(_RUN), row | _numbers(connection, run))
@@ -362,6 +376,28 @@ class SqlStore:
         if run_id in found or len(found) <= 1:
             return found.get(run_id) or next(iter(found.values()), None)
         raise ConfigError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
+
+    def worked(self, since: datetime) -> Sequence[Run]:
+        """The runs that somebody began to apply since a moment, and those that are still at it or were cut short."""
+        at_work = sa.or_(_RUN.c.began >= since, _RUN.c.state == RunState.APPLYING.value)
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(_RUN).where(at_work).order_by(_RUN.c.seq)).mappings()
+            return [_run_from(row) for row in rows]
+
+    def frozen(self, source: str) -> Mapping[str, str]:
+        """The kinds of change of a source that wait for an answer, each with the run that was refused."""
+        ours = sa.select(_FROZEN.c.kind, _FROZEN.c.run).where(_FROZEN.c.source == source)
+        with self._reading() as connection:
+            return {row.kind: row.run for row in connection.execute(ours)}
+
+    def change_frozen(self, source: str, add: Mapping[str, str], remove: Iterable[str] = ()) -> None:
+        """Forget refusals that were answered, and note others."""
+        gone = sa.delete(_FROZEN).where(_FROZEN.c.source == source, _FROZEN.c.kind.in_(list(remove)))
+        rows = [{"source": source, "kind": kind, "run": run} for kind, run in add.items()]
+        with self._writing() as connection:
+            connection.execute(gone)
+            if rows:
+                connection.execute(self._upsert(_FROZEN), rows)
 
     def last_applied(self, source: str | None = None) -> Run | None:
         """The run (of one source, where one is named) that left the latest base, by the number in its name."""
@@ -1229,14 +1265,15 @@ def _numbers(connection: sa.Connection, run: Run) -> dict[str, int]:
 
 
 def _health_to_json(health: SourceHealth) -> dict[str, object]:
-    return {"rows": health.rows, "blanks": health.blanks, "fingerprint": health.fingerprint}
+    shares = {"blanks": dict(health.blanks), "desired": dict(health.desired)}
+    return {"rows": health.rows, "fingerprint": health.fingerprint, **shares}
 
 
 def _run_from(row: sa.RowMapping) -> Run:
     held = {str(name): value for name, value in row.items()}
     health = held.pop("health")
-    state, takes = RunState(held.pop("state")), tuple(held.pop("takes"))
-    return Run(**held, state=state, takes=takes, health=None if health is None else SourceHealth(**health))
+    changed = {"takes": tuple(held["takes"]), "answered": tuple(held["answered"]), "state": RunState(held["state"])}
+    return Run(**held | changed, health=None if health is None else SourceHealth(**health))
 
 
 def _pin_from(row: sa.RowMapping) -> Pin:

@@ -26,7 +26,7 @@ from scimsync.model.plans import (
     Tally,
     Verdict,
 )
-from scimsync.model.policy import Authority, Leavers, Limits, Mapped, Policy
+from scimsync.model.policy import Authority, Leavers, Mapped, Policy
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Kind, Place, Value
 
@@ -288,32 +288,6 @@ def tally(
         members_added=sum(len(group.add) for group in groups),
         members_removed=sum(len(group.remove) for group in groups),
     )
-
-
-#: the rules about the size of a plan
-RULES = frozenset({"limits.disable", "limits.create", "limits.update"})
-
-
-def refusals(counted: Tally, limits: Limits, overrides: Iterable[str] = ()) -> tuple[Finding, ...]:
-    """The limits that a plan passes, and that nobody overrode."""
-    given = frozenset(overrides)
-    base = {"disable": counted.linked, "update": counted.linked, "create": counted.records}
-    found = []
-    for action, limit in (("disable", limits.disable), ("create", limits.create), ("update", limits.update)):
-        number = counted.actions.get(action, 0)
-        rule = f"limits.{action}"
-        if not limit.allows(number, base[action]) and rule not in given:
-            found.append(
-                Finding(
-                    severity=Severity.ERROR,
-                    code=rule,
-                    subject="",
-                    summary=f"the plan would {action} more accounts than [limits] {action} allows",
-                    detail=f"{number} of {base[action]}, allowed {limit}",
-                    hint=f'check the source; if it is right: --override {rule} --reason "..."',
-                )
-            )
-    return tuple(found)
 
 
 def is_protected(key: str, name: str, policy: Policy) -> bool:

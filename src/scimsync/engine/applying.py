@@ -17,17 +17,18 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from scimsync.core import grouping, leaving, planner, telling
+from scimsync.core import grouping, leaving, limits, planner, telling
 from scimsync.core.grouping import Left
 from scimsync.core.identity import brought_back, parted, said
 from scimsync.core.lifecycle import ORDER
 from scimsync.core.replies import MOST_RACES, Next, decide, words
 from scimsync.core.writing import resource, split
+from scimsync.engine import limiting, recording
 from scimsync.engine.journal import Journal
 from scimsync.engine.membership import remember
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
-from scimsync.engine.recording import Given, Recorder, begun, digest_of, edits_of, edits_of_members
+from scimsync.engine.recording import Given, Recorder, digest_of, edits_of, edits_of_members
 from scimsync.engine.roster import GroupHands, GroupWriter
 from scimsync.engine.searching import LOGIN, Hit, Search
 from scimsync.errors import PlanRefused, PlanStale, TargetError, TargetUnanswered
@@ -45,7 +46,7 @@ from scimsync.model.outcomes import (
     Status,
     Step,
 )
-from scimsync.model.plans import BESIDES, ITSELF, Change, Delta, GroupChange, Plan, Verdict
+from scimsync.model.plans import BESIDES, ITSELF, Change, Delta, Finding, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Place, Value
@@ -175,12 +176,23 @@ def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
             f"with that run: scimsync apply {cut.id}"
         )
     _check_age(plan, hands.clock, order)
-    refused = [f for f in plan.refusals if f.code not in order.overrides]
+    refused = _refusals(plan, run, hands, order)
     if refused:
         words = [f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused]
-        kept = leaving.by_plan(plan)
+        kept = leaving.by_plan(replace(plan, refusals=tuple(refused)))
         raise PlanRefused("\n".join([leaving.sentence(kept), *words] if kept else words))
     return run
+
+
+def _refusals(plan: Plan, run: Run, hands: Hands, order: Order) -> list[Finding]:
+    """What forbids the plan now: another may have been applied since it was made, or refused."""
+    given = order.policy.limits
+    sources = (run.source, *run.takes)
+    before = limiting.past(hands.store, hands.clock.now(), given.window, sources, besides=run.id)
+    wished = [*limits.wishes(plan.tally, given), *limits.clearing(plan.changes, given, plan.tally.linked)]
+    overrides = {*run.answered, *plan.overrides, *order.overrides}
+    others = [f for f in plan.refusals if f.code not in limits.RULES and f.code not in overrides]
+    return [*others, *limits.refusals(wished, overrides, before, partial=run.partial)]
 
 
 def _check_age(plan: Plan, clock: Clock, order: Order) -> None:
@@ -218,10 +230,11 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     given = Given(
         actor=order.actor, at=hands.clock.now(), overrides=order.overrides, attributes=order.policy.attributes
     )
-    hands.store.append((), tuple(begun(plan, run, hands.store, given)))
-    hands.store.save_run(replace(run, state=RunState.APPLYING))
+    hands.store.append((), tuple(recording.begun(plan, run, hands.store, given)))
+    begun = limiting.begin(hands.store, plan, run, order.overrides, hands.clock.now())
+    hands.store.save_run(begun)
     await applier.work()
-    report = _finish(plan, run, hands, applier.report(), applier)
+    report = _finish(plan, begun, hands, applier.report(), applier)
     if applier.failed is not None:
         if report.kept:
             hands.observer.say(leaving.sentence(report.kept))
@@ -879,7 +892,8 @@ def _finish(
         state = RunState.DONE if report.clean else RunState.PARTIAL
         state = RunState.INTERRUPTED if report.stopped or report.left else state
     now = hands.clock.now()
-    ended = replace(run, state=state, base=base.name, finished=now, statuses=report.statuses)
+    did = limiting.done(plan, people)
+    ended = replace(run, state=state, base=base.name, finished=now, statuses=report.statuses, done=did)
     unbegun = [key for key, why in report.kept.items() if why == leaving.UNBEGUN]
     told = [telling.of_kept(key, leaving.UNBEGUN, run.id, now) for key in unbegun]
     told.append(telling.of_run(ended, now, report.stopped, len(report.kept)))

@@ -11,12 +11,14 @@ from pathlib import Path
 import msgspec
 
 from scimsync import files
-from scimsync.core import drifting, identity, planner, sealing, telling, trust, validation
+from scimsync.core import drifting, identity, limits, planner, sealing, telling, trust, validation
 from scimsync.core import owning as owning_rules
 from scimsync.core.identity import parted, said
 from scimsync.core.leaving import KEPT
 from scimsync.core.lifecycle import ACTIVE
+from scimsync.core.limits import Past, Wish
 from scimsync.core.references import Loop
+from scimsync.engine import limiting
 from scimsync.engine.freshness import Freshness
 from scimsync.engine.leaving import Decided, kept
 from scimsync.engine.membership import MembershipPlanning, Pairs
@@ -40,6 +42,7 @@ from scimsync.workbench.staging import (
     PhoneReader,
     Workbench,
     check_mapping,
+    desired_blanks,
     stage_base,
     stage_desired,
     stage_links,
@@ -80,6 +83,8 @@ class Task:
     key: str
     #: what the source is known by; its people are those of the links that bear this name
     source: str = ""
+    #: texts that stand for nothing in a cell of the source
+    null_values: tuple[str, ...] = ()
     #: digest of the effective configuration
     configuration: str
     #: the time zone of today() in the mapping
@@ -142,6 +147,9 @@ class _Planning:
     others: list[Finding] = field(default_factory=list)
     #: what forbids the plan besides its size
     refusals: tuple[Finding, ...] = ()
+    #: what counts with the plan, and what it wanted to take away
+    past: Past = field(default_factory=Past)
+    clearing: list[Wish] = field(default_factory=list)
 
     async def run(self) -> Plan:
         policy, store = self.task.policy, self.world.store
@@ -155,7 +163,7 @@ class _Planning:
         base = last.base if last else ""
         decisions = store.link_decisions()
         stage_links(self.bench, store.links(), parted(decisions))
-        judged = self._judge(reading, health, self._own())
+        judged = self._judge(reading, health, self._own(), expressions)
         stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
         if strangers := comparison.strangers(self.task.only):
@@ -170,15 +178,15 @@ class _Planning:
         comparison.resolve()
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.task.overrides)
-        frozen = _frozen(judged, expressions)
-        self._decide(comparison, judged, frozen)
+        self._decide(comparison, judged)
         await self._validate(comparison)
+        self._spare(comparison.linked())
         self._drop_vain_waits()
         decided = Decided(
             changes=self.changes,
             notices=self.notices,
             findings=[*self.findings],
-            frozen=frozen,
+            frozen=judged.frozen,
             believed=judged.absence and not comparison.opaque(),
             complete=complete,
         )
@@ -187,6 +195,8 @@ class _Planning:
         self.findings += [*_unresolved(comparison, self.strange), *_unmatched(policy), *self._unfinished()]
         self.findings += [_hidden(key, row) for key, row in comparison.hidden()]
         self.findings += identity.named(self.others)
+        if complete:
+            self.findings += [_protects_nobody(*found) for found in comparison.nobody(policy.protected)]
         seal = Seal(
             target=self.world.target.name,
             configuration=self.task.configuration,
@@ -194,14 +204,18 @@ class _Planning:
             base=base,
             links=said(decisions),
         )
-        return self._store(comparison, judged.remembered, reading, seal, groups)
+        plan = self._store(comparison, judged.remembered, reading, seal, groups)
+        whole = complete and judged.whole and not comparison.opaque() and not self.task.only
+        wished = [*limits.wishes(plan.tally, policy.limits), *self.clearing]
+        limiting.remember(store, plan, wished, self.past, self._sources(), whole=whole)
+        return plan
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
         policy = self.task.policy
         attributes = policy.attributes
         self.world.observer.stage("reading the source")
         reading = self.world.source.read()
-        health = stage_records(self.bench, reading, key=self.task.key)
+        health = stage_records(self.bench, reading, key=self.task.key, null_values=self.task.null_values)
         self.world.metrics.read(health, proven=reading.proven)
         expressions = check_mapping(self.bench, attributes, reading.columns)
         stage_phones(self.bench, expressions.values(), self.world.phones)
@@ -214,7 +228,7 @@ class _Planning:
             found_by=policy.match,
             whole=policy.on_bad_value is BadValue.PERSON,
         )
-        return reading, health, expressions
+        return reading, replace(health, desired=desired_blanks(self.bench, attributes)), expressions
 
     def _own(self) -> SourceHealth | None:
         """Tell our links from those of other sources; give the health of our last reading that was applied."""
@@ -234,7 +248,13 @@ class _Planning:
         applied = [run for name in (source, *self.takes) if (run := store.last_applied(name)) is not None]
         return max(applied, key=lambda run: run.base).health if applied else None
 
-    def _judge(self, reading: Reading, health: SourceHealth, previous: SourceHealth | None) -> trust.Trust:
+    def _judge(
+        self,
+        reading: Reading,
+        health: SourceHealth,
+        previous: SourceHealth | None,
+        expressions: Mapping[str, Expression],
+    ) -> trust.Trust:
         judged = trust.judge(
             health,
             previous,
@@ -242,6 +262,7 @@ class _Planning:
             keyless=any(f.code == "record.no-key" for f in self.findings),
             limits=self.task.policy.limits,
             overrides=self.task.overrides,
+            columns_of={path: expression.columns for path, expression in expressions.items()},
         )
         self.findings += judged.findings
         return judged
@@ -324,12 +345,12 @@ class _Planning:
             counters=task.dialect.counts_versions,
         )
 
-    def _decide(self, comparison: Comparison, judged: trust.Trust, frozen: frozenset[str]) -> None:
+    def _decide(self, comparison: Comparison, judged: trust.Trust) -> None:
         policy = self.task.policy
         for pair in comparison.pairs():
-            self._take(pair.key, planner.plan_pair(pair, policy, frozen=frozen), pair)
+            self._take(pair.key, planner.plan_pair(pair, policy, frozen=judged.frozen), pair)
         for pair in comparison.joiners():
-            self._take(pair.key, planner.plan_joiner(pair, policy, frozen=frozen), pair)
+            self._take(pair.key, planner.plan_joiner(pair, policy, frozen=judged.frozen), pair)
         active = active_of(policy, self.task.catalog)
         opaque = comparison.opaque()
         doubts = [f.code for f in judged.findings if f.code != trust.BLANKS] if not judged.absence else []
@@ -339,6 +360,22 @@ class _Planning:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
                 self.findings.append(_unbelieved(leaver.key, doubts))
+
+    def _sources(self) -> tuple[str, ...]:
+        """The names of the source whose people the plan is about."""
+        return (self.task.source, *self.takes)
+
+    def _spare(self, linked: int) -> None:
+        """Leave values alone that would be taken away from more people than a limit allows."""
+        task, world = self.task, self.world
+        self.past = limiting.past(world.store, world.clock.now(), task.policy.limits.window, self._sources())
+        self.clearing = [*limits.clearing(self.changes, task.policy.limits, linked, self.past.frozen)]
+        refused = limits.refusals(self.clearing, task.overrides, self.past, partial=bool(task.only))
+        if refused:
+            attributes = [*task.policy.attributes, active_of(task.policy, task.catalog)]
+            spared = limits.spare(self.changes, {finding.path: finding for finding in refused}, attributes)
+            self.changes = list(spared.changes)
+            self.findings += spared.findings
 
     async def _plan_groups(
         self, comparison: Comparison, judged: trust.Trust, *, complete: bool
@@ -446,7 +483,12 @@ class _Planning:
             notices=planner.ordered(self.notices),
             findings=findings,
             groups=groups,
-            refusals=(*self.refusals, *planner.refusals(counted, task.policy.limits, task.overrides)),
+            refusals=(
+                *self.refusals,
+                *limits.refusals(
+                    limits.wishes(counted, task.policy.limits), task.overrides, self.past, partial=bool(task.only)
+                ),
+            ),
             moved=self.moved,
             overrides=dict(task.overrides),
             rate=world.target.rate,
@@ -487,7 +529,7 @@ class _Planning:
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings, then people's; of people only those asked for."""
         only = frozenset(self.task.only)
-        chosen = [f for f in self.findings if not only or not f.subject or f.subject in only]
+        chosen = [f for f in self.findings if not only or not f.subject or f.subject in only or f.code in trust.RULES]
         yield from sorted(
             chosen,
             key=lambda f: (f.code != KEPT, f.subject != "", f.severity is not Severity.ERROR, f.code, f.subject),
@@ -506,14 +548,6 @@ def _tally_numbers(plan: Plan) -> dict[str, int]:
         "groups": plan.tally.groups,
         **plan.tally.actions,
     }
-
-
-def _frozen(judged: trust.Trust, expressions: Mapping[str, Expression]) -> frozenset[str]:
-    return frozenset(
-        path
-        for path, expression in expressions.items()
-        if {c.lower() for c in expression.columns} & {c.lower() for c in judged.blank_columns}
-    )
 
 
 def active_of(policy: Policy, catalog: Catalog) -> Mapped:
@@ -581,6 +615,17 @@ def _unmatched(policy: Policy) -> Iterator[Finding]:
                 detail=place.short,
                 hint="map it in [attributes], or take it from match",
             )
+
+
+def _protects_nobody(name: str, near: str | None) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code="policy.protected-unknown",
+        subject="",
+        summary="a name in [policy] protected is nobody's key and nobody's login, so it protects nobody",
+        detail=f"{name}; did you mean {near}?" if near else name,
+        hint="correct it, or take it out",
+    )
 
 
 def _circles(circles: Iterable[tuple[str, tuple[str, ...]]], loops: Sequence[Loop]) -> Iterator[Finding]:

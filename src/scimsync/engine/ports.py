@@ -245,6 +245,18 @@ class Store(Outbox, Inbox, Protocol):
         """One run by its id, or by an unambiguous beginning of it."""
         ...
 
+    def worked(self, since: datetime) -> Sequence[Run]:
+        """The runs that somebody began to apply since a moment, and those that are still at it or were cut short."""
+        ...
+
+    def frozen(self, source: str) -> Mapping[str, str]:
+        """The kinds (`core.limits`) of a source that wait for an answer, each with the run that was refused."""
+        ...
+
+    def change_frozen(self, source: str, add: Mapping[str, str], remove: Iterable[str] = ()) -> None:
+        """Forget refusals that were answered, and note others; repeating it does no harm."""
+        ...
+
     def last_applied(self, source: str | None = None) -> Run | None:
         """The run that left the latest base, by the number in its name: what the next plan compares with.
 

@@ -222,6 +222,11 @@ class Run:
     source: str = ""
     #: the sources whose links it takes over when it is applied, because they are this one under another name
     takes: tuple[str, ...] = ()
+    #: when somebody last began to apply it, by the clock; what it did by then, by kind (`core.limits`), known when it
+    #: ends; and the rules that a person set aside for it, so that what they are about counts with no other run
+    began: datetime | None = None
+    done: Mapping[str, int] = field(default_factory=dict)
+    answered: tuple[str, ...] = ()
     #: when its plan was made, and when somebody last began to apply it: numbers of one sequence, which never
     #: steps back as clocks do; given by the store, 0 where it did not happen
     seq: int = field(default=0, compare=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 
 from scimsync.scim.schema import Place
@@ -55,7 +56,7 @@ class Mapped:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A number of people, or a share of them; a share never trips below `floor` people."""
+    """A number of people, or a share of them; a share never trips below `floor` people, and all is no limit."""
 
     count: int | None = None
     share: float | None = None
@@ -66,7 +67,7 @@ class Limit:
         if self.count is not None:
             return number <= self.count
         if self.share is not None:
-            return number <= max(self.floor, self.share * of)
+            return self.share >= 1 or number <= max(self.floor, self.share * of)
         return True
 
     def __str__(self) -> str:
@@ -110,13 +111,24 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much one run may change. Shares are of the linked accounts (of the records for `create`)."""
+    """How much may change. Shares are of the linked accounts (of the records for `create`)."""
 
     disable: Limit = Limit(share=0.05, floor=3)
+    enable: Limit = Limit(share=0.05, floor=3)
     create: Limit = Limit(share=0.20, floor=20)
     update: Limit = Limit(share=0.50, floor=20)
     source_rows_drop: Limit = Limit(share=0.10, floor=3)
     group_loss: Limit = Limit(share=0.30)
+    #: people from whom the value of one attribute may be taken away
+    clear: Limit = Limit(share=0.05, floor=10)
+    #: the same for single attributes, by short path
+    clears: Mapping[str, Limit] = field(default_factory=dict)
+    #: what runs did within this time counts with what the next one wants; 0 for a run alone
+    window: timedelta = timedelta(days=1)
+
+    def clear_of(self, path: str) -> Limit:
+        """From how many people the value of an attribute may be taken away."""
+        return self.clears.get(path, self.clear)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,6 +185,22 @@ class Comparison:
         )
         return [key for key in keys if not self._bench.number(query, [key])]
 
+    def nobody(self, names: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+        """Which of these names, in lower case, are nobody's key or login, each with one that is near."""
+        sql, logins = self._bench.sql, ["SELECT user_name FROM accounts"]
+        if (index := self._index.get("userName")) is not None:
+            logins += [f"SELECT d{index} FROM {table}" for table in ("desired", "left_out")]
+        keys = [f"SELECT key FROM {table}" for table in ("desired", "held", "links")]
+        known = f"SELECT DISTINCT lower(name) AS name FROM ({' UNION ALL '.join([*keys, *logins])}) k(name)"
+        for name in sorted(names):
+            if not self._bench.number(f"SELECT count(*) FROM ({known}) WHERE name = ?", [name]):
+                near = sql.execute(
+                    f"SELECT name FROM ({known}) WHERE damerau_levenshtein(name, ?) <= least(2, length(name) // 4) "
+                    "ORDER BY damerau_levenshtein(name, ?), name LIMIT 1",
+                    [name, name],
+                ).fetchone()
+                yield name, str(near[0]) if near else None
+
     def pairs(self) -> Iterator[Pair]:
         """Everybody who has an account and differs in some managed attribute."""
         tests = " OR ".join(self._differs(i) for i, _ in enumerate(self._attributes))
@@ -316,6 +332,10 @@ class Comparison:
         found = self._bench.rows(query, [wanted]) if wanted else ()
         return {str(login): frozenset(map(str, ids)) for login, ids in found if isinstance(ids, list)}
 
+    def linked(self) -> int:
+        """How many records have an account."""
+        return self._bench.number("SELECT count(*) FROM pairing")
+
     def unresolved(self) -> Iterator[tuple[str, bool, str]]:
         """(path, whether HR knows whom it names, key) of each person whose reference names nobody with an account."""
         for index in self._references:
@@ -329,7 +349,7 @@ class Comparison:
     def numbers(self) -> dict[str, int]:
         """How many records, accounts, pairs, unmanaged accounts; attributes compared and equal."""
         tests = " + ".join(f"({self._differs(i)})::INTEGER" for i, _ in enumerate(self._attributes))
-        pairs = self._bench.number("SELECT count(*) FROM pairing")
+        pairs = self.linked()
         differing = self._bench.number(
             f"SELECT sum({tests}) FROM wanted w JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id"
         )

@@ -143,8 +143,14 @@ def text(value: str) -> str:
 # --- the source ---------------------------------------------------------------------------------
 
 
-def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHealth:
-    """Walk a reading into the table `records`, and take its health on the way.
+def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: Sequence[str] = ()) -> SourceHealth:
+    """Walk a reading into the table `records`, and take its health.
+
+    Args:
+        bench: Where the table goes.
+        reading: The reading.
+        key: Column that identifies a person.
+        null_values: Texts that stand for nothing in a cell.
 
     Raises:
         SourceError: The reading failed, has no key column, or holds no record.
@@ -157,13 +163,11 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHeal
         names = ", ".join(reading.columns)
         raise SourceError(f"source: the key column {key!r} is missing; the columns are {names}. Set [source] key.")
     seen: list[set[object]] = [set() for _ in reading.columns]
-    blanks = [0] * len(reading.columns)
     count = 0
     with bench.spooled("records") as (path, file):
         for batch in map(_records_of, reading.batches):
             for index, values in enumerate(zip(*batch.rows, strict=True)):
                 seen[index] |= _kinds(values)
-                blanks[index] += sum(1 for v in values if v is None or v == "")
             count = _spool_rows(file, reading.columns, batch.rows, batch.places, count)
         file.flush()
         if count == 0:
@@ -184,11 +188,13 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHeal
             f"CREATE OR REPLACE TABLE records AS SELECT *{f' REPLACE ({cast})' if cast else ''}{more} FROM "
             f"read_ndjson({text(str(path))}, columns = {{{wanted}}}, maximum_object_size = 67108864)"
         )
+    if null_values:
+        _empty(bench, null_values)
     (printed,) = bench.sql.execute(
         "SELECT coalesce(bit_xor(hash(to_json(r)::VARCHAR)), 0)::VARCHAR || '-' || count(*) FROM "
         f"(SELECT * EXCLUDE ({N}, {PLACE}) FROM records) r"
     ).fetchone() or ("",)
-    shares = {name: blank / count for name, blank in zip(reading.columns, blanks, strict=True)}
+    shares = _blanks(bench, "records", {c.name: quoted(c.name) for c in bench.columns})
     return SourceHealth(rows=count, blanks=shares, fingerprint=str(printed))
 
 
@@ -223,6 +229,55 @@ def stage_keys(bench: Workbench, reading: Reading, *, key: str) -> None:
     """Walk a reading into the table `keys`, as text."""
     stage_records(bench, reading, key=key)
     bench.sql.execute(f"CREATE OR REPLACE TABLE keys AS SELECT trim({quoted(key)}::VARCHAR) AS key FROM records")
+
+
+def _empty(bench: Workbench, null_values: Sequence[str]) -> None:
+    """Make cells that hold one of these texts, and nothing else but blanks, null."""
+    words = ", ".join(text(word.strip(BLANK)) for word in null_values)
+    for column in bench.columns:
+        if column.type == "VARCHAR":
+            name = quoted(column.name)
+            bench.sql.execute(f"UPDATE records SET {name} = NULL WHERE {stripped(name)} IN ({words})")
+
+
+def _blanks(bench: Workbench, table: str, columns: Mapping[str, str], where: Iterable[str] = ()) -> dict[str, float]:
+    """The share of blanks in columns of a table; for each column in the rows that it is asked about."""
+    wheres = [*where] or ["true"] * len(columns)
+    shares = [
+        f"avg(({is_blank(column)})::INTEGER) FILTER ({asked})"
+        for column, asked in zip(columns.values(), wheres, strict=True)
+    ]
+    found = bench.sql.execute(f"SELECT {', '.join(shares)} FROM {table}").fetchone() if shares else None
+    return {name: float(share or 0) for name, share in zip(columns, found or (), strict=True)}
+
+
+#: what a blank is made of: white space, and what has no width or no ink
+BLANK = SPACE + "".join(
+    chr(point)
+    for first, last in (
+        (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180E),
+        (0x200E, 0x200F), (0x202A, 0x202E), (0x2061, 0x2064), (0x2066, 0x206F), (0x2800, 0x2800), (0x3164, 0x3164),
+        (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0),
+    )
+    for point in range(first, last + 1)
+)  # fmt: skip
+
+
+def is_blank(column: str) -> str:
+    """The SQL that says whether a column holds nothing that could be seen."""
+    return f"coalesce(regexp_full_match({column}::VARCHAR, {text(f'[{BLANK}]*')}), true)"
+
+
+def stripped(column: str) -> str:
+    """The SQL of a text without the blanks around it."""
+    return f"regexp_replace({column}, {text(f'^[{BLANK}]+|[{BLANK}]+$')}, '', 'g')"
+
+
+def desired_blanks(bench: Workbench, attributes: Sequence[Mapped]) -> dict[str, float]:
+    """The share of blanks in what the mapping made, for each attribute; a value that is left alone is none."""
+    good = [f"n NOT IN (SELECT n FROM spoiled WHERE i = {index})" for index, _ in enumerate(attributes)]
+    columns = {mapped.path: f"d{index}" for index, mapped in enumerate(attributes)}
+    return _blanks(bench, "desired", columns, good)
 
 
 def _spool_rows(

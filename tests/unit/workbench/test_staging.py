@@ -14,7 +14,14 @@ from tests.factories import MANAGER, SKILLS, WORK_PHONE, make_reading, mapped
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped
-from scimsync.workbench.staging import Workbench, check_mapping, stage_desired, stage_phones, stage_records
+from scimsync.workbench.staging import (
+    Workbench,
+    check_mapping,
+    desired_blanks,
+    stage_desired,
+    stage_phones,
+    stage_records,
+)
 
 COUNTRY = {"US": "+1"}
 
@@ -88,6 +95,28 @@ def test_the_health_of_a_reading_counts_rows_and_blanks(bench: Workbench) -> Non
         bench, make_reading([{"id": "1", "t": ""}, {"id": "2", "t": None}, {"id": "3", "t": "x"}]), key="ID"
     )
     assert (health.rows, health.blanks) == (3, {"id": 0.0, "t": 2 / 3})
+
+
+@pytest.mark.parametrize("cell", ["", " ", "\t\r\n", "\u00a0", "\u2009\u3000", "\u200b\u2060\ufeff", None])
+def test_what_cannot_be_seen_is_a_blank(bench: Workbench, cell: Any) -> None:
+    rows = [{"id": "1", "t": cell}, {"id": "2", "t": "a\u00a0b"}, {"id": "3", "t": "."}, {"id": "4", "t": "0"}]
+    assert stage_records(bench, make_reading(rows), key="id").blanks["t"] == 0.25
+
+
+def test_words_that_stand_for_nothing_are_null_whatever_white_space_is_around_them(bench: Workbench) -> None:
+    cells = ["NULL", " NULL\u00a0", "#N/A", "-", "null", "N-U", None]
+    rows = [{"id": str(n), "t": cell, "n": n} for n, cell in enumerate(cells)]
+    health = stage_records(bench, make_reading(rows), key="id", null_values=("NULL", " #N/A", "-"))
+    held = [cell for (cell,) in bench.rows("SELECT t FROM records ORDER BY scimsync_n")]
+    assert held == [None, None, None, None, "null", "N-U", None]
+    assert health.blanks == {"id": 0.0, "t": 5 / 7, "n": 0.0}
+
+
+def test_blanks_are_counted_in_what_the_mapping_makes(bench: Workbench) -> None:
+    dates = ["2026-01-31", "31.01.2026", "2026-02-01", "1.2.2026"]
+    made = {"enterprise:dateHire": "strftime(try_strptime(t, '%Y-%m-%d'), '%Y-%m-%d')", "title": "t"}
+    desired(bench, [{"id": str(n), "t": date} for n, date in enumerate(dates)], **made)
+    assert desired_blanks(bench, [mapped(path) for path in made]) == {"enterprise:dateHire": 0.5, "title": 0.0}
 
 
 def test_the_fingerprint_knows_content_and_not_order(bench: Workbench) -> None:
