@@ -119,8 +119,9 @@ class Expression:
     #: the arguments of each `e164` call as SQL: what the phone library must be asked beforehand
     phones: tuple[tuple[str, str], ...] = ()
     is_reference: bool = False
-    #: what is compared with status words, as SQL; and whether the mapping leaves open what other words mean
-    statuses: tuple[str, ...] = ()
+    #: what is compared with status words, as SQL, with the words that are named for it
+    statuses: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    #: the mapping leaves open what other words mean
     is_bare: bool = False
 
 
@@ -255,7 +256,7 @@ def check(
         columns=frozenset(walk.columns),
         phones=phones,
         is_reference=reference,
-        statuses=tuple(_print(given, connection) for given in reading.given) if reading else (),
+        statuses=tuple((_print(given, connection), named) for given, named in reading.given) if reading else (),
         is_bare=reading is not None and reading.is_bare,
     )
 

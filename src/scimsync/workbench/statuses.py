@@ -29,15 +29,16 @@ TRUES = frozenset("true t yes y 1 on ja j oui si sí verdadero vero".split())
 FALSES = frozenset("false f no n 0 off nein non falso".split())
 #: words by which HR systems say that somebody is not there any more, without case
 ENDED = FALSES | frozenset(
-    """
+    word.replace("_", " ")
+    for word in """
     inactive left leaver terminated dismissed resigned retired former ended closed disabled deactivated departed
     deceased expired separated discharged offboarded gone quit retiree ex-employee
     inaktiv ausgeschieden ausgetreten beendet entlassen ehemalig ehemalige ehemaliger verstorben pensioniert deaktiviert
     inactif parti partie sorti sortie démissionné démissionnaire licencié licenciée retraité retraitée terminé
     inactivo inactiva cesado cesada jubilado jubilada despedido despedida terminado finalizado
     inattivo cessato uscito dimesso inactief vertrokken
+    not_active has_left no_longer_employed not_employed former_employee im_ruhestand uit_dienst
     """.split()
-    + ["not active", "has left", "no longer employed", "not employed", "former employee", "im ruhestand", "uit dienst"]
 )
 #: words by which HR systems say that somebody is there
 STARTED = TRUES | frozenset(
@@ -132,10 +133,10 @@ class Reading:
         self.tree = self._closed(tree, lets_in=True)
 
     @property
-    def given(self) -> Iterator[Tree]:
-        """What is compared with status words."""
-        found = {_shape(test.what): test.what for test in self._tests}
-        yield from found.values()
+    def given(self) -> Iterator[tuple[Tree, tuple[str, ...]]]:
+        """What is compared with status words, and the words that are named for it."""
+        for test in {_shape(test.what): test for test in self._tests}.values():
+            yield test.what, tuple(sorted(self._named(test.columns)[0]))
 
     def _about(self, node: Tree) -> list[_Test]:
         found = (test for inner in _everything(node) if (test := _test(inner)) is not None)
@@ -168,7 +169,7 @@ class Reading:
             }
             for check in checks[:first]
         ]
-        rest = {**node, "case_checks": checks[first:]}
+        rest: Tree = {**node, "case_checks": checks[first:]}
         if first == len(checks):
             return {**node, "case_checks": ahead, "else_expr": self._closed(_tree(node["else_expr"]), lets_in=lets_in)}
         rest = self._guarded(rest, self._about(rest), lets_in=lets_in)
@@ -205,7 +206,9 @@ def named(node: Tree) -> Tree:
 
 def one_of_fault(arguments: Sequence[Tree]) -> str:
     """Why a call of one_of cannot be read; "" where it can."""
-    usage = "one_of is called as one_of(status, 'active', 'on leave'), or with lists: one_of(status, ['active'], ['left'])"
+    usage = (
+        "one_of is called as one_of(status, 'active', 'on leave'), or with lists: one_of(status, ['active'], ['left'])"
+    )
     words, ends = _called(arguments)
     if not words or ends is _UNREADABLE:
         return usage
