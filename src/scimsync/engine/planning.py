@@ -49,6 +49,7 @@ from scimsync.workbench.staging import (
     stage_phones,
     stage_records,
 )
+from scimsync.workbench.wording import unknown_words
 
 #: a finding names at most so many members of a circle
 NAMED = 50
@@ -228,6 +229,7 @@ class _Planning:
             found_by=policy.match,
             whole=policy.on_bad_value is BadValue.PERSON,
         )
+        self.findings += unknown_words(self.bench, expressions.get(ACTIVE))
         return reading, replace(health, desired=desired_blanks(self.bench, attributes)), expressions
 
     def _own(self) -> SourceHealth | None:

@@ -713,7 +713,7 @@ def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> Iterator[_
             code, words, hint = (
                 "record.active-unknown",
                 "the mapping of active gives neither true nor false",
-                "fill the status in the source, or say in the mapping what a blank means",
+                "fill the status in the source, or name its word in the mapping: one_of(status, 'active', ['left'])",
             )
         else:
             bad = f"contains(d{index}, {text(FAULT_MARK + 'phone')})"
