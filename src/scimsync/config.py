@@ -88,6 +88,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "update": "how many it may update",
         "source_rows_drop": "by how much the source may shrink from one run to the next",
         "group_loss": "how many of its members one run may take from a group; beyond it the group is left as it is",
+        "group_gain": "how many members one run may put into a group, of those that it holds; beyond it likewise",
     },
     "groups": {
         "query": "the SELECT that gives pairs: key of a person, group (kind sql)",
@@ -100,6 +101,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "nested": "what becomes of groups in groups: keep, flatten or refuse",
         "others": "members that others added: keep or remove",
         "managed": "names of the groups that are ours; default: those that the source names",
+        "protected": "names or ids of groups that are never changed",
     },
     "state": {
         "url": "SQLite or PostgreSQL, where runs, links and journal are kept",
@@ -619,6 +621,7 @@ class _Reader:
             nested=Nested(self._choice("groups", "nested", [v.value for v in Nested], "refuse")),
             others=Others(self._choice("groups", "others", [v.value for v in Others], "keep")),
             managed=self._texts("groups", "managed", ()),
+            protected=self._texts("groups", "protected", ()),
             column=self._text("groups", "column"),
             separator=self._text("groups", "separator", ";"),
             batch=dialect.members_at_once,
@@ -838,8 +841,10 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
         "attributes": [[m.path, m.expression, m.authority.value] for m in policy.attributes],
         "match": [place.short for place in policy.match],
         "policy": [policy.leavers.value, sorted(policy.protected)],
-        "limits": [str(getattr(policy.limits, key)) for key in KEYS["limits"]],
+        "limits": [str(getattr(policy.limits, key)) for key in KEYS["limits"] if key != "group_gain"],
     }
+    if (gain := policy.limits.group_gain) != Limits().group_gain:
+        decisive["group gain"] = str(gain)
     if source.name:
         decisive["source name"] = source.name
     if source.zone != "UTC":
@@ -854,4 +859,6 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
             groups.query, str(groups.path or ""), groups.nesting, str(groups.nesting_path or ""), rules.column,
             rules.separator, rules.match, rules.nested.value, rules.others.value, sorted(rules.managed),
         ]  # fmt: skip
+        if rules.protected:
+            decisive["protected groups"] = sorted(rules.protected)
     return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()[:16]
