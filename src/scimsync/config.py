@@ -93,6 +93,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "window": 'how long what runs did counts: "1d", "12h"; "0" for each run alone',
         "source_rows_drop": "by how much the source may shrink from one run to the next",
         "group_loss": "how many of its members one run may take from a group; beyond it the group is left as it is",
+        "group_gain": "how many members one run may put into a group, of those that it holds; beyond it likewise",
     },
     "groups": {
         "query": "the SELECT that gives pairs: key of a person, group (kind sql)",
@@ -105,6 +106,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "nested": "what becomes of groups in groups: keep, flatten or refuse",
         "others": "members that others added: keep or remove",
         "managed": "names of the groups that are ours; default: those that the source names",
+        "protected": "names or ids of groups that are never changed",
     },
     "state": {
         "url": "SQLite or PostgreSQL, where runs, links and journal are kept",
@@ -626,6 +628,7 @@ class _Reader:
             nested=Nested(self._choice("groups", "nested", [v.value for v in Nested], "refuse")),
             others=Others(self._choice("groups", "others", [v.value for v in Others], "keep")),
             managed=self._texts("groups", "managed", ()),
+            protected=self._texts("groups", "protected", ()),
             column=self._text("groups", "column"),
             separator=self._text("groups", "separator", ";"),
             batch=dialect.members_at_once,
@@ -903,4 +906,6 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
             groups.query, str(groups.path or ""), groups.nesting, str(groups.nesting_path or ""), rules.column,
             rules.separator, rules.match, rules.nested.value, rules.others.value, sorted(rules.managed),
         ]  # fmt: skip
+        if rules.protected:
+            decisive["protected groups"] = sorted(rules.protected)
     return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()[:16]

@@ -30,7 +30,7 @@ import msgspec
 
 from scimsync.engine import ledger
 from scimsync.errors import ConfigError, ProtocolError, StoreError, StoreLocked
-from scimsync.model.accounts import Membership
+from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Letter, LetterState
 from scimsync.model.outcomes import (
@@ -80,6 +80,7 @@ class MemoryStore:
         self._decisions: list[LinkDecision] = []
         self._deferred: dict[tuple[str, str], Deferred] = {}
         self._memberships: dict[Membership, None] = {}
+        self._group_memory = GroupMemory()
         self._journal: list[JournalLine] = []
         self._pins: list[Pin] = []
         self._secret = secrets.token_bytes(32)
@@ -248,6 +249,16 @@ class MemoryStore:
             for gone in remove:
                 self._memberships.pop(gone, None)
             self._memberships |= dict.fromkeys(add)
+
+    def group_memory(self) -> GroupMemory:
+        """What earlier runs learned of groups."""
+        with self._lock:
+            return self._group_memory
+
+    def remember_groups(self, memory: GroupMemory) -> None:
+        """Remember this of groups, in place of what was remembered before."""
+        with self._lock:
+            self._group_memory = memory
 
     def append(
         self, lines: Sequence[JournalLine], records: Sequence[Record] = (), letters: Sequence[Letter] = ()

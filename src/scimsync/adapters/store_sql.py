@@ -33,7 +33,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 from scimsync import files
 from scimsync.engine import ledger
 from scimsync.errors import ConfigError, ProtocolError, StoreDamaged, StoreError, StoreLocked
-from scimsync.model.accounts import Membership
+from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Letter, LetterState
 from scimsync.model.outcomes import (
@@ -54,7 +54,7 @@ from scimsync.scim.schema import value_from_json, value_to_json
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
 #: without importing Alembic; a test holds the two together.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 VERSION_TABLE = "scimsync_version"
 
 #: How often a holder says that it lives, and how long its silence is borne on another machine.
@@ -150,6 +150,13 @@ _MEMBERSHIP = sa.Table(
     sa.Column("group_id", sa.Text, primary_key=True),
     sa.Column("account", sa.Text, primary_key=True),
 )
+_GROUP_NAME = sa.Table(
+    "group_name",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("group_id", sa.Text, nullable=False),
+)
+_GROUP_PARTIAL = sa.Table("group_partial", TABLES, sa.Column("group_id", sa.Text, primary_key=True))
 _JOURNAL = sa.Table(
     "journal",
     TABLES,
@@ -525,6 +532,24 @@ class SqlStore:
                 connection.execute(gone, chunk)
             while chunk := list(islice(fresh, _CHUNK)):
                 connection.execute(self._insert_once(_MEMBERSHIP), chunk)
+
+    def group_memory(self) -> GroupMemory:
+        """What earlier runs learned of groups."""
+        with self._rows(sa.select(_GROUP_NAME)) as rows:
+            names = {row["name"]: row["group_id"] for row in rows}
+        with self._rows(sa.select(_GROUP_PARTIAL)) as rows:
+            return GroupMemory(names=names, partial=frozenset(row["group_id"] for row in rows))
+
+    def remember_groups(self, memory: GroupMemory) -> None:
+        """Remember this of groups, in place of what was remembered before."""
+        with self._writing() as connection:
+            for table, rows in (
+                (_GROUP_NAME, [{"name": name, "group_id": group} for name, group in memory.names.items()]),
+                (_GROUP_PARTIAL, [{"group_id": group} for group in memory.partial]),
+            ):
+                connection.execute(sa.delete(table))
+                if rows:
+                    connection.execute(sa.insert(table), rows)
 
     def append(
         self, lines: Sequence[JournalLine], records: Sequence[Record] = (), letters: Sequence[Letter] = ()

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import click
 
-from scimsync.core import leaving, sealing
+from scimsync.core import grouping, leaving, sealing
 from scimsync.engine.applying import Report
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
@@ -136,8 +136,8 @@ def _foot(plan: Plan) -> Iterator[str]:
         )
         words = [f"{counted(number, word)} {what}" for number, word, what in waiting if number]
         yield f"No changes: everything else is what HR says ({', '.join(words)})."
-    elif any(f.code.startswith(("group.", "member.")) and f.severity is not Severity.INFO for f in plan.findings):
-        yield "No changes: the directory is what HR says, but for the groups in the findings."
+    elif grouping.differs(plan.findings):
+        yield "No changes, but some groups are not as HR says: see the findings."
     else:
         yield "No changes: the directory is what HR says."
     for rule, reason in plan.overrides.items():

@@ -202,7 +202,7 @@ def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:
 def _waits(made: Plan) -> bool:
     """Whether the plan leaves somebody or something to a person."""
     tally = made.tally
-    spared = any(finding.code in grouping.RULES for finding in made.findings)
+    spared = grouping.waits(made.findings)
     return bool(tally.held or tally.values or tally.leavers_kept or tally.conflicts or spared)
 
 

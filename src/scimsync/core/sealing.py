@@ -114,6 +114,7 @@ def group_to_json(group: GroupChange) -> dict[str, object]:
         "version": group.version,
         "held": group.held,
         "batch": group.batch,
+        **({"partial": True} if group.partial else {}),
         "add": [[member.key, member.account] for member in group.add],
         "remove": [[member.key, member.account] for member in group.remove],
     }
@@ -227,6 +228,7 @@ def _group(found: object) -> GroupChange:
         remove=tuple(Member(*member) for member in line.remove),
         held=line.held,
         batch=line.batch,
+        partial=line.partial,
     )
 
 
@@ -272,6 +274,7 @@ class _GroupLine(msgspec.Struct):
     batch: int
     add: list[tuple[str, str | None]]
     remove: list[tuple[str, str | None]]
+    partial: bool = False
 
 
 class _ChangeLine(msgspec.Struct):

@@ -269,12 +269,15 @@ class _Applier:
         self._recorder = Recorder(plan, digest, order.actor)
         self._outcomes: dict[tuple[str, int], Outcome] = {}
         self._open: set[tuple[str, int]] = set()
+        self._groups = {group.key for group in plan.groups}
         self._owners: dict[str, str] | None = None
         self._search = Search(self._target, self._clock, self._matched(), self._observer.say)
         #: accounts that this run made -> key
         self._born: dict[str, str] = {}
         self._parted = frozenset(parted(hands.store.link_decisions()))
         self._why = ""
+        #: why no more groups may be written
+        self._halted = ""
         #: the first parts at work or done whose outcome others may wait for
         self._begun: dict[str, asyncio.Event] = {}
         self._awaited = {d.awaits for c in plan.changes for d in c.awaiting}
@@ -301,6 +304,8 @@ class _Applier:
                 self._outcomes[part] = line.outcome
                 if line.outcome.account and line.outcome.code != "account.gone":
                     self._born[line.outcome.account] = line.key
+                if line.outcome.code == grouping.HARMED and line.key in self._groups:
+                    self._halted = line.outcome.detail
 
     async def work(self) -> None:
         """All phases; cancelled by whoever asked to stop and would not wait, what is under way is left open."""
@@ -719,7 +724,17 @@ class _Applier:
             line = self._line(group.key, 1, Step.INTENT, method="PATCH", version=version, attempt=attempt)
             await self._intend(line, edits_of_members(grouping.written(batch.add, batch.remove)), group.group)
 
-        return GroupHands(target=self._target, intend=intend, account_of=self._settled_account, defer=self._defer)
+        return GroupHands(
+            target=self._target,
+            intend=intend,
+            account_of=self._settled_account,
+            defer=self._defer,
+            harmed=self._halt_groups,
+            halted=lambda: self._halted,
+        )
+
+    def _halt_groups(self, why: str) -> None:
+        self._halted = why
 
     def _settled_account(self, key: str) -> str | None:
         """The account that this run made for a person."""

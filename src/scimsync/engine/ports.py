@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from scimsync.model.accounts import Membership
+from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Letter, LetterState, Receipt
 from scimsync.model.outcomes import (
@@ -317,6 +317,14 @@ class Store(Outbox, Inbox, Protocol):
 
     def change_memberships(self, add: Iterable[Membership], remove: Iterable[Membership]) -> None:
         """Take memberships into what was agreed, and out of it; repeating it does no harm."""
+        ...
+
+    def group_memory(self) -> GroupMemory:
+        """What earlier runs learned of groups."""
+        ...
+
+    def remember_groups(self, memory: GroupMemory) -> None:
+        """Remember this of groups, in place of what was remembered before."""
         ...
 
     def append(

@@ -48,6 +48,16 @@ class Membership:
     account: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMemory:
+    """What is known of groups from earlier runs."""
+
+    #: folded name -> id of the group that it meant
+    names: Mapping[str, str] = field(default_factory=dict)
+    #: ids of the groups that were seen to show only a part of their members
+    partial: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Leaver:
     """A linked account whose person is no longer in the source."""

@@ -140,6 +140,8 @@ class GroupChange:
     held: int
     #: members that one request may add and remove
     batch: int
+    #: it shows only a part of its members
+    partial: bool = False
 
     @property
     def key(self) -> str:

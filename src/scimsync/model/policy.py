@@ -102,6 +102,8 @@ class Grouping:
     others: Others = Others.KEEP
     #: names of the groups that are ours; empty: those that the source names
     managed: tuple[str, ...] = ()
+    #: names or ids of the groups that are never changed
+    protected: tuple[str, ...] = ()
     #: list column of the record; "" where pairs come from a source of their own
     column: str = ""
     separator: str = ";"
@@ -119,6 +121,7 @@ class Limits:
     update: Limit = Limit(share=0.50, floor=20)
     source_rows_drop: Limit = Limit(share=0.10, floor=3)
     group_loss: Limit = Limit(share=0.30)
+    group_gain: Limit = Limit(share=0.50, floor=20)
     #: people from whom the value of one attribute may be taken away
     clear: Limit = Limit(share=0.05, floor=10)
     #: the same for single attributes, by short path
