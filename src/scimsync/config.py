@@ -25,7 +25,19 @@ from scimsync.core.owning import identity
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.events import PROFILE, EventKind, Subscription
-from scimsync.model.policy import Authority, BadValue, Grouping, Leavers, Limit, Limits, Mapped, Nested, Others, Policy
+from scimsync.model.policy import (
+    Authority,
+    BadValue,
+    Grouping,
+    Leavers,
+    Limit,
+    Limits,
+    LoginExchange,
+    Mapped,
+    Nested,
+    Others,
+    Policy,
+)
 from scimsync.scim.dialect import DIALECTS, Dialect, region_of
 from scimsync.scim.schema import Kind, Place
 
@@ -65,6 +77,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "leavers": "disable or keep",
         "protected": "keys or user names that are never changed",
         "on_bad_value": "what a bad value leaves out: attribute (default) or person",
+        "exchange": "what becomes of people who exchange their logins: park (default) or hold",
     },
     "limits": {
         "disable": 'how many accounts one run may disable: a number or a share ("5%")',
@@ -562,6 +575,9 @@ class _Reader:
             match=tuple(places),
             leavers=leavers,
             protected=frozenset(name.lower() for name in protected),
+            exchange=LoginExchange(
+                self._choice("policy", "exchange", [v.value for v in LoginExchange], "park") or "park"
+            ),
             on_bad_value=BadValue(
                 self._choice("policy", "on_bad_value", [v.value for v in BadValue], "attribute") or "attribute"
             ),
@@ -828,6 +844,8 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
         decisive["zone"] = source.zone
     if policy.on_bad_value is not BadValue.ATTRIBUTE:
         decisive["on_bad_value"] = policy.on_bad_value.value
+    if policy.exchange is not LoginExchange.PARK:
+        decisive["exchange"] = policy.exchange.value
     if groups is not None and policy.groups is not None:
         rules = policy.groups
         decisive["groups"] = [

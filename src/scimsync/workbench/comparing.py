@@ -158,7 +158,7 @@ class Comparison:
         return comparable(place, f"d.d{index}"), comparable(place, f"a.c{index}")
 
     def _logins(self) -> None:
-        """A login that two new records want, or that another person's account has, is nobody's to take."""
+        """A login that two new records want, or that another person's account has and keeps, is nobody's to take."""
         index = self._index.get("userName")
         if index is None:
             return
@@ -170,7 +170,9 @@ class Comparison:
         )
         self._bench.sql.execute(
             "INSERT INTO doubtful SELECT n, key, place, 'correlation.taken', 'userName' FROM desired "
-            f"WHERE {loose} AND lower(d{index}) IN (SELECT lower(user_name) FROM accounts)"
+            f"WHERE {loose} AND lower(d{index}) IN (SELECT lower(a.user_name) FROM accounts a "
+            "LEFT JOIN pairing p ON p.id = a.id LEFT JOIN desired o ON o.n = p.n "
+            f"WHERE o.d{index} IS NULL OR lower(o.d{index}) = lower(a.user_name))"
         )
 
     def _joiners(self, *, complete: bool) -> None:
