@@ -33,6 +33,7 @@ from scimsync.model.policy import (
     Leavers,
     Limit,
     Limits,
+    LoginExchange,
     Mapped,
     Nested,
     Others,
@@ -83,6 +84,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "leavers": "disable or keep",
         "protected": "keys or user names that are never changed",
         "on_bad_value": "what a bad value leaves out: attribute (default) or person",
+        "exchange": "what becomes of people who exchange their logins: park (default) or hold",
     },
     "limits": {
         "disable": 'how many accounts may be disabled within `window`: a number or a share ("5%")',
@@ -589,6 +591,9 @@ class _Reader:
             rekey=Rekey(self._choice("correlation", "rekey", [v.value for v in Rekey], "hold")),
             leavers=leavers,
             protected=frozenset(name.lower() for name in protected),
+            exchange=LoginExchange(
+                self._choice("policy", "exchange", [v.value for v in LoginExchange], "park") or "park"
+            ),
             on_bad_value=BadValue(
                 self._choice("policy", "on_bad_value", [v.value for v in BadValue], "attribute") or "attribute"
             ),
@@ -900,6 +905,8 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
     decisive |= _since(source, policy.limits)
+    if policy.exchange is not LoginExchange.PARK:
+        decisive["exchange"] = policy.exchange.value
     if groups is not None and policy.groups is not None:
         rules = policy.groups
         decisive["groups"] = [

@@ -11,7 +11,7 @@ import click
 from scimsync.core import grouping, leaving, sealing
 from scimsync.engine.applying import Report
 from scimsync.model.outcomes import Outcome, Run, Status
-from scimsync.model.plans import BESIDES, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
+from scimsync.model.plans import BESIDES, LOGIN, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
 from scimsync.scim.schema import Entry, Value, value_to_json
 
 #: how people see an action at a glance
@@ -194,8 +194,9 @@ def _person(change: Change) -> str:
 def delta_text(delta: Delta, *, new: bool = False) -> str:
     """What becomes of one attribute, in half a line."""
     before, after = delta.sides.current, delta.sides.desired
-    if delta.verdict in {Verdict.AWAIT, Verdict.DEFER}:
-        later = "; in the second pass" if delta.verdict is Verdict.DEFER else ""
+    waits = delta.verdict in {Verdict.AWAIT, Verdict.DEFER}
+    later = "; in the second pass" if delta.verdict is Verdict.DEFER else ""
+    if waits and delta.path != LOGIN:
         return f"(the account of {_printable(str(delta.awaits))}, once it exists{later})"
     if isinstance(before, tuple) or isinstance(after, tuple):
         change = _list_text(before, after)
@@ -203,7 +204,9 @@ def delta_text(delta: Delta, *, new: bool = False) -> str:
         change = value_text(after)
     else:
         change = f"{value_text(before)} -> {value_text(after)}"
-    return change
+    if waits:
+        return f"{change} (once {_printable(str(delta.awaits))} has given it up{later})"
+    return f"{change} (parked, to make room)" if delta.reason is Reason.PARKED else change
 
 
 def value_text(value: Value) -> str:

@@ -24,7 +24,7 @@ from scimsync.cli.figures import Column, Course, Grouping
 from scimsync.cli.render import SYMBOLS, counted, duration_text, value_text
 from scimsync.core import leaving
 from scimsync.model.outcomes import JournalLine, Outcome, Run, Status
-from scimsync.model.plans import BESIDES, ITSELF, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
+from scimsync.model.plans import BESIDES, ITSELF, LOGIN, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
 from scimsync.scim.schema import Entry, Value
 
 #: the order and the headings of the changes: what takes access away comes first
@@ -169,13 +169,15 @@ def _entry(entry: Entry) -> Markup:
 def _became(delta: Delta, new: bool) -> Markup:  # noqa: FBT001 - a filter of the template
     """Before and after of one attribute."""
     before, after = delta.sides.current, delta.sides.desired
-    if delta.verdict in {Verdict.AWAIT, Verdict.DEFER}:
+    if delta.verdict in {Verdict.AWAIT, Verdict.DEFER} and delta.path != LOGIN:
         return Markup("<ins>the account of {}, once it exists</ins>").format(shown(str(delta.awaits)))
     if isinstance(before, tuple) or isinstance(after, tuple):
         return _list_became(before if isinstance(before, tuple) else (), after if isinstance(after, tuple) else ())
+    waits = "" if delta.awaits is None else f" once {delta.awaits} has given it up"
+    waits = " parked, to make room" if delta.reason is Reason.PARKED else waits
     if new:
-        return Markup("<ins>{}</ins>").format(shown_value(after))
-    return Markup("<del>{}</del> <ins>{}</ins>").format(shown_value(before), shown_value(after))
+        return Markup("<ins>{}</ins>{}").format(shown_value(after), waits)
+    return Markup("<del>{}</del> <ins>{}</ins>{}").format(shown_value(before), shown_value(after), waits)
 
 
 def _list_became(before: tuple[Entry, ...], after: tuple[Entry, ...]) -> Markup:

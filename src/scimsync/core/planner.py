@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scimsync.core.leaving import KEPT
-from scimsync.core.lifecycle import ACTIVE, ORDER, of_pair, shown
+from scimsync.core.lifecycle import ACTIVE, GIVING, ORDER, giving, of_pair, shown, turn
 from scimsync.core.merge import merge
 from scimsync.core.references import Edge, EdgeKind, Loop, cut
 from scimsync.core.writing import Move, operations
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.plans import (
     BESIDES,
+    LOGIN,
     Action,
     Change,
     Delta,
@@ -227,7 +228,8 @@ def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
 def lined_up(changes: Iterable[Change]) -> tuple[tuple[Change, ...], tuple[Loop, ...]]:
     """The changes in order, a joiner after the joiners whom his references name, and the loops that were cut.
 
-    A reference that cannot wait for its account in this order is deferred: an edge that was cut.
+    Whoever gives a login up goes before whoever takes it. A reference that cannot wait for its account in this
+    order is deferred: an edge that was cut, and that of a person who goes before all joiners.
     """
     found = list(changes)
     joiners = {c.key for c in found if c.action is Action.CREATE}
@@ -247,15 +249,18 @@ def lined_up(changes: Iterable[Change]) -> tuple[tuple[Change, ...], tuple[Loop,
             needs.setdefault(edge.who, []).append(edge.whom)
     for key in cuts.order:
         depths[key] = max((depths[whom] + 1 for whom in needs.get(key, ())), default=0)
-    placed = [_with_deferred(c, opened) if c.awaiting else c for c in found]
-    placed.sort(key=lambda c: (ORDER[c.action], depths.get(c.key, 0) if c.action is Action.CREATE else 0, c.key))
+    givers = giving(found)
+    turns = {(c.key, c.part): turn(c, givers) for c in found}
+    placed = [_with_deferred(c, opened, early=turns[c.key, c.part] == GIVING) if c.awaiting else c for c in found]
+    depths = {key: depth for key, depth in depths.items() if key in joiners} | givers
+    placed.sort(key=lambda c: (turns[c.key, c.part], depths.get(c.key, 0), c.key))
     return tuple(placed), cuts.loops
 
 
-def _with_deferred(change: Change, opened: frozenset[Edge]) -> Change:
+def _with_deferred(change: Change, opened: frozenset[Edge], *, early: bool) -> Change:
     deltas = tuple(
         replace(d, verdict=Verdict.DEFER)
-        if d.verdict is Verdict.AWAIT and Edge(change.key, str(d.awaits)) in opened
+        if d.verdict is Verdict.AWAIT and d.path != LOGIN and (early or Edge(change.key, str(d.awaits)) in opened)
         else d
         for d in change.deltas
     )
@@ -280,7 +285,7 @@ def tally(
         conflicts=sum(1 for d in seen if d.verdict is Verdict.CONFLICT),
         kept=sum(1 for d in seen if d.verdict is Verdict.KEEP),
         overwritten=sum(1 for d in deltas if d.verdict is Verdict.WRITE and d.reason in foreign),
-        deferred=sum(1 for d in deltas if d.verdict is Verdict.DEFER),
+        deferred=sum(1 for d in deltas if d.verdict is Verdict.DEFER and d.path != LOGIN),
         held=len({f.subject for f in findings if f.holds and not f.path and f.code != KEPT}),
         values=len({(f.subject, f.path) for f in findings if f.holds and f.path}),
         leavers_kept=sum(f.code == KEPT for f in findings),

@@ -58,10 +58,6 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "record.duplicate-external-id": (
         "several people want the same externalId", "give each of them a value of its own in the source",
     ),
-    "correlation.taken": (
-        "the login belongs to the account of another person",
-        "give the person another login, or correct the key of the record",
-    ),
     "reference.self": ("a person refers to themselves", "name another person in the source, or nobody"),
     "role.unknown": ("the directory has no role of this name", "make it in Genesys Cloud, or correct the source"),
     "division.unknown": (
@@ -83,8 +79,6 @@ class Known:
 
     #: kind -> the names that exist; None, or no entry, where they cannot be known
     names: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
-    #: login in lower case -> ids of the accounts that have it
-    logins: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +137,7 @@ def validate(  # noqa: PLR0913 - what is validated, against what, and by which p
         attributes: What a plan may write.
         catalog: The schemas of the accounts.
         dialect: What the provider takes.
-        known: What `name_kinds` and `logins` of these changes asked for.
+        known: What `name_kinds` of these changes asked for.
         marks: Paths by which people are found.
         whole: A value with an error leaves out its whole change.
     """
@@ -165,17 +159,6 @@ def name_kinds(changes: Iterable[Change], attributes: Iterable[Mapped], dialect:
     roots = {mapped.path: mapped.place.root for mapped in attributes}
     written = {roots[delta.path] for change in changes for delta in _written(change) if delta.path in roots}
     return [one.kind for one in dialect.names if one.root in written]
-
-
-def logins(changes: Iterable[Change]) -> set[str]:
-    """The logins, in lower case, that accounts shall get: who has them already must be asked for."""
-    return {
-        str(delta.sides.desired).lower()
-        for change in changes
-        if change.account is not None
-        for delta in _written(change)
-        if delta.path == "userName"
-    }
 
 
 def _written(change: Change) -> Iterator[Delta]:
@@ -275,9 +258,6 @@ class _Validation:
             own = delta.awaits == change.key if delta.awaits else change.account is not None and value == change.account
             return _Fault("reference.self", delta.path) if own else None
         fault = _value_fault(place, value, held, self.dialect)
-        if fault is None and delta.path == "userName" and change.account is not None:
-            others = self.known.logins.get(str(value).lower(), frozenset()) - {change.account}
-            fault = _Fault("correlation.taken", delta.path) if others else None
         listed = next((one for one in self.dialect.names if one.root == place.root), None)
         return fault if fault is not None or listed is None else self._unknown(place, listed, value, held)
 

@@ -1,11 +1,12 @@
 """Carry out a plan: journal, send, judge the answer, settle; concurrently, and so that a crash loses nothing.
 
-Order: leavers, of whom the access alone is taken away before anything else is begun; then joiners, rehires,
-movers and what else HR says about leavers; then the references that were deferred, then the members of
-groups. Joiners stand after those whom their references name, and whoever carries one out waits for the
-outcome of the others: the new account is then written with its manager. Each write has a durable intent
-before it leaves and a durable outcome after. A run that was cut short is continued by applying the plan
-again: what has an outcome is done, an intent without outcome is settled by reading, the rest is carried out.
+Order: leavers, of whom the access alone is taken away before anything else is begun; then those who give a login
+up to somebody, joiners, rehires, movers and what else HR says about leavers; then the references that were
+deferred and the logins of people who were parked, then the members of groups. Joiners stand after those whom
+their references name, and whoever carries one out waits for the outcome of the others: the new account is then
+written with its manager. Each write has a durable intent before it leaves and a durable outcome after. A run that
+was cut short is continued by applying the plan again: what has an outcome is done, an intent without outcome is
+settled by reading, the rest is carried out.
 """
 
 from __future__ import annotations
@@ -17,11 +18,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from scimsync.core import grouping, leaving, limits, planner, telling
+from scimsync.core import grouping, leaving, lifecycle, limits, logins, planner, telling
 from scimsync.core.grouping import Left
 from scimsync.core.identity import brought_back, parted, said
-from scimsync.core.lifecycle import ORDER
-from scimsync.core.replies import MOST_RACES, Next, decide, words
+from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, words
 from scimsync.core.writing import resource, split
 from scimsync.engine import limiting, recording
 from scimsync.engine.journal import Journal
@@ -30,7 +30,7 @@ from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.engine.recording import Given, Recorder, digest_of, edits_of, edits_of_members
 from scimsync.engine.roster import GroupHands, GroupWriter
-from scimsync.engine.searching import LOGIN, Hit, Search
+from scimsync.engine.searching import Hit, Search
 from scimsync.errors import PlanRefused, PlanStale, TargetError, TargetUnanswered
 from scimsync.model.audit import Edit
 from scimsync.model.events import Letter, Subscription
@@ -46,7 +46,7 @@ from scimsync.model.outcomes import (
     Status,
     Step,
 )
-from scimsync.model.plans import BESIDES, ITSELF, Change, Delta, Finding, GroupChange, Plan, Verdict
+from scimsync.model.plans import BESIDES, ITSELF, LOGIN, Change, Delta, Finding, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Place, Value
@@ -61,7 +61,10 @@ MAX_AHEAD = timedelta(minutes=5)
 #: the rules that may be set aside when a plan is applied, besides those about its size
 RULES = frozenset({"plan.age"})
 _C = TypeVar("_C", Change, GroupChange)
-_FINAL = {Status.DONE, Status.ALREADY, Status.HELD, Status.FAILED}
+_GOOD = {Status.DONE, Status.ALREADY}
+_FINAL = {*_GOOD, Status.HELD, Status.FAILED}
+#: the parts that the work on one person may have
+_PARTS = (ITSELF, ITSELF + 1, BESIDES, BESIDES + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,8 +322,10 @@ class _Applier:
         todo = [(c, c.part, self._first) for c in self._plan.changes if c.operations or c.awaiting]
         later = sum(1 for c in self._plan.changes if c.deferred)
         self._observer.stage("applying", len(todo) + later + len(self._plan.groups))
-        for number in sorted(set(ORDER.values())):
-            await self._phase([t for t in todo if ORDER[t[0].action] == number])
+        givers = lifecycle.giving(self._plan.changes)
+        turns = [lifecycle.turn(change, givers) for change, _, _ in todo]
+        for number in sorted(set(turns)):
+            await self._phase([task for task, turn in zip(todo, turns, strict=True) if turn == number])
         await self._phase([(c, c.part + 1, self._second) for c in self._plan.changes if self._later(c)])
         await self._phase([(group, 1, self._members) for group in self._plan.groups])
 
@@ -434,8 +439,8 @@ class _Applier:
     async def _first(self, change: Change) -> Outcome:
         deltas, left_out = self._written(change)
         attempt = _Attempt(self, change.key, change.part, change.account or "")
-        if not deltas:
-            outcome = attempt.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
+        if not deltas or (change.account is None and LOGIN in left_out):
+            outcome = attempt.deferred(change, left_out)
         elif change.account is None:
             outcome = await self._create(change, deltas)
         else:
@@ -450,22 +455,28 @@ class _Applier:
         return change.version if before is None else before.version
 
     def _written(self, change: Change) -> tuple[list[Delta], tuple[str, ...]]:
-        """What the first pass writes, and the paths it leaves out because the account they name is not there."""
-        deltas: list[Delta] = []
-        left_out: list[str] = []
-        for delta in change.deltas:
-            if delta.verdict is Verdict.WRITE:
-                deltas.append(delta)
-            elif delta.verdict is Verdict.AWAIT and (account := self._account_of(delta)) is not None:
-                deltas.append(_filled(delta, account))
-            elif delta.verdict is Verdict.AWAIT:
-                left_out.append(delta.path)
-        return deltas, tuple(left_out)
+        """What the first pass writes, and the paths it leaves out because what they wait for is not there."""
+        ready, left_out = self._ready(change.awaiting)
+        return [*(d for d in change.deltas if d.verdict is Verdict.WRITE), *ready], left_out
 
-    def _account_of(self, delta: Delta) -> str | None:
-        """The account that a reference awaits, where this run made or found it."""
-        there = self._outcomes.get((delta.awaits or "", 1))
-        return None if there is None or there.status in {Status.HELD, Status.FAILED} else there.account
+    def _ready(self, waiting: Iterable[Delta]) -> tuple[list[Delta], tuple[str, ...]]:
+        """Of what waits for others, what can be written by now, and the paths of the rest."""
+        ready: list[Delta] = []
+        left_out: list[str] = []
+        for delta in waiting:
+            awaits = delta.awaits or ""
+            account = self._settled_account(awaits)
+            if delta.path == LOGIN and logins.is_given_up(delta, self._of(awaits)):
+                ready.append(replace(delta, verdict=Verdict.WRITE))
+            elif delta.path != LOGIN and account is not None:
+                ready.append(_filled(delta, account))
+            else:
+                left_out.append(delta.path)
+        return ready, tuple(left_out)
+
+    def _of(self, key: str) -> list[Outcome]:
+        """What came of one person so far."""
+        return [found for part in _PARTS if (found := self._outcomes.get((key, part))) is not None]
 
     async def _write(
         self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
@@ -482,6 +493,8 @@ class _Applier:
             step = decide(reply)
             if step is Next.CONFIRM and reply.body is not None:
                 return attempt.confirm(deltas, reply.body, reply)
+            if is_taken(reply) and any(d.path == LOGIN for d in deltas):
+                return await self._without_login(attempt, deltas, reply, version)
             if step not in {Next.REPLAN, Next.READ_BACK, Next.SETTLE}:
                 return self._refused(attempt, step, reply)
             if step is Next.REPLAN:
@@ -492,6 +505,14 @@ class _Applier:
             if attempt.races > MOST_RACES or attempt.looks > 2 * MOST_RACES:
                 return attempt.outcome(Status.HELD, "write.races", "the account changed again each time we came")
             deltas, operations, version = looked
+
+    async def _without_login(self, attempt: _Attempt, deltas: Sequence[Delta], reply: Reply, version: str) -> Outcome:
+        """Send the rest of a change whose login somebody else has."""
+        attempt.taken = words(reply)
+        rest = [delta for delta in deltas if delta.path != LOGIN]
+        if not rest:
+            return attempt.settled(Status.DONE, reply)
+        return await self._write(attempt, rest, planner.operations_of(rest, [*self._attributes.values()]), version)
 
     async def _send(
         self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
@@ -688,30 +709,36 @@ class _Applier:
     # --- the second pass --------------------------------------------------------------------
 
     def _later(self, change: Change) -> tuple[Delta, ...]:
-        """The references that are left to the second pass, by the plan or because an account was not there."""
+        """What is left to the second pass, by the plan or because what it waits for was not there."""
         first = self._outcomes.get((change.key, change.part))
         left_out = first.deferred if first is not None and first.status is not Status.DEFERRED else ()
         return (*change.deferred, *(d for d in change.awaiting if d.path in left_out))
 
     async def _second(self, change: Change) -> Outcome:
-        """Set the references that could not be written with the rest."""
+        """Set the references, and the login, that could not be written with the rest."""
         first = self._outcomes.get((change.key, change.part))
         account = change.account or (first.account if first else None)
         attempt = _Attempt(self, change.key, change.part + 1, account or "")
-        if account is None or (first is not None and first.status in {Status.HELD, Status.FAILED}):
-            return attempt.outcome(Status.DEFERRED, "reference.deferred", "the person has no settled account yet")
-        deltas, left_out = [], []
-        for delta in self._later(change):
-            there = self._account_of(delta)
-            if there is None:
-                left_out.append(delta.path)
-            else:
-                deltas.append(_filled(delta, there))
-        if left_out:
-            return attempt.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
+        later = self._later(change)
+        if first is not None and first.status in {Status.HELD, Status.FAILED}:  # but who is parked goes on
+            later = tuple(d for d in later if d.path == LOGIN and LOGIN in first.written)
+        if account is None or not later:
+            why = "the person has no settled account yet"
+            return attempt.outcome(Status.DEFERRED, "reference.deferred", why)
+        deltas, left_out = self._ready(later)
+        back = logins.back(change, self._plan.changes, self._of) if LOGIN in left_out else None
+        deltas += [] if back is None else [back]
+        if not deltas:
+            return attempt.deferred(change, left_out)
         operations = planner.operations_of(deltas, [*self._attributes.values()])
         version = first.version if first is not None else change.version
-        return await self._write(attempt, deltas, operations, version)
+        outcome = await self._write(attempt, deltas, operations, version)
+        if outcome.status not in _GOOD:
+            return logins.still_parked(change, outcome)
+        if not left_out:
+            return outcome
+        rest = attempt.deferred(change, left_out, back)
+        return replace(outcome, status=rest.status, code=rest.code, detail=rest.detail)
 
     # --- members ----------------------------------------------------------------------------
 
@@ -760,14 +787,15 @@ class _Applier:
         """The references that still wait for an account, and the (key, path) of those that were set."""
         waiting, settled = [], []
         for change in self._plan.changes:
-            if not (change.awaiting or change.deferred):
+            references = [d for d in (*change.awaiting, *change.deferred) if d.path != LOGIN]
+            if not references:
                 continue
             first, second = (self._outcomes.get((change.key, change.part + number)) for number in (0, 1))
             written = {path for part in (first, second) if part is not None for path in part.written}
             left = {d.path for d in change.deferred} | set(first.deferred if first is not None else ())
             if second is not None and second.status is not Status.DEFERRED:
                 left = set()
-            for delta in (*change.awaiting, *change.deferred):
+            for delta in references:
                 if delta.path in written:
                     settled.append((change.key, delta.path))
                 elif delta.path in left:
@@ -785,6 +813,8 @@ class _Attempt:
         self.races = 0
         self.looks = 0
         self.already: dict[str, Value] = {}
+        #: what the target said of a login that it does not give
+        self.taken = ""
         self._overwritten: dict[str, None] = {}
         self._left_alone: dict[str, str] = {}
 
@@ -830,8 +860,16 @@ class _Attempt:
             )
         return self.settled(Status.DONE, reply)
 
+    def deferred(self, change: Change, left_out: Iterable[str], back: Delta | None = None) -> Outcome:
+        """What waits for somebody else and is not written in this pass, or in this run."""
+        if LOGIN in left_out:
+            return self.outcome(*logins.left(change, back))
+        return self.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
+
     def settled(self, status: Status, reply: Reply) -> Outcome:
         """Nothing more to send: done, unless some paths were left for a person."""
+        if self.taken:
+            return self.outcome(Status.HELD, "account.name-taken", self.taken, reply)
         conflicts = [path for path, why in self._left_alone.items() if why == "conflict"]
         if conflicts:
             words = f"edited in the directory since the plan: {', '.join(conflicts)}"
@@ -883,19 +921,21 @@ def _finish(
     groups = {group.key: group.group for group in plan.groups}
     people = {key: parts for key, parts in report.outcomes.items() if key not in groups}
     remember(store, run.id, ((groups[k], o) for k, parts in report.outcomes.items() if k in groups for o in parts))
-    values = [
-        (outcome.key, path, value)
+    values = {  # the last word on each: a login may be written twice
+        (outcome.key, path): value
         for parts in people.values()
         for outcome in parts
         for path, value in outcome.written.items()
-    ]
+    }
     found = (o for parts in people.values() for o in parts)
     accounts = {o.key: o.account for o in found if o.account and o.code != "account.gone"}
     last = store.last_applied()
     number = int(last.base.split("-")[1]) + 1 if last else 1
     base = store.artifact(f"base-{number:08d}-{run.id}.parquet")
     with Workbench(base.parent) as bench:
-        lay_outcomes(bench, store.artifact(run.agreed), values, accounts, base)
+        lay_outcomes(
+            bench, store.artifact(run.agreed), ((*who, value) for who, value in values.items()), accounts, base
+        )
         for former in run.takes:
             store.take_links(former, run.source)
         stage_links(bench, store.links())

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from scimsync import files
-from scimsync.core import drifting, identity, limits, planner, sealing, telling, trust, validation
+from scimsync.core import drifting, identity, limits, logins, planner, sealing, telling, trust, validation
 from scimsync.core import owning as owning_rules
 from scimsync.core.identity import parted, said
 from scimsync.core.leaving import KEPT
@@ -28,7 +28,7 @@ from scimsync.errors import ConfigError, PersonUnknown, SchemaDrifted, TargetUna
 from scimsync.model.accounts import Pair
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Deferred, Run, RunState
-from scimsync.model.plans import Action, Change, Finding, GroupChange, Plan, Seal, Severity
+from scimsync.model.plans import LOGIN, Action, Change, Finding, GroupChange, Plan, Seal, Severity
 from scimsync.model.policy import Authority, BadValue, Mapped, Policy
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.dialect import GENERIC, Dialect
@@ -398,7 +398,7 @@ class _Planning:
         created = {change.key for change in self.changes if change.action is Action.CREATE}
         kept = []
         for change in self.changes:
-            vain = {d.path: d.awaits for d in change.awaiting if d.awaits not in created}
+            vain = {d.path: d.awaits for d in change.awaiting if d.path != LOGIN and d.awaits not in created}
             self.vain += [(change, path, awaits) for path, awaits in vain.items() if awaits is not None]
             deltas = tuple(d for d in change.deltas if d.path not in vain)
             if any(d.verdict in planner.SENT for d in deltas):
@@ -441,14 +441,16 @@ class _Planning:
         }
         if unread := [kind for kind, found in names.items() if found is None]:
             self.findings.append(_unread(unread))
-        known = validation.Known(names=names, logins=comparison.holders(validation.logins(self.changes)))
+        known = validation.Known(names=names)
         marks = frozenset(place.short for place in task.policy.match)
         whole = task.policy.on_bad_value is BadValue.PERSON
         validated = validation.validate(
             self.changes, attributes, task.catalog, task.dialect, known, marks=marks, whole=whole
         )
-        self.changes = list(validated.changes)
-        self.findings += validated.findings
+        holders = comparison.holders(logins.wanted(validated.changes))
+        handed = logins.hand_over(validated.changes, holders, attributes, task.policy.exchange)
+        self.changes = list(handed.changes)
+        self.findings += [*validated.findings, *handed.findings]
 
     def _take(self, key: str, planned: planner.Planned, pair: Pair | None = None) -> None:
         if pair is not None and planned.change is not None:

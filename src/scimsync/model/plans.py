@@ -13,6 +13,8 @@ from scimsync.scim.schema import Value
 
 #: parts of the journal: the change itself, and what else HR says about a leaver; each with its second pass after it
 ITSELF, BESIDES = 1, 3
+#: the path of the login, which belongs to one account at a time
+LOGIN = "userName"
 
 
 class Action(Enum):
@@ -39,8 +41,8 @@ class Verdict(Enum):
     WRITE = "write"  #: send the desired value
     KEEP = "keep"  #: leave what the directory holds
     CONFLICT = "conflict"  #: held: a person decides
-    AWAIT = "await"  #: a reference to a joiner, who is created first; written with the rest of the change
-    DEFER = "defer"  #: a reference to a joiner who cannot be created first; set in the second pass
+    AWAIT = "await"  #: waits for another person of the plan, who goes first; written with the rest of the change
+    DEFER = "defer"  #: waits for another person of the plan, who cannot go first; set in the second pass
 
 
 class Reason(Enum):
@@ -54,6 +56,8 @@ class Reason(Enum):
     LEFT = "left"
     RETURNED = "came back"
     AWAITS = "waits for an account"
+    HANDED = "waits for the login of another person"
+    PARKED = "makes room in an exchange of logins"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ class Delta:
     verdict: Verdict
     reason: Reason
     authority: Authority
-    #: for a reference that awaits an account: the source key of the person whose account that is
+    #: the source key of the person it waits for: whose account the reference names, or who gives up the login
     awaits: str | None = None
 
 
@@ -102,7 +106,7 @@ class Change:
 
     @property
     def awaiting(self) -> tuple[Delta, ...]:
-        """The references that are written with the rest, once the accounts they name exist."""
+        """What is written with the rest, once the accounts that references name exist and the login is given up."""
         return tuple(d for d in self.deltas if d.verdict is Verdict.AWAIT)
 
     @property
@@ -112,7 +116,7 @@ class Change:
 
     @property
     def deferred(self) -> tuple[Delta, ...]:
-        """The references that are set in the second pass."""
+        """The references, and the login of a person who is parked, that are set in the second pass."""
         return tuple(d for d in self.deltas if d.verdict is Verdict.DEFER)
 
 

@@ -26,6 +26,13 @@ class Leavers(Enum):
     KEEP = "keep"
 
 
+class LoginExchange(Enum):
+    """What becomes of people who exchange their logins."""
+
+    PARK = "park"  #: one of them gets another login until the others have theirs
+    HOLD = "hold"  #: their logins wait for a person
+
+
 class BadValue(Enum):
     """What a value that cannot be written leaves out; a bad login or status always leaves out the person."""
 
@@ -143,6 +150,7 @@ class Policy:
     rekey: Rekey = Rekey.HOLD
     leavers: Leavers = Leavers.DISABLE
     on_bad_value: BadValue = BadValue.ATTRIBUTE
+    exchange: LoginExchange = LoginExchange.PARK
     #: keys or user names, lower case
     protected: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)

@@ -23,7 +23,7 @@ from tests.factories import (
 )
 
 from scimsync.core.planner import operations_of
-from scimsync.core.validation import Known, Validated, logins, name_kinds, validate, validate_operations
+from scimsync.core.validation import Known, Validated, name_kinds, validate, validate_operations
 from scimsync.model.plans import BESIDES, Action, Change, Reason, Verdict
 from scimsync.scim.dialect import GENERIC, GENESYS, GENESYS_USER
 from scimsync.scim.messages import Operation
@@ -40,7 +40,7 @@ NAMES = {
     "skill": frozenset({"Billing", "Sales"}),
     "language": frozenset({"German"}),
 }
-KNOWN = Known(names=NAMES, logins={"taken@example.com": frozenset({"u7"})})
+KNOWN = Known(names=NAMES)
 DIALECT = replace(GENESYS, characters=255)
 
 
@@ -188,14 +188,6 @@ def test_two_people_of_a_plan_never_get_the_same_login_or_external_id() -> None:
     assert checked(*two).changes == ()
     assert codes(changed("E1", externalId="x"), changed("E2", externalId="X")) == []  # its case counts
     assert codes(changed("E1", externalId="x"), changed("E2", externalId="x")) == ["record.duplicate-external-id"] * 2
-
-
-def test_a_mover_never_gets_the_login_of_another_account() -> None:
-    mover = changed(userName="Taken@example.com")
-    assert logins([mover]) == {"taken@example.com"}
-    assert codes(mover) == ["correlation.taken"]
-    assert codes(replace(mover, account="u7")) == []
-    assert logins([changed(action=Action.CREATE, userName="new@example.com")]) == set()
 
 
 @pytest.mark.parametrize("verdict", [Verdict.AWAIT, Verdict.DEFER])
