@@ -25,7 +25,7 @@ from scimsync.cli.sample import ATTRIBUTES, COLUMNS, record
 from scimsync.config import Settings, load
 from scimsync.engine.applying import Report
 from scimsync.model.outcomes import Outcome, Run, Status
-from scimsync.model.plans import Change, Plan, Verdict
+from scimsync.model.plans import BESIDES, Change, Plan, Verdict
 from scimsync.simulator.people import Person, people, person
 from scimsync.simulator.server import Running, running
 from scimsync.simulator.server import Settings as Simulated
@@ -49,7 +49,7 @@ kind = "csv"
 path = "hr.csv"
 key  = "employee_id"
 """
-WIDE_LIMITS = {"disable": "100%", "create": "100%", "update": "100%", "source_rows_drop": "100%"}
+WIDE_LIMITS = dict.fromkeys(("disable", "enable", "create", "update", "clear", "source_rows_drop"), "100%")
 MATCH = '["externalId", "enterprise:employeeNumber", "userName"]'
 
 
@@ -383,8 +383,8 @@ def call(url: str, body: object = None, method: str | None = None) -> Any:
 
 
 def actions(made: Plan) -> dict[str, str]:
-    """key -> action."""
-    return {change.key: change.action.value for change in made.changes}
+    """key -> action; of leavers, what takes their access away."""
+    return {change.key: change.action.value for change in made.changes if change.part != BESIDES}
 
 
 def change_of(made: Plan, who: Person) -> Change:

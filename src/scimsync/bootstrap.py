@@ -19,13 +19,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Literal, Protocol
 
+from scimsync import files
 from scimsync.adapters.clock_system import SystemClock
-from scimsync.adapters.keys_local import FileKey, RingKey, append_note
+from scimsync.adapters.keys_local import FileKey, RingKey
 from scimsync.config import Settings, SourceSettings
-from scimsync.core import drifting, grouping, owning, planner, sealing, trust
-from scimsync.engine import applying, checkpoints, delivering, ledger, planning
+from scimsync.core import drifting, grouping, identity, limits, owning, sealing, trust
+from scimsync.engine import applying, checkpoints, delivering, ledger, linking, planning
 from scimsync.engine.applying import Hands, Order, Report
 from scimsync.engine.delivering import Post
+from scimsync.engine.linking import Records, Said, Wish
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Together, Unmeasured
 from scimsync.engine.planning import Task, World
@@ -57,7 +59,7 @@ class Choices:
     deliver: bool = True
 
 
-RULES = trust.RULES | planner.RULES | applying.RULES | grouping.RULES | owning.RULES
+RULES = trust.RULES | identity.RULES | limits.RULES | applying.RULES | grouping.RULES | owning.RULES
 
 
 def check_rules(rules: Iterable[str]) -> None:
@@ -155,9 +157,9 @@ def _measured(settings: Settings, store: Store, observer: Observer, work: str, r
         kept = store.artifact(METRICS)
         try:
             text = counted.exposition(kept.read_bytes() if kept.is_file() else b"")
-            prometheus.write(kept, text, mode=0o600)
+            files.write(kept, [text])
             if settings.textfile is not None:
-                prometheus.write(settings.textfile, text, mode=0o644)
+                files.write(settings.textfile, [text], files.READABLE)
         except OSError as error:
             told.observer.say(f"The metrics cannot be written to {error.filename}: {error.strerror}.")
 
@@ -300,7 +302,7 @@ def checkpoint(settings: Settings, store: Store, notice: Callable[[str], None]) 
     note = checkpoints.close(store, SystemClock(), audit_key(settings)[0])
     if note and settings.audit.checkpoints is not None:
         try:
-            append_note(settings.audit.checkpoints, note)
+            files.append(settings.audit.checkpoints, note.encode() + b"\n")
         except OSError as error:
             notice(
                 f"[audit] checkpoints: {settings.audit.checkpoints} cannot be written ({error.strerror}). The "
@@ -331,6 +333,7 @@ def note(  # noqa: PLR0913 - a record has many parts
     rule: str = "",
     run: str = "",
     person: str = "",
+    account: str = "",
     edits: Sequence[Edit] = (),
     detail: str = "",
 ) -> None:
@@ -346,6 +349,7 @@ def note(  # noqa: PLR0913 - a record has many parts
         target=settings.target.api_url + settings.target.dialect.base_path,
         run=run,
         person=person,
+        account=account,
         action=action,
         reason=reason,
         rule=rule,
@@ -361,6 +365,23 @@ def erase(store: Store, person: str, reason: str) -> int:
     at = SystemClock().now()
     record = Record(kind=Kind.ERASURE, at=at, actor=actor(), person=person, action="erased", reason=reason)
     return store.erase(person, record)
+
+
+async def link(settings: Settings, store: Store, wish: Wish, reason: str) -> Said:
+    """Link a record with an account, or part them, and record it. The caller holds the lease."""
+    target = make_target(settings, lambda _: None)
+    try:
+        records = Records(make_source(settings), settings.source.key, settings.source.identity)
+        said = await linking.decide(wish, records, store, target, actor())
+    finally:
+        await target.close()
+    decision = said.decision
+    action, detail = ("linked" if decision.same else "parted"), f"from {said.former}" if said.former else ""
+    note(
+        settings, store, Kind.LINK, action=action, reason=reason, person=decision.key, account=decision.account,
+        detail=detail,
+    )  # fmt: skip
+    return said
 
 
 async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
@@ -396,6 +417,7 @@ async def plan_between(
         dialect=settings.target.dialect,
         key=settings.source.key,
         source=settings.source.identity,
+        null_values=settings.source.null_values,
         configuration=settings.digest,
         zone=settings.source.zone,
         workers=settings.target.workers,
@@ -496,10 +518,12 @@ def _order(settings: Settings, choices: Choices) -> Order:
         workers=settings.target.workers,
         operations_per_patch=settings.target.dialect.operations_per_patch,
         request_bytes=settings.target.dialect.request_bytes,
+        unique_logins=settings.target.dialect.unique_logins,
         overrides=choices.overrides,
         actor=actor(),
         beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
         subscriptions=_subscriptions(settings),
+        default_roles=settings.target.dialect.default_roles,
     )
 
 
@@ -607,8 +631,9 @@ def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
     from scimsync.workbench.staging import Workbench, check_mapping, stage_records  # noqa: PLC0415 - loads DuckDB
 
     reading = make_source(settings).read()
-    with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), zone=settings.source.zone) as bench:
-        health = stage_records(bench, reading, key=settings.source.key)
+    given = settings.source
+    with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), zone=given.zone) as bench:
+        health = stage_records(bench, reading, key=given.key, null_values=given.null_values)
         mapped = check_mapping(bench, settings.policy.attributes, reading.columns)
     bare = any(expression.is_bare for expression in mapped.values())
     return health.rows, reading.proven, len(reading.columns), bare

@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -20,11 +21,25 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
+from scimsync import files
 from scimsync.core.owning import identity
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.events import PROFILE, EventKind, Subscription
-from scimsync.model.policy import Authority, Grouping, Leavers, Limit, Limits, Mapped, Nested, Others, Policy
+from scimsync.model.policy import (
+    Authority,
+    BadValue,
+    Grouping,
+    Leavers,
+    Limit,
+    Limits,
+    LoginExchange,
+    Mapped,
+    Nested,
+    Others,
+    Policy,
+    Rekey,
+)
 from scimsync.scim.dialect import DIALECTS, Dialect, region_of
 from scimsync.scim.schema import Kind, Place
 
@@ -41,6 +56,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "encoding": "of the file (kinds csv, jsonl; default utf-8)",
         "complete": "what proves that a text file is whole: unproven, checksum or assume",
         "zone": "the time zone in which today() ends, as in Europe/Berlin (default UTC)",
+        "null_values": 'texts that stand for nothing in a cell, for instance ["NULL", "#N/A", "-"]',
     },
     "target": {
         "dialect": "genesys or generic",
@@ -56,20 +72,30 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "operations_per_patch": "how many operations one PATCH may hold; 0 for no limit",
         "characters": "how many characters a text may have; 0 for no limit",
         "request_bytes": "how large a request may be; 0 for no limit",
+        "default_roles": "roles and entitlements that the provider gives every new account by itself",
     },
-    "correlation": {"match": "paths; the first on which exactly one account is found wins"},
+    "correlation": {
+        "match": "paths; the first on which exactly one account is found wins",
+        "rekey": "what becomes of an account whose person comes again under another key: hold or follow",
+    },
     "attributes": {},
     "policy": {
         "authority": "local_wins, cloud_wins, merge or ask",
         "leavers": "disable or keep",
         "protected": "keys or user names that are never changed",
+        "on_bad_value": "what a bad value leaves out: attribute (default) or person",
+        "exchange": "what becomes of people who exchange their logins: park (default) or hold",
     },
     "limits": {
-        "disable": 'how many accounts one run may disable: a number or a share ("5%")',
-        "create": "how many it may create",
-        "update": "how many it may update",
+        "disable": 'how many accounts may be disabled within `window`: a number or a share ("5%")',
+        "enable": "how many may be enabled again",
+        "create": "how many may be created",
+        "update": "how many may be updated",
+        "clear": "from how many people the value of one attribute may be taken away; or a table of paths",
+        "window": 'how long what runs did counts: "1d", "12h"; "0" for each run alone',
         "source_rows_drop": "by how much the source may shrink from one run to the next",
         "group_loss": "how many of its members one run may take from a group; beyond it the group is left as it is",
+        "group_gain": "how many members one run may put into a group, of those that it holds; beyond it likewise",
     },
     "groups": {
         "query": "the SELECT that gives pairs: key of a person, group (kind sql)",
@@ -82,6 +108,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "nested": "what becomes of groups in groups: keep, flatten or refuse",
         "others": "members that others added: keep or remove",
         "managed": "names of the groups that are ours; default: those that the source names",
+        "protected": "names or ids of groups that are never changed",
     },
     "state": {
         "url": "SQLite or PostgreSQL, where runs, links and journal are kept",
@@ -133,6 +160,7 @@ class SourceSettings:
     complete: Literal["unproven", "checksum", "assume"] = "unproven"
     #: the time zone of today() in the mapping
     zone: str = "UTC"
+    null_values: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -354,6 +382,7 @@ class _Reader:
             encoding=self._text("source", "encoding", "utf-8"),
             complete=self._complete(),
             zone=self._zone(),
+            null_values=self._texts("source", "null_values", ()),
         )
 
     def _zone(self) -> str:
@@ -391,6 +420,7 @@ class _Reader:
                 operations_per_patch=self._size("operations_per_patch", dialect.operations_per_patch),
                 characters=self._size("characters", dialect.characters),
                 request_bytes=self._size("request_bytes", dialect.request_bytes),
+                default_roles=frozenset(self._texts("target", "default_roles", dialect.default_roles)),
             ),
             api_url=api_url,
             login_url=login_url,
@@ -558,9 +588,16 @@ class _Reader:
         return Policy(
             attributes=tuple(attributes),
             match=tuple(places),
+            rekey=Rekey(self._choice("correlation", "rekey", [v.value for v in Rekey], "hold")),
             leavers=leavers,
             protected=frozenset(name.lower() for name in protected),
-            limits=self._limits(),
+            exchange=LoginExchange(
+                self._choice("policy", "exchange", [v.value for v in LoginExchange], "park") or "park"
+            ),
+            on_bad_value=BadValue(
+                self._choice("policy", "on_bad_value", [v.value for v in BadValue], "attribute") or "attribute"
+            ),
+            limits=self._limits(dialect, [mapped.path for mapped in attributes]),
             groups=self._grouping(dialect),
         )
 
@@ -596,6 +633,7 @@ class _Reader:
             nested=Nested(self._choice("groups", "nested", [v.value for v in Nested], "refuse")),
             others=Others(self._choice("groups", "others", [v.value for v in Others], "keep")),
             managed=self._texts("groups", "managed", ()),
+            protected=self._texts("groups", "protected", ()),
             column=self._text("groups", "column"),
             separator=self._text("groups", "separator", ";"),
             batch=dialect.members_at_once,
@@ -649,14 +687,41 @@ class _Reader:
             self.faults.append(f"[attributes] {fault}")
         return fault is not None
 
-    def _limits(self) -> Limits:
-        given = self._table("limits") or {}
+    def _limits(self, dialect: Dialect, mapped: Iterable[str]) -> Limits:
+        given = dict(self._table("limits") or {})
         standard = Limits()
+        clears: dict[str, object] = {}
+        if isinstance(table := given.get("clear"), dict):
+            clears = self._clears(table, dialect, frozenset(mapped))
+            given["clear"] = clears.pop("default", str(standard.clear))
         found: dict[str, Limit] = {}
         for key in KEYS["limits"]:
-            default: Limit = getattr(standard, key)
-            found[key] = self._limit(key, given[key], default) if key in given else default
-        return Limits(**found)
+            default = getattr(standard, key)
+            if isinstance(default, Limit):
+                found[key] = self._limit(key, given[key], default) if key in given else default
+        single = {path: self._limit(f"clear {path}", limit, standard.clear) for path, limit in clears.items()}
+        window = self._window(given["window"]) if "window" in given else standard.window
+        return Limits(**found, clears=single, window=window)
+
+    def _clears(self, given: Mapping[str, object], dialect: Dialect, mapped: Set[str]) -> dict[str, object]:
+        """`[limits.clear]`, by short path, with `default`."""
+        found: dict[str, object] = {}
+        for path, limit in given.items():
+            place = None if path == "default" else self._place("[limits.clear]", path, dialect)
+            if place is not None and place.short not in mapped:
+                self.faults.append(f"[limits.clear] {path} is not mapped{_hint(path, mapped)}")
+            if path == "default" or place is not None:
+                found[place.short if place else path] = limit
+        return found
+
+    def _window(self, given: object) -> timedelta:
+        units = {"d": timedelta(days=1), "h": timedelta(hours=1)}
+        if str(given) == "0" and not isinstance(given, bool):
+            return timedelta()
+        if isinstance(given, str) and (found := re.fullmatch(r"\s*(\d{1,5})\s*([dh])\s*", given)):
+            return int(found.group(1)) * units[found.group(2)]
+        self.faults.append(f'[limits] window = {given!r}: write days or hours such as "1d" or "12h", or "0"')
+        return Limits().window
 
     def _limit(self, key: str, given: object, default: Limit) -> Limit:
         if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
@@ -744,13 +809,12 @@ class _Reader:
 
     def _secret_file(self, where: str, path: Path) -> str:
         try:
-            if path.stat().st_mode & 0o077:
-                self.faults.append(f"{where}: {path} can be read by others. chmod 600 {path}")
-                return ""
-            return path.read_text(encoding="utf-8").strip()
+            return files.read_secret(path).decode().strip()
+        except files.Foreign as error:
+            self.faults.append(f"{where}: {path}: {error.strerror}. {error.cure}")
         except (OSError, UnicodeDecodeError) as error:
             self.faults.append(f"{where}: {path} cannot be read ({error.__class__.__name__})")
-            return ""
+        return ""
 
     def _beside(self, name: str) -> Path:
         return (self.file.parent / Path(name).expanduser()).absolute()
@@ -803,6 +867,20 @@ def _hint(word: str, choices: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+#: the limits that every digest holds; what came after them counts where it is not the default
+_FIRST_LIMITS = ("disable", "create", "update", "source_rows_drop", "group_loss")
+
+
+def _since(source: SourceSettings, limits: Limits) -> dict[str, object]:
+    """What later versions brought, as far as it is used: a plan of an earlier one stays good where it is not."""
+    standard = Limits()
+    later = [key for key in KEYS["limits"] if key not in _FIRST_LIMITS]
+    changed = {key: str(getattr(limits, key)) for key in later if getattr(limits, key) != getattr(standard, key)}
+    changed |= {f"clear {path}": str(limit) for path, limit in sorted(limits.clears.items())}
+    found: dict[str, object] = {"null_values": list(source.null_values), "later limits": changed}
+    return {name: value for name, value in found.items() if value}
+
+
 def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, groups: GroupSettings | None = None) -> str:
     decisive: dict[str, object] = {
         "source": [source.kind, source.key, source.query, str(source.path or "")],
@@ -816,16 +894,25 @@ def _digest(source: SourceSettings, target: TargetSettings, policy: Policy, grou
         "attributes": [[m.path, m.expression, m.authority.value] for m in policy.attributes],
         "match": [place.short for place in policy.match],
         "policy": [policy.leavers.value, sorted(policy.protected)],
-        "limits": [str(getattr(policy.limits, key)) for key in KEYS["limits"]],
+        "limits": [str(getattr(policy.limits, key)) for key in _FIRST_LIMITS],
     }
     if source.name:
         decisive["source name"] = source.name
     if source.zone != "UTC":
         decisive["zone"] = source.zone
+    if policy.on_bad_value is not BadValue.ATTRIBUTE:
+        decisive["on_bad_value"] = policy.on_bad_value.value
+    if policy.rekey is not Rekey.HOLD:
+        decisive["rekey"] = policy.rekey.value
+    decisive |= _since(source, policy.limits)
+    if policy.exchange is not LoginExchange.PARK:
+        decisive["exchange"] = policy.exchange.value
     if groups is not None and policy.groups is not None:
         rules = policy.groups
         decisive["groups"] = [
             groups.query, str(groups.path or ""), groups.nesting, str(groups.nesting_path or ""), rules.column,
             rules.separator, rules.match, rules.nested.value, rules.others.value, sorted(rules.managed),
         ]  # fmt: skip
+        if rules.protected:
+            decisive["protected groups"] = sorted(rules.protected)
     return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()[:16]

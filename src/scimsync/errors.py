@@ -77,6 +77,14 @@ class TargetUnavailable(TargetError):
     """The target cannot be reached now; a later try may succeed."""
 
 
+class TargetUnanswered(TargetUnavailable):
+    """One question was not answered now; others may be."""
+
+
+class FilterRefused(TargetError):
+    """The target takes no filter on an attribute, or answers it with anybody: nothing can be looked up by it."""
+
+
 class TargetDenied(TargetError):
     """The target refuses these credentials or this client; trying again does not help."""
 

@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
@@ -43,7 +43,7 @@ from scimsync.errors import ConfigError, InvalidPath, PlanRefused, SchemaDrifted
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Link, Outcome, Status
 from scimsync.model.plans import Delta, Finding, Plan
-from scimsync.model.policy import Authority, Mapped, Policy
+from scimsync.model.policy import Authority, BadValue, Limits, Mapped, Policy
 from scimsync.model.records import Cell
 from scimsync.scim.dialect import GENESYS, Dialect, region_of
 from scimsync.scim.drift import PLAIN, SCHEMAS, Drift, compare_documents, plain_baseline
@@ -97,7 +97,7 @@ class Synchronised:
 
     account: Mapping[str, object]
     plan: Plan
-    #: None where nothing was written
+    #: the first that is not good, else the last; None where nothing was written
     outcome: Outcome | None
 
 
@@ -170,7 +170,8 @@ class GenesysScimSyncer:
 
         Raises:
             ConfigError: A path is unknown or read-only, or a value has the wrong type; all faults at once.
-            PlanRefused: A value cannot be written, or the conflict wants a person.
+            PlanRefused: A value cannot be written, or the conflict wants a person. Nothing of the call was written
+                then, but that `active` went to false where it should: that waits for no other value.
             TargetError: There is no such account, or the directory refuses or cannot be reached.
         """
         done = self.synchronise(user_id, local_hr_data, resolution)
@@ -215,7 +216,7 @@ class GenesysScimSyncer:
             file=folder / "scimsync.toml",
             source=SourceSettings(kind="list", key=_KEY),
             target=self._target,
-            policy=Policy(attributes=tuple(attributes), match=()),
+            policy=Policy(attributes=tuple(attributes), match=(), limits=_ALONE, on_bad_value=BadValue.PERSON),
             state=StateSettings(url=f"sqlite:///{folder / 'state.db'}", artifacts=folder / "artifacts"),
             webhooks=self._webhooks,
             audit=AuditSettings(key_file=folder / "artifacts" / "audit-key", makes=True),
@@ -233,6 +234,8 @@ class GenesysScimSyncer:
 
 
 _KEY = "scimsync_user"
+#: each call names one person and what they shall become, so it counts alone
+_ALONE = Limits(window=timedelta())
 
 
 def _hosts(organisation: str) -> tuple[str, str]:
@@ -271,7 +274,10 @@ async def _synchronise(
     )
     referred = {str(v): None for m, v in zip(attributes, values, strict=True) if m.place.kind is Kind.REFERENCE and v}
     accounts = tuple(dict.fromkeys([user_id, *referred]))
-    store.save_links(Link(account, account) for account in accounts)
+    if taken := store.save_links(Link(account, account) for account in accounts):
+        raise ConfigError(
+            f"the state links account {taken[0].account} to a key of HR: give the library a state of its own"
+        )
     choices = Choices(only=(user_id,), accounts=accounts, schema=schema)
     target, told = bootstrap.make_target(settings, lambda _: None), Told(Silent())
     try:
@@ -289,7 +295,8 @@ async def _synchronise(
         account = await _account(target, user_id)
     finally:
         await target.close()
-    return Synchronised(account=account, plan=plan, outcome=outcomes[-1] if outcomes else None)
+    trouble = (o for o in outcomes if o.status not in {Status.DONE, Status.ALREADY})
+    return Synchronised(account=account, plan=plan, outcome=next(trouble, outcomes[-1] if outcomes else None))
 
 
 async def _account(target: Target, user_id: str) -> Mapping[str, object]:

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ import msgspec
 
 from scimsync.engine import ledger
 from scimsync.errors import ConfigError, ProtocolError, StoreError, StoreLocked
-from scimsync.model.accounts import Membership
+from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Letter, LetterState
 from scimsync.model.outcomes import (
@@ -40,10 +40,12 @@ from scimsync.model.outcomes import (
     Exchange,
     JournalLine,
     Link,
+    LinkDecision,
     Outcome,
     Pin,
     Reply,
     Run,
+    RunState,
     Sweep,
 )
 from scimsync.model.plans import Plan
@@ -72,10 +74,13 @@ class MemoryStore:
         self._owner = ""
         self._runs: dict[str, Run] = {}
         self._numbers = count(1)
+        self._frozen: dict[tuple[str, str], str] = {}
         self._links: dict[str, Link] = {}
         self._sources: set[str] = set()
+        self._decisions: list[LinkDecision] = []
         self._deferred: dict[tuple[str, str], Deferred] = {}
         self._memberships: dict[Membership, None] = {}
+        self._group_memory = GroupMemory()
         self._journal: list[JournalLine] = []
         self._pins: list[Pin] = []
         self._secret = secrets.token_bytes(32)
@@ -141,6 +146,24 @@ class MemoryStore:
             return found.get(run_id) or next(iter(found.values()), None)
         raise ConfigError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
 
+    def worked(self, since: datetime) -> Sequence[Run]:
+        """The runs that somebody began to apply since a moment, and those that are still at it or were cut short."""
+        with self._lock:
+            runs = sorted(self._runs.values(), key=lambda run: run.seq)
+        return [run for run in runs if run.state is RunState.APPLYING or (run.began and run.began >= since)]
+
+    def frozen(self, source: str) -> Mapping[str, str]:
+        """The kinds of change of a source that wait for an answer, each with the run that was refused."""
+        with self._lock:
+            return {kind: run for (of, kind), run in self._frozen.items() if of == source}
+
+    def change_frozen(self, source: str, add: Mapping[str, str], remove: Iterable[str] = ()) -> None:
+        """Forget refusals that were answered, and note others."""
+        with self._lock:
+            for kind in remove:
+                self._frozen.pop((source, kind), None)
+            self._frozen |= {(source, kind): run for kind, run in add.items()}
+
     def last_applied(self, source: str | None = None) -> Run | None:
         """The run (of one source, where one is named) that left the latest base, by the number in its name."""
         with self._lock:
@@ -153,15 +176,24 @@ class MemoryStore:
             held = list(self._links.values())
         yield from held
 
-    def save_links(self, links: Iterable[Link]) -> None:
-        """Insert or replace links; an account has one owner, so a former link to it goes."""
+    def owner_of(self, account: str) -> str | None:
+        """The key that an account is linked to."""
+        with self._lock:
+            return next((key for key, held in self._links.items() if held.account == account), None)
+
+    def save_links(self, links: Iterable[Link], released: Collection[str] = ()) -> Sequence[Link]:
+        """Insert or replace links; those to accounts of other keys, which were not released, are given back."""
+        refused = []
         with self._lock:
             for link in links:
-                former = [key for key, held in self._links.items() if held.account == link.account]
-                for key in former:
-                    del self._links[key]
+                owner = next((key for key, held in self._links.items() if held.account == link.account), link.key)
+                if owner not in {link.key, *released}:
+                    refused.append(link)
+                    continue
+                self._links.pop(owner, None)
                 self._links[link.key] = link
                 self._sources |= {link.source} - {""}
+        return refused
 
     def take_links(self, former: str, source: str) -> None:
         """Give all links of one source to another."""
@@ -172,6 +204,22 @@ class MemoryStore:
     def sources(self) -> frozenset[str]:
         """The sources that have, or ever had, a link."""
         return frozenset(self._sources)
+
+    def decide_link(self, decision: LinkDecision) -> None:
+        """Keep that a record and an account are one person, or are not, and make the links so."""
+        with self._lock:
+            self._decisions.append(decision)
+            for key, held in list(self._links.items()):
+                if held.account == decision.account and (decision.same or key == decision.key):
+                    del self._links[key]
+            if decision.same:
+                self._links[decision.key] = Link(decision.key, decision.account, decision.source)
+                self._sources |= {decision.source} - {""}
+
+    def link_decisions(self) -> Sequence[LinkDecision]:
+        """All of them, oldest first."""
+        with self._lock:
+            return list(self._decisions)
 
     def deferred(self) -> Iterator[Deferred]:
         """References that wait for an account, by key and path."""
@@ -201,6 +249,16 @@ class MemoryStore:
             for gone in remove:
                 self._memberships.pop(gone, None)
             self._memberships |= dict.fromkeys(add)
+
+    def group_memory(self) -> GroupMemory:
+        """What earlier runs learned of groups."""
+        with self._lock:
+            return self._group_memory
+
+    def remember_groups(self, memory: GroupMemory) -> None:
+        """Remember this of groups, in place of what was remembered before."""
+        with self._lock:
+            self._group_memory = memory
 
     def append(
         self, lines: Sequence[JournalLine], records: Sequence[Record] = (), letters: Sequence[Letter] = ()

@@ -21,7 +21,7 @@ from scimsync.model.events import LetterState
 from scimsync.model.outcomes import Status
 
 #: seconds that each write takes, so that there is a middle to be killed in
-SLOW = {"on": "patch", "kind": "hang", "seconds": 0.05, "times": 0}
+SLOW = {"on": "patch", "kind": "hang", "seconds": 0.15, "times": 0}
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def busy(tmp_path: Path, when: str = "after", number: int = 140) -> Iterator[Hou
 def wait_for_effects(home: House, number: int, process: subprocess.Popen[str]) -> None:
     started = time.monotonic()
     while home.stats()["effective_writes"] < number and process.poll() is None:
-        assert time.monotonic() - started < 30
+        assert time.monotonic() - started < 300
         time.sleep(0.005)
 
 
@@ -70,16 +70,22 @@ def test_apply_killed_again_and_again_writes_every_change_exactly_once(tmp_path:
         home.quiet()
 
 
-def test_ctrl_c_brings_running_writes_to_their_end_and_says_how_to_go_on(tmp_path: Path) -> None:
-    with busy(tmp_path) as home, home.start("apply", "--yes") as process:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_brings_running_writes_to_their_end_and_says_how_to_go_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with busy(tmp_path) as home:
+        home.fault({**SLOW, "seconds": 2.0, "skip": 20, "when": "after"})
+        process = home.start("apply", "--yes")
         wait_for_effects(home, 20, process)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-        assert process.returncode == 11
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 11, out + err
         assert "Traceback" not in err
         assert "scimsync apply" in out + err
         assert home.unsettled() == set()
         assert 20 <= len(home.history()) < 150
+        home.fault()
         assert home.command("apply", "--yes").code == 0
         assert len(home.effects()) == 150
         home.quiet()
@@ -87,15 +93,14 @@ def test_ctrl_c_brings_running_writes_to_their_end_and_says_how_to_go_on(tmp_pat
 
 def test_ctrl_c_twice_ends_at_once_without_a_traceback_and_apply_settles_the_rest(tmp_path: Path) -> None:
     with busy(tmp_path) as home:
-        home.fault({**SLOW, "seconds": 3.0, "skip": 20, "when": "after"})
+        home.fault({**SLOW, "seconds": 600.0, "skip": 20, "when": "after"})
         with home.start("apply", "--yes") as process:  # 10 joiners and 20 movers pass, the rest hang
             wait_for_effects(home, 10 + 20 + 4, process)
             process.send_signal(signal.SIGINT)
-            time.sleep(0.3)
+            assert process.stderr is not None
+            assert "Again to stop at once" in process.stderr.readline()
             process.send_signal(signal.SIGINT)
-            began = time.monotonic()
-            out, err = process.communicate(timeout=20)
-        assert time.monotonic() - began < 2.5
+            out, err = process.communicate(timeout=60)
         assert "Traceback" not in err, err
         assert process.returncode == 11
         assert "scimsync apply" in out + err
@@ -106,22 +111,12 @@ def test_ctrl_c_twice_ends_at_once_without_a_traceback_and_apply_settles_the_res
         home.quiet()
 
 
-def test_ctrl_c_while_planning_ends_without_a_traceback(tmp_path: Path) -> None:
-    with house(tmp_path) as home:
-        home.fault({"on": "list", "kind": "hang", "seconds": 5.0, "times": 0})
-        with home.start("plan") as process:
-            while not home.stats()["list"] and process.poll() is None:
-                time.sleep(0.01)
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=20)
-        assert "Traceback" not in err, err
-        assert process.returncode != 0
-
-
 def test_a_second_apply_beside_a_running_one_names_process_and_host_and_writes_nothing(tmp_path: Path) -> None:
     with busy(tmp_path) as home, home.start("apply", "--yes") as process:
         wait_for_effects(home, 5, process)
+        process.send_signal(signal.SIGSTOP)  # however slow the machine is, it is not done before the second comes
         said = home.command("apply", "--yes")
+        process.send_signal(signal.SIGCONT)
         assert said.code == 6
         assert len(said.faults) == 1
         assert str(process.pid) in said.err

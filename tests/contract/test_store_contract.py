@@ -20,7 +20,19 @@ from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.accounts import Membership
-from scimsync.model.outcomes import Deferred, Document, JournalLine, Link, Outcome, Pin, Run, RunState, Status, Step
+from scimsync.model.outcomes import (
+    Deferred,
+    Document,
+    JournalLine,
+    Link,
+    LinkDecision,
+    Outcome,
+    Pin,
+    Run,
+    RunState,
+    Status,
+    Step,
+)
 from scimsync.model.records import SourceHealth
 from scimsync.testing import MemoryStore, VirtualClock
 
@@ -84,14 +96,41 @@ def test_a_run_comes_back_as_it_was_saved(store: Store) -> None:
         finished=MOMENT + timedelta(hours=1),
         tally={"update": 3, "create": 1},
         statuses={"done": 4},
-        health=SourceHealth(rows=10, blanks={"title": 0.25, "phone": 1.0}, fingerprint="abc"),
+        health=SourceHealth(rows=10, blanks={"title": 0.25, "phone": 1.0}, fingerprint="abc", desired={"title": 0.5}),
         partial=True,
         source="hr",
         takes=("hr.csv", ""),
+        began=MOMENT + timedelta(minutes=1),
+        done={"disable": 2, "clear title": 1},
+        answered=("limits.disable",),
     )
     store.save_run(run)
     assert store.run("run-1") == run
     assert store.runs() == [run]
+
+
+def test_the_runs_that_worked_are_those_begun_since_and_those_that_never_ended(store: Store) -> None:
+    def save(name: str, state: RunState, hours: int | None) -> None:
+        store.save_run(make_run(name, state=state, began=None if hours is None else MOMENT + timedelta(hours=hours)))
+
+    save("long-ago", RunState.DONE, -2)
+    save("killed", RunState.APPLYING, -3)
+    save("just", RunState.DONE, 0)
+    save("planned", RunState.PLANNED, None)
+    save("later", RunState.PARTIAL, 5)
+    assert [run.id for run in store.worked(MOMENT)] == ["killed", "just", "later"]
+
+
+def test_what_is_frozen_stays_until_it_is_forgotten(store: Store) -> None:
+    assert store.frozen("hr") == {}
+    store.change_frozen("hr", {"disable": "run-1", "clear title": "run-1"})
+    store.change_frozen("hr", {"disable": "run-2"})
+    store.change_frozen("other", {"disable": "run-9"})
+    assert store.frozen("hr") == {"disable": "run-2", "clear title": "run-1"}
+    store.change_frozen("hr", {"enable": "run-3", "create": "run-3"}, ["disable", "create"])
+    store.change_frozen("hr", {}, ["clear title"])
+    assert store.frozen("hr") == {"enable": "run-3", "create": "run-3"}
+    assert store.frozen("other") == {"disable": "run-9"}
 
 
 def test_a_run_saved_again_replaces_the_first(store: Store) -> None:
@@ -216,10 +255,10 @@ def test_many_links_are_saved_and_read(store: Store) -> None:
 
 
 def test_links_can_be_saved_while_they_are_walked(store: Store) -> None:
-    store.save_links(Link(f"p{n}", "old") for n in range(50))
+    store.save_links(Link(f"p{n}", f"old{n}") for n in range(50))
     for link in store.links():
-        store.save_links([Link(link.key, "new")])
-    assert {link.account for link in store.links()} == {"new"}
+        store.save_links([Link(link.key, f"new {link.key}")])
+    assert {link.account for link in store.links()} == {f"new p{n}" for n in range(50)}
 
 
 def test_a_walk_that_is_given_up_blocks_nobody(store: Store) -> None:
@@ -255,7 +294,7 @@ def test_the_journal_gives_only_what_was_written_since_a_moment(store: Store) ->
 def test_a_journal_line_comes_back_equal_to_the_last_type(store: Store) -> None:
     outcome = Outcome(
         key="Zoë\N{SNOWMAN}",
-        status=Status.HELD,
+        part=2, status=Status.HELD,
         account=None,
         version="7",
         written={
@@ -523,10 +562,43 @@ def test_no_update_is_lost_between_two_threads(another: Callable[..., SqlStore])
         assert connection.execute(sa.text("SELECT fence FROM lease")).scalar_one() == 200
 
 
-def test_an_account_has_one_owner_so_a_new_link_takes_the_place_of_the_former(store: Store) -> None:
+def linked(store: Store) -> dict[str, str]:
+    return {link.key: link.account for link in store.links()}
+
+
+def test_a_link_of_another_key_is_never_dropped_in_silence(store: Store) -> None:
     store.save_links([Link("E1", "a1"), Link("E2", "a2")])
-    store.save_links([Link("N1", "a1")])
-    assert sorted((link.key, link.account) for link in store.links()) == [("E2", "a2"), ("N1", "a1")]
+    assert store.save_links([Link("N1", "a1"), Link("N3", "a3"), Link("E2", "a1")]) == [
+        Link("N1", "a1"),
+        Link("E2", "a1"),
+    ]
+    assert linked(store) == {"E1": "a1", "E2": "a2", "N3": "a3"}
+
+
+def test_an_account_goes_to_another_key_where_the_former_owner_is_named(store: Store) -> None:
+    store.save_links([Link("E1", "a1"), Link("E2", "a2")])
+    assert not store.save_links([Link("N1", "a1"), Link("E2", "b2"), Link("N2", "a2")], {"E1"})
+    assert linked(store) == {"N1": "a1", "E2": "b2", "N2": "a2"}
+    assert (store.owner_of("a1"), store.owner_of("b9")) == ("N1", None)
+
+
+def test_of_two_keys_that_want_one_new_account_the_first_has_it(store: Store) -> None:
+    assert store.save_links([Link("E1", "a1"), Link("E2", "a1")]) == [Link("E2", "a1")]
+    assert linked(store) == {"E1": "a1"}
+
+
+def test_what_was_said_about_who_is_who_is_kept_and_makes_the_links(store: Store) -> None:
+    store.save_links([Link("E1", "a1"), Link("E2", "a2")])
+    said = [
+        LinkDecision("N1", "a1", same=True, actor="ada@host", source="hr"),
+        LinkDecision("E2", "a2", same=False, actor="ada@host"),
+        LinkDecision("E2", "a1", same=False),
+    ]
+    for decision in said:
+        store.decide_link(decision)
+    assert linked(store) == {"N1": "a1"}
+    assert list(store.link_decisions()) == said
+    assert [link.source for link in store.links()] == ["hr"]
 
 
 def test_runs_are_listed_newest_first_whatever_base_they_left(store: Store) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from scimsync.config import KEYS, load
-from scimsync.model.policy import Authority, Leavers, Limits
+from scimsync.model.policy import Authority, Leavers, Limit, Limits
 from scimsync.scim.dialect import DIALECTS
 from scimsync.workbench.expressions import HELPERS, PLAIN_FUNCTIONS
 
@@ -63,8 +64,11 @@ def test_every_word_of_the_policy_is_explained() -> None:
 
 def test_the_defaults_and_floors_of_the_limits_are_those_of_the_code() -> None:
     standard, text = Limits(), section("## [limits]")
-    for name in KEYS["limits"]:
-        limit = getattr(standard, name)
+    limits = {name: limit for name in KEYS["limits"] if isinstance(limit := getattr(standard, name), Limit)}
+    assert KEYS["limits"].keys() - limits.keys() == {"window"}
+    assert standard.window == timedelta(days=1)
+    assert '| `window` | text | `"1d"` |' in text
+    for name, limit in limits.items():
         assert re.search(rf'^\| `{name}` \| [^|]+ \| `"{limit}"` \| {limit.floor} \|', text, re.MULTILINE), name
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scimsync.core.planner import refusals
+from scimsync.core.limits import refusals, wishes
 from scimsync.model.outcomes import Status
 from scimsync.model.plans import Tally
 from scimsync.model.policy import Limit, Limits
@@ -15,8 +15,8 @@ from scimsync.model.policy import Limit, Limits
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs/errors"
 FAMILIES = (
-    "schema record correlation account source target reference leaver limits plan write conflict run operation role division "
-    "skill language group member"
+    "mapping schema record correlation account source target reference leaver limits plan write conflict run operation role division "
+    "skill language group member policy login"
 ).split()
 INDEX = (PAGES / "README.md").read_text(encoding="utf-8")
 
@@ -32,7 +32,9 @@ def codes() -> set[str]:
             found |= set(families.findall(text)) | set(said.findall(text))
     none = Limit(count=0)
     passed = Tally(actions={"disable": 1, "create": 1, "update": 1, "enable": 1})
-    return found | {f.code for f in refusals(passed, Limits(disable=none, create=none, update=none))}
+    return found | {
+        f.code for f in refusals(wishes(passed, Limits(disable=none, create=none, update=none, enable=none)))
+    }
 
 
 CODES = sorted(codes())

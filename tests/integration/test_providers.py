@@ -178,6 +178,89 @@ def test_active_may_travel_as_text_or_number(tmp_path: Path, shown: tuple[object
         it.quiet()
 
 
+# --- who is there already ---------------------------------------------------------------------
+
+
+class Bare(Provider):
+    """Answers a creation with nothing but a place, under a name of its own; its filter never finds anybody."""
+
+    unique = False
+
+    def created(self, resource: Mapping[str, Any]) -> Answer:
+        return Answer(201, None, {"Location": f"https://behind-the-proxy.example/scim/v2/Users/{resource['id']}"})
+
+    def select(self, resources: list[dict[str, Any]], expression: str) -> list[dict[str, Any]]:
+        return []
+
+
+def test_a_creation_without_a_body_is_done_once(tmp_path: Path) -> None:
+    provider = Bare()
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1}, {"id": 2})
+        _, report = it.sync()
+        assert report.clean
+        assert len(provider.users) == len(provider.sent("POST")) == 2
+        it.quiet()
+
+
+def test_a_directory_whose_totals_stop_at_fifty_makes_nobody_twice(tmp_path: Path) -> None:
+    class Capped(Provider):
+        unique = False
+
+        def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+            if "filter" in query:
+                return super().list(table, query)
+            return super().list(dict([*table.items()][:50]), query)
+
+    provider = Capped(*(account(i) for i in range(53)))
+    with firm(tmp_path, provider) as it:
+        it.hr(*({"id": i} for i in range(53)), {"id": "new"})
+        _, report = it.sync()
+        assert report.clean
+        assert len(provider.users) == 54
+        assert len(provider.sent("POST")) == 1
+
+
+@pytest.mark.parametrize("kind", ["501", "400", "ignored", "404 for nobody"])
+def test_a_server_without_filters_stops_nobody(tmp_path: Path, kind: str) -> None:
+    class Deaf(Provider):
+        def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+            if "filter" not in query:
+                return super().list(table, query)
+            if kind == "ignored":
+                return super().list(table, {name: text for name, text in query.items() if name != "filter"})
+            if kind == "404 for nobody":
+                answer = super().list(table, query)
+                assert isinstance(answer.body, dict)
+                return answer if answer.body["totalResults"] else self.refuse(404, "nobody")
+            return self.refuse(int(kind), "no filters here", "invalidFilter")
+
+    provider = Deaf(*(account(i, title="Old") for i in range(30)))
+    with firm(tmp_path, provider) as it:
+        it.hr(*({"id": i, "title": "New"} for i in range(30)), {"id": "a"}, {"id": "b"})
+        _, report = it.sync()
+        assert report.clean
+        assert len(provider.users) == 32
+        it.quiet()
+
+
+def test_a_protected_account_that_a_search_finds_is_left_alone(tmp_path: Path) -> None:
+    class Lagging(Provider):
+        """Its listing shows nobody yet; its filter does."""
+
+        def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+            return super().list(table if "filter" in query else {}, query)
+
+    provider = Lagging(account(1, userName="admin@x.org"))
+    with firm(tmp_path, provider) as it:
+        it.configure(policy='protected = ["admin@x.org"]', match=["externalId"])
+        it.hr({"id": 1})
+        _, report = it.sync()
+        assert last(report, 1).code == "account.protected"
+        assert not provider.sent("POST")
+        assert not provider.sent("PATCH")
+
+
 # --- what is not known to have failed ---------------------------------------------------------
 
 

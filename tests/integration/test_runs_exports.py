@@ -39,6 +39,31 @@ def test_a_word_for_a_status_that_nobody_knows_takes_nobodys_access(home: House)
     assert home.command("sync").code == 11
 
 
+def test_the_words_that_nobody_named_are_told_once_with_their_people(home: House) -> None:
+    home.configure(source=ASSUMED, attributes=home_attributes("status = 'active'"))
+    text = (home.folder / "hr.csv").read_text()
+    words = ("On leave", "on  hold", "on leave ", "left")
+    for who, word in zip(home.active(4), words, strict=True):
+        text = "\n".join(
+            f"{line[:-6]}{word}" if line.startswith(who.employee_id) else line for line in text.splitlines()
+        )
+    (home.folder / "hr.csv").write_text(text + "\n")
+    made, _ = home.sync()
+    assert actions(made) == {home.active(4)[3].employee_id: "disable"}
+    (told,) = [finding for finding in made.findings if finding.code == "status.unknown"]
+    assert told.detail == "'on leave': 2 people, 'on  hold': 1 person"
+    said = home.command("plan")
+    assert "'on leave': 2 people" in said.out
+
+
+def test_what_may_be_a_value_of_people_is_counted_and_not_told(home: House) -> None:
+    home.configure(source=ASSUMED, attributes=home_attributes("email = 'active'"))
+    made, _ = home.sync()
+    (told,) = [finding for finding in made.findings if finding.code == "status.unknown"]
+    assert "@" not in told.detail
+    assert told.detail == "60 different words, 60 people"
+
+
 def home_attributes(active: str) -> str:
     from scimsync.cli.sample import ATTRIBUTES  # noqa: PLC0415
 

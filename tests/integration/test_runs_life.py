@@ -259,21 +259,6 @@ def test_two_people_who_swap_logins_do_not_swap_accounts(home: House) -> None:
     assert len(home.accounts(one.email)) == len(home.accounts(two.email)) == 1
 
 
-def test_a_key_that_hr_renumbers_keeps_its_account(home: House) -> None:
-    mover = home.active(1)[0]
-    before = home.account(mover)["id"]
-    home.hr("UPDATE employee SET employee_id = 'N77777' WHERE employee_id = ?", mover.employee_id)
-    made, report = home.sync()
-    assert "create" not in actions(made).values()
-    assert report.clean
-    assert home.account(mover)["id"] == before
-    assert home.account(mover)["active"] is True, "a renumbered person is nobody who left"
-    made, report = home.sync()
-    assert home.account(mover)["active"] is True
-    assert home.account(mover)[ENTERPRISE]["employeeNumber"] == "N77777"
-    home.quiet()
-
-
 # --- leavers and rehires ----------------------------------------------------------------------
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import importlib
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scimsync import files
 from scimsync.errors import ConfigError
 
 _SEED = 32
@@ -28,16 +28,14 @@ class FileKey:
         """The key; None where there is no such file.
 
         Raises:
-            ConfigError: Others may read it, or it is no key.
+            ConfigError: Others may read it or could have written it, or it is no key.
         """
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0))
-            with os.fdopen(descriptor, "rb") as file:
-                if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                    raise ConfigError(f"[audit] key: {self.path} can be read by others. chmod 600 {self.path}")
-                return _seed(file.read(), str(self.path))
+            return _seed(files.read_secret(self.path, follow=False), str(self.path))
         except FileNotFoundError:
             return None
+        except files.Foreign as error:
+            raise ConfigError(f"[audit] key: {self.path}: {error.strerror}. {error.cure}") from error
         except OSError as error:
             raise ConfigError(f"[audit] key: {self.path} cannot be read ({error.strerror}). {_HINT}") from error
 
@@ -48,9 +46,7 @@ class FileKey:
             ConfigError: It is there already, or cannot be made.
         """
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-            with os.fdopen(os.open(self.path, flags, 0o600), "wb") as file:
-                os.fchmod(file.fileno(), 0o600)
+            with files.create(self.path) as file:
                 file.write(base64.b64encode(seed) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -114,15 +110,3 @@ def _seed(found: bytes, where: str) -> bytes:
     if len(seed) != _SEED:
         raise ConfigError(f"[audit] key: {where} holds no key that scimsync made. Move it away. {_HINT}")
     return seed
-
-
-def append_note(path: Path, note: str) -> None:
-    """Append a checkpoint to a file, durably.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "wb") as file:
-        file.write(note.encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())

@@ -26,7 +26,7 @@ EVENTS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "source_read": ("info", ("rows", "proven"), "the source was read to its end"),
     "plan_made": (
         "info",
-        ("run", "changes", "requests", "conflicts", "left_out", "match_rate", "findings"),
+        ("run", "changes", "requests", "conflicts", "left_out", "leavers_kept", "match_rate", "findings"),
         "a plan was made and stored; a number for each action, and for each code of a finding",
     ),
     "plan_refused": ("warning", ("run", "rules"), "a limit refuses that plan"),
@@ -127,6 +127,7 @@ class Log:
             requests=plan.requests,
             conflicts=plan.tally.conflicts,
             left_out=plan.tally.held,
+            leavers_kept=plan.tally.leavers_kept,
             match_rate=round(plan.tally.match_rate, 4),
             findings=dict(Counter(finding.code for finding in plan.findings)),
         )

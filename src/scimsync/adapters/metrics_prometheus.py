@@ -7,12 +7,10 @@ the latest run. No label holds a person, an account or an address.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -239,16 +237,3 @@ def document(exposition: bytes, now: datetime) -> dict[str, object]:
     success = next((s["value"] for s in samples if s["name"] == "scimsync_last_success_timestamp_seconds"), None)
     age = None if not isinstance(success, int | float) else round(now.timestamp() - success, 3)
     return {"age_of_last_success_s": age, "metrics": samples}
-
-
-def write(path: Path, exposition: bytes, *, mode: int) -> None:
-    """Put a file in the place of the one before, in one step.
-
-    Raises:
-        OSError: It cannot be written there.
-    """
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(exposition)
-    beside.replace(path)

@@ -18,30 +18,43 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
+from scimsync import files
 from scimsync.engine import ledger
 from scimsync.errors import ConfigError, ProtocolError, StoreDamaged, StoreError, StoreLocked
-from scimsync.model.accounts import Membership
+from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Letter, LetterState
-from scimsync.model.outcomes import Deferred, Document, JournalLine, Link, Outcome, Pin, Run, RunState, Status, Step
+from scimsync.model.outcomes import (
+    Deferred,
+    Document,
+    JournalLine,
+    Link,
+    LinkDecision,
+    Outcome,
+    Pin,
+    Run,
+    RunState,
+    Status,
+    Step,
+)
 from scimsync.model.records import SourceHealth
 from scimsync.scim.schema import value_from_json, value_to_json
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
 #: without importing Alembic; a test holds the two together.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 VERSION_TABLE = "scimsync_version"
 
 #: How often a holder says that it lives, and how long its silence is borne on another machine.
@@ -101,6 +114,17 @@ _RUN = sa.Table(
     sa.Column("takes", sa.JSON, nullable=False),
     sa.Column("seq", _SERIAL, nullable=False, index=True),
     sa.Column("begun", _SERIAL, nullable=False, index=True),
+    sa.Column("began", Instant, index=True),
+    sa.Column("done", sa.JSON, nullable=False),
+    sa.Column("answered", sa.JSON, nullable=False),
+    sa.Index("ix_run_state", "state"),
+)
+_FROZEN = sa.Table(
+    "frozen",
+    TABLES,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("run", sa.Text, nullable=False),
 )
 _LINK = sa.Table(
     "link",
@@ -110,12 +134,29 @@ _LINK = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
 )
 _SOURCE = sa.Table("source", TABLES, sa.Column("name", sa.Text, primary_key=True))
+_LINK_DECISION = sa.Table(
+    "link_decision",
+    TABLES,
+    sa.Column("seq", _SERIAL, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("same", sa.Boolean, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+)
 _MEMBERSHIP = sa.Table(
     "membership",
     TABLES,
     sa.Column("group_id", sa.Text, primary_key=True),
     sa.Column("account", sa.Text, primary_key=True),
 )
+_GROUP_NAME = sa.Table(
+    "group_name",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("group_id", sa.Text, nullable=False),
+)
+_GROUP_PARTIAL = sa.Table("group_partial", TABLES, sa.Column("group_id", sa.Text, primary_key=True))
 _JOURNAL = sa.Table(
     "journal",
     TABLES,
@@ -308,6 +349,9 @@ class SqlStore:
             "partial": run.partial,
             "source": run.source,
             "takes": list(run.takes),
+            "began": run.began,
+            "done": dict(run.done),
+            "answered": list(run.answered),
         }
         with self._writing() as connection:
             connection.execute(self._upsert(_RUN), row | _numbers(connection, run))
@@ -340,6 +384,28 @@ class SqlStore:
             return found.get(run_id) or next(iter(found.values()), None)
         raise ConfigError(f"several runs begin with {run_id}: {', '.join(found)}. Give more of the id.")
 
+    def worked(self, since: datetime) -> Sequence[Run]:
+        """The runs that somebody began to apply since a moment, and those that are still at it or were cut short."""
+        at_work = sa.or_(_RUN.c.began >= since, _RUN.c.state == RunState.APPLYING.value)
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(_RUN).where(at_work).order_by(_RUN.c.seq)).mappings()
+            return [_run_from(row) for row in rows]
+
+    def frozen(self, source: str) -> Mapping[str, str]:
+        """The kinds of change of a source that wait for an answer, each with the run that was refused."""
+        ours = sa.select(_FROZEN.c.kind, _FROZEN.c.run).where(_FROZEN.c.source == source)
+        with self._reading() as connection:
+            return {row.kind: row.run for row in connection.execute(ours)}
+
+    def change_frozen(self, source: str, add: Mapping[str, str], remove: Iterable[str] = ()) -> None:
+        """Forget refusals that were answered, and note others."""
+        gone = sa.delete(_FROZEN).where(_FROZEN.c.source == source, _FROZEN.c.kind.in_(list(remove)))
+        rows = [{"source": source, "kind": kind, "run": run} for kind, run in add.items()]
+        with self._writing() as connection:
+            connection.execute(gone)
+            if rows:
+                connection.execute(self._upsert(_FROZEN), rows)
+
     def last_applied(self, source: str | None = None) -> Run | None:
         """The run (of one source, where one is named) that left the latest base, by the number in its name."""
         based = sa.select(_RUN).where(_RUN.c.base != "").order_by(_RUN.c.base.desc(), _RUN.c.id.desc())
@@ -354,16 +420,63 @@ class SqlStore:
             for row in rows:
                 yield Link(**row)
 
-    def save_links(self, links: Iterable[Link]) -> None:
-        """Insert or replace links; an account has one owner, so a former link to it goes."""
-        rows = (asdict(link) for link in links)
-        statement = self._upsert(_LINK)
-        former = sa.delete(_LINK).where(_LINK.c.account == sa.bindparam("account"), _LINK.c.key != sa.bindparam("key"))
+    def owner_of(self, account: str) -> str | None:
+        """The key that an account is linked to."""
+        with self._reading() as connection:
+            found = connection.execute(sa.select(_LINK.c.key).where(_LINK.c.account == account).limit(1)).scalar()
+            return None if found is None else str(found)
+
+    def save_links(self, links: Iterable[Link], released: Collection[str] = ()) -> Sequence[Link]:
+        """Insert or replace links; those to accounts of other keys, which were not released, are given back."""
+        waiting, refused = iter(links), list[Link]()
         with self._writing() as connection:
-            while chunk := list(islice(rows, _CHUNK)):
-                connection.execute(former, chunk)
-                connection.execute(statement, chunk)
-                self._note_sources(connection, {str(row["source"]) for row in chunk})
+            while chunk := list(islice(waiting, _CHUNK)):
+                refused += self._take_in(connection, chunk, frozenset(released))
+        return refused
+
+    def _take_in(self, connection: sa.Connection, links: Sequence[Link], released: Set[str]) -> list[Link]:
+        """Write some links; give back those that would take an account from its owner."""
+        keys, accounts = [link.key for link in links], [link.account for link in links]
+        known = sa.select(_LINK).where(_LINK.c.key.in_(keys) | _LINK.c.account.in_(accounts))
+        held = {row.key: row.account for row in connection.execute(known)}
+        owners = {account: key for key, account in held.items()}
+        taken, gone, refused = dict[str, Link](), set[str](), list[Link]()
+        for link in links:
+            owner = owners.get(link.account, link.key)
+            if owner not in {link.key, *released}:
+                refused.append(link)
+                continue
+            if owner != link.key:
+                gone.add(owner)
+                taken.pop(owner, None)
+                held.pop(owner, None)
+            if (former := held.get(link.key)) is not None:
+                owners.pop(former, None)
+            taken[link.key], held[link.key], owners[link.account] = link, link.account, link.key
+        if gone:
+            connection.execute(sa.delete(_LINK).where(_LINK.c.key.in_(gone)))
+        if taken:
+            connection.execute(self._upsert(_LINK), [asdict(link) for link in taken.values()])
+            self._note_sources(connection, {link.source for link in taken.values()})
+        return refused
+
+    def decide_link(self, decision: LinkDecision) -> None:
+        """Keep that a record and an account are one person, or are not, and make the links so, in one commit."""
+        former = sa.delete(_LINK).where(_LINK.c.account == decision.account)
+        if not decision.same:
+            former = former.where(_LINK.c.key == decision.key)
+        with self._writing() as connection:
+            connection.execute(sa.insert(_LINK_DECISION).values(**asdict(decision)))
+            connection.execute(former)
+            if decision.same:
+                link = Link(decision.key, decision.account, decision.source)
+                connection.execute(self._upsert(_LINK), [asdict(link)])
+                self._note_sources(connection, {link.source})
+
+    def link_decisions(self) -> Sequence[LinkDecision]:
+        """All of them, oldest first."""
+        with self._rows(sa.select(_LINK_DECISION).order_by(_LINK_DECISION.c.seq)) as rows:
+            return [LinkDecision(**{name: row[name] for name in row if name != "seq"}) for row in rows]
 
     def take_links(self, former: str, source: str) -> None:
         """Give all links of one source to another."""
@@ -419,6 +532,24 @@ class SqlStore:
                 connection.execute(gone, chunk)
             while chunk := list(islice(fresh, _CHUNK)):
                 connection.execute(self._insert_once(_MEMBERSHIP), chunk)
+
+    def group_memory(self) -> GroupMemory:
+        """What earlier runs learned of groups."""
+        with self._rows(sa.select(_GROUP_NAME)) as rows:
+            names = {row["name"]: row["group_id"] for row in rows}
+        with self._rows(sa.select(_GROUP_PARTIAL)) as rows:
+            return GroupMemory(names=names, partial=frozenset(row["group_id"] for row in rows))
+
+    def remember_groups(self, memory: GroupMemory) -> None:
+        """Remember this of groups, in place of what was remembered before."""
+        with self._writing() as connection:
+            for table, rows in (
+                (_GROUP_NAME, [{"name": name, "group_id": group} for name, group in memory.names.items()]),
+                (_GROUP_PARTIAL, [{"group_id": group} for group in memory.partial]),
+            ):
+                connection.execute(sa.delete(table))
+                if rows:
+                    connection.execute(sa.insert(table), rows)
 
     def append(
         self, lines: Sequence[JournalLine], records: Sequence[Record] = (), letters: Sequence[Letter] = ()
@@ -812,20 +943,6 @@ class SqlStore:
             raise StoreError(f"{self._name} cannot be brought up to date: {error}") from error
 
 
-def create_private(path: Path) -> BinaryIO:
-    """Create a file that nobody else may read: mode 0600 whatever the umask, through no symbolic link.
-
-    Raises:
-        StoreError: Something is there already, or the folder takes no files.
-    """
-    try:
-        return os.fdopen(_create(path), "wb")
-    except FileExistsError as error:
-        raise StoreError(f"{path} is there already, and is not overwritten.") from error
-    except OSError as error:
-        raise _unusable(path.parent, error) from error
-
-
 # Private files
 
 
@@ -836,27 +953,36 @@ def _private_file(path: Path) -> None:
     store of this process holds on it (POSIX locks belong to the process, not to the descriptor).
     """
     _private_folder(path.parent)
+    _check(path.parent)
     if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise _unusable(path.parent, PermissionError("no right to write there"))
     try:
         with suppress(FileExistsError):
-            os.close(_create(path))
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode):
-            raise StoreError(f"{path} is a link or no file. Give the path of the file itself.")
-        if 0 < found.st_size < _SMALLEST:  # SQLite would take it for a new one, and write over it
+            files.create(path).close()
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            beside = path.with_name(path.name + suffix)
+            with suppress(FileNotFoundError):
+                _check_database(beside, beside.lstat())
+        if 0 < path.stat().st_size < _SMALLEST:  # SQLite would take it for a new one, and write over it
             raise _damaged(str(path), "it is too short for a database")
-        if found.st_mode & 0o077:
-            path.chmod(0o600)
     except OSError as error:
         raise _unusable(path, error) from error
 
 
-def _create(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-    descriptor = os.open(path, flags, 0o600)
-    os.fchmod(descriptor, 0o600)
-    return descriptor
+def _check_database(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"{path} is a link or no file. Give the path of the file itself.")
+    files.check_own(path, found)
+    if found.st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _check(folder: Path) -> None:
+    """Whether nobody else can exchange what is in a folder."""
+    try:
+        files.check_folder(folder)
+    except OSError as error:
+        raise _unusable(folder, error) from error
 
 
 def _private_folder(path: Path) -> None:
@@ -877,6 +1003,7 @@ def _private_artifacts(path: Path) -> None:
     """As `_private_folder`; one that others may look into is closed if empty, else it is refused."""
     _private_folder(path)
     try:
+        files.check_own(path, path.stat())
         if path.stat().st_mode & 0o077:
             if any(path.iterdir()):
                 raise StoreError(f"others may look into {path}. Say `chmod 700 {path}`, or name another folder.")
@@ -887,6 +1014,8 @@ def _private_artifacts(path: Path) -> None:
 
 def _unusable(path: Path, error: OSError) -> StoreError:
     reason = error.strerror or str(error)
+    if isinstance(error, files.Foreign):
+        return StoreError(f"{path}: {reason}, who could exchange the state. {error.cure}; or name another folder.")
     return StoreError(
         f"cannot write to {path}: {reason}. Give the user that runs scimsync the right to, or name another place."
     )
@@ -1161,14 +1290,15 @@ def _numbers(connection: sa.Connection, run: Run) -> dict[str, int]:
 
 
 def _health_to_json(health: SourceHealth) -> dict[str, object]:
-    return {"rows": health.rows, "blanks": health.blanks, "fingerprint": health.fingerprint}
+    shares = {"blanks": dict(health.blanks), "desired": dict(health.desired)}
+    return {"rows": health.rows, "fingerprint": health.fingerprint, **shares}
 
 
 def _run_from(row: sa.RowMapping) -> Run:
     held = {str(name): value for name, value in row.items()}
     health = held.pop("health")
-    state, takes = RunState(held.pop("state")), tuple(held.pop("takes"))
-    return Run(**held, state=state, takes=takes, health=None if health is None else SourceHealth(**health))
+    changed = {"takes": tuple(held["takes"]), "answered": tuple(held["answered"]), "state": RunState(held["state"])}
+    return Run(**held | changed, health=None if health is None else SourceHealth(**health))
 
 
 def _pin_from(row: sa.RowMapping) -> Pin:
@@ -1192,7 +1322,7 @@ def _line_to_row(line: JournalLine) -> dict[str, object]:
 
 def _line_from(row: sa.RowMapping) -> JournalLine:
     held = {str(name): value for name, value in row.items() if name not in {"seq", "step", "outcome"}}
-    outcome = None if row["outcome"] is None else _outcome_from(row["outcome"])
+    outcome = None if row["outcome"] is None else _outcome_from(row["outcome"], row["part"])
     return JournalLine(**held, step=Step(row["step"]), outcome=outcome)
 
 
@@ -1213,8 +1343,9 @@ def _outcome_to_json(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _outcome_from(found: dict[str, Any]) -> Outcome:
+def _outcome_from(found: dict[str, Any], part: int) -> Outcome:
     changed = {
+        "part": part,
         "status": Status(found["status"]),
         "written": {path: value_from_json(value) for path, value in found["written"].items()},
         "overwritten": tuple(found["overwritten"]),

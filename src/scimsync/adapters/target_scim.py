@@ -25,7 +25,7 @@ from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Protocol, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import httpx2
 import msgspec
@@ -42,7 +42,14 @@ from scimsync.adapters.target_limits import (
     retry_after,
 )
 from scimsync.adapters.target_listing import PAGE, Census, Listing, Page, Stretch
-from scimsync.errors import ConfigError, TargetDenied, TargetError, TargetUnavailable
+from scimsync.errors import (
+    ConfigError,
+    FilterRefused,
+    TargetDenied,
+    TargetError,
+    TargetUnanswered,
+    TargetUnavailable,
+)
 from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
@@ -533,22 +540,38 @@ class ScimTarget:
         inactive accounts, which is read once a minute at most and compared here.
 
         Raises:
-            TargetError: The question could not be answered.
+            FilterRefused: The target takes no filter on this attribute, or does not heed it.
+            TargetUnanswered: This question was not answered now.
+            TargetError: The target cannot be asked at all.
             ValueError: `attribute` is not the name of an attribute.
         """
         if not _ATTRIBUTE.fullmatch(attribute):
             raise ValueError(f"{attribute!r} is not the name of an attribute")
         only = f"{attribute} eq {json.dumps(value, ensure_ascii=False)}"
-        page = self._value(await self._call(self._list_ask(Listing((), only, "find"), 1, SMALL_PAGE)), Page)
-        replies = [reply for raw in page.resources if (reply := _found(raw, attribute, value))]
-        if len(replies) < len(page.resources) and page.total > len(page.resources):
-            raise TargetUnavailable(
-                f"{self._host} answers a filter on {attribute} with accounts that do not match it; "
-                "nothing can be looked up there. Check the dialect."
-            )
+        page = self._hits(await self._call(self._list_ask(Listing((), only, "find"), 1, SMALL_PAGE)), attribute)
+        bodies = [body for raw in page.resources if (body := _readable(raw)) is not None]
+        held = [_held(body, attribute) for body in bodies]
+        matching = [text is not None and text.casefold() == value.casefold() for text in held]
+        is_heeded = len(bodies) == len(page.resources) and all(map(_or_hidden, matching, held))
+        if not is_heeded and page.total > len(page.resources):
+            raise FilterRefused(f"{self._host} answers a filter on {attribute} with accounts that do not match it.")
+        # whoever does not show the attribute was found by it, where the filter is heeded
+        found = [body for body, fits in zip(bodies, matching, strict=True) if fits or is_heeded]
+        replies = [_reply("GET", _Answer(exchange=Exchange.ANSWERED, status=200, value=body)) for body in found]
         if replies or not self._dialect.lists_active_only:
             return replies
         return await self._find_inactive(attribute, value)
+
+    def _hits(self, answer: _Answer, attribute: str) -> Page:
+        """The answer to a filter; 404 says that nobody meets it."""
+        if answer.status == 404:
+            return Page(total=0)
+        if isinstance(answer.value, Page):
+            return answer.value
+        if answer.status >= 300 and answer.status not in {401, 429} and not _is_troubled(answer.status):
+            raise FilterRefused(f"{self._host} takes no filter on {attribute} ({answer.why()}).")
+        error = self._failure(answer)
+        raise TargetUnanswered(str(error)) if isinstance(error, TargetUnavailable) else error
 
     async def _find_inactive(self, attribute: str, value: str) -> Sequence[Reply]:
         wanted = value.casefold()
@@ -560,7 +583,7 @@ class ScimTarget:
             if reply.ok and reply.body is not None:
                 replies.append(reply)
             elif reply.status != 404:
-                raise TargetUnavailable(f"{self._host}: an inactive account could not be read: {reply.detail}")
+                raise TargetUnanswered(f"{self._host}: an inactive account could not be read: {reply.detail}")
         return replies
 
     async def _inactive_accounts(self, attribute: str) -> Sequence[tuple[str, str]]:
@@ -577,7 +600,7 @@ class ScimTarget:
             await self._read_slice(census, Listing(names, "active eq false", "find"), SWEEPS)
             census.close()
             if census.trouble:
-                raise TargetUnavailable(f"{self._host}: the list of inactive accounts has holes: {census.trouble}")
+                raise TargetUnanswered(f"{self._host}: the list of inactive accounts has holes: {census.trouble}")
             self._inactive[attribute] = (read_at, pairs)
             return pairs
 
@@ -700,7 +723,8 @@ class ScimTarget:
     async def create(self, resource: dict[str, object]) -> Reply:
         """POST a new account (RFC 7644 §3.3)."""
         body = msgspec.json.encode(resource)
-        self._inactive.clear()
+        if resource.get("active") is False:
+            self._inactive.clear()
         return _reply(
             "POST",
             await self._call(_Ask(kind="create", method="POST", url=self._users, body=body, decode=self._as_resource)),
@@ -1012,9 +1036,17 @@ def _reply(method: str, answer: _Answer, account: str = "") -> Reply:
         error=error,
         detail=detail,
         correlation_id=answer.correlation or (error.correlation_id if error else ""),
+        location=_made(answer.headers) if method == "POST" else "",
         retry_after_s=answer.retry_after_s,
         tries=answer.tries,
     )
+
+
+def _made(headers: httpx2.Headers) -> str:
+    """The id that a `Location` ends with. Nobody goes to that address: the id is asked for at ours."""
+    path = urlsplit(headers.get("location", "")).path.rstrip("/")
+    head, _, last = path.rpartition("/")
+    return unquote(last) if head.lower().endswith("/users") else ""
 
 
 def _refused_here(method: str, why: str) -> Reply:
@@ -1035,16 +1067,15 @@ def _lenient(content: bytes) -> object:
         return None
 
 
-def _found(raw: msgspec.Raw, attribute: str, value: str) -> Reply | None:
-    """One hit of a filter as the reply of a GET; None where it plainly is not what was asked for."""
+def _readable(raw: msgspec.Raw) -> dict[str, object] | None:
     try:
-        body = _OBJECT.decode(raw)
+        return _OBJECT.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         return None
-    held = _held(body, attribute)
-    if held is not None and held.casefold() != value.casefold():
-        return None
-    return _reply("GET", _Answer(exchange=Exchange.ANSWERED, status=200, value=body))
+
+
+def _or_hidden(fits: bool, held: str | None) -> bool:  # noqa: FBT001 - one pair of a comparison
+    return fits or held is None
 
 
 def _pairs(resources: Sequence[bytes], attribute: str) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from scimsync import bootstrap
+from scimsync import bootstrap, files
 from scimsync.cli.render import counted, value_text
 from scimsync.cli.running import show, show_json
 from scimsync.config import Settings, load
@@ -23,7 +23,6 @@ from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError
 from scimsync.model.audit import Entry, Head, PersonKey
 from scimsync.scim.schema import value_from_json
-from scimsync.workbench.staging import write_private
 
 _encode = msgspec.json.Encoder().encode
 ERASED = "[erased]"
@@ -274,7 +273,7 @@ def prove(config: Path, seq: int, out: Path | None) -> int:
 
 def _write(out: Path, chunks: Iterable[bytes]) -> None:
     try:
-        write_private(out, chunks)
+        files.write(out, chunks)
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be written ({error.strerror}).") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import click
 
 from scimsync import bootstrap
 from scimsync.bootstrap import TargetFacts
+from scimsync.cli import interrupting
 from scimsync.config import Settings, load
 from scimsync.core.signing import LEAST_KEY
 from scimsync.errors import ConfigError, ScimsyncError, TargetError
@@ -105,7 +105,7 @@ def _state(settings: Settings) -> list[Check]:
 
 
 def _target(settings: Settings) -> list[Check]:
-    found = asyncio.run(bootstrap.describe_target(settings))
+    found = interrupting.run(bootstrap.describe_target(settings))
     checks = [
         Check("credentials", "ok", f"a token was given for client {settings.target.client_id or '(ready-made token)'}"),
         Check("target", "ok", f"{settings.target.api_url} answers; {found.rate:,} requests a minute"),

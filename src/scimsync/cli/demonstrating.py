@@ -6,7 +6,6 @@ directory by hand. In the morning: plan, apply, plan again.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import sqlite3
@@ -19,9 +18,9 @@ from pathlib import Path
 
 import click
 
-from scimsync import bootstrap
+from scimsync import bootstrap, files
 from scimsync.bootstrap import Choices
-from scimsync.cli import render
+from scimsync.cli import interrupting, render
 from scimsync.cli.progress import Bar
 from scimsync.cli.sample import ATTRIBUTES, insert, write_database
 from scimsync.config import Settings, load
@@ -147,26 +146,24 @@ def _show(lines: Iterator[str]) -> None:
 
 def _plan(settings: Settings, store: Store) -> Plan:
     with Bar() as bar:
-        return asyncio.run(bootstrap.plan(settings, store, bar, Choices()))
+        return interrupting.run(bootstrap.plan(settings, store, bar, Choices()))
 
 
 def _apply(settings: Settings, store: Store, made: Plan) -> Iterator[str]:
     with Bar() as bar:
-        report = asyncio.run(bootstrap.apply(settings, store, bar, (made, store.run(made.id)), Choices()))
+        report = interrupting.run(bootstrap.apply(settings, store, bar, (made, store.run(made.id)), Choices()))
     return render.report_lines(report)
 
 
 def _write_folder(folder: Path, simulator: Running, users: int) -> None:
-    secret = folder / "client_secret"
-    secret.touch(mode=0o600)
-    secret.write_text(simulator.client_secret, encoding="utf-8")
+    files.write(folder / "client_secret", [simulator.client_secret.encode()])
     config = _CONFIG.format(
         api_url=simulator.api_url,
         login_url=simulator.login_url,
         client_id=simulator.client_id,
         attributes=ATTRIBUTES,
     )
-    (folder / "scimsync.toml").write_text(config, encoding="utf-8")
+    files.write(folder / "scimsync.toml", [config.encode()], files.READABLE)
     write_database(folder / "hr.db", people(SEED, users))
 
 

@@ -135,14 +135,15 @@ def course(lines: Iterable[JournalLine]) -> Course | None:
     )
 
 
-def outcomes(lines: Iterable[JournalLine]) -> dict[str, Outcome]:
-    """The last word on each person: the latest outcome of each part, the worse of the two parts."""
+def outcomes(lines: Iterable[JournalLine]) -> dict[tuple[str, int], Outcome]:
+    """The last word on each change, by key and part: the latest outcome of each pass, the worse of the two passes."""
     latest = {(line.key, line.part): line.outcome for line in lines if line.outcome is not None}
-    worst: dict[str, Outcome] = {}
-    for (key, _), outcome in latest.items():
-        held = worst.get(key)
+    worst: dict[tuple[str, int], Outcome] = {}
+    for (key, part), outcome in latest.items():
+        change = (key, part if part % 2 else part - 1)
+        held = worst.get(change)
         if held is None or _RANK.index(outcome.status) > _RANK.index(held.status):
-            worst[key] = outcome
+            worst[change] = outcome
     return worst
 
 

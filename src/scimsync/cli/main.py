@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import click
 
+from scimsync.cli import interrupting
+from scimsync.cli.interrupting import Interrupted
 from scimsync.errors import ConfigError, ScimsyncError
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -22,6 +24,15 @@ class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The commands as they were added."""
         return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """As click does; a signal ends any command with its own exit code and one line."""
+        try:
+            with interrupting.heard():
+                return super().invoke(ctx)
+        except Interrupted as stopped:
+            click.echo(f"Stopped ({stopped}).", err=True)
+            ctx.exit(stopped.exit_code)
 
 
 class _Named(click.Path):
@@ -54,7 +65,7 @@ Exit codes:
   1   internal error                  6   state locked or damaged
   2   usage or configuration          10  plan has changes (with --detailed-exitcode)
   3   source refused                  11  finished with some changes held or failed
-  4   plan refused or stale
+  4   plan refused or stale           130, 143, 129  stopped by Ctrl-C, SIGTERM, SIGHUP
 """
 
 
@@ -139,6 +150,8 @@ def main() -> None:
         for paragraph in str(error).splitlines() or [""]:
             click.echo(click.style("error: ", fg="red", bold=True) + paragraph, err=True, color=_colours())
         sys.exit(error.exit_code)
+    finally:
+        interrupting.deafen()
 
 
 @cli.command(short_help="Write a commented scimsync.toml and a small sample source.")
@@ -251,6 +264,24 @@ def runs(**given: object) -> None:
     from scimsync.cli import running  # noqa: PLC0415
 
     sys.exit(running.runs(running.Given.of(given)))
+
+
+@cli.command(short_help="Say that a record and an account are one person, or are not.")
+@with_config
+@click.argument("key")
+@click.argument("account", default="")
+@click.option("--unlink", is_flag=True, help="Say that KEY and its account are not one person.")
+@click.option("--from", "former", default="", metavar="KEY", help="The key that has the account now, and gives it up.")
+@click.option("--reason", default="", help="Why; kept in the audit chain.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def link(**given: object) -> None:
+    """Say that the record KEY and ACCOUNT (an id or a login) are one person; the next plan goes by it.
+
+    Example: scimsync link 1009 ada.berg@example.com --from 1001 --reason "rehired under a new number"
+    """
+    from scimsync.cli import linking  # noqa: PLC0415
+
+    sys.exit(linking.link(linking.Given(**given)))  # type: ignore[arg-type]
 
 
 @cli.group(short_help="Record the target's schema as baseline; report drift.")

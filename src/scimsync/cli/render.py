@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import click
 
-from scimsync.core import sealing
+from scimsync.core import grouping, leaving, sealing
 from scimsync.engine.applying import Report
 from scimsync.model.outcomes import Outcome, Run, Status
-from scimsync.model.plans import Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
+from scimsync.model.plans import BESIDES, LOGIN, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
 from scimsync.scim.schema import Entry, Value, value_to_json
 
 #: how people see an action at a glance
@@ -29,14 +29,20 @@ _TITLES = {
     Action.ENABLE: "rehires: accounts are enabled again",
     Action.UPDATE: "movers: accounts are updated",
 }
+_BESIDES = "leavers: what else HR says about them, after their access is gone"
 _SEVERITIES = {Severity.ERROR: ("!", "red"), Severity.WARNING: ("!", "yellow"), Severity.INFO: ("i", "blue")}
 
 
-def plan_lines(plan: Plan, *, everybody: bool = False, only: Sequence[str] = ()) -> Iterator[str]:
-    """A plan for people: summary, people by action, open conflicts, findings, estimate; `only` was looked at."""
+def plan_lines(
+    plan: Plan, *, everybody: bool = False, only: Sequence[str] = (), kept: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """A plan for people: leavers who keep access, summary, people by action, conflicts, findings, estimate.
+
+    `only` was looked at; `kept` is what is known by now about leavers, where that is more than the plan says.
+    """
+    yield from kept_lines(leaving.by_plan(plan) if kept is None else kept)
     yield from _head(plan)
-    for action, title in _TITLES.items():
-        chosen = [c for c in plan.changes if c.action is action]
+    for title, chosen in _sections(plan):
         if chosen:
             yield ""
             yield click.style(title, bold=True)
@@ -48,6 +54,18 @@ def plan_lines(plan: Plan, *, everybody: bool = False, only: Sequence[str] = ())
     yield from _foot(plan)
     if only:
         yield f"Looked at {_printable(', '.join(only))} only; everybody else is left as is."
+
+
+def kept_lines(kept: Mapping[str, str]) -> Iterator[str]:
+    """Leavers who keep access: the first line of whatever is told."""
+    if kept:
+        yield click.style(_printable(leaving.sentence(kept)), fg="red", bold=True)
+
+
+def _sections(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
+    for action, title in _TITLES.items():
+        yield title, [c for c in plan.changes if c.action is action and c.part != BESIDES]
+    yield _BESIDES, [c for c in plan.changes if c.part == BESIDES]
 
 
 def _head(plan: Plan) -> Iterator[str]:
@@ -69,6 +87,7 @@ def _head(plan: Plan) -> Iterator[str]:
             (tally.overwritten, "directory edit", "overwritten"),
             (tally.deferred, "reference", "deferred"),
             (tally.held, "person", "left out"),
+            (tally.values, "value", "left out"),
             (tally.groups, "group", f"changed (+ {tally.members_added:,}, - {tally.members_removed:,} members)"),
         )
         if number
@@ -107,16 +126,18 @@ def _foot(plan: Plan) -> Iterator[str]:
         duration = f", about {duration_text(needed.total_seconds())}{pace}" if plan.rate else ""
         changes = len(plan.changes) + len(plan.groups)
         yield f"{counted(changes, 'change')}, {counted(plan.requests, 'request')}{duration}."
-    elif plan.tally.held or plan.tally.conflicts or plan.tally.kept:
+    elif plan.tally.held or plan.tally.values or plan.tally.leavers_kept or plan.tally.conflicts or plan.tally.kept:
         waiting = (
+            (plan.tally.leavers_kept, "leaver", "not disabled"),
             (plan.tally.held, "person", "left out"),
+            (plan.tally.values, "value", "left out"),
             (plan.tally.conflicts, "conflict", "held"),
             (plan.tally.kept, "directory edit", "kept"),
         )
         words = [f"{counted(number, word)} {what}" for number, word, what in waiting if number]
         yield f"No changes: everything else is what HR says ({', '.join(words)})."
-    elif any(f.code.startswith(("group.", "member.")) and f.severity is not Severity.INFO for f in plan.findings):
-        yield "No changes: the directory is what HR says, but for the groups in the findings."
+    elif grouping.differs(plan.findings):
+        yield "No changes, but some groups are not as HR says: see the findings."
     else:
         yield "No changes: the directory is what HR says."
     for rule, reason in plan.overrides.items():
@@ -173,8 +194,9 @@ def _person(change: Change) -> str:
 def delta_text(delta: Delta, *, new: bool = False) -> str:
     """What becomes of one attribute, in half a line."""
     before, after = delta.sides.current, delta.sides.desired
-    if delta.verdict in {Verdict.AWAIT, Verdict.DEFER}:
-        later = "; in the second pass" if delta.verdict is Verdict.DEFER else ""
+    waits = delta.verdict in {Verdict.AWAIT, Verdict.DEFER}
+    later = "; in the second pass" if delta.verdict is Verdict.DEFER else ""
+    if waits and delta.path != LOGIN:
         return f"(the account of {_printable(str(delta.awaits))}, once it exists{later})"
     if isinstance(before, tuple) or isinstance(after, tuple):
         change = _list_text(before, after)
@@ -182,7 +204,9 @@ def delta_text(delta: Delta, *, new: bool = False) -> str:
         change = value_text(after)
     else:
         change = f"{value_text(before)} -> {value_text(after)}"
-    return change
+    if waits:
+        return f"{change} (once {_printable(str(delta.awaits))} has given it up{later})"
+    return f"{change} (parked, to make room)" if delta.reason is Reason.PARKED else change
 
 
 def value_text(value: Value) -> str:
@@ -304,6 +328,8 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "overwritten",
                 "deferred",
                 "held",
+                "values",
+                "leavers_kept",
                 "changes",
                 "groups",
                 "members_added",
@@ -335,7 +361,8 @@ _STATUS_WORDS = {
 
 
 def report_lines(report: Report, *, everybody: bool = False) -> Iterator[str]:
-    """What came of a run: the count, then everything that is not simply done."""
+    """What came of a run: leavers who keep access, the count, then everything that is not simply done."""
+    yield from kept_lines(report.kept)
     counted = report.statuses
     words = [f"{counted[s.value]:,} {word}" for s, word in _STATUS_WORDS.items() if counted.get(s.value)]
     yield click.style(f"Run {report.run}: ", bold=True) + (", ".join(words) or "nothing to do") + "."
@@ -348,7 +375,8 @@ def report_lines(report: Report, *, everybody: bool = False) -> Iterator[str]:
 
 def outcome_lines(outcomes: Iterable[Outcome], *, everybody: bool = False) -> Iterator[str]:
     """The outcomes that are more than simply done, one line each; the worst first."""
-    noted = sorted((o for o in outcomes if o.code or o.overwritten or o.races), key=lambda o: not o.code)
+    noted = [o for o in outcomes if o.code or o.overwritten or o.races]
+    noted.sort(key=lambda o: (o.code != leaving.KEPT, not o.code))
     shown = noted if everybody else noted[:SHOWN]
     for outcome in shown:
         words = [_printable(outcome.detail)]
@@ -375,6 +403,7 @@ def report_document(report: Report) -> dict[str, object]:
         "clean": report.clean,
         "stopped": report.stopped,
         "left": list(report.left),
+        "kept": dict(report.kept),
         "outcomes": [outcome_document(o) for parts in report.outcomes.values() for o in parts],
     }
 
@@ -384,6 +413,7 @@ def outcome_document(outcome: Outcome) -> dict[str, object]:
     return {
         "key": outcome.key,
         "status": outcome.status.value,
+        "part": outcome.part,
         "account": outcome.account,
         "version": outcome.version,
         "written": {path: value_to_json(value) for path, value in outcome.written.items()},

@@ -22,8 +22,9 @@ from markupsafe import Markup, escape
 from scimsync.cli import figures
 from scimsync.cli.figures import Column, Course, Grouping
 from scimsync.cli.render import SYMBOLS, counted, duration_text, value_text
+from scimsync.core import leaving
 from scimsync.model.outcomes import JournalLine, Outcome, Run, Status
-from scimsync.model.plans import Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
+from scimsync.model.plans import BESIDES, ITSELF, LOGIN, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
 from scimsync.scim.schema import Entry, Value
 
 #: the order and the headings of the changes: what takes access away comes first
@@ -41,6 +42,7 @@ _WORDS = {
     Status.DEFERRED: "deferred",
     Status.OPEN: "not done",
 }
+_BESIDES = "what else HR says about them, after their access is gone"
 _EDITED = {Reason.TARGET_MOVED, Reason.BOTH_MOVED}
 
 
@@ -74,6 +76,7 @@ def page(story: Story) -> str:
             title=f"{'Run' if begun else 'Plan'} {plan.id}",
             state=run.state.value if run else "",
             lead=_lead(plan, outcomes, course),
+            kept=_kept(plan, outcomes, begun=begun),
             plan=plan,
             run=run if begun else None,
             tiles=list(_tiles(plan)),
@@ -166,13 +169,15 @@ def _entry(entry: Entry) -> Markup:
 def _became(delta: Delta, new: bool) -> Markup:  # noqa: FBT001 - a filter of the template
     """Before and after of one attribute."""
     before, after = delta.sides.current, delta.sides.desired
-    if delta.verdict in {Verdict.AWAIT, Verdict.DEFER}:
+    if delta.verdict in {Verdict.AWAIT, Verdict.DEFER} and delta.path != LOGIN:
         return Markup("<ins>the account of {}, once it exists</ins>").format(shown(str(delta.awaits)))
     if isinstance(before, tuple) or isinstance(after, tuple):
         return _list_became(before if isinstance(before, tuple) else (), after if isinstance(after, tuple) else ())
+    waits = "" if delta.awaits is None else f" once {delta.awaits} has given it up"
+    waits = " parked, to make room" if delta.reason is Reason.PARKED else waits
     if new:
-        return Markup("<ins>{}</ins>").format(shown_value(after))
-    return Markup("<del>{}</del> <ins>{}</ins>").format(shown_value(before), shown_value(after))
+        return Markup("<ins>{}</ins>{}").format(shown_value(after), waits)
+    return Markup("<del>{}</del> <ins>{}</ins>{}").format(shown_value(before), shown_value(after), waits)
 
 
 def _list_became(before: tuple[Entry, ...], after: tuple[Entry, ...]) -> Markup:
@@ -199,7 +204,13 @@ def _duration(seconds: float) -> str:
 # --- parts of the page ----------------------------------------------------------------------------
 
 
-def _lead(plan: Plan, outcomes: Mapping[str, Outcome], course: Course | None) -> str:
+def _kept(plan: Plan, outcomes: Mapping[tuple[str, int], Outcome], *, begun: bool) -> str:
+    """Leavers who keep access, in one sentence; "" where nobody does."""
+    kept = leaving.by_run(plan, outcomes) if begun else leaving.by_plan(plan)
+    return leaving.sentence(kept) if kept else ""
+
+
+def _lead(plan: Plan, outcomes: Mapping[tuple[str, int], Outcome], course: Course | None) -> str:
     """The report in one or two sentences."""
     number = counted(plan.writes, "change")
     if not plan.writes:
@@ -232,14 +243,15 @@ def _tiles(plan: Plan) -> Iterator[_Tile]:
         yield _Tile(action.value.capitalize(), tally.actions.get(action.value, 0), action.value)
     yield _Tile("Conflicts held", tally.conflicts, "warn")
     yield _Tile("Left out", tally.held, "warn")
+    yield _Tile("Values left out", tally.values, "warn")
     yield _Tile("Edits kept", tally.kept)
     yield _Tile("Edits overwritten", tally.overwritten, "warn")
     yield _Tile("Records", tally.records)
     yield _Tile("Equal already", tally.match_rate, text=f"{tally.match_rate:.1%}")
 
 
-def _ended(plan: Plan, outcomes: Mapping[str, Outcome]) -> tuple[_Counted, ...]:
-    keys = [*(change.key for change in plan.changes), *(group.key for group in plan.groups)]
+def _ended(plan: Plan, outcomes: Mapping[tuple[str, int], Outcome]) -> tuple[_Counted, ...]:
+    keys = [*((change.key, change.part) for change in plan.changes), *((group.key, ITSELF) for group in plan.groups)]
     words = [_WORDS[outcomes[key].status if key in outcomes else Status.OPEN] for key in keys]
     return tuple(
         _Counted(word, words.count(word), tone)
@@ -381,10 +393,14 @@ class _Section:
 
 def _sections(plan: Plan) -> Iterator[_Section]:
     for action, (title, about) in _SECTIONS.items():
-        chosen = tuple(change for change in plan.changes if change.action is action)
-        if chosen:
-            number = f"{len(chosen):,}, {about}"
-            yield _Section(action=action.value, symbol=SYMBOLS[action][0], title=title, about=number, changes=chosen)
+        of_action = [change for change in plan.changes if change.action is action]
+        for heading, words, wanted in ((title, about, False), ("Leavers besides", _BESIDES, True)):
+            chosen = tuple(change for change in of_action if (change.part == BESIDES) is wanted)
+            if chosen:
+                number = f"{len(chosen):,}, {words}"
+                yield _Section(
+                    action=action.value, symbol=SYMBOLS[action][0], title=heading, about=number, changes=chosen
+                )
 
 
 @dataclass(frozen=True, slots=True)

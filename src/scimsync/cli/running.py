@@ -5,27 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import click
 
-from scimsync import bootstrap
+from scimsync import bootstrap, files
 from scimsync.bootstrap import Choices
-from scimsync.cli import render
+from scimsync.cli import interrupting, render
 from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
+from scimsync.cli.interrupting import Interrupted
 from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
-from scimsync.core import grouping
+from scimsync.core import grouping, leaving
 from scimsync.engine.applying import Report
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
-from scimsync.model.outcomes import Run
+from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
-from scimsync.workbench.staging import write_private
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +89,7 @@ def plan(given: Given) -> int:
             with contextlib.suppress(StoreLocked), store.lease(bootstrap.owner()):
                 _settle(settings, store)
         with Bar() as bar:
-            made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
+            made = interrupting.run(bootstrap.plan(settings, store, bar, given.choices))
         if given.out is not None:
             _write_out(store, made, given.out)
         if given.html is not None and (run := store.run(made.id)) is not None:
@@ -100,6 +99,7 @@ def plan(given: Given) -> int:
     else:
         show(render.plan_lines(made, everybody=given.everybody, only=given.users))
         _next_step(made)
+    _warn(leaving.by_plan(made))
     if made.refusals:
         return PlanRefused.exit_code
     return HAS_CHANGES if given.detailed_exitcode and made.writes else 0
@@ -108,7 +108,7 @@ def plan(given: Given) -> int:
 def _write_out(store: Store, made: Plan, out: Path) -> None:
     run = store.run(made.id)
     try:
-        write_private(out, [store.artifact(run.plan if run else "").read_bytes()])
+        files.write(out, [store.artifact(run.plan if run else "").read_bytes()])
     except OSError as error:
         raise ConfigError(
             f"--out {out}: cannot be written ({error.strerror}). Name a file in a folder that is there and yours; "
@@ -128,7 +128,7 @@ def _write_html(settings: Settings, store: Store, run: Run, made: Plan, file: Pa
         when=bootstrap.now(),
     )
     try:
-        write_private(file, [report.page(story).encode()])
+        files.write(file, [report.page(story).encode()])
     except OSError as error:
         raise ConfigError(
             f"--html {file}: cannot be written ({error.strerror}). Name a file in a folder that is there and yours, "
@@ -177,18 +177,16 @@ def sync(given: Given) -> int:
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         _settle(settings, store)
         with Bar() as bar:
-            made = asyncio.run(bootstrap.plan(settings, store, bar, given.choices))
+            made = interrupting.run(bootstrap.plan(settings, store, bar, given.choices))
         if not given.as_json:
             show(render.plan_lines(made, everybody=given.everybody, only=given.users))
-        code = _apply(settings, store, made, given)
-        spared = any(finding.code in grouping.RULES for finding in made.findings)
-        return code or (NOT_ALL_DONE if made.tally.held or made.tally.conflicts or spared else 0)
+        return _apply(settings, store, made, given)
 
 
 def _settle(settings: Settings, store: Store) -> None:
     """Take note of what a run that was cut short had done. The caller holds the lease."""
     with Bar() as bar:
-        asyncio.run(bootstrap.settle(settings, store, bar))
+        interrupting.run(bootstrap.settle(settings, store, bar))
 
 
 def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:
@@ -197,39 +195,38 @@ def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:
         show_json(render.report_document(report))
     else:
         show(render.report_lines(report, everybody=given.everybody))
-    return 0 if report.clean else NOT_ALL_DONE
+    _warn(report.kept)
+    return NOT_ALL_DONE if _waits(made) or report.kept or not report.clean else 0
+
+
+def _waits(made: Plan) -> bool:
+    """Whether the plan leaves somebody or something to a person."""
+    tally = made.tally
+    spared = grouping.waits(made.findings)
+    return bool(tally.held or tally.values or tally.leavers_kept or tally.conflicts or spared)
+
+
+def _warn(kept: Mapping[str, str]) -> None:
+    """The closing line: leavers who keep access."""
+    if kept:
+        click.echo(leaving.sentence(kept), err=True)
 
 
 def _carry_out(settings: Settings, store: Store, made: Plan, given: Given) -> Report:
-    with Bar() as bar:
-        return asyncio.run(_stoppable(settings, store, made, given, bar))
-
-
-async def _stoppable(settings: Settings, store: Store, made: Plan, given: Given, bar: Bar) -> Report:
-    """Apply; the first Ctrl-C or SIGTERM lets running writes end, the second does not wait for them."""
+    """Apply; the first signal lets running writes end, the second does not wait for them."""
     stop = asyncio.Event()
-    task = asyncio.current_task()
+    with Bar() as bar:
 
-    def interrupt() -> None:
-        if stop.is_set() and task is not None:
-            task.cancel()
-        stop.set()
-        bar.say("Stopping: running writes are brought to their end. Again to stop at once.")
+        def ask() -> None:
+            stop.set()
+            bar.say("Stopping: running writes are brought to their end. Again to stop at once.")
 
-    with _signals(interrupt):
-        return await bootstrap.apply(settings, store, bar, (made, store.run(made.id)), given.choices, stop)
-
-
-@contextlib.contextmanager
-def _signals(interrupt) -> Iterator[None]:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        work = bootstrap.apply(settings, store, bar, (made, store.run(made.id)), given.choices, stop)
+        try:
+            return interrupting.run(work, ask)
+        except Interrupted as stopped:
+            click.echo(f"Stopped at once ({stopped}). Go on with it: scimsync apply {made.id}", err=True)
+            sys.exit(NOT_ALL_DONE)
 
 
 def runs(given: Given) -> int:
@@ -261,7 +258,9 @@ def runs(given: Given) -> int:
                 }
             )
         else:
-            show([render.run_line(run), "", *render.plan_lines(made, everybody=given.everybody), ""])
+            began = run.state not in {RunState.PLANNED, RunState.REFUSED}
+            kept = leaving.by_run(made, {(o.key, o.part): o for o in outcomes}) if began else None
+            show([render.run_line(run), "", *render.plan_lines(made, everybody=given.everybody, kept=kept), ""])
             show(render.outcome_lines(outcomes, everybody=given.everybody))
     return 0
 

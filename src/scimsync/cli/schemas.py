@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 
 from scimsync import bootstrap
 from scimsync.bootstrap import SchemaDiff
+from scimsync.cli import interrupting
 from scimsync.cli.codes import HAS_CHANGES
 from scimsync.cli.render import counted
 from scimsync.cli.running import show, show_json
@@ -35,7 +35,7 @@ def pin(config: Path, source: Path | None, *, as_json: bool) -> int:
         documents = read_baseline(source, settings.target.dialect.users)
         given = {name: Document(body) for name, body in documents.items()}
     with bootstrap.open_store(settings) as store:
-        made = asyncio.run(bootstrap.pin_schema(settings, store, given, bootstrap.actor()))
+        made = interrupting.run(bootstrap.pin_schema(settings, store, given, bootstrap.actor()))
     if as_json:
         documents = {name: document.body for name, document in made.documents.items()}
         show_json({"target": made.target, "at": made.at.isoformat(), "actor": made.actor, "documents": documents})
@@ -70,7 +70,7 @@ def diff(config: Path, baseline: Path | None, *, as_json: bool, detailed: bool) 
     if baseline is not None:
         given = Baseline(name=str(baseline), documents=read_baseline(baseline, settings.target.dialect.users))
     with bootstrap.open_store(settings) as store:
-        found = asyncio.run(bootstrap.diff_schema(settings, store, given))
+        found = interrupting.run(bootstrap.diff_schema(settings, store, given))
     if as_json:
         show_json(_document(found))
     else:

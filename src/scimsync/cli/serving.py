@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
@@ -17,8 +16,10 @@ import uvicorn
 
 from scimsync import bootstrap
 from scimsync.bootstrap import Choices
+from scimsync.cli import interrupting
 from scimsync.cli.render import counted
 from scimsync.config import WRITING, Settings, load
+from scimsync.core import leaving
 from scimsync.core.signing import LEAST_KEY
 from scimsync.engine import delivering, listening
 from scimsync.engine.listening import Answer
@@ -82,7 +83,7 @@ class _Service:
                 rounds.halt()
 
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in interrupting.wanted():
                 loop.add_signal_handler(number, end)
             click.echo(ready)  # not before it can be told to end
             async with asyncio.TaskGroup() as group:
@@ -201,9 +202,12 @@ class _Service:
         words = [f"{number} {name}" for name, number in report.statuses.items()]
         words += [f"{made.tally.conflicts} in conflict, held"] if made.tally.conflicts else []
         words += [f"{made.tally.held} left out"] if made.tally.held else []
+        words += [f"{counted(made.tally.values, 'value')} left out"] if made.tally.values else []
+        if report.kept:
+            _say(leaving.sentence(report.kept))
         ended = ", ".join(words) or "nothing to do"
         _say(f"run {made.id}: looked at {counted(len(keys), 'person')}; {ended}")
-        if made.tally.conflicts or made.tally.held:
+        if made.tally.conflicts or made.tally.held or made.tally.values or report.kept:
             _say(f"  why: scimsync runs {made.id}")
         return not report.left and not report.stopped
 

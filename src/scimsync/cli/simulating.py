@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from scimsync import files
 from scimsync.errors import ConfigError
 from scimsync.simulator.options import explain
 from scimsync.simulator.server import Announcement, Settings, serve
@@ -83,7 +84,7 @@ def _with_ca(ready: Announcement, ca_file: Path | None) -> Announcement:
     """Put the authority where it was asked for."""
     if ca_file is None or not ready.ca_file:
         return ready
-    ca_file.write_bytes(Path(ready.ca_file).read_bytes())
+    files.write(ca_file, [Path(ready.ca_file).read_bytes()], files.READABLE)
     return replace(ready, ca_file=str(ca_file))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import click
 
 from scimsync import bootstrap
+from scimsync.cli import interrupting
 from scimsync.cli.codes import NOT_ALL_DONE
 from scimsync.config import Settings, WebhookSettings, load
 from scimsync.core import telling
@@ -77,7 +77,7 @@ def ping(config: Path, which: str) -> int:
     settings = load(config, secrets=_NEEDED)
     chosen = replace(settings, webhooks=_chosen(settings, which))
     with bootstrap.open_store(settings) as store:
-        receipts = asyncio.run(_ping(chosen, store))
+        receipts = interrupting.run(_ping(chosen, store))
     for webhook, receipt in zip(chosen.webhooks, receipts, strict=True):
         click.echo(f"{webhook.shown}  {receipt.detail or f'took it (status {receipt.status})'}")
     return NOT_ALL_DONE if any(receipt.detail for receipt in receipts) else 0
@@ -102,7 +102,7 @@ def deliver(config: Path, *, watch: bool) -> int:
     """Deliver what is due; with `watch`, go on until interrupted. Trouble of a receiver is no failure: 0."""
     settings = load(config, secrets=_NEEDED)
     with bootstrap.open_store(settings) as store:
-        arrived = asyncio.run(_deliver(settings, store, watch=watch))
+        arrived = interrupting.run(_deliver(settings, store, watch=watch))
         states = [store.outbox().get(webhook.name, {}) for webhook in settings.webhooks]
     pending, dead = (sum(s.get(state, 0) for s in states) for state in (LetterState.PENDING, LetterState.DEAD))
     click.echo(f"{arrived:,} delivered, {pending:,} pending, {dead:,} dead")
@@ -115,7 +115,7 @@ async def _deliver(settings: Settings, store: Store, *, watch: bool) -> int:
         if not watch:
             return await rounds.once()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in interrupting.wanted():
             loop.add_signal_handler(number, rounds.halt)
         await rounds.on()
         return rounds.arrived

@@ -1,4 +1,4 @@
-"""Members of groups: which group a name means, what HR asks for in vain, and what is left to write.
+"""Members of groups: who has to join and to leave, how many may, and what is left to write.
 
 Only groups that exist are changed; a group is never created, renamed or deleted (documented: Genesys
 takes neither over SCIM). A membership has three sides as an attribute has: desired, current and base.
@@ -13,66 +13,52 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from difflib import get_close_matches
 
+from scimsync.core import naming
 from scimsync.core.references import components, find_cycles
-from scimsync.model.accounts import Group
-from scimsync.model.outcomes import Sweep
 from scimsync.model.plans import Finding, GroupChange, Severity
-from scimsync.model.policy import Grouping, Limit
+from scimsync.model.policy import Limits
 from scimsync.scim.grammar import render_value
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
 
-#: the rule about how many members a group may lose
-LOSS = "limits.group_loss"
-RULES = frozenset({LOSS})
+#: the rules about how many members a group may lose, and may gain
+LOSS, GAIN = "limits.group_loss", "limits.group_gain"
+#: the rule about members that are named in another way than by id
+FOREIGN = "group.foreign-ids"
+RULES = frozenset({LOSS, GAIN, FOREIGN}) | naming.RULES
+#: a write took away members that were not ours
+HARMED = "write.harmed"
+#: a group shows no more than a part of its members
+PARTIAL = "group.partial"
 #: a share of fewer members than these says nothing
 FEW = 10
+#: lists that end at a multiple of this may have been cut there
+_CUT = 100
 #: paths under which an outcome tells who joined and who left
 ADDED, REMOVED = "members.added", "members.removed"
 _SHOWN = 5
 #: groups of a circle that a finding names
 _LOOP = 50
+_WAITS = RULES | {
+    "group.unknown",
+    "group.ambiguous",
+    "group.unread",
+    "group.protected",
+    "group.cycle",
+    "member.unproven",
+}
 
 
-def folded(name: str, match: str) -> str:
-    """The form in which names of groups compare: case counts in ids only."""
-    return name.strip() if match == "id" else name.strip().casefold()
+def waits(findings: Iterable[Finding]) -> bool:
+    """Whether some membership waits for a person, or for another run."""
+    return any(f.code in _WAITS and f.severity is not Severity.INFO for f in findings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    """Which groups the names of HR mean."""
-
-    #: folded name -> id, for names that mean exactly one group
-    ids: Mapping[str, str]
-    findings: tuple[Finding, ...]
-
-
-def resolve(names: Mapping[str, str], groups: Sequence[Group], grouping: Grouping) -> Named:
-    """Find the groups that are named.
-
-    Args:
-        names: Folded name -> name as it was written.
-        groups: All groups of the directory.
-        grouping: How they are named.
-    """
-    held: dict[str, list[str]] = {}
-    for group in groups:
-        held.setdefault(group.id if grouping.match == "id" else folded(group.name, ""), []).append(group.id)
-    ids, findings = {}, []
-    spellings = {folded(group.name, ""): group.name for group in groups}
-    for name, written in sorted(names.items()):
-        found = held.get(name, [])
-        if len(found) == 1:
-            ids[name] = found[0]
-        elif found:
-            findings.append(_ambiguous(written, len(found)))
-        else:
-            near = get_close_matches(written.casefold(), spellings, n=1, cutoff=0.6)
-            findings.append(_unknown(written, spellings[near[0]] if near else ""))
-    return Named(ids=ids, findings=tuple(findings))
+def differs(findings: Iterable[Finding]) -> bool:
+    """Whether some group may be other than HR says."""
+    about = ("group.", "member.", "limits.group_")
+    return any(f.code.startswith(about) and f.severity is not Severity.INFO for f in findings)
 
 
 def circular(
@@ -113,6 +99,28 @@ def remaining(wanted: Left, members: AbstractSet[str]) -> Left:
     )
 
 
+def unseen(wanted: Left, members: AbstractSet[str], took: AbstractSet[str]) -> Left:
+    """As `remaining`, for a group that shows only a part of its members.
+
+    Whose move the target took is not sent again, though it cannot be seen; and whoever has to leave is
+    taken for a member without being seen.
+    """
+    return Left(
+        tuple(one for one in wanted.add if one not in members and one not in took),
+        tuple(one for one in wanted.remove if one in members or one not in took),
+    )
+
+
+def is_cut(members: AbstractSet[str]) -> bool:
+    """Whether a list of members ends where lists are cut."""
+    return len(members) >= _CUT and len(members) % _CUT == 0
+
+
+def lost(before: AbstractSet[str], batch: Left, after: AbstractSet[str]) -> list[str]:
+    """Who was a member before a batch was written, did not have to leave, and is none after it."""
+    return sorted(before - set(batch.remove) - after)
+
+
 def without(left: Left, gone: AbstractSet[str]) -> Left:
     """All but some of the members."""
     return Left(tuple(one for one in left.add if one not in gone), tuple(one for one in left.remove if one not in gone))
@@ -139,14 +147,29 @@ def operations(left: Left) -> tuple[Operation, ...]:
     return (*gone, *joined)
 
 
-def members_of(resource: Mapping[str, object]) -> dict[str, bool]:
-    """The members of a group as the target shows it: id, and whether it is said to be a group."""
-    listed = resource.get("members")
+def members_of(resource: Mapping[str, object]) -> dict[str, str]:
+    """The members of a group as the target shows it: id, and of what type it is said to be, in small letters."""
     found = {}
-    for member in listed if isinstance(listed, list) else ():
-        if isinstance(member, Mapping) and isinstance(member.get("value"), str):
-            found[str(member["value"])] = str(member.get("type") or "").lower() == "group"
+    for member in _listed(resource):
+        if (identity := _identity(member)) and isinstance(member, Mapping):
+            found[identity] = str(member.get("type") or "").lower()
     return found
+
+
+def is_readable(resource: Mapping[str, object]) -> bool:
+    """Whether each member of a group is shown with an id."""
+    return all(map(_identity, _listed(resource)))
+
+
+def _listed(resource: Mapping[str, object]) -> Sequence[object]:
+    members = resource.get("members")
+    return members if isinstance(members, list) else [members] if members is not None else ()
+
+
+def _identity(member: object) -> str:
+    """The id of a member; "" where there is none to be read."""
+    value = member.get("value") if isinstance(member, Mapping) else None
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def written(joined: Iterable[str], left: Iterable[str]) -> dict[str, Value]:
@@ -165,44 +188,33 @@ def read_written(values: Mapping[str, Value], path: str) -> Iterator[str]:
         yield str(dict(entry)["value"])
 
 
-def loses_too_many(change: GroupChange, limit: Limit, overrides: Iterable[str]) -> Finding | None:
-    """The finding for a group that would lose more than it may."""
-    few = limit.share is not None and change.held < FEW
-    if few or limit.allows(len(change.remove), change.held) or LOSS in frozenset(overrides):
-        return None
-    return Finding(
-        severity=Severity.ERROR,
-        code=LOSS,
-        subject=change.name,
-        summary="the group would lose more members than [limits] group_loss allows; it is left as it is",
-        detail=f"{len(change.remove)} of {change.held}, allowed {limit}",
-        hint=f'check the source; if it is right: --override {LOSS} --reason "..."',
+def beyond(change: GroupChange, limits: Limits, overrides: Iterable[str]) -> Finding | None:
+    """The finding for a group that would lose or gain more than it may; it is left as it is.
+
+    A share of what a group holds says nothing about one that holds few, where it loses, and about one
+    that holds nobody, where it gains: that is how a group begins.
+    """
+    given = frozenset(overrides)
+    sides = (
+        (LOSS, "lose", len(change.remove), limits.group_loss, change.held < FEW),
+        (GAIN, "gain", len(change.add), limits.group_gain, not change.held),
     )
+    for rule, word, number, limit, few in sides:
+        if rule in given or (few and limit.share is not None) or limit.allows(number, change.held):
+            continue
+        return Finding(
+            severity=Severity.ERROR,
+            code=rule,
+            subject=change.name,
+            summary=f"the group would {word} more members than [limits] {rule.partition('.')[2]} allows; "
+            "it is left as it is",
+            detail=f"{number} of {change.held}, allowed {limit}",
+            hint=f'check the source; if it is right: --override {rule} --reason "..."',
+        )
+    return None
 
 
 # --- findings -------------------------------------------------------------------------------------
-
-
-def _unknown(name: str, near: str) -> Finding:
-    hint = f"did you mean {near}? " if near else ""
-    return Finding(
-        severity=Severity.ERROR,
-        code="group.unknown",
-        subject=name,
-        summary="the directory has no such group, so nobody is made a member of it",
-        hint=f"{hint}create the group in the directory, or correct the name in the source",
-    )
-
-
-def _ambiguous(name: str, number: int) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="group.ambiguous",
-        subject=name,
-        summary="several groups of the directory have this name; none of them is changed",
-        detail=f"{number} groups",
-        hint='rename all but one in the directory, or name groups by id with [groups] match = "id"',
-    )
 
 
 def _cycle(names: Sequence[str]) -> Finding:
@@ -252,15 +264,64 @@ def unread(name: str, why: str) -> Finding:
     )
 
 
-def incomplete(sweep: Sweep) -> Finding:
-    """A list of groups with holes."""
+def unlisted(why: str) -> Finding:
+    """A list of groups with holes, or none at all."""
     return Finding(
-        severity=Severity.WARNING,
+        severity=Severity.ERROR,
         code="group.unread",
         subject="",
         summary="the list of groups could not be read whole, so no membership is changed",
-        detail=sweep.incomplete,
-        hint="run again",
+        detail=why,
+        hint="run again; where the directory has no groups or does not show them to us, take [groups] out",
+    )
+
+
+def foreign(name: str) -> Finding:
+    """A group whose members are named in another way than by the ids of accounts."""
+    return Finding(
+        severity=Severity.ERROR,
+        code=FOREIGN,
+        subject=name,
+        summary="the members of the group are not shown by ids of accounts; it is left as it is",
+        hint="see what the directory lists as `value` of a member: it has to be the id of an account "
+        f'(RFC 7643 §4.2); if they are other things than people: --override {FOREIGN} --reason "..."',
+    )
+
+
+def protected(change: GroupChange) -> Finding:
+    """A protected group that HR would change."""
+    return Finding(
+        severity=Severity.WARNING,
+        code="group.protected",
+        subject=change.name,
+        summary="a protected group would be changed; it is left alone",
+        detail=f"+ {len(change.add)}, - {len(change.remove)} members",
+        hint="change it by hand, or take it from [groups] protected",
+    )
+
+
+def spared(stays: Mapping[str, int]) -> Finding:
+    """Members who stay because HR names them, or may, in a way that does not resolve: group -> how many."""
+    return Finding(
+        severity=Severity.ERROR,
+        code=naming.SPARED,
+        subject="",
+        summary="memberships stay because HR names them, or may name them, in a way that does not resolve",
+        detail=f"{_memberships(sum(stays.values()))}: {_some(sorted(stays))}",
+        hint="see the findings about names of groups and keys of people; if those mean nothing here: "
+        f'--override {naming.SPARED} --reason "..."',
+    )
+
+
+def partial(name: str, shown: int, hidden: int) -> Finding:
+    """A group that shows only a part of its members."""
+    return Finding(
+        severity=Severity.WARNING,
+        code=PARTIAL,
+        subject=name,
+        summary="the group shows only a part of its members; whom we put there is taken for a member unseen",
+        detail=f"{shown} are shown, {hidden} of ours are not",
+        hint="look into the group where all members can be seen",
     )
 
 
@@ -279,7 +340,7 @@ def strangers(keys: Sequence[str], people: int, pairs: int) -> Finding:
 def unproven(number: int, why: str) -> Finding:
     """Members who would be removed, if absence could be believed."""
     return Finding(
-        severity=Severity.WARNING,
+        severity=Severity.WARNING if number else Severity.INFO,
         code="member.unproven",
         subject="",
         summary="nobody is removed from a group in this run, because absence proves nothing",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from scimsync.model.plans import Action, Lifecycle
+from collections.abc import Mapping, Sequence
+
+from scimsync.model.plans import LOGIN, Action, Change, Lifecycle
 from scimsync.scim.schema import Value
 
 ACTIVE = "active"
@@ -37,4 +39,25 @@ def shown(held: Value, before: Value) -> Value:
 
 
 #: The order of work: who loses access goes first, then who needs it, then the rest.
-ORDER = {Action.DISABLE: 0, Action.CREATE: 1, Action.ENABLE: 2, Action.UPDATE: 3}
+ORDER = {Action.DISABLE: 0, Action.CREATE: 2, Action.ENABLE: 3, Action.UPDATE: 4}
+#: when those come who give a login up to somebody: whoever takes it may be a joiner
+GIVING = 1
+
+
+def giving(changes: Sequence[Change]) -> dict[str, int]:
+    """Who gives a login up to somebody, by key, with how many give up theirs before."""
+    takers = {d.awaits: c.key for c in changes for d in c.deltas if d.path == LOGIN and d.awaits is not None}
+    waiting = {c.key for c in changes for d in c.awaiting if d.path == LOGIN}
+    found: dict[str, int] = {}
+    for first in takers.keys() - waiting:
+        giver, depth = first, 0
+        while giver in takers and giver not in found:
+            found[giver] = depth
+            giver, depth = takers[giver], depth + 1
+    return found
+
+
+def turn(change: Change, givers: Mapping[str, int]) -> int:
+    """When a change is carried out, among all of a plan."""
+    early = change.key in givers and change.action is not Action.DISABLE
+    return GIVING if early and any(delta.path == LOGIN for delta in change.deltas) else ORDER[change.action]

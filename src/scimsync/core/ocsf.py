@@ -39,6 +39,7 @@ _DECISIONS = {
     "override": ((_OTHER, "Set aside"), "rule"),
     "plan-approved": ((_OTHER, "Approve"), "plan"),
     "configuration": (_UPDATE, "configuration"),
+    "link": (_UPDATE, "account"),
     "pin": (_UPDATE, "schema"),
     "undo": ((_OTHER, "Undo"), "run"),
     "erasure": ((4, "Delete"), "key of a person"),

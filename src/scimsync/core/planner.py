@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scimsync.core.lifecycle import ACTIVE, ORDER, of_pair, shown
+from scimsync.core.leaving import KEPT
+from scimsync.core.lifecycle import ACTIVE, GIVING, ORDER, giving, of_pair, shown, turn
 from scimsync.core.merge import merge
 from scimsync.core.references import Edge, EdgeKind, Loop, cut
 from scimsync.core.writing import Move, operations
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.plans import (
+    BESIDES,
+    LOGIN,
     Action,
     Change,
     Delta,
@@ -24,7 +27,7 @@ from scimsync.model.plans import (
     Tally,
     Verdict,
 )
-from scimsync.model.policy import Authority, Leavers, Limits, Mapped, Policy
+from scimsync.model.policy import Authority, Leavers, Mapped, Policy
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Kind, Place, Value
 
@@ -38,6 +41,8 @@ class Planned:
 
     #: what is to be written; None where nothing is
     change: Change | None = None
+    #: of a leaver, what else HR says: written after the access is gone, and judged apart
+    besides: Change | None = None
     #: deltas that people should see though nothing is written: kept edits, open conflicts
     notice: Change | None = None
     findings: tuple[Finding, ...] = ()
@@ -55,7 +60,7 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
     """
     deltas, settled = [], []
     for mapped in policy.attributes:
-        if mapped.path in pair.unresolved or mapped.path in frozen or _stays(pair, mapped, policy):
+        if mapped.path in pair.unresolved | pair.left_out | frozen or _stays(pair, mapped, policy):
             continue
         delta = _delta(pair, mapped)
         if delta is not None:
@@ -80,12 +85,26 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         operations=operations_of(deltas, policy.attributes),
         row=pair.row,
     )
-    if writes and _is_nameless(pair.name, policy):
+    if writes and is_nameless(pair.name, policy):
         return Planned(findings=(_nameless(pair.key, pair.row),), settled=tuple(settled))
-    if writes and _is_protected(pair.key, pair.name, policy):
+    if writes and is_protected(pair.key, pair.name, policy):
         return Planned(findings=(_protected(pair.key, pair.row),), settled=tuple(settled))
     notice = replace(whole, deltas=rest, operations=()) if rest else None
-    return Planned(change=whole if writes else None, notice=notice, settled=tuple(settled))
+    change, besides = _apart(whole, policy.attributes) if writes else (None, None)
+    return Planned(change=change, besides=besides, notice=notice, settled=tuple(settled))
+
+
+def _apart(whole: Change, attributes: Sequence[Mapped]) -> tuple[Change, Change | None]:
+    """Of a leaver: the access alone, so that nothing else can stop that it is taken away, and the rest."""
+    if whole.action is not Action.DISABLE:
+        return whole, None
+    access = tuple(d for d in whole.deltas if d.path == ACTIVE)
+    others = tuple(d for d in whole.deltas if d.path != ACTIVE)
+    alone = replace(whole, deltas=access, operations=operations_of(access, attributes))
+    if not any(d.verdict in SENT for d in others):
+        return alone, None
+    operations = operations_of(others, attributes)
+    return alone, replace(whole, action=Action.UPDATE, deltas=others, operations=operations, part=BESIDES)
 
 
 def _stays(pair: Pair, mapped: Mapped, policy: Policy) -> bool:
@@ -150,7 +169,7 @@ def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozense
     missing += [path for path in ("userName",) if path not in pair.desired]
     if missing:
         return Planned(findings=(_incomplete(pair, missing),))
-    if _is_protected(pair.key, pair.name, policy):
+    if is_protected(pair.key, pair.name, policy):
         return Planned(findings=(_protected(pair.key, pair.row),))
     deltas = []
     for mapped in policy.attributes:
@@ -178,9 +197,9 @@ def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
     """Plan one person whose account is linked and who is no longer in the source."""
     if policy.leavers is Leavers.KEEP:
         return Planned(findings=(_kept(leaver.key),))
-    if _is_nameless(leaver.name, policy):
+    if is_nameless(leaver.name, policy):
         return Planned(findings=(_nameless(leaver.key, None),))
-    if _is_protected(leaver.key, leaver.name, policy):
+    if is_protected(leaver.key, leaver.name, policy):
         return Planned(findings=(_protected(leaver.key, None),))
     sides = Sides(desired=False, current=True, base=leaver.agreed is not False, known=True)
     merged = merge(active.place, sides, active.authority)
@@ -202,15 +221,15 @@ def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
 
 
 def ordered(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Leavers, then joiners, then rehires, then movers; each by key."""
+    """Leavers, then joiners, then rehires, then movers, and what else HR says about leavers; each by key."""
     return tuple(sorted(changes, key=lambda c: (ORDER[c.action], c.key)))
 
 
 def lined_up(changes: Iterable[Change]) -> tuple[tuple[Change, ...], tuple[Loop, ...]]:
     """The changes in order, a joiner after the joiners whom his references name, and the loops that were cut.
 
-    A reference that cannot wait for its account in this order is deferred: an edge that was cut, and
-    that of a leaver, who goes before all joiners.
+    Whoever gives a login up goes before whoever takes it. A reference that cannot wait for its account in this
+    order is deferred: an edge that was cut, and that of a person who goes before all joiners.
     """
     found = list(changes)
     joiners = {c.key for c in found if c.action is Action.CREATE}
@@ -230,16 +249,18 @@ def lined_up(changes: Iterable[Change]) -> tuple[tuple[Change, ...], tuple[Loop,
             needs.setdefault(edge.who, []).append(edge.whom)
     for key in cuts.order:
         depths[key] = max((depths[whom] + 1 for whom in needs.get(key, ())), default=0)
-    placed = [_with_deferred(c, opened) if c.awaiting else c for c in found]
-    placed.sort(key=lambda c: (ORDER[c.action], depths.get(c.key, 0) if c.action is Action.CREATE else 0, c.key))
+    givers = giving(found)
+    turns = {(c.key, c.part): turn(c, givers) for c in found}
+    placed = [_with_deferred(c, opened, early=turns[c.key, c.part] == GIVING) if c.awaiting else c for c in found]
+    depths = {key: depth for key, depth in depths.items() if key in joiners} | givers
+    placed.sort(key=lambda c: (turns[c.key, c.part], depths.get(c.key, 0), c.key))
     return tuple(placed), cuts.loops
 
 
-def _with_deferred(change: Change, opened: frozenset[Edge]) -> Change:
-    is_early = ORDER[change.action] < ORDER[Action.CREATE]
+def _with_deferred(change: Change, opened: frozenset[Edge], *, early: bool) -> Change:
     deltas = tuple(
         replace(d, verdict=Verdict.DEFER)
-        if d.verdict is Verdict.AWAIT and (is_early or Edge(change.key, str(d.awaits)) in opened)
+        if d.verdict is Verdict.AWAIT and d.path != LOGIN and (early or Edge(change.key, str(d.awaits)) in opened)
         else d
         for d in change.deltas
     )
@@ -260,45 +281,22 @@ def tally(
     return Tally(
         **numbers,
         actions=dict(Counter(c.action.value for c in changes)),
-        lifecycles=dict(Counter(c.lifecycle.value for c in changes)),
+        lifecycles=dict(Counter(c.lifecycle.value for c in changes if c.part != BESIDES)),
         conflicts=sum(1 for d in seen if d.verdict is Verdict.CONFLICT),
         kept=sum(1 for d in seen if d.verdict is Verdict.KEEP),
         overwritten=sum(1 for d in deltas if d.verdict is Verdict.WRITE and d.reason in foreign),
-        deferred=sum(1 for d in deltas if d.verdict is Verdict.DEFER),
-        held=len({f.subject for f in findings if f.holds}),
+        deferred=sum(1 for d in deltas if d.verdict is Verdict.DEFER and d.path != LOGIN),
+        held=len({f.subject for f in findings if f.holds and not f.path and f.code != KEPT}),
+        values=len({(f.subject, f.path) for f in findings if f.holds and f.path}),
+        leavers_kept=sum(f.code == KEPT for f in findings),
         groups=len(groups),
         members_added=sum(len(group.add) for group in groups),
         members_removed=sum(len(group.remove) for group in groups),
     )
 
 
-#: the rules about the size of a plan
-RULES = frozenset({"limits.disable", "limits.create", "limits.update"})
-
-
-def refusals(counted: Tally, limits: Limits, overrides: Iterable[str] = ()) -> tuple[Finding, ...]:
-    """The limits that a plan passes, and that nobody overrode."""
-    given = frozenset(overrides)
-    base = {"disable": counted.linked, "update": counted.linked, "create": counted.records}
-    found = []
-    for action, limit in (("disable", limits.disable), ("create", limits.create), ("update", limits.update)):
-        number = counted.actions.get(action, 0)
-        rule = f"limits.{action}"
-        if not limit.allows(number, base[action]) and rule not in given:
-            found.append(
-                Finding(
-                    severity=Severity.ERROR,
-                    code=rule,
-                    subject="",
-                    summary=f"the plan would {action} more accounts than [limits] {action} allows",
-                    detail=f"{number} of {base[action]}, allowed {limit}",
-                    hint=f'check the source; if it is right: --override {rule} --reason "..."',
-                )
-            )
-    return tuple(found)
-
-
-def _is_protected(key: str, name: str, policy: Policy) -> bool:
+def is_protected(key: str, name: str, policy: Policy) -> bool:
+    """Whether policy keeps us from changing the account of this record, or of this login."""
     return key.lower() in policy.protected or name.lower() in policy.protected
 
 
@@ -314,7 +312,7 @@ def _protected(key: str, row: int | None) -> Finding:
     )
 
 
-def _is_nameless(name: str, policy: Policy) -> bool:
+def is_nameless(name: str, policy: Policy) -> bool:
     """Whether an account shows no login, while some logins are protected."""
     return not name and bool(policy.protected)
 

@@ -70,6 +70,17 @@ _CREDENTIALS = {
 }
 
 
+_TAKEN = ("unique", "taken", "already exist", "already in use", "already used", "duplicate")
+
+
+def is_taken(reply: Reply) -> bool:
+    """Whether the answer to a PATCH says that another account has a value that no two may have (RFC 7644 §3.12)."""
+    if reply.method != "PATCH" or reply.error is None or reply.status not in {400, 409}:
+        return False
+    told = reply.status == 409 and any(word in reply.error.detail.lower() for word in _TAKEN)
+    return reply.error.scim_type == "uniqueness" or told
+
+
 def is_conflict(reply: Reply) -> bool:
     """Whether the answer says that the version has moved.
 

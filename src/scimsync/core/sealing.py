@@ -22,6 +22,7 @@ import msgspec
 
 from scimsync.errors import PlanDamaged, PlanStale, ProtocolError
 from scimsync.model.plans import (
+    ITSELF,
     Action,
     Change,
     Delta,
@@ -70,6 +71,7 @@ def _lines(plan: Plan) -> Iterator[dict[str, object]]:
         "rate": plan.rate,
         "place": plan.place,
         "overrides": plan.overrides,
+        "moved": dict(plan.moved),
     }
     for refusal in plan.refusals:
         yield {"refusal": finding_to_json(refusal)}
@@ -98,6 +100,7 @@ def change_to_json(change: Change) -> dict[str, object]:
         "account": change.account,
         "version": change.version,
         "row": change.row,
+        "part": change.part,
         "deltas": [_delta_to_json(delta) for delta in change.deltas],
         "operations": [operation.to_json() for operation in change.operations],
     }
@@ -111,6 +114,7 @@ def group_to_json(group: GroupChange) -> dict[str, object]:
         "version": group.version,
         "held": group.held,
         "batch": group.batch,
+        **({"partial": True} if group.partial else {}),
         "add": [[member.key, member.account] for member in group.add],
         "remove": [[member.key, member.account] for member in group.remove],
     }
@@ -180,6 +184,7 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         rate=msgspec.convert(head["rate"], int),
         place=str(head["place"]),
         overrides=_texts(head["overrides"]),
+        moved=_texts(head.get("moved", {})),
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),
         groups=tuple(_group(d["group"]) for d in documents if "group" in d),
         notices=tuple(_change(d["notice"]) for d in documents if "notice" in d),
@@ -209,6 +214,7 @@ def _change(found: object) -> Change:
         version=line.version,
         operations=tuple(Operation(o.op, o.path, o.value) for o in line.operations),
         row=line.row,
+        part=line.part,
     )
 
 
@@ -222,6 +228,7 @@ def _group(found: object) -> GroupChange:
         remove=tuple(Member(*member) for member in line.remove),
         held=line.held,
         batch=line.batch,
+        partial=line.partial,
     )
 
 
@@ -267,6 +274,7 @@ class _GroupLine(msgspec.Struct):
     batch: int
     add: list[tuple[str, str | None]]
     remove: list[tuple[str, str | None]]
+    partial: bool = False
 
 
 class _ChangeLine(msgspec.Struct):
@@ -279,3 +287,4 @@ class _ChangeLine(msgspec.Struct):
     row: int | None
     deltas: list[_DeltaLine]
     operations: list[_OperationLine]
+    part: int = ITSELF

@@ -21,7 +21,7 @@ from datetime import datetime
 
 import msgspec
 
-from scimsync.core import grouping, planner
+from scimsync.core import grouping, leaving, planner
 from scimsync.core.writing import resource
 from scimsync.model.events import PROFILE, Event, EventKind, Letter, Subscription
 from scimsync.model.outcomes import Outcome, Run, Status
@@ -50,6 +50,8 @@ def of_outcome(
         values: Whether values travel.
     """
     telling = _Telling(change, outcome, run, at)
+    if outcome.code == leaving.KEPT:
+        yield telling.event(EventKind.LEAVER_KEPT, {"code": leaving.KEPT, "reason": outcome.detail.partition(": ")[0]})
     if outcome.status in {Status.HELD, Status.FAILED}:
         held = {"code": outcome.code, "status": outcome.status.value, "action": change.action.value}
         yield telling.event(EventKind.PERSON_HELD, {**held, "lifecycle": change.lifecycle.value})
@@ -152,14 +154,28 @@ class _Telling:
         return make(kind, self._key, self._at, payload, {"txn": f"{self._run}/{self._key}", "sub_id": subject}, form)
 
 
-def of_refusal(plan: Plan) -> Iterator[Event]:
-    """That a plan may not be applied: the rules that say so, and the numbers."""
+def of_plan(plan: Plan) -> Iterator[Event]:
+    """Who keeps access though they left; and that a plan may not be applied: the rules that say so, and the numbers."""
+    kept = leaving.by_plan(plan)
+    for key, why in kept.items():
+        yield of_kept(key, why, plan.id, plan.created)
     if plan.refusals:
-        payload = {"plan": plan.id, "rules": [f.code for f in plan.refusals], "changes": dict(plan.tally.actions)}
+        payload = {
+            "plan": plan.id,
+            "rules": [f.code for f in plan.refusals],
+            "changes": dict(plan.tally.actions),
+            "leavers_kept": len(kept),
+        }
         yield make(EventKind.PLAN_REFUSED, "", plan.created, payload, {"txn": plan.id})
 
 
-def of_run(run: Run, at: datetime, stopped: str = "") -> Event:
+def of_kept(key: str, why: str, run: str, at: datetime) -> Event:
+    """That somebody left and keeps access: by the plan, or because the run ended before it came to them."""
+    about = {"txn": f"{run}/{key}", "sub_id": {"format": "opaque", "id": key, "externalId": key}}
+    return make(EventKind.LEAVER_KEPT, key, at, {"code": leaving.KEPT, "reason": why.partition(": ")[0]}, about)
+
+
+def of_run(run: Run, at: datetime, stopped: str = "", kept: int = 0) -> Event:
     """That a run came to its end: its state and its numbers, and nobody's name."""
     payload = {
         "run": run.id,
@@ -167,6 +183,7 @@ def of_run(run: Run, at: datetime, stopped: str = "") -> Event:
         "changes": dict(run.statuses),
         "tally": dict(run.tally),
         "stopped": bool(stopped),
+        "leavers_kept": kept,
     }
     return make(EventKind.RUN_FINISHED, "", at, payload, {"txn": run.id})
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from scimsync.model.outcomes import Sweep
 from scimsync.model.plans import Finding, Severity
@@ -13,7 +14,7 @@ from scimsync.model.records import SourceHealth
 #: the rules a person may override on the command line
 ABSENCE, ROWS, BLANKS = "source.absence", "source.rows-drop", "source.blanks"
 RULES = frozenset({ABSENCE, ROWS, BLANKS})
-#: a column may grow by this share of blanks from one run to the next
+#: the share of blanks may grow by so much from one run to the next
 _BLANKS_GROWTH = 0.10
 
 
@@ -23,14 +24,21 @@ class Trust:
 
     #: the absence of a person means that the person left
     absence: bool
-    #: source columns that went blank: the attributes made of them are left alone
+    #: source columns that went blank
     blank_columns: frozenset[str]
+    #: attributes that are left alone: made of such columns, or gone blank whatever the columns say
+    frozen: frozenset[str]
     findings: tuple[Finding, ...]
     #: what the next reading is judged by: this one, unless a guard found it worse than the last
     remembered: SourceHealth
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was found, but that absence is never proven here."""
+        return all(finding is _UNPROVEN for finding in self.findings)
 
-def judge(
+
+def judge(  # noqa: PLR0913 - a reading is judged by much
     health: SourceHealth,
     previous: SourceHealth | None,
     *,
@@ -38,6 +46,7 @@ def judge(
     keyless: bool,
     limits: Limits,
     overrides: Iterable[str] = (),
+    columns_of: Mapping[str, Iterable[str]] = MappingProxyType({}),
 ) -> Trust:
     """Judge a reading by its proof and by the last trusted one.
 
@@ -48,6 +57,7 @@ def judge(
         keyless: Some record has no key, so it could be anybody's.
         limits: How far the number of rows may fall.
         overrides: Rules that a person set aside for this run.
+        columns_of: Path -> the source columns that it is made of; who is told of a column need not hear of the path.
     """
     given = frozenset(overrides)
     findings: list[Finding] = []
@@ -62,21 +72,21 @@ def judge(
             findings.append(_short(previous.rows, health.rows, str(limits.source_rows_drop)))
             remembered = previous
     absence = not findings
-    columns = _gone_blank(health, previous) if BLANKS not in given else frozenset()
-    findings += [_blank(column) for column in sorted(columns)]
-    if columns and previous is not None:
-        remembered = previous
-    return Trust(absence, columns, tuple(findings), remembered)
+    columns, frozen = frozenset[str](), frozenset[str]()
+    if previous is not None and previous.rows >= _FEW and BLANKS not in given:
+        columns = _gone_blank(health.blanks, previous.blanks)
+        lowered = {column.lower() for column in columns}
+        made_of = {path for path, names in columns_of.items() if lowered & {name.lower() for name in names}}
+        paths = _gone_blank(health.desired, previous.desired)
+        frozen = paths | made_of
+        findings += [_blank("a column of the source", column) for column in sorted(columns)]
+        findings += [_blank("what the mapping makes", path) for path in sorted(paths - made_of)]
+        remembered = previous if frozen | columns else remembered
+    return Trust(absence, columns, frozen, tuple(findings), remembered)
 
 
-def _gone_blank(health: SourceHealth, previous: SourceHealth | None) -> frozenset[str]:
-    if previous is None or previous.rows < _FEW:
-        return frozenset()
-    return frozenset(
-        column
-        for column, share in health.blanks.items()
-        if column in previous.blanks and share - previous.blanks[column] > _BLANKS_GROWTH
-    )
+def _gone_blank(shares: Mapping[str, float], former: Mapping[str, float]) -> frozenset[str]:
+    return frozenset(name for name, share in shares.items() if name in former and share - former[name] > _BLANKS_GROWTH)
 
 
 #: below so many rows a share of blanks says nothing
@@ -127,12 +137,12 @@ def _short(before: int, now: int, limit: str) -> Finding:
     )
 
 
-def _blank(column: str) -> Finding:
+def _blank(what: str, name: str) -> Finding:
     return Finding(
         severity=Severity.WARNING,
         code=BLANKS,
-        subject=column,
-        summary="a column of the source went blank, so what is made of it is left alone",
-        detail=column,
+        subject=name,
+        summary=f"{what} went blank, so nothing of it is written",
+        detail=name,
         hint="check the export; if it is right, override this rule for one run",
     )

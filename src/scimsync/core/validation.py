@@ -1,7 +1,7 @@
 """What can be known to be wrong before the first write, all at once, as findings.
 
-`validate` goes over the changes of a plan: a person with an error is left out until healthy, the rest goes
-on. `validate_operations` looks at operations alone, for people who build their own. What a provider takes
+`validate` goes over the changes of a plan: a value with an error is left out until healthy, or its person; the
+rest goes on. `validate_operations` looks at operations alone, for people who build their own. What a provider takes
 (lengths, counts, forms, names that must exist) is data of its dialect.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date
 from difflib import get_close_matches
@@ -18,7 +19,7 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.planner import SENT, operations_of
 from scimsync.core.writing import body_bytes, split
 from scimsync.errors import InvalidPath
-from scimsync.model.plans import Action, Change, Delta, Finding, Severity, Verdict
+from scimsync.model.plans import BESIDES, Change, Delta, Finding, Severity, Verdict
 from scimsync.model.policy import Mapped
 from scimsync.scim.dialect import GENERIC, Dialect, NameList
 from scimsync.scim.messages import Operation
@@ -57,10 +58,6 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "record.duplicate-external-id": (
         "several people want the same externalId", "give each of them a value of its own in the source",
     ),
-    "correlation.taken": (
-        "the login belongs to the account of another person",
-        "give the person another login, or correct the key of the record",
-    ),
     "reference.self": ("a person refers to themselves", "name another person in the source, or nobody"),
     "role.unknown": ("the directory has no role of this name", "make it in Genesys Cloud, or correct the source"),
     "division.unknown": (
@@ -82,8 +79,6 @@ class Known:
 
     #: kind -> the names that exist; None, or no entry, where they cannot be known
     names: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
-    #: login in lower case -> ids of the accounts that have it
-    logins: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +95,10 @@ class _Fault:
     path: str
     detail: str = ""
     hint: str = ""
+    #: the deltas that it spoils
+    spoils: tuple[str, ...] = ()
 
-    def finding(self, subject: str, row: int | None, *, holds: bool = True) -> Finding:
+    def finding(self, subject: str, row: int | None, path: str = "") -> Finding:
         summary, hint = _WORDS[self.code]
         return Finding(
             severity=Severity.ERROR,
@@ -111,37 +108,49 @@ class _Fault:
             detail=f"{self.path}: {self.detail}" if self.detail else self.path,
             hint=self.hint or hint,
             row=row,
-            holds=holds,
+            holds=True,
+            path=path,
         )
 
 
 # --- the changes of a plan ----------------------------------------------------------------------------
 
 
-def validate(
-    changes: Sequence[Change], attributes: Iterable[Mapped], catalog: Catalog, dialect: Dialect, known: Known
+def validate(  # noqa: PLR0913 - what is validated, against what, and by which policy
+    changes: Sequence[Change],
+    attributes: Iterable[Mapped],
+    catalog: Catalog,
+    dialect: Dialect,
+    known: Known,
+    *,
+    marks: frozenset[str] = frozenset(),
+    whole: bool = False,
 ) -> Validated:
     """Look at every change of a plan.
 
-    A person with an error is left out. Of one who leaves, the access is taken away all the same.
+    A value with an error is left out, and the others go on. With a bad login or status the whole change waits, and
+    so does a creation that lacks what every account needs, or what the person is found by. That a leaver's access is
+    taken away is a change of its own, which holds no other value.
 
     Args:
         changes: What would be written.
         attributes: What a plan may write.
         catalog: The schemas of the accounts.
         dialect: What the provider takes.
-        known: What `name_kinds` and `logins` of these changes asked for.
+        known: What `name_kinds` of these changes asked for.
+        marks: Paths by which people are found.
+        whole: A value with an error leaves out its whole change.
     """
     work = _Validation({mapped.path: mapped for mapped in attributes}, catalog, dialect, known)
     shared = _shared(changes, work.attributes)
     kept: list[Change] = []
     findings: list[Finding] = []
     for change in changes:
-        faults = [*work.faults(change), *shared.get(change.key, ())]
-        mended = change if not faults else _access_only(change, work.attributes)
-        findings += [fault.finding(change.key, change.row, holds=mended is None) for fault in faults]
-        if mended is not None:
-            kept.append(mended)
+        faults = [*work.faults(change), *shared.get((change.key, change.part), ())]
+        left, told = work.mended(change, faults, marks, whole=whole) if faults else (change, [])
+        findings += told
+        if left is not None:
+            kept.append(left)
     return Validated(changes=tuple(kept), findings=tuple(findings))
 
 
@@ -152,42 +161,23 @@ def name_kinds(changes: Iterable[Change], attributes: Iterable[Mapped], dialect:
     return [one.kind for one in dialect.names if one.root in written]
 
 
-def logins(changes: Iterable[Change]) -> set[str]:
-    """The logins, in lower case, that accounts shall get: who has them already must be asked for."""
-    return {
-        str(delta.sides.desired).lower()
-        for change in changes
-        if change.account is not None
-        for delta in _written(change)
-        if delta.path == "userName"
-    }
-
-
 def _written(change: Change) -> Iterator[Delta]:
     return (delta for delta in change.deltas if delta.verdict is Verdict.WRITE)
 
 
-def _access_only(change: Change, attributes: Mapping[str, Mapped]) -> Change | None:
-    """Of a person who leaves, the part that takes the access away; None for anybody else."""
-    deltas = tuple(delta for delta in _written(change) if delta.path == ACTIVE)
-    if change.action is not Action.DISABLE or not deltas:
-        return None
-    return replace(change, deltas=deltas, operations=operations_of(deltas, [*attributes.values()]))
-
-
-def _shared(changes: Iterable[Change], attributes: Mapping[str, Mapped]) -> dict[str, list[_Fault]]:
-    """Who would get what somebody else of the same plan gets too."""
-    wanted: dict[tuple[str, Value], list[str]] = defaultdict(list)
+def _shared(changes: Iterable[Change], attributes: Mapping[str, Mapped]) -> dict[tuple[str, int], list[_Fault]]:
+    """Which change would give what somebody else of the same plan gets too, by key and part."""
+    wanted: dict[tuple[str, Value], list[Change]] = defaultdict(list)
     for change in changes:
         for delta in _written(change):
             if delta.path in _UNIQUE and delta.path in attributes and delta.sides.desired is not None:
                 value = attributes[delta.path].place.normal(delta.sides.desired)
-                wanted[delta.path, value].append(change.key)
-    found: dict[str, list[_Fault]] = defaultdict(list)
-    for (path, _), keys in wanted.items():
-        for key in keys if len(keys) > 1 else ():
-            others = ", ".join(other for other in keys if other != key)
-            found[key].append(_Fault(_UNIQUE[path], path, f"also {others}"))
+                wanted[delta.path, value].append(change)
+    found: dict[tuple[str, int], list[_Fault]] = defaultdict(list)
+    for (path, _), takers in wanted.items():
+        for one in takers if len(takers) > 1 else ():
+            others = ", ".join(other.key for other in takers if other is not one)
+            found[one.key, one.part].append(_Fault(_UNIQUE[path], path, f"also {others}", spoils=(path,)))
     return found
 
 
@@ -210,11 +200,57 @@ class _Validation:
                 continue
             fault = self._of_delta(change, delta, mapped.place)
             if fault is not None:
-                yield fault
+                yield replace(fault, spoils=(delta.path,))
         for operation in change.operations:
             if why := self._why_not(operation):
-                yield _Fault("operation.invalid", str(operation.path), why)
+                path = str(operation.path)
+                yield _Fault("operation.invalid", path, why, spoils=self._behind(path, change))
         yield from self._of_size(change)
+
+    def mended(
+        self, change: Change, faults: Sequence[_Fault], marks: frozenset[str], *, whole: bool
+    ) -> tuple[Change | None, list[Finding]]:
+        """A change without its bad values, None where nothing of it may go on; and what is told of them."""
+        essential = self._essential(change, marks)
+        left: Change | None = change
+        found: list[_Fault] = []
+        waits = False
+        while faults and left is not None:
+            found += faults
+            spoiled = {path for fault in faults for path in fault.spoils}
+            waits = whole or bool(spoiled & essential) or not all(fault.spoils for fault in faults)
+            left = None if waits else self._without(left, spoiled)
+            faults = [] if left is None else [*self.faults(left)]
+        alone = not waits or change.part == BESIDES
+        return left, [
+            fault.finding(change.key, change.row, fault.spoils[0] if alone and fault.spoils else "") for fault in found
+        ]
+
+    def _essential(self, change: Change, marks: frozenset[str]) -> frozenset[str]:
+        """The paths without which a change says too little about a person."""
+        if change.account is not None:
+            return frozenset({"userName", ACTIVE})
+        needed = (m.path for m in self.attributes.values() if m.place.attribute.required and m.place.urn is None)
+        return frozenset({"userName", ACTIVE, *marks, *needed})
+
+    def _without(self, change: Change, spoiled: AbstractSet[str]) -> Change | None:
+        """A change without some values; without its `value`, the other parts of an element go too."""
+        places = {path: mapped.place for path, mapped in self.attributes.items()}
+        elements = {places[path].element for path in spoiled if places[path].leaf.name == "value"} - {None, ""}
+        deltas = tuple(
+            d
+            for d in change.deltas
+            if d.path not in spoiled and not (d.path in places and places[d.path].element in elements)
+        )
+        if not any(delta.verdict in SENT for delta in deltas):
+            return None
+        return replace(change, deltas=deltas, operations=operations_of(deltas, [*self.attributes.values()]))
+
+    def _behind(self, path: str, change: Change) -> tuple[str, ...]:
+        """The deltas that an operation on a path may stem from."""
+        sent = (delta.path for delta in change.deltas if delta.verdict in SENT and delta.path in self.attributes)
+        roots = {one: str(self.attributes[one].place.path.attribute) for one in sent}
+        return tuple(one for one, root in roots.items() if re.match(rf"{re.escape(root)}(?:[.\[]|$)", path))
 
     def _of_delta(self, change: Change, delta: Delta, place: Place) -> _Fault | None:
         value, held = delta.sides.desired, delta.sides.current
@@ -222,9 +258,6 @@ class _Validation:
             own = delta.awaits == change.key if delta.awaits else change.account is not None and value == change.account
             return _Fault("reference.self", delta.path) if own else None
         fault = _value_fault(place, value, held, self.dialect)
-        if fault is None and delta.path == "userName" and change.account is not None:
-            others = self.known.logins.get(str(value).lower(), frozenset()) - {change.account}
-            fault = _Fault("correlation.taken", delta.path) if others else None
         listed = next((one for one in self.dialect.names if one.root == place.root), None)
         return fault if fault is not None or listed is None else self._unknown(place, listed, value, held)
 
@@ -253,7 +286,8 @@ class _Validation:
         for part in parts:
             if (size := body_bytes(part)) > limit:
                 where = max(part, key=lambda operation: body_bytes([operation])).path
-                yield _Fault("operation.too-large", str(where), f"{size} bytes, at most {limit}")
+                spoils = self._behind(str(where), change)
+                yield _Fault("operation.too-large", str(where), f"{size} bytes, at most {limit}", spoils=spoils)
 
 
 def _names(place: Place, value: Value) -> list[str]:

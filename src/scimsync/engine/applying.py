@@ -1,10 +1,12 @@
 """Carry out a plan: journal, send, judge the answer, settle; concurrently, and so that a crash loses nothing.
 
-Order: leavers, joiners, rehires, movers, then the references that were deferred, then the members of
-groups. Joiners stand after those whom their references name, and whoever carries one out waits for the
-outcome of the others: the new account is then written with its manager. Each write has a durable intent
-before it leaves and a durable outcome after. A run that was cut short is continued by applying the plan
-again: what has an outcome is done, an intent without outcome is settled by reading, the rest is carried out.
+Order: leavers, of whom the access alone is taken away before anything else is begun; then those who give a login
+up to somebody, joiners, rehires, movers and what else HR says about leavers; then the references that were
+deferred and the logins of people who were parked, then the members of groups. Joiners stand after those whom
+their references name, and whoever carries one out waits for the outcome of the others: the new account is then
+written with its manager. Each write has a durable intent before it leaves and a durable outcome after. A run that
+was cut short is continued by applying the plan again: what has an outcome is done, an intent without outcome is
+settled by reading, the rest is carried out.
 """
 
 from __future__ import annotations
@@ -16,25 +18,38 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from scimsync.core import grouping, planner, telling
+from scimsync.core import grouping, leaving, lifecycle, limits, logins, planner, telling
 from scimsync.core.grouping import Left
-from scimsync.core.lifecycle import ORDER
-from scimsync.core.replies import MOST_RACES, Next, decide, words
+from scimsync.core.identity import brought_back, parted, said
+from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, words
 from scimsync.core.writing import resource, split
+from scimsync.engine import limiting, recording
 from scimsync.engine.journal import Journal
 from scimsync.engine.membership import remember
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
-from scimsync.engine.recording import Given, Recorder, begun, digest_of, edits_of, edits_of_members
+from scimsync.engine.recording import Given, Recorder, digest_of, edits_of, edits_of_members
 from scimsync.engine.roster import GroupHands, GroupWriter
-from scimsync.errors import PlanRefused, PlanStale, TargetError
+from scimsync.engine.searching import Hit, Search
+from scimsync.errors import PlanRefused, PlanStale, TargetError, TargetUnanswered
 from scimsync.model.audit import Edit
 from scimsync.model.events import Letter, Subscription
-from scimsync.model.outcomes import Deferred, JournalLine, Link, Outcome, Reply, Run, RunState, Status, Step
-from scimsync.model.plans import Change, Delta, GroupChange, Plan, Verdict
+from scimsync.model.outcomes import (
+    Deferred,
+    JournalLine,
+    Link,
+    LinkDecision,
+    Outcome,
+    Reply,
+    Run,
+    RunState,
+    Status,
+    Step,
+)
+from scimsync.model.plans import BESIDES, ITSELF, LOGIN, Change, Delta, Finding, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
-from scimsync.scim.schema import Value
+from scimsync.scim.schema import Place, Value
 from scimsync.workbench.comparing import lay_outcomes, unremembered
 from scimsync.workbench.owning import own
 from scimsync.workbench.staging import Workbench, stage_links
@@ -45,10 +60,11 @@ MAX_AGE = timedelta(hours=24)
 MAX_AHEAD = timedelta(minutes=5)
 #: the rules that may be set aside when a plan is applied, besides those about its size
 RULES = frozenset({"plan.age"})
-#: how often and after how many seconds a lost POST is looked for: the provider's search lags (documented)
-LOOKS = (0.0, 5.0, 30.0, 120.0)
 _C = TypeVar("_C", Change, GroupChange)
-_FINAL = {Status.DONE, Status.ALREADY, Status.HELD, Status.FAILED}
+_GOOD = {Status.DONE, Status.ALREADY}
+_FINAL = {*_GOOD, Status.HELD, Status.FAILED}
+#: the parts that the work on one person may have
+_PARTS = (ITSELF, ITSELF + 1, BESIDES, BESIDES + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +89,16 @@ class Order:
     operations_per_patch: int = 0
     request_bytes: int = 0
     overrides: Mapping[str, str] = field(default_factory=dict)
+    #: a second account of one login is refused, so that a creation may be sent twice
+    unique_logins: bool = False
     #: on whose behalf, for the audit chain
     actor: str = "scimsync"
     #: attributes that a plan may write though the mapping does not manage them
     beyond: tuple[Mapped, ...] = ()
     #: who is told of what comes of it
     subscriptions: tuple[Subscription, ...] = ()
+    #: roles and entitlements that every new account gets by itself
+    default_roles: frozenset[str] = frozenset()
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:
@@ -96,11 +116,16 @@ class Report:
     left: tuple[str, ...]
     #: why the run ended early; "" when it came to its end
     stopped: str = ""
+    #: key -> why, of leavers who keep access
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def statuses(self) -> dict[str, int]:
-        """How many changes ended how; a change counts by the worst of its parts."""
-        worst = (max(parts, key=lambda o: _RANK[o.status]) for parts in self.outcomes.values())
+        """How many changes ended how; a change counts by the worst of its two passes."""
+        changes: dict[tuple[str, int], list[Outcome]] = {}
+        for outcome in (outcome for parts in self.outcomes.values() for outcome in parts):
+            changes.setdefault((outcome.key, (outcome.part - 1) // 2), []).append(outcome)
+        worst = (max(passes, key=lambda o: _RANK[o.status]) for passes in changes.values())
         counted = Counter(outcome.status.value for outcome in worst)
         return {**counted, **({Status.OPEN.value: len(self.left)} if self.left else {})}
 
@@ -142,6 +167,8 @@ def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
         raise PlanStale(f"plan {plan.id}: the configuration changed since it was made. Make a new plan.")
     if run.state is RunState.DONE:
         return run
+    if plan.seal.links != said(hands.store.link_decisions()):
+        raise PlanStale(f"plan {plan.id}: records and accounts were linked or parted since. Make a new plan.")
     last = hands.store.last_applied()
     if (last.base if last else "") != plan.seal.base and not (last and last.id == run.id):
         raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
@@ -152,10 +179,23 @@ def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
             f"with that run: scimsync apply {cut.id}"
         )
     _check_age(plan, hands.clock, order)
-    refused = [f for f in plan.refusals if f.code not in order.overrides]
+    refused = _refusals(plan, run, hands, order)
     if refused:
-        raise PlanRefused("\n".join(f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused))
+        words = [f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused]
+        kept = leaving.by_plan(replace(plan, refusals=tuple(refused)))
+        raise PlanRefused("\n".join([leaving.sentence(kept), *words] if kept else words))
     return run
+
+
+def _refusals(plan: Plan, run: Run, hands: Hands, order: Order) -> list[Finding]:
+    """What forbids the plan now: another may have been applied since it was made, or refused."""
+    given = order.policy.limits
+    sources = (run.source, *run.takes)
+    before = limiting.past(hands.store, hands.clock.now(), given.window, sources, besides=run.id)
+    wished = [*limits.wishes(plan.tally, given), *limits.clearing(plan.changes, given, plan.tally.linked)]
+    overrides = {*run.answered, *plan.overrides, *order.overrides}
+    others = [f for f in plan.refusals if f.code not in limits.RULES and f.code not in overrides]
+    return [*others, *limits.refusals(wished, overrides, before, partial=run.partial)]
 
 
 def _check_age(plan: Plan, clock: Clock, order: Order) -> None:
@@ -193,12 +233,14 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     given = Given(
         actor=order.actor, at=hands.clock.now(), overrides=order.overrides, attributes=order.policy.attributes
     )
-    hands.store.append((), tuple(begun(plan, run, hands.store, given)))
-    hands.store.save_run(replace(run, state=RunState.APPLYING))
+    hands.store.append((), tuple(recording.begun(plan, run, hands.store, given)))
+    begun = limiting.begin(hands.store, plan, run, order.overrides, hands.clock.now())
+    hands.store.save_run(begun)
     await applier.work()
-    report = applier.report()
-    _finish(plan, run, hands, report, applier)
+    report = _finish(plan, begun, hands, applier.report(), applier)
     if applier.failed is not None:
+        if report.kept:
+            hands.observer.say(leaving.sentence(report.kept))
         raise applier.failed
     return report
 
@@ -213,9 +255,7 @@ async def settle_run(plan: Plan, run: Run, hands: Hands, order: Order) -> Report
     """
     applier = _Applier(plan, run, hands, order, asyncio.Event())
     await applier.settle()
-    report = applier.report()
-    _finish(plan, run, hands, report, applier, state=RunState.PARTIAL)
-    return report
+    return _finish(plan, run, hands, applier.report(), applier, state=RunState.PARTIAL)
 
 
 class _Applier:
@@ -232,8 +272,15 @@ class _Applier:
         self._recorder = Recorder(plan, digest, order.actor)
         self._outcomes: dict[tuple[str, int], Outcome] = {}
         self._open: set[tuple[str, int]] = set()
+        self._groups = {group.key for group in plan.groups}
         self._owners: dict[str, str] | None = None
+        self._search = Search(self._target, self._clock, self._matched(), self._observer.say)
+        #: accounts that this run made -> key
+        self._born: dict[str, str] = {}
+        self._parted = frozenset(parted(hands.store.link_decisions()))
         self._why = ""
+        #: why no more groups may be written
+        self._halted = ""
         #: the first parts at work or done whose outcome others may wait for
         self._begun: dict[str, asyncio.Event] = {}
         self._awaited = {d.awaits for c in plan.changes for d in c.awaiting}
@@ -247,6 +294,9 @@ class _Applier:
         """Who is told of what comes of it."""
         return self._order.subscriptions
 
+    def _matched(self) -> list[Place]:
+        return [place for place in self._order.policy.match if place.short in self._places]
+
     def _remember(self, line: JournalLine) -> None:
         part = (line.key, line.part)
         if line.step is Step.INTENT:
@@ -255,6 +305,10 @@ class _Applier:
             self._open.discard(part)
             if line.outcome.status in _FINAL:
                 self._outcomes[part] = line.outcome
+                if line.outcome.account and line.outcome.code != "account.gone":
+                    self._born[line.outcome.account] = line.key
+                if line.outcome.code == grouping.HARMED and line.key in self._groups:
+                    self._halted = line.outcome.detail
 
     async def work(self) -> None:
         """All phases; cancelled by whoever asked to stop and would not wait, what is under way is left open."""
@@ -265,12 +319,14 @@ class _Applier:
                 raise
 
     async def _phases(self) -> None:
-        todo = [(c, 1, self._first) for c in self._plan.changes if c.operations or c.awaiting]
+        todo = [(c, c.part, self._first) for c in self._plan.changes if c.operations or c.awaiting]
         later = sum(1 for c in self._plan.changes if c.deferred)
         self._observer.stage("applying", len(todo) + later + len(self._plan.groups))
-        for number in sorted(set(ORDER.values())):
-            await self._phase([t for t in todo if ORDER[t[0].action] == number])
-        await self._phase([(c, 2, self._second) for c in self._plan.changes if self._later(c)])
+        givers = lifecycle.giving(self._plan.changes)
+        turns = [lifecycle.turn(change, givers) for change, _, _ in todo]
+        for number in sorted(set(turns)):
+            await self._phase([task for task, turn in zip(todo, turns, strict=True) if turn == number])
+        await self._phase([(c, c.part + 1, self._second) for c in self._plan.changes if self._later(c)])
         await self._phase([(group, 1, self._members) for group in self._plan.groups])
 
     async def _phase(self, todo: Sequence[tuple[_C, int, Callable[[_C], Awaitable[Outcome]]]]) -> None:
@@ -288,8 +344,7 @@ class _Applier:
                     await self._others(change, part)
                     if self._stop.is_set():
                         return
-                    outcome = await carry(change)
-                    await self._settle(change, part, outcome)
+                    outcome = await self._settle(change, part, await carry(change))
                     self._metrics.settled(change.word, outcome, self._clock.monotonic() - began)
                 except TargetError as error:
                     self.failed = self.failed or error
@@ -316,14 +371,14 @@ class _Applier:
 
         Only for what was begun before, so that no two wait for each other, whatever the order of the plan.
         """
-        for delta in change.awaiting if part == 1 and isinstance(change, Change) else ():
+        for delta in change.awaiting if isinstance(change, Change) and part == change.part else ():
             if delta.awaits != change.key and (begun := self._begun.get(delta.awaits or "")) is not None:
                 await begun.wait()
 
     async def settle(self) -> None:
         """Settle by reading whatever was left open, and only that."""
         for change in self._plan.changes:
-            for part in (1, 2):
+            for part in (change.part, change.part + 1):
                 if (change.key, part) in self._open:
                     await self._settle(change, part, await self._looked_after(change, part))
         for group in self._plan.groups:
@@ -333,11 +388,14 @@ class _Applier:
     async def _looked_after(self, change: Change, part: int) -> Outcome:
         attempt = _Attempt(self, change.key, part, change.account or "")
         written, left_out = self._written(change)
-        deltas = [d for d in written if d.path in self._attributes] if part == 1 else []
-        if change.account is None and part == 1:
-            login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
-            found = await self._search(login)
-            attempt.account = str((found.body or {}).get("id", "")) if found and self._fits(deltas, found) else ""
+        deltas = [d for d in written if d.path in self._attributes] if part == change.part else []
+        if change.account is None and part == change.part:
+            hit = await self._search.person(deltas)
+            found = hit.accounts[0] if hit is not None and len(hit.accounts) == 1 else None
+            if found is not None and self._whose(attempt, deltas, found) == change.key:
+                attempt.account = str((found.body or {}).get("id", ""))
+                if (back := self._brought_back(attempt, deltas, found)) is not None:
+                    return replace(back, deferred=left_out)
         if not attempt.account or not deltas:
             return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short")
         looked = await attempt.look(deltas)
@@ -345,12 +403,17 @@ class _Applier:
             return replace(looked, deferred=left_out)
         return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short before this was written")
 
-    async def _settle(self, change: Change | GroupChange, part: int, outcome: Outcome) -> None:
+    async def _settle(self, change: Change | GroupChange, part: int, outcome: Outcome) -> Outcome:
+        """Make what came of a change durable, and know it from here on."""
+        outcome = replace(outcome, part=part)
+        if isinstance(change, Change):
+            outcome = leaving.judged(change, outcome)
         line = self._line(outcome.key, part, Step.OUTCOME, outcome=outcome)
         record = self._recorder.outcome(outcome, part, line.at)
         await self._journal.write(line, record, self._letters(change, outcome, line))
         self._outcomes[outcome.key, part] = outcome
         self._observer.advance()
+        return outcome
 
     def _letters(self, change: Change | GroupChange, outcome: Outcome, line: JournalLine) -> list[Letter]:
         letters: list[Letter] = []
@@ -375,34 +438,45 @@ class _Applier:
 
     async def _first(self, change: Change) -> Outcome:
         deltas, left_out = self._written(change)
-        attempt = _Attempt(self, change.key, 1, change.account or "")
-        if not deltas:
-            outcome = attempt.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
+        attempt = _Attempt(self, change.key, change.part, change.account or "")
+        if not deltas or (change.account is None and LOGIN in left_out):
+            outcome = attempt.deferred(change, left_out)
         elif change.account is None:
             outcome = await self._create(change, deltas)
         else:
             filled = [d for d in deltas if d.awaits is not None]
             operations = (*change.operations, *planner.operations_of(filled, [*self._attributes.values()]))
-            outcome = await self._write(attempt, deltas, operations, change.version)
+            outcome = await self._write(attempt, deltas, operations, self._version(change))
         return replace(outcome, deferred=left_out)
 
-    def _written(self, change: Change) -> tuple[list[Delta], tuple[str, ...]]:
-        """What the first pass writes, and the paths it leaves out because the account they name is not there."""
-        deltas: list[Delta] = []
-        left_out: list[str] = []
-        for delta in change.deltas:
-            if delta.verdict is Verdict.WRITE:
-                deltas.append(delta)
-            elif delta.verdict is Verdict.AWAIT and (account := self._account_of(delta)) is not None:
-                deltas.append(_filled(delta, account))
-            elif delta.verdict is Verdict.AWAIT:
-                left_out.append(delta.path)
-        return deltas, tuple(left_out)
+    def _version(self, change: Change) -> str:
+        """What a change is written under: the version of the plan, or the one that taking the access away left."""
+        before = self._outcomes.get((change.key, ITSELF)) if change.part == BESIDES else None
+        return change.version if before is None else before.version
 
-    def _account_of(self, delta: Delta) -> str | None:
-        """The account that a reference awaits, where this run made or found it."""
-        there = self._outcomes.get((delta.awaits or "", 1))
-        return None if there is None or there.status in {Status.HELD, Status.FAILED} else there.account
+    def _written(self, change: Change) -> tuple[list[Delta], tuple[str, ...]]:
+        """What the first pass writes, and the paths it leaves out because what they wait for is not there."""
+        ready, left_out = self._ready(change.awaiting)
+        return [*(d for d in change.deltas if d.verdict is Verdict.WRITE), *ready], left_out
+
+    def _ready(self, waiting: Iterable[Delta]) -> tuple[list[Delta], tuple[str, ...]]:
+        """Of what waits for others, what can be written by now, and the paths of the rest."""
+        ready: list[Delta] = []
+        left_out: list[str] = []
+        for delta in waiting:
+            awaits = delta.awaits or ""
+            account = self._settled_account(awaits)
+            if delta.path == LOGIN and logins.is_given_up(delta, self._of(awaits)):
+                ready.append(replace(delta, verdict=Verdict.WRITE))
+            elif delta.path != LOGIN and account is not None:
+                ready.append(_filled(delta, account))
+            else:
+                left_out.append(delta.path)
+        return ready, tuple(left_out)
+
+    def _of(self, key: str) -> list[Outcome]:
+        """What came of one person so far."""
+        return [found for part in _PARTS if (found := self._outcomes.get((key, part))) is not None]
 
     async def _write(
         self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
@@ -419,6 +493,8 @@ class _Applier:
             step = decide(reply)
             if step is Next.CONFIRM and reply.body is not None:
                 return attempt.confirm(deltas, reply.body, reply)
+            if is_taken(reply) and any(d.path == LOGIN for d in deltas):
+                return await self._without_login(attempt, deltas, reply, version)
             if step not in {Next.REPLAN, Next.READ_BACK, Next.SETTLE}:
                 return self._refused(attempt, step, reply)
             if step is Next.REPLAN:
@@ -429,6 +505,14 @@ class _Applier:
             if attempt.races > MOST_RACES or attempt.looks > 2 * MOST_RACES:
                 return attempt.outcome(Status.HELD, "write.races", "the account changed again each time we came")
             deltas, operations, version = looked
+
+    async def _without_login(self, attempt: _Attempt, deltas: Sequence[Delta], reply: Reply, version: str) -> Outcome:
+        """Send the rest of a change whose login somebody else has."""
+        attempt.taken = words(reply)
+        rest = [delta for delta in deltas if delta.path != LOGIN]
+        if not rest:
+            return attempt.settled(Status.DONE, reply)
+        return await self._write(attempt, rest, planner.operations_of(rest, [*self._attributes.values()]), version)
 
     async def _send(
         self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
@@ -478,55 +562,101 @@ class _Applier:
     # --- joiners ----------------------------------------------------------------------------
 
     async def _create(self, change: Change, deltas: Sequence[Delta]) -> Outcome:
+        """Make an account, where nobody who fits is found; what was answered with a success is never sent again."""
         attempt = _Attempt(self, change.key, 1, "")
-        login = next((str(d.sides.desired) for d in deltas if d.path == "userName"), "")
-        if (change.key, 1) in self._open and (found := await self._search(login)) is not None:
-            return await self._adopt(attempt, deltas, found)
-        for _ in range(MOST_RACES):
-            await self._intend(self._line(change.key, 1, Step.INTENT, method="POST"), edits_of(deltas))
-            reply = await self._target.create(resource((self._places[d.path], d.sides.desired) for d in deltas))
-            step = decide(reply)
-            if step is Next.CONFIRM and reply.body is not None and reply.body.get("id"):
-                attempt.account = str(reply.body["id"])
-                return attempt.confirm(deltas, reply.body, reply)
-            if step in {Next.SETTLE, Next.READ_BACK, Next.CONFIRM, Next.LOOK_UP}:
-                found = await self._search(login, patient=step is not Next.LOOK_UP)
-                if found is not None:
-                    return await self._adopt(attempt, deltas, found)
-                if step is Next.LOOK_UP:
-                    return attempt.outcome(
-                        Status.HELD, "account.name-taken", "the login is taken by an account that cannot be seen", reply
-                    )
-                continue
-            return self._refused(attempt, step, reply)
+        is_resumed = (change.key, 1) in self._open
+        try:
+            hit = await self._search.person(deltas, login=is_resumed or not self._order.unique_logins)
+            if hit is not None:
+                return await self._met(attempt, deltas, hit, ours=is_resumed)
+            for _ in range(MOST_RACES):
+                outcome = await self._made(attempt, deltas)
+                if outcome is not None:
+                    return outcome
+        except TargetUnanswered as error:
+            return attempt.outcome(Status.DEFERRED, "target.not-now", str(error))
         return attempt.outcome(Status.HELD, "write.unknown", "the account could be neither created nor found")
 
-    async def _search(self, login: str, *, patient: bool = False) -> Reply | None:
-        """The one account with this login; a lost POST is looked for several times, because search lags."""
-        for wait in LOOKS if patient else LOOKS[:1]:
-            if wait:
-                await self._clock.sleep(wait)
-            found = await self._target.find("userName", login)
-            if found:
-                return found[0]
-        return None
+    async def _made(self, attempt: _Attempt, deltas: Sequence[Delta]) -> Outcome | None:
+        """Send one POST; None where it was lost, nobody is found, and the directory refuses a second account."""
+        await self._intend(self._line(attempt.key, attempt.part, Step.INTENT, method="POST"), edits_of(deltas))
+        reply = await self._target.create(resource((self._places[d.path], d.sides.desired) for d in deltas))
+        step = decide(reply)
+        if step in {Next.CONFIRM, Next.READ_BACK} and (made := await self._told(reply, deltas)) is not None:
+            return self._created(attempt, deltas, made)
+        if step not in {Next.SETTLE, Next.READ_BACK, Next.CONFIRM, Next.LOOK_UP}:
+            return self._refused(attempt, step, reply)
+        look = self._search.person if step is Next.LOOK_UP else self._search.patiently
+        if (hit := await look(deltas)) is not None:
+            return await self._met(attempt, deltas, hit, ours=step is not Next.LOOK_UP)
+        if step is Next.LOOK_UP:
+            told = "the login is taken by an account that cannot be seen"
+            return attempt.outcome(Status.HELD, "account.name-taken", told, reply)
+        if step is Next.SETTLE and self._order.unique_logins:
+            return None
+        told = f"{words(reply) or 'no answer'}: whether the account was made is unknown, and nobody is found"
+        return attempt.outcome(Status.HELD, "write.unknown", told, reply)
+
+    async def _told(self, reply: Reply, deltas: Sequence[Delta]) -> Reply | None:
+        """The new account as the answer shows it, or as it is found at the place that the answer names."""
+        if reply.body is None and reply.location:
+            reply = await self._target.get(reply.location)
+        return reply if reply.ok and reply.body is not None and self._fits(deltas, reply, but=LOGIN) else None
+
+    def _created(self, attempt: _Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
+        """What came of a creation that was answered: a new account, one that was brought back, or somebody else's."""
+        account = str((made.body or {}).get("id", ""))
+        owner = self._owner(account)
+        if owner not in {None, attempt.key} or (attempt.key, account) in self._parted:
+            told = f"the directory answered with the account {account}, which is {_whose(owner)}; look at it"
+            return attempt.outcome(Status.HELD, "correlation.taken", told, made)
+        attempt.account = account
+        back = self._brought_back(attempt, deltas, made)
+        outcome = attempt.confirm(deltas, made.body or {}, made) if back is None else back
+        self._born[account] = attempt.key
+        restored = owner == attempt.key and outcome.status is Status.DONE
+        told = "the deleted account of this person came back; look whether roles and groups did too"
+        return replace(outcome, code="account.restored", detail=told) if restored else outcome
+
+    def _brought_back(self, attempt: _Attempt, deltas: Sequence[Delta], reply: Reply) -> Outcome | None:
+        """Hold a joiner whose new account holds what nobody sent: it was somebody's before."""
+        sent = resource((self._places[d.path], d.sides.desired) for d in deltas)
+        shown = brought_back(sent, reply.body or {}, self._order.default_roles)
+        if not shown or self._owner(attempt.account) == attempt.key:
+            return None
+        account, attempt.account = attempt.account, ""
+        self._store.decide_link(LinkDecision(attempt.key, account, same=False))
+        told = f"a deleted account came back as {account}, with {', '.join(shown)} of whoever had it"
+        return attempt.outcome(Status.HELD, "account.restored", told, reply)
+
+    async def _met(self, attempt: _Attempt, deltas: Sequence[Delta], hit: Hit, *, ours: bool) -> Outcome:
+        """Go on with what a search found; `ours` where it should be the account that we asked for."""
+        if len(hit.accounts) > 1:
+            told = f"{hit.path} finds {len(hit.accounts)} accounts that the listing did not show to be this person's"
+            return attempt.outcome(Status.HELD, "correlation.ambiguous", told)
+        found = hit.accounts[0]
+        body = found.body or {}
+        account = str(body.get("id", ""))
+        owner = self._whose(attempt, deltas, found)
+        if owner != attempt.key:
+            told = f"{hit.path} finds the account of another person, {account}, which is {_whose(owner)}"
+            return attempt.outcome(Status.HELD, "correlation.taken", told, found)
+        if self._is_protected(attempt.key, body):
+            told = f"{hit.path} finds a protected account, or one that shows no login: {account}"
+            return attempt.outcome(Status.HELD, "account.protected", told, found)
+        attempt.account = account
+        back = self._brought_back(attempt, deltas, found) if ours else None
+        return await self._adopt(attempt, deltas, found) if back is None else back
 
     async def _adopt(self, attempt: _Attempt, deltas: Sequence[Delta], found: Reply) -> Outcome:
+        """Take over the account that a search found, and that is nobody else's."""
         body = found.body or {}
-        attempt.account = str(body.get("id", ""))
-        owner = self._owner(attempt.account)
-        if (owner is not None and owner != attempt.key) or not self._fits(deltas, found):
-            attempt.account = ""
-            return attempt.outcome(
-                Status.HELD, "correlation.taken", "the login belongs to the account of another person", found
-            )
         adopted = planner.adopt(deltas, body, self._attributes)
         held = [d.path for d in adopted if d.verdict is Verdict.CONFLICT]
         if held:
             attempt.account = ""
-            return attempt.outcome(
-                Status.HELD, "account.adoption", f"an account with this login exists and differs in {', '.join(held)}"
-            )
+            told = f"an account of this person exists and differs in {', '.join(held)}"
+            return attempt.outcome(Status.HELD, "account.adoption", told)
         attempt.already = {d.path: d.sides.desired for d in deltas if d.path not in {a.path for a in adopted}}
         writes = [d for d in adopted if d.verdict is Verdict.WRITE]
         if not writes:
@@ -540,49 +670,75 @@ class _Applier:
         adopted_code = "account.adopted" if outcome.status is Status.DONE and not outcome.code else outcome.code
         return replace(outcome, written={**outcome.written, **wanted}, code=adopted_code)
 
-    def _fits(self, deltas: Iterable[Delta], found: Reply) -> bool:
+    def _is_protected(self, key: str, body: Mapping[str, object]) -> bool:
+        name, policy = str(body.get(LOGIN) or ""), self._order.policy
+        return planner.is_nameless(name, policy) or planner.is_protected(key, name, policy)
+
+    def _fits(self, deltas: Iterable[Delta], found: Reply, *, but: str = "") -> bool:
         """Whether an account carries nobody else's key: where it has a value to match by, it is ours."""
-        matched = {place.short: place for place in self._order.policy.match}
-        for delta in deltas:
-            place = matched.get(delta.path)
-            held = place.read(found.body or {}) if place else None
-            if place is not None and held is not None and not place.alike(held, delta.sides.desired):
+        wanted = {delta.path: delta.sides.desired for delta in deltas}
+        for place in self._order.policy.match:
+            held = place.read(found.body or {}) if place.short in self._places and place.short != but else None
+            if held is not None and not place.alike(held, wanted.get(place.short)):
                 return False
         return True
 
+    def _whose(self, attempt: _Attempt, deltas: Iterable[Delta], found: Reply) -> str | None:
+        """The key that an account may be taken for: ours where it is nobody's and carries nobody else's mark."""
+        account = str((found.body or {}).get("id", ""))
+        owner = self._owner(account)
+        if owner is not None:
+            return owner
+        if not self._fits(deltas, found) or (attempt.key, account) in self._parted:
+            return None
+        return attempt.key
+
     def _owner(self, account: str) -> str | None:
+        """Whose account it is: by this plan, by what this run made, or by a link."""
         if self._owners is None:
-            self._owners = {link.account: link.key for link in self._store.links()}
-            self._owners |= {c.account: c.key for c in self._plan.changes if c.account}
-        return self._owners.get(account)
+            self._owners = {c.account: c.key for c in self._plan.changes if c.account} | self._paired()
+        return self._born.get(account) or self._owners.get(account) or self._store.owner_of(account)
+
+    def _paired(self) -> dict[str, str]:
+        """Who was found for whom while planning, and is not linked yet."""
+        agreed = self._store.artifact(self._run.agreed)
+        with Workbench(agreed.parent) as bench:
+            stage_links(bench, self._store.links())
+            return {account: key for key, account in unremembered(bench, agreed)}
 
     # --- the second pass --------------------------------------------------------------------
 
     def _later(self, change: Change) -> tuple[Delta, ...]:
-        """The references that are left to the second pass, by the plan or because an account was not there."""
-        first = self._outcomes.get((change.key, 1))
+        """What is left to the second pass, by the plan or because what it waits for was not there."""
+        first = self._outcomes.get((change.key, change.part))
         left_out = first.deferred if first is not None and first.status is not Status.DEFERRED else ()
         return (*change.deferred, *(d for d in change.awaiting if d.path in left_out))
 
     async def _second(self, change: Change) -> Outcome:
-        """Set the references that could not be written with the rest."""
-        first = self._outcomes.get((change.key, 1))
+        """Set the references, and the login, that could not be written with the rest."""
+        first = self._outcomes.get((change.key, change.part))
         account = change.account or (first.account if first else None)
-        attempt = _Attempt(self, change.key, 2, account or "")
-        if account is None or (first is not None and first.status in {Status.HELD, Status.FAILED}):
-            return attempt.outcome(Status.DEFERRED, "reference.deferred", "the person has no settled account yet")
-        deltas, left_out = [], []
-        for delta in self._later(change):
-            there = self._account_of(delta)
-            if there is None:
-                left_out.append(delta.path)
-            else:
-                deltas.append(_filled(delta, there))
-        if left_out:
-            return attempt.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
+        attempt = _Attempt(self, change.key, change.part + 1, account or "")
+        later = self._later(change)
+        if first is not None and first.status in {Status.HELD, Status.FAILED}:  # but who is parked goes on
+            later = tuple(d for d in later if d.path == LOGIN and LOGIN in first.written)
+        if account is None or not later:
+            why = "the person has no settled account yet"
+            return attempt.outcome(Status.DEFERRED, "reference.deferred", why)
+        deltas, left_out = self._ready(later)
+        back = logins.back(change, self._plan.changes, self._of) if LOGIN in left_out else None
+        deltas += [] if back is None else [back]
+        if not deltas:
+            return attempt.deferred(change, left_out)
         operations = planner.operations_of(deltas, [*self._attributes.values()])
         version = first.version if first is not None else change.version
-        return await self._write(attempt, deltas, operations, version)
+        outcome = await self._write(attempt, deltas, operations, version)
+        if outcome.status not in _GOOD:
+            return logins.still_parked(change, outcome)
+        if not left_out:
+            return outcome
+        rest = attempt.deferred(change, left_out, back)
+        return replace(outcome, status=rest.status, code=rest.code, detail=rest.detail)
 
     # --- members ----------------------------------------------------------------------------
 
@@ -595,7 +751,17 @@ class _Applier:
             line = self._line(group.key, 1, Step.INTENT, method="PATCH", version=version, attempt=attempt)
             await self._intend(line, edits_of_members(grouping.written(batch.add, batch.remove)), group.group)
 
-        return GroupHands(target=self._target, intend=intend, account_of=self._settled_account, defer=self._defer)
+        return GroupHands(
+            target=self._target,
+            intend=intend,
+            account_of=self._settled_account,
+            defer=self._defer,
+            harmed=self._halt_groups,
+            halted=lambda: self._halted,
+        )
+
+    def _halt_groups(self, why: str) -> None:
+        self._halted = why
 
     def _settled_account(self, key: str) -> str | None:
         """The account that this run made for a person."""
@@ -609,25 +775,27 @@ class _Applier:
         parts: dict[str, tuple[Outcome, ...]] = {}
         for (key, _), outcome in sorted(self._outcomes.items()):
             parts[key] = (*parts.get(key, ()), outcome)
-        wanted = [(c.key, 1) for c in self._plan.changes if c.operations or c.awaiting]
-        wanted += [(c.key, 2) for c in self._plan.changes if self._later(c)]
+        wanted = [(c.key, c.part) for c in self._plan.changes if c.operations or c.awaiting]
+        wanted += [(c.key, c.part + 1) for c in self._plan.changes if self._later(c)]
         wanted += [(group.key, 1) for group in self._plan.groups]
         left = dict.fromkeys(key for key, part in wanted if (key, part) not in self._outcomes)
         stopped = str(self.failed or "") or self._why or ("stopped by you" if self._stop.is_set() else "")
-        return Report(run=self._run.id, outcomes=parts, left=tuple(left), stopped=stopped)
+        kept = leaving.by_run(self._plan, self._outcomes)
+        return Report(run=self._run.id, outcomes=parts, left=tuple(left), stopped=stopped, kept=kept)
 
     def waiting(self) -> tuple[list[Deferred], list[tuple[str, str]]]:
         """The references that still wait for an account, and the (key, path) of those that were set."""
         waiting, settled = [], []
         for change in self._plan.changes:
-            if not (change.awaiting or change.deferred):
+            references = [d for d in (*change.awaiting, *change.deferred) if d.path != LOGIN]
+            if not references:
                 continue
-            first, second = (self._outcomes.get((change.key, part)) for part in (1, 2))
+            first, second = (self._outcomes.get((change.key, change.part + number)) for number in (0, 1))
             written = {path for part in (first, second) if part is not None for path in part.written}
             left = {d.path for d in change.deferred} | set(first.deferred if first is not None else ())
             if second is not None and second.status is not Status.DEFERRED:
                 left = set()
-            for delta in (*change.awaiting, *change.deferred):
+            for delta in references:
                 if delta.path in written:
                     settled.append((change.key, delta.path))
                 elif delta.path in left:
@@ -645,6 +813,8 @@ class _Attempt:
         self.races = 0
         self.looks = 0
         self.already: dict[str, Value] = {}
+        #: what the target said of a login that it does not give
+        self.taken = ""
         self._overwritten: dict[str, None] = {}
         self._left_alone: dict[str, str] = {}
 
@@ -690,8 +860,16 @@ class _Attempt:
             )
         return self.settled(Status.DONE, reply)
 
+    def deferred(self, change: Change, left_out: Iterable[str], back: Delta | None = None) -> Outcome:
+        """What waits for somebody else and is not written in this pass, or in this run."""
+        if LOGIN in left_out:
+            return self.outcome(*logins.left(change, back))
+        return self.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
+
     def settled(self, status: Status, reply: Reply) -> Outcome:
         """Nothing more to send: done, unless some paths were left for a person."""
+        if self.taken:
+            return self.outcome(Status.HELD, "account.name-taken", self.taken, reply)
         conflicts = [path for path, why in self._left_alone.items() if why == "conflict"]
         if conflicts:
             words = f"edited in the directory since the plan: {', '.join(conflicts)}"
@@ -720,6 +898,11 @@ class _Attempt:
         )
 
 
+def _whose(owner: str | None) -> str:
+    """Whose account it is, for people to read."""
+    return f"linked to {owner}" if owner is not None else "not known to be this person's"
+
+
 def _filled(delta: Delta, account: str) -> Delta:
     """A reference whose account is known by now."""
     return replace(delta, verdict=Verdict.WRITE, sides=replace(delta.sides, desired=account))
@@ -732,35 +915,53 @@ def _waits(change: Change, paths: Iterable[str]) -> str:
 
 def _finish(
     plan: Plan, run: Run, hands: Hands, report: Report, applier: _Applier, *, state: RunState | None = None
-) -> None:
+) -> Report:
     """Take into the base what really happened, remember the links, close the run."""
     store = hands.store
     groups = {group.key: group.group for group in plan.groups}
     people = {key: parts for key, parts in report.outcomes.items() if key not in groups}
     remember(store, run.id, ((groups[k], o) for k, parts in report.outcomes.items() if k in groups for o in parts))
-    values = [
-        (outcome.key, path, value)
+    values = {  # the last word on each: a login may be written twice
+        (outcome.key, path): value
         for parts in people.values()
         for outcome in parts
         for path, value in outcome.written.items()
-    ]
+    }
     found = (o for parts in people.values() for o in parts)
     accounts = {o.key: o.account for o in found if o.account and o.code != "account.gone"}
     last = store.last_applied()
     number = int(last.base.split("-")[1]) + 1 if last else 1
     base = store.artifact(f"base-{number:08d}-{run.id}.parquet")
     with Workbench(base.parent) as bench:
-        lay_outcomes(bench, store.artifact(run.agreed), values, accounts, base)
+        lay_outcomes(
+            bench, store.artifact(run.agreed), ((*who, value) for who, value in values.items()), accounts, base
+        )
         for former in run.takes:
             store.take_links(former, run.source)
         stage_links(bench, store.links())
         own(bench, [run.source])
-        store.save_links(Link(key, account, run.source) for key, account in unremembered(bench, base))
+        fresh = (Link(key, account, run.source) for key, account in unremembered(bench, base))
+        report = _contradicted(report, store.save_links(fresh, frozenset(plan.moved.values())))
     store.save_deferred(*applier.waiting())
     if state is None:
         state = RunState.DONE if report.clean else RunState.PARTIAL
         state = RunState.INTERRUPTED if report.stopped or report.left else state
     now = hands.clock.now()
-    ended = replace(run, state=state, base=base.name, finished=now, statuses=report.statuses)
-    told = [telling.of_run(ended, now, report.stopped)]
+    did = limiting.done(plan, people)
+    ended = replace(run, state=state, base=base.name, finished=now, statuses=report.statuses, done=did)
+    unbegun = [key for key, why in report.kept.items() if why == leaving.UNBEGUN]
+    told = [telling.of_kept(key, leaving.UNBEGUN, run.id, now) for key in unbegun]
+    told.append(telling.of_run(ended, now, report.stopped, len(report.kept)))
     store.save_run(ended, [letter for one in applier.subscriptions for letter in telling.address(told, one)])
+    return report
+
+
+def _contradicted(report: Report, refused: Iterable[Link]) -> Report:
+    """Hold whoever cannot be linked, because another key has the account by now."""
+    words = "the account is linked to another key by now; the link stays"
+    held = {
+        link.key: Outcome(key=link.key, status=Status.HELD, code="correlation.taken", detail=f"{link.account}: {words}")
+        for link in refused
+    }
+    outcomes = {key: (*report.outcomes.get(key, ()), outcome) for key, outcome in held.items()}
+    return replace(report, outcomes={**report.outcomes, **outcomes})

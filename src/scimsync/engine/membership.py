@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import msgspec
 
+from scimsync import files
 from scimsync.core import grouping as rules
+from scimsync.core import naming
+from scimsync.core.naming import folded
 from scimsync.core.trust import ABSENCE, Trust
 from scimsync.engine.ports import Source, Store, Target
-from scimsync.errors import SourceEmpty, SourceError
-from scimsync.model.accounts import Group, Membership
+from scimsync.errors import SourceEmpty, SourceError, TargetError
+from scimsync.model.accounts import Group, GroupMemory, Membership
 from scimsync.model.outcomes import Outcome
 from scimsync.model.plans import Action, Change, Finding, GroupChange, Member
 from scimsync.model.policy import Grouping, Nested, Policy
@@ -54,9 +57,19 @@ class MembershipPlanning:
     findings: list[Finding] = field(default_factory=list)
     #: why absence proves nothing; "" where it does
     _doubt: str = ""
+    #: pairs of the source
+    _number: int = 0
     _names: dict[str, str] = field(default_factory=dict)
+    #: the groups of the directory
     _existing: dict[str, Group] = field(default_factory=dict)
-    #: all groups of the directory were listed
+    #: ids of groups that were neither listed nor proven to be gone
+    _hidden: set[str] = field(default_factory=set)
+    #: the groups that are never changed
+    _shielded: frozenset[str] = frozenset()
+    #: what is known of groups from earlier runs, and what will be remembered of them
+    _memory: GroupMemory = field(default_factory=GroupMemory)
+    _learned: GroupMemory = field(default_factory=GroupMemory)
+    #: the groups of the directory are known
     _complete: bool = False
     _rosters: Rosters = field(init=False)
 
@@ -79,21 +92,22 @@ class MembershipPlanning:
         Raises:
             SourceError: The pairs cannot be read.
             ConfigError: They have other than two columns.
-            TargetError: The groups cannot be read.
         """
         self._read_pairs(source, judged, key=key, complete=complete)
         written, nested = self._rosters.names()
         named, edges, circles = self._fold(written, nested)
+        self._memory = self.store.group_memory()
         based = self._rosters.lay_base(self.store.memberships())
-        groups, whole = await self._list(self._wanted(named, based))
-        if not whole:
+        groups = await self._list(self._wanted(named, based))
+        if groups is None:
             return ()
-        self._complete = True
-        self._existing = {group.id: group for group in groups}
-        ours = self._managed(named, edges)
-        ids = self._resolve(groups, ours, {inner for _, inner in edges})
+        groups += await self._unlisted(set(based) - {group.id for group in groups})
+        self._complete, self._existing = True, {group.id: group for group in groups}
+        remembered = {name: group for name, group in self._memory.names.items() if group in based}
+        ours = self._managed(named, edges, remembered)
+        ids = self._resolve(ours, named, edges, remembered)
         created = [change.key for change in changes if change.action is Action.CREATE]
-        spelled = {name: rules.folded(name, self.grouping.match) for name in _spelled(written, nested)}
+        spelled = {name: folded(name, self.grouping.match) for name in _spelled(written, nested)}
         self._rosters.lay_names(spelled, edges, circles)
         self._rosters.lay_groups(ids, created, self.policy.protected)
         read = await self._read({ids[name] for name in ours if name in ids} | self._base_groups(based))
@@ -114,21 +128,18 @@ class MembershipPlanning:
             (not complete, "the directory could not be read whole"),
         )
         self._doubt = next((why for doubtful, why in doubts if doubtful), "")
-        if not number:
-            self.findings.append(rules.unproven(0, self._doubt))
+        self._number = number
 
     def _fold(
         self, written: Sequence[str], nested: Sequence[tuple[str, str]]
     ) -> tuple[set[str], set[tuple[str, str]], set[tuple[str, str]]]:
         """The names of pairs, the nestings that count, and those that count only as named; all folded."""
         for name in reversed(_spelled(written, nested)):
-            self._names[rules.folded(name, self.grouping.match)] = name
+            self._names[folded(name, self.grouping.match)] = name
         graph: dict[str, set[str]] = {}
         for outer, inner in nested:
-            graph.setdefault(rules.folded(outer, self.grouping.match), set()).add(
-                rules.folded(inner, self.grouping.match)
-            )
-        named = {rules.folded(name, self.grouping.match) for name in written}
+            graph.setdefault(folded(outer, self.grouping.match), set()).add(folded(inner, self.grouping.match))
+        named = {folded(name, self.grouping.match) for name in written}
         edges = {(outer, inner) for outer, held in graph.items() for inner in held}
         if self.grouping.nested is Nested.REFUSE:
             self.findings += [
@@ -148,7 +159,8 @@ class MembershipPlanning:
         }
         return sorted(asked | {("id", group) for group in based})
 
-    async def _list(self, wanted: Sequence[tuple[str, str]]) -> tuple[list[Group], bool]:
+    async def _list(self, wanted: Sequence[tuple[str, str]]) -> list[Group] | None:
+        """All groups of the directory; None where they cannot be read whole."""
         groups: list[Group] = []
 
         def take(resources: Sequence[bytes]) -> None:
@@ -156,37 +168,63 @@ class MembershipPlanning:
                 found = msgspec.json.decode(resource)
                 groups.append(Group(str(found["id"]), str(found.get("displayName") or "")))
 
-        sweep = await self.target.list_groups(take, wanted)
-        if sweep.incomplete:
-            self.findings.append(rules.incomplete(sweep))
-        return groups, not sweep.incomplete
+        try:
+            trouble = (await self.target.list_groups(take, wanted)).incomplete
+        except TargetError as error:  # people go on without groups
+            trouble = str(error)
+        if trouble:
+            self.findings.append(rules.unlisted(trouble))
+        return None if trouble else groups
 
-    def _managed(self, named: set[str], edges: Iterable[tuple[str, str]]) -> set[str]:
+    async def _unlisted(self, ids: AbstractSet[str]) -> list[Group]:
+        """The groups of the base that the listing does not show, as far as they are there."""
+        found = []
+        for group in sorted(ids):
+            reply = await self.target.get_group(group)
+            if reply.ok and reply.body is not None:
+                found.append(Group(group, str(reply.body.get("displayName") or "")))
+            elif reply.status != 404:
+                self._hidden.add(group)
+                self.findings.append(rules.unread(group, reply.detail or f"status {reply.status}"))
+        return found
+
+    def _managed(self, named: set[str], edges: Iterable[tuple[str, str]], remembered: Mapping[str, str]) -> set[str]:
         """The folded names of the groups that are ours."""
         grouping = self.grouping
+        held = naming.forms(self._existing.values(), grouping.match)
         inner = {i for _, i in edges} if grouping.nested is Nested.FLATTEN else set()
         asked = named | {outer for outer, _ in edges}
         if not grouping.managed:
             # a group that is only flattened into others need not be one of the directory
-            return {name for name in asked if name not in inner or self._is_there(name)}
+            return {name for name in asked if name not in inner or name in held}
         for name in grouping.managed:
-            self._names.setdefault(rules.folded(name, self.grouping.match), name)
-        ours = {rules.folded(name, self.grouping.match) for name in grouping.managed}
-        if strangers := sorted(self._names[name] for name in asked - ours - inner):
+            self._names.setdefault(folded(name, grouping.match), name)
+        ours = {folded(name, grouping.match) for name in grouping.managed}
+        beside = asked - ours - inner
+        slipped = naming.slips(beside, ours, held, remembered)
+        if strangers := sorted(self._names[name] for name in beside - slipped):
             self.findings.append(rules.unmanaged(strangers))
-        return ours
+        return ours | slipped
 
-    def _is_there(self, name: str) -> bool:
-        return any(
-            (g.id if self.grouping.match == "id" else rules.folded(g.name, "")) == name for g in self._existing.values()
-        )
-
-    def _resolve(self, groups: Sequence[Group], ours: set[str], inner: set[str]) -> dict[str, str]:
+    def _resolve(
+        self, ours: set[str], named: set[str], edges: set[tuple[str, str]], remembered: Mapping[str, str]
+    ) -> Mapping[str, str]:
         """The ids of our groups and of those nested in them; what HR names and is not ours means nothing."""
-        asked = ours if self.grouping.nested is Nested.FLATTEN else ours | inner
-        found = rules.resolve({name: self._names[name] for name in asked}, groups, self.grouping)
-        self.findings += found.findings
-        return dict(found.ids)
+        groups, memory = list(self._existing.values()), self._memory
+        used = named | {name for pair in edges for name in pair}
+        asked = ours if self.grouping.nested is Nested.FLATTEN else ours | {inner for _, inner in edges}
+        names = {name: self._names[name] for name in asked}
+        found = naming.resolve(names, groups, self.grouping, remembered, self.overrides)
+        shielded = naming.shield(self.grouping.protected, groups, memory.names)
+        self.findings += [*found.findings, *shielded.findings]
+        self._shielded = shielded.ids
+        is_open = {name: meant for name, meant in found.open.items() if name in used}
+        reached = {group for name, group in found.ids.items() if name in used}
+        self._rosters.lay_open(is_open, {group for meant in is_open.values() for group in meant}, reached)
+        there = self._existing.keys() | self._hidden
+        learned = naming.memory(found, used, memory.names, there)
+        self._learned = GroupMemory(names={**learned, **shielded.names}, partial=memory.partial & there)
+        return found.ids
 
     def _base_groups(self, based: Iterable[str]) -> set[str]:
         """Groups that HR named once: their last members must be able to leave. Not where [groups] managed says all."""
@@ -204,20 +242,36 @@ class MembershipPlanning:
             if not reply.ok or reply.body is None:
                 self.findings.append(rules.unread(self._existing[group].name, reply.detail or f"status {reply.status}"))
                 return
-            members = rules.members_of(reply.body)
-            read[group] = (reply.version, len(members))
-            self._rosters.add_current(
-                group, ((member, is_group or member in self._existing) for member, is_group in members.items())
-            )
+            if self._take(group, reply.body):
+                read[group] = (reply.version, len(rules.members_of(reply.body)))
 
         await asyncio.gather(*(one(group) for group in sorted(wanted)))
         return read
 
+    def _take(self, group: str, body: Mapping[str, object]) -> bool:
+        """Lay the members of one group; False where they are told in a way that we cannot read."""
+        members = {
+            member: "group" if member in self._existing else kind for member, kind in rules.members_of(body).items()
+        }
+        believe = rules.FOREIGN in self.overrides
+        if not (rules.is_readable(body) or believe) or not self._rosters.add_current(group, members, believe=believe):
+            self.findings.append(rules.foreign(self._existing[group].name))
+            return False
+        if group in self._learned.partial:
+            if not rules.is_cut(members.keys()):
+                self._learned = replace(self._learned, partial=self._learned.partial - {group})
+            elif hidden := self._rosters.assume(group):
+                self.findings.append(rules.partial(self._existing[group].name, len(members), hidden))
+        return True
+
     def _changes(self, read: Mapping[str, tuple[str, int]]) -> Iterator[GroupChange]:
-        leaving = _by_group(self._rosters.leaving())
-        if self._doubt and leaving:
-            self.findings.append(rules.unproven(sum(map(len, leaving.values())), self._doubt))
+        leaving, spared = _by_group(self._rosters.leaving()), self._rosters.spared()
+        stays = sum(map(len, leaving.values())) + sum(spared.values())
+        if self._doubt and (stays or not self._number):
+            self.findings.append(rules.unproven(stays, self._doubt))
             leaving = {}
+        elif spared:
+            self.findings.append(rules.spared({self._existing[group].name: n for group, n in spared.items()}))
         joining = _by_group(self._rosters.joining())
         for group in sorted(joining.keys() | leaving.keys(), key=lambda g: (self._existing[g].name, g)):
             version, held = read[group]
@@ -229,17 +283,21 @@ class MembershipPlanning:
                 remove=tuple(leaving.get(group, ())),
                 held=held,
                 batch=self.grouping.batch,
+                partial=group in self._learned.partial,
             )
-            finding = rules.loses_too_many(change, self.policy.limits.group_loss, self.overrides)
-            if finding is None:
-                yield change
-            else:
+            if group in self._shielded:
+                self.findings.append(rules.protected(change))
+            elif (finding := rules.beyond(change, self.policy.limits, self.overrides)) is not None:
                 self.findings.append(finding)
+            else:
+                yield change
 
     def write_agreed(self, run: str) -> None:
-        """Keep what both sides agree on by now, for the base that applying leaves."""
-        if self._complete:
-            self._rosters.write_agreed(self.store.artifact(_agreed(run)), self._existing)
+        """Keep what both sides agree on by now, for what is remembered when the plan is applied."""
+        if not self._complete:
+            return
+        self._rosters.write_agreed(self.store.artifact(_agreed(run)), self._existing.keys() | self._hidden)
+        files.write(self.store.artifact(_learned(run)), [msgspec.json.encode(self._learned)])
 
 
 def read_pairs(bench: Workbench, grouping: Grouping, source: Pairs, *, key: str) -> tuple[int, bool]:
@@ -273,6 +331,10 @@ def _agreed(run: str) -> str:
     return f"members-{run}.ndjson"
 
 
+def _learned(run: str) -> str:
+    return f"groups-{run}.json"
+
+
 def _open(source: Source) -> Reading | None:
     """A reading of pairs; None where the source holds nothing."""
     try:
@@ -304,7 +366,7 @@ def _by_group(members: Iterator[tuple[str, Member]]) -> dict[str, list[Member]]:
 
 
 def remember(store: Store, run: str, outcomes: Iterable[tuple[str, Outcome]]) -> None:
-    """Take into the base what was agreed when the plan was made, and what really was written.
+    """Take into the base what was agreed when the plan was made, what really was written, and what was learned.
 
     Args:
         store: The state.
@@ -312,13 +374,19 @@ def remember(store: Store, run: str, outcomes: Iterable[tuple[str, Outcome]]) ->
         outcomes: (id of a group, outcome) of each group that the run worked on.
     """
     moves: dict[Membership, bool] = {}
-    agreed = store.artifact(_agreed(run))
+    agreed, learned = store.artifact(_agreed(run)), store.artifact(_learned(run))
     if agreed.exists():
         moves |= dict(read_agreed(agreed))
+    partial = set()
     for group, outcome in outcomes:
+        if outcome.code == rules.PARTIAL:
+            partial.add(group)
         for path, comes in ((rules.ADDED, True), (rules.REMOVED, False)):
             moves |= {Membership(group, one): comes for one in rules.read_written(outcome.written, path)}
     if moves:
         store.change_memberships(
             [one for one, joins in moves.items() if joins], [one for one, joins in moves.items() if not joins]
         )
+    if learned.exists():
+        memory = msgspec.json.decode(learned.read_bytes(), type=GroupMemory)
+        store.remember_groups(replace(memory, partial=memory.partial | partial))

@@ -10,11 +10,17 @@ from pathlib import Path
 
 import msgspec
 
-from scimsync.core import drifting, planner, sealing, telling, trust, validation
+from scimsync import files
+from scimsync.core import drifting, identity, limits, logins, planner, sealing, telling, trust, validation
 from scimsync.core import owning as owning_rules
+from scimsync.core.identity import parted, said
+from scimsync.core.leaving import KEPT
 from scimsync.core.lifecycle import ACTIVE
+from scimsync.core.limits import Past, Wish
 from scimsync.core.references import Loop
+from scimsync.engine import limiting
 from scimsync.engine.freshness import Freshness
+from scimsync.engine.leaving import Decided, kept
 from scimsync.engine.membership import MembershipPlanning, Pairs
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
@@ -22,26 +28,28 @@ from scimsync.errors import ConfigError, PersonUnknown, SchemaDrifted, TargetUna
 from scimsync.model.accounts import Pair
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Deferred, Run, RunState
-from scimsync.model.plans import Action, Change, Finding, GroupChange, Plan, Seal, Severity
-from scimsync.model.policy import Authority, Mapped, Policy
+from scimsync.model.plans import LOGIN, Action, Change, Finding, GroupChange, Plan, Seal, Severity
+from scimsync.model.policy import Authority, BadValue, Mapped, Policy
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.dialect import GENERIC, Dialect
 from scimsync.scim.schema import Catalog, Value
 from scimsync.workbench import owning
 from scimsync.workbench.comparing import Comparison
+from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
 from scimsync.workbench.staging import (
     AccountSpool,
     PhoneReader,
     Workbench,
     check_mapping,
+    desired_blanks,
     stage_base,
     stage_desired,
     stage_links,
     stage_phones,
     stage_records,
-    write_private,
 )
+from scimsync.workbench.wording import unknown_words
 
 #: a finding names at most so many members of a circle
 NAMED = 50
@@ -76,6 +84,8 @@ class Task:
     key: str
     #: what the source is known by; its people are those of the links that bear this name
     source: str = ""
+    #: texts that stand for nothing in a cell of the source
+    null_values: tuple[str, ...] = ()
     #: digest of the effective configuration
     configuration: str
     #: the time zone of today() in the mapping
@@ -132,6 +142,15 @@ class _Planning:
     #: sources that this one is known to be, under another name; their people are its own from now on
     takes: tuple[str, ...] = ()
     memberships: MembershipPlanning | None = None
+    #: new key of an account that follows its person -> former key
+    moved: Mapping[str, str] = field(default_factory=dict)
+    #: people whose login and name change at once
+    others: list[Finding] = field(default_factory=list)
+    #: what forbids the plan besides its size
+    refusals: tuple[Finding, ...] = ()
+    #: what counts with the plan, and what it wanted to take away
+    past: Past = field(default_factory=Past)
+    clearing: list[Wish] = field(default_factory=list)
 
     async def run(self) -> Plan:
         policy, store = self.task.policy, self.world.store
@@ -143,8 +162,9 @@ class _Planning:
                 "directory says nothing about another: give each its own [state] url and artifacts."
             )
         base = last.base if last else ""
-        stage_links(self.bench, store.links())
-        judged = self._judge(reading, health, self._own())
+        decisions = store.link_decisions()
+        stage_links(self.bench, store.links(), parted(decisions))
+        judged = self._judge(reading, health, self._own(), expressions)
         stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
         if strangers := comparison.strangers(self.task.only):
@@ -154,25 +174,63 @@ class _Planning:
         complete = await self._read_target()
 
         self.world.observer.stage("comparing")
-        self.findings += comparison.correlate(complete=complete, only=self.task.only, source=self.task.source)
-        self._decide(comparison, judged, _frozen(judged, expressions))
+        correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
+        self.findings += correlation.run(complete=complete, only=self.task.only, source=self.task.source)
+        comparison.resolve()
+        self.moved = correlation.moved()
+        self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.task.overrides)
+        self._decide(comparison, judged)
         await self._validate(comparison)
+        self._spare(comparison.linked())
         self._drop_vain_waits()
+        decided = Decided(
+            changes=self.changes,
+            notices=self.notices,
+            findings=[*self.findings],
+            frozen=judged.frozen,
+            believed=judged.absence and not comparison.opaque(),
+            complete=complete,
+        )
+        self.findings += kept(self.bench, comparison, policy, decided)
         groups = await self._plan_groups(comparison, judged, complete=complete)
         self.findings += [*_unresolved(comparison, self.strange), *_unmatched(policy), *self._unfinished()]
         self.findings += [_hidden(key, row) for key, row in comparison.hidden()]
-        return self._store(comparison, judged.remembered, reading, (health.fingerprint, base), groups)
+        self.findings += identity.named(self.others)
+        if complete:
+            self.findings += [_protects_nobody(*found) for found in comparison.nobody(policy.protected)]
+        seal = Seal(
+            target=self.world.target.name,
+            configuration=self.task.configuration,
+            source=health.fingerprint,
+            base=base,
+            links=said(decisions),
+        )
+        plan = self._store(comparison, judged.remembered, reading, seal, groups)
+        whole = complete and judged.whole and not comparison.opaque() and not self.task.only
+        wished = [*limits.wishes(plan.tally, policy.limits), *self.clearing]
+        limiting.remember(store, plan, wished, self.past, self._sources(), whole=whole)
+        return plan
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
-        attributes = self.task.policy.attributes
+        policy = self.task.policy
+        attributes = policy.attributes
         self.world.observer.stage("reading the source")
         reading = self.world.source.read()
-        health = stage_records(self.bench, reading, key=self.task.key)
+        health = stage_records(self.bench, reading, key=self.task.key, null_values=self.task.null_values)
         self.world.metrics.read(health, proven=reading.proven)
         expressions = check_mapping(self.bench, attributes, reading.columns)
         stage_phones(self.bench, expressions.values(), self.world.phones)
-        self.findings += stage_desired(self.bench, attributes, expressions, key=self.task.key)
-        return reading, health, expressions
+        stage_links(self.bench, self.world.store.links())
+        self.findings += stage_desired(
+            self.bench,
+            attributes,
+            expressions,
+            key=self.task.key,
+            found_by=policy.match,
+            whole=policy.on_bad_value is BadValue.PERSON,
+        )
+        self.findings += unknown_words(self.bench, expressions.get(ACTIVE))
+        return reading, replace(health, desired=desired_blanks(self.bench, attributes)), expressions
 
     def _own(self) -> SourceHealth | None:
         """Tell our links from those of other sources; give the health of our last reading that was applied."""
@@ -192,7 +250,13 @@ class _Planning:
         applied = [run for name in (source, *self.takes) if (run := store.last_applied(name)) is not None]
         return max(applied, key=lambda run: run.base).health if applied else None
 
-    def _judge(self, reading: Reading, health: SourceHealth, previous: SourceHealth | None) -> trust.Trust:
+    def _judge(
+        self,
+        reading: Reading,
+        health: SourceHealth,
+        previous: SourceHealth | None,
+        expressions: Mapping[str, Expression],
+    ) -> trust.Trust:
         judged = trust.judge(
             health,
             previous,
@@ -200,6 +264,7 @@ class _Planning:
             keyless=any(f.code == "record.no-key" for f in self.findings),
             limits=self.task.policy.limits,
             overrides=self.task.overrides,
+            columns_of={path: expression.columns for path, expression in expressions.items()},
         )
         self.findings += judged.findings
         return judged
@@ -282,12 +347,12 @@ class _Planning:
             counters=task.dialect.counts_versions,
         )
 
-    def _decide(self, comparison: Comparison, judged: trust.Trust, frozen: frozenset[str]) -> None:
+    def _decide(self, comparison: Comparison, judged: trust.Trust) -> None:
         policy = self.task.policy
         for pair in comparison.pairs():
-            self._take(pair.key, planner.plan_pair(pair, policy, frozen=frozen), pair)
+            self._take(pair.key, planner.plan_pair(pair, policy, frozen=judged.frozen), pair)
         for pair in comparison.joiners():
-            self._take(pair.key, planner.plan_joiner(pair, policy, frozen=frozen), pair)
+            self._take(pair.key, planner.plan_joiner(pair, policy, frozen=judged.frozen), pair)
         active = active_of(policy, self.task.catalog)
         opaque = comparison.opaque()
         doubts = [f.code for f in judged.findings if f.code != trust.BLANKS] if not judged.absence else []
@@ -297,6 +362,22 @@ class _Planning:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
                 self.findings.append(_unbelieved(leaver.key, doubts))
+
+    def _sources(self) -> tuple[str, ...]:
+        """The names of the source whose people the plan is about."""
+        return (self.task.source, *self.takes)
+
+    def _spare(self, linked: int) -> None:
+        """Leave values alone that would be taken away from more people than a limit allows."""
+        task, world = self.task, self.world
+        self.past = limiting.past(world.store, world.clock.now(), task.policy.limits.window, self._sources())
+        self.clearing = [*limits.clearing(self.changes, task.policy.limits, linked, self.past.frozen)]
+        refused = limits.refusals(self.clearing, task.overrides, self.past, partial=bool(task.only))
+        if refused:
+            attributes = [*task.policy.attributes, active_of(task.policy, task.catalog)]
+            spared = limits.spare(self.changes, {finding.path: finding for finding in refused}, attributes)
+            self.changes = list(spared.changes)
+            self.findings += spared.findings
 
     async def _plan_groups(
         self, comparison: Comparison, judged: trust.Trust, *, complete: bool
@@ -317,7 +398,7 @@ class _Planning:
         created = {change.key for change in self.changes if change.action is Action.CREATE}
         kept = []
         for change in self.changes:
-            vain = {d.path: d.awaits for d in change.awaiting if d.awaits not in created}
+            vain = {d.path: d.awaits for d in change.awaiting if d.path != LOGIN and d.awaits not in created}
             self.vain += [(change, path, awaits) for path, awaits in vain.items() if awaits is not None]
             deltas = tuple(d for d in change.deltas if d.path not in vain)
             if any(d.verdict in planner.SENT for d in deltas):
@@ -360,18 +441,24 @@ class _Planning:
         }
         if unread := [kind for kind, found in names.items() if found is None]:
             self.findings.append(_unread(unread))
-        known = validation.Known(names=names, logins=comparison.holders(validation.logins(self.changes)))
-        validated = validation.validate(self.changes, attributes, task.catalog, task.dialect, known)
-        self.changes = list(validated.changes)
-        self.findings += validated.findings
+        known = validation.Known(names=names)
+        marks = frozenset(place.short for place in task.policy.match)
+        whole = task.policy.on_bad_value is BadValue.PERSON
+        validated = validation.validate(
+            self.changes, attributes, task.catalog, task.dialect, known, marks=marks, whole=whole
+        )
+        holders = comparison.holders(logins.wanted(validated.changes))
+        handed = logins.hand_over(validated.changes, holders, attributes, task.policy.exchange)
+        self.changes = list(handed.changes)
+        self.findings += [*validated.findings, *handed.findings]
 
     def _take(self, key: str, planned: planner.Planned, pair: Pair | None = None) -> None:
         if pair is not None and planned.change is not None:
             self.strange.update({(path, pair.key): pair.row for path in pair.unresolved})
+            self.others += filter(None, [identity.other_person(pair, planned.change)])
         self.findings += planned.findings
         self.settled += [(key, path, value) for path, value in planned.settled]
-        if planned.change is not None:
-            self.changes.append(planned.change)
+        self.changes += [change for change in (planned.change, planned.besides) if change is not None]
         if planned.notice is not None:
             self.notices.append(planned.notice)
 
@@ -380,7 +467,7 @@ class _Planning:
         comparison: Comparison,
         health: SourceHealth,
         reading: Reading,
-        rests_on: tuple[str, str],
+        seal: Seal,
         groups: tuple[GroupChange, ...],
     ) -> Plan:
         world, task = self.world, self.task
@@ -394,29 +481,30 @@ class _Planning:
         plan = Plan(
             id=identity,
             created=created,
-            seal=Seal(
-                target=world.target.name,
-                configuration=task.configuration,
-                source=rests_on[0],
-                base=rests_on[1],
-            ),
+            seal=seal,
             tally=counted,
             changes=changes,
             notices=planner.ordered(self.notices),
             findings=findings,
             groups=groups,
-            refusals=planner.refusals(counted, task.policy.limits, task.overrides),
+            refusals=(
+                *self.refusals,
+                *limits.refusals(
+                    limits.wishes(counted, task.policy.limits), task.overrides, self.past, partial=bool(task.only)
+                ),
+            ),
+            moved=self.moved,
             overrides=dict(task.overrides),
             rate=world.target.rate,
             place=reading.place,
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        former = world.store.artifact(rests_on[1]) if rests_on[1] else None
+        former = world.store.artifact(seal.base) if seal.base else None
         whose = owning.EVERYBODY if task.accounts else owning.KEYS
         comparison.write_agreed(world.store.artifact(agreed), self.settled, former, whose=whose)
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
-        write_private(world.store.artifact(name), sealing.encode(plan))
+        files.write(world.store.artifact(name), sealing.encode(plan))
         world.store.save_run(
             Run(
                 id=identity,
@@ -431,7 +519,7 @@ class _Planning:
                 source=task.source,
                 takes=self.takes,
             ),
-            [x for told in task.subscriptions for x in telling.address(telling.of_refusal(plan), told)],
+            [x for told in task.subscriptions for x in telling.address(telling.of_plan(plan), told)],
         )
         return plan
 
@@ -443,10 +531,13 @@ class _Planning:
                 return name
 
     def _findings(self) -> Iterator[Finding]:
-        """Run-wide findings first, then people's; of people only those asked for."""
+        """Leavers who keep access, then run-wide findings, then people's; of people only those asked for."""
         only = frozenset(self.task.only)
-        chosen = [f for f in self.findings if not only or not f.subject or f.subject in only]
-        yield from sorted(chosen, key=lambda f: (f.subject != "", f.severity is not Severity.ERROR, f.code, f.subject))
+        chosen = [f for f in self.findings if not only or not f.subject or f.subject in only or f.code in trust.RULES]
+        yield from sorted(
+            chosen,
+            key=lambda f: (f.code != KEPT, f.subject != "", f.severity is not Severity.ERROR, f.code, f.subject),
+        )
 
 
 def _tally_numbers(plan: Plan) -> dict[str, int]:
@@ -456,17 +547,11 @@ def _tally_numbers(plan: Plan) -> dict[str, int]:
         "changes": len(plan.changes),
         "conflicts": plan.tally.conflicts,
         "held": plan.tally.held,
+        "values": plan.tally.values,
+        "leavers_kept": plan.tally.leavers_kept,
         "groups": plan.tally.groups,
         **plan.tally.actions,
     }
-
-
-def _frozen(judged: trust.Trust, expressions: Mapping[str, Expression]) -> frozenset[str]:
-    return frozenset(
-        path
-        for path, expression in expressions.items()
-        if {c.lower() for c in expression.columns} & {c.lower() for c in judged.blank_columns}
-    )
 
 
 def active_of(policy: Policy, catalog: Catalog) -> Mapped:
@@ -534,6 +619,17 @@ def _unmatched(policy: Policy) -> Iterator[Finding]:
                 detail=place.short,
                 hint="map it in [attributes], or take it from match",
             )
+
+
+def _protects_nobody(name: str, near: str | None) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code="policy.protected-unknown",
+        subject="",
+        summary="a name in [policy] protected is nobody's key and nobody's login, so it protects nobody",
+        detail=f"{name}; did you mean {near}?" if near else name,
+        hint="correct it, or take it out",
+    )
 
 
 def _circles(circles: Iterable[tuple[str, tuple[str, ...]]], loops: Sequence[Loop]) -> Iterator[Finding]:

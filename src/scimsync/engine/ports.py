@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from scimsync.model.accounts import Membership
+from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Letter, LetterState, Receipt
-from scimsync.model.outcomes import Deferred, Description, Document, JournalLine, Link, Outcome, Pin, Reply, Run, Sweep
+from scimsync.model.outcomes import (
+    Deferred,
+    Description,
+    Document,
+    JournalLine,
+    Link,
+    LinkDecision,
+    Outcome,
+    Pin,
+    Reply,
+    Run,
+    Sweep,
+)
 from scimsync.model.plans import Plan
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.messages import Operation
@@ -68,7 +80,9 @@ class Target(Protocol):
         """Accounts, active or not, whose attribute equals the value, each as the reply of a GET.
 
         Raises:
-            TargetError: The question could not be answered.
+            FilterRefused: The target takes no filter on this attribute, or does not heed it.
+            TargetUnanswered: This question was not answered now.
+            TargetError: The target cannot be asked at all.
         """
         ...
 
@@ -231,6 +245,18 @@ class Store(Outbox, Inbox, Protocol):
         """One run by its id, or by an unambiguous beginning of it."""
         ...
 
+    def worked(self, since: datetime) -> Sequence[Run]:
+        """The runs that somebody began to apply since a moment, and those that are still at it or were cut short."""
+        ...
+
+    def frozen(self, source: str) -> Mapping[str, str]:
+        """The kinds (`core.limits`) of a source that wait for an answer, each with the run that was refused."""
+        ...
+
+    def change_frozen(self, source: str, add: Mapping[str, str], remove: Iterable[str] = ()) -> None:
+        """Forget refusals that were answered, and note others; repeating it does no harm."""
+        ...
+
     def last_applied(self, source: str | None = None) -> Run | None:
         """The run that left the latest base, by the number in its name: what the next plan compares with.
 
@@ -242,8 +268,28 @@ class Store(Outbox, Inbox, Protocol):
         """All links, of every source."""
         ...
 
-    def save_links(self, links: Iterable[Link]) -> None:
-        """Insert or replace links by key. An account has one owner: a former link to it goes."""
+    def owner_of(self, account: str) -> str | None:
+        """The key that an account is linked to."""
+        ...
+
+    def save_links(self, links: Iterable[Link], released: Collection[str] = ()) -> Sequence[Link]:
+        """Insert or replace links by key. An account has one owner, and is never taken from another key in silence.
+
+        Args:
+            links: What shall be remembered.
+            released: Keys whose accounts may go to others.
+
+        Returns:
+            The links that were not taken in, because another key has the account.
+        """
+        ...
+
+    def decide_link(self, decision: LinkDecision) -> None:
+        """Keep that a record and an account are one person, or are not, and make the links so, in one commit."""
+        ...
+
+    def link_decisions(self) -> Sequence[LinkDecision]:
+        """All of them, oldest first."""
         ...
 
     def take_links(self, former: str, source: str) -> None:
@@ -271,6 +317,14 @@ class Store(Outbox, Inbox, Protocol):
 
     def change_memberships(self, add: Iterable[Membership], remove: Iterable[Membership]) -> None:
         """Take memberships into what was agreed, and out of it; repeating it does no harm."""
+        ...
+
+    def group_memory(self) -> GroupMemory:
+        """What earlier runs learned of groups."""
+        ...
+
+    def remember_groups(self, memory: GroupMemory) -> None:
+        """Remember this of groups, in place of what was remembered before."""
         ...
 
     def append(

@@ -44,7 +44,7 @@ class Recorder:
 
     def __init__(self, plan: Plan, digest: str, actor: str) -> None:
         self._plan, self._digest, self._actor = plan, digest, actor
-        self._changes = {change.key: change for change in plan.changes}
+        self._changes = {(c.key, part): c for c in plan.changes for part in (c.part, c.part + 1)}
         self._groups = {group.key: group for group in plan.groups}
         #: what was last sent for one part of one change, and under which version
         self._sent: dict[tuple[str, int], tuple[tuple[Edit, ...], str]] = {}
@@ -73,7 +73,7 @@ class Recorder:
             edits: Iterable[Edit] = edits_of_members(outcome.written)
         else:
             edits = self._edits(outcome, part)
-        change = self._changes.get(outcome.key)
+        change = self._changes.get((outcome.key, part))
         _, version = self._sent.get((outcome.key, part), ((), change.version if change else ""))
         return self._about(
             Record(
@@ -95,7 +95,7 @@ class Recorder:
 
     def _edits(self, outcome: Outcome, part: int) -> Iterator[Edit]:
         """What was written of a person, with what stood there before."""
-        change = self._changes.get(outcome.key)
+        change = self._changes.get((outcome.key, part))
         planned = edits_of(change.deltas) if change else ()
         sent, _ = self._sent.get((outcome.key, part), ((), ""))
         known = {edit.path: edit for edit in (*planned, *sent)}
@@ -103,7 +103,7 @@ class Recorder:
             yield replace(known.get(path, Edit(path=path)), after=value)
 
     def _about(self, record: Record) -> Record:
-        change, group = self._changes.get(record.person), self._groups.get(record.person)
+        change, group = self._changes.get((record.person, record.part)), self._groups.get(record.person)
         if group is not None:
             record = replace(record, name=group.name, account=group.group)
         return replace(

@@ -1,13 +1,15 @@
 """Write who joins and who leaves one group.
 
 One writer works on a group, because every write moves its version; several groups go at the same time.
-Members travel in batches of one PATCH each. Whatever is unclear is settled by reading the group: what
-was wanted and is not there is sent, nothing else, so going on after a crash repeats and loses nothing.
+Members travel in batches of one PATCH each. The group is read first, so that its other members are known:
+the first write that takes one of them away ends the writing of groups. Whatever is unclear is settled by
+reading the group: what was wanted and is not there is sent, nothing else, so going on after a crash
+repeats and loses nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from scimsync.core import grouping
@@ -34,6 +36,10 @@ class GroupHands:
     account_of: Callable[[str], str | None]
     #: told of a reply after which the run had better end
     defer: Callable[[Reply], None]
+    #: told why no more groups may be written: a write took members away that were not ours
+    harmed: Callable[[str], None]
+    #: why no more groups may be written; "" while they may
+    halted: Callable[[], str]
 
 
 class GroupWriter:
@@ -47,8 +53,10 @@ class GroupWriter:
             tuple(account for account in known.values() if account is not None),
             tuple(member.account for member in change.remove if member.account is not None),
         )
-        #: what the group shows, as far as we know: version and number of members
-        self._version, self._count = change.version, change.held
+        #: what the group shows, as far as we know: version and members
+        self._version, self._members = change.version, frozenset[str]()
+        #: it shows only a part of its members; whose move it took then, and whose could not be seen
+        self._partial, self._took, self._hidden = change.partial, set[str](), set[str]()
         #: nothing was sent since the group was last read
         self._seen = False
         self._sent = self._races = self._losses = self._refusals = 0
@@ -63,8 +71,10 @@ class GroupWriter:
         Args:
             resumed: The run was cut short before, so the group is read first.
         """
-        if (resumed or not self._version) and (end := await self._look()) is not None:
+        if (end := await self._look()) is not None:
             return end
+        if not resumed and self._change.version not in {"", self._version}:
+            self._races += 1
         while True:
             if (end := await self._send()) is not None:
                 return end
@@ -85,6 +95,8 @@ class GroupWriter:
         """Send batches one after the other until nothing is left to send."""
         todo = self._portions()
         while todo:
+            if why := self._hands.halted():
+                return self._outcome(Status.HELD, grouping.HARMED, why)
             batch = todo.pop(0)
             self._sent += 1
             self._seen = False
@@ -93,10 +105,8 @@ class GroupWriter:
                 self._change.group, grouping.operations(batch), self._version
             )
             step = decide(reply)
-            if step is Next.CONFIRM and reply.version and reply.body is not None:
-                if "members" in reply.body and len(grouping.remaining(batch, grouping.members_of(reply.body).keys())):
-                    return self._mismatch("the directory took the request, and the members are not as written")
-                self._take(batch, reply.version)
+            if step is Next.CONFIRM and (shown := self._shown(batch, reply)) is not None:
+                self._take(batch, reply.version, shown)
             elif step in {Next.CONFIRM, Next.READ_BACK, Next.REPLAN, Next.SETTLE}:
                 if (end := await self._look_after(step, batch)) is not None:
                     return end
@@ -111,11 +121,18 @@ class GroupWriter:
     def _portions(self) -> list[Left]:
         return list(grouping.batches(self._left, self._change.batch))
 
-    def _take(self, batch: Left, version: str) -> None:
+    def _shown(self, batch: Left, reply: Reply) -> frozenset[str] | None:
+        """The members after a batch, where the answer says nothing else; None where the group has to be read."""
+        if not reply.version or reply.body is None or self._partial:
+            return None
+        expected = (self._members | set(batch.add)) - set(batch.remove)
+        shown = frozenset(grouping.members_of(reply.body)) if "members" in reply.body else expected
+        return shown if shown == expected else None
+
+    def _take(self, batch: Left, version: str, members: frozenset[str]) -> None:
         """A batch is in the group."""
         self._left = grouping.without(self._left, {*batch.add, *batch.remove})
-        self._version = version
-        self._count += len(batch.add) - len(batch.remove)
+        self._version, self._members = version, members
         self._in_a_row = self._losses = 0
 
     def _is_about_some(self, reply: Reply) -> bool:
@@ -141,24 +158,46 @@ class GroupWriter:
             return self._outcome(
                 Status.HELD, "target.no-version", "the target gives no version of the group to write under"
             )
-        members = grouping.members_of(reply.body)
-        self._left = grouping.remaining(self._wanted, members.keys())
-        self._version, self._count, self._seen = reply.version, len(members), True
+        self._version, self._members, self._seen = reply.version, frozenset(grouping.members_of(reply.body)), True
+        self._count_left()
         return None
+
+    def _count_left(self) -> None:
+        if self._partial and grouping.is_cut(self._members):
+            self._left = grouping.unseen(self._wanted, self._members, self._took)
+        else:
+            self._left = grouping.remaining(self._wanted, self._members)
 
     async def _look_after(self, step: Next, batch: Left) -> Outcome | None:
         """Read the group after an answer that settles nothing."""
-        before = len(self._left)
+        before, version, number = self._members, self._version, len(self._left)
         if (end := await self._look()) is not None:
             return end
-        if step in {Next.CONFIRM, Next.READ_BACK} and len(grouping.common(self._left, batch)):
-            return self._mismatch("the directory took the request, and the members are not as written")
         if step is Next.REPLAN:
             return self._raced()
-        self._losses = 0 if len(self._left) < before else self._losses + 1
+        absent = grouping.common(self._left, batch)
+        if (step is not Next.SETTLE or not absent) and (gone := grouping.lost(before, batch, self._members)):
+            return self._harm(gone)
+        if step is not Next.SETTLE:
+            if self._hides(batch, before, version):
+                absent = grouping.common(self._left, batch)
+            if absent:
+                return self._mismatch("the directory took the request, and the members are not as written")
+        self._losses = 0 if len(self._left) < number else self._losses + 1
         if self._losses > 2 * MOST_RACES:
             return self._outcome(Status.HELD, "write.unknown", "the answers were lost, and the group did not change")
         return None
+
+    def _hides(self, batch: Left, before: frozenset[str], version: str) -> bool:
+        """Whether the group took a batch and shows only a part of its members, so that not all of it can be seen."""
+        hidden = (set(batch.add) - self._members) | (set(batch.remove) - before)
+        self._partial = self._partial or bool(hidden and version != self._version)
+        if not (self._partial and grouping.is_cut(self._members)):
+            return False
+        self._took |= {*batch.add, *batch.remove}
+        self._hidden |= hidden
+        self._count_left()
+        return True
 
     def _raced(self) -> Outcome | None:
         self._races += 1
@@ -168,16 +207,18 @@ class GroupWriter:
         return None
 
     async def _read_back(self) -> Outcome | None:
-        """Compare members and their number with what was written; None where others changed the group meanwhile."""
-        version, count = self._version, self._count
+        """Compare the members with what was written; None where others changed the group meanwhile."""
+        version, before = self._version, self._members
         if (end := await self._look()) is not None:
             return end
         if version != self._version:
-            return self._raced() if len(self._left) else self._settled()
-        if len(self._left):
+            return self._raced() if self._left else self._settled()
+        if gone := grouping.lost(before, Left(), self._members):
+            return self._harm(gone)
+        if self._left:
             return self._mismatch(f"{len(self._left)} of {len(self._wanted)} members are not as written")
-        if count != self._count:
-            return self._mismatch(f"the group holds {self._count} members, and should hold {count}")
+        if self._members != before:
+            return self._mismatch(f"the group holds {len(self._members)} members, and should hold {len(before)}")
         return self._settled()
 
     # --- the end ----------------------------------------------------------------------------
@@ -199,7 +240,16 @@ class GroupWriter:
         if self._waiting:
             told = f"{len(self._waiting)} members have no account yet: {_some(self._waiting)}"
             return self._outcome(Status.DEFERRED, "member.deferred", told)
+        if hidden := self._hidden - (self._members & set(self._wanted.add)):
+            told = f"the group shows {len(self._members)} members only; {len(hidden)} moves that it took are not seen"
+            return self._outcome(Status.HELD, grouping.PARTIAL, told)
         return self._outcome(Status.DONE if self._sent else Status.ALREADY)
+
+    def _harm(self, gone: Sequence[str]) -> Outcome:
+        self._hands.harmed(f"a write to {self._change.name} took members away; no more groups are written in this run")
+        who = "1 member who had to stay is" if len(gone) == 1 else f"{len(gone)} members who had to stay are"
+        told = f"{who} gone: {_some(gone)}; no more groups are written in this run"
+        return self._outcome(Status.HELD, grouping.HARMED, told)
 
     def _mismatch(self, told: str) -> Outcome:
         return self._outcome(Status.HELD, "write.mismatch", told)

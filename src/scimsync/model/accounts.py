@@ -28,6 +28,8 @@ class Pair:
     awaits: Mapping[str, str] = field(default_factory=dict)
     #: paths whose reference names nobody that is known: left alone
     unresolved: frozenset[str] = frozenset()
+    #: paths whose value in HR is bad: left alone
+    left_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,16 @@ class Membership:
 
     group: str
     account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMemory:
+    """What is known of groups from earlier runs."""
+
+    #: folded name -> id of the group that it meant
+    names: Mapping[str, str] = field(default_factory=dict)
+    #: ids of the groups that were seen to show only a part of their members
+    partial: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ class Kind(Enum):
     OVERRIDE = "override"  #: a person set a rule aside
     PLAN_APPROVED = "plan-approved"  #: a plan with changes began to be applied
     CONFIGURATION = "configuration"  #: another configuration took effect
+    LINK = "link"  #: a person said that a record and an account are one person, or are not
     PIN = "pin"  #: the target's schema was recorded as baseline
     UNDO = "undo"  #: a run was taken back
     ERASURE = "erasure"  #: the key of a person was destroyed

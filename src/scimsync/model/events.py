@@ -16,6 +16,7 @@ class EventKind(Enum):
     ACTIVATE = "prov:activate"
     DEACTIVATE = "prov:deactivate"
     DELETE = "prov:delete"
+    LEAVER_KEPT = "scimsync.leaver.kept"
     PERSON_HELD = "scimsync.person.held"
     PLAN_REFUSED = "scimsync.plan.refused"
     RUN_FINISHED = "scimsync.run.finished"

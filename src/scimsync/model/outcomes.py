@@ -36,6 +36,8 @@ class Reply:
     error: ErrorReport | None = None
     detail: str = ""
     correlation_id: str = ""
+    #: id of the resource that a POST says it made, in its `Location`; "" where it does not say
+    location: str = ""
     #: seconds after which the target wants to be asked again, where it asks for more than we wait
     retry_after_s: float | None = None
     tries: int = 1
@@ -104,6 +106,19 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkDecision:
+    """That a record and an account are one person, or are not: said once, until it is said otherwise."""
+
+    key: str
+    account: str
+    same: bool
+    #: who said so; "" for a run that will not link them by itself
+    actor: str = ""
+    #: the source whose record it is
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Deferred:
     """A reference that waits for an account, remembered until it is set or no longer wanted."""
 
@@ -133,6 +148,8 @@ class Outcome:
 
     key: str
     status: Status
+    #: which part of the plan's work on this person: 1 the change, 3 what else HR says about a leaver; 2, 4 references
+    part: int = 1
     account: str | None = None
     version: str = ""
     #: what the directory now holds because of us, by short path
@@ -162,7 +179,7 @@ class JournalLine:
 
     run: str
     key: str
-    #: 1 for the change itself, 2 for the references of the second pass
+    #: as in `Outcome`
     part: int
     step: Step
     at: datetime
@@ -205,6 +222,11 @@ class Run:
     source: str = ""
     #: the sources whose links it takes over when it is applied, because they are this one under another name
     takes: tuple[str, ...] = ()
+    #: when somebody last began to apply it, by the clock; what it did by then, by kind (`core.limits`), known when it
+    #: ends; and the rules that a person set aside for it, so that what they are about counts with no other run
+    began: datetime | None = None
+    done: Mapping[str, int] = field(default_factory=dict)
+    answered: tuple[str, ...] = ()
     #: when its plan was made, and when somebody last began to apply it: numbers of one sequence, which never
     #: steps back as clocks do; given by the store, 0 where it did not happen
     seq: int = field(default=0, compare=False)

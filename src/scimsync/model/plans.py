@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -9,6 +10,11 @@ from enum import Enum
 from scimsync.model.policy import Authority
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
+
+#: parts of the journal: the change itself, and what else HR says about a leaver; each with its second pass after it
+ITSELF, BESIDES = 1, 3
+#: the path of the login, which belongs to one account at a time
+LOGIN = "userName"
 
 
 class Action(Enum):
@@ -35,8 +41,8 @@ class Verdict(Enum):
     WRITE = "write"  #: send the desired value
     KEEP = "keep"  #: leave what the directory holds
     CONFLICT = "conflict"  #: held: a person decides
-    AWAIT = "await"  #: a reference to a joiner, who is created first; written with the rest of the change
-    DEFER = "defer"  #: a reference to a joiner who cannot be created first; set in the second pass
+    AWAIT = "await"  #: waits for another person of the plan, who goes first; written with the rest of the change
+    DEFER = "defer"  #: waits for another person of the plan, who cannot go first; set in the second pass
 
 
 class Reason(Enum):
@@ -50,6 +56,8 @@ class Reason(Enum):
     LEFT = "left"
     RETURNED = "came back"
     AWAITS = "waits for an account"
+    HANDED = "waits for the login of another person"
+    PARKED = "makes room in an exchange of logins"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +79,13 @@ class Delta:
     verdict: Verdict
     reason: Reason
     authority: Authority
-    #: for a reference that awaits an account: the source key of the person whose account that is
+    #: the source key of the person it waits for: whose account the reference names, or who gives up the login
     awaits: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """All deltas of one account under one action."""
+    """All deltas of one account under one action. Of a leaver there are two: the access, and what else HR says."""
 
     key: str
     #: the login, for people to read
@@ -93,10 +101,12 @@ class Change:
     operations: tuple[Operation, ...]
     #: row or line of the source; None for a person who is no longer in it
     row: int | None = None
+    #: what the journal calls it; a second pass has the next number
+    part: int = ITSELF
 
     @property
     def awaiting(self) -> tuple[Delta, ...]:
-        """The references that are written with the rest, once the accounts they name exist."""
+        """What is written with the rest, once the accounts that references name exist and the login is given up."""
         return tuple(d for d in self.deltas if d.verdict is Verdict.AWAIT)
 
     @property
@@ -106,7 +116,7 @@ class Change:
 
     @property
     def deferred(self) -> tuple[Delta, ...]:
-        """The references that are set in the second pass."""
+        """The references, and the login of a person who is parked, that are set in the second pass."""
         return tuple(d for d in self.deltas if d.verdict is Verdict.DEFER)
 
 
@@ -134,6 +144,8 @@ class GroupChange:
     held: int
     #: members that one request may add and remove
     batch: int
+    #: it shows only a part of its members
+    partial: bool = False
 
     @property
     def key(self) -> str:
@@ -171,8 +183,9 @@ class Finding:
     detail: str = ""
     hint: str = ""
     row: int | None = None
-    #: the person is left out of the plan
+    #: the person, or the one attribute that `path` names, is left out of the plan
     holds: bool = False
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +196,8 @@ class Seal:
     configuration: str
     source: str
     base: str
+    #: how much people had said about who is who; "" for nothing
+    links: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +214,10 @@ class Tally:
     kept: int = 0
     overwritten: int = 0
     deferred: int = 0
+    #: people who are left out, single values of people who are not, and leavers who keep access
     held: int = 0
+    values: int = 0
+    leavers_kept: int = 0
     equal: int = 0
     compared: int = 0
     #: groups that change, and memberships that begin and end
@@ -209,7 +227,7 @@ class Tally:
 
     @property
     def changes(self) -> int:
-        """How many accounts would be written."""
+        """How many changes of accounts there are."""
         return sum(self.actions.values())
 
     @property
@@ -239,10 +257,12 @@ class Plan:
     rate: int = 300
     #: what a place in the source is called: "row" or "line"
     place: str = "row"
+    #: new key of an account that follows its person -> the key that has it
+    moved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def writes(self) -> int:
-        """How many accounts and groups would be written."""
+        """How many changes of accounts and groups there are."""
         return len(self.changes) + len(self.groups)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 
 from scimsync.scim.schema import Place
@@ -25,6 +26,27 @@ class Leavers(Enum):
     KEEP = "keep"
 
 
+class LoginExchange(Enum):
+    """What becomes of people who exchange their logins."""
+
+    PARK = "park"  #: one of them gets another login until the others have theirs
+    HOLD = "hold"  #: their logins wait for a person
+
+
+class BadValue(Enum):
+    """What a value that cannot be written leaves out; a bad login or status always leaves out the person."""
+
+    ATTRIBUTE = "attribute"
+    PERSON = "person"
+
+
+class Rekey(Enum):
+    """What becomes of an account whose person comes again under another key."""
+
+    HOLD = "hold"  #: a person says so: `scimsync link`
+    FOLLOW = "follow"  #: the account follows, where enough marks agree
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
     """One managed attribute: where it goes, the expression that makes it, who owns it."""
@@ -41,7 +63,7 @@ class Mapped:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A number of people, or a share of them; a share never trips below `floor` people."""
+    """A number of people, or a share of them; a share never trips below `floor` people, and all is no limit."""
 
     count: int | None = None
     share: float | None = None
@@ -52,7 +74,7 @@ class Limit:
         if self.count is not None:
             return number <= self.count
         if self.share is not None:
-            return number <= max(self.floor, self.share * of)
+            return self.share >= 1 or number <= max(self.floor, self.share * of)
         return True
 
     def __str__(self) -> str:
@@ -87,6 +109,8 @@ class Grouping:
     others: Others = Others.KEEP
     #: names of the groups that are ours; empty: those that the source names
     managed: tuple[str, ...] = ()
+    #: names or ids of the groups that are never changed
+    protected: tuple[str, ...] = ()
     #: list column of the record; "" where pairs come from a source of their own
     column: str = ""
     separator: str = ";"
@@ -96,13 +120,25 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much one run may change. Shares are of the linked accounts (of the records for `create`)."""
+    """How much may change. Shares are of the linked accounts (of the records for `create`)."""
 
     disable: Limit = Limit(share=0.05, floor=3)
+    enable: Limit = Limit(share=0.05, floor=3)
     create: Limit = Limit(share=0.20, floor=20)
     update: Limit = Limit(share=0.50, floor=20)
     source_rows_drop: Limit = Limit(share=0.10, floor=3)
     group_loss: Limit = Limit(share=0.30)
+    group_gain: Limit = Limit(share=0.50, floor=20)
+    #: people from whom the value of one attribute may be taken away
+    clear: Limit = Limit(share=0.05, floor=10)
+    #: the same for single attributes, by short path
+    clears: Mapping[str, Limit] = field(default_factory=dict)
+    #: what runs did within this time counts with what the next one wants; 0 for a run alone
+    window: timedelta = timedelta(days=1)
+
+    def clear_of(self, path: str) -> Limit:
+        """From how many people the value of an attribute may be taken away."""
+        return self.clears.get(path, self.clear)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +147,10 @@ class Policy:
 
     attributes: tuple[Mapped, ...]
     match: tuple[Place, ...]
+    rekey: Rekey = Rekey.HOLD
     leavers: Leavers = Leavers.DISABLE
+    on_bad_value: BadValue = BadValue.ATTRIBUTE
+    exchange: LoginExchange = LoginExchange.PARK
     #: keys or user names, lower case
     protected: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import TypeAlias
@@ -43,5 +43,7 @@ class SourceHealth:
 
     rows: int
     #: share of blanks for each column, 0.0 to 1.0
-    blanks: dict[str, float]
+    blanks: Mapping[str, float]
     fingerprint: str
+    #: the same for what the mapping made of them, for each attribute
+    desired: Mapping[str, float] = field(default_factory=dict)

@@ -82,6 +82,8 @@ class Dialect:
     elements: Mapping[str, int] = field(default_factory=dict)
     #: sub-attribute -> least and largest number
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    #: a second account of one login is refused with 409, so that a creation may be sent twice
+    unique_logins: bool = False
     #: `userName` is an e-mail address
     login_is_email: bool = False
     #: phone numbers are E.164, with `;ext=` or as tel URI where they have an extension
@@ -90,6 +92,8 @@ class Dialect:
     names: tuple[NameList, ...] = ()
     #: members that one PATCH of a group may add and remove
     members_at_once: int = 50
+    #: roles and entitlements that every new account gets by itself
+    default_roles: frozenset[str] = frozenset()
     #: region name -> domain; empty where there are no regions
     regions: Mapping[str, str] = field(default_factory=dict)
     #: field name -> what its value rests on; each field but `name` and this one has an entry
@@ -273,6 +277,7 @@ GENESYS = Dialect(
         f"{GENESYS_USER}:externalIds": 100,
     },
     ranges={"proficiency": (0.0, 5.0)},
+    unique_logins=True,
     login_is_email=True,
     phones_are_e164=True,
     names=(
@@ -282,6 +287,7 @@ GENESYS = Dialect(
         NameList(kind="language", root=f"{GENESYS_USER}:routingLanguages", url="/api/v2/routing/languages"),
     ),
     members_at_once=50,
+    default_roles=frozenset({"employee"}),
     regions=GENESYS_REGIONS,
     grounds={
         "users": _guessed("put together from the models of the API; no /Schemas answer is published"),
@@ -298,9 +304,11 @@ GENESYS = Dialect(
         "request_bytes": _guessed("413 is documented, the number is only told"),
         "elements": _documented("API specification; external ids: of the Platform API"),
         "ranges": _documented("API specification, proficiency"),
+        "unique_logins": _documented("409 on POST: the user name is used by a user who is not deleted"),
         "login_is_email": _documented("userName is the login e-mail"),
         "phones_are_e164": _documented("E.164, or a tel URI with ext"),
         "names": _documented("Platform API"),
+        "default_roles": _documented("a new user without roles gets the role employee"),
         "members_at_once": _guessed("documented for the Platform API, silent about SCIM"),
         "regions": _documented("the three official lists agree"),
     },
@@ -385,9 +393,11 @@ GENERIC = Dialect(
         "request_bytes": _documented("RFC 7644 names none"),
         "elements": _documented("RFC 7643 names none"),
         "ranges": _documented("RFC 7643 names none"),
+        "unique_logins": _guessed("RFC 7643 §4.1.1 demands it; servers are met that do not check"),
         "login_is_email": _documented("RFC 7643 §4.1.1: any text"),
         "phones_are_e164": _documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
         "names": _documented("none: RFC 7644 knows no such lists"),
+        "default_roles": _documented("none: RFC 7643 gives nobody a role"),
         "members_at_once": _guessed("RFC 7644 names no number"),
         "regions": _documented("none: the RFC knows no regions"),
     },

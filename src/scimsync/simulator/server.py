@@ -24,7 +24,7 @@ from scimsync.simulator.options import Options
 from scimsync.simulator.tls import make_certificates
 from scimsync.simulator.tokens import Tokens
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _START_SECONDS = 10.0
 
 
@@ -91,7 +91,7 @@ class Running:
 
 
 def serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
-    """Run a simulator in the foreground until SIGINT or SIGTERM.
+    """Run a simulator in the foreground until SIGINT, SIGTERM or SIGHUP.
 
     Args:
         settings: What to simulate, and where.
@@ -102,7 +102,8 @@ def serve(settings: Settings, announce: Callable[[Announcement], None]) -> None:
         OSError: A port is taken.
     """
     asked = threading.Event()
-    before = {number: signal.signal(number, lambda *_: asked.set()) for number in _STOP_SIGNALS}
+    deaf = {number for number in _STOP_SIGNALS[1:] if signal.getsignal(number) is signal.SIG_IGN}  # nohup
+    before = {number: signal.signal(number, lambda *_: asked.set()) for number in _STOP_SIGNALS if number not in deaf}
     try:
         with running(settings) as simulator:
             gc.freeze()  # the people stay; the collector need not look at them again

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from scimsync import files
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER
 from scimsync.simulator import settling
@@ -73,7 +74,7 @@ def write(directory: Directory, folder: Path) -> JsonObject:
         social=sorted(directory.social),
         names={kind: sorted(getattr(directory.names, kind)) for kind in directory.names.__slots__},
     )
-    (folder / "state.json").write_bytes(msgspec.json.encode(state))
+    files.write(folder / "state.json", [msgspec.json.encode(state)])
     return {"users": users, "groups": groups, "deleted": gone}
 
 
@@ -228,7 +229,7 @@ def _documents(directory: Directory, *, deleted: bool) -> Iterator[JsonObject]:
 
 def _write_lines(file: Path, documents: Iterable[JsonObject]) -> int:
     count = 0
-    with file.open("wb") as out:
+    with files.replacing(file) as out:
         for document in documents:
             out.write(msgspec.json.encode(document) + b"\n")
             count += 1

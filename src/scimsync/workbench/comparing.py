@@ -6,16 +6,15 @@ phone written oddly); it never does the opposite for values that it hands on. Th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from scimsync import files
 from scimsync.core.references import find_cycles
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.outcomes import Deferred
-from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Authority, Mapped
 from scimsync.scim.schema import Kind, Place, Value, entries
 from scimsync.workbench import owning
@@ -74,118 +73,24 @@ def _lower(column: str) -> str:
 
 
 class Comparison:
-    """Both sides of one run, correlated and compared. Wants the tables of `staging`."""
+    """Both sides of one run, compared. Wants the tables of `staging` and `correlating`."""
 
-    def __init__(self, bench: Workbench, attributes: Sequence[Mapped], match: Sequence[Place]) -> None:
+    def __init__(self, bench: Workbench, attributes: Sequence[Mapped], match: Sequence[Place] = ()) -> None:
         self._bench = bench
         self._attributes = list(attributes)
         self._index = {mapped.path: index for index, mapped in enumerate(attributes)}
         self._match = [place for place in match if place.short in self._index]
         self._references = [i for i, m in enumerate(attributes) if m.place.kind is Kind.REFERENCE]
+        #: attributes of which some values are bad and left alone
+        self._spoiled: list[int] = []
 
-    # --- correlation ------------------------------------------------------------------------
-
-    def correlate(self, *, complete: bool, only: Sequence[str] = (), source: str = "") -> list[Finding]:
-        """Decide which account belongs to which record, and who is a joiner.
-
-        A remembered link comes first; then (where no account may be missing from the reading) the first
-        path of `match` on which a record finds exactly one account that nobody else claims. An account
-        whose link names a person who is no longer in the source may be found by a record with a new key.
-
-        Args:
-            complete: Whether the accounts are all there are; if not, nobody is a joiner.
-            only: Keys to look at; all where empty.
-            source: What the source is known by.
-        """
-        sql = self._bench.sql
-        sql.execute("CREATE OR REPLACE TABLE only_keys (key VARCHAR)")
-        if only:
-            sql.executemany("INSERT INTO only_keys VALUES (?)", [[key] for key in only])
-        sql.execute(
-            "CREATE OR REPLACE TABLE pairing AS SELECT d.n, d.key, a.id FROM desired d "
-            "JOIN links l ON l.key = d.key AND l.ours JOIN accounts a ON a.id = l.account"
-        )
-        sql.execute(
-            "CREATE OR REPLACE TABLE doubtful (n BIGINT, key VARCHAR, place BIGINT, code VARCHAR, path VARCHAR)"
-        )
-        owning.hold_strangers(self._bench, source, self._is_active())
-        self._shared_links()
-        for place in self._match if complete else ():
-            self._match_on(place)
-        claimed = map(self._sides, self._match if complete else ())
-        owning.hold_claims(self._bench, source, self._is_active(), claimed)
-        sql.execute("DELETE FROM doubtful WHERE code = 'correlation.ambiguous' AND n IN (SELECT n FROM pairing)")
-        self._logins()
-        self._joiners(complete=complete)
-        self._resolve()
-        return [*self._doubts(), *self._gone(complete=complete)]
-
-    def _shared_links(self) -> None:
-        """Two records that remember the same account would write against each other: neither has it."""
-        self._bench.sql.execute(
-            "INSERT INTO doubtful SELECT d.n, d.key, d.place, 'correlation.contested', 'link' FROM pairing p "
-            "JOIN desired d ON d.n = p.n WHERE p.id IN (SELECT id FROM pairing GROUP BY id HAVING count(*) > 1)"
-        )
-        self._bench.sql.execute("DELETE FROM pairing WHERE n IN (SELECT n FROM doubtful)")
-
-    def _match_on(self, place: Place) -> None:
-        sql = self._bench.sql
-        left, right = self._sides(place)
-        sql.execute(
-            "CREATE OR REPLACE TEMP TABLE hits AS SELECT d.n, d.key, d.place, a.id, "
-            "count(*) OVER (PARTITION BY d.n) AS per_record, count(*) OVER (PARTITION BY a.id) AS per_account "
-            f"FROM desired d JOIN accounts a ON {left} = {right} "
-            "WHERE d.n NOT IN (SELECT n FROM pairing) AND a.id NOT IN (SELECT id FROM pairing) "
-            "AND d.n NOT IN (SELECT n FROM doubtful WHERE code <> 'correlation.ambiguous') "
-            "AND a.id NOT IN (SELECT account FROM links WHERE NOT ours OR key IN (SELECT key FROM desired) "
-            "OR key IN (SELECT key FROM held WHERE key IS NOT NULL))"
-        )
-        sql.execute("INSERT INTO pairing SELECT n, key, id FROM hits WHERE per_record = 1 AND per_account = 1")
-        for code, test in (
-            ("correlation.contested", "per_record = 1 AND per_account > 1"),
-            ("correlation.ambiguous", "per_record > 1"),
-        ):
-            sql.execute(
-                f"INSERT INTO doubtful SELECT DISTINCT n, key, place, '{code}', ? FROM hits WHERE {test}",
-                [place.short],
-            )
-
-    def _sides(self, place: Place) -> tuple[str, str]:
-        """The SQL of what a record (`d`) and an account (`a`) are compared by on a path of `match`."""
-        index = self._index[place.short]
-        return comparable(place, f"d.d{index}"), comparable(place, f"a.c{index}")
-
-    def _logins(self) -> None:
-        """A login that two new records want, or that another person's account has, is nobody's to take."""
-        index = self._index.get("userName")
-        if index is None:
-            return
-        loose = f"{self._is_active()} AND n NOT IN (SELECT n FROM pairing) AND n NOT IN (SELECT n FROM doubtful)"
-        self._bench.sql.execute(
-            "INSERT INTO doubtful SELECT n, key, place, 'record.duplicate-login', 'userName' FROM desired "
-            f"WHERE {loose} AND lower(d{index}) IN (SELECT lower(d{index}) FROM desired WHERE {loose} "
-            "GROUP BY 1 HAVING count(*) > 1)"
-        )
-        self._bench.sql.execute(
-            "INSERT INTO doubtful SELECT n, key, place, 'correlation.taken', 'userName' FROM desired "
-            f"WHERE {loose} AND lower(d{index}) IN (SELECT lower(user_name) FROM accounts)"
-        )
-
-    def _joiners(self, *, complete: bool) -> None:
-        self._bench.sql.execute(
-            "CREATE OR REPLACE TABLE joiners AS SELECT n, key FROM desired WHERE n NOT IN (SELECT n FROM pairing) "
-            f"AND n NOT IN (SELECT n FROM doubtful) AND {self._is_active()} AND {'true' if complete else 'false'}"
-        )
-
-    def _is_active(self) -> str:
-        return f"d{self._index['active']} = 'true'" if "active" in self._index else "true"
-
-    def _resolve(self) -> None:
+    def resolve(self) -> None:
         """Make `wanted`: desired values with the ids of the people that references name.
 
         `w3` holds the key of a joiner whom the fourth attribute waits for; `u3` says that the
-        reference names nobody known.
+        reference names nobody known, `x3` that the value is bad and left alone.
         """
+        self._spoiled = [int(str(i)) for (i,) in self._bench.rows("SELECT DISTINCT i FROM spoiled ORDER BY i")]
         self._bench.sql.execute(
             "CREATE OR REPLACE TABLE people AS SELECT key, id FROM pairing UNION ALL "
             "SELECT l.key, l.account FROM links l JOIN accounts a ON a.id = l.account "
@@ -202,6 +107,7 @@ class Comparison:
                 joins.append(f"LEFT JOIN joiners j{index} ON j{index}.key = d.d{index}")
             else:
                 values.append(f"d.d{index}")
+        values += [f"(d.n IN (SELECT n FROM spoiled WHERE i = {i})) AS x{i}" for i in self._spoiled]
         self._bench.sql.execute(
             f"CREATE OR REPLACE TABLE wanted AS SELECT d.n, d.place, d.key, {', '.join(values)} "
             f"FROM desired d {' '.join(joins)}"
@@ -253,41 +159,11 @@ class Comparison:
                 "SELECT w.key FROM waiting w LEFT JOIN desired d ON d.key = w.key LEFT JOIN pairing p ON p.n = d.n "
                 "LEFT JOIN accounts a ON a.id = p.id LEFT JOIN people o ON o.key = w.awaits WHERE w.path = ? "
                 "AND w.key NOT IN (SELECT key FROM held WHERE key IS NOT NULL) "
+                f"AND (d.n IS NULL OR d.n NOT IN (SELECT n FROM spoiled WHERE i = {index})) "
                 f"AND (d.d{index} IS DISTINCT FROM w.awaits OR a.c{index} = o.id) ORDER BY w.key"
             )
             for (key,) in self._bench.rows(query, [path]):
                 yield str(key), path
-
-    def _doubts(self) -> Iterator[Finding]:
-        for key, place, code, path in self._bench.rows(
-            "SELECT key, min(place), min(code), min(path) FROM doubtful GROUP BY key, n ORDER BY key"
-        ):
-            summary, hint = _DOUBTS[str(code)]
-            yield Finding(
-                severity=Severity.ERROR,
-                code=str(code),
-                subject=str(key),
-                summary=summary,
-                detail=str(path) if code == owning.ELSEWHERE else f"on {path}",
-                hint=hint,
-                row=place if isinstance(place, int) else None,
-                holds=True,
-            )
-
-    def _gone(self, *, complete: bool) -> Iterator[Finding]:
-        if not complete:
-            return
-        for key, place in self._bench.rows(
-            "SELECT d.key, d.place FROM desired d JOIN links l ON l.key = d.key JOIN joiners j ON j.n = d.n ORDER BY 1"
-        ):
-            yield Finding(
-                severity=Severity.WARNING,
-                code="account.gone",
-                subject=str(key),
-                summary="the account of this person was deleted in the directory",
-                hint="it is created again; to stop that, mark the person as inactive in HR",
-                row=place if isinstance(place, int) else None,
-            )
 
     # --- comparison -------------------------------------------------------------------------
 
@@ -295,8 +171,8 @@ class Comparison:
         place = self._attributes[index].place
         test = f"({writable(place, f'{left}.d{index}')} IS DISTINCT FROM {writable(place, f'{right}.c{index}')})"
         if index in self._references:
-            return f"(({test} OR {left}.w{index} IS NOT NULL) AND NOT {left}.u{index})"
-        return test
+            test = f"(({test} OR {left}.w{index} IS NOT NULL) AND NOT {left}.u{index})"
+        return f"({test} AND NOT {left}.x{index})" if index in self._spoiled else test
 
     def _filter(self, key: str) -> str:
         return f"((SELECT count(*) FROM only_keys) = 0 OR {key} IN (SELECT key FROM only_keys))"
@@ -309,13 +185,29 @@ class Comparison:
         )
         return [key for key in keys if not self._bench.number(query, [key])]
 
+    def nobody(self, names: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+        """Which of these names, in lower case, are nobody's key or login, each with one that is near."""
+        sql, logins = self._bench.sql, ["SELECT user_name FROM accounts"]
+        if (index := self._index.get("userName")) is not None:
+            logins += [f"SELECT d{index} FROM {table}" for table in ("desired", "left_out")]
+        keys = [f"SELECT key FROM {table}" for table in ("desired", "held", "links")]
+        known = f"SELECT DISTINCT lower(name) AS name FROM ({' UNION ALL '.join([*keys, *logins])}) k(name)"
+        for name in sorted(names):
+            if not self._bench.number(f"SELECT count(*) FROM ({known}) WHERE name = ?", [name]):
+                near = sql.execute(
+                    f"SELECT name FROM ({known}) WHERE damerau_levenshtein(name, ?) <= least(2, length(name) // 4) "
+                    "ORDER BY damerau_levenshtein(name, ?), name LIMIT 1",
+                    [name, name],
+                ).fetchone()
+                yield name, str(near[0]) if near else None
+
     def pairs(self) -> Iterator[Pair]:
         """Everybody who has an account and differs in some managed attribute."""
         tests = " OR ".join(self._differs(i) for i, _ in enumerate(self._attributes))
         columns = ["w.key", "a.user_name", "w.place", "a.id", "a.version"]
         for index, _ in enumerate(self._attributes):
             columns += [f"w.d{index}", f"a.c{index}", f"b.b{index}"]
-        columns += [c for i in self._references for c in (f"w.w{i}", f"w.u{i}")]
+        columns += self._marks()
         query = (
             f"SELECT {', '.join(columns)} FROM wanted w JOIN pairing p ON p.n = w.n "
             f"JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key "
@@ -332,7 +224,7 @@ class Comparison:
             current[mapped.path] = value_of(mapped.place, held)
             if agreed is not None:
                 base[mapped.path] = value_of(mapped.place, agreed)
-        awaits, unresolved = self._waiting(row[5 + 3 * len(self._attributes) :])
+        awaits, unresolved, left_out = self._waiting(row[5 + 3 * len(self._attributes) :])
         return Pair(
             key=str(row[0]),
             name=str(row[1] or ""),
@@ -344,9 +236,14 @@ class Comparison:
             base=base,
             awaits=awaits,
             unresolved=unresolved,
+            left_out=left_out,
         )
 
-    def _waiting(self, rest: Sequence[object]) -> tuple[dict[str, str], frozenset[str]]:
+    def _marks(self) -> list[str]:
+        """The columns of `wanted` that say which values wait, name nobody or are left alone."""
+        return [c for i in self._references for c in (f"w.w{i}", f"w.u{i}")] + [f"w.x{i}" for i in self._spoiled]
+
+    def _waiting(self, rest: Sequence[object]) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
         awaits, unresolved = {}, set()
         for number, index in enumerate(self._references):
             path = self._attributes[index].path
@@ -354,19 +251,21 @@ class Comparison:
                 awaits[path] = str(rest[2 * number])
             if rest[2 * number + 1]:
                 unresolved.add(path)
-        return awaits, frozenset(unresolved)
+        marks = rest[2 * len(self._references) :]
+        left_out = {self._attributes[i].path for i, mark in zip(self._spoiled, marks, strict=True) if mark}
+        return awaits, frozenset(unresolved), frozenset(left_out)
 
     def joiners(self) -> Iterator[Pair]:
         """Everybody who should have an account and has none."""
         columns = ["w.key", "w.place", *(f"w.d{i}" for i, _ in enumerate(self._attributes))]
-        columns += [c for i in self._references for c in (f"w.w{i}", f"w.u{i}")]
+        columns += self._marks()
         query = (
             f"SELECT {', '.join(columns)} FROM wanted w JOIN joiners j ON j.n = w.n "
             f"WHERE {self._filter('w.key')} ORDER BY w.key"
         )
         for row in self._bench.rows(query):
             desired = {m.path: value_of(m.place, row[2 + index]) for index, m in enumerate(self._attributes)}
-            awaits, unresolved = self._waiting(row[2 + len(self._attributes) :])
+            awaits, unresolved, left_out = self._waiting(row[2 + len(self._attributes) :])
             yield Pair(
                 key=str(row[0]),
                 name=str(desired.get("userName") or row[0]),
@@ -376,13 +275,13 @@ class Comparison:
                 desired=desired,
                 awaits=awaits,
                 unresolved=unresolved,
+                left_out=left_out,
             )
 
     def leavers(self) -> Iterator[Leaver]:
         """Everybody whose active account is linked to a key that is no longer in the source.
 
-        Not one whose account a record that was left out may be about: by another link, or because it
-        finds the account under a new key.
+        Not one whose account another record may be about, by more than the login.
         """
         index = self._index.get("active")
         column = "NULL" if index is None else f"b.b{index}"
@@ -390,7 +289,8 @@ class Comparison:
             f"SELECT min(l.key), a.user_name, a.id, a.version, min({column}), a.active FROM links l "
             "JOIN accounts a ON a.id = l.account LEFT JOIN base b ON b.key = l.key "
             f"WHERE l.ours AND coalesce(a.active, {column} = 'true', true) AND a.id NOT IN (SELECT id FROM pairing) "
-            f"AND {self._filter('l.key')} AND a.id NOT IN ({self._spoken_for()}) GROUP BY 2, 3, 4, 6 ORDER BY 1"
+            f"AND {self._filter('l.key')} AND l.key IN (SELECT key FROM orphans) "
+            "AND a.id NOT IN (SELECT id FROM disputed) GROUP BY 2, 3, 4, 6 ORDER BY 1"
         )
         for key, name, account, version, base, shown in self._bench.rows(query):
             agreed = None if base is None else base == "true"
@@ -410,27 +310,16 @@ class Comparison:
         for key, place in self._bench.rows(query):
             yield str(key), place if isinstance(place, int) else None
 
-    def _spoken_for(self) -> str:
-        """The accounts that some record, good or bad, may be about."""
-        return f"SELECT account FROM links WHERE key IN (SELECT key FROM desired) UNION ALL {self.left_alone()}"
-
     def left_alone(self) -> str:
-        """The SQL of the accounts that a record which was left out, or another source, may be about."""
-        unsure = "SELECT key FROM held WHERE key IS NOT NULL UNION ALL SELECT key FROM doubtful"
-        queries = [f"SELECT account FROM links WHERE key IN ({unsure})", owning.ACCOUNTS]
-        for place in self._match:
-            left, right = self._sides(place)
-            queries += [
-                f"SELECT a.id FROM {table} d JOIN accounts a ON {left} = {right} {where}"
-                for table, where in (("left_out", ""), ("desired", "WHERE d.n IN (SELECT n FROM doubtful)"))
-            ]
-        return " UNION ALL ".join(queries)
+        """The SQL of the accounts that a record which was left out, or is in doubt, or another source, may be about."""
+        return "SELECT id FROM unsure"
 
     def opaque(self) -> int:
-        """How many records could be anybody's: not mapped, under a key that no link knows."""
+        """How many records could be anybody's: without key, or with a bad mark under a key that no link knows."""
+        marks = ", ".join(str(self._index[place.short]) for place in self._match)
         return self._bench.number(
-            "SELECT count(*) FROM held WHERE n NOT IN (SELECT n FROM left_out) "
-            "AND (key IS NULL OR key NOT IN (SELECT key FROM links))"
+            "SELECT count(*) FROM held WHERE (key IS NULL OR key NOT IN (SELECT key FROM links)) AND (key IS NULL OR "
+            f"n NOT IN (SELECT n FROM left_out) OR n IN (SELECT n FROM spoiled WHERE i IN ({marks or 'NULL'})))"
         )
 
     def holders(self, logins: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -442,6 +331,10 @@ class Comparison:
         wanted = list(logins)
         found = self._bench.rows(query, [wanted]) if wanted else ()
         return {str(login): frozenset(map(str, ids)) for login, ids in found if isinstance(ids, list)}
+
+    def linked(self) -> int:
+        """How many records have an account."""
+        return self._bench.number("SELECT count(*) FROM pairing")
 
     def unresolved(self) -> Iterator[tuple[str, bool, str]]:
         """(path, whether HR knows whom it names, key) of each person whose reference names nobody with an account."""
@@ -456,7 +349,7 @@ class Comparison:
     def numbers(self) -> dict[str, int]:
         """How many records, accounts, pairs, unmanaged accounts; attributes compared and equal."""
         tests = " + ".join(f"({self._differs(i)})::INTEGER" for i, _ in enumerate(self._attributes))
-        pairs = self._bench.number("SELECT count(*) FROM pairing")
+        pairs = self.linked()
         differing = self._bench.number(
             f"SELECT sum({tests}) FROM wanted w JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id"
         )
@@ -492,7 +385,8 @@ class Comparison:
             whose: The SQL of the keys of those for whom they stay: the people of other sources.
         """
         values = [
-            f"CASE WHEN {self._differs(i)}{f' OR w.u{i}' if i in self._references else ''} "
+            f"CASE WHEN {self._differs(i)}{f' OR w.u{i}' if i in self._references else ''}"
+            f"{f' OR w.x{i}' if i in self._spoiled else ''} "
             f"THEN b.b{i} ELSE coalesce(w.d{i}, '') END AS {quoted(m.path)}"
             for i, m in enumerate(self._attributes)
         ]
@@ -502,8 +396,9 @@ class Comparison:
         self._bench.sql.execute(
             f"CREATE OR REPLACE TABLE agreed AS SELECT w.key, p.id AS {ACCOUNT}, {', '.join(values)} FROM wanted w "
             "JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key "
-            f"UNION ALL SELECT b.key, b.{ACCOUNT}, {', '.join(rest)} FROM base b WHERE b.key NOT IN "
-            f"(SELECT key FROM pairing) AND coalesce(b.{ACCOUNT}, '') NOT IN (SELECT id FROM pairing)"
+            f"UNION ALL SELECT b.key, l.account, {', '.join(rest)} FROM base b LEFT JOIN links l ON l.key = b.key "
+            f"AND l.account = b.{ACCOUNT} WHERE b.key NOT IN (SELECT key FROM pairing) "
+            f"AND coalesce(b.{ACCOUNT}, '') NOT IN (SELECT id FROM pairing)"
         )
         overlay(self._bench, "agreed", [m.path for m in self._attributes], settled)
         if merged:
@@ -558,13 +453,10 @@ def overlay(bench: Workbench, table: str, paths: Sequence[str], values: Iterable
 
 
 def write_parquet(bench: Workbench, table: str, path: Path) -> None:
-    """Write a table to a Parquet file of mode 0600, whole or not at all."""
-    beside = path.with_name(f"{path.name}.part")
+    """Write a table to a private Parquet file, whole or not at all."""
+    beside = bench.spool / path.name  # a folder of ours: DuckDB follows links
     bench.sql.execute(f"COPY (SELECT * FROM {table} ORDER BY key) TO {text(str(beside))} (FORMAT parquet)")
-    beside.chmod(0o600)
-    with beside.open("rb") as file:
-        os.fsync(file.fileno())
-    beside.replace(path)
+    files.settle(beside, path)
 
 
 def lay_outcomes(
@@ -613,28 +505,3 @@ def unremembered(bench: Workbench, base: Path) -> Iterator[tuple[str, str]]:
     )
     for key, account in bench.rows(query):
         yield str(key), str(account)
-
-
-_DOUBTS = {
-    "correlation.ambiguous": (
-        "a record fits several accounts",
-        "make the value unique in the directory, or put a path with unique values first in [correlation] match",
-    ),
-    "correlation.contested": (
-        "several records fit one account",
-        "correct the records in the source, so that one of them remains",
-    ),
-    owning.ELSEWHERE: (
-        "the key, or the account, belongs to a person of another source",
-        "say which of the two sources the person is in; if both mean the same person, take the record out of one, "
-        "and if they do not, let the keys of one source begin differently",
-    ),
-    "correlation.taken": (
-        "the login belongs to the account of another person",
-        "give the person another login, or correct the key of the record",
-    ),
-    "record.duplicate-login": (
-        "several new records want the same login",
-        "give each of them a login of its own in the source",
-    ),
-}

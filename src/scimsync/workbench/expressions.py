@@ -119,8 +119,9 @@ class Expression:
     #: the arguments of each `e164` call as SQL: what the phone library must be asked beforehand
     phones: tuple[tuple[str, str], ...] = ()
     is_reference: bool = False
-    #: what is compared with status words, as SQL; and whether the mapping leaves open what other words mean
-    statuses: tuple[str, ...] = ()
+    #: what is compared with status words, as SQL, with the words that are named for it
+    statuses: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    #: the mapping leaves open what other words mean
     is_bare: bool = False
 
 
@@ -228,7 +229,7 @@ def check(
         text: The expression.
         connection: A connection that parses.
         columns: The columns of the source; only the grammar is checked where None.
-        is_status: It says whether somebody is active, so texts in it are status words (`statuses.closed`).
+        is_status: It says whether somebody is active, so texts in it are status words (`statuses`).
         texts: Column of numbers, in small letters -> the column that holds them as they were written.
 
     Returns:
@@ -248,14 +249,15 @@ def check(
     phones = tuple(
         (_print(raw, connection), _print(country, connection) if country else "NULL") for raw, country in walk.phones
     )
-    read = _as_written(statuses.named(statuses.closed(tree) if is_status else tree), texts or {})
+    reading = statuses.Reading(tree) if is_status else None
+    read = _as_written(reading.tree if reading else statuses.named(tree), texts or {})
     return Expression(
         sql=_print(read, connection),
         columns=frozenset(walk.columns),
         phones=phones,
         is_reference=reference,
-        statuses=tuple(dict.fromkeys(_print(given, connection) for given in statuses.given(read))),
-        is_bare=is_status and statuses.bare(tree),
+        statuses=tuple((_print(given, connection), named) for given, named in reading.given) if reading else (),
+        is_bare=reading is not None and reading.is_bare,
     )
 
 

@@ -7,6 +7,9 @@ than Unicode does. All tables begin with `m_`:
     m_names     name, folded     the distinct names
     m_edges     outer, inner     nestings by folded name, without circles
     m_ids       folded, id       the groups that the names mean
+    m_open      folded           the names that mean no one group for certain
+    m_meant     id               the groups that those may mean
+    m_reached   id               the groups that the source names, and no doubt about it
     m_rosters   id               the groups that are ours and could be read
     m_current   group_id, account, is_group
     m_base      group_id, account
@@ -23,12 +26,13 @@ from pathlib import Path
 
 import msgspec
 
+from scimsync import files
 from scimsync.errors import ConfigError
 from scimsync.model.accounts import Membership
 from scimsync.model.plans import Member
 from scimsync.model.policy import Grouping, Nested, Others
 from scimsync.model.records import Cell, Reading
-from scimsync.workbench.staging import Workbench, quoted, text, write_private
+from scimsync.workbench.staging import Workbench, quoted, text
 
 _encode = msgspec.json.Encoder().encode
 
@@ -54,8 +58,14 @@ def stage_pairs(bench: Workbench, reading: Reading, table: str, names: tuple[str
     return _stage(bench, table, (tuple(map(_text, row)) for batch in reading.batches for row in batch.rows), names)
 
 
-def _stage(bench: Workbench, table: str, rows: Iterable[Sequence[str]], names: Sequence[str]) -> int:
-    """Load rows of texts into a table through a spool, each row once, without rows that have a blank."""
+def _stage(
+    bench: Workbench,
+    table: str,
+    rows: Iterable[Sequence[str]],
+    names: Sequence[str],
+    filled: Sequence[str] | None = None,
+) -> int:
+    """Load rows of texts into a table through a spool, each row once, without rows that have a blank (in `filled`)."""
     with bench.spooled(table) as (path, file):
         file.write(b"{}\n")
         chunk: list[bytes] = []
@@ -68,10 +78,10 @@ def _stage(bench: Workbench, table: str, rows: Iterable[Sequence[str]], names: S
             file.write(b"\n".join(chunk) + b"\n")
         file.flush()
         columns = ", ".join(f"{name}: 'VARCHAR'" for name in names)
-        filled = " AND ".join(f"coalesce({name}, '') <> ''" for name in names)
+        complete = " AND ".join(f"coalesce({name}, '') <> ''" for name in filled or names)
         bench.sql.execute(
             f"CREATE OR REPLACE TABLE {table} AS SELECT DISTINCT * FROM read_ndjson({text(str(path))}, "
-            f"columns = {{{columns}}}) WHERE {filled}"
+            f"columns = {{{columns}}}, records = true) WHERE {complete}"
         )
     return bench.number(f"SELECT count(*) FROM {table}")
 
@@ -104,6 +114,19 @@ def stage_column(bench: Workbench, column: str, separator: str, *, key: str) -> 
     return bench.number("SELECT count(*) FROM m_pairs")
 
 
+#: of `m_current c`: the source may name it in a way that does not resolve
+_SPARED = (
+    "c.account IN (SELECT id FROM m_unsure) OR c.group_id IN (SELECT id FROM m_meant) "
+    "OR c.group_id IN (SELECT group_id FROM m_obscure) OR ((SELECT count(*) FROM m_open) > 0 "
+    "AND (c.is_group OR c.group_id NOT IN (SELECT id FROM m_reached)))"
+)
+
+
+def _bare(key: str) -> str:
+    """SQL of a key without what gets lost on the way through a spreadsheet: leading zeros, case."""
+    return f"ltrim(lower(trim({key})), '0')"
+
+
 class Rosters:
     """The memberships of one planning run. Wants `m_pairs`, `m_nestings`, and a correlated comparison."""
 
@@ -126,6 +149,12 @@ class Rosters:
         _stage(self._bench, "m_names", folded.items(), ("name", "folded"))
         _stage(self._bench, "m_edges", edges, NESTING)
         _stage(self._bench, "m_circles", circles, NESTING)
+
+    def lay_open(self, names: Iterable[str], meant: Iterable[str], reached: Iterable[str]) -> None:
+        """Say which folded names are open, which groups those may mean, and which ones other names mean."""
+        _stage(self._bench, "m_open", ((name,) for name in names), ("folded",))
+        _stage(self._bench, "m_meant", ((group,) for group in meant), ("id",))
+        _stage(self._bench, "m_reached", ((group,) for group in reached), ("id",))
 
     def lay_groups(self, ids: Mapping[str, str], created: Iterable[str], protected: Iterable[str]) -> None:
         """Say which groups the names mean, and which joiners get an account; find out who is wanted where."""
@@ -176,6 +205,25 @@ class Rosters:
             "CREATE OR REPLACE TABLE m_waiting AS SELECT a.group_id, a.key FROM m_asked a "
             "JOIN m_created c ON c.key = a.key"
         )
+        self._doubt()
+
+    def _doubt(self) -> None:
+        """Find out whom the source may name though it does not say so: by an open name, by a key that nobody has."""
+        sql = self._bench.sql
+        known = "SELECT key FROM desired UNION SELECT key FROM held WHERE key IS NOT NULL UNION SELECT key FROM links"
+        sql.execute(
+            f"CREATE OR REPLACE TABLE m_strange AS SELECT DISTINCT key, {_bare('key')} AS bare FROM m_pairs "
+            f"WHERE key NOT IN ({known})"
+        )
+        sql.execute(
+            "CREATE OR REPLACE TABLE m_unsure AS SELECT p.id FROM m_people p WHERE p.key IN (SELECT q.key FROM "
+            "m_pairs q JOIN m_names n ON n.name = q.name JOIN m_open o ON o.folded = n.folded) "
+            f"UNION SELECT p.id FROM m_people p JOIN m_strange s ON s.bare = {_bare('p.key')}"
+        )
+        sql.execute(
+            "CREATE OR REPLACE TABLE m_obscure AS SELECT group_id FROM m_asked GROUP BY 1 "
+            "HAVING bool_and(key IN (SELECT key FROM m_strange))"
+        )
 
     def _asked_for(self, key: str) -> str:
         return f"((SELECT count(*) FROM only_keys) = 0 OR {key} IN (SELECT key FROM only_keys))"
@@ -211,12 +259,42 @@ class Rosters:
         )
         self._bench.sql.execute("CREATE OR REPLACE TABLE m_rosters (id VARCHAR)")
 
-    def add_current(self, group: str, members: Iterable[tuple[str, bool]]) -> None:
-        """Take over one group that was read: its members, and whether each is a group."""
-        rows = ((member, "true" if is_group else "false") for member, is_group in members)
-        _stage(self._bench, "m_read", rows, ("account", "is_group"))
-        self._bench.sql.execute("INSERT INTO m_current SELECT ?, account, is_group::BOOLEAN FROM m_read", [group])
+    def add_current(self, group: str, members: Mapping[str, str], *, believe: bool = False) -> bool:
+        """Take over one group that was read.
+
+        Args:
+            group: Its id.
+            members: Id -> type of each member: `group`, `user` or "" for people, anything else for others.
+            believe: Take over whatever is there.
+
+        Returns:
+            False, and nothing is taken over, where people are listed in another way than by the ids of
+            accounts: by logins, or none is known though there are several, or we once put people there.
+        """
+        _stage(self._bench, "m_read", members.items(), ("account", "type"), filled=("account",))
+        known = "account IN (SELECT id FROM accounts UNION ALL SELECT account FROM links)"
+        logins = "lower(account) IN (SELECT lower(user_name) FROM accounts)"
+        query = (
+            f"SELECT count(*), count(*) FILTER (WHERE {known}), count(*) FILTER (WHERE {logins} AND NOT {known}) "
+            "FROM m_read WHERE coalesce(type, '') IN ('', 'user')"
+        )
+        ((people, ours, named),) = self._bench.rows(query)
+        ((agreed,),) = self._bench.rows("SELECT count(*) FROM m_base WHERE group_id = ?", [group])
+        if not believe and (named or (not ours and people and (agreed or int(str(people)) > 1))):
+            return False
+        self._bench.sql.execute(
+            "INSERT INTO m_current SELECT ?, account, coalesce(type, '') = 'group' FROM m_read", [group]
+        )
         self._bench.sql.execute("INSERT INTO m_rosters VALUES (?)", [group])
+        return True
+
+    def assume(self, group: str) -> int:
+        """Take whom we put into a group for members of it, seen or not; return how many are not seen."""
+        there = "account IN (SELECT account FROM m_current WHERE group_id = ?)"
+        unseen = f"FROM m_base WHERE group_id = ? AND NOT {there}"
+        ((number,),) = self._bench.rows(f"SELECT count(*) {unseen}", [group, group])
+        self._bench.sql.execute(f"INSERT INTO m_current SELECT group_id, account, false {unseen}", [group, group])
+        return int(str(number))
 
     def lay_base(self, held: Iterable[Membership]) -> list[str]:
         """Take over the base; return the ids of the groups in it."""
@@ -241,10 +319,15 @@ class Rosters:
         query = (
             "SELECT c.group_id, coalesce(p.key, ''), c.account FROM m_current c "
             "LEFT JOIN (SELECT id, min(key) AS key FROM m_people GROUP BY id) p ON p.id = c.account "
-            f"WHERE {self._dropped()} ORDER BY 1, 2, 3"
+            f"WHERE {self._dropped()} AND NOT ({_SPARED}) ORDER BY 1, 2, 3"
         )
         for group, key, account in self._bench.rows(query):
             yield str(group), Member(str(key), str(account))
+
+    def spared(self) -> dict[str, int]:
+        """Group id -> how many of its members stay only because the source may name them in another way."""
+        query = f"SELECT c.group_id, count(*) FROM m_current c WHERE {self._dropped()} AND ({_SPARED}) GROUP BY 1"
+        return {str(group): int(str(number)) for group, number in self._bench.rows(query)}
 
     def _dropped(self) -> str:
         """Of `m_current c`: there because of us (or of anybody, as policy says), and HR names it no more."""
@@ -283,7 +366,7 @@ class Rosters:
         )
         first = next(rows, None)
         if first is not None:
-            write_private(path, (_encode(row) + b"\n" for row in _chained(first, rows)))
+            files.write(path, (_encode(row) + b"\n" for row in _chained(first, rows)))
 
 
 def _chained(first: tuple[object, ...], rest: Iterator[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:

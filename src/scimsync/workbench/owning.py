@@ -37,7 +37,8 @@ def hold_strangers(bench: Workbench, source: str, active: str) -> None:
         active: SQL that tells of `desired` whether a record is active.
     """
     bench.sql.execute(
-        f"INSERT INTO doubtful SELECT n, key, place, '{ELSEWHERE}', 'a key of ' || source || '; this is ' || ? "
+        f"INSERT INTO doubtful (n, key, place, code, detail) "
+        f"SELECT n, key, place, '{ELSEWHERE}', 'a key of ' || source || '; this is ' || ? "
         "FROM (SELECT d.*, l.source, l.account FROM desired d JOIN links l ON l.key = d.key WHERE NOT l.ours) "
         f"WHERE {active} OR account IN (SELECT id FROM accounts WHERE active)",
         [source],
@@ -55,7 +56,8 @@ def hold_claims(bench: Workbench, source: str, active: str, sides: Iterable[tupl
     """
     for left, right in sides if bench.number("SELECT count(*) FROM links WHERE NOT ours") else ():
         bench.sql.execute(
-            f"INSERT INTO doubtful SELECT d.n, d.key, d.place, '{ELSEWHERE}', 'the account of ' || min(l.key) || "
+            f"INSERT INTO doubtful (n, key, place, code, detail) "
+            f"SELECT d.n, d.key, d.place, '{ELSEWHERE}', 'the account of ' || min(l.key) || "
             f"' of ' || min(l.source) || '; this is ' || ? FROM desired d JOIN accounts a ON {left} = {right} "
             "JOIN links l ON l.account = a.id WHERE NOT l.ours AND d.n NOT IN (SELECT n FROM pairing UNION ALL "
             f"SELECT n FROM doubtful) AND d.n IN (SELECT n FROM desired WHERE {active}) GROUP BY 1, 2, 3",

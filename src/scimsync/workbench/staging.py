@@ -23,6 +23,8 @@ from typing import BinaryIO
 import duckdb
 import msgspec
 
+from scimsync import files
+from scimsync.core.lifecycle import ACTIVE
 from scimsync.errors import ConfigError, SourceError, StoreDamaged, TargetUnavailable
 from scimsync.model.outcomes import Link
 from scimsync.model.plans import Finding, Severity
@@ -117,26 +119,15 @@ class Workbench:
 
 
 def _remove_left_behind(folder: Path) -> None:
-    """Remove the workbenches of processes that were killed: they hold people's records."""
-    for left in folder.glob("workbench-*-*"):
+    """Remove the workbenches and unfinished files of processes that were killed: they hold people's records."""
+    for left in (*folder.glob("workbench-*-*"), *folder.glob(files.UNFINISHED)):
         pid = left.name.split("-")[1]
         try:
             os.kill(int(pid), 0)
         except (ProcessLookupError, ValueError):
-            shutil.rmtree(left, ignore_errors=True)
+            left.unlink(missing_ok=True) if left.is_file() else shutil.rmtree(left, ignore_errors=True)
         except PermissionError:
             continue
-
-
-def write_private(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file of mode 0600, whole or not at all."""
-    beside = path.with_name(f"{path.name}.part")
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def quoted(name: str) -> str:
@@ -152,8 +143,14 @@ def text(value: str) -> str:
 # --- the source ---------------------------------------------------------------------------------
 
 
-def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHealth:
-    """Walk a reading into the table `records`, and take its health on the way.
+def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: Sequence[str] = ()) -> SourceHealth:
+    """Walk a reading into the table `records`, and take its health.
+
+    Args:
+        bench: Where the table goes.
+        reading: The reading.
+        key: Column that identifies a person.
+        null_values: Texts that stand for nothing in a cell.
 
     Raises:
         SourceError: The reading failed, has no key column, or holds no record.
@@ -166,13 +163,11 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHeal
         names = ", ".join(reading.columns)
         raise SourceError(f"source: the key column {key!r} is missing; the columns are {names}. Set [source] key.")
     seen: list[set[object]] = [set() for _ in reading.columns]
-    blanks = [0] * len(reading.columns)
     count = 0
     with bench.spooled("records") as (path, file):
         for batch in map(_records_of, reading.batches):
             for index, values in enumerate(zip(*batch.rows, strict=True)):
                 seen[index] |= _kinds(values)
-                blanks[index] += sum(1 for v in values if v is None or v == "")
             count = _spool_rows(file, reading.columns, batch.rows, batch.places, count)
         file.flush()
         if count == 0:
@@ -193,11 +188,13 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str) -> SourceHeal
             f"CREATE OR REPLACE TABLE records AS SELECT *{f' REPLACE ({cast})' if cast else ''}{more} FROM "
             f"read_ndjson({text(str(path))}, columns = {{{wanted}}}, maximum_object_size = 67108864)"
         )
+    if null_values:
+        _empty(bench, null_values)
     (printed,) = bench.sql.execute(
         "SELECT coalesce(bit_xor(hash(to_json(r)::VARCHAR)), 0)::VARCHAR || '-' || count(*) FROM "
         f"(SELECT * EXCLUDE ({N}, {PLACE}) FROM records) r"
     ).fetchone() or ("",)
-    shares = {name: blank / count for name, blank in zip(reading.columns, blanks, strict=True)}
+    shares = _blanks(bench, "records", {c.name: quoted(c.name) for c in bench.columns})
     return SourceHealth(rows=count, blanks=shares, fingerprint=str(printed))
 
 
@@ -226,6 +223,61 @@ def _records_of(batch: Batch) -> Batch:
 
 def _is_blank(cell: Cell) -> bool:
     return cell is None or (isinstance(cell, str) and not cell.strip(SPACE))
+
+
+def stage_keys(bench: Workbench, reading: Reading, *, key: str) -> None:
+    """Walk a reading into the table `keys`, as text."""
+    stage_records(bench, reading, key=key)
+    bench.sql.execute(f"CREATE OR REPLACE TABLE keys AS SELECT trim({quoted(key)}::VARCHAR) AS key FROM records")
+
+
+def _empty(bench: Workbench, null_values: Sequence[str]) -> None:
+    """Make cells that hold one of these texts, and nothing else but blanks, null."""
+    words = ", ".join(text(word.strip(BLANK)) for word in null_values)
+    for column in bench.columns:
+        if column.type == "VARCHAR":
+            name = quoted(column.name)
+            bench.sql.execute(f"UPDATE records SET {name} = NULL WHERE {stripped(name)} IN ({words})")
+
+
+def _blanks(bench: Workbench, table: str, columns: Mapping[str, str], where: Iterable[str] = ()) -> dict[str, float]:
+    """The share of blanks in columns of a table; for each column in the rows that it is asked about."""
+    wheres = [*where] or ["true"] * len(columns)
+    shares = [
+        f"avg(({is_blank(column)})::INTEGER) FILTER ({asked})"
+        for column, asked in zip(columns.values(), wheres, strict=True)
+    ]
+    found = bench.sql.execute(f"SELECT {', '.join(shares)} FROM {table}").fetchone() if shares else None
+    return {name: float(share or 0) for name, share in zip(columns, found or (), strict=True)}
+
+
+#: what a blank is made of: white space, and what has no width or no ink
+BLANK = SPACE + "".join(
+    chr(point)
+    for first, last in (
+        (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180E),
+        (0x200E, 0x200F), (0x202A, 0x202E), (0x2061, 0x2064), (0x2066, 0x206F), (0x2800, 0x2800), (0x3164, 0x3164),
+        (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0),
+    )
+    for point in range(first, last + 1)
+)  # fmt: skip
+
+
+def is_blank(column: str) -> str:
+    """The SQL that says whether a column holds nothing that could be seen."""
+    return f"coalesce(regexp_full_match({column}::VARCHAR, {text(f'[{BLANK}]*')}), true)"
+
+
+def stripped(column: str) -> str:
+    """The SQL of a text without the blanks around it."""
+    return f"regexp_replace({column}, {text(f'^[{BLANK}]+|[{BLANK}]+$')}, '', 'g')"
+
+
+def desired_blanks(bench: Workbench, attributes: Sequence[Mapped]) -> dict[str, float]:
+    """The share of blanks in what the mapping made, for each attribute; a value that is left alone is none."""
+    good = [f"n NOT IN (SELECT n FROM spoiled WHERE i = {index})" for index, _ in enumerate(attributes)]
+    columns = {mapped.path: f"d{index}" for index, mapped in enumerate(attributes)}
+    return _blanks(bench, "desired", columns, good)
 
 
 def _spool_rows(
@@ -386,31 +438,160 @@ def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: Phon
 
 
 def stage_desired(
-    bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[str, Expression], *, key: str
+    bench: Workbench,
+    attributes: Sequence[Mapped],
+    expressions: Mapping[str, Expression],
+    *,
+    key: str,
+    found_by: Iterable[Place] = (),
+    whole: bool = False,
 ) -> list[Finding]:
-    """Map all records into the table `desired`; people whose record cannot be mapped are left out.
+    """Map all records into the table `desired`; of a bad value the value is left out, or its person.
 
-    Columns: n, place, key, then d0, d1, ... in the order of `attributes`. The table `held` takes the
-    keys of people who must not be concluded absent because their record is bad, and `left_out` their
-    values as far as they could be mapped.
+    Columns: n, place, key, then d0, d1, ... in the order of `attributes`. The table `spoiled` (n, i) says
+    which of them are left alone. The table `held` takes the keys of people who must not be concluded absent
+    because their record is bad, and `left_out` their values as far as they could be mapped.
+
+    Args:
+        bench: Has the table `records`, and `links` where `found_by` is given.
+        attributes: The mapping.
+        expressions: Its expressions, checked.
+        key: Column that identifies a person.
+        found_by: The places by which the account of a person without link is found.
+        whole: A bad value leaves out the person.
     """
     # DuckDB finds people by name, so a key is text from here on.
     bench.sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR, n BIGINT)")
+    bench.sql.execute("CREATE OR REPLACE TABLE spoiled (n BIGINT, i INTEGER)")
     findings = _bad_keys(bench, key)
-    columns = [f"{_part(mapped, attributes, expressions)} AS d{index}" for index, mapped in enumerate(attributes)]
-    mapping = (
-        f"CREATE OR REPLACE TABLE desired AS SELECT {N} AS n, {PLACE} AS place, "
-        f"trim({quoted(key)}::VARCHAR) AS key, {', '.join(columns)} FROM records "
-        f"WHERE {N} NOT IN (SELECT n FROM held)"
-    )
+    faults: list[_Fault] = []
     try:
-        bench.sql.execute(mapping)
+        _map(bench, attributes, expressions, key)
     except duckdb.Error:
-        alone = [_desired(mapped.place, expressions[mapped.path].sql) for mapped in attributes]
-        findings += _failing_rows(bench, attributes, alone, key)
-        bench.sql.execute(mapping)
-    findings += _marked_values(bench, attributes)
-    return findings
+        for index, mapped in enumerate(attributes):
+            found, everybody = _failing(bench, mapped, expressions[mapped.path], index)
+            faults += found
+            findings += everybody
+        _map(bench, attributes, expressions, key)
+    bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
+    bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
+    faults += _marked_values(bench, attributes)
+    _spread(bench, attributes)
+    _leave_out(bench, attributes, [place.short for place in found_by], whole=whole)
+    return findings + _told(bench, attributes, faults)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A bad value."""
+
+    n: int
+    index: int
+    code: str
+    words: str
+    hint: str
+    detail: str
+
+
+def _map(bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[str, Expression], key: str) -> None:
+    """Make the table `desired`; what is in `spoiled` is not computed."""
+    _spread(bench, attributes)
+    spoiled = {index for (index,) in bench.rows("SELECT DISTINCT i FROM spoiled")}
+    columns, joins = [], []
+    for index, mapped in enumerate(attributes):
+        value = _part(mapped, attributes, expressions)
+        if index in spoiled:  # apart and first, because a look-up inside of an expression is made for all rows
+            bench.sql.execute(
+                f"CREATE OR REPLACE TEMP TABLE good{index} AS SELECT {N} AS n, {value} AS v FROM records "
+                f"WHERE {N} NOT IN (SELECT n FROM spoiled WHERE i = {index})"
+            )
+            joins.append(f"LEFT JOIN good{index} ON good{index}.n = {N}")
+            value = f"good{index}.v"
+        columns.append(f"{value} AS d{index}")
+    bench.sql.execute(
+        f"CREATE OR REPLACE TABLE desired AS SELECT {N} AS n, {PLACE} AS place, "
+        f"trim({quoted(key)}::VARCHAR) AS key, {', '.join(columns)} FROM records {' '.join(joins)}"
+    )
+
+
+def _spread(bench: Workbench, attributes: Sequence[Mapped]) -> None:
+    """Without its `value`, the other parts of an element are left alone too."""
+    for index, mapped in enumerate(attributes):
+        main = next((i for i, other in enumerate(attributes) if _is_main(other, mapped)), None)
+        if main is not None:
+            bench.sql.execute(
+                f"INSERT INTO spoiled SELECT n, {index} FROM (SELECT n FROM spoiled WHERE i = {main} "
+                f"EXCEPT SELECT n FROM spoiled WHERE i = {index})"
+            )
+
+
+def _is_main(other: Mapped, mapped: Mapped) -> bool:
+    element = mapped.place.element
+    return other is not mapped and other.place.leaf.name == "value" and bool(element) and element == other.place.element
+
+
+def _leave_out(bench: Workbench, attributes: Sequence[Mapped], found_by: Sequence[str], *, whole: bool) -> None:
+    """Leave out people of whom more is unsure than a value; but take the access of a leaver away all the same.
+
+    That is whoever has a bad status or login, whoever has no link and a bad value by which the account is
+    found, and where policy says so everybody with a bad value.
+    """
+    if not bench.number("SELECT count(*) FROM spoiled"):
+        return
+    index = {mapped.path: number for number, mapped in enumerate(attributes)}
+    grave = [index[path] for path in (ACTIVE, "userName") if path in index]
+    marks = [index[path] for path in found_by if path in index]
+    lost = f"(s.i IN {_tuple(marks)} AND d.key NOT IN (SELECT key FROM links))" if marks else "false"
+    out = "true" if whole else f"(s.i IN {_tuple(grave)} OR {lost})"
+    left = f"coalesce(d.d{index[ACTIVE]} = 'false', false)" if ACTIVE in index else "false"
+    sql = bench.sql
+    sql.execute(
+        "CREATE OR REPLACE TEMP TABLE set_aside AS SELECT d.n, d.key, "
+        f"bool_and({left}) AND NOT bool_or({lost}) AS leaves FROM desired d "
+        f"JOIN spoiled s ON s.n = d.n WHERE {out} GROUP BY d.n, d.key"
+    )
+    for number in (number for path, number in index.items() if path != ACTIVE):
+        sql.execute(
+            f"INSERT INTO spoiled SELECT n, {number} FROM (SELECT n FROM set_aside WHERE leaves "
+            f"EXCEPT SELECT n FROM spoiled WHERE i = {number})"
+        )
+    sql.execute("INSERT INTO held SELECT key, n FROM set_aside WHERE NOT leaves")
+    sql.execute("INSERT INTO left_out SELECT * FROM desired WHERE n IN (SELECT n FROM set_aside WHERE NOT leaves)")
+    sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM set_aside WHERE NOT leaves)")
+
+
+def _tuple(numbers: Iterable[int]) -> str:
+    return f"({', '.join(map(str, numbers)) or 'NULL'})"
+
+
+def _told(bench: Workbench, attributes: Sequence[Mapped], faults: Sequence[_Fault]) -> list[Finding]:
+    """A finding for each bad value; it names the path alone where the person goes on without it."""
+    if not faults:
+        return []
+    wanted = [fault.n for fault in faults]
+    people = {
+        n: (str(key), _int(place), bool(goes_on))
+        for n, key, place, goes_on in bench.rows(
+            "SELECT n, key, place, goes_on FROM (SELECT n, key, place, true AS goes_on FROM desired UNION ALL "
+            "SELECT n, key, place, false FROM left_out WHERE key IS NOT NULL) WHERE n IN (SELECT unnest(?))",
+            [wanted],
+        )
+    }
+    return [
+        Finding(
+            severity=Severity.ERROR,
+            code=fault.code,
+            subject=people[fault.n][0],
+            summary=fault.words,
+            detail=fault.detail,
+            hint=fault.hint,
+            row=people[fault.n][1],
+            holds=True,
+            path=attributes[fault.index].path if people[fault.n][2] else "",
+        )
+        for fault in faults
+        if fault.n in people
+    ]
 
 
 def _bad_keys(bench: Workbench, key: str) -> list[Finding]:
@@ -450,34 +631,46 @@ def _bad_keys(bench: Workbench, key: str) -> list[Finding]:
     return findings
 
 
-def _failing_rows(bench: Workbench, attributes: Sequence[Mapped], columns: Sequence[str], key: str) -> list[Finding]:
-    """Find the records on which an expression fails, by halving."""
-    findings: list[Finding] = []
+def _failing(
+    bench: Workbench, mapped: Mapped, expression: Expression, index: int
+) -> tuple[list[_Fault], list[Finding]]:
+    """Find the records on which an expression fails, by halving; where there are too many, for everybody.
+
+    Raises:
+        SourceError: It is the status that fails on too many: nobody's can be told.
+    """
+    faults: list[_Fault] = []
     last = bench.number(f"SELECT max({N}) FROM records")
-    for mapped, column in zip(attributes, columns, strict=True):
-        for n, message in _halve(bench, column, 0, last):
-            row = bench.sql.execute(
-                f"SELECT trim({quoted(key)}::VARCHAR), {PLACE} FROM records WHERE {N} = ?", [n]
-            ).fetchone() or (None, None)
-            findings.append(
-                Finding(
-                    severity=Severity.ERROR,
-                    code="record.unmappable",
-                    subject=str(row[0]),
-                    summary="an expression of the mapping fails on this record",
-                    detail=f"{mapped.path} = {mapped.expression}: {message}",
-                    hint="mend the record, or use TRY_CAST in the expression",
-                    row=_int(row[1]),
-                    holds=True,
-                )
-            )
-            bench.sql.execute("INSERT INTO held VALUES (?, ?)", [row[0], n])
-            if len(findings) > _TOO_MANY:
-                raise SourceError(
-                    f"[attributes] {mapped.path} = {mapped.expression!r} fails on more than {_TOO_MANY} records, "
-                    f"first on row {findings[0].row}: {findings[0].detail}. Mend the expression or the source."
-                )
-    return findings
+    where = f"{mapped.path} = {mapped.expression}"
+    for n, message in _halve(bench, _desired(mapped.place, expression.sql), 0, last):
+        words, hint = "an expression of the mapping fails on this record", "mend the record, or use TRY_CAST"
+        faults.append(_Fault(n, index, "record.unmappable", words, f"{hint} in the expression", f"{where}: {message}"))
+        if len(faults) > _TOO_MANY:
+            break
+    if len(faults) <= _TOO_MANY:
+        bench.sql.execute("INSERT INTO spoiled SELECT unnest(?), ?", [[fault.n for fault in faults], index])
+        return faults, []
+    row = bench.number(f"SELECT {PLACE} FROM records WHERE {N} = ?", [faults[0].n])
+    if mapped.path == ACTIVE:
+        raise SourceError(
+            f"[attributes] {where} fails on more than {_TOO_MANY} records, first on row {row}: {faults[0].detail}. "
+            "Mend the expression or the source."
+        )
+    bench.sql.execute(f"INSERT INTO spoiled SELECT {N}, {index} FROM records")
+    return [], [_failing_for_all(mapped, faults[0].detail, row)]
+
+
+def _failing_for_all(mapped: Mapped, detail: str, row: int) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="mapping.failing",
+        subject="",
+        summary=f"an expression fails on more than {_TOO_MANY:,} records, so its attribute is left alone for everybody",
+        detail=f"{detail}, first on row {row}",
+        hint="mend the expression or the source",
+        holds=True,
+        path=mapped.path,
+    )
 
 
 _TOO_MANY = 1000
@@ -504,9 +697,8 @@ def _without_values(error: duckdb.Error) -> str:
     return type(error).__name__.removesuffix("Exception").lower() + " error"
 
 
-def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> list[Finding]:
-    """Turn values that say they are faults into findings, and leave their people out."""
-    findings = []
+def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> Iterator[_Fault]:
+    """Find the values that say they are faults, and make them none."""
     for index, mapped in enumerate(attributes):
         if mapped.place.kind is Kind.LIST:
             good = '"proficiency":(null|[0-4](\\.[0-9]+)?|[0-9](\\.[0-9]+)?e-[0-9]+|5(\\.0+)?)([,}])'
@@ -516,12 +708,12 @@ def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> list[Findi
                 "a level is not a number from 0 to 5",
                 "write levels as 0 to 5, for instance Billing:4",
             )
-        elif mapped.place.kind is Kind.BOOLEAN and mapped.path == "active":
-            bad = f"d{index} IS NULL"
+        elif mapped.place.kind is Kind.BOOLEAN and mapped.path == ACTIVE:
+            bad = f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})"
             code, words, hint = (
                 "record.active-unknown",
                 "the mapping of active gives neither true nor false",
-                "fill the status in the source, or say in the mapping what a blank means",
+                "fill the status in the source, or name its word in the mapping: one_of(status, 'active', ['left'])",
             )
         else:
             bad = f"contains(d{index}, {text(FAULT_MARK + 'phone')})"
@@ -530,23 +722,11 @@ def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> list[Findi
                 "a phone number cannot be read",
                 "write it with country code (+1...), or give e164 the country as second argument",
             )
-        for key, place in bench.rows(f"SELECT key, place FROM desired WHERE {bad} ORDER BY n"):
-            findings.append(
-                Finding(
-                    severity=Severity.ERROR,
-                    code=code,
-                    subject=str(key),
-                    summary=words,
-                    detail=mapped.path,
-                    hint=hint,
-                    row=_int(place),
-                    holds=True,
-                )
-            )
-        bench.sql.execute(f"INSERT INTO held SELECT key, n FROM desired WHERE {bad}")
-    bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
-    bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
-    return findings
+        found = [_int(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
+        if found:
+            bench.sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM desired WHERE {bad}")
+            bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE {bad}")
+        yield from (_Fault(n, index, code, words, hint, mapped.path) for n in found)
 
 
 def _int(value: object) -> int | None:
@@ -571,8 +751,7 @@ def _part(mapped: Mapped, attributes: Sequence[Mapped], expressions: Mapping[str
     """A desired value; that of a part of an element is none where the element has no `value`."""
     wanted = _desired(mapped.place, expressions[mapped.path].sql)
     for other in attributes:
-        is_main = other.place.leaf.name == "value" and other is not mapped
-        if is_main and mapped.place.element and mapped.place.element == other.place.element:
+        if _is_main(other, mapped):
             return f"CASE WHEN {_desired(other.place, expressions[other.path].sql)} IS NOT NULL THEN {wanted} END"
     return wanted
 
@@ -622,11 +801,17 @@ class AccountSpool:
 
         Args:
             keep: Where the accounts are kept as they were read, one JSON object a line; not kept where None.
+
+        Raises:
+            ConfigError: They cannot be kept there.
         """
         self._file.close()
         if keep is not None:
-            with self._path.open("rb") as read:
-                write_private(keep, read)
+            try:
+                with self._path.open("rb") as read:
+                    files.write(keep, read)
+            except OSError as error:
+                raise ConfigError(f"--keep-accounts {keep}: cannot be written ({error.strerror}).") from error
         self._execute("CREATE OR REPLACE TABLE accounts AS")
         return self._bench.number("SELECT count(*) FROM accounts")
 
@@ -802,8 +987,14 @@ def hold_late(bench: Workbench, accounts: Sequence[str], why: str) -> list[Findi
 # --- the past -----------------------------------------------------------------------------------
 
 
-def stage_links(bench: Workbench, links: Iterable[Link]) -> None:
-    """Load the remembered links into the table `links` (key, account, source, ours); all are ours until said else."""
+def stage_links(bench: Workbench, links: Iterable[Link], parted: Sequence[tuple[str, str]] = ()) -> None:
+    """Load the remembered links into the table `links` (key, account, source, ours); all are ours until said else.
+
+    Pairs that are never to be linked go into `parted`.
+    """
+    bench.sql.execute("CREATE OR REPLACE TABLE parted (key VARCHAR, account VARCHAR)")
+    if parted:
+        bench.sql.executemany("INSERT INTO parted VALUES (?, ?)", parted)
     with bench.spooled("links") as (path, file):
         file.write(b"{}\n")
         for link in links:

@@ -7,8 +7,9 @@ import types
 from pathlib import Path
 
 import pytest
+from tests.foreign import foreign
 
-from scimsync.adapters.keys_local import FileKey, RingKey, append_note
+from scimsync.adapters.keys_local import FileKey, RingKey
 from scimsync.errors import ConfigError
 
 SEED = bytes(range(32))
@@ -42,6 +43,13 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     key.write(SEED)
     key.path.chmod(0o644)
     with pytest.raises(ConfigError, match="chmod 600"):
+        key.read()
+
+
+def test_a_key_of_another_user_is_refused(tmp_path: Path) -> None:
+    key = FileKey(tmp_path / "key")
+    key.write(SEED)
+    with foreign(key.path), pytest.raises(ConfigError, match="belongs to user"):
         key.read()
 
 
@@ -95,9 +103,3 @@ def test_without_the_package_the_message_names_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(ConfigError, match=r"scimsync\[keyring\]"):
         RingKey("prod").read()
-
-
-def test_notes_are_appended(tmp_path: Path) -> None:
-    for note in ("one\n", "two\n"):
-        append_note(tmp_path / "notes", note)
-    assert (tmp_path / "notes").read_text() == "one\n\ntwo\n\n"

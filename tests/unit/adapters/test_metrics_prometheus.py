@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from tests.factories import make_finding, make_health, make_plan
 
-from scimsync.adapters.metrics_prometheus import PrometheusMetrics, document, read, write
+from scimsync.adapters.metrics_prometheus import PrometheusMetrics, document, read
 from scimsync.model.outcomes import Outcome, Status
 from scimsync.model.plans import Action, Tally
 from scimsync.testing import VirtualClock
@@ -123,16 +120,3 @@ def test_every_action_has_its_counter() -> None:
         metrics.settled(action.value, Outcome(key="E1", status=Status.DONE), 0.1)
     text = metrics.exposition()
     assert all(value(text, "scimsync_changes_total", action=a.value, outcome="done") == 1 for a in Action)
-
-
-def test_the_file_is_replaced_in_one_step_with_its_mode_whatever_the_umask(tmp_path: Path) -> None:
-    file = tmp_path / "scimsync.prom"
-    before = os.umask(0o077)
-    try:
-        write(file, b"one", mode=0o644)
-        write(file, b"two", mode=0o644)
-    finally:
-        os.umask(before)
-    assert file.read_bytes() == b"two"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o644
-    assert [path.name for path in tmp_path.iterdir()] == ["scimsync.prom"]

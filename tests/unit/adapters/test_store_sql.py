@@ -18,9 +18,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from tests.foreign import foreign
 
+from scimsync import files
 from scimsync.adapters import store_sql
-from scimsync.adapters.store_sql import REVISIONS, SqlStore, create_private
+from scimsync.adapters.store_sql import REVISIONS, SqlStore
 from scimsync.errors import ConfigError, StoreDamaged, StoreError, StoreLocked
 from scimsync.model.audit import Kind, Record
 from scimsync.model.events import Letter
@@ -58,7 +60,7 @@ def test_files_and_folders_are_private_whatever_the_umask(tmp_path: Path, umask:
     try:
         with opened(tmp_path / "a" / "b") as store:
             store.save_links([Link("p", "a")])
-            create_private(store.artifact("plan")).close()
+            files.write(store.artifact("plan"), [b"x"])
             modes = {path.name: mode(path) for path in (tmp_path / "a").rglob("*")}
     finally:
         os.umask(before)
@@ -103,15 +105,35 @@ def test_a_link_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere").read_bytes() == b""
 
 
-def test_a_private_file_is_never_made_through_a_link_or_over_a_file(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "file").write_bytes(b"mine")
-    for name in ("link", "file"):
-        with pytest.raises(StoreError, match="is there already"):
-            create_private(tmp_path / name)
-    with pytest.raises(StoreError, match="cannot write to"):
-        create_private(tmp_path / "missing" / "file")
-    assert not (tmp_path / "elsewhere").exists()
+@pytest.mark.parametrize("right", [0o770, 0o707, 0o1777])
+def test_a_folder_that_others_may_write_into_is_refused_with_the_cure(tmp_path: Path, right: int) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(right)
+    with pytest.raises(StoreError, match=f"others may write into it, .* chmod go-w {folder}"), opened(folder):
+        pass
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", "artifacts", "state.db", "state.db-wal"])
+def test_a_folder_or_a_database_of_another_user_is_refused(tmp_path: Path, name: str) -> None:
+    with opened(tmp_path):
+        pass
+    (tmp_path / "state.db-wal").touch()
+    told = r"belongs to user \d+, who could exchange the state"
+    with foreign(tmp_path / name), pytest.raises(StoreError, match=told), opened(tmp_path):
+        pass
+    with opened(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_a_link_beside_the_database_is_refused(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "victim").write_bytes(b"theirs")
+    (tmp_path / f"state.db{suffix}").symlink_to(tmp_path / "victim")
+    with pytest.raises(StoreError, match=f"{suffix} is a link"), opened(tmp_path):
+        pass
+    assert (tmp_path / "victim").read_bytes() == b"theirs"
 
 
 def test_a_folder_that_takes_no_files_is_named_with_the_cure(tmp_path: Path) -> None:
@@ -204,16 +226,16 @@ def test_a_full_disk_stops_the_write_and_loses_nothing(tmp_path: Path) -> None:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
         with pytest.raises(StoreError, match="the disk is full"):
-            store.save_links(Link(f"q{n}", "a" * 100) for n in range(5000))
+            store.save_links(Link(f"q{n}", f"{n:0100}") for n in range(5000))
         assert list(store.links()) == [Link("p", "a")]
 
 
 def test_a_message_of_the_driver_never_tells_what_was_written(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         with plain(tmp_path) as other:
-            other.execute("CREATE UNIQUE INDEX one ON link (account)")
+            other.execute("CREATE UNIQUE INDEX one ON link (source)")
         with pytest.raises(StoreError) as caught:
-            store.save_links([Link("jane.doe@example.com", "a"), Link("p2", "a")])
+            store.save_links([Link("jane.doe@example.com", "a"), Link("p2", "b")])
     assert "jane" not in str(caught.value)
     assert "jane" not in str(caught.value.__cause__)
 

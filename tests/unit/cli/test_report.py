@@ -275,8 +275,8 @@ def test_a_person_counts_by_the_worse_of_both_parts_and_the_latest_of_each() -> 
         *written("A", 2, 3, Status.DONE),
         line("A", Step.OUTCOME, 4, Outcome(key="A", status=Status.HELD), part=2),
     ]
-    assert figures.outcomes(lines)["A"].status is Status.HELD
-    assert figures.outcomes(lines[:4])["A"].status is Status.DONE
+    assert figures.outcomes(lines)["A", 1].status is Status.HELD
+    assert figures.outcomes(lines[:4])["A", 1].status is Status.DONE
 
 
 def change(key: str, action: Action, department: str = "") -> Change:

@@ -137,6 +137,7 @@ def test_the_end_of_a_run_is_numbers_and_no_names() -> None:
         "changes": {"done": 3},
         "tally": {"held": 2},
         "stopped": True,
+        "leavers_kept": 0,
     }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,9 +20,17 @@ LIMITS = Limits()
 
 def judged(
     health: SourceHealth, previous: SourceHealth | None = None, *, proven: bool = True, keyless: bool = False,
-    overrides: tuple[str, ...] = (), limits: Limits = LIMITS,
+    overrides: tuple[str, ...] = (), limits: Limits = LIMITS, columns_of: Mapping[str, Iterable[str]] | None = None,
 ) -> Trust:  # fmt: skip
-    return judge(health, previous, proven=proven, keyless=keyless, limits=limits, overrides=overrides)
+    return judge(
+        health,
+        previous,
+        proven=proven,
+        keyless=keyless,
+        limits=limits,
+        overrides=overrides,
+        columns_of=columns_of or {},
+    )
 
 
 def codes(trust: Trust) -> list[str]:
@@ -28,7 +39,7 @@ def codes(trust: Trust) -> list[str]:
 
 def test_a_proven_reading_is_believed() -> None:
     assert judged(make_health()) == Trust(
-        absence=True, blank_columns=frozenset(), findings=(), remembered=make_health()
+        absence=True, blank_columns=frozenset(), frozen=frozenset(), findings=(), remembered=make_health()
     )
 
 
@@ -80,6 +91,40 @@ def test_blanks_may_be_overridden_and_need_enough_rows_to_say_something() -> Non
 
 def test_a_new_column_has_no_past_to_fall_from() -> None:
     assert judged(make_health(100, new=1.0), make_health(100)).blank_columns == frozenset()
+
+
+def mapped_to(**desired: float) -> SourceHealth:
+    return replace(make_health(), desired=desired)
+
+
+def test_what_the_mapping_makes_may_go_blank_though_no_column_does() -> None:
+    trust = judged(mapped_to(title=0.3, phone=0.1), mapped_to(title=0.1, phone=0.1))
+    assert [(f.code, f.subject) for f in trust.findings] == [(BLANKS, "title")]
+    assert (trust.frozen, trust.blank_columns) == ({"title"}, frozenset())
+    assert trust.remembered == mapped_to(title=0.1, phone=0.1)
+
+
+def test_who_vouches_for_blanks_makes_them_the_new_measure() -> None:
+    trust = judged(mapped_to(title=0.3), mapped_to(title=0.1), overrides=(BLANKS,))
+    assert (trust.frozen, trust.findings, trust.remembered) == (frozenset(), (), mapped_to(title=0.3))
+
+
+def test_an_attribute_made_of_a_column_that_went_blank_is_left_alone_and_told_once() -> None:
+    now, before = make_health(JOB=0.9), make_health(JOB=0.1)
+    now, before = replace(now, desired={"title": 0.9}), replace(before, desired={"title": 0.1})
+    trust = judged(now, before, columns_of={"title": ["job"], "nickName": ["job", "x"], "locale": ["x"]})
+    assert trust.frozen == {"title", "nickName"}
+    assert [f.subject for f in trust.findings] == ["JOB"]
+
+
+def test_a_memory_of_before_judges_no_attribute() -> None:
+    trust = judged(mapped_to(title=1.0), make_health())
+    assert (trust.frozen, trust.remembered) == (frozenset(), mapped_to(title=1.0))
+
+
+def test_of_few_records_blanks_say_nothing() -> None:
+    before = replace(mapped_to(title=0.0), rows=19)
+    assert not judged(replace(mapped_to(title=1.0), rows=19), before).frozen
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))

@@ -23,8 +23,8 @@ from tests.factories import (
 )
 
 from scimsync.core.planner import operations_of
-from scimsync.core.validation import Known, Validated, logins, name_kinds, validate, validate_operations
-from scimsync.model.plans import Action, Change, Reason, Verdict
+from scimsync.core.validation import Known, Validated, name_kinds, validate, validate_operations
+from scimsync.model.plans import BESIDES, Action, Change, Reason, Verdict
 from scimsync.scim.dialect import GENERIC, GENESYS, GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
@@ -40,7 +40,7 @@ NAMES = {
     "skill": frozenset({"Billing", "Sales"}),
     "language": frozenset({"German"}),
 }
-KNOWN = Known(names=NAMES, logins={"taken@example.com": frozenset({"u7"})})
+KNOWN = Known(names=NAMES)
 DIALECT = replace(GENESYS, characters=255)
 
 
@@ -54,8 +54,8 @@ def changed(key: str = "E1", action: Action = Action.UPDATE, held: Any = None, *
     )
 
 
-def checked(*changes: Change, known: Known = KNOWN, dialect: Any = DIALECT) -> Validated:
-    return validate(changes, ATTRIBUTES, USERS, dialect, known)
+def checked(*changes: Change, known: Known = KNOWN, dialect: Any = DIALECT, **more: Any) -> Validated:
+    return validate(changes, ATTRIBUTES, USERS, dialect, known, **more)
 
 
 def codes(*changes: Change, **more: Any) -> list[str]:
@@ -190,14 +190,6 @@ def test_two_people_of_a_plan_never_get_the_same_login_or_external_id() -> None:
     assert codes(changed("E1", externalId="x"), changed("E2", externalId="x")) == ["record.duplicate-external-id"] * 2
 
 
-def test_a_mover_never_gets_the_login_of_another_account() -> None:
-    mover = changed(userName="Taken@example.com")
-    assert logins([mover]) == {"taken@example.com"}
-    assert codes(mover) == ["correlation.taken"]
-    assert codes(replace(mover, account="u7")) == []
-    assert logins([changed(action=Action.CREATE, userName="new@example.com")]) == set()
-
-
 @pytest.mark.parametrize("verdict", [Verdict.AWAIT, Verdict.DEFER])
 def test_nobody_is_their_own_manager(verdict: Verdict) -> None:
     waits = make_delta(MANAGER, None, verdict=verdict, reason=Reason.AWAITS, awaits="E1")
@@ -218,11 +210,50 @@ def test_who_has_an_error_is_left_out_with_all_that_is_wrong_and_the_rest_goes_o
     assert {(f.subject, f.row, f.holds) for f in found.findings} == {("E1", 3, True)}
 
 
-def test_the_access_of_who_leaves_is_taken_away_though_the_rest_is_bad() -> None:
-    found = checked(changed("E1", Action.DISABLE, active=False, title="a\tb"))
-    assert [f.holds for f in found.findings] == [False]
+def test_a_bad_value_is_left_out_alone_and_named() -> None:
+    found = checked(changed("E1", title="a\tb", displayName="Ada", division="Home"))
     (kept,) = found.changes
-    assert kept.operations == (Operation("replace", "active", False),)
+    assert [delta.path for delta in kept.deltas] == ["displayName", "enterprise:division"]
+    assert [str(operation.path).rpartition(":")[2] for operation in kept.operations] == ["displayName", "division"]
+    assert [(f.code, f.path, f.holds) for f in found.findings] == [("record.control-characters", "title", True)]
+
+
+def test_with_nothing_left_nothing_is_changed() -> None:
+    found = checked(changed("E1", title="a\tb"))
+    assert (found.changes, [f.path for f in found.findings]) == ((), ["title"])
+
+
+def test_without_its_value_the_other_parts_of_an_element_go_too() -> None:
+    primary = mapped('emails[type eq "work"].primary')
+    bad = changed("E1", mail="nobody", title="Lead")
+    found = validate(
+        [replace(bad, deltas=(*bad.deltas, make_delta(primary.path, True, None)))],
+        [*ATTRIBUTES, primary], USERS, DIALECT, KNOWN,
+    )  # fmt: skip
+    assert [[delta.path for delta in change.deltas] for change in found.changes] == [["title"]]
+
+
+def test_policy_may_leave_out_the_person() -> None:
+    found = checked(changed("E1", title="a\tb", displayName="Ada"), whole=True)
+    assert (found.changes, [f.path for f in found.findings]) == ((), [""])
+
+
+@pytest.mark.parametrize("bad", [{"externalId": "x" * 300}, {"displayName": "a\tb"}, {"userName": "ada"}])
+def test_a_joiner_is_not_made_without_what_every_account_needs_or_is_found_by(bad: dict[str, Any]) -> None:
+    given = {"userName": "ada@example.com", "displayName": "Ada", "externalId": "E1", "title": "a\tb", **bad}
+    found = checked(changed("E1", Action.CREATE, **given), marks=frozenset({"externalId"}))
+    assert found.changes == ()
+    assert {f.path for f in found.findings} == {""}
+    found = checked(changed("E1", Action.CREATE, **{**given, **dict.fromkeys(bad, "E1@example.com")}))
+    assert [d.path for change in found.changes for d in change.deltas] == ["userName", "displayName", "externalId"]
+
+
+def test_what_else_hr_says_about_a_leaver_waits_apart() -> None:
+    access = changed("E1", Action.DISABLE, active=False)
+    besides = replace(changed("E1", userName="ada", title="Lead"), part=BESIDES)
+    found = checked(access, besides)
+    assert found.changes == (access,)
+    assert [(f.code, f.path) for f in found.findings] == [("record.bad-email", "userName")]
 
 
 def test_one_text_that_no_request_can_hold_is_named() -> None:

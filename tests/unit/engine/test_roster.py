@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from scimsync.core.grouping import Left
 from scimsync.engine.roster import MOST_REFUSALS, GroupHands, GroupWriter
 from scimsync.model.outcomes import Exchange, Outcome, Reply, Status
@@ -24,6 +26,8 @@ class Team(MemoryTarget):
         users = [{"id": one, "userName": f"{one}@example.com"} for one in PEOPLE]
         super().__init__(users=users, groups=[{"id": "g", "displayName": "Team", "members": listed}])
         self.patches = 0
+        #: why groups are written no more
+        self.harms: list[str] = []
 
     @property
     def members(self) -> set[str]:
@@ -52,13 +56,21 @@ def change(add: Sequence[str] = (), remove: Sequence[str] = (), **more: object) 
 
 def write(target: Team, wanted: GroupChange, *, resumed: bool = False) -> tuple[Outcome, list[Reply]]:
     deferred: list[Reply] = []
+    before = target.patches
 
     async def intend(batch: Left, version: str, attempt: int) -> None:
         assert len(batch)
         assert version
-        assert attempt == target.patches + 1
+        assert attempt == target.patches - before + 1
 
-    hands = GroupHands(target=target, intend=intend, account_of=lambda _: None, defer=deferred.append)
+    hands = GroupHands(
+        target=target,
+        intend=intend,
+        account_of=lambda _: None,
+        defer=deferred.append,
+        harmed=target.harms.append,
+        halted=lambda: "".join(target.harms),
+    )
     return asyncio.run(GroupWriter(wanted, hands).write(resumed=resumed)), deferred
 
 
@@ -114,16 +126,83 @@ def test_a_silent_refusal_is_found_at_the_first_batch() -> None:
     assert not outcome.written
 
 
-def test_a_member_who_vanishes_under_the_same_version_is_a_mismatch() -> None:
+def test_a_member_who_vanishes_is_a_loss_that_ends_the_writing_of_groups() -> None:
     class Leaky(Team):
         async def get_group(self, group: str) -> Reply:
             if self.patches:
                 self.groups["g"]["members"] = [{"value": one} for one in sorted(self.members - {"a99"})]
             return await super().get_group(group)
 
-    outcome, _ = write(Leaky(["a99"]), change(PEOPLE[:5], held=1))
+    target = Leaky(["a99"])
+    outcome, _ = write(target, change(PEOPLE[:5], held=1))
+    assert (outcome.status, outcome.code) == (Status.HELD, "write.harmed")
+    assert "1 member who had to stay is gone: a99" in outcome.detail
+    assert told(outcome, "members.added") == set(PEOPLE[:5])
+    assert len(target.harms) == 1
+    again, _ = write(target, change(PEOPLE[5:9]))
+    assert (again.status, again.code) == (Status.HELD, "write.harmed")
+    assert target.patches == 1
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_an_add_that_replaces_the_whole_list_is_found_at_the_first_batch(silent: bool) -> None:
+    class Replacing(Team):
+        async def answer(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+            self.groups["g"]["members"] = []
+            reply = await super().answer(group, operations, version)
+            return replace(reply, body=None, version="") if silent else reply
+
+    target = Replacing(PEOPLE[:30])
+    outcome, _ = write(target, change(PEOPLE[40:90]))
+    assert (outcome.status, outcome.code) == (Status.HELD, "write.harmed")
+    assert "30 members who had to stay are gone" in outcome.detail
+    assert target.patches == 1
+
+
+class Half(Team):
+    """A directory that shows the first hundred members of a group."""
+
+    def __init__(self, members: Sequence[str]) -> None:
+        super().__init__(members)
+        self.users.update({one: {"id": one} for one in CROWD})
+
+    def _answered(self, method: str, user: dict[str, object], *, status: int = 200) -> Reply:
+        members = user.get("members")
+        shown = members[:100] if isinstance(members, list) else []
+        return super()._answered(method, {**user, "members": shown}, status=status)
+
+
+CROWD = [f"b{n:03}" for n in range(200)]
+
+
+def test_a_group_that_shows_a_part_of_its_members_is_found_out_and_nothing_is_sent_twice() -> None:
+    target = Half(CROWD[:100])
+    outcome, _ = write(target, change(CROWD[100:150], held=100))
+    assert (outcome.status, outcome.code) == (Status.HELD, "group.partial")
+    assert "50 moves that it took are not seen" in outcome.detail
+    assert target.members == set(CROWD[:150]) == set(CROWD[:100]) | told(outcome, "members.added")
+    assert target.patches == 5
+    gone = change((), CROWD[145:150], held=100, partial=True)
+    outcome, _ = write(target, gone)
+    assert (outcome.status, outcome.code) == (Status.HELD, "group.partial")
+    assert target.members == set(CROWD[:145])
+    assert told(outcome, "members.removed") == set(CROWD[145:150])
+
+
+def test_members_who_can_be_seen_leave_a_group_that_shows_a_part_and_that_is_done() -> None:
+    target = Half(CROWD[:150])
+    outcome, _ = write(target, change((), CROWD[:30], held=100, partial=True))
+    assert outcome.status is Status.DONE
+    assert target.members == set(CROWD[30:150])
+
+
+def test_a_group_of_a_round_number_that_ignores_a_request_is_a_mismatch() -> None:
+    class Deaf(Half):
+        async def answer(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+            return replace(await self.get_group(group), method="PATCH")
+
+    outcome, _ = write(Deaf(CROWD[:100]), change(CROWD[100:110], held=100))
     assert outcome.code == "write.mismatch"
-    assert "holds 5 members, and should hold 6" in outcome.detail
 
 
 def test_answers_that_are_always_lost_are_held_and_nothing_is_sent_blindly() -> None:

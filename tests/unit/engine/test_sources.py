@@ -9,7 +9,7 @@ import pytest
 from tests.unit.engine.test_whole_runs import Company, codes
 
 from scimsync.errors import PersonUnknown
-from scimsync.model.outcomes import Link, RunState
+from scimsync.model.outcomes import LinkDecision, RunState
 from scimsync.model.plans import Action, Finding, Plan, Severity
 
 HR, CONTRACTORS = "hr.csv (1)", "contractors.csv (2)"
@@ -291,7 +291,7 @@ def test_a_run_that_took_people_over_and_was_killed_takes_them_over_when_it_is_g
 def test_a_link_that_a_person_made_without_a_source_counts_at_once(sides: tuple[Side, Side]) -> None:
     hr, _ = sides
     hr.rows["E300"] = hr.person(300) | {"email": "p5@example.com"}
-    hr.store.save_links([Link("E300", hr.account("E5")["id"])])
+    hr.store.decide_link(LinkDecision("E300", hr.account("E5")["id"], same=True, actor="ada"))
     hr.drop("E5")
     hr.sync()
     assert {link.key: link.source for link in hr.store.links()}["E300"] == HR

@@ -15,7 +15,7 @@ from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_pla
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
 from scimsync.engine.planning import Task, World, make_plan
 from scimsync.errors import ConfigError, StoreError
-from scimsync.model.outcomes import JournalLine, Reply, RunState, Step
+from scimsync.model.outcomes import Exchange, JournalLine, Link, Reply, RunState, Status, Step
 from scimsync.model.plans import Action, Plan, Verdict
 from scimsync.model.policy import Authority, Limits, Mapped, Policy
 from scimsync.scim.dialect import GENESYS
@@ -48,9 +48,10 @@ class Company:
         self.target, self.store, self.clock = MemoryTarget(), MemoryStore(folder), VirtualClock()
         self.authority: dict[str, Authority] = {}
         self.match = ("externalId", "userName")
-        self.mapping = dict(MAPPING)
         self.source = ""
         self.dialect = GENESYS
+        self.mapping, self.columns = dict(MAPPING), COLUMNS
+        self.more: dict[str, Any] = {}
         self._fresh = count()
 
     @staticmethod
@@ -76,13 +77,13 @@ class Company:
                 for path, text in self.mapping.items()
             ),
             match=tuple(USERS.resolve(path) for path in self.match),
-            limits=Limits(),
+            **{"limits": Limits(), **self.more},
         )
 
     def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = ()) -> Plan:
-        rows = [[row[column] for column in COLUMNS] for row in self.rows.values()]
+        rows = [[row[column] for column in self.columns] for row in self.rows.values()]
         world = World(
-            source=ListSource(COLUMNS, rows),
+            source=ListSource(self.columns, rows),
             target=self.target,
             store=self.store,
             clock=self.clock,
@@ -258,11 +259,16 @@ def test_an_edit_of_an_attribute_that_hr_owns_is_put_back_and_others_stay(compan
 def test_a_person_with_a_new_key_is_never_disabled_under_the_old_one(company: Company) -> None:
     row = company.rows.pop("E1")
     company.rows["N1"] = {**row, "id": "N1"}
-    company.sync()
+    plan = company.sync()
+    assert not plan.changes
+    assert found(plan, "correlation.contested") == [
+        ("E1", "also N1, by login, name"),
+        ("N1", "also E1, by login, name"),
+    ]
     company.rows["N1"]["status"] = None  # the new record turns bad
     plan = company.plan()
     assert not plan.changes
-    assert {f.subject for f in plan.findings if f.holds} == {"N1"}
+    assert {f.subject for f in plan.findings if f.holds} == {"E1", "N1"}
 
 
 def test_a_new_key_and_a_bad_record_in_one_night_disable_nobody(company: Company) -> None:
@@ -307,6 +313,63 @@ def test_a_joiner_does_not_take_over_the_account_of_another_key(company: Company
     report = company.apply(plan)
     assert [o.code for o in report.outcomes["E90"]] == ["correlation.taken"]
     assert company.account("OTHER")["displayName"] == "X"
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_an_answer_with_the_account_of_another_key_is_held_and_nothing_more_is_written(
+    company: Company, tmp_path: Path, linked: bool
+) -> None:
+    if not linked:  # found while planning, and not remembered before the run ends
+        target, company = company.target, Company(tmp_path / "other")
+        company.target = target
+    company.rows["E90"] = company.person(90)
+    plan = company.plan()
+    theirs = dict(company.account("E1"))
+
+    async def answer(resource: dict[str, object]) -> Reply:
+        return Reply(exchange=Exchange.ANSWERED, method="POST", status=201, body={**theirs, **resource}, version="9")
+
+    company.target.create = answer  # type: ignore[method-assign]
+    report = company.apply(plan)
+    assert [(o.status, o.code, o.account) for o in report.outcomes["E90"]] == [(Status.HELD, "correlation.taken", None)]
+    assert f"account {theirs['id']}, which is linked to E1" in report.outcomes["E90"][0].detail
+    assert company.account("E1") == theirs
+    assert {link.key: link.account for link in company.store.links()}["E1"] == theirs["id"]
+    assert "E90" not in {link.key for link in company.store.links()}
+
+
+def test_two_creations_that_are_answered_with_one_account_make_it_the_first_ones(company: Company) -> None:
+    company.rows |= {"E90": company.person(90), "E91": company.person(91)}
+    plan, create = company.plan(), company.target.create
+    made: list[Reply] = []
+
+    async def once(resource: dict[str, object]) -> Reply:
+        made.append(made[0] if made else await create(resource))
+        return made[-1]
+
+    company.target.create = once  # type: ignore[method-assign]
+    report = company.apply(plan)
+    outcomes = [parts[-1] for parts in report.outcomes.values()]
+    assert sorted((o.status.value, o.code) for o in outcomes) == [("done", ""), ("held", "correlation.taken")]
+    assert not report.clean
+
+
+def test_a_link_that_stands_against_a_run_stays_and_the_person_is_held(company: Company) -> None:
+    company.rows["E90"] = company.person(90)
+    plan, create = company.plan(), company.target.create
+
+    async def and_somebody_links(resource: dict[str, object]) -> Reply:
+        reply = await create(resource)
+        company.store.save_links([Link("OTHER", str((reply.body or {})["id"]))])
+        return reply
+
+    company.target.create = and_somebody_links  # type: ignore[method-assign]
+    report = company.apply(plan)
+    assert report.outcomes["E90"][-1].code == "correlation.taken"
+    assert "OTHER" in {link.key for link in company.store.links()}
+    run = company.store.run(plan.id)
+    assert run is not None
+    assert run.state is RunState.PARTIAL
 
 
 def test_a_joiner_adopts_an_account_without_key_and_says_so(company: Company) -> None:
@@ -467,7 +530,7 @@ def test_joiners_in_a_circle_are_named_with_the_edge_that_waits(company: Company
     ]
     assert found(plan, "reference.self") == [("E60", "enterprise:manager")]
     assert managers(company, "E50", "E51", "E52") == ["E51", "E52", "E50"]
-    assert plan.requests == 3 + 1
+    assert plan.requests == 4 + 1
 
 
 def test_people_who_have_accounts_and_lead_each_other_are_named_and_nothing_waits(company: Company) -> None:

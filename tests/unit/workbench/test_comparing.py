@@ -3,115 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.factories import MANAGER, SKILLS, USERS, make_reading, mapped, place, skills
+from tests.factories import MANAGER, SKILLS, USERS, mapped, place, skills
+from tests.meeting import MAPPING, Meeting, account, record
 from tests.strategies import LOOSE_LISTS, PLACES, loose_lists, values_of
 
 from scimsync.core.planner import plan_pair
 from scimsync.core.writing import resource
-from scimsync.model.accounts import Pair
-from scimsync.model.outcomes import Link
-from scimsync.model.plans import Finding, Verdict
+from scimsync.model.plans import Verdict
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.scim.schema import Place, Value
-from scimsync.workbench.comparing import (
-    Comparison,
-    comparable,
-    lay_outcomes,
-    text_of,
-    unremembered,
-    value_of,
-    writable,
-)
+from scimsync.workbench.comparing import comparable, text_of, unremembered, value_of, writable
 from scimsync.workbench.staging import (
     AccountSpool,
     Workbench,
-    check_mapping,
-    stage_base,
-    stage_desired,
-    stage_links,
-    stage_phones,
-    stage_records,
 )
-
-MAPPING = {"userName": "lower(email)", "externalId": "id", "title": "job", "active": "active", MANAGER: "ref(boss)"}
-MATCH = ("externalId", "userName")
-
-
-def record(key: str, **more: Any) -> dict[str, Any]:
-    return {"id": key, "email": f"{key}@x", "job": "Clerk", "active": True, "boss": None, **more}
-
-
-def account(key: str, **more: Any) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "id": f"u-{key}",
-        "userName": f"{key}@x",
-        "externalId": key,
-        "title": "Clerk",
-        "active": True,
-    }
-    return {**body, "meta": {"version": "7"}, **more}
-
-
-class Meeting:
-    """Both sides and the past of one run, compared."""
-
-    def __init__(
-        self, folder: Path, records: Sequence[dict[str, Any]], accounts: Sequence[dict[str, Any]], *,
-        links: Sequence[tuple[str, str]] = (), base: Path | None = None, complete: bool = True,
-        only: Sequence[str] = (), mapping: Sequence[Mapped] | None = None, match: Sequence[str] = MATCH,
-    ) -> None:  # fmt: skip
-        self.folder = folder
-        self.attributes = list(mapping or [mapped(path, expression) for path, expression in MAPPING.items()])
-        self.bench = Workbench(folder)
-        reading = make_reading(records)
-        stage_records(self.bench, reading, key="id")
-        expressions = check_mapping(self.bench, self.attributes, reading.columns)
-        stage_phones(self.bench, expressions.values(), lambda *_: None)
-        self.staged = stage_desired(self.bench, self.attributes, expressions, key="id")
-        spool = AccountSpool(self.bench, USERS, self.attributes)
-        spool.take([json.dumps(found).encode() for found in accounts])
-        spool.load()
-        stage_links(self.bench, (Link(*link) for link in links))
-        stage_base(self.bench, base, self.attributes)
-        self.comparison = Comparison(self.bench, self.attributes, [place(path) for path in match])
-        self.findings: list[Finding] = self.comparison.correlate(complete=complete, only=only)
-
-    @property
-    def pairing(self) -> dict[str, str]:
-        return {str(key): str(found) for key, found in self.bench.rows("SELECT key, id FROM pairing")}
-
-    @property
-    def joiners(self) -> list[str]:
-        return [pair.key for pair in self.comparison.joiners()]
-
-    @property
-    def leavers(self) -> list[str]:
-        return [leaver.key for leaver in self.comparison.leavers()]
-
-    @property
-    def pairs(self) -> dict[str, Pair]:
-        return {pair.key: pair for pair in self.comparison.pairs()}
-
-    @property
-    def doubts(self) -> list[tuple[str, str]]:
-        return [(finding.code, finding.subject) for finding in self.findings]
-
-    def agreed(self, *settled: tuple[str, str, Value]) -> Path:
-        path = self.folder / "agreed.parquet"
-        self.comparison.write_agreed(path, settled)
-        return path
-
-    def based(self, *values: tuple[str, str, Value], accounts: dict[str, str] | None = None) -> Path:
-        path = self.folder / f"base-{len(list(self.folder.glob('base-*')))}.parquet"
-        lay_outcomes(self.bench, self.agreed(), values, accounts or {}, path)
-        return path
 
 
 @pytest.fixture
@@ -156,7 +68,7 @@ def test_a_later_path_may_settle_an_ambiguity(meet: Any) -> None:
 
 
 def test_two_records_for_one_account_are_both_held(meet: Any) -> None:
-    found = meet([record("1", email="a@x"), record("2", email="A@x")], [account("9", userName="a@x")])
+    found = meet([record("1", email="a@x"), record("2", email="A@x")], [account("9", userName="a@x", externalId=None)])
     assert (found.pairing, found.joiners) == ({}, [])
     assert found.doubts == [("correlation.contested", "1"), ("correlation.contested", "2")]
     assert {finding.row for finding in found.findings} == {2, 3}
@@ -181,9 +93,10 @@ def test_two_joiners_with_one_login_are_both_held(meet: Any) -> None:
     assert found.doubts == [("record.duplicate-login", "1"), ("record.duplicate-login", "2")]
 
 
-def test_a_person_with_a_new_key_keeps_the_account(meet: Any) -> None:
+def test_a_login_alone_takes_no_account_to_a_new_key(meet: Any) -> None:
     found = meet([record("2", email="1@x")], [account("1")], links=[("1", "u-1")])
-    assert (found.pairing, found.leavers, found.joiners) == ({"2": "u-1"}, [], [])
+    assert (found.pairing, found.leavers, found.joiners) == ({}, ["1"], [])
+    assert found.doubts == [("correlation.taken", "2")]
 
 
 def test_the_account_of_a_present_person_is_not_found_by_another(meet: Any) -> None:
@@ -193,7 +106,7 @@ def test_the_account_of_a_present_person_is_not_found_by_another(meet: Any) -> N
         links=[("1", "u")],
     )
     assert found.pairing == {"1": "u"}
-    assert found.joiners == ["2"]
+    assert (found.joiners, found.doubts) == ([], [("correlation.taken", "2")])
 
 
 def test_the_account_of_a_held_person_is_not_found_by_another(meet: Any) -> None:
@@ -249,7 +162,6 @@ def test_a_bad_record_never_makes_a_leaver(meet: Any, rows: list[dict[str, Any]]
         [record("1"), *rows], [account("1"), account("2")], links=[("1", "u-1"), ("2", "u-2")], mapping=mapping
     )
     assert found.leavers == []
-    assert "2" not in found.pairing
     assert any(finding.subject == "2" for finding in found.staged)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
@@ -41,33 +44,43 @@ class Scene:
         base: Iterable[tuple[str, str]],
         paired: Iterable[str] = (),
         linked: Iterable[str] = (),
+        opened: Mapping[str, Iterable[str]] = MappingProxyType({}),
     ) -> Rosters:
         sql = self.bench.sql
         sql.execute("CREATE OR REPLACE TABLE only_keys (key VARCHAR)")
         sql.execute("CREATE OR REPLACE TABLE pairing (n BIGINT, key VARCHAR, id VARCHAR)")
         sql.execute("CREATE OR REPLACE TABLE links (key VARCHAR, account VARCHAR)")
         sql.execute("CREATE OR REPLACE TABLE accounts (id VARCHAR, user_name VARCHAR)")
+        sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR)")
+        sql.execute("CREATE OR REPLACE TABLE desired AS SELECT 'k' || r AS key FROM range(6) t(r)")
         for key in paired:
             sql.execute("INSERT INTO pairing VALUES (1, ?, ?)", [key, key.replace("k", "a")])
         for key in linked:
             sql.execute("INSERT INTO links VALUES (?, ?)", [key, key.replace("k", "a")])
         stage_pairs(self.bench, reading(asked), "m_pairs", PAIR)
+        used = {f"n{str(name)[1:]}" for (name,) in self.bench.rows("SELECT DISTINCT name FROM m_pairs")}
         rosters = Rosters(self.bench, self.grouping, NOBODY)
         rosters.lay_names({"N0": "n0", "N1": "n1"}, [], [])
-        rosters.lay_groups({"n0": "g0", "n1": "g1"}, [], [])
+        ids = {name: group for name, group in (("n0", "g0"), ("n1", "g1")) if name not in opened}
+        rosters.lay_open(opened, chain(*opened.values()), [ids[name] for name in used if name in ids])
+        rosters.lay_groups(ids, [], [])
         rosters.lay_base(Membership(g, a) for g, a in base)
         rosters.lay_current()
         held: dict[str, list[tuple[str, bool]]] = {"g0": [], "g1": []}
         for group, account, is_group in current:
             held[group].append((account, is_group))
         for group, members in held.items():
-            rosters.add_current(group, members)
+            kinds = {member: "group" if is_group else "" for member, is_group in members}
+            assert rosters.add_current(group, kinds, believe=True)
         return rosters
 
 
 PEOPLE = st.sampled_from([f"k{n}" for n in range(5)])
 GROUPS = st.sampled_from(["0", "1"])
 MEMBERS = st.frozensets(st.tuples(GROUPS, PEOPLE))
+Pairs = frozenset[tuple[str, str]]
+#: whom HR names, who is there, who was agreed; who has an account, who is linked; an open name, and whether it is known
+World = tuple[Pairs, Pairs, Pairs, frozenset[str], frozenset[str], frozenset[str], bool]
 
 
 def account(key: str) -> str:
@@ -75,16 +88,20 @@ def account(key: str) -> str:
 
 
 @pytest.mark.parametrize("others", Others)
-@given(asked=MEMBERS, current=MEMBERS, base=MEMBERS, paired=st.frozensets(PEOPLE), linked=st.frozensets(PEOPLE))
+@given(
+    world=st.tuples(
+        MEMBERS,
+        MEMBERS,
+        MEMBERS,
+        st.frozensets(PEOPLE),
+        st.frozensets(PEOPLE),
+        st.frozensets(GROUPS, max_size=1),
+        st.booleans(),
+    )
+)
 @settings(max_examples=40, deadline=None)
-def test_who_joins_who_leaves_and_what_is_agreed(
-    others: Others,
-    asked: frozenset[tuple[str, str]],
-    current: frozenset[tuple[str, str]],
-    base: frozenset[tuple[str, str]],
-    paired: frozenset[str],
-    linked: frozenset[str],
-) -> None:
+def test_who_joins_who_leaves_and_what_is_agreed(others: Others, world: World) -> None:
+    asked, current, base, paired, linked, opened, remembered = world
     with TemporaryDirectory() as folder, Workbench(Path(folder)) as bench:
         rosters = Scene(bench, Grouping(others=others)).play(
             [(key, f"N{g}") for g, key in asked],
@@ -92,9 +109,11 @@ def test_who_joins_who_leaves_and_what_is_agreed(
             [(f"g{g}", account(key)) for g, key in base],
             paired,
             linked,
+            {f"n{g}": [f"g{g}"] if remembered else [] for g in opened},
         )
         joining = {(g, m.account) for g, m in rosters.joining()}
         leaving = {(g, m.account) for g, m in rosters.leaving()}
+        spared = rosters.spared()
         path = Path(folder) / "agreed"
         rosters.write_agreed(path, ["g0", "g1"])
         agreed = dict(read_agreed(path)) if path.exists() else {}
@@ -102,11 +121,17 @@ def test_who_joins_who_leaves_and_what_is_agreed(
     def ids(pairs: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         return {(f"g{g}", account(key)) for g, key in pairs}
 
-    desired = ids((g, key) for g, key in asked if key in paired)
-    named = ids((g, key) for g, key in asked if key in paired | linked)
+    desired = ids((g, key) for g, key in asked if key in paired and g not in opened)
+    named = ids((g, key) for g, key in asked if key in paired | linked and g not in opened)
     there, agreed_once = ids(current), ids(base)
     assert joining == desired - there
-    assert leaving == (there if others is Others.REMOVE else there & agreed_once) - named
+    dropped = (there if others is Others.REMOVE else there & agreed_once) - named
+    assert leaving <= dropped
+    assert Counter(g for g, _ in dropped - leaving) == spared
+    unsure = {account(key) for g, key in asked if g in opened and key in paired | linked}
+    reached = {f"g{g}" for g, _ in asked if g not in opened}
+    doubtful = {f"g{g}" for g in "01" if f"g{g}" not in reached} if opened else set()
+    assert leaving == {(g, a) for g, a in dropped if a not in unsure and g not in doubtful}
     assert not leaving & desired
     after = agreed_once | {(m.group, m.account) for m, comes in agreed.items() if comes}
     after -= {(m.group, m.account) for m, comes in agreed.items() if not comes}

@@ -14,7 +14,14 @@ from tests.factories import MANAGER, SKILLS, WORK_PHONE, make_reading, mapped
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped
-from scimsync.workbench.staging import Workbench, check_mapping, stage_desired, stage_phones, stage_records
+from scimsync.workbench.staging import (
+    Workbench,
+    check_mapping,
+    desired_blanks,
+    stage_desired,
+    stage_phones,
+    stage_records,
+)
 
 COUNTRY = {"US": "+1"}
 
@@ -90,6 +97,28 @@ def test_the_health_of_a_reading_counts_rows_and_blanks(bench: Workbench) -> Non
     assert (health.rows, health.blanks) == (3, {"id": 0.0, "t": 2 / 3})
 
 
+@pytest.mark.parametrize("cell", ["", " ", "\t\r\n", "\u00a0", "\u2009\u3000", "\u200b\u2060\ufeff", None])
+def test_what_cannot_be_seen_is_a_blank(bench: Workbench, cell: Any) -> None:
+    rows = [{"id": "1", "t": cell}, {"id": "2", "t": "a\u00a0b"}, {"id": "3", "t": "."}, {"id": "4", "t": "0"}]
+    assert stage_records(bench, make_reading(rows), key="id").blanks["t"] == 0.25
+
+
+def test_words_that_stand_for_nothing_are_null_whatever_white_space_is_around_them(bench: Workbench) -> None:
+    cells = ["NULL", " NULL\u00a0", "#N/A", "-", "null", "N-U", None]
+    rows = [{"id": str(n), "t": cell, "n": n} for n, cell in enumerate(cells)]
+    health = stage_records(bench, make_reading(rows), key="id", null_values=("NULL", " #N/A", "-"))
+    held = [cell for (cell,) in bench.rows("SELECT t FROM records ORDER BY scimsync_n")]
+    assert held == [None, None, None, None, "null", "N-U", None]
+    assert health.blanks == {"id": 0.0, "t": 5 / 7, "n": 0.0}
+
+
+def test_blanks_are_counted_in_what_the_mapping_makes(bench: Workbench) -> None:
+    dates = ["2026-01-31", "31.01.2026", "2026-02-01", "1.2.2026"]
+    made = {"enterprise:dateHire": "strftime(try_strptime(t, '%Y-%m-%d'), '%Y-%m-%d')", "title": "t"}
+    desired(bench, [{"id": str(n), "t": date} for n, date in enumerate(dates)], **made)
+    assert desired_blanks(bench, [mapped(path) for path in made]) == {"enterprise:dateHire": 0.5, "title": 0.0}
+
+
 def test_the_fingerprint_knows_content_and_not_order(bench: Workbench) -> None:
     rows: list[dict[str, Any]] = [{"id": "1", "t": "a"}, {"id": "2", "t": "b"}, {"id": "3", "t": None}]
     prints = [
@@ -133,7 +162,7 @@ def test_a_key_that_stands_twice_holds_that_person(bench: Workbench) -> None:
 def test_a_failing_expression_names_the_row_and_not_the_value(bench: Workbench) -> None:
     rows: list[dict[str, Any]] = [{"id": str(n), "t": "7" if n % 3 else "secret"} for n in range(1, 8)]
     found, findings = desired(bench, rows, title="CAST(t AS INTEGER) + 1")
-    assert found == dict.fromkeys(("1", "2", "4", "5", "7"), "8")
+    assert found == {str(n): "8" if n % 3 else None for n in range(1, 8)}
     assert [(f.code, f.subject, f.row) for f in findings] == [
         ("record.unmappable", "3", 4),
         ("record.unmappable", "6", 7),
@@ -141,25 +170,27 @@ def test_a_failing_expression_names_the_row_and_not_the_value(bench: Workbench) 
     assert "secret" not in repr(findings)
 
 
-def test_an_expression_that_fails_inside_e164_holds_one_person_only(bench: Workbench) -> None:
+def test_an_expression_that_fails_inside_e164_leaves_out_one_value_only(bench: Workbench) -> None:
     rows: list[dict[str, Any]] = [{"id": "1", "t": "3175550100"}, {"id": "2", "t": "bad"}]
     found, findings = desired(bench, rows, **{WORK_PHONE: "e164(CAST(t AS BIGINT)::VARCHAR, 'US')"})
-    assert found == {"1": "+13175550100"}
+    assert found == {"1": "+13175550100", "2": None}
     assert codes(findings) == [("record.unmappable", "2")]
+    assert [f.path for f in findings] == [WORK_PHONE]
 
 
-def test_an_unreadable_phone_holds_one_person_only(bench: Workbench) -> None:
+def test_an_unreadable_phone_leaves_out_one_value_only(bench: Workbench) -> None:
     rows: list[dict[str, Any]] = [{"id": "1", "t": "317 555 0100"}, {"id": "2", "t": "12"}, {"id": "3", "t": None}]
     found, findings = desired(bench, rows, **{WORK_PHONE: "e164(t, 'us')"})
-    assert found == {"1": "+13175550100", "3": None}
+    assert found == {"1": "+13175550100", "2": None, "3": None}
+    assert list(bench.rows("SELECT n, i FROM spoiled")) == [(1, 0)]
     assert codes(findings) == [("record.bad-phone", "2")]
 
 
 @pytest.mark.parametrize("level", ["6", "-1", "x", "5.5", "10", "1e20", "nan", "inf", "-inf", "5.0001", "-0.5"])
-def test_a_bad_skill_level_holds_one_person_only(bench: Workbench, level: str) -> None:
+def test_a_bad_skill_level_leaves_out_one_value_only(bench: Workbench, level: str) -> None:
     rows: list[dict[str, Any]] = [{"id": "1", "t": "A:5"}, {"id": "2", "t": f"A:1;B:{level};C:2"}]
     found, findings = desired(bench, rows, **{SKILLS: "skills(t)"})
-    assert [*found] == ["1"]
+    assert found["2"] is None
     assert codes(findings) == [("record.bad-level", "2")]
 
 

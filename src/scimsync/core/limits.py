@@ -1,0 +1,222 @@
+"""How much may change: by one plan with the runs before it, through every door; and what a refusal leaves frozen.
+
+A *kind* is an action (`disable`, `enable`, `create`, `update`), or `clear PATH`: to take the value of one
+attribute away. Whatever counts, counts by kind.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from scimsync.core.lifecycle import ACTIVE
+from scimsync.core.planner import SENT, operations_of
+from scimsync.model.outcomes import Outcome, Status
+from scimsync.model.plans import Action, Change, Delta, Finding, Severity, Tally, Verdict
+from scimsync.model.policy import Limit, Limits, Mapped
+from scimsync.scim.schema import Value
+
+#: the rule about values that are taken away
+CLEAR = "limits.clear"
+#: the rules about how much changes, which a person may set aside
+RULES = frozenset({f"limits.{action.value}" for action in Action} | {CLEAR})
+#: people whom one finding names
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What counts with a plan, by kind."""
+
+    #: how long what was done counts
+    window: timedelta = timedelta()
+    #: how many accounts runs changed within it
+    done: Mapping[str, int] = field(default_factory=dict)
+    #: the run that was refused for it, where nobody has answered since
+    frozen: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How many accounts a plan would change in one kind, of how many, and how many it may."""
+
+    kind: str
+    number: int
+    of: int
+    limit: Limit
+
+    @property
+    def path(self) -> str:
+        """The attribute it is about; "" where it is about accounts."""
+        return self.kind.partition(" ")[2]
+
+    def beyond(self, past: Past) -> bool:
+        """Whether that is too much, with what was done before."""
+        return bool(self.number) and not self.limit.allows(self.number + past.done.get(self.kind, 0), self.of)
+
+    def numbers(self, past: Past) -> str:
+        """All of it in words.
+
+        Examples:
+            >>> wish = Wish(kind="disable", number=9, of=200, limit=Limit(share=0.05))
+            >>> wish.numbers(Past(window=timedelta(days=1), done={"disable": 24}))
+            '24 in the last day and 9 now of 200, allowed 5%'
+            >>> wish.numbers(Past())
+            '9 of 200, allowed 5%'
+        """
+        before = past.done.get(self.kind, 0)
+        now = f"{before} in {_span(past.window)} and {self.number} now" if before else str(self.number)
+        return f"{now} of {self.of}, allowed {self.limit}"
+
+
+def rule_of(kind: str) -> str:
+    """The rule about a kind."""
+    return f"limits.{kind.partition(' ')[0]}"
+
+
+def wishes(counted: Tally, limits: Limits) -> Iterator[Wish]:
+    """What a plan wants, action by action."""
+    for action in Action:
+        number = counted.actions.get(action.value, 0)
+        of = counted.records if action is Action.CREATE else counted.linked
+        yield Wish(kind=action.value, number=number, of=of, limit=getattr(limits, action.value))
+
+
+def clearing(changes: Iterable[Change], limits: Limits, linked: int, frozen: Iterable[str] = ()) -> Iterator[Wish]:
+    """What a plan wants to take away, attribute by attribute; also nothing, of kinds that are frozen."""
+    counted = Counter({kind: 0 for kind in frozen if rule_of(kind) == CLEAR})
+    counted.update(f"clear {delta.path}" for change in changes for delta in change.deltas if clears(delta))
+    for kind, number in sorted(counted.items()):
+        yield Wish(kind=kind, number=number, of=linked, limit=limits.clear_of(kind.partition(" ")[2]))
+
+
+def clears(delta: Delta) -> bool:
+    """Whether a value, or all of a list, is taken away."""
+    return delta.verdict is Verdict.WRITE and delta.sides.desired is None and delta.sides.current is not None
+
+
+def refusals(
+    wanted: Iterable[Wish], overrides: Iterable[str] = (), past: Past | None = None, *, partial: bool = False
+) -> tuple[Finding, ...]:
+    """The limits that a plan passes, and that nobody overrode.
+
+    A plan for some people may not do at all what is frozen, or a refusal could be walked round in small steps.
+    """
+    past, given = past or Past(), frozenset(overrides)
+    found = []
+    for wish in wanted:
+        if rule_of(wish.kind) in given:
+            continue
+        if partial and wish.number and wish.kind in past.frozen:
+            found.append(_frozen(wish, past.frozen[wish.kind]))
+        elif wish.beyond(past):
+            found.append(_beyond(wish, past))
+    return tuple(found)
+
+
+def _beyond(wish: Wish, past: Past) -> Finding:
+    rule = rule_of(wish.kind)
+    return Finding(
+        severity=Severity.ERROR,
+        code=rule,
+        subject="",
+        summary=f"the plan would {_of(wish.kind)} more accounts than [limits] {rule.removeprefix('limits.')} allows",
+        detail=wish.numbers(past),
+        hint=f'check the source; if it is right: --override {rule} --reason "..."',
+        path=wish.path,
+    )
+
+
+def _frozen(wish: Wish, run: str) -> Finding:
+    rule = rule_of(wish.kind)
+    answer = f"scimsync apply {run}" if rule != CLEAR else "scimsync sync"
+    return Finding(
+        severity=Severity.ERROR,
+        code=rule,
+        subject="",
+        summary=f"a plan that would {_of(wish.kind)} too many accounts was refused, and nobody has answered since",
+        detail=f"run {run}; this plan, for some people only, would {_of(wish.kind)} {wish.number}",
+        hint=(
+            f'check the source and make a plan for everybody; if it is right: {answer} --override {rule} --reason "..."'
+        ),
+        path=wish.path,
+    )
+
+
+def _of(kind: str) -> str:
+    action, _, path = kind.partition(" ")
+    return f"{action} {path} of" if path else action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spared:
+    """A plan without what would take too much away."""
+
+    changes: tuple[Change, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+def spare(changes: Sequence[Change], stopped: Mapping[str, Finding], attributes: Sequence[Mapped]) -> Spared:
+    """Leave alone the values that would be taken away beyond a limit; the rest of each change goes on.
+
+    Args:
+        changes: The changes.
+        stopped: Path -> why nothing may be taken away there.
+        attributes: Everything that a plan may write.
+    """
+    kept: list[Change] = []
+    spared: dict[str, list[str]] = {path: [] for path in stopped}
+    for change in changes:
+        gone = [d.path for d in change.deltas if d.path in stopped and clears(d)]
+        for path in gone:
+            spared[path].append(change.key)
+        deltas = tuple(d for d in change.deltas if d.path not in gone)
+        if not gone:
+            kept.append(change)
+        elif any(delta.verdict in SENT for delta in deltas):
+            kept.append(replace(change, deltas=deltas, operations=operations_of(deltas, attributes)))
+    findings = tuple(_left(why, path, spared[path]) for path, why in stopped.items())
+    return Spared(changes=tuple(kept), findings=findings)
+
+
+def _left(why: Finding, path: str, keys: Sequence[str]) -> Finding:
+    people = "1 person" if len(keys) == 1 else f"{len(keys):,} people"
+    more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
+    return replace(
+        why,
+        summary=f"this run would clear {path} of {people}; it is left alone there",
+        detail=f"{why.detail}: {', '.join(keys[:_NAMED])}{more}",
+        holds=True,
+    )
+
+
+def done(outcomes: Iterable[tuple[str, Iterable[Outcome]]], created: Container[str]) -> dict[str, int]:
+    """How many accounts a run changed, by kind.
+
+    Args:
+        outcomes: The outcomes of each person, by key.
+        created: The keys of people who had no account before.
+    """
+    counted: Counter[str] = Counter()
+    for key, parts in outcomes:
+        ours = (part for part in parts if part.status is not Status.ALREADY)
+        written = {path: value for part in ours for path, value in part.written.items()}
+        if key in created:
+            counted["create"] += bool(written)
+        elif written:
+            counted[_action(written)] += 1
+            counted.update(f"clear {path}" for path, value in written.items() if value is None)
+    return +counted
+
+
+def _action(written: Mapping[str, Value]) -> str:
+    active = written.get(ACTIVE)
+    return "update" if active is None else "enable" if active else "disable"
+
+
+def _span(window: timedelta) -> str:
+    hours = round(window.total_seconds() / 3600)
+    number, unit = (hours // 24, "day") if hours % 24 == 0 else (hours, "hour")
+    return f"the last {unit}" if number == 1 else f"the last {number} {unit}s"

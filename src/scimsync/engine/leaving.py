@@ -1,0 +1,55 @@
+"""After everything is decided: who left, and whose access the plan does not take away though policy wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from scimsync.core import leaving, planner
+from scimsync.core.lifecycle import ACTIVE
+from scimsync.model.plans import Action, Change, Finding
+from scimsync.model.policy import Leavers, Policy
+from scimsync.workbench import staying
+from scimsync.workbench.comparing import Comparison
+from scimsync.workbench.staging import Workbench
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What planning came to."""
+
+    changes: Sequence[Change]
+    notices: Sequence[Change]
+    findings: Sequence[Finding]
+    #: paths that are left alone in this run
+    frozen: frozenset[str]
+    #: whether who is missing from the source left
+    believed: bool
+    #: whether the directory was read whole
+    complete: bool
+
+
+def kept(bench: Workbench, comparison: Comparison, policy: Policy, decided: Decided) -> Iterator[Finding]:
+    """A finding for each leaver whose account stays active, but for those whom policy keeps."""
+    if policy.leavers is Leavers.KEEP:
+        return
+    reasons = leaving.reasons(decided.findings, decided.notices)
+    taken = {change.account for change in decided.changes if change.action is Action.DISABLE}
+    found = dict(_by_status(bench, policy, decided))
+    if ACTIVE in decided.frozen and found:
+        yield leaving.untrusted(len(found))
+        found = {}
+    if decided.believed:
+        found |= dict.fromkeys(staying.by_absence(bench, comparison), leaving.SPOKEN_FOR)
+        absent = (notice for notice in decided.notices if notice.action is Action.DISABLE)
+        found |= {staying.StillActive(n.key, n.name, str(n.account)): leaving.EDITED for n in absent}
+    for one, why in found.items():
+        if one.account not in taken and not planner.is_protected(one.key, one.name, policy):
+            yield leaving.finding(one.key, reasons.get(one.key, why), one.row)
+
+
+def _by_status(bench: Workbench, policy: Policy, decided: Decided) -> Iterator[tuple[staying.StillActive, str]]:
+    lagging = {finding.subject for finding in decided.findings if finding.code == "target.lagging"}
+    for one in staying.by_status(bench, policy.attributes, policy.match):
+        if one.seen or not decided.complete or one.key in lagging:
+            yield one, leaving.UNREAD

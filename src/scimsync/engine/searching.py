@@ -1,0 +1,86 @@
+"""Look for the account of a person who should have none: before it is made, and after an answer that proves nothing.
+
+Asked by filter, path by path as `[correlation] match` has them, up to the first that finds somebody. Where
+the target takes no filter on a path, it is not asked again in this run, and the listing must do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from scimsync.engine.ports import Clock, Target
+from scimsync.errors import FilterRefused
+from scimsync.model.outcomes import Reply
+from scimsync.model.plans import Delta
+from scimsync.scim.schema import Kind, Place
+
+LOGIN = "userName"
+#: how often and after how many seconds a lost POST is looked for: the provider's search lags (documented)
+LOOKS = (0.0, 5.0, 30.0, 120.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What one path found: at least one account."""
+
+    path: str
+    accounts: Sequence[Reply]
+
+
+@dataclass(slots=True)
+class Search:
+    """Looks for accounts at one target during one run."""
+
+    target: Target
+    clock: Clock
+    #: where to look, in this order
+    places: Sequence[Place]
+    #: told of what cannot be asked
+    say: Callable[[str], None]
+    _deaf: set[str] = field(default_factory=set)
+
+    async def person(self, deltas: Iterable[Delta], *, login: bool = True) -> Hit | None:
+        """The accounts that hold what a person is matched by, on the first path that finds any.
+
+        Args:
+            deltas: What a new account would hold.
+            login: Whether the login is asked for too, whatever `match` says.
+
+        Raises:
+            TargetError: The question could not be answered now.
+        """
+        wanted = {delta.path: delta.sides.desired for delta in deltas}
+        asked = {place.root: str(wanted[place.short]) for place in self._askable() if wanted.get(place.short)}
+        if not login:
+            asked.pop(LOGIN, None)
+        elif wanted.get(LOGIN):
+            asked.setdefault(LOGIN, str(wanted[LOGIN]))
+        for root, value in asked.items():
+            if found := await self._find(root, value):
+                return Hit(root, found)
+        return None
+
+    async def patiently(self, deltas: Sequence[Delta]) -> Hit | None:
+        """The same, several times over some minutes, because a search may lag behind what was written."""
+        for wait in LOOKS:
+            if wait:
+                await self.clock.sleep(wait)
+            if (hit := await self.person(deltas)) is not None:
+                return hit
+        return None
+
+    def _askable(self) -> Iterable[Place]:
+        """The places that one plain filter names: a text that is no part of a list."""
+        plain = (place for place in self.places if place.kind is Kind.TEXT and place.leaf is place.attribute)
+        return (place for place in plain if place.path.filter is None)
+
+    async def _find(self, root: str, value: str) -> Sequence[Reply]:
+        if root in self._deaf:
+            return ()
+        try:
+            return await self.target.find(root, value)
+        except FilterRefused as error:
+            self._deaf.add(root)
+            self.say(f"{error} Who has an account is known from the listing alone.")
+            return ()

@@ -1,0 +1,212 @@
+"""Nobody is made twice: who is asked for before a creation, and what a creation may be answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.factories import make_reply, refusal
+from tests.unit.engine.test_whole_runs import Company
+
+from scimsync.engine.applying import Report
+from scimsync.errors import FilterRefused, TargetUnanswered
+from scimsync.model.outcomes import Exchange, Outcome, Reply, Status
+from scimsync.testing import MemoryTarget
+
+DONE = 201
+_Answer = Callable[[Reply], Reply]
+
+
+class Flawed(MemoryTarget):
+    """A directory of which some parts do not do what they should."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: what becomes of the answer to a creation; the creation itself is carried out where `makes`
+        self.answers: list[_Answer] = []
+        self.makes = True
+        #: a second account of one login is refused
+        self.unique = True
+        #: the searches that fail, or find nobody
+        self.trouble: dict[str, Exception] = {}
+        self.blind = False
+        self.posts = 0
+        self.asked: list[str] = []
+
+    async def create(self, resource: dict[str, object]) -> Reply:
+        self.posts += 1
+        if not self.makes and self.answers:
+            return self.answers.pop(0)(make_reply(method="POST"))
+        if self.unique:
+            reply = await super().create(resource)
+        else:
+            made = self._put({"active": True, **resource}, version=1)
+            reply = self._answered("POST", made, status=DONE)
+        reply = replace(reply, location=str((reply.body or {}).get("id", "")))
+        return self.answers.pop(0)(reply) if self.answers else reply
+
+    async def find(self, attribute: str, value: str) -> Sequence[Reply]:
+        name = attribute.rpartition(":")[2]
+        self.asked.append(name)
+        if name in self.trouble:
+            raise self.trouble[name]
+        return [] if self.blind else await super().find(attribute, value)
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    made = Company(tmp_path / "artifacts", people=3)
+    made.target = Flawed()
+    made.sync()
+    made.rows["E9"] = made.person(9)
+    flawed(made).posts, flawed(made).asked = 0, []
+    return made
+
+
+def flawed(company: Company) -> Flawed:
+    assert isinstance(company.target, Flawed)
+    return company.target
+
+
+def join(company: Company) -> Outcome:
+    """What becomes of the one who joins; the accounts that carry his key are counted by the test."""
+    return report(company).outcomes["E9"][-1]
+
+
+def report(company: Company) -> Report:
+    return company.apply(company.plan())
+
+
+def accounts(company: Company) -> list[dict[str, Any]]:
+    return [user for user in company.target.users.values() if user.get("externalId") == "E9"]
+
+
+def bodiless(reply: Reply) -> Reply:
+    return replace(reply, body=None, version="")
+
+
+def nowhere(reply: Reply) -> Reply:
+    return replace(bodiless(reply), location="")
+
+
+def lost(reply: Reply) -> Reply:
+    return replace(nowhere(reply), exchange=Exchange.LOST, status=0)
+
+
+def status(code: int) -> _Answer:
+    return lambda _: refusal(code, method="POST")
+
+
+# --- before ---------------------------------------------------------------------------------------
+
+
+def test_every_path_of_match_is_asked_for_before_a_creation(company: Company) -> None:
+    company.mapping["enterprise:employeeNumber"] = "id"
+    company.match = ("externalId", "enterprise:employeeNumber", "userName")
+    assert join(company).status is Status.DONE
+    assert flawed(company).asked == ["externalId", "employeeNumber", "userName"]
+
+
+@pytest.mark.parametrize("values", [{"externalId": "E9"}, {"externalId": "E9", "userName": "p9@example.com"}])
+def test_somebody_whom_the_listing_does_not_show_is_not_made_again(company: Company, values: dict[str, str]) -> None:
+    flawed(company).unique = False
+    company.target.lag()
+    company.target._put({"userName": "old@example.com", "displayName": "P 9", "active": True, **values}, version=1)
+    plan = company.plan()
+    company.target.listed = None
+    outcome = company.apply(plan).outcomes["E9"][-1]
+    assert flawed(company).posts == 0
+    assert len(accounts(company)) == 1
+    assert outcome.code in {"account.adopted", "correlation.taken"}
+
+
+def test_an_account_of_somebody_else_that_a_search_finds_is_left_alone(company: Company) -> None:
+    flawed(company).unique = False
+    plan = company.plan()
+    company.edit("E1", userName="p9@example.com")
+    outcome = company.apply(plan).outcomes["E9"][-1]
+    assert (outcome.status, outcome.code) == (Status.HELD, "correlation.taken")
+    assert company.account("E1")["displayName"] == "P 1"
+    assert flawed(company).posts == 0
+
+
+def test_several_accounts_with_one_key_are_for_a_person_to_look_at(company: Company) -> None:
+    plan = company.plan()
+    for n in (1, 2):
+        company.target._put({"userName": f"twin{n}@example.com", "externalId": "E9", "active": True}, version=1)
+    outcome = company.apply(plan).outcomes["E9"][-1]
+    assert (outcome.status, outcome.code) == (Status.HELD, "correlation.ambiguous")
+    assert flawed(company).posts == 0
+
+
+def test_where_no_filter_is_taken_the_listing_must_do_and_others_go_on(company: Company) -> None:
+    refused = FilterRefused("no filters here")
+    flawed(company).trouble = dict.fromkeys(("externalId", "userName"), refused)
+    company.rows["E8"] = company.person(8)
+    assert report(company).clean
+    assert sorted(flawed(company).asked) == ["externalId", "userName"]  # once in a run, not once for each person
+
+
+def test_a_question_without_answer_holds_up_one_person_and_nobody_else(company: Company) -> None:
+    flawed(company).trouble = {"externalId": TargetUnanswered("down")}
+    company.rows["E1"]["title"] = "Lead"
+    told = report(company)
+    assert told.outcomes["E9"][-1].status is Status.DEFERRED
+    assert told.outcomes["E1"][-1].status is Status.DONE
+    assert flawed(company).posts == 0
+
+
+# --- after ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("blind", [True, False])
+def test_a_success_without_a_body_is_read_where_it_says(company: Company, *, blind: bool) -> None:
+    flawed(company).unique, flawed(company).blind, flawed(company).answers = False, blind, [bodiless]
+    assert join(company).status is Status.DONE
+    assert len(accounts(company)) == flawed(company).posts == 1
+
+
+def test_a_success_that_says_nothing_is_looked_for(company: Company) -> None:
+    flawed(company).unique, flawed(company).answers = False, [nowhere]
+    assert join(company).status in {Status.DONE, Status.ALREADY}
+    assert len(accounts(company)) == flawed(company).posts == 1
+
+
+@pytest.mark.parametrize("unique", [True, False])
+def test_a_success_that_nobody_can_see_is_held_and_not_repeated(company: Company, *, unique: bool) -> None:
+    flawed(company).unique, flawed(company).blind, flawed(company).answers = unique, True, [nowhere]
+    outcome = join(company)
+    assert (outcome.status, outcome.code) == (Status.HELD, "write.unknown")
+    assert len(accounts(company)) == flawed(company).posts == 1
+
+
+def test_a_success_that_shows_somebody_else_is_not_taken_for_ours(company: Company) -> None:
+    other = company.account("E1")
+    flawed(company).blind = True
+    flawed(company).answers = [lambda reply: replace(reply, body=other, location="")]
+    outcome = join(company)
+    assert (outcome.status, outcome.account) == (Status.HELD, None)
+    assert flawed(company).posts == 1
+
+
+def test_a_success_under_the_id_of_somebody_else_is_held(company: Company) -> None:
+    identity = company.account("E1")["id"]
+    flawed(company).answers = [lambda reply: replace(reply, body={**(reply.body or {}), "id": identity})]
+    outcome = join(company)
+    assert (outcome.status, outcome.code, outcome.account) == (Status.HELD, "correlation.taken", None)
+
+
+@pytest.mark.parametrize("answer", [lost, status(302), status(500), status(507), status(520), status(599)])
+@pytest.mark.parametrize("makes", [True, False])
+def test_an_answer_that_proves_nothing_is_settled_by_looking_and_not_by_sending_again(
+    company: Company, answer: _Answer, *, makes: bool
+) -> None:
+    flawed(company).unique, flawed(company).makes, flawed(company).answers = False, makes, [answer]
+    outcome = join(company)
+    assert flawed(company).posts == 1
+    assert len(accounts(company)) == makes
+    assert outcome.status in ({Status.ALREADY, Status.DONE} if makes else {Status.HELD})
+    assert makes or outcome.code == "write.unknown"
