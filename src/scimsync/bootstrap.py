@@ -518,6 +518,7 @@ def _order(settings: Settings, choices: Choices) -> Order:
         workers=settings.target.workers,
         operations_per_patch=settings.target.dialect.operations_per_patch,
         request_bytes=settings.target.dialect.request_bytes,
+        keeps_others=settings.target.dialect.keeps_others,
         unique_logins=settings.target.dialect.unique_logins,
         overrides=choices.overrides,
         actor=actor(),

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.laws.days import ENTERPRISE, LEFT, Day, Organisation, Row, SmallWorld, bare, carried, world_of
+from tests.laws.days import ENTERPRISE, LEFT, WIDE, Day, Organisation, Row, SmallWorld, bare, carried, world_of
 
 from scimsync.model.outcomes import Status
 from scimsync.model.plans import Severity
+from scimsync.model.policy import Limit, Limits
 
 #: worlds in one organisation, days, organisations: 20,000 days of a world
 WORLDS, DAYS, ORGANISATIONS = 100, 25, 8 * int(os.environ.get("SCIMSYNC_DAYS_TIMES", "1"))
@@ -177,18 +178,6 @@ def unequal(row: Row, user: dict[str, Any]) -> Iterator[tuple[str, object, objec
     return ((path, want, have) for path, (want, have) in wanted.items() if want != have)
 
 
-LAWS = (
-    nobody_gets_an_account_with_another_persons_key,
-    nobody_is_made_twice,
-    every_leaver_is_disabled_or_told,
-    no_protected_person_is_written,
-    nobody_joins_or_leaves_a_group_unasked,
-    what_nobody_speaks_of_is_as_hr_says,
-    nothing_passes_its_limit,
-    ends_with_0_only_where_nobody_waits,
-)
-
-
 def nothing_passes_its_limit(org: Organisation, day: Day) -> Iterator[tuple[int, str]]:
     """By what the directory saw, not by what the plan says of itself."""
     done: Counter[str] = Counter()
@@ -218,6 +207,18 @@ def ends_with_0_only_where_nobody_waits(org: Organisation, day: Day) -> Iterator
 def waits(day: Day) -> bool:
     """Whether `sync` would end with another code than 0."""
     return day.report is None or not day.report.clean or bool(day.plan.tally.held or day.plan.tally.conflicts)
+
+
+LAWS = (
+    nobody_gets_an_account_with_another_persons_key,
+    nobody_is_made_twice,
+    every_leaver_is_disabled_or_told,
+    no_protected_person_is_written,
+    nobody_joins_or_leaves_a_group_unasked,
+    what_nobody_speaks_of_is_as_hr_says,
+    nothing_passes_its_limit,
+    ends_with_0_only_where_nobody_waits,
+)
 
 
 def broken(org: Organisation, day: Day) -> list[str]:

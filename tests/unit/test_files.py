@@ -63,7 +63,9 @@ def test_a_file_of_before_is_replaced_with_its_mode(out: Path) -> None:
     assert ((out / "plan").read_bytes(), mode(out / "plan")) == (b"new", 0o600)
 
 
-@pytest.mark.parametrize("planted", ["plan.part", ".plan.part", f"plan.{os.getpid()}.part"])
+@pytest.mark.parametrize(
+    "planted", ["plan.part", ".plan.part", pytest.param(f"plan.{os.getpid()}.part", id="plan.PID.part")]
+)
 @pytest.mark.parametrize("lay", [Path.symlink_to, lambda path, _: os.mkfifo(path)], ids=["link", "pipe"])
 def test_what_somebody_planted_beside_a_file_is_not_gone_through(
     out: Path, victim: Path, planted: str, lay: Callable[[Path, Path], None]

@@ -18,12 +18,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
-from scimsync.core import grouping, leaving, lifecycle, limits, logins, planner, telling
+from scimsync.core import grouping, harm, leaving, lifecycle, limits, logins, planner, telling
 from scimsync.core.grouping import Left
 from scimsync.core.identity import brought_back, parted, said
 from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, words
 from scimsync.core.writing import resource, split
 from scimsync.engine import limiting, recording
+from scimsync.engine.caution import Caution
 from scimsync.engine.journal import Journal
 from scimsync.engine.membership import remember
 from scimsync.engine.metrics import Unmeasured
@@ -91,6 +92,8 @@ class Order:
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: a second account of one login is refused, so that a creation may be sent twice
     unique_logins: bool = False
+    #: a PATCH leaves alone what no operation names, so that no account is read before to see whether it does
+    keeps_others: bool = False
     #: on whose behalf, for the audit chain
     actor: str = "scimsync"
     #: attributes that a plan may write though the mapping does not manage them
@@ -274,6 +277,7 @@ class _Applier:
         self._open: set[tuple[str, int]] = set()
         self._groups = {group.key for group in plan.groups}
         self._owners: dict[str, str] | None = None
+        self.caution = Caution(trusting=order.keeps_others)
         self._search = Search(self._target, self._clock, self._matched(), self._observer.say)
         #: accounts that this run made -> key
         self._born: dict[str, str] = {}
@@ -483,26 +487,37 @@ class _Applier:
     ) -> Outcome:
         """Send operations under a version, until they are settled, held, or there is nothing left to send."""
         reopened = (attempt.key, attempt.part) in self._open
-        if reopened or not version:
-            looked = await attempt.look(deltas)
+        if reopened or not version or self.caution.wants_sight(operations):
+            looked = await attempt.look(deltas, after=Next.SETTLE if reopened or not version else Next.REPLAN)
             if isinstance(looked, Outcome):
                 return looked
             deltas, operations, version = looked
+        async with self.caution.turn(operations, attempt.before):
+            return await self._sent(attempt, deltas, operations, version)
+
+    async def _sent(
+        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+    ) -> Outcome:
+        looks = attempt.looks
         while True:
-            deltas, reply = await self._send(attempt, deltas, operations, version)
+            deltas, operations = self._spared(attempt, deltas, operations)
+            if not operations:
+                return attempt.settled(Status.ALREADY)
+            before = attempt.before
+            deltas, reply, is_whole = await self._send(attempt, deltas, operations, version)
             step = decide(reply)
-            if step is Next.CONFIRM and reply.body is not None:
-                return attempt.confirm(deltas, reply.body, reply)
+            if step in {Next.CONFIRM, Next.READ_BACK} and is_whole:
+                return await self._answered(attempt, deltas, operations, reply)
             if is_taken(reply) and any(d.path == LOGIN for d in deltas):
                 return await self._without_login(attempt, deltas, reply, version)
-            if step not in {Next.REPLAN, Next.READ_BACK, Next.SETTLE}:
+            if step not in {Next.CONFIRM, Next.REPLAN, Next.READ_BACK, Next.SETTLE}:
                 return self._refused(attempt, step, reply)
             if step is Next.REPLAN:
                 attempt.races += 1
             looked = await attempt.look(deltas, after=step)
             if isinstance(looked, Outcome):
-                return looked
-            if attempt.races > MOST_RACES or attempt.looks > 2 * MOST_RACES:
+                return looked if step is Next.REPLAN else attempt.harmed(before, operations, looked)
+            if attempt.races > MOST_RACES or attempt.looks - looks > 2 * MOST_RACES:
                 return attempt.outcome(Status.HELD, "write.races", "the account changed again each time we came")
             deltas, operations, version = looked
 
@@ -512,26 +527,52 @@ class _Applier:
         rest = [delta for delta in deltas if delta.path != LOGIN]
         if not rest:
             return attempt.settled(Status.DONE, reply)
-        return await self._write(attempt, rest, planner.operations_of(rest, [*self._attributes.values()]), version)
+        return await self._sent(attempt, rest, planner.operations_of(rest, [*self._attributes.values()]), version)
+
+    def _spared(
+        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation]
+    ) -> tuple[Sequence[Delta], Sequence[Operation]]:
+        """What is left to write without the kinds of write that did harm in this run."""
+        stopped = self.caution.stopped(operations)
+        if not stopped:
+            return deltas, operations
+        spared = [d for d in deltas if self._places[d.path].root.lower() in stopped]
+        attempt.spare(d.path for d in spared)
+        rest = [d for d in deltas if d not in spared]
+        return rest, planner.operations_of(rest, [*self._attributes.values()])
+
+    async def _answered(
+        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], reply: Reply
+    ) -> Outcome:
+        """Judge a success by the account that it shows; by the account itself where it shows none, or shows trouble."""
+        seen = reply
+        if reply.body is None or attempt.is_doubtful(deltas, operations, reply.body):
+            seen = await self._target.get(attempt.account)
+            if seen.status == 404:
+                return attempt.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", seen)
+            if (not seen.ok or seen.body is None) and reply.body is None:
+                return attempt.outcome(Status.DEFERRED, "target.not-now", words(seen), seen)
+            seen = seen if seen.ok and seen.body is not None else reply
+        return attempt.confirm(deltas, operations, seen)
 
     async def _send(
         self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
-    ) -> tuple[Sequence[Delta], Reply]:
+    ) -> tuple[Sequence[Delta], Reply, bool]:
         """One PATCH, or where it may not hold everything several, each under the version that the one before left.
 
-        Gives the deltas as our own writes leave them, and the last reply.
+        Gives the deltas as our own writes leave them, the last reply, and whether nothing is left to send.
         """
         order = self._order
         *first, last = split(operations, most=order.operations_per_patch, size=order.request_bytes) or [()]
         for part in first:
             reply = await self._patch(attempt, deltas, part, version)
             if decide(reply) is not Next.CONFIRM or reply.body is None:
-                return deltas, reply
+                return deltas, reply, False
             attempt.arrived(deltas, reply.body)
             if not reply.version:
-                return deltas, replace(reply, body=None)
+                return deltas, reply, False
             deltas, version = planner.advanced(deltas, reply.body, self._attributes), reply.version
-        return deltas, await self._patch(attempt, deltas, last, version)
+        return deltas, await self._patch(attempt, deltas, last, version), True
 
     async def _patch(
         self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
@@ -599,8 +640,10 @@ class _Applier:
 
     async def _told(self, reply: Reply, deltas: Sequence[Delta]) -> Reply | None:
         """The new account as the answer shows it, or as it is found at the place that the answer names."""
-        if reply.body is None and reply.location:
-            reply = await self._target.get(reply.location)
+        account = reply.location if reply.body is None else str(reply.body.get("id", ""))
+        if account and (reply.body is None or planner.unmet(deltas, reply.body, self._attributes)):
+            seen = await self._target.get(account)
+            reply = seen if reply.body is None or seen.ok else reply
         return reply if reply.ok and reply.body is not None and self._fits(deltas, reply, but=LOGIN) else None
 
     def _created(self, attempt: _Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
@@ -612,7 +655,7 @@ class _Applier:
             return attempt.outcome(Status.HELD, "correlation.taken", told, made)
         attempt.account = account
         back = self._brought_back(attempt, deltas, made)
-        outcome = attempt.confirm(deltas, made.body or {}, made) if back is None else back
+        outcome = attempt.confirm(deltas, (), made) if back is None else back
         self._born[account] = attempt.key
         restored = owner == attempt.key and outcome.status is Status.DONE
         told = "the deleted account of this person came back; look whether roles and groups did too"
@@ -817,6 +860,12 @@ class _Attempt:
         self.taken = ""
         self._overwritten: dict[str, None] = {}
         self._left_alone: dict[str, str] = {}
+        #: the account as it was last read; None where it was not
+        self.before: Mapping[str, object] | None = None
+
+    def spare(self, paths: Iterable[str]) -> None:
+        """Note what is not written, because such a write did harm."""
+        self._left_alone |= dict.fromkeys(paths, "spared")
 
     def overwrite(self, paths: Iterable[str]) -> None:
         """Note values of the directory that are written over."""
@@ -832,6 +881,7 @@ class _Attempt:
             return self.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", reply)
         if not reply.ok or reply.body is None:
             return self.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
+        self.before = reply.body
         attributes = self._applier._attributes  # noqa: SLF001
         left = planner.replan(deltas, reply.body, attributes)
         self.already |= dict(left.already)
@@ -849,16 +899,10 @@ class _Attempt:
         self.already |= {d.path: d.sides.desired for d in deltas if d.path not in different}
         return different
 
-    def confirm(self, deltas: Sequence[Delta], body: Mapping[str, object], reply: Reply) -> Outcome:
-        """Compare what the target returned with what was wanted: a difference is a finding, not a success."""
-        if different := self.arrived(deltas, body):
-            return self.outcome(
-                Status.HELD,
-                "write.mismatch",
-                f"the target answered with another value than was sent for {', '.join(different)}",
-                reply,
-            )
-        return self.settled(Status.DONE, reply)
+    def is_doubtful(self, deltas: Sequence[Delta], operations: Sequence[Operation], body: Mapping[str, object]) -> bool:
+        """Whether an answer shows less, or something else, than the account should hold by now."""
+        lost = harm.lost(self.before, body, operations) if self.before is not None else []
+        return bool(lost or planner.unmet(deltas, body, self._applier._attributes))  # noqa: SLF001
 
     def deferred(self, change: Change, left_out: Iterable[str], back: Delta | None = None) -> Outcome:
         """What waits for somebody else and is not written in this pass, or in this run."""
@@ -866,8 +910,45 @@ class _Attempt:
             return self.outcome(*logins.left(change, back))
         return self.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
 
-    def settled(self, status: Status, reply: Reply) -> Outcome:
+    def confirm(self, deltas: Sequence[Delta], operations: Sequence[Operation], reply: Reply) -> Outcome:
+        """Compare what the target shows with what was wanted, and with what was there: a difference is no success."""
+        body = reply.body or {}
+        different = self.arrived(deltas, body)
+        done = self.settled(Status.DONE, reply)
+        if different:
+            told = f"the target answered with another value than was sent for {', '.join(different)}"
+            done = self.outcome(Status.HELD, "write.mismatch", told, reply)
+        before, self.before = self.before, body
+        done = self.harmed(before, operations, done)
+        return done if before is None or done.status is not Status.DONE else self._guarded(before, operations, done)
+
+    def harmed(self, before: Mapping[str, object] | None, operations: Sequence[Operation], outcome: Outcome) -> Outcome:
+        """An outcome with what the write did to what is not ours, where the account was read before and after."""
+        if before is None or self.before is None or self.before is before or not harm.kinds(operations):
+            return outcome
+        gone = harm.lost(before, self.before, operations)
+        self._applier.caution.learn(operations, before, gone)
+        if not gone:
+            return outcome
+        told = f"the account lost what is not ours: {', '.join(gone)}; no more such writes in this run"
+        return replace(outcome, status=Status.HELD, code="write.harmed", detail=told)
+
+    def _guarded(self, before: Mapping[str, object], operations: Sequence[Operation], done: Outcome) -> Outcome:
+        """A success, but where it shows that somebody else wrote between our look and our write."""
+        managed = {place.root for place in self._applier._places.values()}  # noqa: SLF001
+        others = harm.edited(before, self.before or {}, operations, managed)
+        if not others:
+            return done
+        self._applier.caution.unguarded = True
+        told = f"the write was taken though {', '.join(others)} had been changed since its version was read"
+        return replace(done, status=Status.HELD, code="target.unguarded", detail=told)
+
+    def settled(self, status: Status, reply: Reply | None = None) -> Outcome:
         """Nothing more to send: done, unless some paths were left for a person."""
+        spared = [path for path, why in self._left_alone.items() if why == "spared"]
+        if spared:
+            words = f"left as it is, because such a write took away what is not ours: {', '.join(spared)}"
+            return self.outcome(Status.HELD, "write.harmed", words, reply)
         if self.taken:
             return self.outcome(Status.HELD, "account.name-taken", self.taken, reply)
         conflicts = [path for path, why in self._left_alone.items() if why == "conflict"]

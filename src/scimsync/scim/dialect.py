@@ -82,6 +82,8 @@ class Dialect:
     elements: Mapping[str, int] = field(default_factory=dict)
     #: sub-attribute -> least and largest number
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    #: a PATCH leaves alone what no operation names
+    keeps_others: bool = False
     #: a second account of one login is refused with 409, so that a creation may be sent twice
     unique_logins: bool = False
     #: `userName` is an e-mail address
@@ -277,6 +279,7 @@ GENESYS = Dialect(
         f"{GENESYS_USER}:externalIds": 100,
     },
     ranges={"proficiency": (0.0, 5.0)},
+    keeps_others=True,
     unique_logins=True,
     login_is_email=True,
     phones_are_e164=True,
@@ -304,6 +307,7 @@ GENESYS = Dialect(
         "request_bytes": _guessed("413 is documented, the number is only told"),
         "elements": _documented("API specification; external ids: of the Platform API"),
         "ranges": _documented("API specification, proficiency"),
+        "keeps_others": _documented("the shipped Entra mapping writes single elements by value filter"),
         "unique_logins": _documented("409 on POST: the user name is used by a user who is not deleted"),
         "login_is_email": _documented("userName is the login e-mail"),
         "phones_are_e164": _documented("E.164, or a tel URI with ext"),
@@ -393,6 +397,7 @@ GENERIC = Dialect(
         "request_bytes": _documented("RFC 7644 names none"),
         "elements": _documented("RFC 7643 names none"),
         "ranges": _documented("RFC 7643 names none"),
+        "keeps_others": _guessed("RFC 7644 §3.5.2 demands it; servers are met that replace the whole list"),
         "unique_logins": _guessed("RFC 7643 §4.1.1 demands it; servers are met that do not check"),
         "login_is_email": _documented("RFC 7643 §4.1.1: any text"),
         "phones_are_e164": _documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
