@@ -13,6 +13,7 @@ from itertools import groupby
 
 import msgspec
 
+from scimsync import files
 from scimsync.core import grouping as rules
 from scimsync.core import naming
 from scimsync.core.naming import folded
@@ -26,7 +27,7 @@ from scimsync.model.policy import Grouping, Nested, Policy
 from scimsync.model.records import Reading
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.membership import NESTING, PAIR, Rosters, read_agreed, stage_column, stage_pairs
-from scimsync.workbench.staging import Workbench, write_private
+from scimsync.workbench.staging import Workbench
 
 #: groups that are read at the same time
 READ_AT_ONCE = 8
@@ -296,7 +297,7 @@ class MembershipPlanning:
         if not self._complete:
             return
         self._rosters.write_agreed(self.store.artifact(_agreed(run)), self._existing.keys() | self._hidden)
-        write_private(self.store.artifact(_learned(run)), [msgspec.json.encode(self._learned)])
+        files.write(self.store.artifact(_learned(run)), [msgspec.json.encode(self._learned)])
 
 
 def read_pairs(bench: Workbench, grouping: Grouping, source: Pairs, *, key: str) -> tuple[int, bool]:
