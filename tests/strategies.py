@@ -178,6 +178,7 @@ group_changes = st.builds(
     remove=_members,
     held=st.integers(0, 10**6),
     batch=st.integers(1, 100),
+    partial=st.booleans(),
 )
 plans = st.builds(
     Plan,

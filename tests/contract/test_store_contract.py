@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, StoreError, StoreLocked
-from scimsync.model.accounts import Membership
+from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.outcomes import (
     Deferred,
     Document,
@@ -474,7 +474,7 @@ from pathlib import Path
 from datetime import datetime, UTC
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.store_sql import SqlStore
-from scimsync.model.accounts import Membership
+from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.outcomes import JournalLine, Step
 store = SqlStore(sys.argv[1], Path(sys.argv[2]), SystemClock())
 with store.lease("the victim"):
@@ -658,6 +658,17 @@ def test_memberships_come_and_go_and_saying_it_twice_does_no_harm(store: Store) 
     store.change_memberships([one, three], [two])
     store.change_memberships([], [two])
     assert set(store.memberships()) == {one, three}
+
+
+def test_what_is_learned_of_groups_takes_the_place_of_what_was_known(store: Store) -> None:
+    assert store.group_memory() == GroupMemory()
+    for memory in (
+        GroupMemory(names={"billing": "g1", "facturación": "g1"}, partial=frozenset({"g1", "g2"})),
+        GroupMemory(names={"billing": "g3"}, partial=frozenset({"g2"})),
+        GroupMemory(),
+    ):
+        store.remember_groups(memory)
+        assert store.group_memory() == memory
 
 
 def test_more_memberships_than_one_statement_takes(store: Store) -> None:

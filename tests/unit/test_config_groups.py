@@ -9,7 +9,7 @@ import pytest
 from scimsync.cli.sample import ATTRIBUTES
 from scimsync.config import Settings, load
 from scimsync.errors import ConfigError
-from scimsync.model.policy import Grouping, Nested, Others
+from scimsync.model.policy import Grouping, Limit, Nested, Others
 
 SQL = '[source]\nkind = "sql"\nurl = "sqlite:///hr.db"\nquery = "SELECT 1"\nkey = "id"\n'
 CSV = '[source]\nkind = "csv"\npath = "hr.csv"\nkey = "id"\n'
@@ -40,18 +40,19 @@ def test_pairs_come_from_a_query_and_the_rest_has_defaults(tmp_path: Path) -> No
     assert settings.groups.query == "SELECT a, b FROM m"
     assert settings.policy.groups == Grouping()
     assert str(settings.policy.limits.group_loss) == "30%"
+    assert settings.policy.limits.group_gain == Limit(share=0.5, floor=20)
 
 
 def test_a_file_source_takes_files_beside_the_configuration(tmp_path: Path) -> None:
     text = (
         '[groups]\npath = "m.csv"\nnesting_path = "n.csv"\nnested = "flatten"\nothers = "remove"\n'
-        'match = "id"\nmanaged = ["A"]\n'
+        'match = "id"\nmanaged = ["A"]\nprotected = ["Chiefs"]\n'
     )
     settings = read(tmp_path, text, CSV)
     assert settings.groups is not None
     assert (settings.groups.path, settings.groups.nesting_path) == (tmp_path / "m.csv", tmp_path / "n.csv")
     assert settings.policy.groups == Grouping(
-        match="id", nested=Nested.FLATTEN, others=Others.REMOVE, managed=("A",), batch=50
+        match="id", nested=Nested.FLATTEN, others=Others.REMOVE, managed=("A",), protected=("Chiefs",), batch=50
     )
 
 
@@ -76,7 +77,14 @@ def test_what_does_not_fit_is_refused_with_its_place(tmp_path: Path, groups: str
 
 def test_every_rule_about_groups_is_part_of_what_a_plan_is_bound_to(tmp_path: Path) -> None:
     pairs = '[groups]\nquery = "SELECT a, b FROM m"\n'
-    more = ('nested = "keep"', 'others = "remove"', 'match = "id"', 'managed = ["A"]', 'nesting = "SELECT 2"')
+    more = (
+        'protected = ["A"]',
+        'nested = "keep"',
+        'others = "remove"',
+        'match = "id"',
+        'managed = ["A"]',
+        'nesting = "SELECT 2"',
+    )
     texts = ["", pairs, '[groups]\ncolumn = "c"\n', '[groups]\ncolumn = "c"\nseparator = ","\n']
     texts += [f"{pairs}{line}\n" for line in more]
     assert len({read(tmp_path, text).digest for text in texts}) == len(texts)

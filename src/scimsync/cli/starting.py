@@ -74,11 +74,13 @@ create           = "20%"
 update           = "50%"
 source_rows_drop = "10%"
 group_loss       = "30%"                       # beyond it a group is left as it is
+group_gain       = "50%"                       # likewise
 
 # [groups]                                     # who is a member of which group; see docs/configuration.md
 # path   = "membership.csv"                    # pairs: key, group; for a database: query; or column = "group_list"
 # nested = "refuse"                            # groups in groups: keep, flatten or refuse
 # others = "keep"                              # members that others added: keep or remove
+# protected = ["Admins"]                       # groups that are never changed
 
 [state]                                        # what is remembered from run to run; keep it private
 url       = "sqlite:///.scimsync/state.db"     # or PostgreSQL
