@@ -216,7 +216,7 @@ def test_of_a_person_who_is_left_out_it_is_not_said_that_there_is_nothing_to_do(
         with serving(home, heard) as address:
             assert call(address, who)[0] == 202
             wait(lambda: len(home.runs()) > runs and home.runs()[0].finished is not None)
-    assert "looked at 1 person; 1 left out" in heard[0]
+    assert "looked at 1 person; 1 value left out" in heard[0]
     assert "scimsync runs " in heard[0]
     assert "nothing to do" not in heard[0]
     assert "shorter than" not in heard[0]

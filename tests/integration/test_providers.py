@@ -318,6 +318,6 @@ def test_a_login_that_somebody_else_has_is_told_at_once(tmp_path: Path) -> None:
     with firm(tmp_path, provider) as it:
         it.hr({"id": 1})
         _, report = it.sync()
-        assert last(report, 1).status is Status.FAILED
+        assert last(report, 1).status is Status.HELD
         assert "taken" in last(report, 1).detail
         assert len(provider.sent("PATCH")) == 1

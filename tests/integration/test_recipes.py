@@ -97,7 +97,7 @@ def test_the_recipes_are_there() -> None:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_ends_in_words_and_then_in_rest(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scimsync.engine.applying.LOOKS", (0.0, 0.1))
+    monkeypatch.setattr("scimsync.engine.searching.LOOKS", (0.0, 0.1))
     recipe = tomllib.loads(path.read_text(encoding="utf-8"))
     for fault in recipe["fault"]:
         fault["seconds"] = min(fault.get("seconds", 0), LONGEST_S)

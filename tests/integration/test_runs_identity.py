@@ -82,7 +82,8 @@ def test_a_renumbered_person_waits_until_somebody_links_the_new_key(home: House)
     made, _ = home.sync()
     assert actions(made) == {}
     assert {finding.code for key in ("N77777", mover.employee_id) for finding in about(made, key)} == {
-        "correlation.contested"
+        "correlation.contested",
+        "leaver.kept",
     }
     assert home.account(mover) == before
     said = link(home, "N77777", before["id"], "--from", mover.employee_id)
@@ -131,7 +132,10 @@ def test_a_contractor_who_turned_employee_keeps_access_under_a_new_record(home: 
         made, _ = home.sync()
         assert actions(made) == {}
         assert home.account(person)["active"] is True
-    assert {finding.code for finding in about(made, person.employee_id)} == {"correlation.contested"}
+    assert {finding.code for finding in about(made, person.employee_id)} == {
+        "correlation.contested",
+        "leaver.kept",
+    }
     link(home, "E-7990", person.email, "--from", person.employee_id)
     _, report = home.sync()
     assert report.clean

@@ -78,7 +78,7 @@ def test_a_patch_whose_answer_is_lost_has_exactly_one_effect_and_is_done(
 def test_a_post_whose_answer_is_lost_makes_exactly_one_account(
     home: House, fault: dict[str, object], when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scimsync.engine.applying.LOOKS", (0.0, 0.1))  # the simulator's search does not lag
+    monkeypatch.setattr("scimsync.engine.searching.LOOKS", (0.0, 0.1))  # the simulator's search does not lag
     joiners = [home.newcomer(i) for i in range(2)]
     home.hire(*joiners)
     made = home.plan()
