@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers import Answer, Provider, account, codes, firm, last
+from tests.servers import ATTRIBUTES, WORK_EMAIL, WORK_PHONE, Answer, Provider, account, codes, firm, last
 
 from scimsync.model.outcomes import Status
 from scimsync.model.plans import Action
+from scimsync.scim.messages import Operation
 
 
 def test_a_provider_that_behaves_is_brought_to_what_hr_says_and_then_left_alone(tmp_path: Path) -> None:
@@ -321,3 +322,151 @@ def test_a_login_that_somebody_else_has_is_told_at_once(tmp_path: Path) -> None:
         assert last(report, 1).status is Status.HELD
         assert "taken" in last(report, 1).detail
         assert len(provider.sent("PATCH")) == 1
+
+
+# --- what is not ours -------------------------------------------------------------------------
+
+PHONE = {**ATTRIBUTES, WORK_PHONE: "phone"}
+EMAIL = {**ATTRIBUTES, WORK_EMAIL: "mail"}
+
+
+def phones(work: str = "+15550000", *others: str) -> dict[str, object]:
+    """Phone numbers, those of others being mobile ones."""
+    return {"phoneNumbers": [{"type": "work", "value": work}, *({"type": "mobile", "value": one} for one in others)]}
+
+
+class Wiping(Provider):
+    """A filtered replace keeps the elements that the filter selects, and no others."""
+
+    def carry_out(self, resource: dict[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
+        changed = super().carry_out(resource, operations)
+        if any("[" in str(operation.path) for operation in operations):
+            changed["phoneNumbers"] = [one for one in changed["phoneNumbers"] if one["type"] == "work"]
+        return changed
+
+
+@pytest.mark.parametrize("bodiless", [False, True])
+def test_the_first_private_phone_that_is_lost_is_the_last(tmp_path: Path, bodiless: bool) -> None:
+    class Curt(Wiping):
+        def patched(self, resource: dict[str, Any]) -> Answer:
+            return Answer(204) if bodiless else super().patched(resource)
+
+    # the first people have no private phone: what is written for them proves nothing
+    provider = Curt(*(account(i, **phones("+15550000", *(["+1666"] if i >= 15 else []))) for i in range(30)))
+    with firm(tmp_path, provider) as it:
+        it.configure(PHONE)
+        it.hr(*({"id": i, "phone": "+15550001", "title": "New"} for i in range(30)))
+        _, report = it.sync()
+        lost = [i for i in range(15, 30) if len(provider.named(f"p{i}@x.org")[0]["phoneNumbers"]) == 1]
+        assert len(lost) == 1
+        assert last(report, lost[0]).code == "write.harmed"
+        assert "phoneNumbers" in last(report, lost[0]).detail
+        assert "+1666" not in str([outcome.detail for parts in report.outcomes.values() for outcome in parts])
+        spared = [i for i in range(15, 30) if i not in lost]
+        assert {(last(report, i).status, last(report, i).code) for i in spared} == {(Status.HELD, "write.harmed")}
+        # what does no harm is written all the same
+        assert {user["title"] for user in provider.users.values()} == {"New"}
+
+
+def test_an_addition_that_replaces_the_list_is_stopped(tmp_path: Path) -> None:
+    class Replacing(Provider):
+        def carry_out(self, resource: dict[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
+            plain = [Operation("replace" if o.op == "add" else o.op, o.path, o.value) for o in operations]
+            return super().carry_out(resource, plain)
+
+    home = {"type": "home", "value": "private@home.org"}
+    provider = Replacing(*(account(i, emails=[home]) for i in range(10)))
+    with firm(tmp_path, provider) as it:
+        it.configure(EMAIL)
+        it.hr(*({"id": i, "mail": f"p{i}@work.org"} for i in range(10)))
+        _, report = it.sync()
+        assert sum(home not in user["emails"] for user in provider.users.values()) == 1
+        assert report.statuses == {"held": 10}
+
+
+def test_an_attribute_that_every_write_takes_away_is_lost_once(tmp_path: Path) -> None:
+    class Forgetful(Provider):
+        def carry_out(self, resource: dict[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
+            return {name: held for name, held in super().carry_out(resource, operations).items() if name != "nickName"}
+
+    provider = Forgetful(*(account(i, nickName="Mine") for i in range(10)))
+    with firm(tmp_path, provider) as it:
+        it.hr(*({"id": i, "title": "New"} for i in range(9)), {"id": 9, "status": "left"})
+        _, report = it.sync()
+        assert provider.named("p9@x.org")[0]["active"] is False  # nothing keeps us from taking access away
+        assert sum("nickName" not in user for user in provider.users.values()) == 2
+        assert report.statuses == {"held": 9, "done": 1}
+
+
+def test_a_server_that_keeps_what_is_not_ours_is_read_once_for_each_kind_of_write(tmp_path: Path) -> None:
+    provider = Provider(*(account(i, title="Old", **phones("+15550000", "+1666")) for i in range(20)))
+    with firm(tmp_path, provider) as it:
+        it.configure(PHONE)
+        it.hr(*({"id": i, "title": "New", "phone": "+15550001"} for i in range(20)))
+        _, report = it.sync()
+        assert report.clean
+        assert {len(user["phoneNumbers"]) for user in provider.users.values()} == {2}
+        assert len(provider.sent("PATCH")) == 20
+        assert len(provider.sent("GET", "/Users/")) <= 8  # one for each worker that began before the first was done
+
+
+def test_an_answer_that_shows_little_is_no_loss(tmp_path: Path) -> None:
+    class Brief(Provider):
+        def patched(self, resource: dict[str, Any]) -> Answer:
+            shown = self.show(resource)
+            return Answer(200, {name: shown[name] for name in ("id", "userName", "meta")}, self.headers(resource))
+
+    provider = Brief(*(account(i, title="Old", nickName="Mine") for i in range(3)))
+    with firm(tmp_path, provider) as it:
+        it.hr(*({"id": i, "title": "New"} for i in range(3)))
+        _, report = it.sync()
+        assert report.clean
+
+
+def test_an_answer_that_shows_the_account_as_it_was_is_checked_by_reading(tmp_path: Path) -> None:
+    class Late(Provider):
+        def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+            before = self.show(dict(resource))
+            answer = super().patch(resource, body, if_match)
+            return Answer(answer.status, before, answer.headers)
+
+    provider = Late(account(1, title="Old"))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1, "title": "New"})
+        _, report = it.sync()
+        assert report.clean
+        it.quiet()
+
+
+def test_a_success_that_changed_nothing_is_told_and_not_repeated(tmp_path: Path) -> None:
+    class Idle(Provider):
+        def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+            return Answer(204)
+
+    provider = Idle(account(1, title="Old"))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1, "title": "New"})
+        _, report = it.sync()
+        assert last(report, 1).code == "write.mismatch"
+        assert len(provider.sent("PATCH")) == 1
+
+
+def test_a_version_that_guards_nothing_is_told_and_not_trusted_again(tmp_path: Path) -> None:
+    class Unguarded(Provider):
+        """Takes a write under any version; somebody edits the first account while it is written."""
+
+        def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+            if not self.sent("PATCH"):
+                self.edit(resource["id"], nickName="edited")
+            return super().patch(resource, body, "*")
+
+    provider = Unguarded(*(account(i, title="Old", nickName="N") for i in range(20)))
+    with firm(tmp_path, provider) as it:
+        it.configure({**ATTRIBUTES, "nickName": "nick"})
+        it.hr(*({"id": i, "title": "New", "nick": "N"} for i in range(20)))
+        _, report = it.sync()
+        told = [key for key in report.outcomes if last(report, key).code == "target.unguarded"]
+        assert len(told) == 1
+        assert "nickName" in last(report, told[0]).detail
+        assert {user["title"] for user in provider.users.values()} == {"New"}
+        assert len(provider.sent("GET", "/Users/")) == 20  # each was read before it was written

@@ -19,7 +19,7 @@ from scimsync.scim.messages import Operation
 #: what the directory keeps by itself
 _DERIVED = frozenset({"id", "meta", "schemas", "groups"})
 #: what directories make of other attributes
-_MADE = frozenset({"username", "displayname", "name", "nickname", "emails"})
+_MADE = frozenset({"username", "displayname", "name", "emails"})
 #: sub-attributes that follow from what else a list holds
 _FOLLOWING = frozenset({"primary", "display", "$ref"})
 _LOGIN = "userName"
