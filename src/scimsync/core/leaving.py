@@ -13,7 +13,7 @@ from scimsync.model.plans import Action, Change, Finding, Plan, Severity, Verdic
 KEPT = "leaver.kept"
 #: why, where no finding says it
 EDITED, SPOKEN_FOR = "an edit in the directory stands against it", "another record waits"
-UNREAD, UNBEGUN = "target.incomplete", "run.unfinished"
+UNREAD, UNTRUSTED, UNBEGUN, UNPLANNED = "target.incomplete", "source.blanks", "run.unfinished", "no plan could be made"
 #: keys that one sentence names
 _NAMED = 5
 _GOOD = frozenset({Status.DONE, Status.ALREADY})
@@ -29,19 +29,6 @@ def finding(key: str, why: str, row: int | None = None) -> Finding:
         detail=why,
         hint="disable the account by hand, or mend what the detail names and run again",
         row=row,
-        holds=True,
-    )
-
-
-def untrusted(number: int) -> Finding:
-    """That nobody's access is taken away by a status whose column went blank."""
-    return Finding(
-        severity=Severity.ERROR,
-        code=KEPT,
-        subject="",
-        summary="the column that says who left went blank, so nobody's access is taken away by it",
-        detail=f"{number:,} with an active account",
-        hint="check the export; if it is right, override source.blanks for one run",
         holds=True,
     )
 

@@ -32,7 +32,7 @@ from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.engine.recording import Given, Recorder, digest_of, edits_of, edits_of_members
 from scimsync.engine.roster import GroupHands, GroupWriter
 from scimsync.engine.searching import Hit, Search
-from scimsync.errors import PlanRefused, PlanStale, TargetError, TargetUnanswered
+from scimsync.errors import PlanRefused, PlanStale, ScimsyncError, TargetError, TargetUnanswered
 from scimsync.model.audit import Edit
 from scimsync.model.events import Letter, Subscription
 from scimsync.model.outcomes import (
@@ -239,12 +239,15 @@ async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asy
     hands.store.append((), tuple(recording.begun(plan, run, hands.store, given)))
     begun = limiting.begin(hands.store, plan, run, order.overrides, hands.clock.now())
     hands.store.save_run(begun)
-    await applier.work()
-    report = _finish(plan, begun, hands, applier.report(), applier)
-    if applier.failed is not None:
-        if report.kept:
-            hands.observer.say(leaving.sentence(report.kept))
-        raise applier.failed
+    try:
+        await applier.work()
+        report = _finish(plan, begun, hands, applier.report(), applier)
+        if applier.failed is not None:
+            raise applier.failed
+    except ScimsyncError:
+        if lost := applier.report().kept:
+            hands.observer.say(leaving.sentence(lost))
+        raise
     return report
 
 

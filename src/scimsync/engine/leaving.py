@@ -36,9 +36,6 @@ def kept(bench: Workbench, comparison: Comparison, policy: Policy, decided: Deci
     reasons = leaving.reasons(decided.findings, decided.notices)
     taken = {change.account for change in decided.changes if change.action is Action.DISABLE}
     found = dict(_by_status(bench, policy, decided))
-    if ACTIVE in decided.frozen and found:
-        yield leaving.untrusted(len(found))
-        found = {}
     if decided.believed:
         found |= dict.fromkeys(staying.by_absence(bench, comparison), leaving.SPOKEN_FOR)
         absent = (notice for notice in decided.notices if notice.action is Action.DISABLE)
@@ -52,4 +49,11 @@ def _by_status(bench: Workbench, policy: Policy, decided: Decided) -> Iterator[t
     lagging = {finding.subject for finding in decided.findings if finding.code == "target.lagging"}
     for one in staying.by_status(bench, policy.attributes, policy.match):
         if one.seen or not decided.complete or one.key in lagging:
-            yield one, leaving.UNREAD
+            yield one, leaving.UNTRUSTED if ACTIVE in decided.frozen else leaving.UNREAD
+
+
+def unplanned(bench: Workbench, policy: Policy) -> dict[str, str]:
+    """Who left since the last run, where no plan comes about: nobody looked at the accounts. By key, with why."""
+    if policy.leavers is Leavers.KEEP:
+        return {}
+    return dict.fromkeys(staying.lately(bench, policy.attributes), leaving.UNPLANNED)

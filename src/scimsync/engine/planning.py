@@ -14,17 +14,17 @@ from scimsync import files
 from scimsync.core import drifting, identity, limits, logins, planner, sealing, telling, trust, validation
 from scimsync.core import owning as owning_rules
 from scimsync.core.identity import parted, said
-from scimsync.core.leaving import KEPT
+from scimsync.core.leaving import KEPT, sentence
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.limits import Past, Wish
 from scimsync.core.references import Loop
 from scimsync.engine import limiting
 from scimsync.engine.freshness import Freshness
-from scimsync.engine.leaving import Decided, kept
+from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning, Pairs
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
-from scimsync.errors import ConfigError, PersonUnknown, SchemaDrifted, TargetUnavailable
+from scimsync.errors import ConfigError, PersonUnknown, SchemaDrifted, SourceError, TargetError, TargetUnavailable
 from scimsync.model.accounts import Pair
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Deferred, Run, RunState
@@ -169,10 +169,36 @@ class _Planning:
         comparison = Comparison(self.bench, policy.attributes, policy.match)
         if strangers := comparison.strangers(self.task.only):
             raise PersonUnknown(*strangers)
+        try:
+            groups, complete = await self._decide_all(comparison, judged)
+        except (SourceError, TargetError):
+            if lost := unplanned(self.bench, policy):
+                self.world.observer.say(sentence(lost))
+            raise
+        self.findings += [*_unresolved(comparison, self.strange), *_unmatched(policy), *self._unfinished()]
+        self.findings += [_hidden(key, row) for key, row in comparison.hidden()]
+        self.findings += identity.named(self.others)
+        if complete:
+            self.findings += [_protects_nobody(*found) for found in comparison.nobody(policy.protected)]
+        seal = Seal(
+            target=self.world.target.name,
+            configuration=self.task.configuration,
+            source=health.fingerprint,
+            base=base,
+            links=said(decisions),
+        )
+        plan = self._store(comparison, judged.remembered, reading, seal, groups)
+        whole = complete and judged.whole and not comparison.opaque() and not self.task.only
+        wished = [*limits.wishes(plan.tally, policy.limits), *self.clearing]
+        limiting.remember(store, plan, wished, self.past, self._sources(), whole=whole)
+        return plan
+
+    async def _decide_all(self, comparison: Comparison, judged: trust.Trust) -> tuple[tuple[GroupChange, ...], bool]:
+        """Read the directory, decide about everybody; what becomes of groups, and whether it was read whole."""
+        policy = self.task.policy
         if self.task.schema:
             await self._compare_schema()
         complete = await self._read_target()
-
         self.world.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
         self.findings += correlation.run(complete=complete, only=self.task.only, source=self.task.source)
@@ -192,24 +218,7 @@ class _Planning:
             complete=complete,
         )
         self.findings += kept(self.bench, comparison, policy, decided)
-        groups = await self._plan_groups(comparison, judged, complete=complete)
-        self.findings += [*_unresolved(comparison, self.strange), *_unmatched(policy), *self._unfinished()]
-        self.findings += [_hidden(key, row) for key, row in comparison.hidden()]
-        self.findings += identity.named(self.others)
-        if complete:
-            self.findings += [_protects_nobody(*found) for found in comparison.nobody(policy.protected)]
-        seal = Seal(
-            target=self.world.target.name,
-            configuration=self.task.configuration,
-            source=health.fingerprint,
-            base=base,
-            links=said(decisions),
-        )
-        plan = self._store(comparison, judged.remembered, reading, seal, groups)
-        whole = complete and judged.whole and not comparison.opaque() and not self.task.only
-        wished = [*limits.wishes(plan.tally, policy.limits), *self.clearing]
-        limiting.remember(store, plan, wished, self.past, self._sources(), whole=whole)
-        return plan
+        return await self._plan_groups(comparison, judged, complete=complete), complete
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
         policy = self.task.policy

@@ -61,6 +61,19 @@ def by_status(bench: Workbench, attributes: Sequence[Mapped], match: Sequence[Pl
         yield StillActive(str(key), str(name or ""), str(account), row, seen=bool(seen))
 
 
+def lately(bench: Workbench, attributes: Sequence[Mapped]) -> list[str]:
+    """The keys of those whose record says inactive and of whom the base says that the account is active."""
+    index = next((number for number, mapped in enumerate(attributes) if mapped.path == ACTIVE), None)
+    if index is None:
+        return []
+    query = (
+        f"SELECT DISTINCT v.key FROM (SELECT key FROM desired WHERE d{index} = 'false' UNION ALL SELECT key FROM "
+        f"left_out WHERE d{index} = 'false') v JOIN links l ON l.key = v.key AND l.ours JOIN base b ON b.key = v.key "
+        f"WHERE b.b{index} = 'true' ORDER BY 1"
+    )
+    return [str(key) for (key,) in bench.rows(query)]
+
+
 def by_absence(bench: Workbench, comparison: Comparison) -> Iterator[StillActive]:
     """Who is not in the source, and whose active account a record that waits may be about."""
     query = (

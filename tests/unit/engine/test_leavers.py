@@ -15,7 +15,7 @@ from tests.unit.engine.test_whole_runs import MAPPING, Company, Silent
 from scimsync.core import leaving, sealing, telling
 from scimsync.engine.applying import Hands, Order, check_plan
 from scimsync.engine.freshness import LONGEST_LAG
-from scimsync.errors import PlanRefused, SourceError
+from scimsync.errors import PlanRefused, SourceError, TargetUnavailable
 from scimsync.model.events import EventKind
 from scimsync.model.outcomes import Exchange, Reply, Status
 from scimsync.model.plans import Action, Plan
@@ -80,7 +80,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Office:
     return made
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(junk=BAD, policy=st.sampled_from(BadValue))
 def test_whatever_else_a_record_says_a_leaver_is_disabled_alone_and_first(
     settled: Office, junk: dict[str, Any], policy: BadValue
@@ -100,7 +100,7 @@ def test_whatever_else_a_record_says_a_leaver_is_disabled_alone_and_first(
     assert all(c.part != 1 for c in plan.changes[1:] if c.key == "E2")
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(junk=BAD)
 def test_a_bad_value_never_clears_what_the_directory_holds(settled: Office, junk: dict[str, Any]) -> None:
     before = dict(settled.rows)
@@ -331,6 +331,36 @@ def test_whose_account_the_listing_does_not_show_may_be_active_and_is_told(offic
 
     office.target.sweep = sweep  # type: ignore[method-assign]
     assert kept(office.plan()) == {"E2": "target.incomplete"}
+
+
+def test_leavers_are_named_where_no_plan_comes_about(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Silent, "say", lambda _, text: said.append(text))
+    office.sync()
+    office.rows["E2"].update(status="left", phone="12x")
+
+    async def sweep(*_: Any) -> Any:
+        raise TargetUnavailable("down")
+
+    office.target.sweep = sweep  # type: ignore[method-assign]
+    with pytest.raises(TargetUnavailable):
+        office.plan()
+    assert said == ["leaver.kept: 1 person left and keeps access: E2 (no plan could be made)"]
+
+
+def test_leavers_are_named_where_the_run_ends_before_them(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Silent, "say", lambda _, text: said.append(text))
+    office.rows["E2"]["status"] = office.rows["E4"]["status"] = "left"
+    plan = office.plan()
+
+    async def patch(*_: Any) -> Any:
+        raise TargetUnavailable("down")
+
+    office.target.patch = patch  # type: ignore[method-assign]
+    with pytest.raises(TargetUnavailable):
+        office.apply(plan)
+    assert said == ["leaver.kept: 2 people left and keep access: E2 (run.unfinished), E4 (run.unfinished)"]
 
 
 def test_whom_policy_keeps_is_none(office: Office) -> None:
