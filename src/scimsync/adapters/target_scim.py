@@ -1028,7 +1028,7 @@ def _reply(method: str, answer: _Answer, account: str = "") -> Reply:
         error = read_error(answer.status, _lenient(answer.content), answer.correlation)
         detail = detail or error.detail
     return Reply(
-        exchange=answer.exchange,
+        exchange=Exchange.LOST if _is_page(answer) else answer.exchange,
         method=method,
         status=answer.status,
         body=body,
@@ -1040,6 +1040,12 @@ def _reply(method: str, answer: _Answer, account: str = "") -> Reply:
         retry_after_s=answer.retry_after_s,
         tries=answer.tries,
     )
+
+
+def _is_page(answer: _Answer) -> bool:
+    """Whether a web page came with 200: something in between spoke, and what the target did is unknown."""
+    kind = answer.headers.get("content-type", "").strip().lower()
+    return answer.status == 200 and answer.value is None and kind.startswith("text/html")
 
 
 def _made(headers: httpx2.Headers) -> str:

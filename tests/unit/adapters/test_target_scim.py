@@ -240,7 +240,7 @@ class TestWrites:
     @pytest.mark.parametrize(
         "body",
         [
-            http(200, b"<html>login</html>", "text/html"),
+            http(201, b"<html>made</html>", "text/html"),
             http(200, user(1), "text/plain"),
             http(200, b'{"id": "id-1"'),
             http(200, b"[1]"),
@@ -261,6 +261,12 @@ class TestWrites:
         assert answer.ok
         assert answer.body is None
         assert answer.detail
+        assert len(bench.server.asked) == 1
+
+    def test_a_web_page_with_200_is_no_word_of_the_target(self) -> None:
+        answer = patched(bench := Bench(script(http(200, b"<html>login</html>", "text/html"))))
+        assert answer.exchange is Exchange.LOST
+        assert "proxy" in answer.detail
         assert len(bench.server.asked) == 1
 
     def test_a_gzip_bomb_is_cut_while_it_streams(self) -> None:
