@@ -647,7 +647,10 @@ class _Applier:
         if account and (reply.body is None or planner.unmet(deltas, reply.body, self._attributes)):
             seen = await self._target.get(account)
             reply = seen if reply.body is None or seen.ok else reply
-        return reply if reply.ok and reply.body is not None and self._fits(deltas, reply, but=LOGIN) else None
+        if not reply.ok or reply.body is None:
+            return None
+        is_known = self._owner(str(reply.body.get("id", ""))) is not None
+        return reply if is_known or self._fits(deltas, reply, but=LOGIN) else None
 
     def _created(self, attempt: _Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
         """What came of a creation that was answered: a new account, one that was brought back, or somebody else's."""

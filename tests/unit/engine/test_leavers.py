@@ -239,7 +239,6 @@ def test_policy_may_leave_out_the_person_but_not_the_access_of_a_leaver(
     [
         ({"email": "nobody"}, "record.bad-email"),
         ({"email": None}, "record.incomplete"),
-        ({"email": "p4@example.com"}, "correlation.taken"),
         ({"status": None}, "record.active-unknown"),
     ],
 )
@@ -248,6 +247,14 @@ def test_a_bad_login_or_status_leaves_out_the_person(office: Office, cells: Any,
     plan = office.plan()
     assert (changes(plan, "E1"), codes(plan, "E1")) == ([], [(code, "")])
     assert plan.tally.held == 1
+
+
+def test_a_login_that_somebody_keeps_leaves_out_the_login_alone(office: Office) -> None:
+    office.rows["E1"].update(title="Lead", email="p4@example.com")
+    plan = office.sync()
+    assert changes(plan, "E1") == [(Action.UPDATE, {"title"})]
+    assert codes(plan, "E1") == [("correlation.taken", "userName")]
+    assert office.account("E1")["userName"] == "p1@example.com"
 
 
 def test_who_is_not_linked_and_has_a_bad_mark_is_not_taken_for_new(office: Office) -> None:
