@@ -323,7 +323,7 @@ def test_people_who_are_unknown_or_left_out_are_counted_and_never_removed(it: Cl
     it.join("Billing", a, b, c)
     it.home.sync()
     it.join("Billing", "E-nobody", "E-nothing")
-    it.home.set(a, phone="not a phone")
+    it.home.set(a, status=None)
     made, _ = it.home.sync()
     assert found(made, "member.unknown").detail.startswith("3 memberships of 3 people: ")
     assert it.holds("Billing", a, b, c)

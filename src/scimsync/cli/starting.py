@@ -157,7 +157,7 @@ def _target(wish: Wish) -> str:
 
 def _attributes() -> str:
     """The sample mapping, in which HR alone decides who has access: a leaver does not wait for an answer."""
-    return re.sub(r'(?m)^(active\s+= )(".*?")$', r'\1{ value = \2, authority = "local_wins" }', ATTRIBUTES)
+    return re.sub(r'(?m)^(active\s+= )("[^"]*")', r'\1{ value = \2, authority = "local_wins" }', ATTRIBUTES)
 
 
 def _people() -> list[Person]:
