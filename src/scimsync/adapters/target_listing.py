@@ -47,27 +47,33 @@ class Listing:
 class Census:
     """Counts accounts over up to three readings and passes each on once.
 
-    `seen` remembers in which reading an account was last met: 0 bytes of content stay here.
+    `seen` remembers in which slice of which reading an account was last met: 0 bytes of content stay here. An
+    account may be in two slices (the listing of those who are active, and that of the others); it is handed on once.
     """
 
     def __init__(self, sink: Callable[[Sequence[bytes]], None], what: str = "account") -> None:
         self._sink, self._what = sink, what
         self._seen: dict[str, int] = {}
-        self._reading = 0
+        self._slice = 0
         self._met = 0
         self.announced = 0
         self.trouble = ""
 
-    def begin(self, reading: int) -> None:
+    def begin(self) -> None:
         """Start another reading."""
-        self._reading, self._met, self.announced, self.trouble = reading, 0, 0, ""
+        self._met, self.announced, self.trouble = 0, 0, ""
+        self.turn()
+
+    def turn(self) -> None:
+        """Go on with another slice of the same reading."""
+        self._slice += 1
 
     def complain(self, trouble: str) -> None:
         """Note the first trouble of this reading."""
         self.trouble = self.trouble or trouble
 
     def take(self, page: Page) -> int:
-        """Count a page, pass on who is new, give the number of accounts not met in this reading."""
+        """Count a page, pass on who is new, give the number of accounts not met in this slice."""
         new: list[bytes] = []
         fresh = 0
         for raw in page.resources:
@@ -79,9 +85,9 @@ class Census:
             last = self._seen.get(account)
             if last is None:
                 new.append(bytes(raw))
-            if last != self._reading:
+            if last != self._slice:
                 fresh += 1
-                self._seen[account] = self._reading
+                self._seen[account] = self._slice
         self._met += fresh
         if new:
             self._sink(new)

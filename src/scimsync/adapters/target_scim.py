@@ -417,8 +417,9 @@ class ScimTarget:
         before = self.counts.get("list", 0)
         census = Census(sink)
         for reading in range(1, SWEEPS + 1):
-            census.begin(reading)
+            census.begin()
             for only in self._slices():
+                census.turn()
                 await self._read_slice(census, Listing(tuple(attributes), only), reading)
             census.close()
             if not census.trouble:
@@ -596,7 +597,7 @@ class ScimTarget:
             pairs: list[tuple[str, str]] = []
             read_at = self._clock.monotonic()
             census = Census(lambda resources: pairs.extend(_pairs(resources, attribute)))
-            census.begin(1)
+            census.begin()
             await self._read_slice(census, Listing(names, "active eq false", "find"), SWEEPS)
             census.close()
             if census.trouble:
@@ -652,15 +653,15 @@ class ScimTarget:
 
     async def _list_all(self, census: Census, listing: Listing) -> None:
         for reading in range(1, SWEEPS + 1):
-            census.begin(reading)
+            census.begin()
             await self._read_slice(census, listing, reading)
             census.close()
             if not census.trouble:
                 return
 
     async def _list_each(self, census: Census, listing: Listing, wanted: Sequence[tuple[str, str]]) -> None:
-        for reading, (attribute, value) in enumerate(wanted, 1):
-            census.begin(reading)
+        for attribute, value in wanted:
+            census.begin()
             only = f"{attribute} eq {json.dumps(value, ensure_ascii=False)}"
             await self._read_slice(census, replace(listing, only=only), SWEEPS, whole=False)
             census.close()

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import click
 
-from scimsync.core import grouping, leaving, sealing
+from scimsync.core import grouping, leaving, sealing, waiting
 from scimsync.engine.applying import Report
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
@@ -127,17 +127,22 @@ def _foot(plan: Plan) -> Iterator[str]:
         changes = len(plan.changes) + len(plan.groups)
         yield f"{counted(changes, 'change')}, {counted(plan.requests, 'request')}{duration}."
     elif plan.tally.held or plan.tally.values or plan.tally.leavers_kept or plan.tally.conflicts or plan.tally.kept:
-        waiting = (
+        numbers = (
             (plan.tally.leavers_kept, "leaver", "not disabled"),
             (plan.tally.held, "person", "left out"),
             (plan.tally.values, "value", "left out"),
             (plan.tally.conflicts, "conflict", "held"),
             (plan.tally.kept, "directory edit", "kept"),
         )
-        words = [f"{counted(number, word)} {what}" for number, word, what in waiting if number]
-        yield f"No changes: everything else is what HR says ({', '.join(words)})."
+        words = [f"{counted(number, word)} {what}" for number, word, what in numbers if number]
+        rest = "what could be read of the rest" if waiting.is_partial(plan) else "everything else"
+        yield f"No changes: {rest} is what HR says ({', '.join(words)})."
+    elif waiting.is_partial(plan):
+        yield "No changes, but the directory could not be read whole: see the findings."
     elif grouping.differs(plan.findings):
         yield "No changes, but some groups are not as HR says: see the findings."
+    elif waiting.differs(plan):
+        yield "No changes, but something waits: see the findings."
     else:
         yield "No changes: the directory is what HR says."
     for rule, reason in plan.overrides.items():

@@ -19,7 +19,7 @@ from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
 from scimsync.cli.interrupting import Interrupted
 from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
-from scimsync.core import grouping, leaving
+from scimsync.core import leaving, waiting
 from scimsync.engine.applying import Report
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
@@ -196,14 +196,7 @@ def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:
     else:
         show(render.report_lines(report, everybody=given.everybody))
     _warn(report.kept)
-    return NOT_ALL_DONE if _waits(made) or report.kept or not report.clean else 0
-
-
-def _waits(made: Plan) -> bool:
-    """Whether the plan leaves somebody or something to a person."""
-    tally = made.tally
-    spared = grouping.waits(made.findings)
-    return bool(tally.held or tally.values or tally.leavers_kept or tally.conflicts or spared)
+    return NOT_ALL_DONE if waiting.waits(made) or report.kept or not report.clean else 0
 
 
 def _warn(kept: Mapping[str, str]) -> None:

@@ -19,7 +19,7 @@ from scimsync.bootstrap import Choices
 from scimsync.cli import interrupting
 from scimsync.cli.render import counted
 from scimsync.config import WRITING, Settings, load
-from scimsync.core import leaving
+from scimsync.core import leaving, waiting
 from scimsync.core.signing import LEAST_KEY
 from scimsync.engine import delivering, listening
 from scimsync.engine.listening import Answer
@@ -207,7 +207,7 @@ class _Service:
             _say(leaving.sentence(report.kept))
         ended = ", ".join(words) or "nothing to do"
         _say(f"run {made.id}: looked at {counted(len(keys), 'person')}; {ended}")
-        if made.tally.conflicts or made.tally.held or made.tally.values or report.kept:
+        if waiting.waits(made) or report.kept:
             _say(f"  why: scimsync runs {made.id}")
         return not report.left and not report.stopped
 

@@ -14,6 +14,8 @@ from scimsync.model.records import SourceHealth
 #: the rules a person may override on the command line
 ABSENCE, ROWS, BLANKS = "source.absence", "source.rows-drop", "source.blanks"
 RULES = frozenset({ABSENCE, ROWS, BLANKS})
+#: the finding about a directory with holes
+INCOMPLETE = "target.incomplete"
 #: the share of blanks may grow by so much from one run to the next
 _BLANKS_GROWTH = 0.10
 
@@ -99,7 +101,7 @@ def incomplete(sweep: Sweep) -> Finding | None:
         return None
     return Finding(
         severity=Severity.WARNING,
-        code="target.incomplete",
+        code=INCOMPLETE,
         subject="",
         summary="the directory could not be read whole, so nobody is taken for new",
         detail=sweep.incomplete,

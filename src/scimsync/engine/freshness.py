@@ -42,19 +42,19 @@ class Freshness:
     #: whether versions are counters, so that of two the older can be told
     counters: bool
 
-    async def renew(self, bench: Workbench, spool: AccountSpool, *, complete: bool) -> list[Finding]:
+    async def renew(self, bench: Workbench, spool: AccountSpool) -> list[Finding]:
         """Put what is fresh into table `accounts`; hold the people of whom that cannot be had.
 
         Args:
-            bench: The tables of the run; `desired`, `links` and `accounts` are there.
+            bench: The tables of the run; `desired`, `links`, `base` and `accounts` are there. Ids of accounts that are
+                not there any more go into `gone`.
             spool: What loaded the accounts.
-            complete: Whether the accounts are all that the listing shows.
 
         Raises:
             TargetError: The directory cannot be read.
         """
         stage_written(bench, self._written())
-        late = late_accounts(bench, self.attributes, counters=self.counters, complete=complete)
+        late = late_accounts(bench, self.attributes, counters=self.counters)
         late, beyond = late[:MOST_READ_AGAIN], late[MOST_READ_AGAIN:]
         fresh: list[bytes] = []
         gone: list[str] = []
@@ -68,6 +68,7 @@ class Freshness:
                 (gone if reply.status == 404 else unread).append(account)
         if fresh or gone:
             spool.renew(fresh, gone)
+        bench.sql.execute("CREATE OR REPLACE TABLE gone AS SELECT unnest(?::VARCHAR[]) AS id", [gone])
         return [
             *hold_late(bench, unread, "the account could not be read by its id"),
             *hold_late(bench, beyond, f"one plan reads at most {MOST_READ_AGAIN} accounts again"),

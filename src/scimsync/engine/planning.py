@@ -180,6 +180,7 @@ class _Planning:
         self.findings += identity.named(self.others)
         if complete:
             self.findings += [_protects_nobody(*found) for found in comparison.nobody(policy.protected)]
+            self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
         seal = Seal(
             target=self.world.target.name,
             configuration=self.task.configuration,
@@ -333,7 +334,7 @@ class _Planning:
         finding = trust.incomplete(sweep)
         if finding is not None:
             self.findings.append(finding)
-        self.findings += await self._freshness().renew(self.bench, spool, complete=finding is None)
+        self.findings += await self._freshness().renew(self.bench, spool)
         return finding is None
 
     async def _read_few(self, take: Callable[[Sequence[bytes]], None]) -> None:

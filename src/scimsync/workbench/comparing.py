@@ -314,6 +314,14 @@ class Comparison:
         """The SQL of the accounts that a record which was left out, or is in doubt, or another source, may be about."""
         return "SELECT id FROM unsure"
 
+    def vanished(self) -> Iterator[str]:
+        """The keys of people who are not in the source, and whose account was deleted: nothing is left to take away."""
+        query = (
+            "SELECT l.key FROM links l JOIN gone g ON g.id = l.account WHERE l.ours AND l.key NOT IN "
+            "(SELECT key FROM desired) AND l.key NOT IN (SELECT key FROM held WHERE key IS NOT NULL) ORDER BY 1"
+        )
+        yield from (str(key) for (key,) in self._bench.rows(query))
+
     def opaque(self) -> int:
         """How many records could be anybody's: without key, or with a bad mark under a key that no link knows."""
         marks = ", ".join(str(self._index[place.short]) for place in self._match)

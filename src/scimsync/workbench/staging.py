@@ -928,16 +928,16 @@ def stage_written(bench: Workbench, written: Iterable[tuple[str, str, str]]) -> 
         )
 
 
-def late_accounts(bench: Workbench, attributes: Sequence[Mapped], *, counters: bool, complete: bool) -> list[str]:
-    """The ids of accounts of which the listing surely or possibly shows an old state.
+def late_accounts(bench: Workbench, attributes: Sequence[Mapped], *, counters: bool) -> list[str]:
+    """The ids of accounts of which the listing surely or possibly shows an old state, or nothing; who stays first.
 
-    A linked account that is missing matters only where its person would get another one.
+    A linked account that the listing does not show matters where its person would get another one, and where the
+    person left and may have access still: not where both sides agreed that it is inactive.
 
     Args:
         bench: The tables of the run.
         attributes: The mapping, in the order of the columns.
         counters: Whether versions are numbers that grow.
-        complete: Whether somebody who is missing from the listing may be new.
     """
     queries = ["SELECT account FROM written WHERE account NOT IN (SELECT id FROM accounts)"]
     if counters:
@@ -945,13 +945,15 @@ def late_accounts(bench: Workbench, attributes: Sequence[Mapped], *, counters: b
             "SELECT w.account FROM written w JOIN accounts a ON a.id = w.account "
             "WHERE TRY_CAST(a.version AS UBIGINT) < w.version"
         )
-    if complete:
-        active = [f"AND d.d{index} = 'true'" for index, mapped in enumerate(attributes) if mapped.path == "active"]
-        queries.append(
-            "SELECT l.account FROM links l JOIN desired d ON d.key = l.key "
-            f"WHERE l.account NOT IN (SELECT id FROM accounts) {''.join(active)}"
-        )
-    return [str(account) for (account,) in bench.rows(f"{' UNION '.join(queries)} ORDER BY 1")]
+    active = next((n for n, mapped in enumerate(attributes) if mapped.path == "active"), None)
+    matters = "true" if active is None else f"(d.d{active} = 'true' OR b.b{active} IS DISTINCT FROM 'false')"
+    queries.append(
+        "SELECT l.account FROM links l LEFT JOIN desired d ON d.key = l.key LEFT JOIN base b ON b.key = l.key "
+        f"WHERE l.ours AND l.account NOT IN (SELECT id FROM accounts) AND {matters}"
+    )
+    stays = "account IN (SELECT l.account FROM links l JOIN desired d ON d.key = l.key)"
+    found = bench.rows(f"SELECT account FROM ({' UNION '.join(queries)}) ORDER BY {stays} DESC, account")
+    return [str(account) for (account,) in found]
 
 
 def hold_late(bench: Workbench, accounts: Sequence[str], why: str) -> list[Finding]:
