@@ -386,17 +386,18 @@ def test_protected_people_are_never_changed_whatever_hr_says(tmp_path: Path) -> 
         assert all(home.account(p)["active"] for p in (by_key, by_login, by_absence))
 
 
-def test_a_bad_record_is_left_out_while_others_proceed_and_is_never_taken_for_a_leaver(home: House) -> None:
+def test_a_bad_value_is_left_out_while_the_rest_proceeds_and_nobody_is_taken_for_a_leaver(home: House) -> None:
     bad, worse, fine = home.active(3)
     home.set(bad, phone="ask at reception", job_title="Lead")
     home.set(worse, skill_list="Billing:eleven", job_title="Lead")
     home.set(fine, job_title="Lead")
     made, report = home.sync()
-    assert actions(made) == {fine.employee_id: "update"}
+    assert actions(made) == dict.fromkeys((bad.employee_id, worse.employee_id, fine.employee_id), "update")
     assert {f.subject for f in made.findings if f.holds} == {bad.employee_id, worse.employee_id}
     assert report.clean
     assert home.account(bad)["active"] is True
-    assert home.account(bad)["title"] != "Lead"
+    assert [home.account(who)["title"] for who in (bad, worse)] == ["Lead", "Lead"]
+    assert paths(made, bad) | paths(made, worse) == {"title"}
 
 
 def test_a_record_without_key_freezes_leavers_because_it_could_be_anybody(home: House) -> None:

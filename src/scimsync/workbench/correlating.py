@@ -338,12 +338,19 @@ class Correlation:
                 "GROUP BY 1 HAVING count(*) > 1)"
             )
         for path in self._found_by(path for path in self._match if path in NUMBERS):
+            kept = "true"
+            if path == _LOGIN:  # a login that its owner gives up by HR's word is handed on in its turn
+                given = f"o.d{self._index[_LOGIN]}"
+                kept = (
+                    f"NOT EXISTS (SELECT 1 FROM desired o WHERE o.n = p.n AND {given} IS NOT NULL "
+                    f"AND lower({given}) <> lower(a.user_name))"
+                )
             sql.execute(
                 "INSERT INTO doubtful SELECT d.n, d.key, d.place, 'correlation.taken', ? || "
                 "coalesce('; the account of ' || coalesce(p.key, l.key), ''), a.id, d.key, coalesce(p.key, l.key) "
                 f"FROM desired d JOIN accounts a ON {self._equal(path)} LEFT JOIN pairing p ON p.id = a.id "
                 f"LEFT JOIN links l ON l.account = a.id WHERE {self._live('d')} AND d.n NOT IN "
-                "(SELECT n FROM pairing) AND d.n NOT IN (SELECT n FROM doubtful)",
+                f"(SELECT n FROM pairing) AND d.n NOT IN (SELECT n FROM doubtful) AND {kept}",
                 [f"on {path}"],
             )
 
