@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 from hypothesis import settings
 
 _NAMES = count()
+
+# A test run that a closed terminal does not end (nohup) would hand that on to every command that it plays.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # No test is timed: a shared machine may stall. CI must find the same thing twice.
 settings.register_profile("ci", derandomize=True, deadline=None)

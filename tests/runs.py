@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tests.forking import forker
+
 from scimsync import bootstrap
 from scimsync.bootstrap import Choices
 from scimsync.cli.sample import ATTRIBUTES, COLUMNS, record
@@ -302,11 +304,11 @@ class Said:
 
 
 def start(*words: str, folder: Path, environ: Mapping[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GENESYS", "NO_COLOR"))}
+    """Begin a command in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "scimsync", *words],
         cwd=folder,
-        env={**kept, **(environ or {})},
+        env=_environ(environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -315,18 +317,17 @@ def start(*words: str, folder: Path, environ: Mapping[str, str] | None = None, *
     )
 
 
+def _environ(more: Mapping[str, str] | None) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GENESYS", "NO_COLOR"))}
+    return {**kept, **(more or {})}
+
+
 def command(*words: str, folder: Path, environ: Mapping[str, str] | None = None, timeout: float = 60) -> Said:
-    """Play an installed command to its end; whatever it says must be fit to be read."""
-    with start(*words, folder=folder, environ=environ) as process:
-        try:
-            out, err = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-    said = Said(process.returncode, out, err)
-    assert "Traceback" not in err, err
-    assert SECRET not in out + err
-    assert "\x1b" not in out + err
+    """Play a command to its end; whatever it says must be fit to be read."""
+    said = Said(*forker().command(words, folder, _environ(environ), timeout))
+    assert "Traceback" not in said.err, said.err
+    assert SECRET not in said.out + said.err
+    assert "\x1b" not in said.out + said.err
     return said
 
 

@@ -261,7 +261,8 @@ def test_what_we_send_turns_one_account_into_the_other(
     found = {path: WRITABLE[path].read(before) for path in held}
     planned = plan_pair(make_pair(wanted, found), make_policy(*held))
     here = there = before
-    for part in split(planned.change.operations if planned.change else (), most=most):
+    changes = [change for change in (planned.change, planned.besides) if change is not None]
+    for part in [part for change in changes for part in split(change.operations, most=most)]:
         here, there = apply(here, part, CATALOG, strict_remove=True), theirs(there, part, STRICT)
         assert comparable(here) == comparable(there), (before, part)
         assert sum(_primaries(there, name) > 1 for name in FOREIGN) == 0
@@ -271,9 +272,13 @@ def test_what_we_send_turns_one_account_into_the_other(
 
 
 def _same(where: Place, account: Mapping[str, object], value: Value) -> bool:
-    """Whether a place holds a value; a mark that is not set and one that is false are one."""
+    """Whether a place holds a value.
+
+    A mark that is not set and one that is false are one; whoever is not shown as inactive is taken for active.
+    """
     read = where.read(account)
-    return where.same(read, value) or (where.leaf.name == "primary" and not read and not value)
+    unset = (where.leaf.name == "primary" and not value) or (where.leaf.name == "active" and value is True)
+    return where.same(read, value) or (unset and read in (None, False) and (read is None or not value))
 
 
 def _primaries(account: dict[str, Any], name: str) -> int:

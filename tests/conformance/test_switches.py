@@ -56,7 +56,7 @@ WORDS: Mapping[tuple[str, object], Word] = {
         _REFUSED, "routing:skill:assign", reason="the role must allow what the attributes need"
     ),
     ("permissions", "Read Only"): Word(
-        _REFUSED, "directory:user:edit", reason="the role must allow what the attributes need"
+        _REFUSED | {"leaver.kept"}, "directory:user:edit", reason="the role must allow what the attributes need"
     ),
 }
 

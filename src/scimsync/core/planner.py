@@ -137,8 +137,10 @@ def _delta(pair: Pair, mapped: Mapped) -> Delta | None:
 
 
 def _is_hidden(path: str, pair: Pair) -> bool:
-    """Whether the directory does not show if this account is active."""
-    return path == ACTIVE and pair.account is not None and pair.current.get(ACTIVE) is None
+    """Whether HR says that this account is active or not, and the directory does not show which it is."""
+    if path != ACTIVE or pair.account is None or pair.desired[ACTIVE] is None:
+        return False
+    return pair.current.get(ACTIVE) is None
 
 
 def _presumed(sides: Sides) -> Sides:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.factories import make_reply
 from tests.unit.engine.test_whole_runs import MAPPING, Company, Silent
 
 from scimsync.core import leaving, sealing, telling
@@ -324,20 +325,39 @@ def test_a_leaver_who_is_missing_and_kept_by_an_edit_is_told(office: Office) -> 
     assert kept(office.plan()) == {str(gone["id"]): "conflict.open"}
 
 
-def test_whose_account_the_listing_does_not_show_may_be_active_and_is_told(office: Office) -> None:
-    office.rows["E2"]["status"] = "left"
-    office.clock.advance(2 * LONGEST_LAG.total_seconds())
-    real = office.target.sweep
+def hide(office: Office, account: str, *, readable: bool) -> None:
+    """The listing stops short of an account, which an id still reads or does not."""
+    real, get = office.target.sweep, office.target.get
 
     async def sweep(attributes: Any, sink: Any) -> Any:
-        account = office.account("E2")["id"]
         hidden = office.target.users.pop(account)
         found = await real(attributes, sink)
         office.target.users[account] = hidden
         return replace(found, incomplete="a page was empty")
 
+    async def refused(asked: str) -> Reply:
+        return await get(asked) if readable or asked != account else make_reply(503, method="GET")
+
     office.target.sweep = sweep  # type: ignore[method-assign]
-    assert kept(office.plan()) == {"E2": "target.incomplete"}
+    office.target.get = refused  # type: ignore[method-assign]
+
+
+def test_a_leaver_whose_account_the_listing_does_not_show_is_read_by_id_and_disabled(office: Office) -> None:
+    office.rows["E2"]["status"] = "left"
+    office.clock.advance(2 * LONGEST_LAG.total_seconds())
+    hide(office, str(office.account("E2")["id"]), readable=True)
+    plan = office.plan()
+    assert changes(plan, "E2") == [(Action.DISABLE, {"active"})]
+    assert kept(plan) == {}
+
+
+def test_a_leaver_whose_account_nothing_shows_may_be_active_and_is_told(office: Office) -> None:
+    office.rows["E2"]["status"] = "left"
+    office.clock.advance(2 * LONGEST_LAG.total_seconds())
+    hide(office, str(office.account("E2")["id"]), readable=False)
+    plan = office.plan()
+    assert changes(plan, "E2") == []
+    assert kept(plan).keys() == {"E2"}
 
 
 def test_leavers_are_named_where_no_plan_comes_about(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
