@@ -52,7 +52,7 @@ class Forker:
         Raises:
             subprocess.TimeoutExpired: It did not end in time; it was killed.
         """
-        asked = json.dumps({"words": [*words], "folder": str(folder), "environ": {**environ}}).encode()
+        asked = json.dumps({"words": [*map(str, words)], "folder": str(folder), "environ": {**environ}}).encode()
         pipes = [os.pipe() for _ in range(3)]
         with self._lock:
             socket.send_fds(self._socket, [LENGTH.pack(len(asked))], [write for _, write in pipes])

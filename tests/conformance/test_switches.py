@@ -62,11 +62,11 @@ WORDS: Mapping[tuple[str, object], Word] = {
 
 
 def values() -> list[tuple[str, object]]:
-    """Every switch with each value that a client can meet."""
+    """Every switch with each value that a client can meet; all of them as they are by themselves are one world."""
     listed: list[tuple[str, object]] = []
     for name, default in Options().to_json().items():
         words = CHOICES.get(name) or ((True, False) if isinstance(default, bool) else FELT[name])
-        listed += [(name, word) for word in words]
+        listed += [(name, word) for word in words if word != default or not listed]
     return listed
 
 

@@ -50,7 +50,7 @@ def test_a_csv_cut_at_any_byte_makes_no_leaver(home: House, part: int) -> None:
     places = cuts(content)
     assert len(places) > 150
     found = {}
-    for cut in places[part::CHUNKS]:
+    for cut in places[part :: 2 * CHUNKS]:
         (home.folder / "hr.csv").write_bytes(content[:cut])
         found[cut] = leavers(home)
     assert {cut: who for cut, who in found.items() if who} == {}

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 from tests.laws.days import ENTERPRISE, LEFT, WIDE, Day, Organisation, Row, SmallWorld, bare, carried, world_of
 
+from scimsync.core import leaving, waiting
 from scimsync.model.outcomes import Status
 from scimsync.model.plans import Severity
 from scimsync.model.policy import Limit, Limits
+from scimsync.workbench.statuses import SPACE
 
 #: worlds in one organisation, days, organisations: 20,000 days of a world
 WORLDS, DAYS, ORGANISATIONS = 100, 25, 8 * int(os.environ.get("SCIMSYNC_DAYS_TIMES", "1"))
@@ -47,6 +49,7 @@ def keys_of(day: Day) -> dict[str, set[str]]:
 def told(day: Day) -> Counter[tuple[str, str]]:
     """(code, subject) of everything that the plan and the run say of somebody."""
     found = Counter((f.code, f.subject) for f in day.plan.findings)
+    found.update((leaving.KEPT, key) for key in leaving.by_plan(day.plan))
     for key, outcomes in day.report.outcomes.items() if day.report else ():
         found.update((outcome.code, key) for outcome in outcomes if outcome.code)
     return found
@@ -164,16 +167,21 @@ def differences(world: SmallWorld, day: Day, org: Organisation) -> Iterator[str]
             yield f"{key} is gone and active, and nobody speaks of it"
 
 
+def seen(text: str | None) -> str | None:
+    """What there is to be seen of a text."""
+    return (text or "").strip(SPACE) or None
+
+
 def unequal(row: Row, user: dict[str, Any]) -> Iterator[tuple[str, object, object]]:
     phones = {p["type"]: p["value"] for p in user.get("phoneNumbers", [])}
     wanted = {
         "userName": (row["email"].strip().lower(), str(user["userName"]).lower()),
-        "displayName": (row["name"], user.get("displayName")),
+        "displayName": (seen(row["name"]), user.get("displayName")),
         "active": (True, user.get("active")),
-        "title": ((row["title"] or "").strip() or None, user.get("title")),
+        "title": (seen(row["title"]), user.get("title")),
         "employeeNumber": (row["id"].strip(), user[ENTERPRISE].get("employeeNumber")),
-        "department": (row["department"], user[ENTERPRISE].get("department")),
-        "phone": (row["phone"], phones.get("work")),
+        "department": (seen(row["department"]), user[ENTERPRISE].get("department")),
+        "phone": (seen(row["phone"]), phones.get("work")),
     }
     return ((path, want, have) for path, (want, have) in wanted.items() if want != have)
 
@@ -206,7 +214,7 @@ def ends_with_0_only_where_nobody_waits(org: Organisation, day: Day) -> Iterator
 
 def waits(day: Day) -> bool:
     """Whether `sync` would end with another code than 0."""
-    return day.report is None or not day.report.clean or bool(day.plan.tally.held or day.plan.tally.conflicts)
+    return day.report is None or not day.report.clean or waiting.waits(day.plan)
 
 
 LAWS = (

@@ -9,6 +9,7 @@ is sent again only where the target surely did not carry it out: it was never re
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import random
@@ -321,10 +322,16 @@ def _check_addresses(settings: TargetSettings) -> None:
             raise ConfigError(f"[target] {name}: {name} must look like https://host or https://host/path")
 
 
-def _trust(ca_file: Path | None) -> ssl.SSLContext | bool:
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Whom every target of this process trusts; read once, because it takes longer than some runs."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
     """The system's authorities, and one more where configured. There is no switch to trust anybody."""
     if ca_file is None:
-        return True
+        return _trusted()
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(cafile=ca_file)

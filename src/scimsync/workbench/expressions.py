@@ -74,25 +74,25 @@ FAULT_MARK = "\x01"
 MACROS = f"""{statuses.MACROS}
 CREATE TABLE phone_memo (scimsync_raw VARCHAR, scimsync_region VARCHAR, scimsync_e164 VARCHAR);
 CREATE MACRO phone_of(phone, country) AS
-  CASE WHEN trim(phone) IS NULL OR trim(phone) = '' THEN NULL
-       WHEN regexp_full_match(trim(phone), '\\+[1-9][0-9]{{6,14}}') THEN trim(phone)
-       ELSE coalesce((SELECT scimsync_e164 FROM phone_memo WHERE scimsync_raw = trim(phone)
-                      AND scimsync_region = coalesce(upper(trim(country)), '')), '{FAULT_MARK}phone') END;
+  CASE WHEN tidy(phone) IS NULL OR tidy(phone) = '' THEN NULL
+       WHEN regexp_full_match(tidy(phone), '\\+[1-9][0-9]{{6,14}}') THEN tidy(phone)
+       ELSE coalesce((SELECT scimsync_e164 FROM phone_memo WHERE scimsync_raw = tidy(phone)
+                      AND scimsync_region = coalesce(upper(tidy(country)), '')), '{FAULT_MARK}phone') END;
 CREATE MACRO e164(phone) AS phone_of(phone, NULL), (phone, country) AS phone_of(phone, country);
-CREATE MACRO ref(key) AS nullif(trim(key::VARCHAR), '');
-CREATE MACRO blank(text) AS nullif(trim(text::VARCHAR), '');
+CREATE MACRO ref(key) AS nullif(tidy(key), '');
+CREATE MACRO blank(text) AS nullif(tidy(text), '');
 CREATE MACRO title_case(text) AS
   array_to_string(list_transform(string_split(text, ' '),
     lambda word: upper(left(word, 1)) || lower(substr(word, 2))), ' ');
 CREATE MACRO names_of(text, separator) AS
-  list_distinct(list_filter(list_transform(string_split(text, separator), lambda part: trim(part)),
+  list_distinct(list_filter(list_transform(string_split(text, separator), lambda part: tidy(part)),
     lambda part: part <> ''));
 CREATE MACRO names(text) AS names_of(text, ';'), (text, separator) AS names_of(text, separator);
 CREATE MACRO skills_of(text, separator, sign) AS
-  list_transform(list_filter(string_split(text, separator), lambda part: trim(part) <> ''),
-    lambda part: {{'name': trim(split_part(part, sign, 1)),
-      'proficiency': CASE WHEN trim(split_part(part, sign, 2)) = '' THEN 0.0
-        ELSE coalesce(TRY_CAST(trim(split_part(part, sign, 2)) AS DOUBLE), -1.0) END}});
+  list_transform(list_filter(string_split(text, separator), lambda part: tidy(part) <> ''),
+    lambda part: {{'name': tidy(split_part(part, sign, 1)),
+      'proficiency': CASE WHEN tidy(split_part(part, sign, 2)) = '' THEN 0.0
+        ELSE coalesce(TRY_CAST(tidy(split_part(part, sign, 2)) AS DOUBLE), -1.0) END}});
 CREATE MACRO skills(text) AS skills_of(text, ';', ':'), (text, separator) AS skills_of(text, separator, ':'),
   (text, separator, sign) AS skills_of(text, separator, sign);
 """

@@ -33,6 +33,7 @@ from scimsync.model.plans import Member
 from scimsync.model.policy import Grouping, Nested, Others
 from scimsync.model.records import Cell, Reading
 from scimsync.workbench.staging import Workbench, quoted, text
+from scimsync.workbench.statuses import SPACE
 
 _encode = msgspec.json.Encoder().encode
 
@@ -92,7 +93,7 @@ def _text(cell: Cell) -> str:
         return ""
     if isinstance(cell, float | Decimal) and cell == cell and abs(cell) != float("inf") and cell % 1 == 0:  # noqa: PLR0124 - NaN
         return str(int(cell))
-    return str(cell).strip()
+    return str(cell).strip(SPACE)
 
 
 def stage_column(bench: Workbench, column: str, separator: str, *, key: str) -> int:
@@ -107,7 +108,7 @@ def stage_column(bench: Workbench, column: str, separator: str, *, key: str) -> 
         raise ConfigError(f"[groups] column = {column!r}: the source has no such column. The columns are {names}.")
     bench.sql.execute(
         "CREATE OR REPLACE TABLE m_pairs AS SELECT DISTINCT key, name FROM (SELECT "
-        f"trim({quoted(key)}::VARCHAR) AS key, trim(unnest(string_split({quoted(found)}::VARCHAR, ?))) AS name "
+        f"tidy({quoted(key)}) AS key, tidy(unnest(string_split({quoted(found)}::VARCHAR, ?))) AS name "
         "FROM records) WHERE key <> '' AND name <> ''",
         [separator],
     )
@@ -124,7 +125,7 @@ _SPARED = (
 
 def _bare(key: str) -> str:
     """SQL of a key without what gets lost on the way through a spreadsheet: leading zeros, case."""
-    return f"ltrim(lower(trim({key})), '0')"
+    return f"ltrim(lower(tidy({key})), '0')"
 
 
 class Rosters:

@@ -228,7 +228,7 @@ def _is_blank(cell: Cell) -> bool:
 def stage_keys(bench: Workbench, reading: Reading, *, key: str) -> None:
     """Walk a reading into the table `keys`, as text."""
     stage_records(bench, reading, key=key)
-    bench.sql.execute(f"CREATE OR REPLACE TABLE keys AS SELECT trim({quoted(key)}::VARCHAR) AS key FROM records")
+    bench.sql.execute(f"CREATE OR REPLACE TABLE keys AS SELECT tidy({quoted(key)}) AS key FROM records")
 
 
 def _empty(bench: Workbench, null_values: Sequence[str]) -> None:
@@ -419,9 +419,9 @@ def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: Phon
     asked = 0
     for raw, country in sorted(calls):
         found = bench.sql.execute(
-            f"SELECT DISTINCT trim(number), coalesce(upper(trim(country)), '') FROM (SELECT TRY(({raw})::VARCHAR) "
-            f"AS number, TRY(({country})::VARCHAR) AS country FROM records) WHERE trim(number) <> '' "
-            "AND NOT regexp_full_match(trim(number), '\\+[1-9][0-9]{6,14}') EXCEPT "
+            f"SELECT DISTINCT tidy(number), coalesce(upper(tidy(country)), '') FROM (SELECT TRY(({raw})::VARCHAR) "
+            f"AS number, TRY(({country})::VARCHAR) AS country FROM records) WHERE tidy(number) <> '' "
+            "AND NOT regexp_full_match(tidy(number), '\\+[1-9][0-9]{6,14}') EXCEPT "
             "SELECT scimsync_raw, scimsync_region FROM phone_memo"
         )
         while pairs := found.fetchmany(5000):
@@ -510,7 +510,7 @@ def _map(bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[st
         columns.append(f"{value} AS d{index}")
     bench.sql.execute(
         f"CREATE OR REPLACE TABLE desired AS SELECT {N} AS n, {PLACE} AS place, "
-        f"trim({quoted(key)}::VARCHAR) AS key, {', '.join(columns)} FROM records {' '.join(joins)}"
+        f"tidy({quoted(key)}) AS key, {', '.join(columns)} FROM records {' '.join(joins)}"
     )
 
 
@@ -596,7 +596,7 @@ def _told(bench: Workbench, attributes: Sequence[Mapped], faults: Sequence[_Faul
 
 def _bad_keys(bench: Workbench, key: str) -> list[Finding]:
     findings = []
-    column = f"trim({quoted(key)}::VARCHAR)"
+    column = f"tidy({quoted(key)})"
     for n, place in bench.rows(f"SELECT {N}, {PLACE} FROM records WHERE coalesce({column}, '') = '' ORDER BY 1"):
         findings.append(
             Finding(
@@ -742,9 +742,9 @@ def _desired(place: Place, expression: str) -> str:
             return f"CAST(CAST(({expression}) AS DOUBLE) AS VARCHAR)"
         case Kind.DATE:
             midnight = "'^([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00:00([.]0+)?([+-]00(:?00)?|Z)?$'"
-            return f"regexp_replace(nullif(CAST(({expression}) AS VARCHAR), ''), {midnight}, '\\1')"
+            return f"regexp_replace(nullif(tidy(({expression})), ''), {midnight}, '\\1')"
         case _:
-            return f"nullif(CAST(({expression}) AS VARCHAR), '')"
+            return f"nullif(tidy(({expression})), '')"
 
 
 def _part(mapped: Mapped, attributes: Sequence[Mapped], expressions: Mapping[str, Expression]) -> str:

@@ -68,10 +68,12 @@ def _list(words: Iterable[str]) -> str:
     return f"[{', '.join(_text(word) for word in sorted(words))}]"
 
 
-#: `status_text` is the form in which words compare, `status_word` the same without blanks. `status_if` lets what an
-#: expression gives for a word pass where the word is named (a blank: where it may), or where a list agrees with it.
+#: `tidy` is a text without blanks around it, `status_text` the form in which words compare, `status_word` the same and
+#: null where nothing is left. `status_if` lets what an expression gives for a word pass where the word is named (a
+#: blank: where it may), or where a list agrees with it.
 MACROS = f"""
-CREATE MACRO status_text(given) AS lower(trim(given::VARCHAR, {_text(SPACE)}));
+CREATE MACRO tidy(given) AS trim(given::VARCHAR, {_text(SPACE)});
+CREATE MACRO status_text(given) AS lower(tidy(given));
 CREATE MACRO status_word(given) AS nullif(status_text(given), '');
 CREATE MACRO status_is(given, words, ends) AS
   CASE WHEN list_contains(words, status_word(given)) THEN true

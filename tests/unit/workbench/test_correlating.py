@@ -289,7 +289,7 @@ def agreeing(row: dict[str, Any], body: dict[str, Any]) -> int:
     return sum([row["login"] == body["userName"], row["name"] == body["displayName"], row["phone"] in phones, *numbers])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn_records, drawn_accounts, drawn_links, st.sampled_from(Rekey))
 def test_no_world_gives_anybody_the_account_of_another(
     rows: Records, accounts: Records, links: dict[str, str], rekey: Rekey

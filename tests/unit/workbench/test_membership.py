@@ -99,7 +99,7 @@ def account(key: str) -> str:
         st.booleans(),
     )
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_who_joins_who_leaves_and_what_is_agreed(others: Others, world: World) -> None:
     asked, current, base, paired, linked, opened, remembered = world
     with TemporaryDirectory() as folder, Workbench(Path(folder)) as bench:

@@ -223,9 +223,15 @@ def test_active_must_be_known(bench: Workbench) -> None:
     assert codes(findings) == [("record.active-unknown", "2")]
 
 
-def test_an_empty_text_is_no_value(bench: Workbench) -> None:
-    found, _ = desired(bench, [{"id": "1", "t": ""}, {"id": "2", "t": " "}], title="t")
-    assert found == {"1": None, "2": " "}
+@pytest.mark.parametrize("blank", ["", " ", "\u00a0", "\t\u2003", "\u200b\ufeff"])
+def test_what_nobody_can_see_is_no_value(bench: Workbench, blank: str) -> None:
+    found, _ = desired(bench, [{"id": "1", "t": blank}, {"id": "2", "t": f"{blank}Lead{blank}"}], title="t")
+    assert found == {"1": None, "2": "Lead"}
+
+
+def test_a_key_is_the_same_with_blanks_around_it(bench: Workbench) -> None:
+    found, _ = desired(bench, [{"id": "1001\u00a0", "t": "a"}, {"id": "\u200b1002 ", "t": "b"}], title="t")
+    assert found == {"1001": "a", "1002": "b"}
 
 
 def faults(bench: Workbench, **mapping: str) -> list[str]:
