@@ -12,6 +12,7 @@ import copy
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -56,6 +57,7 @@ LAST = ("Berg", "Costa", "Dahl")
 Row = dict[str, Any]
 
 
+@cache
 def world_of(key: str) -> int | None:
     """The world that a key, a login or the name of a group belongs to."""
     found = re.search(r"w(\d+)", key) or re.fullmatch(r"0?(\d+)\d\d", key.strip())

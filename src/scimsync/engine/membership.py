@@ -31,6 +31,8 @@ from scimsync.workbench.staging import Workbench
 
 #: groups that are read at the same time
 READ_AT_ONCE = 8
+#: members that wait in memory to be laid into a table together
+LAID_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +235,7 @@ class MembershipPlanning:
     async def _read(self, wanted: AbstractSet[str]) -> dict[str, tuple[str, int]]:
         """Read the groups that matter, and lay their members; give version and number of members of each."""
         read: dict[str, tuple[str, int]] = {}
+        waiting: dict[str, dict[str, str]] = {}
         self._rosters.lay_current()
         turn = asyncio.Semaphore(READ_AT_ONCE)
 
@@ -242,27 +245,36 @@ class MembershipPlanning:
             if not reply.ok or reply.body is None:
                 self.findings.append(rules.unread(self._existing[group].name, reply.detail or f"status {reply.status}"))
                 return
-            if self._take(group, reply.body):
-                read[group] = (reply.version, len(rules.members_of(reply.body)))
+            if not rules.is_readable(reply.body) and rules.FOREIGN not in self.overrides:
+                self.findings.append(rules.foreign(self._existing[group].name))
+                return
+            read[group] = (reply.version, len(rules.members_of(reply.body)))
+            waiting[group] = {
+                member: "group" if member in self._existing else kind
+                for member, kind in rules.members_of(reply.body).items()
+            }
+            if sum(map(len, waiting.values())) > LAID_AT_ONCE:
+                lay()
+
+        def lay() -> None:
+            for group in self._take(waiting):
+                del read[group]
+            waiting.clear()
 
         await asyncio.gather(*(one(group) for group in sorted(wanted)))
+        lay()
         return read
 
-    def _take(self, group: str, body: Mapping[str, object]) -> bool:
-        """Lay the members of one group; False where they are told in a way that we cannot read."""
-        members = {
-            member: "group" if member in self._existing else kind for member, kind in rules.members_of(body).items()
-        }
-        believe = rules.FOREIGN in self.overrides
-        if not (rules.is_readable(body) or believe) or not self._rosters.add_current(group, members, believe=believe):
-            self.findings.append(rules.foreign(self._existing[group].name))
-            return False
-        if group in self._learned.partial:
-            if not rules.is_cut(members.keys()):
+    def _take(self, groups: Mapping[str, Mapping[str, str]]) -> set[str]:
+        """Lay the members of groups; give those whose members are told in a way that we cannot read."""
+        foreign = self._rosters.add_current(groups, believe=rules.FOREIGN in self.overrides)
+        self.findings += [rules.foreign(self._existing[group].name) for group in sorted(foreign)]
+        for group in sorted((groups.keys() - foreign) & self._learned.partial):
+            if not rules.is_cut(groups[group].keys()):
                 self._learned = replace(self._learned, partial=self._learned.partial - {group})
             elif hidden := self._rosters.assume(group):
-                self.findings.append(rules.partial(self._existing[group].name, len(members), hidden))
-        return True
+                self.findings.append(rules.partial(self._existing[group].name, len(groups[group]), hidden))
+        return foreign
 
     def _changes(self, read: Mapping[str, tuple[str, int]]) -> Iterator[GroupChange]:
         leaving, spared = _by_group(self._rosters.leaving()), self._rosters.spared()

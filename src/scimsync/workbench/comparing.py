@@ -192,14 +192,14 @@ class Comparison:
             logins += [f"SELECT d{index} FROM {table}" for table in ("desired", "left_out")]
         keys = [f"SELECT key FROM {table}" for table in ("desired", "held", "links")]
         known = f"SELECT DISTINCT lower(name) AS name FROM ({' UNION ALL '.join([*keys, *logins])}) k(name)"
-        for name in sorted(names):
-            if not self._bench.number(f"SELECT count(*) FROM ({known}) WHERE name = ?", [name]):
-                near = sql.execute(
-                    f"SELECT name FROM ({known}) WHERE damerau_levenshtein(name, ?) <= least(2, length(name) // 4) "
-                    "ORDER BY damerau_levenshtein(name, ?), name LIMIT 1",
-                    [name, name],
-                ).fetchone()
-                yield name, str(near[0]) if near else None
+        unknown = f"SELECT name FROM (SELECT unnest(?::VARCHAR[]) AS name) EXCEPT {known} ORDER BY 1"
+        for (name,) in sql.execute(unknown, [sorted(names)]).fetchall():
+            near = sql.execute(
+                f"SELECT name FROM ({known}) WHERE damerau_levenshtein(name, ?) <= least(2, length(name) // 4) "
+                "ORDER BY damerau_levenshtein(name, ?), name LIMIT 1",
+                [name, name],
+            ).fetchone()
+            yield name, str(near[0]) if near else None
 
     def pairs(self) -> Iterator[Pair]:
         """Everybody who has an account and differs in some managed attribute."""

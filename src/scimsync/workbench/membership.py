@@ -260,34 +260,35 @@ class Rosters:
         )
         self._bench.sql.execute("CREATE OR REPLACE TABLE m_rosters (id VARCHAR)")
 
-    def add_current(self, group: str, members: Mapping[str, str], *, believe: bool = False) -> bool:
-        """Take over one group that was read.
+    def add_current(self, groups: Mapping[str, Mapping[str, str]], *, believe: bool = False) -> set[str]:
+        """Take over groups that were read.
 
         Args:
-            group: Its id.
-            members: Id -> type of each member: `group`, `user` or "" for people, anything else for others.
+            groups: For each id the members: id -> type, `group`, `user` or "" for people, anything else for others.
             believe: Take over whatever is there.
 
         Returns:
-            False, and nothing is taken over, where people are listed in another way than by the ids of
+            Groups of which nothing is taken over, because people are listed in another way than by the ids of
             accounts: by logins, or none is known though there are several, or we once put people there.
         """
-        _stage(self._bench, "m_read", members.items(), ("account", "type"), filled=("account",))
+        rows = ((group, *member) for group, members in groups.items() for member in members.items())
+        _stage(self._bench, "m_read", rows, ("group_id", "account", "type"), filled=("account",))
         known = "account IN (SELECT id FROM accounts UNION ALL SELECT account FROM links)"
         logins = "lower(account) IN (SELECT lower(user_name) FROM accounts)"
         query = (
-            f"SELECT count(*), count(*) FILTER (WHERE {known}), count(*) FILTER (WHERE {logins} AND NOT {known}) "
-            "FROM m_read WHERE coalesce(type, '') IN ('', 'user')"
+            f"SELECT group_id FROM m_read WHERE coalesce(type, '') IN ('', 'user') GROUP BY 1 HAVING "
+            f"count(*) FILTER (WHERE {logins} AND NOT {known}) > 0 OR (count(*) FILTER (WHERE {known}) = 0 "
+            "AND (count(*) > 1 OR group_id IN (SELECT group_id FROM m_base)))"
         )
-        ((people, ours, named),) = self._bench.rows(query)
-        ((agreed,),) = self._bench.rows("SELECT count(*) FROM m_base WHERE group_id = ?", [group])
-        if not believe and (named or (not ours and people and (agreed or int(str(people)) > 1))):
-            return False
+        foreign = set() if believe else {str(group) for (group,) in self._bench.rows(query)}
+        taken = sorted(groups.keys() - foreign)
         self._bench.sql.execute(
-            "INSERT INTO m_current SELECT ?, account, coalesce(type, '') = 'group' FROM m_read", [group]
+            "INSERT INTO m_current SELECT group_id, account, coalesce(type, '') = 'group' FROM m_read "
+            "WHERE group_id IN (SELECT unnest(?::VARCHAR[]))",
+            [taken],
         )
-        self._bench.sql.execute("INSERT INTO m_rosters VALUES (?)", [group])
-        return True
+        self._bench.sql.execute("INSERT INTO m_rosters SELECT unnest(?::VARCHAR[])", [taken])
+        return foreign
 
     def assume(self, group: str) -> int:
         """Take whom we put into a group for members of it, seen or not; return how many are not seen."""

@@ -69,9 +69,8 @@ class Scene:
         held: dict[str, list[tuple[str, bool]]] = {"g0": [], "g1": []}
         for group, account, is_group in current:
             held[group].append((account, is_group))
-        for group, members in held.items():
-            kinds = {member: "group" if is_group else "" for member, is_group in members}
-            assert rosters.add_current(group, kinds, believe=True)
+        kinds = {g: {member: "group" if nested else "" for member, nested in held[g]} for g in held}
+        assert rosters.add_current(kinds, believe=True) == set()
         return rosters
 
 
