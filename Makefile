@@ -17,7 +17,7 @@ demo: $(VENV)/.core ## install into .venv and run the main job on the simulator 
 	@$(BIN)/scimsync demo
 
 test: check $(VENV)/.system ## install what tests need; format, lint, types, import contracts and all tests
-	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/laws
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.dev ## format, lint, types and import contracts, without the tests
 	@$(BIN)/ruff format --check --quiet .

@@ -73,6 +73,7 @@ class Workbench:
                 "temp_directory": str(self._folder / "scratch"),
             },
         )
+        self.sql.execute("PRAGMA disable_checkpoint_on_shutdown")  # nobody opens the file again
         self.sql.execute(f"SET TimeZone = {text(zone)}")
         self.sql.execute(MACROS)
         self.sql.execute("SET allowed_directories = [?]", [str(folder)])
