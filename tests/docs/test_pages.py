@@ -72,3 +72,15 @@ def committed() -> list[Path]:
 def test_no_committed_file_names_this_machine_or_a_registry(words: str) -> None:
     holders = [name_of(path) for path in committed() if words.encode() in path.read_bytes()]
     assert not holders
+
+
+def test_every_test_that_a_page_names_is_there_and_its_choice_chooses_something() -> None:
+    told = [line for page in PAGES for line in re.findall(r"(?:\$T|pytest)\b[^`\n|]*", page.read_text("utf-8"))]
+    chosen = [(re.findall(r"tests/[\w./]+", line), re.search(r'-k "?([\w ]+)"?', line)) for line in told]
+    assert sum(len(paths) for paths, _ in chosen) > 30
+    for paths, words in chosen:
+        for path in paths:
+            assert (ROOT / path).exists(), path
+        for word in words.group(1).split(" or ") if words else ():
+            names = [name for path in paths for name in re.findall(r"def (test_\w+)", (ROOT / path).read_text("utf-8"))]
+            assert any(word in name for name in names), (word, paths)
