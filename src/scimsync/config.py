@@ -75,7 +75,7 @@ KEYS: Mapping[str, Mapping[str, str]] = {
         "default_roles": "roles and entitlements that the provider gives every new account by itself",
     },
     "correlation": {
-        "match": "paths; the first on which exactly one account is found wins",
+        "match": "paths, in order; the first that finds exactly one account which carries nobody else's values wins",
         "rekey": "what becomes of an account whose person comes again under another key: hold or follow",
     },
     "attributes": {},

@@ -58,7 +58,8 @@ CONFIG = """\
 {source}
 [target]                                       # the directory
 {target}
-[correlation]                                  # the first path on which exactly one account is found wins
+[correlation]                                  # whose account it is: by the first path that finds exactly one which
+                                               # carries nobody else's values on the paths before it
 match = ["externalId", "enterprise:employeeNumber", "userName"]
 
 {attributes}
@@ -70,11 +71,14 @@ protected = ["admin@example.com"]              # keys or user names that are nev
 
 [limits]                                       # a plan beyond a limit is refused: a number or a share
 disable          = "5%"
+enable           = "5%"
 create           = "20%"
 update           = "50%"
+clear            = "5%"                        # of the values of one attribute
 source_rows_drop = "10%"
 group_loss       = "30%"                       # beyond it a group is left as it is
 group_gain       = "50%"                       # likewise
+window           = "1d"                        # runs within it count together
 
 # [groups]                                     # who is a member of which group; see docs/configuration.md
 # path   = "membership.csv"                    # pairs: key, group; for a database: query; or column = "group_list"
