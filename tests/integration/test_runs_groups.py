@@ -571,6 +571,26 @@ def test_a_group_that_would_gain_too_many_is_left_as_it_is_and_others_go_on(it: 
     assert it.holds("Admins", *chiefs, *crowd)
 
 
+def test_a_group_is_neither_filled_nor_emptied_in_small_steps(it: Club) -> None:
+    chiefs, crowd = it.home.active(2), it.home.active(30, start=10)
+    it.configure(limits=WIDE_LIMITS)
+    it.make("Admins", *chiefs)
+    it.make("All")
+    it.join("Admins", *crowd)
+    it.join("All", *crowd)
+    it.home.sync()
+    said = it.home.command("sync", *(word for person in crowd[:3] for word in ("--user", person.employee_id)))
+    assert said.code == 11, said.out
+    assert "30 of 2, allowed 50%" in said.out
+    assert it.holds("Admins", *chiefs)
+    it.leave("All", *crowd[5:])
+    assert it.home.command("sync", "--user", crowd[5].employee_id).code == 11
+    assert it.holds("All", *crowd)
+    it.join("All", *crowd[6:])
+    assert "limits.group_loss" not in it.home.command("sync", "--user", crowd[5].employee_id).out
+    assert it.holds("All", *crowd[:5], *crowd[6:])
+
+
 def test_a_group_that_cannot_be_read_is_told_in_the_exit_code(billing: Club) -> None:
     it = billing
     it.home.fault({"on": "group_get", "kind": "status", "status": 403, "user": it.ids["Billing"], "times": 0})

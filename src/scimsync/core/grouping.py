@@ -22,6 +22,8 @@ from scimsync.scim.grammar import render_value
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
 
+#: how the codes of findings about groups begin
+ABOUT = ("group.", "member.", "limits.group_")
 #: the rules about how many members a group may lose, and may gain
 LOSS, GAIN = "limits.group_loss", "limits.group_gain"
 #: the rule about members that are named in another way than by id
@@ -57,8 +59,7 @@ def waits(findings: Iterable[Finding]) -> bool:
 
 def differs(findings: Iterable[Finding]) -> bool:
     """Whether some group may be other than HR says."""
-    about = ("group.", "member.", "limits.group_")
-    return any(f.code.startswith(about) and f.severity is not Severity.INFO for f in findings)
+    return any(f.code.startswith(ABOUT) and f.severity is not Severity.INFO for f in findings)
 
 
 def circular(
@@ -188,16 +189,23 @@ def read_written(values: Mapping[str, Value], path: str) -> Iterator[str]:
         yield str(dict(entry)["value"])
 
 
-def beyond(change: GroupChange, limits: Limits, overrides: Iterable[str]) -> Finding | None:
+def beyond(
+    change: GroupChange, limits: Limits, overrides: Iterable[str], adds: int = 0, removes: int = 0
+) -> Finding | None:
     """The finding for a group that would lose or gain more than it may; it is left as it is.
+
+    A change for some people counts as the one for all that it is a part of (`adds`, `removes`): else a
+    group could be filled, or emptied, in small steps.
 
     A share of what a group holds says nothing about one that holds few, where it loses, and about one
     that holds nobody, where it gains: that is how a group begins.
     """
     given = frozenset(overrides)
+    lost = max(len(change.remove), removes) if change.remove else 0
+    gained = max(len(change.add), adds) if change.add else 0
     sides = (
-        (LOSS, "lose", len(change.remove), limits.group_loss, change.held < FEW),
-        (GAIN, "gain", len(change.add), limits.group_gain, not change.held),
+        (LOSS, "lose", lost, limits.group_loss, change.held < FEW),
+        (GAIN, "gain", gained, limits.group_gain, not change.held),
     )
     for rule, word, number, limit, few in sides:
         if rule in given or (few and limit.share is not None) or limit.allows(number, change.held):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from scimsync.core import grouping
-from scimsync.core.trust import INCOMPLETE
+from scimsync.core.trust import BLANKS, INCOMPLETE
 from scimsync.model.plans import Plan
+
+#: an attribute that nobody gets, a person of whom nobody sees whether there is access
+_LEFT = frozenset({BLANKS, "account.active-unknown"})
 
 
 def waits(plan: Plan) -> bool:
     """Whether a plan leaves somebody or something to a person or to another run; only else may a run end with 0."""
     tally = plan.tally
     numbers = (tally.held, tally.values, tally.leavers_kept, tally.conflicts)
-    return any(numbers) or is_partial(plan) or grouping.waits(plan.findings)
+    left = any(finding.code in _LEFT for finding in plan.findings)
+    return any(numbers) or left or is_partial(plan) or grouping.waits(plan.findings)
 
 
 def is_partial(plan: Plan) -> bool:

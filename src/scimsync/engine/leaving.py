@@ -37,7 +37,7 @@ def kept(bench: Workbench, comparison: Comparison, policy: Policy, decided: Deci
     taken = {change.account for change in decided.changes if change.action is Action.DISABLE}
     found = dict(_by_status(bench, policy, decided))
     if decided.believed:
-        found |= dict.fromkeys(staying.by_absence(bench, comparison), leaving.SPOKEN_FOR)
+        found |= dict.fromkeys(staying.by_absence(bench, policy.attributes, comparison), leaving.SPOKEN_FOR)
         absent = (notice for notice in decided.notices if notice.action is Action.DISABLE)
         found |= {staying.StillActive(n.key, n.name, str(n.account)): leaving.EDITED for n in absent}
     for one, why in found.items():

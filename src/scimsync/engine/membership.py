@@ -284,7 +284,7 @@ class MembershipPlanning:
             leaving = {}
         elif spared:
             self.findings.append(rules.spared({self._existing[group].name: n for group, n in spared.items()}))
-        joining = _by_group(self._rosters.joining())
+        joining, beside, limits = _by_group(self._rosters.joining()), self._rosters.beside(), self.policy.limits
         for group in sorted(joining.keys() | leaving.keys(), key=lambda g: (self._existing[g].name, g)):
             version, held = read[group]
             change = GroupChange(
@@ -299,7 +299,7 @@ class MembershipPlanning:
             )
             if group in self._shielded:
                 self.findings.append(rules.protected(change))
-            elif (finding := rules.beyond(change, self.policy.limits, self.overrides)) is not None:
+            elif (finding := rules.beyond(change, limits, self.overrides, *beside.get(group, ()))) is not None:
                 self.findings.append(finding)
             else:
                 yield change

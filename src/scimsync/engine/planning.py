@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from scimsync import files
-from scimsync.core import drifting, identity, limits, logins, planner, sealing, telling, trust, validation
+from scimsync.core import drifting, grouping, identity, limits, logins, planner, sealing, telling, trust, validation
 from scimsync.core import owning as owning_rules
 from scimsync.core.identity import parted, said
 from scimsync.core.leaving import KEPT, sentence
@@ -541,9 +541,17 @@ class _Planning:
                 return name
 
     def _findings(self) -> Iterator[Finding]:
-        """Leavers who keep access, then run-wide findings, then people's; of people only those asked for."""
+        """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""
         only = frozenset(self.task.only)
-        chosen = [f for f in self.findings if not only or not f.subject or f.subject in only or f.code in trust.RULES]
+        chosen = [
+            finding
+            for finding in self.findings
+            if not only
+            or not finding.subject
+            or finding.subject in only
+            or finding.code in trust.RULES
+            or finding.code.startswith(grouping.ABOUT)
+        ]
         yield from sorted(
             chosen,
             key=lambda f: (f.code != KEPT, f.subject != "", f.severity is not Severity.ERROR, f.code, f.subject),

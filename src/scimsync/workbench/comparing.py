@@ -56,18 +56,19 @@ def comparable(place: Place, column: str) -> str:
     """The SQL of the form in which a value column compares for finding people."""
     match place.kind:
         case Kind.PHONE:
-            return f"regexp_replace({_lower(column)}, '^tel:|[\\s().\\-/]', '', 'g')"
+            return f"regexp_replace({lowered(column)}, '^tel:|[\\s().\\-/]', '', 'g')"
         case Kind.DATE:
             return f"left({column}, 10)"
         case Kind.DECIMAL:
             return f"TRY_CAST({column} AS DOUBLE)"
         case Kind.TEXT if not place.leaf.case_exact:
-            return _lower(column)
+            return lowered(column)
         case _:
             return column
 
 
-def _lower(column: str) -> str:
+def lowered(column: str) -> str:
+    """The SQL of a text in small letters, as Python writes them."""
     # the one letter that loses its dot in DuckDB, and keeps it in Unicode's caseless form
     return f"lower(replace({column}, 'İ', 'i̇'))"
 
@@ -191,7 +192,7 @@ class Comparison:
         if (index := self._index.get("userName")) is not None:
             logins += [f"SELECT d{index} FROM {table}" for table in ("desired", "left_out")]
         keys = [f"SELECT key FROM {table}" for table in ("desired", "held", "links")]
-        known = f"SELECT DISTINCT lower(name) AS name FROM ({' UNION ALL '.join([*keys, *logins])}) k(name)"
+        known = f"SELECT DISTINCT {lowered('name')} AS name FROM ({' UNION ALL '.join([*keys, *logins])}) k(name)"
         unknown = f"SELECT name FROM (SELECT unnest(?::VARCHAR[]) AS name) EXCEPT {known} ORDER BY 1"
         for (name,) in sql.execute(unknown, [sorted(names)]).fetchall():
             near = sql.execute(
@@ -333,8 +334,8 @@ class Comparison:
     def holders(self, logins: Iterable[str]) -> dict[str, frozenset[str]]:
         """The ids of the accounts that have one of these logins, by login in lower case."""
         query = (
-            "SELECT lower(user_name), list(id) FROM accounts WHERE lower(user_name) IN (SELECT unnest(?::VARCHAR[])) "
-            "GROUP BY 1"
+            f"SELECT {lowered('user_name')} AS login, list(id) FROM accounts "
+            "WHERE login IN (SELECT unnest(?::VARCHAR[])) GROUP BY 1"
         )
         wanted = list(logins)
         found = self._bench.rows(query, [wanted]) if wanted else ()

@@ -123,7 +123,7 @@ class Correlation:
         for way in mark.ways:
             tests = [f"coalesce({self._equal(path, account)}, false)" for path in way]
             if mark.name != LOGIN:
-                tests.append(f"lower({account}.c{self._index[way[-1]]}) <> lower({account}.user_name)")
+                tests.append(f"lower({account}.c{self._index[way[-1]]}) IS DISTINCT FROM lower({account}.user_name)")
             ways.append(" AND ".join(tests))
         return f"({' OR '.join(f'({way})' for way in ways)})"
 
@@ -195,16 +195,29 @@ class Correlation:
         """Joins, and the SQL of the key of another record that account `a` carries on a later path."""
         later = [self._index[path] for path in self._match[place + 1 :] if path in NUMBERS]
         joins = [
-            f"LEFT JOIN desired o{i} ON o{i}.d{i} = a.c{i} AND o{i}.key = o{i}.d{i} AND o{i}.n <> d.n" for i in later
+            f"LEFT JOIN (SELECT * FROM desired UNION ALL SELECT * FROM left_out) o{i} "
+            f"ON o{i}.d{i} = a.c{i} AND o{i}.key = o{i}.d{i} AND o{i}.n <> d.n"
+            for i in later
         ]
         return " ".join(joins), f"coalesce({', '.join([*(f'o{i}.key' for i in later), 'NULL'])})"
+
+    def _rivals(self, path: str) -> str:
+        """The SQL of who is left out, has no account, and has a value of a path: (value, first key, last key)."""
+        value = comparable(self._places[path], f"v.d{self._index[path]}")
+        return (
+            f"SELECT {value} AS value, min(v.key) AS first, max(v.key) AS last FROM left_out v WHERE v.key IS NOT NULL "
+            "AND v.key NOT IN (SELECT key FROM links) GROUP BY 1"
+        )
 
     def _match_on(self, place: int) -> None:
         sql, path = self._bench.sql, self._match[place]
         joins, stranger = self._strangers(place)
+        joins += f" LEFT JOIN ({self._rivals(path)}) v ON v.value = {self._sides(path)[1]}"
+        rival = "CASE WHEN v.first <> d.key THEN v.first WHEN v.last <> d.key THEN v.last END"
         sql.execute(
             "CREATE OR REPLACE TEMP TABLE found AS SELECT d.n, d.key, d.place, a.id, coalesce(a.active, true) AS open, "
             f"{self._live('d')} AS live, f.key AS former, {self._carried(place)} AS carried, {stranger} AS stranger, "
+            f"{rival} AS rival, "
             f"({self._clean(place)}) AND f.key IS NULL AS counts "
             f"FROM desired d JOIN accounts a ON {self._equal(path)} LEFT JOIN orphans f ON f.account = a.id {joins} "
             "WHERE d.n NOT IN (SELECT n FROM pairing) AND a.id NOT IN (SELECT id FROM pairing) "
@@ -218,7 +231,7 @@ class Correlation:
         )
         sql.execute(
             "INSERT INTO pairing SELECT n, key, id FROM hits "
-            "WHERE counts AND per_record = 1 AND per_account = 1 AND stranger IS NULL"
+            "WHERE counts AND per_record = 1 AND per_account = 1 AND stranger IS NULL AND rival IS NULL"
         )
         for code, test, more in (
             ("correlation.contested", "counts AND per_record = 1 AND per_account > 1", "''"),
@@ -226,6 +239,11 @@ class Correlation:
                 "correlation.contested",
                 "counts AND per_record = 1 AND per_account = 1 AND stranger IS NOT NULL",
                 "'; the account carries the key ' || stranger",
+            ),
+            (
+                "correlation.contested",
+                "counts AND per_record = 1 AND per_account = 1 AND stranger IS NULL AND rival IS NOT NULL",
+                "'; the record of ' || rival || ' fits it too, and waits'",
             ),
             ("correlation.ambiguous", "counts AND per_record > 1", "''"),
             (

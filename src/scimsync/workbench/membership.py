@@ -32,6 +32,7 @@ from scimsync.model.accounts import Membership
 from scimsync.model.plans import Member
 from scimsync.model.policy import Grouping, Nested, Others
 from scimsync.model.records import Cell, Reading
+from scimsync.workbench.comparing import lowered
 from scimsync.workbench.staging import Workbench, quoted, text
 from scimsync.workbench.statuses import SPACE
 
@@ -174,25 +175,26 @@ class Rosters:
         )
         known = "SELECT folded FROM m_names UNION SELECT outer_name FROM m_edges"
         sql.execute(
-            f"CREATE OR REPLACE TABLE m_asked AS WITH RECURSIVE reach(folded, below) AS ("
+            f"CREATE OR REPLACE TABLE m_wished AS WITH RECURSIVE reach(folded, below) AS ("
             f"SELECT folded, folded FROM ({known}) {below}) SELECT DISTINCT i.id AS group_id, p.key FROM reach r "
             "JOIN m_ids i ON i.folded = r.folded JOIN m_names n ON n.folded = r.below "
-            f"JOIN m_pairs p ON p.name = n.name WHERE {self._asked_for('p.key')}"
+            f"JOIN m_pairs p ON p.name = n.name"
         )
+        sql.execute(f"CREATE OR REPLACE TABLE m_asked AS SELECT * FROM m_wished WHERE {self._asked_for('key')}")
         sql.execute(
             "CREATE OR REPLACE TABLE m_people AS SELECT key, id, true AS sure FROM pairing UNION ALL "
             "SELECT key, account, false FROM links WHERE key NOT IN (SELECT key FROM pairing)"
         )
         sql.execute(
             "CREATE OR REPLACE TABLE m_spared AS SELECT a.id FROM accounts a "
-            "WHERE lower(a.user_name) IN (SELECT word FROM m_protected) UNION "
-            "SELECT p.id FROM m_people p WHERE lower(p.key) IN (SELECT word FROM m_protected)"
+            f"WHERE {lowered('a.user_name')} IN (SELECT word FROM m_protected) UNION "
+            f"SELECT p.id FROM m_people p WHERE {lowered('p.key')} IN (SELECT word FROM m_protected)"
         )
         sql.execute(
             f"CREATE OR REPLACE TABLE m_kept AS SELECT id FROM m_spared UNION SELECT * FROM ({self._left_alone})"
         )
         sql.execute(
-            "CREATE OR REPLACE TABLE m_named AS SELECT a.group_id, p.id AS account FROM m_asked a "
+            "CREATE OR REPLACE TABLE m_named AS SELECT a.group_id, p.id AS account FROM m_wished a "
             f"JOIN m_people p ON p.key = a.key UNION {self._nestings('m_edges')} UNION {self._nestings('m_circles')}"
         )
         sql.execute(
@@ -326,20 +328,39 @@ class Rosters:
         for group, key, account in self._bench.rows(query):
             yield str(group), Member(str(key), str(account))
 
+    def beside(self) -> dict[str, tuple[int, int]]:
+        """Where a plan is for some people only: group id -> how many a plan for all would add, and remove."""
+        if not self._bench.number("SELECT count(*) FROM only_keys"):
+            return {}
+        found: dict[str, tuple[int, int]] = {}
+        query = (
+            "SELECT group_id, count(*) FILTER (WHERE joins), count(*) FILTER (WHERE NOT joins) FROM ("
+            "SELECT DISTINCT w.group_id, p.id, true AS joins FROM m_wished w JOIN m_people p ON p.key = w.key "
+            "WHERE p.sure AND p.id NOT IN (SELECT id FROM m_spared) AND NOT EXISTS (SELECT 1 FROM m_current c "
+            "WHERE c.group_id = w.group_id AND c.account = p.id) UNION ALL SELECT c.group_id, c.account, false "
+            f"FROM m_current c WHERE NOT c.is_group AND {self._dropped(everybody=True)} AND NOT ({_SPARED})) GROUP BY 1"
+        )
+        for group, joins, leaves in self._bench.rows(query):
+            found[str(group)] = (int(str(joins)), int(str(leaves)))
+        return found
+
     def spared(self) -> dict[str, int]:
         """Group id -> how many of its members stay only because the source may name them in another way."""
         query = f"SELECT c.group_id, count(*) FROM m_current c WHERE {self._dropped()} AND ({_SPARED}) GROUP BY 1"
         return {str(group): int(str(number)) for group, number in self._bench.rows(query)}
 
-    def _dropped(self) -> str:
+    def _dropped(self, *, everybody: bool = False) -> str:
         """Of `m_current c`: there because of us (or of anybody, as policy says), and HR names it no more."""
         tests = [
             "c.group_id IN (SELECT id FROM m_rosters)",
             "NOT EXISTS (SELECT 1 FROM m_named n WHERE n.group_id = c.group_id AND n.account = c.account)",
             "c.account NOT IN (SELECT id FROM m_kept)",
-            "((SELECT count(*) FROM only_keys) = 0 OR c.account IN (SELECT id FROM m_people WHERE key IN "
-            "(SELECT key FROM only_keys)))",
         ]
+        if not everybody:
+            tests.append(
+                "((SELECT count(*) FROM only_keys) = 0 OR c.account IN (SELECT id FROM m_people WHERE key IN "
+                "(SELECT key FROM only_keys)))"
+            )
         if self._grouping.others is Others.KEEP:
             tests.append("EXISTS (SELECT 1 FROM m_base b WHERE b.group_id = c.group_id AND b.account = c.account)")
         if self._grouping.nested is Nested.REFUSE:

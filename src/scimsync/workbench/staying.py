@@ -44,16 +44,19 @@ def by_status(bench: Workbench, attributes: Sequence[Mapped], match: Sequence[Pl
     ]
     loose = (
         "v.n NOT IN (SELECT n FROM pairing) AND v.key NOT IN (SELECT key FROM links) "
-        "AND a.id NOT IN (SELECT id FROM pairing) AND a.id NOT IN (SELECT account FROM links)"
+        "AND a.id NOT IN (SELECT id FROM pairing) AND a.id NOT IN (SELECT account FROM links) "
+        "AND NOT EXISTS (SELECT 1 FROM parted t WHERE t.key = v.key AND t.account = a.id)"
     )
+    clean = ""
     for number, where in ((index[place.short], place) for place in match if place.short in index):
         fits = f"{comparable(where, f'v.d{number}')} = {comparable(where, f'a.c{number}')}"
-        found.append(f"SELECT v.key, v.place, a.id FROM leaving v JOIN accounts a ON {fits} WHERE {loose}")
+        found.append(f"SELECT v.key, v.place, a.id FROM leaving v JOIN accounts a ON {fits} WHERE {loose}{clean}")
+        clean += f" AND (a.c{number} IS NULL OR coalesce({fits}, false))"
     query = (
         "SELECT o.key, min(o.place), o.account, min(a.user_name), bool_or(a.id IS NOT NULL) "
         f"FROM ({' UNION ALL '.join(found)}) o(key, place, account) LEFT JOIN accounts a ON a.id = o.account "
-        f"LEFT JOIN base b ON b.key = o.key WHERE (a.active OR (a.id IS NULL AND b.b{index[ACTIVE]} "
-        "IS DISTINCT FROM 'false')) AND ((SELECT count(*) FROM only_keys) = 0 OR o.key IN (SELECT key FROM only_keys)) "
+        f"LEFT JOIN base b ON b.key = o.key WHERE coalesce(a.active, b.b{index[ACTIVE]} "
+        "IS DISTINCT FROM 'false') AND ((SELECT count(*) FROM only_keys) = 0 OR o.key IN (SELECT key FROM only_keys)) "
         "GROUP BY o.key, o.account ORDER BY 1, 3"
     )
     for key, place, account, name, seen in bench.rows(query):
@@ -74,11 +77,14 @@ def lately(bench: Workbench, attributes: Sequence[Mapped]) -> list[str]:
     return [str(key) for (key,) in bench.rows(query)]
 
 
-def by_absence(bench: Workbench, comparison: Comparison) -> Iterator[StillActive]:
+def by_absence(bench: Workbench, attributes: Sequence[Mapped], comparison: Comparison) -> Iterator[StillActive]:
     """Who is not in the source, and whose active account a record that waits may be about."""
+    index = next((number for number, mapped in enumerate(attributes) if mapped.path == ACTIVE), None)
+    agreed = "true" if index is None else f"b.b{index} IS DISTINCT FROM 'false'"
     query = (
         "SELECT min(l.key), min(a.user_name), a.id FROM links l JOIN accounts a ON a.id = l.account "
-        "WHERE l.ours AND a.active AND a.id NOT IN (SELECT id FROM pairing) AND l.key NOT IN (SELECT key FROM desired) "
+        f"LEFT JOIN base b ON b.key = l.key WHERE l.ours AND coalesce(a.active, {agreed}) "
+        "AND a.id NOT IN (SELECT id FROM pairing) AND l.key NOT IN (SELECT key FROM desired) "
         "AND l.key NOT IN (SELECT key FROM held WHERE key IS NOT NULL) "
         f"AND a.id IN (SELECT * FROM ({comparison.left_alone()})) "
         "AND ((SELECT count(*) FROM only_keys) = 0 OR l.key IN (SELECT key FROM only_keys)) GROUP BY a.id ORDER BY 1"

@@ -406,3 +406,11 @@ def test_an_account_is_read_by_the_tables_as_by_the_rules(
     row = calculator.sql.execute("SELECT c0 FROM accounts").fetchone()
     assert row is not None
     assert where.same(value_of(where, row[0]), where.read(body))
+
+
+def test_a_login_is_found_in_the_small_letters_that_python_makes(tmp_path: Path) -> None:
+    name = "İnci@x"
+    met = Meeting(tmp_path, [record("b")], [account("a", userName=name)])
+    assert met.comparison.holders([name.lower()]) == {name.lower(): frozenset({"u-a"})}
+    assert list(met.comparison.nobody([name.lower()])) == []
+    met.bench.close()

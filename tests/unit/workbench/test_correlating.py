@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.factories import mapped
+from tests.factories import mapped, place
 from tests.meeting import Meeting
 
 from scimsync.model.policy import Rekey
+from scimsync.workbench import staying
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 MAPPING = [
@@ -287,6 +288,51 @@ def agreeing(row: dict[str, Any], body: dict[str, Any]) -> int:
     ours, theirs = wanted(row), carried(body)
     numbers = [ours[path] == theirs[path] for path in MATCH[:2] if theirs[path] is not None]
     return sum([row["login"] == body["userName"], row["name"] == body["displayName"], row["phone"] in phones, *numbers])
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_record_that_waits_is_a_claimant_like_any_other(meet: Any, twice: bool) -> None:
+    waiting = [record("2001", "anna", active=None)] if not twice else [record("2001", "anna"), record("2001", "anna")]
+    found = meet([*waiting, record("2050", "bert", login="anna@x")], [account("a", "anna")])
+    assert found.pairing == {}
+    assert details(found)["2050"] == (
+        "correlation.contested", "on userName; the record of 2001 fits it too, and waits"
+    )  # fmt: skip
+
+
+def test_a_record_that_waits_and_has_an_account_claims_no_other(meet: Any) -> None:
+    records = [record("2001", "anna", active=None), record("2050", "bert", login="anna@x")]
+    found = meet(records, [account("a", "anna"), account("b", "ann", "2001")], links=[("2001", "b")])
+    assert found.pairing == {"2050": "a"}
+
+
+# --- who left, and may still be there -------------------------------------------------------------
+
+
+def still_active(found: Meeting) -> dict[str, str]:
+    stays = staying.by_status(found.bench, found.attributes, [place(path) for path in MATCH])
+    return {one.key: one.account for one in stays}
+
+
+def test_a_leaver_whose_account_does_not_show_whether_it_is_active_may_be_there(meet: Any) -> None:
+    hidden = {name: value for name, value in account("a", "anna", "1001").items() if name != "active"}
+    gone = [record("1001", "anna", active=False)] * 2
+    assert still_active(meet(gone, [hidden], links=[("1001", "a")])) == {"1001": "a"}
+
+
+@pytest.mark.parametrize(
+    ("owner", "more", "stays"),
+    [
+        ({}, {}, {"1001": "a"}),
+        ({}, {"parted": [("1001", "a")]}, {}),
+        ({"number": "7007"}, {}, {}),
+    ],
+)
+def test_a_leaver_stays_in_no_account_that_is_somebody_elses(
+    meet: Any, owner: dict[str, str], more: dict[str, Any], stays: dict[str, str]
+) -> None:
+    gone = [record("1001", "anna", active=False)] * 2
+    assert still_active(meet(gone, [account("a", "anna", **owner)], **more)) == stays
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
