@@ -108,6 +108,16 @@ class Directory(MemoryTarget):
             self.created.append(str(reply.body["id"]))
         return Reply(exchange=Exchange.LOST, method="POST", detail="reset") if trouble == "after" else reply
 
+    async def find(self, attribute: str, value: str) -> Sequence[Reply]:
+        """As it is there, but for the time: only who has the value somewhere is looked at."""
+        place, wanted = USERS.resolve(attribute), value.casefold()
+        return [
+            self._answered("GET", user)
+            for user in self._shown().values()
+            if wanted in {str(user.get("userName")).casefold(), *(mark.casefold() for mark in carried(user))}
+            and str(place.read(user) or "").casefold() == wanted
+        ]
+
     def _trouble(self) -> str:
         if self.mood is None or self.mood.random() >= self.harm:
             return ""
