@@ -237,9 +237,10 @@ class MembershipPlanning:
         read: dict[str, tuple[str, int]] = {}
         waiting: dict[str, dict[str, str]] = {}
         self._rosters.lay_current()
-        turn = asyncio.Semaphore(READ_AT_ONCE)
+        turn, members = asyncio.Semaphore(READ_AT_ONCE), 0
 
         async def one(group: str) -> None:
+            nonlocal members
             async with turn:
                 reply = await self.target.get_group(group)
             if not reply.ok or reply.body is None:
@@ -253,7 +254,9 @@ class MembershipPlanning:
                 member: "group" if member in self._existing else kind
                 for member, kind in rules.members_of(reply.body).items()
             }
-            if sum(map(len, waiting.values())) > LAID_AT_ONCE:
+            members += len(waiting[group])
+            if members > LAID_AT_ONCE:
+                members = 0
                 lay()
 
         def lay() -> None:
