@@ -554,13 +554,19 @@ def test_protected_groups_are_never_changed_not_even_under_a_new_name(it: Club) 
     assert it.home.command("sync").code == 11
 
 
-def test_a_group_that_would_gain_too_many_is_left_as_it_is_and_others_go_on(it: Club) -> None:
+def crowded(it: Club) -> tuple[list[Person], list[Person]]:
+    """A crowd that HR names for the group of two chiefs, and for an empty one."""
     chiefs, crowd = it.home.active(2), it.home.active(30, start=10)
     it.configure(limits=WIDE_LIMITS)
     it.make("Admins", *chiefs)
     it.make("All")
     it.join("Admins", *crowd)
     it.join("All", *crowd)
+    return chiefs, crowd
+
+
+def test_a_group_that_would_gain_too_many_is_left_as_it_is_and_others_go_on(it: Club) -> None:
+    chiefs, crowd = crowded(it)
     made, _ = it.home.sync()
     assert found(made, "limits.group_gain").detail == "30 of 2, allowed 50%"
     assert it.holds("Admins", *chiefs)
@@ -572,12 +578,7 @@ def test_a_group_that_would_gain_too_many_is_left_as_it_is_and_others_go_on(it: 
 
 
 def test_a_group_is_neither_filled_nor_emptied_in_small_steps(it: Club) -> None:
-    chiefs, crowd = it.home.active(2), it.home.active(30, start=10)
-    it.configure(limits=WIDE_LIMITS)
-    it.make("Admins", *chiefs)
-    it.make("All")
-    it.join("Admins", *crowd)
-    it.join("All", *crowd)
+    chiefs, crowd = crowded(it)
     it.home.sync()
     said = it.home.command("sync", *(word for person in crowd[:3] for word in ("--user", person.employee_id)))
     assert said.code == 11, said.out
