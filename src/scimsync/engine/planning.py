@@ -164,8 +164,9 @@ class _Planning:
         base = last.base if last else ""
         decisions = store.link_decisions()
         stage_links(self.bench, store.links(), parted(decisions))
-        judged = self._judge(reading, health, self._own(), expressions)
         stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
+        health = self._map(health, expressions)
+        judged = self._judge(reading, health, self._own(), expressions)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
         if strangers := comparison.strangers(self.task.only):
             raise PersonUnknown(*strangers)
@@ -222,25 +223,28 @@ class _Planning:
         return await self._plan_groups(comparison, judged, complete=complete), complete
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
-        policy = self.task.policy
-        attributes = policy.attributes
+        attributes = self.task.policy.attributes
         self.world.observer.stage("reading the source")
         reading = self.world.source.read()
         health = stage_records(self.bench, reading, key=self.task.key, null_values=self.task.null_values)
         self.world.metrics.read(health, proven=reading.proven)
         expressions = check_mapping(self.bench, attributes, reading.columns)
         stage_phones(self.bench, expressions.values(), self.world.phones)
-        stage_links(self.bench, self.world.store.links())
+        return reading, health, expressions
+
+    def _map(self, health: SourceHealth, expressions: Mapping[str, Expression]) -> SourceHealth:
+        """Map the records; the health of the source, with that of what the mapping made of it."""
+        policy = self.task.policy
         self.findings += stage_desired(
             self.bench,
-            attributes,
+            policy.attributes,
             expressions,
             key=self.task.key,
             found_by=policy.match,
             whole=policy.on_bad_value is BadValue.PERSON,
         )
         self.findings += unknown_words(self.bench, expressions.get(ACTIVE))
-        return reading, replace(health, desired=desired_blanks(self.bench, attributes)), expressions
+        return replace(health, desired=desired_blanks(self.bench, policy.attributes))
 
     def _own(self) -> SourceHealth | None:
         """Tell our links from those of other sources; give the health of our last reading that was applied."""

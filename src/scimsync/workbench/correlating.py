@@ -49,7 +49,8 @@ class Correlation:
         self._shared_links()
         self._exchanged()
         for place in range(len(self._match) if complete else 0):
-            self._match_on(place)
+            if self._are("desired WHERE n NOT IN (SELECT n FROM pairing)"):
+                self._match_on(place)
         sides = map(self._sides, self._match if complete else ())
         owning.hold_claims(self._bench, source, self._live(), sides)
         self._bench.sql.execute(
@@ -87,6 +88,11 @@ class Correlation:
                 "n BIGINT, key VARCHAR, place BIGINT, code VARCHAR, detail VARCHAR, id VARCHAR, heir VARCHAR, "
                 "owner VARCHAR",
             ),
+            (
+                "disputed",
+                "n BIGINT, key VARCHAR, place BIGINT, good BOOLEAN, id VARCHAR, open BOOLEAN, owner VARCHAR, "
+                "owner_n BIGINT, owner_place BIGINT, agreeing BIGINT, detail VARCHAR, own BOOLEAN",
+            ),
             ("moved", "n BIGINT, key VARCHAR, place BIGINT, id VARCHAR, owner VARCHAR, detail VARCHAR"),
         ):
             sql.execute(f"CREATE OR REPLACE TABLE {table} ({columns})")
@@ -100,6 +106,10 @@ class Correlation:
             "CREATE OR REPLACE TABLE orphans AS SELECT key, account FROM links WHERE ours AND key NOT IN "
             "(SELECT key FROM desired) AND key NOT IN (SELECT key FROM held WHERE key IS NOT NULL)"
         )
+
+    def _are(self, rows: str) -> bool:
+        """Whether there are such rows. Most days nobody is new and nobody in doubt, and much can be spared."""
+        return self._bench.number(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT 1)") > 0
 
     def _live(self, record: str = "") -> str:
         """The SQL that says that a record wants an account."""
@@ -159,6 +169,8 @@ class Correlation:
             f"JOIN desired d ON d.n = p.n JOIN accounts a ON a.id = p.id WHERE {self._live('d')} AND {wanted} <> "
             f"{comparable(self._places[_LOGIN], f'a.c{login}')}"
         )
+        if not self._are("renamed"):
+            return
         number, names = self._agreement(
             {
                 mark.name: self._agrees(mark) + ("" if mark.name == LOGIN else f" AND NOT {self._agrees(mark, 'o')}")
@@ -268,23 +280,25 @@ class Correlation:
             f"UNION ALL SELECT *, false FROM left_out WHERE {not_out}"
         )
         sql.execute(
-            "CREATE OR REPLACE TEMP TABLE leaving AS SELECT f.key AS owner, NULL::BIGINT AS n, NULL::BIGINT AS place, "
+            "CREATE OR REPLACE TEMP TABLE owners AS SELECT f.key AS owner, NULL::BIGINT AS n, NULL::BIGINT AS place, "
             "a.id FROM orphans f JOIN accounts a ON a.id = f.account WHERE a.id NOT IN (SELECT id FROM pairing) "
             "UNION ALL SELECT p.key, p.n, d.place, p.id FROM pairing p JOIN desired d ON d.n = p.n "
             f"WHERE NOT coalesce({self._live('d')}, false)"
         )
+        if not (self._are("speakers") and self._are("owners")):
+            return
         number, names = self._agreement({mark.name: self._agrees(mark) for mark in self._marks})
         hits = " UNION ".join(
             f"SELECT d.n, a.id FROM speakers d JOIN accounts a ON {self._equal(path)} WHERE a.id IN "
-            "(SELECT id FROM leaving)"
+            "(SELECT id FROM owners)"
             for path in self._found_by(self._match)
         )
         sql.execute(
-            "CREATE OR REPLACE TABLE disputed AS SELECT d.n, d.key, d.place, d.good, a.id, "
+            "INSERT INTO disputed SELECT d.n, d.key, d.place, d.good, a.id, "
             "coalesce(a.active, true) AS open, v.owner, "
             f"v.n AS owner_n, v.place AS owner_place, {number} AS agreeing, {names} AS detail, {self._own()} AS own "
             f"FROM ({hits or 'SELECT NULL::BIGINT AS n, NULL AS id WHERE false'}) h JOIN speakers d ON d.n = h.n "
-            "JOIN accounts a ON a.id = h.id JOIN leaving v ON v.id = a.id LEFT JOIN base b ON b.key = v.owner "
+            "JOIN accounts a ON a.id = h.id JOIN owners v ON v.id = a.id LEFT JOIN base b ON b.key = v.owner "
             f"WHERE d.key <> v.owner AND {number} >= {SAME} "
             "AND NOT EXISTS (SELECT 1 FROM parted t WHERE t.key = d.key AND t.account = a.id)"
         )
@@ -347,9 +361,11 @@ class Correlation:
     def _owned(self) -> None:
         """A login that two new records want, or a login or number that an account has, is nobody's to take."""
         sql = self._bench.sql
+        free = f"{self._live()} AND n NOT IN (SELECT n FROM pairing) AND n NOT IN (SELECT n FROM doubtful)"
+        if not self._are(f"desired WHERE {free}"):
+            return
         if _LOGIN in self._index:
             wanted = f"lower(d{self._index[_LOGIN]})"
-            free = f"{self._live()} AND n NOT IN (SELECT n FROM pairing) AND n NOT IN (SELECT n FROM doubtful)"
             sql.execute(
                 "INSERT INTO doubtful SELECT n, key, place, 'record.duplicate-login', 'on userName', NULL, NULL, NULL "
                 f"FROM desired WHERE {free} AND {wanted} IN (SELECT {wanted} FROM desired WHERE {free} "
@@ -386,7 +402,7 @@ class Correlation:
             "SELECT id FROM disputed",
             owning.ACCOUNTS,
         ]
-        for place, path in enumerate(self._match):
+        for place, path in enumerate(self._match if self._are("left_out") or self._are("doubtful") else ()):
             queries += [
                 f"SELECT a.id FROM {table} d JOIN accounts a ON {self._equal(path)} "
                 f"WHERE {self._clean(place)} AND {where} AND a.id NOT IN (SELECT account FROM links)"

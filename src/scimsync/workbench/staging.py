@@ -59,13 +59,13 @@ class Column:
 class Workbench:
     """The tables of one planning run. A context manager; leaving it removes every file."""
 
-    def __init__(self, folder: Path, *, memory_limit: str = "512MB", threads: int = 2, zone: str = "UTC") -> None:
+    def __init__(self, folder: Path, *, memory_limit: str = "512MB", threads: int = 1, zone: str = "UTC") -> None:
         _remove_left_behind(folder)
         self._folder = Path(tempfile.mkdtemp(prefix=f"workbench-{os.getpid()}-", dir=folder))
         self.spool = self._folder / "spool"
         self.spool.mkdir(mode=0o700)
-        self.sql = duckdb.connect(
-            str(self._folder / "workbench.duckdb"),
+        self.sql = duckdb.connect(  # in memory, and beyond the limit in the folder: no log, no sync to disk
+            ":memory:",
             config={
                 "memory_limit": memory_limit,
                 "threads": threads,
@@ -73,7 +73,6 @@ class Workbench:
                 "temp_directory": str(self._folder / "scratch"),
             },
         )
-        self.sql.execute("PRAGMA disable_checkpoint_on_shutdown")  # nobody opens the file again
         self.sql.execute(f"SET TimeZone = {text(zone)}")
         self.sql.execute(MACROS)
         self.sql.execute("SET allowed_directories = [?]", [str(folder)])
@@ -266,7 +265,10 @@ BLANK = SPACE + "".join(
 
 def is_blank(column: str) -> str:
     """The SQL that says whether a column holds nothing that could be seen."""
-    return f"coalesce(regexp_full_match({column}::VARCHAR, {text(f'[{BLANK}]*')}), true)"
+    given = f"{column}::VARCHAR"
+    # most texts begin with a plain letter, and are looked at no further
+    blank = f"coalesce(trim({given}, {text(BLANK)}) = '', true)"
+    return f"CASE WHEN {given} >= '!' AND {given} < '\x7f' THEN false ELSE {blank} END"
 
 
 def stripped(column: str) -> str:
@@ -276,7 +278,11 @@ def stripped(column: str) -> str:
 
 def desired_blanks(bench: Workbench, attributes: Sequence[Mapped]) -> dict[str, float]:
     """The share of blanks in what the mapping made, for each attribute; a value that is left alone is none."""
-    good = [f"n NOT IN (SELECT n FROM spoiled WHERE i = {index})" for index, _ in enumerate(attributes)]
+    spoiled = {index for (index,) in bench.rows("SELECT DISTINCT i FROM spoiled")}
+    good = [
+        f"n NOT IN (SELECT n FROM spoiled WHERE i = {index})" if index in spoiled else "true"
+        for index, _ in enumerate(attributes)
+    ]
     columns = {mapped.path: f"d{index}" for index, mapped in enumerate(attributes)}
     return _blanks(bench, "desired", columns, good)
 
@@ -350,7 +356,7 @@ def check_mapping(
     checked: dict[str, Expression] = {}
     for mapped in attributes:
         texts = {} if mapped.place.kind in {Kind.DECIMAL, Kind.BOOLEAN} else bench.texts
-        result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == "active", texts=texts)
+        result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == ACTIVE, texts=texts)
         if not isinstance(result, Expression):
             faults += [f"[attributes] {mapped.path} = {mapped.expression!r}: {fault}" for fault in result]
             continue
@@ -358,8 +364,8 @@ def check_mapping(
             faults.append(_reference_fault(mapped, result))
             continue
         checked[mapped.path] = result
-        if columns is not None:
-            faults += _type_faults(bench, mapped, result)
+    if columns is not None:
+        faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
         raise ConfigError(*faults)
     return checked
@@ -374,18 +380,39 @@ def _reference_fault(mapped: Mapped, result: Expression) -> str:
     )
 
 
+def _all_type_faults(
+    bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[str, Expression]
+) -> Iterator[str]:
+    """What expressions give and attributes do not take; asked at once, and one by one where that fails."""
+    given = [expressions[mapped.path].sql for mapped in attributes]
+    try:
+        types = [str(row[1]) for row in _described(bench, given)]
+        _described(bench, [_desired(mapped.place, sql) for mapped, sql in zip(attributes, given, strict=True)])
+    except duckdb.Error:
+        types = []
+    if not types or any(_fits(m.place, found) is not None for m, found in zip(attributes, types, strict=True)):
+        for mapped in attributes:
+            yield from _type_faults(bench, mapped, expressions[mapped.path])
+
+
+def _described(bench: Workbench, expressions: Sequence[str]) -> list[tuple[object, ...]]:
+    """Name, type and more of each expression, as a column."""
+    columns = ", ".join(f"{sql} AS v{n}" for n, sql in enumerate(expressions)) or "0"
+    return bench.sql.execute(f"DESCRIBE SELECT {columns} FROM records").fetchall()
+
+
 def _type_faults(bench: Workbench, mapped: Mapped, expression: Expression) -> list[str]:
     where = f"[attributes] {mapped.path} = {mapped.expression!r}"
     try:
-        row = bench.sql.execute(f"DESCRIBE SELECT {expression.sql} AS v FROM records").fetchone()
+        ((_, found, *_),) = _described(bench, [expression.sql])
     except duckdb.Error as error:
         return [f"{where}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}"]
-    found = str(row[1]) if row else ""
+    found = str(found)
     fits = _fits(mapped.place, found)
     if fits is not None:
         return [f"{where}: {fits}, but the expression gives {found}"]
     try:
-        bench.sql.execute(f"DESCRIBE SELECT {_desired(mapped.place, expression.sql)} AS v FROM records")
+        _described(bench, [_desired(mapped.place, expression.sql)])
     except duckdb.Error:
         names = ", ".join(sub.name for sub in compared(mapped.place.attribute))
         return [f"{where}: each element must be a struct with {names}, but the expression gives {found}"]
@@ -700,34 +727,40 @@ def _without_values(error: duckdb.Error) -> str:
 
 def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> Iterator[_Fault]:
     """Find the values that say they are faults, and make them none."""
-    for index, mapped in enumerate(attributes):
-        if mapped.place.kind is Kind.LIST:
-            good = '"proficiency":(null|[0-4](\\.[0-9]+)?|[0-9](\\.[0-9]+)?e-[0-9]+|5(\\.0+)?)([,}])'
-            bad = f"contains(regexp_replace(d{index}, {text(good)}, '', 'g'), '\"proficiency\":')"
-            code, words, hint = (
-                "record.bad-level",
-                "a level is not a number from 0 to 5",
-                "write levels as 0 to 5, for instance Billing:4",
-            )
-        elif mapped.place.kind is Kind.BOOLEAN and mapped.path == ACTIVE:
-            bad = f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})"
-            code, words, hint = (
-                "record.active-unknown",
-                "the mapping of active gives neither true nor false",
-                "fill the status in the source, or name its word in the mapping: one_of(status, 'active', ['left'])",
-            )
-        else:
-            bad = f"contains(d{index}, {text(FAULT_MARK + 'phone')})"
-            code, words, hint = (
-                "record.bad-phone",
-                "a phone number cannot be read",
-                "write it with country code (+1...), or give e164 the country as second argument",
-            )
-        found = [_int(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
-        if found:
+    tests = [_bad(index, mapped) for index, mapped in enumerate(attributes)]
+    counts = ", ".join(f"count(*) FILTER (WHERE {test})" for test, *_ in tests) or "0"
+    (numbers,) = bench.sql.execute(f"SELECT {counts} FROM desired").fetchall()
+    for index, (mapped, (bad, code, words, hint)) in enumerate(zip(attributes, tests, strict=True)):
+        if numbers[index]:
+            found = [_int(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
             bench.sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM desired WHERE {bad}")
             bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE {bad}")
-        yield from (_Fault(n, index, code, words, hint, mapped.path) for n in found)
+            yield from (_Fault(n, index, code, words, hint, mapped.path) for n in found)
+
+
+def _bad(index: int, mapped: Mapped) -> tuple[str, str, str, str]:
+    """The SQL that says that a value is a fault; with its code, the words for it and what to do."""
+    if mapped.place.kind is Kind.LIST:
+        good = '"proficiency":(null|[0-4](\\.[0-9]+)?|[0-9](\\.[0-9]+)?e-[0-9]+|5(\\.0+)?)([,}])'
+        return (
+            f"contains(regexp_replace(d{index}, {text(good)}, '', 'g'), '\"proficiency\":')",
+            "record.bad-level",
+            "a level is not a number from 0 to 5",
+            "write levels as 0 to 5, for instance Billing:4",
+        )
+    if mapped.place.kind is Kind.BOOLEAN and mapped.path == ACTIVE:
+        return (
+            f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})",
+            "record.active-unknown",
+            "the mapping of active gives neither true nor false",
+            "fill the status in the source, or name its word in the mapping: one_of(status, 'active', ['left'])",
+        )
+    return (
+        f"contains(d{index}, {text(FAULT_MARK + 'phone')})",
+        "record.bad-phone",
+        "a phone number cannot be read",
+        "write it with country code (+1...), or give e164 the country as second argument",
+    )
 
 
 def _int(value: object) -> int | None:

@@ -72,7 +72,7 @@ def _list(words: Iterable[str]) -> str:
 #: null where nothing is left. `status_if` lets what an expression gives for a word pass where the word is named (a
 #: blank: where it may), or where a list agrees with it.
 MACROS = f"""
-CREATE MACRO tidy(given) AS trim(given::VARCHAR, {_text(SPACE)});
+CREATE MACRO tidy(given) AS regexp_replace(given::VARCHAR, {_text(f"^[{SPACE}]+|[{SPACE}]+$")}, '', 'g');
 CREATE MACRO status_text(given) AS lower(tidy(given));
 CREATE MACRO status_word(given) AS nullif(status_text(given), '');
 CREATE MACRO status_is(given, words, ends) AS

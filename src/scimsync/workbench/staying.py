@@ -48,7 +48,9 @@ def by_status(bench: Workbench, attributes: Sequence[Mapped], match: Sequence[Pl
         "AND NOT EXISTS (SELECT 1 FROM parted t WHERE t.key = v.key AND t.account = a.id)"
     )
     clean = ""
-    for number, where in ((index[place.short], place) for place in match if place.short in index):
+    alone = "leaving v WHERE v.n NOT IN (SELECT n FROM pairing) AND v.key NOT IN (SELECT key FROM links)"
+    marks = [(index[place.short], place) for place in match if place.short in index]
+    for number, where in marks if bench.number(f"SELECT count(*) FROM {alone}") else ():
         fits = f"{comparable(where, f'v.d{number}')} = {comparable(where, f'a.c{number}')}"
         found.append(f"SELECT v.key, v.place, a.id FROM leaving v JOIN accounts a ON {fits} WHERE {loose}{clean}")
         clean += f" AND (a.c{number} IS NULL OR coalesce({fits}, false))"
