@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import pickle
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -85,6 +86,8 @@ class Directory(MemoryTarget):
         self.created: list[str] = []
         self.mood: Random | None = None
         self.harm = 0.0
+        #: value, in small letters -> the accounts that have it, or had it in this run; made anew after each night
+        self.holders: dict[str, set[str]] = {}
 
     async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
         before = copy.deepcopy(self.users.get(account))
@@ -97,6 +100,7 @@ class Directory(MemoryTarget):
         reply = await super().patch(account, operations, version)
         if reply.ok and before is not None:
             self.patched.append((account, before, operations))
+            self._note(self.users[account])
         return Reply(exchange=Exchange.LOST, method="PATCH", detail="reset") if trouble == "after" else reply
 
     async def create(self, resource: dict[str, object]) -> Reply:
@@ -106,17 +110,21 @@ class Directory(MemoryTarget):
         reply = await super().create(resource)
         if reply.ok and reply.body is not None:
             self.created.append(str(reply.body["id"]))
+            self._note(reply.body)
         return Reply(exchange=Exchange.LOST, method="POST", detail="reset") if trouble == "after" else reply
 
     async def find(self, attribute: str, value: str) -> Sequence[Reply]:
         """As it is there, but for the time: only who has the value somewhere is looked at."""
-        place, wanted = USERS.resolve(attribute), value.casefold()
-        return [
-            self._answered("GET", user)
-            for user in self._shown().values()
-            if wanted in {str(user.get("userName")).casefold(), *(mark.casefold() for mark in carried(user))}
-            and str(place.read(user) or "").casefold() == wanted
-        ]
+        if not self.holders:
+            for user in (*self.users.values(), *self._shown().values()):
+                self._note(user)
+        place, wanted, shown = USERS.resolve(attribute), value.casefold(), self._shown()
+        users = [shown[account] for account in sorted(self.holders.get(wanted, ())) if account in shown]
+        return [self._answered("GET", user) for user in users if str(place.read(user) or "").casefold() == wanted]
+
+    def _note(self, user: Mapping[str, Any]) -> None:
+        for mark in {str(user.get("userName")), *carried(user)}:
+            self.holders.setdefault(mark.casefold(), set()).add(str(user["id"]))
 
     def _trouble(self) -> str:
         if self.mood is None or self.mood.random() >= self.harm:
@@ -414,6 +422,33 @@ class Day:
     protected: frozenset[str]
     limits: Limits
 
+    @cached_property
+    def owners(self) -> dict[str, set[str]]:
+        """account -> the keys that are linked to it."""
+        found: dict[str, set[str]] = {}
+        for key, account in self.links.items():
+            found.setdefault(account, set()).add(key)
+        return found
+
+    @cached_property
+    def known(self) -> dict[str, str]:
+        """externalId -> the first account that had it before."""
+        return {str(user.get("externalId")): account for account, user in reversed(self.before.items())}
+
+    @cached_property
+    def linked(self) -> dict[int | None, list[str]]:
+        """world -> the keys of its links."""
+        found: dict[int | None, list[str]] = {}
+        for key in self.links:
+            found.setdefault(world_of(key), []).append(key)
+        return found
+
+
+def _copied(users: dict[str, Any]) -> dict[str, Any]:
+    """A deep copy of what is JSON."""
+    copied: dict[str, Any] = pickle.loads(pickle.dumps(users))
+    return copied
+
 
 class Organisation:
     """Many worlds in one directory under one configuration."""
@@ -450,8 +485,8 @@ class Organisation:
 
     def run(self) -> Day:
         """Settle what was cut short, plan, apply: what `sync` does."""
-        self.directory.patched, self.directory.created = [], []
-        before = {i: copy.deepcopy(user) for i, user in self.directory.users.items()}
+        self.directory.patched, self.directory.created, self.directory.holders = [], [], {}
+        before = _copied(self.directory.users)
         groups = self._members()
         links = {link.key: link.account for link in self.store.links()}
         plan = self._plan()
@@ -459,7 +494,7 @@ class Organisation:
         if not plan.refusals:
             report = self._apply(plan)
         return Day(
-            plan, report, before, copy.deepcopy(self.directory.users), links, groups, self._members(),
+            plan, report, before, _copied(self.directory.users), links, groups, self._members(),
             self.directory.patched, self.directory.created, self.policy.protected, self.limits,
         )  # fmt: skip
 

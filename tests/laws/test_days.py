@@ -90,9 +90,9 @@ def every_leaver_is_disabled_or_told(org: Organisation, day: Day) -> Iterator[tu
         seen = Counter(row["id"].strip() for row in world.rows if row["id"])
         leavers = [row["id"].strip() for row in world.rows if row["id"] and words(row) in ENDED]
         leavers = [key for key in leavers if seen[key] == 1]
-        leavers += [key for key in day.links if world_of(key) == world.number and not seen[key]]
+        leavers += [key for key in day.linked.get(world.number, ()) if not seen[key]]
         for key in leavers:
-            account = day.links.get(key) or next((i for i, u in day.before.items() if u.get("externalId") == key), "")
+            account = day.links.get(key) or day.known.get(key, "")
             if not is_left_active(day, key, account):
                 continue
             if not any(said[code, key] for code in ("leaver.kept", "leaver.unproven", "account.protected")):
@@ -101,7 +101,7 @@ def every_leaver_is_disabled_or_told(org: Organisation, day: Day) -> Iterator[tu
 
 def is_left_active(day: Day, key: str, account: str) -> bool:
     before, after = day.before.get(account), day.after.get(account)
-    owners = {other for other, linked in day.links.items() if linked == account} - {key}
+    owners = day.owners.get(account, set()) - {key}
     return bool(before and after and not owners and before.get("active") and after.get("active"))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import repeat
 
 from scimsync.model.accounts import Group
 from scimsync.model.plans import Finding, Severity
@@ -23,6 +24,8 @@ SPARED = "member.spared"
 RULES = frozenset({MOVED, SPARED})
 #: how near a spelling must be to be a hint, and to be taken for a typing error
 _HINT, _SLIP = 0.6, 0.8
+#: for how many unknown names a near one is looked for: each is held against all groups
+_MOST_HINTS = 20
 
 
 def folded(name: str, match: str) -> str:
@@ -78,6 +81,7 @@ def resolve(
     ids: dict[str, str] = {}
     open_: dict[str, frozenset[str]] = {}
     findings = []
+    hints = repeat("asked", _MOST_HINTS)
     for name, written in sorted(names.items()):
         found, before = held.get(name, []), remembered.get(name, "")
         before = before if before in called else ""
@@ -89,7 +93,7 @@ def resolve(
         elif found:
             findings.append(_moved(written, called[before]))
         else:
-            near = get_close_matches(written.casefold(), spellings, n=1, cutoff=_HINT)
+            near = get_close_matches(written.casefold(), spellings, n=1, cutoff=_HINT) if next(hints, "") else []
             findings.append(_unknown(written, called.get(before, ""), spellings[near[0]] if near else ""))
         if found or SPARED not in given:
             open_[name] = frozenset({*found, before} - {""})

@@ -39,6 +39,12 @@ def test_a_name_means_one_group_or_is_open_and_a_finding() -> None:
     assert slip.hint.startswith("did you mean Billing? ")
 
 
+def test_a_near_name_is_looked_for_twenty_times_and_each_unknown_name_is_told() -> None:
+    told = found([f"Billing {n:02d}" for n in range(30)], [BILLING], {})
+    assert [f.subject for f in told.findings] == [f"Billing {n:02d}" for n in range(30)]
+    assert [f.hint.startswith("did you mean Billing? ") for f in told.findings] == [True] * 20 + [False] * 10
+
+
 def test_a_name_whose_group_was_renamed_is_open_and_the_new_name_is_told() -> None:
     told = found(["Billing"], [Group("1", "Billing EMEA"), SALES], {"billing": "1"})
     assert told.ids == {}
