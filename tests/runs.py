@@ -269,8 +269,7 @@ class House:
         return found[0]
 
     def accounts(self, name: str) -> list[dict[str, Any]]:
-        return [u.resource for u in list(self.simulator.directory.users.values())
-                if not u.deleted and str(u.resource["userName"]).lower() == name.lower()]  # fmt: skip
+        return [entity.resource for entity in self.simulator.directory.indexed("userName", name)]
 
     def manager(self, who: Person) -> str | None:
         return self.account(who).get(ENTERPRISE, {}).get("manager", {}).get("value")

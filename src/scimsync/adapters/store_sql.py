@@ -18,7 +18,7 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -1044,10 +1044,15 @@ def _name(url: sa.URL) -> str:
     return f"PostgreSQL {url.host or 'on this host'}/{url.database or ''}"
 
 
+#: statements as text, for all stores of this process: a library or a service opens one for each call
+_COMPILED: MutableMapping[Any, Any] = sa.util.LRUCache(500)
+
+
 def _sqlite(url: sa.URL, patience_s: float) -> sa.Engine:
     path = str(url.database)
     _private_file(Path(path))
     engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": patience_s})
+    engine.update_execution_options(compiled_cache=_COMPILED)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
