@@ -19,6 +19,7 @@ from scimsync import bootstrap
 from scimsync.config import load
 from scimsync.core import chain
 from scimsync.model.audit import Edit, Kind, Record
+from scimsync.services import auditing
 
 #: records; an intent and an outcome for every two of them
 USUAL = 1_000_000
@@ -111,7 +112,7 @@ def append(folder: Path, number: int) -> int:
         walk = records(number)
         while chunk := list(islice(walk, _BATCH)):
             store.append((), chunk)
-        bootstrap.checkpoint(settings, store, print)
+        auditing.checkpoint(settings, store, print)
         return store.head().size
 
 

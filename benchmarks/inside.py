@@ -12,12 +12,13 @@ from scimsync import bootstrap
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.phones_library import read_phone
 from scimsync.config import Settings, load
-from scimsync.engine import applying, planning
-from scimsync.engine.applying import Hands, Order, Report
+from scimsync.engine import applying, orders, planning
+from scimsync.engine.orders import Hands, Order
 from scimsync.engine.planning import Task, World
 from scimsync.engine.ports import Store, Target
 from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
 from scimsync.model.plans import Plan
+from scimsync.model.reports import Report
 from scimsync.scim.messages import Operation
 
 
@@ -111,7 +112,7 @@ def real_target(settings: Settings) -> Target:
 
 
 async def make_plan(settings: Settings, store: Store, target: Target) -> Plan:
-    """What `bootstrap.plan` does, with this target."""
+    """What `planning.plan` does, with this target."""
     world = World(
         source=bootstrap.make_source(settings),
         target=target,
@@ -132,10 +133,10 @@ async def make_plan(settings: Settings, store: Store, target: Target) -> Plan:
 
 
 async def apply_plan(settings: Settings, store: Store, target: Target, made: Plan) -> Report:
-    """What `bootstrap.apply` does, with this target."""
+    """What `applying.apply` does, with this target."""
     hands = Hands(target=target, store=store, clock=SystemClock(), observer=Quiet())
     order = Order(policy=settings.policy, configuration=settings.digest, workers=settings.target.workers)
-    run = applying.check_plan(made, store.run(made.id), hands, order)
+    run = orders.check_plan(made, store.run(made.id), hands, order)
     return await applying.apply_plan(made, run, hands, order)
 
 

@@ -14,18 +14,14 @@ from scimsync.model.outcomes import Link
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped, Rekey
 from scimsync.scim.schema import Value
-from scimsync.workbench.comparing import Comparison, lay_outcomes
+from scimsync.workbench.accounts import AccountSpool
+from scimsync.workbench.agreed import lay_outcomes, write_agreed
+from scimsync.workbench.bench import Workbench
+from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
-from scimsync.workbench.staging import (
-    AccountSpool,
-    Workbench,
-    check_mapping,
-    stage_base,
-    stage_desired,
-    stage_links,
-    stage_phones,
-    stage_records,
-)
+from scimsync.workbench.mapping import check_mapping, stage_desired, stage_phones
+from scimsync.workbench.past import stage_base, stage_links
+from scimsync.workbench.records import stage_records
 
 MAPPING = {"userName": "lower(email)", "externalId": "id", "title": "job", "active": "active", MANAGER: "ref(boss)"}
 MATCH = ("externalId", "userName")
@@ -95,7 +91,7 @@ class Meeting:
 
     def agreed(self, *settled: tuple[str, str, Value]) -> Path:
         path = self.folder / "agreed.parquet"
-        self.comparison.write_agreed(path, settled)
+        write_agreed(self.comparison, path, settled)
         return path
 
     def based(self, *values: tuple[str, str, Value], accounts: dict[str, str] | None = None) -> Path:

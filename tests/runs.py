@@ -22,12 +22,13 @@ from typing import Any
 from tests.forking import forker
 
 from scimsync import bootstrap
-from scimsync.bootstrap import Choices
 from scimsync.cli.sample import ATTRIBUTES, COLUMNS, record
 from scimsync.config import Settings, load
-from scimsync.engine.applying import Report
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, Change, Plan, Verdict
+from scimsync.model.reports import Report
+from scimsync.services import applying, planning
+from scimsync.services.planning import Choices
 from scimsync.simulator.people import Person, people, person
 from scimsync.simulator.server import Running, running
 from scimsync.simulator.server import Settings as Simulated
@@ -178,14 +179,14 @@ class House:
         rules = {name.replace("__", "."): reason for name, reason in overrides.items()}
         settings = self.settings()
         with bootstrap.open_store(settings) as store:
-            return asyncio.run(bootstrap.plan(settings, store, Quiet(), Choices(only=only, overrides=rules)))
+            return asyncio.run(planning.plan(settings, store, Quiet(), Choices(only=only, overrides=rules)))
 
     def apply(self, named: str | Path = "", **overrides: str) -> Report:
         rules = {name.replace("__", "."): reason for name, reason in overrides.items()}
         settings = self.settings()
         with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
-            found = bootstrap.find_plan(store, str(named))
-            return asyncio.run(bootstrap.apply(settings, store, Quiet(), found, Choices(overrides=rules)))
+            found = planning.find_plan(store, str(named))
+            return asyncio.run(applying.apply(settings, store, Quiet(), found, Choices(overrides=rules)))
 
     def sync(self) -> tuple[Plan, Report]:
         """Plan and apply."""

@@ -21,17 +21,18 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tests.runs import Quiet, Said, command
 
 from scimsync import bootstrap
-from scimsync.bootstrap import Choices
 from scimsync.config import load
-from scimsync.engine.applying import Report
 from scimsync.errors import ProtocolError
 from scimsync.model.outcomes import Outcome
 from scimsync.model.plans import Plan
+from scimsync.model.reports import Report
 from scimsync.scim.dialect import GENERIC
 from scimsync.scim.grammar import Comparison, parse_filter
 from scimsync.scim.messages import Operation, list_response, scim_error
 from scimsync.scim.patch import apply
 from scimsync.scim.schema import CORE_GROUP, ENTERPRISE_USER, Attribute, Catalog, Schema
+from scimsync.services import applying, planning
+from scimsync.services.planning import Choices
 
 GROUPS = Catalog(
     Schema(
@@ -342,12 +343,12 @@ class Firm:
     def plan(self) -> Plan:
         settings = load(self.folder / "scimsync.toml")
         with bootstrap.open_store(settings) as store:
-            return asyncio.run(bootstrap.plan(settings, store, Quiet(), Choices()))
+            return asyncio.run(planning.plan(settings, store, Quiet(), Choices()))
 
     def apply(self, named: str = "") -> Report:
         settings = load(self.folder / "scimsync.toml")
         with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
-            return asyncio.run(bootstrap.apply(settings, store, Quiet(), bootstrap.find_plan(store, named), Choices()))
+            return asyncio.run(applying.apply(settings, store, Quiet(), planning.find_plan(store, named), Choices()))
 
     def sync(self) -> tuple[Plan, Report]:
         """Plan and apply."""

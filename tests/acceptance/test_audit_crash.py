@@ -15,6 +15,7 @@ from tests.runs import House
 
 from scimsync import bootstrap
 from scimsync.engine import checkpoints, ledger
+from scimsync.services import auditing
 
 
 def audited(home: House, kind: str) -> Counter[str]:
@@ -34,7 +35,7 @@ def audited(home: House, kind: str) -> Counter[str]:
 def whole(home: House) -> None:
     settings = home.settings()
     with bootstrap.open_store(settings) as store:
-        checkpoints.verify_store(store, bootstrap.audit_public(settings))
+        checkpoints.verify_store(store, auditing.audit_public(settings))
 
 
 def seen(home: House) -> set[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.runs import House, house
 
-from scimsync.engine.applying import Report
+from scimsync.model.reports import Report
 from scimsync.simulator.options import CHOICES, Options
 from scimsync.simulator.people import Person
 

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from scimsync.adapters.clock_system import SystemClock
-from scimsync.adapters.target_scim import ScimTarget, TargetSettings
+from scimsync.adapters.target_scim import ScimTarget
+from scimsync.adapters.target_wire import TargetSettings
 from scimsync.engine.ports import Target
 from scimsync.model.outcomes import Exchange, Reply
 from scimsync.scim.dialect import GENESYS

@@ -19,12 +19,13 @@ from tests.runs import House, Quiet, house
 from scimsync import bootstrap
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.store_sql import SqlStore
-from scimsync.bootstrap import Choices
 from scimsync.config import load
 from scimsync.engine import ledger
 from scimsync.errors import StoreError, TargetError
 from scimsync.model.audit import Edit, Kind
 from scimsync.model.outcomes import Step
+from scimsync.services import applying, auditing, planning
+from scimsync.services.planning import Choices
 
 ROOT = Path(__file__).parents[2]
 
@@ -150,7 +151,7 @@ def test_a_record_from_outside_a_run_stands_in_the_same_chain(tmp_path: Path) ->
         settings = home.settings()
         with bootstrap.open_store(settings) as store:
             edits = [Edit(path="schemas", before="old", after="new")]
-            bootstrap.note(settings, store, Kind.PIN, action="pinned", reason="reviewed", edits=edits)
+            auditing.note(settings, store, Kind.PIN, action="pinned", reason="reviewed", edits=edits)
         (told,) = records(home, kind="pin")
         assert told["target"].endswith("/scim/v2")
         assert told["values"] == {"schemas": {"before": "old", "after": "new"}}
@@ -195,11 +196,11 @@ def test_trouble_with_signing_does_not_hide_why_a_run_ended(tmp_path: Path) -> N
         home.fault({"on": "token", "kind": "status", "status": 400, "times": 1})
         store = Unsigned(settings.state.url, settings.state.artifacts, SystemClock())
         with contextlib.closing(store), store.lease(bootstrap.owner()):
-            found = bootstrap.find_plan(store, made.id)
+            found = planning.find_plan(store, made.id)
             with pytest.raises(TargetError):
-                asyncio.run(bootstrap.apply(settings, store, Quiet(), found, Choices()))
+                asyncio.run(applying.apply(settings, store, Quiet(), found, Choices()))
             with pytest.raises(StoreError, match="no room"):
-                asyncio.run(bootstrap.apply(settings, store, Quiet(), found, Choices()))
+                asyncio.run(applying.apply(settings, store, Quiet(), found, Choices()))
         assert whole(home)
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from tests.runs import House, house
 
-from scimsync.engine.applying import Report
 from scimsync.model.outcomes import Status
 from scimsync.model.plans import Finding, Plan, Severity
+from scimsync.model.reports import Report
 
 FILE = Path(__file__).parents[1] / "data" / "bad-records.csv"
 SOURCE = 'kind = "csv"\npath = "hr.csv"\nkey = "employee_id"\n'

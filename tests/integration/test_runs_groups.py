@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from tests.runs import WIDE_LIMITS, House, codes, house
 
-from scimsync.engine.applying import Report
 from scimsync.model.outcomes import Outcome, Status
 from scimsync.model.plans import Finding, GroupChange, Plan
+from scimsync.model.reports import Report
 from scimsync.simulator.people import Person
 
 PAIRS = '[groups]\nquery = "SELECT employee_id, group_name FROM membership"\n'

@@ -14,10 +14,14 @@ from tests.runs import House, Quiet, actions, codes, house, outcome, status
 
 from scimsync import bootstrap
 from scimsync.adapters.clock_system import SystemClock
-from scimsync.adapters.target_scim import ScimTarget, TargetSettings
-from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan
+from scimsync.adapters.target_scim import ScimTarget
+from scimsync.adapters.target_wire import TargetSettings
+from scimsync.engine.applying import apply_plan
+from scimsync.engine.orders import Hands, Order, check_plan
 from scimsync.errors import TargetDenied, TargetError, TargetUnavailable
 from scimsync.model.outcomes import RunState, Status
+from scimsync.model.reports import Report
+from scimsync.services import planning
 
 
 @pytest.fixture
@@ -226,7 +230,7 @@ def apply_impatiently(home: House, named: str, at: Callable[[], None] = lambda: 
             try:
                 hands = Hands(target=target, store=store, clock=SystemClock(), observer=Quiet())
                 order = Order(policy=settings.policy, configuration=settings.digest)
-                plan, found = bootstrap.find_plan(store, named)
+                plan, found = planning.find_plan(store, named)
                 return await apply_plan(plan, check_plan(plan, found, hands, order), hands, order)
             finally:
                 await target.close()

@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 
 from scimsync.adapters.clock_system import SystemClock
-from scimsync.adapters.target_scim import ScimTarget, TargetSettings
+from scimsync.adapters.target_scim import ScimTarget
+from scimsync.adapters.target_wire import TargetSettings
 from scimsync.errors import TargetDenied
 from scimsync.model.outcomes import Exchange, Reply, Sweep
 from scimsync.scim.dialect import GENESYS

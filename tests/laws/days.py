@@ -19,12 +19,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan
+from scimsync.engine.applying import apply_plan
 from scimsync.engine.membership import Pairs
+from scimsync.engine.orders import Hands, Order, check_plan
 from scimsync.engine.planning import Task, World, make_plan
 from scimsync.model.outcomes import Exchange, Reply
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Authority, Grouping, Limit, Limits, Mapped, Policy
+from scimsync.model.reports import Report
 from scimsync.scim.dialect import GENESYS
 from scimsync.scim.messages import ErrorReport, Operation
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock

@@ -23,6 +23,7 @@ from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError
 from scimsync.model.audit import Entry, Head, PersonKey
 from scimsync.scim.schema import value_from_json
+from scimsync.services import auditing
 
 _encode = msgspec.json.Encoder().encode
 ERASED = "[erased]"
@@ -103,7 +104,7 @@ def _verified(found: checkpoints.Verified, public: bytes | None) -> Iterator[str
 
 def _public(given: str, settings: Settings | None) -> bytes | None:
     if not given:
-        return None if settings is None else bootstrap.audit_public(settings)
+        return None if settings is None else auditing.audit_public(settings)
     path = Path(given)
     try:
         return checkpoints.read_public(path.read_text(encoding="ascii") if path.is_file() else given)
@@ -224,7 +225,7 @@ def _jsonl(store: Store, settings: Settings, wish: Wish) -> Iterator[bytes]:
     for entry in islice(walk, last - first + 1):
         state = _whole(chain.check([entry], state))
         yield chain.record_line(entry, reader.clear(entry) if wish.values else None)
-    yield chain.last_line(checkpoints.signed(checkpoints.statement(state), bootstrap.audit_key(settings)[0]))
+    yield chain.last_line(checkpoints.signed(checkpoints.statement(state), auditing.audit_key(settings)[0]))
 
 
 def _whole(found: chain.Checked) -> Head:
@@ -251,7 +252,7 @@ def prove(config: Path, seq: int, out: Path | None) -> int:
     """A proof that one record is in the chain, for somebody who has nothing else."""
     settings = load(config, secrets=False)
     with bootstrap.open_store(settings) as store:
-        seed = bootstrap.audit_key(settings)[0]
+        seed = auditing.audit_key(settings)[0]
         try:
             entry, proof, note = checkpoints.prove(store, seq, seed)
         except LookupError as error:
@@ -291,9 +292,9 @@ def erase(config: Path, person: str, reason: str, *, yes: bool) -> int:
             )
         click.confirm(f"Destroy the key of {person}? Nobody can read those values again.", abort=True, err=True)
     with bootstrap.open_store(settings) as store:
-        if not bootstrap.erase(store, person, reason):
+        if not auditing.erase(store, person, reason):
             raise ConfigError(f"the audit chain knows nobody of the key {person}, or they were erased already.")
-        bootstrap.checkpoint(settings, store, lambda text: click.echo(text, err=True))
+        auditing.checkpoint(settings, store, lambda text: click.echo(text, err=True))
     show([f"The values of {person} in the audit chain can be read by nobody any more. The chain is whole as before."])
     return 0
 
@@ -302,7 +303,7 @@ def checkpoint(config: Path) -> int:
     """Sign the chain as it is now."""
     settings = load(config, secrets=False)
     with bootstrap.open_store(settings) as store:
-        note = bootstrap.checkpoint(settings, store, lambda text: click.echo(text, err=True))
+        note = auditing.checkpoint(settings, store, lambda text: click.echo(text, err=True))
         kept = store.checkpoints()
     click.echo(note or (kept[-1] if kept else "There are no records yet, so there is nothing to sign.\n"), nl=False)
     return 0
@@ -312,7 +313,7 @@ def key(config: Path) -> int:
     """Make the key that signs checkpoints where there is none; say where it is, and the public key."""
     settings = load(config, secrets=False)
     with bootstrap.open_store(settings):  # makes the private folder where the key may stand
-        seed, where = bootstrap.audit_key(settings, make=True)
+        seed, where = auditing.audit_key(settings, make=True)
     click.echo(f"The key is in {where}. Its public key, for whoever verifies:", err=True)
     show([checkpoints.public_text(checkpoints.public_of(seed))])
     return 0

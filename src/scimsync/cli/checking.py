@@ -10,13 +10,14 @@ from pathlib import Path
 import click
 
 from scimsync import bootstrap
-from scimsync.bootstrap import TargetFacts
 from scimsync.cli import interrupting
 from scimsync.config import Settings, load
 from scimsync.core.signing import LEAST_KEY
 from scimsync.errors import ConfigError, ScimsyncError, TargetError
 from scimsync.model.plans import Severity
 from scimsync.scim.dialect import Dialect
+from scimsync.services import checking
+from scimsync.services.checking import TargetFacts
 
 #: seconds that the two clocks may differ before tokens and limits are misread
 _SKEW_S = 120
@@ -81,7 +82,7 @@ def _tried(name: str, look: Callable[[], list[Check]]) -> Iterator[Check]:
 
 
 def _source(settings: Settings) -> list[Check]:
-    rows, proven, columns, bare = bootstrap.try_source(settings)
+    rows, proven, columns, bare = checking.try_source(settings)
     checks = [Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits")]
     if bare:
         words = "active compares a status with = alone, so what other words mean is guessed from a list; name them: "
@@ -91,7 +92,7 @@ def _source(settings: Settings) -> list[Check]:
         words = "the source proves nothing by absence: nobody who is missing becomes a leaver"
         words += '; set [source] complete = "checksum"'
         checks.append(Check("source", "warn", words))
-    pairs = bootstrap.try_pairs(settings)
+    pairs = checking.try_pairs(settings)
     if pairs is not None:
         checks.append(Check("groups", "ok" if pairs else "warn", f"{pairs:,} memberships"))
     return checks
@@ -105,7 +106,7 @@ def _state(settings: Settings) -> list[Check]:
 
 
 def _target(settings: Settings) -> list[Check]:
-    found = interrupting.run(bootstrap.describe_target(settings))
+    found = interrupting.run(checking.describe_target(settings))
     checks = [
         Check("credentials", "ok", f"a token was given for client {settings.target.client_id or '(ready-made token)'}"),
         Check("target", "ok", f"{settings.target.api_url} answers; {found.rate:,} requests a minute"),

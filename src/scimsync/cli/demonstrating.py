@@ -19,7 +19,6 @@ from pathlib import Path
 import click
 
 from scimsync import bootstrap, files
-from scimsync.bootstrap import Choices
 from scimsync.cli import interrupting, render
 from scimsync.cli.progress import Bar
 from scimsync.cli.sample import ATTRIBUTES, insert, write_database
@@ -27,6 +26,8 @@ from scimsync.config import Settings, load
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError
 from scimsync.model.plans import Plan
+from scimsync.services import applying, planning
+from scimsync.services.planning import Choices
 from scimsync.simulator.options import Options
 from scimsync.simulator.people import SKILLS, Person, people, person
 from scimsync.simulator.server import Running, running
@@ -146,12 +147,12 @@ def _show(lines: Iterator[str]) -> None:
 
 def _plan(settings: Settings, store: Store) -> Plan:
     with Bar() as bar:
-        return interrupting.run(bootstrap.plan(settings, store, bar, Choices()))
+        return interrupting.run(planning.plan(settings, store, bar, Choices()))
 
 
 def _apply(settings: Settings, store: Store, made: Plan) -> Iterator[str]:
     with Bar() as bar:
-        report = interrupting.run(bootstrap.apply(settings, store, bar, (made, store.run(made.id)), Choices()))
+        report = interrupting.run(applying.apply(settings, store, bar, (made, store.run(made.id)), Choices()))
     return render.report_lines(report)
 
 

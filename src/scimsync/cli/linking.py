@@ -15,6 +15,7 @@ from scimsync.cli.running import show, show_json
 from scimsync.config import load
 from scimsync.engine.linking import Said, Wish
 from scimsync.errors import ConfigError
+from scimsync.services import applying, linking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +52,8 @@ def link(given: Given) -> int:
     settings = load(given.config)
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         with Bar() as bar:
-            asyncio.run(bootstrap.settle(settings, store, bar))
-        said = asyncio.run(bootstrap.link(settings, store, wish, given.reason))
+            asyncio.run(applying.settle(settings, store, bar))
+        said = asyncio.run(linking.link(settings, store, wish, given.reason))
     if given.as_json:
         show_json(_document(said))
     else:

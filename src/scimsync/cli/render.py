@@ -9,9 +9,9 @@ from datetime import timedelta
 import click
 
 from scimsync.core import grouping, leaving, sealing, waiting
-from scimsync.engine.applying import Report
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
+from scimsync.model.reports import Report
 from scimsync.scim.schema import Entry, Value, value_to_json
 
 #: how people see an action at a glance

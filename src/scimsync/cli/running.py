@@ -13,18 +13,19 @@ from pathlib import Path
 import click
 
 from scimsync import bootstrap, files
-from scimsync.bootstrap import Choices
 from scimsync.cli import interrupting, render
 from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
 from scimsync.cli.interrupting import Interrupted
 from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
 from scimsync.core import leaving, waiting
-from scimsync.engine.applying import Report
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
+from scimsync.model.reports import Report
+from scimsync.services import applying, observing, planning
+from scimsync.services.planning import Choices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,7 @@ class Given:
         Raises:
             ConfigError: A rule that shall be set aside does not exist, or a folder to write to.
         """
-        bootstrap.check_rules(self.overrides)
+        planning.check_rules(self.overrides)
         if self.keep_accounts is not None and not self.keep_accounts.absolute().parent.is_dir():
             raise ConfigError(f"--keep-accounts {self.keep_accounts}: there is no such folder. Make it first.")
         return Choices(only=self.users, overrides=self.overrides, keep=self.keep_accounts)
@@ -85,11 +86,11 @@ def plan(given: Given) -> int:
     """The plan command; returns the exit code."""
     settings = given.settings
     with bootstrap.open_store(settings) as store:
-        if bootstrap.has_unfinished(store):
+        if planning.has_unfinished(store):
             with contextlib.suppress(StoreLocked), store.lease(bootstrap.owner()):
                 _settle(settings, store)
         with Bar() as bar:
-            made = interrupting.run(bootstrap.plan(settings, store, bar, given.choices))
+            made = interrupting.run(planning.plan(settings, store, bar, given.choices))
         if given.out is not None:
             _write_out(store, made, given.out)
         if given.html is not None and (run := store.run(made.id)) is not None:
@@ -119,7 +120,7 @@ def _write_out(store: Store, made: Plan, out: Path) -> None:
 def _write_html(settings: Settings, store: Store, run: Run, made: Plan, file: Path) -> None:
     from scimsync.cli import figures, report  # noqa: PLC0415 - loads Jinja2
 
-    path, groups = bootstrap.chart_groups(settings, store, run, made)
+    path, groups = planning.chart_groups(settings, store, run, made)
     story = report.Story(
         plan=made,
         grouping=figures.Grouping(path=path, of=groups),
@@ -145,7 +146,7 @@ def apply(given: Given) -> int:
     """The apply command; returns the exit code."""
     settings = given.settings
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
-        found = bootstrap.find_plan(store, given.plan)
+        found = planning.find_plan(store, given.plan)
         refused = any(refusal.code not in given.overrides for refusal in found[0].refusals)
         if found[0].writes and not refused and not given.yes:
             _ask(found[0], given)
@@ -177,7 +178,7 @@ def sync(given: Given) -> int:
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         _settle(settings, store)
         with Bar() as bar:
-            made = interrupting.run(bootstrap.plan(settings, store, bar, given.choices))
+            made = interrupting.run(planning.plan(settings, store, bar, given.choices))
         if not given.as_json:
             show(render.plan_lines(made, everybody=given.everybody, only=given.users))
         return _apply(settings, store, made, given)
@@ -186,7 +187,7 @@ def sync(given: Given) -> int:
 def _settle(settings: Settings, store: Store) -> None:
     """Take note of what a run that was cut short had done. The caller holds the lease."""
     with Bar() as bar:
-        interrupting.run(bootstrap.settle(settings, store, bar))
+        interrupting.run(applying.settle(settings, store, bar))
 
 
 def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:
@@ -214,7 +215,7 @@ def _carry_out(settings: Settings, store: Store, made: Plan, given: Given) -> Re
             stop.set()
             bar.say("Stopping: running writes are brought to their end. Again to stop at once.")
 
-        work = bootstrap.apply(settings, store, bar, (made, store.run(made.id)), given.choices, stop)
+        work = applying.apply(settings, store, bar, (made, store.run(made.id)), given.choices, stop)
         try:
             return interrupting.run(work, ask)
         except Interrupted as stopped:
@@ -238,7 +239,7 @@ def runs(given: Given) -> int:
         run = store.run(given.run)
         if run is None:
             raise PlanStale(f"there is no run {given.run!r}. List them with: scimsync runs")
-        made = bootstrap.as_applied(store, bootstrap.read_plan(store.artifact(run.plan)))
+        made = planning.as_applied(store, planning.read_plan(store.artifact(run.plan)))
         if given.html is not None:
             _write_html(settings, store, run, made, given.html)
         outcomes = [line.outcome for line in store.journal(run.id) if line.outcome is not None]
@@ -262,7 +263,7 @@ def metrics(given: Given) -> int:
     """The metrics command; returns the exit code. It never talks to the target, and needs no credentials."""
     with bootstrap.open_store(load(given.config, secrets=False)) as store:
         if given.as_json:
-            show_json(bootstrap.metrics_document(store))
+            show_json(observing.metrics_document(store))
         else:
-            show(bootstrap.exposition(store).decode().splitlines())
+            show(observing.exposition(store).decode().splitlines())
     return 0

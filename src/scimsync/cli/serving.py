@@ -15,7 +15,6 @@ import click
 import uvicorn
 
 from scimsync import bootstrap
-from scimsync.bootstrap import Choices
 from scimsync.cli import interrupting
 from scimsync.cli.render import counted
 from scimsync.config import WRITING, Settings, load
@@ -25,6 +24,8 @@ from scimsync.engine import delivering, listening
 from scimsync.engine.listening import Answer
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, PersonUnknown, PlanRefused, ScimsyncError, StoreError
+from scimsync.services import applying, observing, planning
+from scimsync.services.planning import Choices
 
 #: seconds within which a caller must have sent all of its message
 BODY_S = 10.0
@@ -96,7 +97,7 @@ class _Service:
     async def _respond(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         if (scope["method"], scope["path"]) == ("GET", "/metrics"):
             answer, kind = Answer(200, {}), b"text/plain; version=0.0.4; charset=utf-8"
-            body = await asyncio.to_thread(bootstrap.exposition, self._store)
+            body = await asyncio.to_thread(observing.exposition, self._store)
         else:
             answer, kind = await self._answer(scope, receive), b"application/json"
             body = json.dumps(answer.document).encode()
@@ -193,11 +194,11 @@ class _Service:
     async def _synchronise(self, store: Store, keys: Sequence[str]) -> bool:
         choices = Choices(only=tuple(keys), deliver=False)
         quiet = _Quiet()
-        await bootstrap.settle(self._settings, store, quiet)
-        made = await bootstrap.plan(self._settings, store, quiet, choices)
+        await applying.settle(self._settings, store, quiet)
+        made = await planning.plan(self._settings, store, quiet, choices)
         if self._ending.is_set():
             return False
-        report = await bootstrap.apply(self._settings, store, quiet, (made, store.run(made.id)), choices)
+        report = await applying.apply(self._settings, store, quiet, (made, store.run(made.id)), choices)
         self._said = ""
         words = [f"{number} {name}" for name, number in report.statuses.items()]
         words += [f"{made.tally.conflicts} in conflict, held"] if made.tally.conflicts else []

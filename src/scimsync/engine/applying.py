@@ -12,27 +12,26 @@ settled by reading, the rest is carried out.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from scimsync.core import grouping, harm, leaving, lifecycle, limits, logins, planner, telling
+from scimsync.core import grouping, leaving, lifecycle, logins, planner, telling
 from scimsync.core.grouping import Left
-from scimsync.core.identity import brought_back, parted, said
+from scimsync.core.identity import brought_back, parted
 from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, words
 from scimsync.core.writing import resource, split
 from scimsync.engine import limiting, recording
+from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.caution import Caution
 from scimsync.engine.journal import Journal
 from scimsync.engine.membership import remember
-from scimsync.engine.metrics import Unmeasured
-from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
+from scimsync.engine.orders import Hands, Order
 from scimsync.engine.recording import Given, Recorder, digest_of, edits_of, edits_of_members
 from scimsync.engine.roster import GroupHands, GroupWriter
 from scimsync.engine.searching import Hit, Search
-from scimsync.errors import PlanRefused, PlanStale, ScimsyncError, TargetError, TargetUnanswered
+from scimsync.errors import ScimsyncError, TargetError, TargetUnanswered
 from scimsync.model.audit import Edit
 from scimsync.model.events import Letter, Subscription
 from scimsync.model.outcomes import (
@@ -47,173 +46,26 @@ from scimsync.model.outcomes import (
     Status,
     Step,
 )
-from scimsync.model.plans import BESIDES, ITSELF, LOGIN, Change, Delta, Finding, GroupChange, Plan, Verdict
-from scimsync.model.policy import Mapped, Policy
+from scimsync.model.plans import BESIDES, ITSELF, LOGIN, Change, Delta, GroupChange, Plan, Verdict
+from scimsync.model.reports import Report
 from scimsync.scim.messages import Operation
-from scimsync.scim.schema import Place, Value
-from scimsync.workbench.comparing import lay_outcomes, unremembered
+from scimsync.scim.schema import Place
+from scimsync.workbench.agreed import lay_outcomes, unremembered
+from scimsync.workbench.bench import Workbench
 from scimsync.workbench.owning import own
-from scimsync.workbench.staging import Workbench, stage_links
+from scimsync.workbench.past import stage_links
 
-#: a plan rests on what HR said when it was made; older than this, it must be made again
-MAX_AGE = timedelta(hours=24)
-#: clocks of two machines may differ by so much; a plan from further ahead was made before a clock was set back
-MAX_AHEAD = timedelta(minutes=5)
-#: the rules that may be set aside when a plan is applied, besides those about its size
-RULES = frozenset({"plan.age"})
 _C = TypeVar("_C", Change, GroupChange)
+
+
 _GOOD = {Status.DONE, Status.ALREADY}
+
+
 _FINAL = {*_GOOD, Status.HELD, Status.FAILED}
+
+
 #: the parts that the work on one person may have
 _PARTS = (ITSELF, ITSELF + 1, BESIDES, BESIDES + 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
-    """The ports that applying needs."""
-
-    target: Target
-    store: Store
-    clock: Clock
-    observer: Observer
-    metrics: Metrics = field(default_factory=Unmeasured)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """How a plan shall be applied."""
-
-    policy: Policy
-    configuration: str
-    workers: int = 8
-    #: what one PATCH may hold; 0 for no limit
-    operations_per_patch: int = 0
-    request_bytes: int = 0
-    overrides: Mapping[str, str] = field(default_factory=dict)
-    #: a second account of one login is refused, so that a creation may be sent twice
-    unique_logins: bool = False
-    #: a PATCH leaves alone what no operation names, so that no account is read before to see whether it does
-    keeps_others: bool = False
-    #: on whose behalf, for the audit chain
-    actor: str = "scimsync"
-    #: attributes that a plan may write though the mapping does not manage them
-    beyond: tuple[Mapped, ...] = ()
-    #: who is told of what comes of it
-    subscriptions: tuple[Subscription, ...] = ()
-    #: roles and entitlements that every new account gets by itself
-    default_roles: frozenset[str] = frozenset()
-
-    @property
-    def attributes(self) -> Mapping[str, Mapped]:
-        """Everything that a plan may write, by short path."""
-        return {mapped.path: mapped for mapped in self.beyond} | dict(self.policy.by_path)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What came of a run."""
-
-    run: str
-    outcomes: Mapping[str, tuple[Outcome, ...]]
-    #: keys of changes that were not settled
-    left: tuple[str, ...]
-    #: why the run ended early; "" when it came to its end
-    stopped: str = ""
-    #: key -> why, of leavers who keep access
-    kept: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def statuses(self) -> dict[str, int]:
-        """How many changes ended how; a change counts by the worst of its two passes."""
-        changes: dict[tuple[str, int], list[Outcome]] = {}
-        for outcome in (outcome for parts in self.outcomes.values() for outcome in parts):
-            changes.setdefault((outcome.key, (outcome.part - 1) // 2), []).append(outcome)
-        worst = (max(passes, key=lambda o: _RANK[o.status]) for passes in changes.values())
-        counted = Counter(outcome.status.value for outcome in worst)
-        return {**counted, **({Status.OPEN.value: len(self.left)} if self.left else {})}
-
-    @property
-    def clean(self) -> bool:
-        """Whether everything was done."""
-        return (
-            not self.left
-            and not self.stopped
-            and all(
-                outcome.status in {Status.DONE, Status.ALREADY} for parts in self.outcomes.values() for outcome in parts
-            )
-        )
-
-
-_RANK = {
-    Status.ALREADY: 0,
-    Status.DONE: 1,
-    Status.DEFERRED: 2,
-    Status.HELD: 3,
-    Status.FAILED: 4,
-    Status.OPEN: 5,
-}
-
-
-def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
-    """Whether a plan may be applied here and now.
-
-    Raises:
-        PlanStale: It was made elsewhere, for another target or configuration, is too old, or another
-            run was applied since.
-        PlanRefused: It passes a limit that nobody overrode.
-    """
-    if run is None:
-        raise PlanStale(f"plan {plan.id}: this state does not know it. Make the plan with the same [state].")
-    if plan.seal.target != hands.target.name:
-        raise PlanStale(f"plan {plan.id}: it was made for {plan.seal.target}, the target is {hands.target.name}.")
-    if plan.seal.configuration != order.configuration:
-        raise PlanStale(f"plan {plan.id}: the configuration changed since it was made. Make a new plan.")
-    if run.state is RunState.DONE:
-        return run
-    if plan.seal.links != said(hands.store.link_decisions()):
-        raise PlanStale(f"plan {plan.id}: records and accounts were linked or parted since. Make a new plan.")
-    last = hands.store.last_applied()
-    if (last.base if last else "") != plan.seal.base and not (last and last.id == run.id):
-        raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
-    cut = next((late for late in hands.store.begun(1) if late.state is RunState.APPLYING), run)
-    if cut.id != run.id and cut.begun > run.seq:
-        raise PlanStale(
-            f"plan {plan.id}: run {cut.id} was begun since it was made, and was cut short. Make a new plan, or go on "
-            f"with that run: scimsync apply {cut.id}"
-        )
-    _check_age(plan, hands.clock, order)
-    refused = _refusals(plan, run, hands, order)
-    if refused:
-        words = [f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused]
-        kept = leaving.by_plan(replace(plan, refusals=tuple(refused)))
-        raise PlanRefused("\n".join([leaving.sentence(kept), *words] if kept else words))
-    return run
-
-
-def _refusals(plan: Plan, run: Run, hands: Hands, order: Order) -> list[Finding]:
-    """What forbids the plan now: another may have been applied since it was made, or refused."""
-    given = order.policy.limits
-    sources = (run.source, *run.takes)
-    before = limiting.past(hands.store, hands.clock.now(), given.window, sources, besides=run.id)
-    wished = [*limits.wishes(plan.tally, given), *limits.clearing(plan.changes, given, plan.tally.linked)]
-    overrides = {*run.answered, *plan.overrides, *order.overrides}
-    others = [f for f in plan.refusals if f.code not in limits.RULES and f.code not in overrides]
-    return [*others, *limits.refusals(wished, overrides, before, partial=run.partial)]
-
-
-def _check_age(plan: Plan, clock: Clock, order: Order) -> None:
-    age = clock.now() - plan.created
-    if -MAX_AHEAD <= age <= MAX_AGE or "plan.age" in order.overrides:
-        return
-    words = f"it is {age.total_seconds() / 3600:.0f} hours old"
-    if age < -MAX_AHEAD:
-        words = (
-            f"it was made at {plan.created:%Y-%m-%d %H:%M} UTC, which this clock has not reached: its age is unknown"
-        )
-    raise PlanStale(
-        f"plan {plan.id}: {words}, and HR may say something else now. "
-        'Make a new plan, or apply it with --override plan.age --reason "..."'
-    )
 
 
 async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asyncio.Event | None = None) -> Report:
@@ -281,6 +133,7 @@ class _Applier:
         self._groups = {group.key for group in plan.groups}
         self._owners: dict[str, str] | None = None
         self.caution = Caution(trusting=order.keeps_others)
+        self._means = Means(target=hands.target, attributes=order.attributes, caution=self.caution)
         self._search = Search(self._target, self._clock, self._matched(), self._observer.say)
         #: accounts that this run made -> key
         self._born: dict[str, str] = {}
@@ -393,7 +246,7 @@ class _Applier:
                 await self._settle(group, 1, await GroupWriter(group, self._group_hands(group)).settle())
 
     async def _looked_after(self, change: Change, part: int) -> Outcome:
-        attempt = _Attempt(self, change.key, part, change.account or "")
+        attempt = Attempt(self._means, change.key, part, change.account or "")
         written, left_out = self._written(change)
         deltas = [d for d in written if d.path in self._attributes] if part == change.part else []
         if change.account is None and part == change.part:
@@ -445,7 +298,7 @@ class _Applier:
 
     async def _first(self, change: Change) -> Outcome:
         deltas, left_out = self._written(change)
-        attempt = _Attempt(self, change.key, change.part, change.account or "")
+        attempt = Attempt(self._means, change.key, change.part, change.account or "")
         if not deltas or (change.account is None and LOGIN in left_out):
             outcome = attempt.deferred(change, left_out)
         elif change.account is None:
@@ -486,7 +339,7 @@ class _Applier:
         return [found for part in _PARTS if (found := self._outcomes.get((key, part))) is not None]
 
     async def _write(
-        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
     ) -> Outcome:
         """Send operations under a version, until they are settled, held, or there is nothing left to send."""
         reopened = (attempt.key, attempt.part) in self._open
@@ -499,7 +352,7 @@ class _Applier:
             return await self._sent(attempt, deltas, operations, version)
 
     async def _sent(
-        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
     ) -> Outcome:
         looks = attempt.looks
         while True:
@@ -524,7 +377,7 @@ class _Applier:
                 return attempt.outcome(Status.HELD, "write.races", "the account changed again each time we came")
             deltas, operations, version = looked
 
-    async def _without_login(self, attempt: _Attempt, deltas: Sequence[Delta], reply: Reply, version: str) -> Outcome:
+    async def _without_login(self, attempt: Attempt, deltas: Sequence[Delta], reply: Reply, version: str) -> Outcome:
         """Send the rest of a change whose login somebody else has."""
         attempt.taken = words(reply)
         rest = [delta for delta in deltas if delta.path != LOGIN]
@@ -533,7 +386,7 @@ class _Applier:
         return await self._sent(attempt, rest, planner.operations_of(rest, [*self._attributes.values()]), version)
 
     def _spared(
-        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation]
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation]
     ) -> tuple[Sequence[Delta], Sequence[Operation]]:
         """What is left to write without the kinds of write that did harm in this run."""
         stopped = self.caution.stopped(operations)
@@ -545,7 +398,7 @@ class _Applier:
         return rest, planner.operations_of(rest, [*self._attributes.values()])
 
     async def _answered(
-        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], reply: Reply
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], reply: Reply
     ) -> Outcome:
         """Judge a success by the account that it shows; by the account itself where it shows none, or shows trouble."""
         seen = reply
@@ -559,7 +412,7 @@ class _Applier:
         return attempt.confirm(deltas, operations, seen)
 
     async def _send(
-        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
     ) -> tuple[Sequence[Delta], Reply, bool]:
         """One PATCH, or where it may not hold everything several, each under the version that the one before left.
 
@@ -578,14 +431,14 @@ class _Applier:
         return deltas, await self._patch(attempt, deltas, last, version), True
 
     async def _patch(
-        self, attempt: _Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
     ) -> Reply:
         number = attempt.races + 1
         line = self._line(attempt.key, attempt.part, Step.INTENT, method="PATCH", version=version, attempt=number)
         await self._intend(line, edits_of(deltas), attempt.account)
         return await self._target.patch(attempt.account, operations, version)
 
-    def _refused(self, attempt: _Attempt, step: Next, reply: Reply) -> Outcome:
+    def _refused(self, attempt: Attempt, step: Next, reply: Reply) -> Outcome:
         if step is Next.DEFER:
             self._defer(reply)
             return attempt.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
@@ -607,7 +460,7 @@ class _Applier:
 
     async def _create(self, change: Change, deltas: Sequence[Delta]) -> Outcome:
         """Make an account, where nobody who fits is found; what was answered with a success is never sent again."""
-        attempt = _Attempt(self, change.key, 1, "")
+        attempt = Attempt(self._means, change.key, 1, "")
         is_resumed = (change.key, 1) in self._open
         try:
             hit = await self._search.person(deltas, login=is_resumed or not self._order.unique_logins)
@@ -621,7 +474,7 @@ class _Applier:
             return attempt.outcome(Status.DEFERRED, "target.not-now", str(error))
         return attempt.outcome(Status.HELD, "write.unknown", "the account could be neither created nor found")
 
-    async def _made(self, attempt: _Attempt, deltas: Sequence[Delta]) -> Outcome | None:
+    async def _made(self, attempt: Attempt, deltas: Sequence[Delta]) -> Outcome | None:
         """Send one POST; None where it was lost, nobody is found, and the directory refuses a second account."""
         await self._intend(self._line(attempt.key, attempt.part, Step.INTENT, method="POST"), edits_of(deltas))
         reply = await self._target.create(resource((self._places[d.path], d.sides.desired) for d in deltas))
@@ -652,7 +505,7 @@ class _Applier:
         is_known = self._owner(str(reply.body.get("id", ""))) is not None
         return reply if is_known or self._fits(deltas, reply, but=LOGIN) else None
 
-    def _created(self, attempt: _Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
+    def _created(self, attempt: Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
         """What came of a creation that was answered: a new account, one that was brought back, or somebody else's."""
         account = str((made.body or {}).get("id", ""))
         owner = self._owner(account)
@@ -667,7 +520,7 @@ class _Applier:
         told = "the deleted account of this person came back; look whether roles and groups did too"
         return replace(outcome, code="account.restored", detail=told) if restored else outcome
 
-    def _brought_back(self, attempt: _Attempt, deltas: Sequence[Delta], reply: Reply) -> Outcome | None:
+    def _brought_back(self, attempt: Attempt, deltas: Sequence[Delta], reply: Reply) -> Outcome | None:
         """Hold a joiner whose new account holds what nobody sent: it was somebody's before."""
         sent = resource((self._places[d.path], d.sides.desired) for d in deltas)
         shown = brought_back(sent, reply.body or {}, self._order.default_roles)
@@ -678,7 +531,7 @@ class _Applier:
         told = f"a deleted account came back as {account}, with {', '.join(shown)} of whoever had it"
         return attempt.outcome(Status.HELD, "account.restored", told, reply)
 
-    async def _met(self, attempt: _Attempt, deltas: Sequence[Delta], hit: Hit, *, ours: bool) -> Outcome:
+    async def _met(self, attempt: Attempt, deltas: Sequence[Delta], hit: Hit, *, ours: bool) -> Outcome:
         """Go on with what a search found; `ours` where it should be the account that we asked for."""
         if len(hit.accounts) > 1:
             told = f"{hit.path} finds {len(hit.accounts)} accounts that the listing did not show to be this person's"
@@ -697,7 +550,7 @@ class _Applier:
         back = self._brought_back(attempt, deltas, found) if ours else None
         return await self._adopt(attempt, deltas, found) if back is None else back
 
-    async def _adopt(self, attempt: _Attempt, deltas: Sequence[Delta], found: Reply) -> Outcome:
+    async def _adopt(self, attempt: Attempt, deltas: Sequence[Delta], found: Reply) -> Outcome:
         """Take over the account that a search found, and that is nobody else's."""
         body = found.body or {}
         adopted = planner.adopt(deltas, body, self._attributes)
@@ -732,7 +585,7 @@ class _Applier:
                 return False
         return True
 
-    def _whose(self, attempt: _Attempt, deltas: Iterable[Delta], found: Reply) -> str | None:
+    def _whose(self, attempt: Attempt, deltas: Iterable[Delta], found: Reply) -> str | None:
         """The key that an account may be taken for: ours where it is nobody's and carries nobody else's mark."""
         account = str((found.body or {}).get("id", ""))
         owner = self._owner(account)
@@ -767,7 +620,7 @@ class _Applier:
         """Set the references, and the login, that could not be written with the rest."""
         first = self._outcomes.get((change.key, change.part))
         account = change.account or (first.account if first else None)
-        attempt = _Attempt(self, change.key, change.part + 1, account or "")
+        attempt = Attempt(self._means, change.key, change.part + 1, account or "")
         later = self._later(change)
         if first is not None and first.status in {Status.HELD, Status.FAILED}:  # but who is parked goes on
             later = tuple(d for d in later if d.path == LOGIN and LOGIN in first.written)
@@ -853,138 +706,6 @@ class _Applier:
         return waiting, settled
 
 
-class _Attempt:
-    """The fate of one part of one change, across version races."""
-
-    def __init__(self, applier: _Applier, key: str, part: int, account: str) -> None:
-        self._applier = applier
-        self.key, self.part, self.account = key, part, account
-        self.races = 0
-        self.looks = 0
-        self.already: dict[str, Value] = {}
-        #: what the target said of a login that it does not give
-        self.taken = ""
-        self._overwritten: dict[str, None] = {}
-        self._left_alone: dict[str, str] = {}
-        #: the account as it was last read; None where it was not
-        self.before: Mapping[str, object] | None = None
-
-    def spare(self, paths: Iterable[str]) -> None:
-        """Note what is not written, because such a write did harm."""
-        self._left_alone |= dict.fromkeys(paths, "spared")
-
-    def overwrite(self, paths: Iterable[str]) -> None:
-        """Note values of the directory that are written over."""
-        self._overwritten |= dict.fromkeys(paths)
-
-    async def look(
-        self, deltas: Sequence[Delta], *, after: Next = Next.SETTLE
-    ) -> Outcome | tuple[Sequence[Delta], Sequence[Operation], str]:
-        """Read the account and plan what is still wanted; an outcome where nothing is left to send."""
-        self.looks += 1
-        reply = await self._applier._target.get(self.account)  # noqa: SLF001 - two halves of one thing
-        if reply.status == 404:
-            return self.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", reply)
-        if not reply.ok or reply.body is None:
-            return self.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
-        self.before = reply.body
-        attributes = self._applier._attributes  # noqa: SLF001
-        left = planner.replan(deltas, reply.body, attributes)
-        self.already |= dict(left.already)
-        self._overwritten |= dict.fromkeys(left.overwritten)
-        self._left_alone |= dict.fromkeys(left.kept, "kept") | dict.fromkeys(left.conflicts, "conflict")
-        if not left.writes:
-            return self.settled(Status.ALREADY if after is Next.REPLAN else Status.DONE, reply)
-        if not reply.version:
-            return self.outcome(Status.HELD, "target.no-version", "the target gives no version to write under", reply)
-        return left.writes, planner.operations_of(left.writes, [*attributes.values()]), reply.version
-
-    def arrived(self, deltas: Sequence[Delta], body: Mapping[str, object]) -> list[str]:
-        """Note what the account holds by now; give the paths on which it does not hold what was wanted."""
-        different = planner.unmet(deltas, body, self._applier._attributes)  # noqa: SLF001
-        self.already |= {d.path: d.sides.desired for d in deltas if d.path not in different}
-        return different
-
-    def is_doubtful(self, deltas: Sequence[Delta], operations: Sequence[Operation], body: Mapping[str, object]) -> bool:
-        """Whether an answer shows less, or something else, than the account should hold by now."""
-        lost = harm.lost(self.before, body, operations) if self.before is not None else []
-        return bool(lost or planner.unmet(deltas, body, self._applier._attributes))  # noqa: SLF001
-
-    def deferred(self, change: Change, left_out: Iterable[str], back: Delta | None = None) -> Outcome:
-        """What waits for somebody else and is not written in this pass, or in this run."""
-        if LOGIN in left_out:
-            return self.outcome(*logins.left(change, back))
-        return self.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
-
-    def confirm(self, deltas: Sequence[Delta], operations: Sequence[Operation], reply: Reply) -> Outcome:
-        """Compare what the target shows with what was wanted, and with what was there: a difference is no success."""
-        body = reply.body or {}
-        different = self.arrived(deltas, body)
-        done = self.settled(Status.DONE, reply)
-        if different:
-            told = f"the target answered with another value than was sent for {', '.join(different)}"
-            done = self.outcome(Status.HELD, "write.mismatch", told, reply)
-        before, self.before = self.before, body
-        done = self.harmed(before, operations, done)
-        return done if before is None or done.status is not Status.DONE else self._guarded(before, operations, done)
-
-    def harmed(self, before: Mapping[str, object] | None, operations: Sequence[Operation], outcome: Outcome) -> Outcome:
-        """An outcome with what the write did to what is not ours, where the account was read before and after."""
-        if before is None or self.before is None or self.before is before or not harm.kinds(operations):
-            return outcome
-        gone = harm.lost(before, self.before, operations)
-        self._applier.caution.learn(operations, before, gone)
-        if not gone:
-            return outcome
-        told = f"the account lost what is not ours: {', '.join(gone)}; no more such writes in this run"
-        return replace(outcome, status=Status.HELD, code="write.harmed", detail=told)
-
-    def _guarded(self, before: Mapping[str, object], operations: Sequence[Operation], done: Outcome) -> Outcome:
-        """A success, but where it shows that somebody else wrote between our look and our write."""
-        managed = {place.root for place in self._applier._places.values()}  # noqa: SLF001
-        others = harm.edited(before, self.before or {}, operations, managed)
-        if not others:
-            return done
-        self._applier.caution.unguarded = True
-        told = f"the write was taken though {', '.join(others)} had been changed since its version was read"
-        return replace(done, status=Status.HELD, code="target.unguarded", detail=told)
-
-    def settled(self, status: Status, reply: Reply | None = None) -> Outcome:
-        """Nothing more to send: done, unless some paths were left for a person."""
-        spared = [path for path, why in self._left_alone.items() if why == "spared"]
-        if spared:
-            words = f"left as it is, because such a write took away what is not ours: {', '.join(spared)}"
-            return self.outcome(Status.HELD, "write.harmed", words, reply)
-        if self.taken:
-            return self.outcome(Status.HELD, "account.name-taken", self.taken, reply)
-        conflicts = [path for path, why in self._left_alone.items() if why == "conflict"]
-        if conflicts:
-            words = f"edited in the directory since the plan: {', '.join(conflicts)}"
-            return self.outcome(Status.HELD, "conflict.open", words, reply)
-        return self.outcome(status, reply=reply)
-
-    def outcome(
-        self,
-        status: Status,
-        code: str = "",
-        detail: str = "",
-        reply: Reply | None = None,
-    ) -> Outcome:
-        """The outcome with everything that is known by now."""
-        return Outcome(
-            key=self.key,
-            status=status,
-            account=self.account or None,
-            version=reply.version if reply else "",
-            written=self.already,
-            code=code,
-            detail=detail,
-            races=self.races,
-            correlation_id=reply.correlation_id if reply else "",
-            overwritten=tuple(path for path in self._overwritten if path in self.already),
-        )
-
-
 def _whose(owner: str | None) -> str:
     """Whose account it is, for people to read."""
     return f"linked to {owner}" if owner is not None else "not known to be this person's"
@@ -993,11 +714,6 @@ def _whose(owner: str | None) -> str:
 def _filled(delta: Delta, account: str) -> Delta:
     """A reference whose account is known by now."""
     return replace(delta, verdict=Verdict.WRITE, sides=replace(delta.sides, desired=account))
-
-
-def _waits(change: Change, paths: Iterable[str]) -> str:
-    awaited = {d.path: d.awaits for d in change.deltas}
-    return ", ".join(f"{path} waits for the account of {awaited[path]}" for path in paths)
 
 
 def _finish(

@@ -19,7 +19,8 @@ from scimsync.errors import TargetError
 from scimsync.model.outcomes import Reply
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped
-from scimsync.workbench.staging import AccountSpool, Workbench, hold_late, late_accounts, stage_written
+from scimsync.workbench.accounts import AccountSpool, hold_late, late_accounts, stage_written
+from scimsync.workbench.bench import Workbench
 
 #: how far back a write may still be missing from a listing; three minutes are documented of a client
 LONGEST_LAG = timedelta(hours=1)

@@ -10,8 +10,8 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.plans import Action, Change, Finding
 from scimsync.model.policy import Leavers, Policy
 from scimsync.workbench import staying
+from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
-from scimsync.workbench.staging import Workbench
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from scimsync.engine.ports import Source, Store, Target
 from scimsync.errors import ConfigError, PersonUnknown, TargetUnavailable
 from scimsync.model.outcomes import LinkDecision, Reply
-from scimsync.workbench.staging import Workbench, stage_keys
+from scimsync.workbench.bench import Workbench
+from scimsync.workbench.records import stage_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

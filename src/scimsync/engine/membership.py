@@ -25,9 +25,9 @@ from scimsync.model.outcomes import Outcome
 from scimsync.model.plans import Action, Change, Finding, GroupChange, Member
 from scimsync.model.policy import Grouping, Nested, Policy
 from scimsync.model.records import Reading
+from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.membership import NESTING, PAIR, Rosters, read_agreed, stage_column, stage_pairs
-from scimsync.workbench.staging import Workbench
 
 #: groups that are read at the same time
 READ_AT_ONCE = 8

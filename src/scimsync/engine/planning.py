@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,12 +16,22 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import KEPT, sentence
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.limits import Past, Wish
-from scimsync.core.references import Loop
 from scimsync.engine import limiting
 from scimsync.engine.freshness import Freshness
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning, Pairs
 from scimsync.engine.metrics import Unmeasured
+from scimsync.engine.noticing import (
+    of_circles,
+    of_hidden,
+    of_nobody,
+    of_unbelieved,
+    of_unmatched,
+    of_unread,
+    of_unresolved,
+    of_vain,
+    of_waiting,
+)
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.errors import ConfigError, PersonUnknown, SchemaDrifted, SourceError, TargetError, TargetUnavailable
 from scimsync.model.accounts import Pair
@@ -34,25 +43,16 @@ from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.dialect import GENERIC, Dialect
 from scimsync.scim.schema import Catalog, Value
 from scimsync.workbench import owning
+from scimsync.workbench.accounts import AccountSpool
+from scimsync.workbench.agreed import write_agreed
+from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
-from scimsync.workbench.staging import (
-    AccountSpool,
-    PhoneReader,
-    Workbench,
-    check_mapping,
-    desired_blanks,
-    stage_base,
-    stage_desired,
-    stage_links,
-    stage_phones,
-    stage_records,
-)
+from scimsync.workbench.mapping import PhoneReader, check_mapping, desired_blanks, stage_desired, stage_phones
+from scimsync.workbench.past import stage_base, stage_links
+from scimsync.workbench.records import stage_records
 from scimsync.workbench.wording import unknown_words
-
-#: a finding names at most so many members of a circle
-NAMED = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,11 +176,11 @@ class _Planning:
             if lost := unplanned(self.bench, policy):
                 self.world.observer.say(sentence(lost))
             raise
-        self.findings += [*_unresolved(comparison, self.strange), *_unmatched(policy), *self._unfinished()]
-        self.findings += [_hidden(key, row) for key, row in comparison.hidden()]
+        self.findings += [*of_unresolved(comparison, self.strange), *of_unmatched(policy), *self._unfinished()]
+        self.findings += [of_hidden(key, row) for key, row in comparison.hidden()]
         self.findings += identity.named(self.others)
         if complete:
-            self.findings += [_protects_nobody(*found) for found in comparison.nobody(policy.protected)]
+            self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
         seal = Seal(
             target=self.world.target.name,
@@ -375,7 +375,7 @@ class _Planning:
             if not doubts:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
-                self.findings.append(_unbelieved(leaver.key, doubts))
+                self.findings.append(of_unbelieved(leaver.key, doubts))
 
     def _sources(self) -> tuple[str, ...]:
         """The names of the source whose people the plan is about."""
@@ -428,8 +428,8 @@ class _Planning:
             del edges[pair]
         for change, path, awaits in self.vain:
             known = edges.pop((change.key, path), None)
-            self.findings.append(_vain(change, path, awaits, known))
-        self.findings += map(_still_waiting, edges.values())
+            self.findings.append(of_vain(change, path, awaits, known))
+        self.findings += map(of_waiting, edges.values())
         waiting = [Deferred(change.key, path, awaits, run, since) for change, path, awaits in self.vain]
         store.save_deferred(waiting, settled)
 
@@ -454,7 +454,7 @@ class _Planning:
             for kind in validation.name_kinds(self.changes, attributes, task.dialect)
         }
         if unread := [kind for kind, found in names.items() if found is None]:
-            self.findings.append(_unread(unread))
+            self.findings.append(of_unread(unread))
         known = validation.Known(names=names)
         marks = frozenset(place.short for place in task.policy.match)
         whole = task.policy.on_bad_value is BadValue.PERSON
@@ -488,7 +488,7 @@ class _Planning:
         created = world.clock.now()
         identity = self._name(created)
         changes, loops = planner.lined_up(self.changes)
-        self.findings += _circles(self._circles(comparison), loops)
+        self.findings += of_circles(self._circles(comparison), loops)
         self._wait(comparison, identity, created)
         findings = tuple(self._findings())
         counted = planner.tally(comparison.numbers(), changes, self.notices, findings, groups)
@@ -515,7 +515,7 @@ class _Planning:
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
         former = world.store.artifact(seal.base) if seal.base else None
         whose = owning.EVERYBODY if task.accounts else owning.KEYS
-        comparison.write_agreed(world.store.artifact(agreed), self.settled, former, whose=whose)
+        write_agreed(comparison, world.store.artifact(agreed), self.settled, former, whose=whose)
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         files.write(world.store.artifact(name), sealing.encode(plan))
@@ -580,150 +580,3 @@ def active_of(policy: Policy, catalog: Catalog) -> Mapped:
     """The attribute that disabling writes, whether the mapping manages it or not."""
     mapped = policy.by_path.get(ACTIVE)
     return mapped or Mapped(place=catalog.resolve(ACTIVE), expression="", authority=Authority.LOCAL_WINS)
-
-
-#: people whose reference names nobody with an account and who have a finding of their own, for each path
-_NAMED = 100
-_SHOWN = 5
-
-
-def _unresolved(comparison: Comparison, strange: Mapping[tuple[str, str], int | None]) -> Iterator[Finding]:
-    """A finding for each person who is written and whose reference is left alone; of the others the first are named."""
-    told: Counter[tuple[str, bool]] = Counter()
-    rest: dict[tuple[str, bool], list[str]] = {}
-    for path, is_known, key in comparison.unresolved():
-        kind = (path, is_known)
-        if (path, key) in strange and told[kind] < _NAMED:
-            told[kind] += 1
-            yield _left_alone(is_known, key, path, strange[path, key])
-        else:
-            rest.setdefault(kind, []).append(key)
-    for (path, is_known), keys in rest.items():
-        more = f" and {len(keys) - _SHOWN:,} more" if len(keys) > _SHOWN else ""
-        yield _left_alone(is_known, "", f"{path} of {', '.join(keys[:_SHOWN])}{more}")
-
-
-def _left_alone(is_known: bool, subject: str, detail: str, row: int | None = None) -> Finding:  # noqa: FBT001
-    return Finding(
-        severity=Severity.INFO,
-        code="reference.no-account" if is_known else "reference.unknown",
-        subject=subject,
-        summary="a reference names somebody who is in the source and has no account; it is left alone"
-        if is_known
-        else "a reference names somebody who is neither in the source nor linked; it is left alone",
-        detail=detail,
-        hint="see what this plan says about that person; somebody who is inactive and has no account gets none"
-        if is_known
-        else "correct the key in the source, or add the missing person",
-        row=row,
-    )
-
-
-def _unread(kinds: Sequence[str]) -> Finding:
-    return Finding(
-        severity=Severity.WARNING,
-        code="target.names-unknown",
-        subject="",
-        summary="whether names exist in the directory cannot be checked; an unknown one is refused on writing",
-        detail=", ".join(kinds),
-        hint="give the OAuth client a role with the view permissions for these lists",
-    )
-
-
-def _unmatched(policy: Policy) -> Iterator[Finding]:
-    for place in policy.match:
-        if place.short not in policy.by_path:
-            yield Finding(
-                severity=Severity.WARNING,
-                code="correlation.unmapped",
-                subject="",
-                summary="a path of [correlation] match is not mapped, so nobody is found by it",
-                detail=place.short,
-                hint="map it in [attributes], or take it from match",
-            )
-
-
-def _protects_nobody(name: str, near: str | None) -> Finding:
-    return Finding(
-        severity=Severity.WARNING,
-        code="policy.protected-unknown",
-        subject="",
-        summary="a name in [policy] protected is nobody's key and nobody's login, so it protects nobody",
-        detail=f"{name}; did you mean {near}?" if near else name,
-        hint="correct it, or take it out",
-    )
-
-
-def _circles(circles: Iterable[tuple[str, tuple[str, ...]]], loops: Sequence[Loop]) -> Iterator[Finding]:
-    """A finding for each loop of references in HR, with the edge where it was cut, if it had to be."""
-    opened = {loop.cut.who: loop for loop in loops}
-    for path, members in circles:
-        mine = [loop for who in members if (loop := opened.pop(who, None)) is not None]
-        later = [f"{loop.cut.who} gets the reference to {loop.cut.whom} in the second pass" for loop in mine]
-        yield _circle(members, len(members), f"{path}: ", later)
-    for loop in opened.values():
-        later = [f"{loop.cut.who} gets the reference to {loop.cut.whom} in the second pass"]
-        yield _circle(loop.members, loop.length, "", later)
-
-
-def _circle(members: Sequence[str], length: int, path: str, later: Sequence[str]) -> Finding:
-    shown = [*members[:NAMED], f"… ({length - NAMED:,} more)"] if length > NAMED else [*members]
-    return Finding(
-        severity=Severity.WARNING,
-        code="reference.cycle",
-        subject=members[0],
-        summary="references go in a circle",
-        detail="; ".join([path + " -> ".join([*shown, members[0]]), *later]),
-        hint="correct one of them in HR; as it stands, each is set as HR says",
-    )
-
-
-def _still_waiting(edge: Deferred) -> Finding:
-    return Finding(
-        severity=Severity.INFO,
-        code="reference.deferred",
-        subject=edge.key,
-        summary="a reference waits for the account of another person since an earlier run",
-        detail=_since(edge.path, edge.awaits, edge),
-        hint=f"see what this plan says about {edge.awaits}",
-    )
-
-
-def _since(path: str, awaits: str, edge: Deferred | None) -> str:
-    since = f" since {edge.since:%Y-%m-%d %H:%M} UTC, run {edge.run}" if edge and edge.awaits == awaits else ""
-    return f"{path} waits for {awaits}{since}"
-
-
-def _vain(change: Change, path: str, awaited: str, edge: Deferred | None) -> Finding:
-    return Finding(
-        severity=Severity.INFO,
-        code="reference.deferred",
-        subject=change.key,
-        summary="a reference waits for a person who gets no account in this plan; it is left alone",
-        detail=_since(path, awaited, edge),
-        hint=f"see the finding about {awaited}",
-        row=change.row,
-    )
-
-
-def _hidden(key: str, row: int | None) -> Finding:
-    return Finding(
-        severity=Severity.WARNING,
-        code="account.active-unknown",
-        subject=key,
-        summary="the directory shows of others whether they are active, and not of this account; it is not enabled",
-        hint="look at the account in the directory; if it is disabled, enable it there",
-        row=row,
-    )
-
-
-def _unbelieved(key: str, doubts: Sequence[str]) -> Finding:
-    return Finding(
-        severity=Severity.WARNING,
-        code="leaver.unproven",
-        subject=key,
-        summary="this person is missing from the source, and that is not taken for leaving now; the account stays",
-        detail="; ".join(doubts),
-        hint="see the findings about the source",
-        holds=True,
-    )

@@ -9,21 +9,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-import socket
-import struct
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field, replace
-from email.utils import formatdate
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
 
 from scimsync.errors import ProtocolError
-from scimsync.scim.messages import LIST_RESPONSE, MEDIA_TYPE, PATCH_OP, Operation, entity_tag, version_of
+from scimsync.scim.messages import LIST_RESPONSE, MEDIA_TYPE, Operation, entity_tag
 from scimsync.scim.schema import Catalog
 from scimsync.simulator import control
 from scimsync.simulator.answers import JSON, Answer, Limit, Refused, html_page
@@ -31,6 +26,28 @@ from scimsync.simulator.directory import EDITOR, GROUPS, USERS, Actor, Directory
 from scimsync.simulator.discovery import describe
 from scimsync.simulator.drift import Step, read_steps, refuse_drifted
 from scimsync.simulator.faults import Fault, bomb, strike
+from scimsync.simulator.messages import (
+    KINDS,
+    PRELUDES,
+    SPOILT,
+    Item,
+    Receive,
+    Reply,
+    Request,
+    Scope,
+    Send,
+    body_of,
+    document_of,
+    drip,
+    names_version,
+    operations_of,
+    page_number,
+    parameter_names,
+    reset,
+    send_answer,
+    send_part,
+    transport_of,
+)
 from scimsync.simulator.options import Options
 from scimsync.simulator.people import identifier
 from scimsync.simulator.permissions import ANY_OF, GROUP, VIEWS, demand, demand_any
@@ -38,19 +55,12 @@ from scimsync.simulator.queries import Query, read_query, select_groups, select_
 from scimsync.simulator.requests import Logged, RequestLog
 from scimsync.simulator.tokens import Tokens, too_many
 
-Scope: TypeAlias = MutableMapping[str, object]
-Message: TypeAlias = MutableMapping[str, object]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-
-Item = TypeVar("Item")
-
-_MOST_NAMES = 10_000  #: the last page, and its size, that can be asked for
-_DRIP_PAUSE = 0.05  #: seconds between the pieces of a dripping answer
-_PRELUDES = frozenset({"foreign_edit", "page_drift", "schema_drift", "options", "revoke"})
-_SPOILT = frozenset({"gzip_bomb", "partial_apply", "content_type", "empty", "wrong_body"})
 DISCOVERY = frozenset({"schemas", "resourcetypes", "serviceproviderconfig"})
+
+
 _FAMILIES = ("/api/v2/scim/v2/", "/api/v2/scim/")
+
+
 #: paths of the Platform API that list the names which SCIM only refers to -> which names
 NAMES: Mapping[str, str] = {
     "/api/v2/authorization/roles": "roles",
@@ -58,48 +68,6 @@ NAMES: Mapping[str, str] = {
     "/api/v2/routing/skills": "skills",
     "/api/v2/routing/languages": "languages",
 }
-_MEDIA_TYPES = frozenset({b"application/json", b"application/scim+json"})
-#: (endpoint, with an id, method) -> kind of request
-KINDS: Mapping[tuple[str, bool, str], str] = {
-    ("users", False, "GET"): "list",
-    ("users", False, "POST"): "post",
-    ("users", True, "GET"): "get",
-    ("users", True, "PUT"): "put",
-    ("users", True, "PATCH"): "patch",
-    ("users", True, "DELETE"): "delete",
-    ("groups", False, "GET"): "group_list",
-    ("groups", True, "GET"): "group_get",
-    ("groups", True, "PUT"): "group_put",
-    ("groups", True, "PATCH"): "group_patch",
-}
-
-
-@dataclass(slots=True)
-class Request:
-    """One request, as far as it was read."""
-
-    method: str
-    path: str
-    query: bytes
-    headers: Mapping[bytes, bytes]
-    body: bytes
-    correlation_id: str
-    kind: str = ""
-    endpoint: str = ""
-    id: str = ""
-    client: str = ""
-    limits: dict[str, str] = field(default_factory=dict)
-    fault: str = ""  #: the kind, or the name, of the fault that struck
-    fails: frozenset[str] = frozenset()  #: areas that a partial failure leaves as they were
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, and how it arrives: `whole`, `truncate`, `drip`, `stall`, `close` or `reset`."""
-
-    answer: Answer
-    manner: str = "whole"
-    seconds: float = 0.0
 
 
 class Simulator:
@@ -147,7 +115,7 @@ class Simulator:
         request = await self._read(scope, receive)
         if request.path.startswith("/_simulator"):
             answer = control.answer(self, request.method, request.path, request.body)
-            await _send(answer, request, send, self.directory.clock())
+            await send_answer(answer, request, send, self.directory.clock())
             return
         changes = self.directory.changes
         reply = await self._reply(request)
@@ -157,19 +125,19 @@ class Simulator:
     async def _deliver(self, reply: Reply, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         now = self.directory.clock() + self.options.clock_skew
         if reply.manner == "whole":
-            await _send(reply.answer, request, send, now)
+            await send_answer(reply.answer, request, send, now)
             return
         if reply.manner == "drip":
-            await _drip(reply, request, send, now)
+            await drip(reply, request, send, now)
             return
-        transport = _transport(scope)
+        transport = transport_of(scope)
         if reply.manner == "reset":
-            _reset(transport)
+            reset(transport)
         elif reply.manner == "close":
             transport.close()
         else:
             share = 0 if reply.manner == "stall" else len(reply.answer.body) // 2
-            await _send_part(reply.answer, request, send, now, share)
+            await send_part(reply.answer, request, send, now, share)
             await asyncio.sleep(reply.seconds)
             transport.close()
         while (await receive())["type"] != "http.disconnect":
@@ -184,7 +152,7 @@ class Simulator:
                 request.client,
                 request.method,
                 request.path,
-                _parameter_names(request.query),
+                parameter_names(request.query),
                 request.kind or "unknown",
                 request.id,
                 request.headers.get(b"if-match", b"").decode("latin-1"),
@@ -204,7 +172,7 @@ class Simulator:
             str(scope["path"]),
             query if isinstance(query, bytes) else b"",
             dict(headers) if isinstance(headers, Iterable) else {},
-            b"" if method in {"GET", "HEAD"} else await _body(receive, 2 * limit if limit else 0),
+            b"" if method in {"GET", "HEAD"} else await body_of(receive, 2 * limit if limit else 0),
             f"{next(self._requests):08x}-0000-4000-8000-{self._run}",
         )
         self._route(request, scope)
@@ -292,14 +260,14 @@ class Simulator:
     async def _with_fault(self, request: Request, fault: Fault) -> Reply:
         self.counters["fault"] += 1
         request.fault = fault.name or fault.kind
-        if fault.kind in _PRELUDES:
+        if fault.kind in PRELUDES:
             self._prelude(request, fault)
             return Reply(self._handle(request))
         if fault.kind in {"hang", "delay"}:
             return await self._hang(request, fault)
         if fault.kind in {"truncate", "drip", "stall"}:
             return Reply(self._effect(request), fault.kind, 0.0 if fault.kind == "truncate" else fault.seconds)
-        if fault.kind in _SPOILT:
+        if fault.kind in SPOILT:
             return Reply(await self._spoilt(request, fault))
         if fault.when == "after":
             self._effect(request)
@@ -422,7 +390,7 @@ class Simulator:
     def _one(self, entity: Entity, request: Request, *, group: bool, status: int = 200) -> Answer:
         headers = self._tag(str(entity.version))
         asked = request.headers.get(b"if-none-match")
-        if request.method in {"GET", "HEAD"} and asked is not None and _names_version(asked, entity.version):
+        if request.method in {"GET", "HEAD"} and asked is not None and names_version(asked, entity.version):
             return Answer(304, headers=headers)
         query = self._query(request, GROUPS if group else USERS)
         text = self.directory.wire(entity, query.projection, query.key, request.client)
@@ -445,7 +413,7 @@ class Simulator:
         return actor
 
     def _body_of(self, request: Request) -> dict[str, object]:
-        document = _document(request, self.options.request_bytes)
+        document = document_of(request, self.options.request_bytes)
         if self.drift and request.endpoint == "users":
             refuse_drifted(document, self.drift)
         return document
@@ -467,7 +435,7 @@ class Simulator:
     def _patch(self, request: Request) -> Answer:
         actor = self._admit_to_users(request)
         user = self._user(request)
-        operations = _operations(self._body_of(request))
+        operations = operations_of(self._body_of(request))
         self._guard(user, request)
         return self._one(self.directory.patch(user, operations, actor), request, group=False)
 
@@ -482,7 +450,7 @@ class Simulator:
         """Refuse a write whose If-Match names another version; the documents disagree how (§4.1)."""
         asked = request.headers.get(b"if-match")
         strong = self.options.weak_if_match == "refuse"
-        if asked is None or _names_version(asked, entity.version, strong=strong):
+        if asked is None or names_version(asked, entity.version, strong=strong):
             return
         text = f"The version does not match the current version [{entity.version}]."
         match self.options.version_conflict:
@@ -527,7 +495,7 @@ class Simulator:
 
     def _group_patch(self, request: Request) -> Answer:
         group = self._group(request)
-        operations = _operations(self._body_of(request))
+        operations = operations_of(self._body_of(request))
         self._guard(group, request)
         return self._one(self.directory.patch_group(group, operations, self._actor(request)), request, group=True)
 
@@ -535,7 +503,7 @@ class Simulator:
         """A page of names, as the Platform API lists entities."""
         demand(self.tokens.permissions(request.client), [VIEWS[request.endpoint]])
         asked = {name: values[-1] for name, values in parse_qs(request.query.decode("latin-1")).items()}
-        size, number = _page_number(asked.get("pageSize", "25")), _page_number(asked.get("pageNumber", "1"))
+        size, number = page_number(asked.get("pageSize", "25")), page_number(asked.get("pageNumber", "1"))
         names = sorted(getattr(self.directory.names, request.endpoint))
         page = names[(number - 1) * size : number * size]
         document = {
@@ -554,133 +522,6 @@ class Simulator:
         if request.endpoint != "serviceproviderconfig":
             return Answer(200, msgspec.json.encode(document))
         headers, asked = self._tag("1"), request.headers.get(b"if-none-match")
-        if asked is not None and _names_version(asked, 1):
+        if asked is not None and names_version(asked, 1):
             return Answer(304, headers=headers)
         return Answer(200, msgspec.json.encode(document), headers=headers)
-
-
-def _page_number(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_NAMES:
-        raise Refused(400, "pageSize and pageNumber are numbers from 1.")
-    return int(text)
-
-
-def _names_version(header: bytes, version: int, *, strong: bool = False) -> bool:
-    """Whether an entity-tag header names the present version; `*` and lists as in RFC 9110 §13.1."""
-    tags = [tag.strip() for tag in header.decode("latin-1").split(",")]
-    wanted = str(version)
-    return any(tag == "*" or (version_of(tag) == wanted and not (strong and tag.startswith("W/"))) for tag in tags)
-
-
-def _parameter_names(query: bytes) -> str:
-    return "&".join(part.partition("=")[0] for part in query.decode("latin-1").split("&")) if query else ""
-
-
-def _document(request: Request, limit: int) -> dict[str, object]:
-    media_type = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if media_type not in _MEDIA_TYPES:
-        raise Refused(415, "The Content-Type is application/scim+json or application/json.")
-    if limit and len(request.body) > limit:
-        refused = Refused(413, "The request body is too large.")
-        refused.limit = Limit("platform.api", "request.bytes.max", limit)
-        raise refused
-    try:
-        document = msgspec.json.decode(request.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(400, "The request body is not JSON.") from error
-    if not isinstance(document, dict):
-        raise Refused(400, "The request body is not an object.", scim_type="invalidSyntax")
-    return document
-
-
-def _operations(document: Mapping[str, object]) -> list[Operation]:
-    """The operations of a PATCH body; `schemas` and `Operations` are required (documented)."""
-    members = {name.lower(): value for name, value in document.items()}
-    schemas, listed = members.get("schemas"), members.get("operations")
-    if not isinstance(schemas, list) or PATCH_OP.lower() not in [str(urn).lower() for urn in schemas]:
-        raise Refused(400, f"schemas must hold {PATCH_OP}", scim_type="invalidSyntax")
-    if not isinstance(listed, list) or not listed:
-        raise Refused(400, "Operations must hold at least one operation", scim_type="invalidSyntax")
-    return [_operation(item) for item in listed]
-
-
-def _operation(item: object) -> Operation:
-    if not isinstance(item, Mapping):
-        raise Refused(400, "an operation is an object", scim_type="invalidSyntax")
-    op, path = item.get("op"), item.get("path")
-    if not isinstance(op, str) or not isinstance(path, str | None):
-        raise Refused(400, "op and path are texts", scim_type="invalidSyntax")
-    if op.lower() in {"add", "replace"} and "value" not in item:
-        raise Refused(400, f"{op} needs a value", scim_type="invalidValue")
-    return Operation(op.lower(), path, item.get("value"))
-
-
-# -- the wire --------------------------------------------------------------------------------------
-
-
-async def _body(receive: Receive, limit: int) -> bytes:
-    """The body of a request; what is far beyond the limit is read and forgotten."""
-    parts, size = [], 0
-    more: object = True
-    while more:
-        message = await receive()
-        part = message.get("body", b"")
-        if isinstance(part, bytes) and (not limit or size <= limit):
-            parts.append(part)
-            size += len(part)
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-@lru_cache(maxsize=4)
-def _date(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode()
-
-
-def _head(answer: Answer, request: Request, now: float) -> Message:
-    headers = [(b"date", _date(int(now))), (b"inin-correlation-id", request.correlation_id.encode())]
-    if answer.status not in {204, 304}:
-        headers += [
-            (b"content-type", answer.media_type.encode()),
-            (b"content-length", str(len(answer.body)).encode()),
-        ]
-    for extra in (request.limits, answer.headers):
-        headers += [(name.lower().encode(), value.encode()) for name, value in extra.items()]
-    return {"type": "http.response.start", "status": answer.status, "headers": headers}
-
-
-async def _send(answer: Answer, request: Request, send: Send, now: float) -> None:
-    await send(_head(answer, request, now))
-    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else answer.body})
-
-
-async def _drip(reply: Reply, request: Request, send: Send, now: float) -> None:
-    body = reply.answer.body
-    pieces = max(1, min(len(body), round(reply.seconds / _DRIP_PAUSE)))
-    size = -(-len(body) // pieces) or 1
-    await send(_head(reply.answer, request, now))
-    for start in range(0, len(body), size):
-        await asyncio.sleep(reply.seconds / pieces)
-        await send({"type": "http.response.body", "body": body[start : start + size], "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _send_part(answer: Answer, request: Request, send: Send, now: float, share: int) -> None:
-    await send(_head(answer, request, now))
-    await send({"type": "http.response.body", "body": answer.body[:share], "more_body": True})
-
-
-def _transport(scope: Scope) -> asyncio.Transport:
-    """The connection itself, which the server puts into the state of each request."""
-    state = scope.get("state")
-    transport = state.get("transport") if isinstance(state, Mapping) else None
-    if transport is None:
-        raise RuntimeError("faults on the wire need scimsync.simulator.server")
-    return transport  # type: ignore[no-any-return]
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    """Cut the connection so that the peer gets a TCP reset, not an orderly end."""
-    peer = transport.get_extra_info("socket")
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from scimsync.workbench.staging import Workbench, quoted, text
+from scimsync.workbench.bench import Workbench, quoted, text
 
 #: paths by which people are grouped; the first that the mapping manages counts
 PATHS = ("enterprise:department", "enterprise:division", "enterprise:organization", "enterprise:costCenter")
@@ -22,7 +22,7 @@ def groups(agreed: Path, path: str, keys: Sequence[str]) -> dict[str, str]:
     """The values under a path for some people.
 
     Args:
-        agreed: A file of `Comparison.write_agreed`.
+        agreed: A file of `write_agreed`.
         path: A managed path.
         keys: Source keys; a person whom the file does not know is left out of the answer.
     """

@@ -6,79 +6,23 @@ phone written oddly); it never does the opposite for values that it hands on. Th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
-import msgspec
-
-from scimsync import files
 from scimsync.core.references import find_cycles
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.outcomes import Deferred
-from scimsync.model.policy import Authority, Mapped
-from scimsync.scim.schema import Kind, Place, Value, entries
-from scimsync.workbench import owning
-from scimsync.workbench.staging import ACCOUNT, Workbench, quoted, text
-
-
-def value_of(place: Place, found: object) -> Value:
-    """The value behind the text of a value column."""
-    if found is None or found == "":
-        return None
-    match place.kind:
-        case Kind.LIST:
-            return entries(msgspec.json.decode(str(found)), place.attribute)
-        case Kind.BOOLEAN:
-            return str(found) == "true"
-        case Kind.DECIMAL:
-            return float(str(found))
-        case _:
-            return str(found)
-
-
-def text_of(value: Value) -> str:
-    """The text of a value column for a value; "" where there is none."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return msgspec.json.encode([dict(entry) for entry in value]).decode()
-    return str(value)
-
-
-def writable(place: Place, column: str) -> str:
-    """The SQL of the form in which a value column compares for writing: as `comparable`, capitals of a text count."""
-    return column if place.kind is Kind.TEXT and not place.folds else comparable(place, column)
-
-
-def comparable(place: Place, column: str) -> str:
-    """The SQL of the form in which a value column compares for finding people."""
-    match place.kind:
-        case Kind.PHONE:
-            return f"regexp_replace({lowered(column)}, '^tel:|[\\s().\\-/]', '', 'g')"
-        case Kind.DATE:
-            return f"left({column}, 10)"
-        case Kind.DECIMAL:
-            return f"TRY_CAST({column} AS DOUBLE)"
-        case Kind.TEXT if not place.leaf.case_exact:
-            return lowered(column)
-        case _:
-            return column
-
-
-def lowered(column: str) -> str:
-    """The SQL of a text in small letters, as Python writes them."""
-    # the one letter that loses its dot in DuckDB, and keeps it in Unicode's caseless form
-    return f"lower(replace({column}, 'İ', 'i̇'))"
+from scimsync.model.policy import Mapped
+from scimsync.scim.schema import Kind, Place
+from scimsync.workbench.bench import Workbench
+from scimsync.workbench.values import lowered, value_of, writable
 
 
 class Comparison:
-    """Both sides of one run, compared. Wants the tables of `staging` and `correlating`."""
+    """Both sides of one run, compared. Wants the tables of `mapping`, `accounts`, `past` and `correlating`."""
 
     def __init__(self, bench: Workbench, attributes: Sequence[Mapped], match: Sequence[Place] = ()) -> None:
-        self._bench = bench
-        self._attributes = list(attributes)
+        self.bench = bench
+        self.attributes = list(attributes)
         self._index = {mapped.path: index for index, mapped in enumerate(attributes)}
         self._match = [place for place in match if place.short in self._index]
         self._references = [i for i, m in enumerate(attributes) if m.place.kind is Kind.REFERENCE]
@@ -91,15 +35,15 @@ class Comparison:
         `w3` holds the key of a joiner whom the fourth attribute waits for; `u3` says that the
         reference names nobody known, `x3` that the value is bad and left alone.
         """
-        self._spoiled = [int(str(i)) for (i,) in self._bench.rows("SELECT DISTINCT i FROM spoiled ORDER BY i")]
-        self._bench.sql.execute(
+        self._spoiled = [int(str(i)) for (i,) in self.bench.rows("SELECT DISTINCT i FROM spoiled ORDER BY i")]
+        self.bench.sql.execute(
             "CREATE OR REPLACE TABLE people AS SELECT key, id FROM pairing UNION ALL "
             "SELECT l.key, l.account FROM links l JOIN accounts a ON a.id = l.account "
             "WHERE l.key NOT IN (SELECT key FROM pairing) AND (l.ours OR l.key NOT IN (SELECT key FROM desired "
             "UNION ALL SELECT key FROM held WHERE key IS NOT NULL))"
         )
         values, joins = [], []
-        for index, _ in enumerate(self._attributes):
+        for index, _ in enumerate(self.attributes):
             if index in self._references:
                 values.append(f"p{index}.id AS d{index}")
                 values.append(f"CASE WHEN p{index}.id IS NULL THEN j{index}.key END AS w{index}")
@@ -109,7 +53,7 @@ class Comparison:
             else:
                 values.append(f"d.d{index}")
         values += [f"(d.n IN (SELECT n FROM spoiled WHERE i = {i})) AS x{i}" for i in self._spoiled]
-        self._bench.sql.execute(
+        self.bench.sql.execute(
             f"CREATE OR REPLACE TABLE wanted AS SELECT d.n, d.place, d.key, {', '.join(values)} "
             f"FROM desired d {' '.join(joins)}"
         )
@@ -120,7 +64,7 @@ class Comparison:
         Whoever names nobody, or is named by nobody, is in no loop: such people are set aside round by
         round, in whole tables, as long as that pays; what is left is walked.
         """
-        sql, bench = self._bench.sql, self._bench
+        sql, bench = self.bench.sql, self.bench
         for index in self._references:
             sql.execute(
                 "CREATE OR REPLACE TABLE needs AS SELECT d.n AS who, o.n AS whom FROM desired d "
@@ -140,7 +84,7 @@ class Comparison:
             named = bench.rows("SELECT n, key FROM desired WHERE n IN (SELECT unnest(?))", [found])
             names = {n: str(key) for n, key in named}
             for loop in loops:
-                yield self._attributes[index].path, tuple(names[n] for n in loop)
+                yield self.attributes[index].path, tuple(names[n] for n in loop)
 
     def settled_references(self, waiting: Iterable[Deferred]) -> Iterator[tuple[str, str]]:
         """(key, path) of those that wait no more: the reference is set, or HR does not want it now.
@@ -149,11 +93,11 @@ class Comparison:
         """
         edges = list(waiting)
         columns = [[edge.key for edge in edges], [edge.path for edge in edges], [edge.awaits for edge in edges]]
-        self._bench.sql.execute(
+        self.bench.sql.execute(
             "CREATE OR REPLACE TABLE waiting AS SELECT unnest(?) AS key, unnest(?) AS path, unnest(?) AS awaits",
             columns,
         )
-        mapped = {self._attributes[index].path: index for index in self._references}
+        mapped = {self.attributes[index].path: index for index in self._references}
         yield from ((edge.key, edge.path) for edge in edges if edge.path not in mapped)
         for path, index in mapped.items():
             query = (
@@ -163,13 +107,13 @@ class Comparison:
                 f"AND (d.n IS NULL OR d.n NOT IN (SELECT n FROM spoiled WHERE i = {index})) "
                 f"AND (d.d{index} IS DISTINCT FROM w.awaits OR a.c{index} = o.id) ORDER BY w.key"
             )
-            for (key,) in self._bench.rows(query, [path]):
+            for (key,) in self.bench.rows(query, [path]):
                 yield str(key), path
 
     # --- comparison -------------------------------------------------------------------------
 
     def _differs(self, index: int, left: str = "w", right: str = "a") -> str:
-        place = self._attributes[index].place
+        place = self.attributes[index].place
         test = f"({writable(place, f'{left}.d{index}')} IS DISTINCT FROM {writable(place, f'{right}.c{index}')})"
         if index in self._references:
             test = f"(({test} OR {left}.w{index} IS NOT NULL) AND NOT {left}.u{index})"
@@ -184,11 +128,11 @@ class Comparison:
             "SELECT count(*) FROM (SELECT key FROM desired UNION ALL SELECT key FROM held "
             "UNION ALL SELECT key FROM links WHERE ours) WHERE key = ?"
         )
-        return [key for key in keys if not self._bench.number(query, [key])]
+        return [key for key in keys if not self.bench.number(query, [key])]
 
     def nobody(self, names: Iterable[str]) -> Iterator[tuple[str, str | None]]:
         """Which of these names, in lower case, are nobody's key or login, each with one that is near."""
-        sql, logins = self._bench.sql, ["SELECT user_name FROM accounts"]
+        sql, logins = self.bench.sql, ["SELECT user_name FROM accounts"]
         if (index := self._index.get("userName")) is not None:
             logins += [f"SELECT d{index} FROM {table}" for table in ("desired", "left_out")]
         keys = [f"SELECT key FROM {table}" for table in ("desired", "held", "links")]
@@ -204,9 +148,9 @@ class Comparison:
 
     def pairs(self) -> Iterator[Pair]:
         """Everybody who has an account and differs in some managed attribute."""
-        tests = " OR ".join(self._differs(i) for i, _ in enumerate(self._attributes))
+        tests = " OR ".join(self._differs(i) for i, _ in enumerate(self.attributes))
         columns = ["w.key", "a.user_name", "w.place", "a.id", "a.version"]
-        for index, _ in enumerate(self._attributes):
+        for index, _ in enumerate(self.attributes):
             columns += [f"w.d{index}", f"a.c{index}", f"b.b{index}"]
         columns += self._marks()
         query = (
@@ -214,18 +158,18 @@ class Comparison:
             f"JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key "
             f"WHERE ({tests}) AND {self._filter('w.key')} ORDER BY w.key"
         )
-        for row in self._bench.rows(query):
+        for row in self.bench.rows(query):
             yield self._pair(row)
 
     def _pair(self, row: Sequence[object]) -> Pair:
         desired, current, base = {}, {}, {}
-        for index, mapped in enumerate(self._attributes):
+        for index, mapped in enumerate(self.attributes):
             wanted, held, agreed = row[5 + 3 * index : 8 + 3 * index]
             desired[mapped.path] = value_of(mapped.place, wanted)
             current[mapped.path] = value_of(mapped.place, held)
             if agreed is not None:
                 base[mapped.path] = value_of(mapped.place, agreed)
-        awaits, unresolved, left_out = self._waiting(row[5 + 3 * len(self._attributes) :])
+        awaits, unresolved, left_out = self._waiting(row[5 + 3 * len(self.attributes) :])
         return Pair(
             key=str(row[0]),
             name=str(row[1] or ""),
@@ -247,26 +191,26 @@ class Comparison:
     def _waiting(self, rest: Sequence[object]) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
         awaits, unresolved = {}, set()
         for number, index in enumerate(self._references):
-            path = self._attributes[index].path
+            path = self.attributes[index].path
             if rest[2 * number] is not None:
                 awaits[path] = str(rest[2 * number])
             if rest[2 * number + 1]:
                 unresolved.add(path)
         marks = rest[2 * len(self._references) :]
-        left_out = {self._attributes[i].path for i, mark in zip(self._spoiled, marks, strict=True) if mark}
+        left_out = {self.attributes[i].path for i, mark in zip(self._spoiled, marks, strict=True) if mark}
         return awaits, frozenset(unresolved), frozenset(left_out)
 
     def joiners(self) -> Iterator[Pair]:
         """Everybody who should have an account and has none."""
-        columns = ["w.key", "w.place", *(f"w.d{i}" for i, _ in enumerate(self._attributes))]
+        columns = ["w.key", "w.place", *(f"w.d{i}" for i, _ in enumerate(self.attributes))]
         columns += self._marks()
         query = (
             f"SELECT {', '.join(columns)} FROM wanted w JOIN joiners j ON j.n = w.n "
             f"WHERE {self._filter('w.key')} ORDER BY w.key"
         )
-        for row in self._bench.rows(query):
-            desired = {m.path: value_of(m.place, row[2 + index]) for index, m in enumerate(self._attributes)}
-            awaits, unresolved, left_out = self._waiting(row[2 + len(self._attributes) :])
+        for row in self.bench.rows(query):
+            desired = {m.path: value_of(m.place, row[2 + index]) for index, m in enumerate(self.attributes)}
+            awaits, unresolved, left_out = self._waiting(row[2 + len(self.attributes) :])
             yield Pair(
                 key=str(row[0]),
                 name=str(desired.get("userName") or row[0]),
@@ -293,7 +237,7 @@ class Comparison:
             f"AND {self._filter('l.key')} AND l.key IN (SELECT key FROM orphans) "
             "AND a.id NOT IN (SELECT id FROM disputed) GROUP BY 2, 3, 4, 6 ORDER BY 1"
         )
-        for key, name, account, version, base, shown in self._bench.rows(query):
+        for key, name, account, version, base, shown in self.bench.rows(query):
             agreed = None if base is None else base == "true"
             yield Leaver(str(key), str(name or ""), str(account), str(version or ""), agreed, shown is not None)
 
@@ -308,7 +252,7 @@ class Comparison:
             f"AND b.b{index} IS DISTINCT FROM 'false' AND {self._filter('w.key')} "
             "AND EXISTS (SELECT 1 FROM accounts WHERE active IS NOT NULL) ORDER BY w.key"
         )
-        for key, place in self._bench.rows(query):
+        for key, place in self.bench.rows(query):
             yield str(key), place if isinstance(place, int) else None
 
     def left_alone(self) -> str:
@@ -321,12 +265,12 @@ class Comparison:
             "SELECT l.key FROM links l JOIN gone g ON g.id = l.account WHERE l.ours AND l.key NOT IN "
             "(SELECT key FROM desired) AND l.key NOT IN (SELECT key FROM held WHERE key IS NOT NULL) ORDER BY 1"
         )
-        yield from (str(key) for (key,) in self._bench.rows(query))
+        yield from (str(key) for (key,) in self.bench.rows(query))
 
     def opaque(self) -> int:
         """How many records could be anybody's: without key, or with a bad mark under a key that no link knows."""
         marks = ", ".join(str(self._index[place.short]) for place in self._match)
-        return self._bench.number(
+        return self.bench.number(
             "SELECT count(*) FROM held WHERE (key IS NULL OR key NOT IN (SELECT key FROM links)) AND (key IS NULL OR "
             f"n NOT IN (SELECT n FROM left_out) OR n IN (SELECT n FROM spoiled WHERE i IN ({marks or 'NULL'})))"
         )
@@ -338,12 +282,12 @@ class Comparison:
             "WHERE login IN (SELECT unnest(?::VARCHAR[])) GROUP BY 1"
         )
         wanted = list(logins)
-        found = self._bench.rows(query, [wanted]) if wanted else ()
+        found = self.bench.rows(query, [wanted]) if wanted else ()
         return {str(login): frozenset(map(str, ids)) for login, ids in found if isinstance(ids, list)}
 
     def linked(self) -> int:
         """How many records have an account."""
-        return self._bench.number("SELECT count(*) FROM pairing")
+        return self.bench.number("SELECT count(*) FROM pairing")
 
     def unresolved(self) -> Iterator[tuple[str, bool, str]]:
         """(path, whether HR knows whom it names, key) of each person whose reference names nobody with an account."""
@@ -352,22 +296,22 @@ class Comparison:
                 f"SELECT d.key, d.d{index} IN (SELECT key FROM desired UNION SELECT key FROM held) FROM wanted w "
                 f"JOIN desired d ON d.n = w.n WHERE w.u{index} ORDER BY d.key"
             )
-            for key, is_known in self._bench.rows(query):
-                yield self._attributes[index].path, bool(is_known), str(key)
+            for key, is_known in self.bench.rows(query):
+                yield self.attributes[index].path, bool(is_known), str(key)
 
     def numbers(self) -> dict[str, int]:
         """How many records, accounts, pairs, unmanaged accounts; attributes compared and equal."""
-        tests = " + ".join(f"({self._differs(i)})::INTEGER" for i, _ in enumerate(self._attributes))
+        tests = " + ".join(f"({self._differs(i)})::INTEGER" for i, _ in enumerate(self.attributes))
         pairs = self.linked()
-        differing = self._bench.number(
+        differing = self.bench.number(
             f"SELECT sum({tests}) FROM wanted w JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id"
         )
-        compared = pairs * len(self._attributes)
+        compared = pairs * len(self.attributes)
         return {
-            "records": self._bench.number("SELECT count(*) FROM records"),
-            "accounts": self._bench.number("SELECT count(*) FROM accounts"),
+            "records": self.bench.number("SELECT count(*) FROM records"),
+            "accounts": self.bench.number("SELECT count(*) FROM accounts"),
             "linked": pairs,
-            "unmanaged": self._bench.number(
+            "unmanaged": self.bench.number(
                 "SELECT count(*) FROM accounts WHERE id NOT IN (SELECT id FROM pairing) "
                 f"AND id NOT IN (SELECT account FROM links) AND id NOT IN ({self.left_alone()})"
             ),
@@ -375,142 +319,10 @@ class Comparison:
             "equal": compared - differing,
         }
 
-    # --- the next base ----------------------------------------------------------------------
-
-    def write_agreed(
-        self,
-        path: Path,
-        settled: Iterable[tuple[str, str, Value]],
-        former: Path | None = None,
-        *,
-        whose: str = owning.KEYS,
-    ) -> None:
-        """Write what both sides agree on now, as the ground of the next base.
-
-        Args:
-            path: The Parquet file: key, then one text column for each managed path.
-            settled: (key, path, value) on which the rules found agreement where tables could not.
-            former: The base whose other paths stay agreed, where this mapping is not all there is.
-            whose: The SQL of the keys of those for whom they stay: the people of other sources.
-        """
-        values = [
+    def agreement(self) -> list[str]:
+        """The SQL of what both sides agree on now, for each attribute: the base where they differ."""
+        return [
             f"CASE WHEN {self._differs(i)}{f' OR w.u{i}' if i in self._references else ''}"
-            f"{f' OR w.x{i}' if i in self._spoiled else ''} "
-            f"THEN b.b{i} ELSE coalesce(w.d{i}, '') END AS {quoted(m.path)}"
-            for i, m in enumerate(self._attributes)
+            f"{f' OR w.x{i}' if i in self._spoiled else ''} THEN b.b{i} ELSE coalesce(w.d{i}, '') END"
+            for i, _ in enumerate(self.attributes)
         ]
-        rest = [f"b.b{i} AS {quoted(m.path)}" for i, m in enumerate(self._attributes)]
-        merged = [(i, m) for i, m in enumerate(self._attributes) if _is_shared(m)]
-        wishes = ", ".join([f"w.d{i} AS {quoted(_WISH + m.path)}" for i, m in merged])
-        self._bench.sql.execute(
-            f"CREATE OR REPLACE TABLE agreed AS SELECT w.key, p.id AS {ACCOUNT}, {', '.join(values)} FROM wanted w "
-            "JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key "
-            f"UNION ALL SELECT b.key, l.account, {', '.join(rest)} FROM base b LEFT JOIN links l ON l.key = b.key "
-            f"AND l.account = b.{ACCOUNT} WHERE b.key NOT IN (SELECT key FROM pairing) "
-            f"AND coalesce(b.{ACCOUNT}, '') NOT IN (SELECT id FROM pairing)"
-        )
-        overlay(self._bench, "agreed", [m.path for m in self._attributes], settled)
-        if merged:
-            self._bench.sql.execute(
-                "CREATE OR REPLACE TABLE agreed AS SELECT t.*, "
-                f"{', '.join(quoted(_WISH + m.path) for _, m in merged)} FROM agreed t LEFT JOIN "
-                f"(SELECT w.key AS wished, {wishes} FROM wanted w) ON wished = t.key"
-            )
-        if former is not None:
-            self._keep_rest(former, whose)
-        write_parquet(self._bench, "agreed", path)
-
-    def _keep_rest(self, former: Path, whose: str) -> None:
-        """Take the paths that are not mapped over from a base."""
-        base = f"read_parquet({text(str(former))})"
-        known = {"key", ACCOUNT, *(mapped.path for mapped in self._attributes)}
-        described = self._bench.rows(f"SELECT column_name FROM (DESCRIBE SELECT * FROM {base})")
-        rest = [name for (name,) in described if name not in known]
-        if rest and self._bench.number(f"SELECT count(*) FROM agreed WHERE key IN ({whose})"):
-            self._bench.sql.execute(
-                f"CREATE OR REPLACE TABLE agreed AS SELECT t.*, {', '.join(f'f.{quoted(str(name))}' for name in rest)} "
-                f"FROM agreed t LEFT JOIN (SELECT * FROM {base} WHERE key IN ({whose})) f ON f.key = t.key"
-            )
-
-
-#: before the path of a shared list: what HR wants there. Once the merged list is written, that is what
-#: was agreed; the elements of others in it are none of ours, and must not look dropped by HR next time.
-_WISH = "scimsync_wish "
-
-
-def _is_shared(mapped: Mapped) -> bool:
-    return mapped.place.kind is Kind.LIST and mapped.authority is Authority.MERGE
-
-
-def overlay(bench: Workbench, table: str, paths: Sequence[str], values: Iterable[tuple[str, str, Value]]) -> None:
-    """Lay (key, path, value) triples over a table of key and one column for each path."""
-    with bench.spooled("overlay") as (spool, file):
-        file.write(b"{}\n")
-        for key, path, value in values:
-            file.write(msgspec.json.encode({"k": key, "p": path, "v": text_of(value)}) + b"\n")
-        file.flush()
-        bench.sql.execute(
-            "CREATE OR REPLACE TEMP TABLE laid AS SELECT * FROM read_ndjson("
-            f"{text(str(spool))}, columns = {{k: 'VARCHAR', p: 'VARCHAR', v: 'VARCHAR'}}) WHERE k IS NOT NULL"
-        )
-    wide = ", ".join(f"max(v) FILTER (WHERE p = {text(path)}) AS {quoted(path)}" for path in paths)
-    columns = ", ".join(f"coalesce(o.{quoted(path)}, t.{quoted(path)}) AS {quoted(path)}" for path in paths)
-    bench.sql.execute(
-        f"CREATE OR REPLACE TABLE {table} AS SELECT coalesce(t.key, o.k) AS key, t.{ACCOUNT}, {columns} FROM {table} t "
-        f"FULL JOIN (SELECT k, {wide} FROM laid GROUP BY k) o ON o.k = t.key"
-    )
-
-
-def write_parquet(bench: Workbench, table: str, path: Path) -> None:
-    """Write a table to a private Parquet file, whole or not at all."""
-    beside = bench.spool / path.name  # a folder of ours: DuckDB follows links
-    bench.sql.execute(f"COPY (SELECT * FROM {table} ORDER BY key) TO {text(str(beside))} (FORMAT parquet)")
-    files.settle(beside, path)
-
-
-def lay_outcomes(
-    bench: Workbench, agreed: Path, values: Iterable[tuple[str, str, Value]], accounts: Mapping[str, str], base: Path
-) -> None:
-    """Make the base of a run: what was agreed when it was planned, and what it really wrote.
-
-    Args:
-        bench: A workbench for the work.
-        agreed: The file of `write_agreed`.
-        values: (key, path, value) that the run wrote.
-        accounts: The ids of accounts that the run created, by key.
-        base: Where the new base goes.
-    """
-    bench.sql.execute(f"CREATE OR REPLACE TABLE agreed AS SELECT * FROM read_parquet({text(str(agreed))})")
-    described = bench.sql.execute("DESCRIBE agreed").fetchall()
-    names = [str(row[0]) for row in described]
-    paths = [name for name in names if name not in {"key", ACCOUNT} and not name.startswith(_WISH)]
-    wishes = [path for path in paths if _WISH + path in names]
-    if wishes:
-        columns = ", ".join(quoted(_WISH + path) for path in wishes)
-        bench.sql.execute(f"CREATE OR REPLACE TEMP TABLE wishes AS SELECT key, {columns} FROM agreed")
-    overlay(bench, "agreed", paths, values)
-    for path in wishes:
-        bench.sql.execute(
-            f"UPDATE agreed SET {quoted(path)} = coalesce(w.wish, '') FROM (SELECT key, {quoted(_WISH + path)} AS wish "
-            f"FROM wishes) w WHERE w.key = agreed.key AND agreed.key IN (SELECT k FROM laid WHERE p = {text(path)})"
-        )
-    with bench.spooled("accounts") as (spool, file):
-        file.write(b"{}\n")
-        for key, account in accounts.items():
-            file.write(msgspec.json.encode({"k": key, "a": account}) + b"\n")
-        file.flush()
-        bench.sql.execute(
-            f"UPDATE agreed SET {ACCOUNT} = made.a FROM read_ndjson({text(str(spool))}, "
-            "columns = {k: 'VARCHAR', a: 'VARCHAR'}) made WHERE made.k = agreed.key"
-        )
-    write_parquet(bench, "agreed", base)
-
-
-def unremembered(bench: Workbench, base: Path) -> Iterator[tuple[str, str]]:
-    """(key, account) of a base that the table `links` does not hold; a key of another source's person stays theirs."""
-    query = (
-        f"SELECT b.key, b.{ACCOUNT} FROM read_parquet({text(str(base))}) b LEFT JOIN links l ON l.key = b.key "
-        f"WHERE b.{ACCOUNT} IS NOT NULL AND l.account IS DISTINCT FROM b.{ACCOUNT} AND coalesce(l.ours, true)"
-    )
-    for key, account in bench.rows(query):
-        yield str(key), str(account)

@@ -11,21 +11,21 @@ which a record with another key may be too), `moved` (accounts that followed the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from scimsync.core.identity import FOLLOWED, LOGIN, NUMBERS, SAME, Mark, marks
-from scimsync.model.plans import Finding, Severity
+from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped, Rekey
 from scimsync.scim.schema import Place
-from scimsync.workbench import owning
-from scimsync.workbench.comparing import comparable
-from scimsync.workbench.staging import ACCOUNT, Workbench, text
+from scimsync.workbench import doubts, owning
+from scimsync.workbench.bench import ACCOUNT, Workbench, text
+from scimsync.workbench.values import comparable
 
 _LOGIN = "userName"
 
 
 class Correlation:
-    """Who belongs to whom. Wants the tables of `staging`."""
+    """Who belongs to whom. Wants the tables of `mapping`, `accounts` and `past`."""
 
     def __init__(
         self, bench: Workbench, attributes: Sequence[Mapped], match: Sequence[Place], *, rekey: Rekey = Rekey.HOLD
@@ -62,8 +62,7 @@ class Correlation:
             self._owned()
         self._joiners(complete=complete)
         self._unsure()
-        gone = self._gone() if complete else ()
-        return [*self._doubts(), *self._held_back(), *self._followed(), *gone]
+        return list(doubts.told(self._bench, complete=complete))
 
     def renumbered(self) -> tuple[int, int]:
         """How many linked people came again under other keys, and how many links there are."""
@@ -409,97 +408,3 @@ class Correlation:
                 for table, where in (("left_out", "true"), ("desired", "d.n IN (SELECT n FROM doubtful)"))
             ]
         self._bench.sql.execute(f"CREATE OR REPLACE TABLE unsure AS {' UNION '.join(queries)}")
-
-    # --- what people are told -------------------------------------------------------------------
-
-    def _doubts(self) -> Iterator[Finding]:
-        for key, place, code, detail, account, heir, owner in self._bench.rows(
-            "SELECT DISTINCT ON (n) key, place, code, detail, id, heir, owner FROM doubtful "
-            "ORDER BY n, code, detail, id"
-        ):
-            summary, hint = _WORDS[str(code)]
-            yield Finding(
-                severity=Severity.ERROR,
-                code=str(code),
-                subject=str(key),
-                summary=summary,
-                detail=str(detail),
-                hint=hint if code in _UNLINKED else hint + _link(heir, account, owner),
-                row=place if isinstance(place, int) else None,
-                holds=True,
-            )
-
-    def _held_back(self) -> Iterator[Finding]:
-        """People who are gone from the source, and whose account stays because of a record with another key."""
-        summary, hint = _WORDS["correlation.contested"]
-        for owner, key, detail, account in self._bench.rows(
-            "SELECT DISTINCT ON (owner) owner, key, detail, id FROM disputed WHERE owner_n IS NULL AND open "
-            "ORDER BY owner, agreeing DESC, key"
-        ):
-            yield Finding(
-                severity=Severity.ERROR,
-                code="correlation.contested",
-                subject=str(owner),
-                summary=summary,
-                detail=f"also {key}, by {detail}",
-                hint=hint + _link(key, account, owner),
-                holds=True,
-            )
-
-    def _followed(self) -> Iterator[Finding]:
-        for key, place, detail in self._bench.rows("SELECT key, place, detail FROM moved ORDER BY key"):
-            yield Finding(
-                severity=Severity.WARNING,
-                code="correlation.rekeyed",
-                subject=str(key),
-                summary="the account of another key is taken for this person's, because enough marks agree",
-                detail=str(detail),
-                hint='if they are two people, say so before the plan is applied: [correlation] rekey = "hold"',
-                row=place if isinstance(place, int) else None,
-            )
-
-    def _gone(self) -> Iterator[Finding]:
-        for key, place in self._bench.rows(
-            "SELECT d.key, d.place FROM desired d JOIN links l ON l.key = d.key JOIN joiners j ON j.n = d.n ORDER BY 1"
-        ):
-            yield Finding(
-                severity=Severity.WARNING,
-                code="account.gone",
-                subject=str(key),
-                summary="the account of this person was deleted in the directory",
-                hint="it is created again; to stop that, mark the person as inactive in HR",
-                row=place if isinstance(place, int) else None,
-            )
-
-
-def _link(key: object, account: object, owner: object) -> str:
-    """What to type where record and account are one person after all."""
-    former = f" --from {owner}" if owner is not None else ""
-    return f'; if both are one person: scimsync link {key} {account}{former} --reason "..."'
-
-
-#: doubts that no link of one record settles
-_UNLINKED = frozenset({"correlation.ambiguous", "record.duplicate-login", owning.ELSEWHERE})
-_WORDS = {
-    "correlation.ambiguous": (
-        "a record fits several accounts",
-        "make the value unique in the directory, or put a path with unique values first in [correlation] match",
-    ),
-    "correlation.contested": (
-        "several records fit one account",
-        "correct the records in the source, so that one of them remains",
-    ),
-    owning.ELSEWHERE: (
-        "the key, or the account, belongs to a person of another source",
-        "say which of the two sources the person is in; if both mean the same person, take the record out of one, "
-        "and if they do not, let the keys of one source begin differently",
-    ),
-    "correlation.taken": (
-        "a record fits the account of another person",
-        "give the person another login, or correct the key of the record",
-    ),
-    "record.duplicate-login": (
-        "several new records want the same login",
-        "give each of them a login of its own in the source",
-    ),
-}

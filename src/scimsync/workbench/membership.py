@@ -32,9 +32,9 @@ from scimsync.model.accounts import Membership
 from scimsync.model.plans import Member
 from scimsync.model.policy import Grouping, Nested, Others
 from scimsync.model.records import Cell, Reading
-from scimsync.workbench.comparing import lowered
-from scimsync.workbench.staging import Workbench, quoted, text
+from scimsync.workbench.bench import Workbench, quoted, text
 from scimsync.workbench.statuses import SPACE
+from scimsync.workbench.values import lowered
 
 _encode = msgspec.json.Encoder().encode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from scimsync.workbench.staging import Workbench
+from scimsync.workbench.bench import Workbench
 
 #: the code of a record whose key, or whose account, belongs to a person of another source
 ELSEWHERE = "correlation.other-source"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Place
-from scimsync.workbench.comparing import Comparison, comparable
-from scimsync.workbench.staging import Workbench
+from scimsync.workbench.bench import Workbench
+from scimsync.workbench.comparing import Comparison
+from scimsync.workbench.values import comparable
 
 
 @dataclass(frozen=True, slots=True)

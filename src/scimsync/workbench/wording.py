@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scimsync.model.plans import Finding, Severity
+from scimsync.workbench.bench import Workbench, text
 from scimsync.workbench.expressions import Expression
-from scimsync.workbench.staging import Workbench, text
 
 #: more words than a status has; what stands there may be anything about people, and is not shown
 _TOO_MANY, _TOO_LONG = 20, 40

@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from tests.foreign import foreign
 
 from scimsync import files
-from scimsync.adapters import store_sql
+from scimsync.adapters import store_sql, store_tables
 from scimsync.adapters.store_sql import REVISIONS, SqlStore
 from scimsync.errors import ConfigError, StoreDamaged, StoreError, StoreLocked
 from scimsync.model.audit import Kind, Record
@@ -315,7 +315,7 @@ def test_the_steps_lead_to_the_tables_the_program_uses(
     store = SqlStore(url, tmp_path / "artifacts", VirtualClock())
     with store.engine.connect() as connection:
         options = {"version_table": store_sql.VERSION_TABLE}
-        found = compare_metadata(MigrationContext.configure(connection, opts=options), store_sql.TABLES)
+        found = compare_metadata(MigrationContext.configure(connection, opts=options), store_tables.TABLES)
     store.close()
     assert found == []
 

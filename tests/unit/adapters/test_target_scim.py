@@ -19,7 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from scimsync.adapters.target_scim import ScimTarget, TargetSettings
+from scimsync.adapters.target_scim import ScimTarget
+from scimsync.adapters.target_wire import TargetSettings
 from scimsync.errors import ConfigError, TargetDenied, TargetError, TargetUnavailable
 from scimsync.model.outcomes import Document, Exchange, Reply, Sweep
 from scimsync.scim.dialect import GENERIC, GENESYS

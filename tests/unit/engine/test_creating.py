@@ -11,9 +11,9 @@ import pytest
 from tests.factories import make_reply, refusal
 from tests.unit.engine.test_whole_runs import Company
 
-from scimsync.engine.applying import Report
 from scimsync.errors import FilterRefused, TargetUnanswered
 from scimsync.model.outcomes import Exchange, Outcome, Reply, Status
+from scimsync.model.reports import Report
 from scimsync.testing import MemoryTarget
 
 DONE = 201

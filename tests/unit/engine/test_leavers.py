@@ -14,8 +14,8 @@ from tests.factories import make_reply
 from tests.unit.engine.test_whole_runs import MAPPING, Company, Silent
 
 from scimsync.core import leaving, sealing, telling
-from scimsync.engine.applying import Hands, Order, check_plan
 from scimsync.engine.freshness import LONGEST_LAG
+from scimsync.engine.orders import Hands, Order, check_plan
 from scimsync.errors import PlanRefused, SourceError, TargetUnavailable
 from scimsync.model.events import EventKind
 from scimsync.model.outcomes import Exchange, Reply, Status
@@ -270,7 +270,7 @@ def test_who_is_not_linked_and_has_a_bad_mark_is_not_taken_for_new(office: Offic
 def test_an_expression_that_fails_on_nearly_all_leaves_its_attribute_alone_and_leavers_go(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scimsync.workbench.staging._TOO_MANY", 3)
+    monkeypatch.setattr("scimsync.workbench.mapping._TOO_MANY", 3)
     for row in office.rows.values():
         row.update(cost="x", title="Lead")
     office.rows["E2"]["status"] = "left"

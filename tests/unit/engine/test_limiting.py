@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from tests.unit.engine.test_whole_runs import Company, Silent, codes
 
-from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan, settle_run
+from scimsync.engine.applying import apply_plan, settle_run
+from scimsync.engine.orders import Hands, Order, check_plan
 from scimsync.errors import PlanRefused, StoreError
 from scimsync.model.outcomes import Reply, RunState
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Limit, Limits, Policy
+from scimsync.model.reports import Report
 
 HOUR = 3600.0
 ALL = ("limits.create", "limits.update", "limits.disable", "limits.enable", "limits.clear")

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan
+from scimsync.engine.applying import apply_plan
 from scimsync.engine.membership import Pairs
+from scimsync.engine.orders import Hands, Order, check_plan
 from scimsync.engine.planning import Task, World, make_plan
 from scimsync.model.accounts import Membership
 from scimsync.model.outcomes import Reply, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Authority, Grouping, Limits, Mapped, Others, Policy
+from scimsync.model.reports import Report
 from scimsync.scim.dialect import GENESYS
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock, members_of
 

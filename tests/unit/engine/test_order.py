@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from tests.unit.engine.test_whole_runs import Company
 
-from scimsync import bootstrap
-from scimsync.engine.applying import Hands, Order, apply_plan, check_plan
+from scimsync.engine.applying import apply_plan
+from scimsync.engine.orders import Hands, Order, check_plan
 from scimsync.engine.planning import unfinished
 from scimsync.errors import PlanStale
 from scimsync.model.outcomes import RunState
 from scimsync.model.plans import Plan
+from scimsync.services import planning
 
 TWO_HOURS = 7200.0
 
@@ -43,7 +44,7 @@ def test_apply_means_the_plan_that_was_shown_last_though_the_clock_stepped_back_
     retitle(company, "AAA")
     company.clock.advance(-TWO_HOURS)
     shown = retitle(company, "BBB")
-    found, run = bootstrap.find_plan(company.store, "")
+    found, run = planning.find_plan(company.store, "")
     assert found == shown
     assert run is not None
     company.apply(found)

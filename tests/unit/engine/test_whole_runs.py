@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from scimsync.engine.applying import Hands, Order, Report, apply_plan, check_plan, settle_run
+from scimsync.engine.applying import apply_plan, settle_run
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
+from scimsync.engine.orders import Hands, Order, check_plan
 from scimsync.engine.planning import Task, World, make_plan
 from scimsync.errors import ConfigError, StoreError
 from scimsync.model.outcomes import Exchange, JournalLine, Link, Reply, RunState, Status, Step
 from scimsync.model.plans import Action, Plan, Verdict
 from scimsync.model.policy import Authority, Limits, Mapped, Policy
+from scimsync.model.reports import Report
 from scimsync.scim.dialect import GENESYS
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock
 

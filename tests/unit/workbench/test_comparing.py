@@ -19,11 +19,10 @@ from scimsync.core.writing import resource
 from scimsync.model.plans import Verdict
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.scim.schema import Place, Value
-from scimsync.workbench.comparing import comparable, text_of, unremembered, value_of, writable
-from scimsync.workbench.staging import (
-    AccountSpool,
-    Workbench,
-)
+from scimsync.workbench.accounts import AccountSpool
+from scimsync.workbench.agreed import unremembered
+from scimsync.workbench.bench import Workbench
+from scimsync.workbench.values import comparable, text_of, value_of, writable
 
 
 @pytest.fixture

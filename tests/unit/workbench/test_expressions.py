@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.factories import make_reading
 
+from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import OPERATORS, PLAIN_FUNCTIONS, Expression, Fault, check
-from scimsync.workbench.staging import Workbench, stage_phones, stage_records
+from scimsync.workbench.mapping import stage_phones
+from scimsync.workbench.records import stage_records
 
 ROWS: list[dict[str, Any]] = [
     {"id": 1, "email": " Ada@Example.com ", "first_name": "ada", "last_name": "van BERG", "phone": "(317) 555-0100",

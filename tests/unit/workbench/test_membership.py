@@ -19,8 +19,8 @@ from scimsync.errors import ConfigError
 from scimsync.model.accounts import Membership
 from scimsync.model.policy import Grouping, Nested, Others
 from scimsync.model.records import Batch, Reading
+from scimsync.workbench.bench import Workbench
 from scimsync.workbench.membership import PAIR, Rosters, read_agreed, stage_pairs
-from scimsync.workbench.staging import Workbench
 
 NOBODY = "SELECT NULL::VARCHAR WHERE false"
 

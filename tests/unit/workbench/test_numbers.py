@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from tests.factories import make_reading, mapped
 
 from scimsync.model.records import Cell
-from scimsync.workbench.staging import Workbench, check_mapping, stage_desired, stage_records
+from scimsync.workbench.bench import Workbench
+from scimsync.workbench.mapping import check_mapping, stage_desired
+from scimsync.workbench.records import stage_records
 
 
 def titles(folder: Path, cells: Sequence[Cell], expression: str = "cell") -> dict[str, str | None]:

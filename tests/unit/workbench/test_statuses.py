@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import Expression, check
-from scimsync.workbench.staging import Workbench
 from scimsync.workbench.statuses import ENDED, SPACE, STARTED
 
 ANSWERS = {"t": True, "f": False, "?": None}

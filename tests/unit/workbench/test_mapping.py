@@ -14,14 +14,9 @@ from tests.factories import MANAGER, SKILLS, WORK_PHONE, make_reading, mapped
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped
-from scimsync.workbench.staging import (
-    Workbench,
-    check_mapping,
-    desired_blanks,
-    stage_desired,
-    stage_phones,
-    stage_records,
-)
+from scimsync.workbench.bench import Workbench
+from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired, stage_phones
+from scimsync.workbench.records import stage_records
 
 COUNTRY = {"US": "+1"}
 

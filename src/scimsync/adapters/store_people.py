@@ -1,0 +1,155 @@
+"""Links, references that wait, and memberships, in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from dataclasses import asdict
+from itertools import islice
+
+import sqlalchemy as sa
+
+from scimsync.adapters.store_connections import CHUNK, Connections
+from scimsync.adapters.store_tables import DEFERRED, GROUP_NAME, GROUP_PARTIAL, LINK, LINK_DECISION, MEMBERSHIP, SOURCE
+from scimsync.model.accounts import GroupMemory, Membership
+from scimsync.model.outcomes import Deferred, Link, LinkDecision
+
+
+class People(Connections):
+    """Whose account is whose."""
+
+    def links(self) -> Iterator[Link]:
+        """All links, read as they are walked."""
+        with self._rows(sa.select(LINK)) as rows:
+            for row in rows:
+                yield Link(**row)
+
+    def owner_of(self, account: str) -> str | None:
+        """The key that an account is linked to."""
+        with self._reading() as connection:
+            found = connection.execute(sa.select(LINK.c.key).where(LINK.c.account == account).limit(1)).scalar()
+            return None if found is None else str(found)
+
+    def save_links(self, links: Iterable[Link], released: Collection[str] = ()) -> Sequence[Link]:
+        """Insert or replace links; those to accounts of other keys, which were not released, are given back."""
+        waiting, refused = iter(links), list[Link]()
+        with self._writing() as connection:
+            while chunk := list(islice(waiting, CHUNK)):
+                refused += self._take_in(connection, chunk, frozenset(released))
+        return refused
+
+    def _take_in(self, connection: sa.Connection, links: Sequence[Link], released: Set[str]) -> list[Link]:
+        """Write some links; give back those that would take an account from its owner."""
+        keys, accounts = [link.key for link in links], [link.account for link in links]
+        known = sa.select(LINK).where(LINK.c.key.in_(keys) | LINK.c.account.in_(accounts))
+        held = {row.key: row.account for row in connection.execute(known)}
+        owners = {account: key for key, account in held.items()}
+        taken, gone, refused = dict[str, Link](), set[str](), list[Link]()
+        for link in links:
+            owner = owners.get(link.account, link.key)
+            if owner not in {link.key, *released}:
+                refused.append(link)
+                continue
+            if owner != link.key:
+                gone.add(owner)
+                taken.pop(owner, None)
+                held.pop(owner, None)
+            if (former := held.get(link.key)) is not None:
+                owners.pop(former, None)
+            taken[link.key], held[link.key], owners[link.account] = link, link.account, link.key
+        if gone:
+            connection.execute(sa.delete(LINK).where(LINK.c.key.in_(gone)))
+        if taken:
+            connection.execute(self._upsert(LINK), [asdict(link) for link in taken.values()])
+            self._note_sources(connection, {link.source for link in taken.values()})
+        return refused
+
+    def decide_link(self, decision: LinkDecision) -> None:
+        """Keep that a record and an account are one person, or are not, and make the links so, in one commit."""
+        former = sa.delete(LINK).where(LINK.c.account == decision.account)
+        if not decision.same:
+            former = former.where(LINK.c.key == decision.key)
+        with self._writing() as connection:
+            connection.execute(sa.insert(LINK_DECISION).values(**asdict(decision)))
+            connection.execute(former)
+            if decision.same:
+                link = Link(decision.key, decision.account, decision.source)
+                connection.execute(self._upsert(LINK), [asdict(link)])
+                self._note_sources(connection, {link.source})
+
+    def link_decisions(self) -> Sequence[LinkDecision]:
+        """All of them, oldest first."""
+        with self._rows(sa.select(LINK_DECISION).order_by(LINK_DECISION.c.seq)) as rows:
+            return [LinkDecision(**{name: row[name] for name in row if name != "seq"}) for row in rows]
+
+    def take_links(self, former: str, source: str) -> None:
+        """Give all links of one source to another."""
+        with self._writing() as connection:
+            connection.execute(sa.update(LINK).where(LINK.c.source == former).values(source=source))
+            self._note_sources(connection, {source})
+
+    def sources(self) -> frozenset[str]:
+        """The sources that have, or ever had, a link."""
+        with self._reading() as connection:
+            return frozenset(connection.scalars(sa.select(SOURCE.c.name)))
+
+    def _note_sources(self, connection: sa.Connection, names: Iterable[str]) -> None:
+        if named := [{"name": name} for name in sorted(names) if name]:
+            connection.execute(self._insert_once(SOURCE), named)
+
+    def deferred(self) -> Iterator[Deferred]:
+        """References that wait for an account, by key and path."""
+        with self._rows(sa.select(DEFERRED).order_by(DEFERRED.c.key, DEFERRED.c.path)) as rows:
+            for row in rows:
+                yield Deferred(**row)
+
+    def save_deferred(self, waiting: Iterable[Deferred], settled: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget the settled ones and remember those that wait; one that waits already stays as it is."""
+        gone = ({"k": key, "p": path} for key, path in settled)
+        rows = (asdict(edge) for edge in waiting)
+        table = DEFERRED
+        forget = sa.delete(table).where(table.c.key == sa.bindparam("k"), table.c.path == sa.bindparam("p"))
+        remember = self._upsert(table)
+        with self._writing() as connection:
+            while chunk := list(islice(gone, CHUNK)):
+                connection.execute(forget, chunk)
+            known = {(row.key, row.path, row.awaits) for row in connection.execute(sa.select(table))}
+            fresh = (row for row in rows if (row["key"], row["path"], row["awaits"]) not in known)
+            while chunk := list(islice(fresh, CHUNK)):
+                connection.execute(remember, chunk)
+
+    def memberships(self) -> Iterator[Membership]:
+        """The memberships that both sides last agreed on, read as they are walked."""
+        with self._rows(sa.select(MEMBERSHIP)) as rows:
+            for row in rows:
+                yield Membership(row["group_id"], row["account"])
+
+    def change_memberships(self, add: Iterable[Membership], remove: Iterable[Membership]) -> None:
+        """Take memberships into what was agreed, and out of it, in one transaction."""
+        gone = sa.delete(MEMBERSHIP).where(
+            MEMBERSHIP.c.group_id == sa.bindparam("group"), MEMBERSHIP.c.account == sa.bindparam("member")
+        )
+        former = ({"group": m.group, "member": m.account} for m in remove)
+        fresh = ({"group_id": m.group, "account": m.account} for m in add)
+        with self._writing() as connection:
+            while chunk := list(islice(former, CHUNK)):
+                connection.execute(gone, chunk)
+            while chunk := list(islice(fresh, CHUNK)):
+                connection.execute(self._insert_once(MEMBERSHIP), chunk)
+
+    def group_memory(self) -> GroupMemory:
+        """What earlier runs learned of groups."""
+        with self._rows(sa.select(GROUP_NAME)) as rows:
+            names = {row["name"]: row["group_id"] for row in rows}
+        with self._rows(sa.select(GROUP_PARTIAL)) as rows:
+            return GroupMemory(names=names, partial=frozenset(row["group_id"] for row in rows))
+
+    def remember_groups(self, memory: GroupMemory) -> None:
+        """Remember this of groups, in place of what was remembered before."""
+        with self._writing() as connection:
+            for table, rows in (
+                (GROUP_NAME, [{"name": name, "group_id": group} for name, group in memory.names.items()]),
+                (GROUP_PARTIAL, [{"group_id": group} for group in memory.partial]),
+            ):
+                connection.execute(sa.delete(table))
+                if rows:
+                    connection.execute(sa.insert(table), rows)

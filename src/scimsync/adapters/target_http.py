@@ -1,0 +1,354 @@
+"""One request to a target, sent as often as it takes and is allowed: pace, tries, patience, token, breaker."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import httpx2
+
+from scimsync.adapters.target_auth import Credentials, FixedToken, Grant, LoginAnswer, TokenKeeper
+from scimsync.adapters.target_limits import (
+    LONGEST_WAIT_S,
+    Backoff,
+    Breaker,
+    Health,
+    Pace,
+    RetryBudget,
+    announced,
+    retry_after,
+)
+from scimsync.adapters.target_wire import TRIES, Answer, Ask, TargetSettings, Wire, check_addresses, judged
+from scimsync.errors import ConfigError, TargetDenied, TargetError, TargetUnavailable
+from scimsync.model.outcomes import Exchange
+
+#: seconds that one request may wait between its tries, all together
+LONGEST_PATIENCE_S = 600.0
+
+
+_T = TypeVar("_T")
+
+
+#: server errors that say how the server is made, and not how it is
+_LASTING = frozenset({501, 505})
+
+
+class Clock(Protocol):
+    """What `scimsync.engine.ports.Clock` promises."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never steps."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Watch(Protocol):
+    """What `scimsync.engine.ports.Metrics` promises of exchanges."""
+
+    def asked(self, call: str, outcome: str, seconds: float) -> None:
+        """One exchange, and how it ended."""
+        ...
+
+    def retried(self, call: str, reason: str, wait_s: float) -> None:
+        """One more try, after a wait."""
+        ...
+
+    def breaker(self, *, is_open: bool) -> None:
+        """The state of the breaker, whenever it may have changed."""
+        ...
+
+
+class _Unwatched:
+    def asked(self, call: str, outcome: str, seconds: float) -> None:
+        pass
+
+    def retried(self, call: str, reason: str, wait_s: float) -> None:
+        pass
+
+    def breaker(self, *, is_open: bool) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """One more try: what it costs the budget, and how long to wait before."""
+
+    cost: int
+    wait_s: float
+    throttled: bool = False
+
+
+def _ending(answer: Answer) -> str:
+    """How one exchange ended, in a word that is one of few."""
+    if answer.exchange is not Exchange.ANSWERED:
+        return str(answer.exchange.value)
+    known: dict[int, str] = {
+        404: "absent",
+        409: "conflict",
+        412: "conflict",
+        429: "throttled",
+        401: "denied",
+        403: "denied",
+    }
+    if is_troubled(answer.status):
+        return "failing"
+    return known.get(answer.status, "ok" if 200 <= answer.status < 300 else "refused")
+
+
+def _cause(answer: Answer) -> str:
+    """Why a request is sent once more."""
+    if answer.status == 429:
+        return "throttled"
+    return "not sent" if answer.exchange is Exchange.NOT_SENT else "failing"
+
+
+def _is_transient(answer: Answer) -> bool:
+    """Whether a GET may do better next time. An unreadable 200 comes from something in between."""
+    unreadable = 200 <= answer.status < 300 and answer.value is None
+    return answer.exchange is Exchange.LOST or is_troubled(answer.status) or unreadable
+
+
+def is_troubled(status: int) -> bool:
+    """Whether a status says that the server is not well, and may be another time: any 5xx, known or not."""
+    return status in {408, 425} or (status >= 500 and status not in _LASTING)
+
+
+def date_of(headers: Mapping[str, str]) -> datetime | None:
+    """The `Date` of an answer (RFC 9110 §6.6.1)."""
+    try:
+        date = parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+class Client:
+    """Asks until there is an answer to give back: pace, tries, patience, token, breaker. Knows no SCIM.
+
+    Args:
+        settings: Where, and with what.
+        probe: What is asked to find out whether the target serves again; it changes nothing.
+        clock: Says when; handed in.
+        rng: Draws the jitter of pauses.
+        notice: Takes a sentence when the target goes or comes back.
+        transport: What carries requests; a connection pool where None.
+        watch: Is told of each exchange.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is handed in
+        self,
+        settings: TargetSettings,
+        probe: Ask,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        notice: Callable[[str], None],
+        transport: httpx2.AsyncBaseTransport | None,
+        watch: Watch | None,
+    ) -> None:
+        check_addresses(settings)
+        self._settings = settings
+        self._probe_ask = probe
+        self._clock = clock
+        self._wire = Wire(settings, transport)
+        self._keeper = self._make_keeper(rng)
+        self._backoff = Backoff(rng)
+        self._budget = RetryBudget()
+        self._pace = Pace(clock, settings.requests_per_minute, settings.dialect.requests_per_minute)
+        self._watch = watch or _Unwatched()
+        self._notice = notice
+        self._breaker = Breaker(clock, self._probe, self._noticed, name=self.host, patience_s=settings.patience_s)
+        #: requests that were sent, by kind
+        self.counts: dict[str, int] = {}
+
+    def _make_keeper(self, rng: random.Random) -> TokenKeeper | FixedToken:
+        who = self._settings
+        if who.token:
+            return FixedToken(who.token)
+        if not (who.login_url and who.client_id and who.client_secret):
+            raise ConfigError("[target] needs login_url (or region), client_id and client_secret, or a token")
+        credentials = Credentials(login_url=who.login_url, client_id=who.client_id, client_secret=who.client_secret)
+        return TokenKeeper(credentials, self._login, clock=self._clock, rng=rng)
+
+    @property
+    def host(self) -> str:
+        """Where the target is, for messages."""
+        return urlsplit(self._settings.api_url).netloc or self._settings.api_url
+
+    @property
+    def rate(self) -> int:
+        """Requests a minute that are allowed now; where nothing is paced, what one could hope for."""
+        rate = self._pace.rate
+        return max(1, int(rate)) if rate < 60_000 else 60_000
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._wire.close()
+
+    async def call(self, ask: Ask) -> Answer:
+        """Ask until there is an answer to give back.
+
+        Raises:
+            TargetUnavailable: The breaker stays open, or no token is to be had.
+            TargetDenied: The credentials are refused.
+        """
+        spent, waited = 0, 0.0
+        for attempt in range(1, TRIES + 1):
+            sent_at = await self._turn()
+            answer = replace(await self._authorised(ask), tries=attempt)
+            self._learn(answer, sent_at)
+            again = self._again(ask, answer, attempt)
+            if again is None:
+                self._heed(answer, sent_at)
+                if 0 < answer.status < 400:
+                    self._budget.give_back(spent)
+                return answer
+            if again.throttled:
+                self._pace.penalise(again.wait_s, sent_at)
+            waited += again.wait_s
+            last = attempt >= (min(ask.throttles, TRIES) if again.throttled else TRIES)
+            if last or waited > LONGEST_PATIENCE_S or not self._budget.spend(again.cost):
+                return answer
+            spent += again.cost
+            self._watch.retried(ask.kind, _cause(answer), again.wait_s)
+            if not again.throttled:  # a refusal is waited out by everybody, in the pace
+                await self._clock.sleep(again.wait_s)
+        raise AssertionError("the last try returns")
+
+    async def _turn(self) -> float:
+        """Wait until the target is up and it is our turn; give the time."""
+        while True:
+            await self._breaker.admit()
+            sent_at = await self._pace.take()
+            if not self._breaker.is_open:
+                return sent_at
+
+    def _again(self, ask: Ask, answer: Answer, attempt: int) -> _Again | None:
+        """Whether and how to try once more; None where this is the answer."""
+        throttled = answer.status == 429
+        unsent = answer.exchange is Exchange.NOT_SENT
+        if not (throttled or unsent or (ask.safe and _is_transient(answer))):
+            return None
+        asked = self._asked(answer)
+        if asked is not None and asked > LONGEST_WAIT_S:
+            return None
+        if throttled:
+            return _Again(RetryBudget.THROTTLED, self._backoff.throttled(asked, attempt), throttled=True)
+        return _Again(RetryBudget.TRANSIENT, max(asked or 0.0, self._backoff.delay(attempt)))
+
+    def _heed(self, answer: Answer, sent_at: float) -> None:
+        """Let everybody wait where a write, which is not sent again here, was answered with a pause to make."""
+        asked = self._asked(answer)
+        if asked is not None and asked <= LONGEST_WAIT_S:
+            self._pace.penalise(self._backoff.throttled(asked, 1), sent_at)
+
+    def _asked(self, answer: Answer) -> float | None:
+        """What a refusal asks us to wait, by the target's own clock where it shows one."""
+        if answer.status != 429 and not is_troubled(answer.status):
+            return None
+        return retry_after(answer.headers.get_list("retry-after"), date_of(answer.headers) or self._clock.now())
+
+    async def _authorised(self, ask: Ask) -> Answer:
+        """One try. An answer of 401 renews the token once, and the request is repeated once."""
+        grant = await self._keeper.grant()
+        answer = await self._send(ask, grant)
+        if answer.status != 401:
+            return answer
+        grant = await self._keeper.renew(grant)
+        taken: bool | None = None
+        try:
+            await self._pace.take()
+            answer = await self._send(ask, grant)
+            if answer.status:
+                taken = answer.status != 401
+        finally:
+            self._keeper.report(grant, taken=taken)
+        if taken is False and grant.trial:
+            await self._keeper.grant()  # raises what was just reported
+        return answer
+
+    async def _send(self, ask: Ask, grant: Grant) -> Answer:
+        headers = ask.headers() | {"Authorization": grant.header}
+        answer = await self._exchange(ask.kind, ask.method, ask.url, headers, ask.body)
+        if answer.status == 429:
+            self._count("throttled")
+        asked = self._asked(answer)
+        if asked is not None and asked > LONGEST_WAIT_S:
+            answer = replace(answer, retry_after_s=asked)
+        return judged(answer, ask)
+
+    async def _probe(self) -> bool:
+        """Whether the target serves again; one GET that changes nothing."""
+        answer = await self._send(self._probe_ask, await self._keeper.grant())
+        return answer.status > 0 and not is_troubled(answer.status)
+
+    async def _login(self, url: str, headers: Mapping[str, str], body: bytes) -> LoginAnswer:
+        answer = await self._exchange("token", "POST", url, {**headers, "Accept-Encoding": "gzip"}, body)
+        return LoginAnswer(
+            status=answer.status,
+            content=answer.content,
+            trouble="" if answer.status else f"could not be asked ({answer.why()})",
+            retry_after_s=retry_after(answer.headers.get_list("retry-after"), self._clock.now()),
+        )
+
+    def _learn(self, answer: Answer, sent_at: float) -> None:
+        """Let limiter and breaker see an answer."""
+        if (said := announced(answer.headers)) is not None and answer.status != 429:
+            self._pace.observe(said)
+        slow = self._clock.monotonic() - sent_at > Breaker.SLOW_S
+        if answer.exchange is Exchange.NOT_SENT:
+            self._breaker.record(Health.UNREACHABLE, answer.why())
+        elif slow or answer.exchange is Exchange.LOST or is_troubled(answer.status):
+            self._breaker.record(Health.BAD, answer.why())
+        elif answer.status != 429:
+            self._breaker.record(Health.GOOD)
+
+    def _noticed(self, text: str) -> None:
+        """Pass on what the breaker says; it speaks when its state changes, and only then."""
+        self._watch.breaker(is_open=self._breaker.is_open)
+        self._notice(text)
+
+    async def _exchange(self, kind: str, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """One exchange, counted and timed."""
+        self._count(kind)
+        sent_at = self._clock.monotonic()
+        answer = await self._wire.exchange(method, url, headers, body)
+        self._watch.asked(kind, _ending(answer), self._clock.monotonic() - sent_at)
+        return answer
+
+    def _count(self, kind: str) -> None:
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+
+    def value(self, answer: Answer, kind: type[_T]) -> _T:
+        """The body of a read that the caller cannot do without."""
+        if isinstance(answer.value, kind):
+            return answer.value
+        raise self.failure(answer)
+
+    def failure(self, answer: Answer) -> TargetError:
+        """The exception for a read that did not succeed."""
+        why = answer.why()
+        if answer.redirected:
+            return TargetDenied(f"{self.host}: {why}")
+        if answer.status == 429:
+            asked = answer.retry_after_s
+            when = f" and asks to come back in {asked:.0f} s" if asked else ""
+            return TargetUnavailable(f"{self.host} refuses further requests{when}: {why}. Start again later.")
+        if answer.status >= 400 and not is_troubled(answer.status):
+            return TargetDenied(
+                f"{self.host} refuses to be read: {why}. Check api_url or region, the dialect, and the roles "
+                "of the OAuth client (Genesys: 'SCIM Integration')."
+            )
+        return TargetUnavailable(f"{self.host} could not be read after {answer.tries} tries: {why}. Try again later.")

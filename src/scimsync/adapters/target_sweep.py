@@ -1,0 +1,194 @@
+"""Listings, read whole: pages, readings that are repeated, proof of their end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from urllib.parse import quote, urlencode
+
+from scimsync.adapters.target_http import Client
+from scimsync.adapters.target_listing import Census, Listing, Page, Stretch
+from scimsync.adapters.target_wire import PAGES_AT_ONCE, Ask
+from scimsync.model.outcomes import Sweep
+from scimsync.scim.dialect import Dialect
+
+#: readings of the directory until one adds up
+SWEEPS = 3
+
+
+#: a page that Genesys serves without a second thought (documented)
+SMALL_PAGE = 25
+
+
+CORE = "urn:ietf:params:scim:schemas:core:2.0:user:"
+
+
+def query_of(parameters: Mapping[str, str]) -> str:
+    """Parameters as the query of an address."""
+    return urlencode(parameters, quote_via=quote, safe=",:")
+
+
+def _costs(name: str, expensive: frozenset[str]) -> bool:
+    """Whether an attribute, one below it, or (for a whole extension) one in it costs a second look-up."""
+    name = name.removeprefix(CORE)
+    return any(name == dear or name.startswith(dear + ".") or dear.startswith(name + ":") for dear in expensive)
+
+
+class Listings:
+    """Reads listings whole, page by page (RFC 7644 §3.4.2.4).
+
+    Args:
+        client: Asks.
+        dialect: What the target lists, and in pages of what size.
+        users: The address of the accounts, which a listing is of where it names no other.
+        decode: Makes a page of a text of JSON.
+    """
+
+    def __init__(self, client: Client, dialect: Dialect, users: str, decode: Callable[[bytes], object]) -> None:
+        self._client, self._dialect, self._users, self._decode = client, dialect, users, decode
+        self._page_cap = sys.maxsize
+
+    async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:
+        """Read all accounts, active and inactive; hand each page's resources to `sink` as raw JSON.
+
+        A reading that does not add up (RFC 7644 §3.4.2.4 promises no stable paging) is repeated, then
+        page by page, up to three in all; an account is passed on in the first one that shows it.
+
+        Raises:
+            TargetError: The directory cannot be read at all.
+        """
+        before = self._client.counts.get("list", 0)
+        census = Census(sink)
+        for reading in range(1, SWEEPS + 1):
+            census.begin()
+            for only in self._slices():
+                census.turn()
+                await self.read_slice(census, Listing(tuple(attributes), only), reading)
+            census.close()
+            if not census.trouble:
+                break
+        return Sweep(
+            accounts=census.accounts,
+            announced=census.announced,
+            incomplete=f"{census.trouble} (read {reading} times)" if census.trouble else "",
+            requests=self._client.counts.get("list", 0) - before,
+        )
+
+    def _slices(self) -> tuple[str, ...]:
+        """The filters whose answers together are everybody."""
+        return ("", "active eq false") if self._dialect.lists_active_only else ("",)
+
+    async def read_slice(self, census: Census, listing: Listing, reading: int, *, whole: bool = True) -> None:
+        """Read one listing to its end, or to its first trouble where there will be another reading.
+
+        Args:
+            census: Where accounts are counted.
+            listing: What is asked for.
+            reading: Which reading it is.
+            whole: Whether an end that was announced must be proven.
+        """
+        stretch = Stretch(census, self._page_size(listing.attributes))
+        async with aclosing(self._pages(listing, at_once=reading == 1)) as pages:
+            async for page in pages:
+                if not stretch.take(page) or (census.trouble and reading < SWEEPS):
+                    return
+        while whole and stretch.is_open:
+            beyond = await self._beyond(stretch, listing)
+            if beyond is None or not stretch.take_beyond(beyond):
+                return
+
+    async def _beyond(self, stretch: Stretch, listing: Listing) -> Page | None:
+        """What follows the end that a listing has announced; None where that is refused."""
+        answer = await self._client.call(self.ask(listing, stretch.met + 1, min(stretch.asked, self._page_cap)))
+        if answer.status == 404:
+            return Page(total=stretch.met)
+        if 400 <= answer.status < 500 and answer.status not in {401, 408, 425, 429}:
+            stretch.refused(answer.status)
+            return None
+        return self._client.value(answer, Page)
+
+    async def _pages(self, listing: Listing, *, at_once: bool) -> AsyncGenerator[Page, None]:
+        """The pages in order: some ahead in the first reading, later one after the other."""
+        size = self._page_size(listing.attributes)
+        first = await self._page(listing, 1, size)
+        yield first
+        step, total = len(first.resources), first.total
+        if not step or step >= total:
+            return
+        ahead: deque[asyncio.Task[Page]] = deque()
+        start = 1 + step
+        try:
+            while ahead or start <= total:
+                while start <= total and len(ahead) < (PAGES_AT_ONCE if at_once else 1):
+                    ahead.append(asyncio.ensure_future(self._page(listing, start, step if at_once else size)))
+                    start += step
+                page = await ahead.popleft()
+                yield page
+                if not at_once:
+                    start += len(page.resources) - step
+        finally:
+            for task in ahead:
+                task.cancel()
+            await asyncio.gather(*ahead, return_exceptions=True)
+
+    def _page_size(self, attributes: Sequence[str]) -> int:
+        expensive = not attributes or any(_costs(name.lower(), self._dialect.expensive) for name in attributes)
+        return self._dialect.expensive_page_size if expensive else self._dialect.page_size
+
+    async def _page(self, listing: Listing, start: int, want: int) -> Page:
+        """Resources `start` to `start + want`; in small pages once the target refused large ones.
+
+        Documented by Genesys: `count` above 25 may itself cause a 429. Two in a row decide it.
+        """
+        if want <= self._page_cap:
+            ask = self.ask(listing, start, want)
+            if want > SMALL_PAGE:
+                ask = replace(ask, throttles=2)
+            answer = await self._client.call(ask)
+            if not (answer.status == 429 and want > SMALL_PAGE and answer.retry_after_s is None):
+                return self._client.value(answer, Page)
+            self._page_cap = SMALL_PAGE
+        page = await self._page(listing, start, SMALL_PAGE)
+        resources = list(page.resources)
+        while len(resources) < want and start + len(resources) <= page.total:
+            count = min(SMALL_PAGE, want - len(resources))
+            page = await self._page(listing, start + len(resources), count)
+            if not page.resources:
+                break
+            resources += page.resources
+        return Page(total=page.total, listed=resources)
+
+    def ask(self, listing: Listing, start: int, count: int) -> Ask:
+        """What asks for a part of a listing."""
+        query = {"startIndex": str(start), "count": str(count)}
+        if listing.attributes:
+            query["attributes"] = ",".join(listing.attributes)
+        if listing.only:
+            query["filter"] = listing.only
+        return Ask(
+            kind=listing.kind, method="GET", url=f"{listing.url or self._users}?{query_of(query)}", decode=self._decode
+        )
+
+    async def read_all(self, census: Census, listing: Listing) -> None:
+        """Read a listing, again where it does not add up."""
+        for reading in range(1, SWEEPS + 1):
+            census.begin()
+            await self.read_slice(census, listing, reading)
+            census.close()
+            if not census.trouble:
+                return
+
+    async def read_each(self, census: Census, listing: Listing, wanted: Sequence[tuple[str, str]]) -> None:
+        """Read a listing for each of some values."""
+        for attribute, value in wanted:
+            census.begin()
+            only = f"{attribute} eq {json.dumps(value, ensure_ascii=False)}"
+            await self.read_slice(census, replace(listing, only=only), SWEEPS, whole=False)
+            census.close()
+            if census.trouble:
+                return

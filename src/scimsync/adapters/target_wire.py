@@ -1,0 +1,258 @@
+"""One exchange with a target: what is asked, what is answered, and the connections between."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import re
+import ssl
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import msgspec
+
+from scimsync.errors import ConfigError
+from scimsync.model.outcomes import Exchange
+from scimsync.scim.dialect import Dialect
+from scimsync.scim.messages import MEDIA_TYPE, entity_tag
+
+_JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+
+
+#: raised before the first byte of a request left (measured: reliability, appendix B)
+_NOT_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+    httpx2.InvalidURL,
+)
+
+
+#: pages that are fetched at the same time
+PAGES_AT_ONCE = 4
+#: tries of one request, the first included
+TRIES = 5
+#: decodes a JSON object
+OBJECT = msgspec.json.Decoder(dict[str, object])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSettings:
+    """Everything about a target that stands in the configuration. Secrets do not show in `repr`."""
+
+    api_url: str
+    dialect: Dialect
+    login_url: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    #: a ready-made token instead of id and secret
+    token: str = field(default="", repr=False)
+    #: None: what the target announces; 0: no pacing
+    requests_per_minute: int | None = None
+    #: writes that run at the same time; decides the number of connections
+    workers: int = 8
+    connect_s: float = 5.0
+    #: deadline of one exchange, from connecting to the last byte
+    exchange_s: float = 30.0
+    #: how long a caller waits for a target that is down
+    patience_s: float = 120.0
+    #: decoded bytes of one answer
+    reply_bytes: int = 8 * 1024 * 1024
+    #: one more certificate authority to trust, PEM
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request as the caller wants it."""
+
+    kind: str
+    method: str
+    url: str
+    body: bytes = b""
+    version: str = ""
+    #: the ETag of what we have, for If-None-Match
+    unless: str = ""
+    decode: Callable[[bytes], object] = OBJECT.decode
+    #: tries that may be refused with 429
+    throttles: int = TRIES
+
+    @property
+    def safe(self) -> bool:
+        """Whether asking twice does no harm."""
+        return self.method == "GET"
+
+    def headers(self) -> dict[str, str]:
+        """The headers of one try, but for `Authorization`."""
+        headers = {"Accept": f"{MEDIA_TYPE}, application/json;q=0.9", "Accept-Encoding": "gzip"}
+        if self.body:
+            headers["Content-Type"] = MEDIA_TYPE
+        if self.version:
+            headers["If-Match"] = entity_tag(self.version)
+        if self.unless:
+            headers["If-None-Match"] = self.unless
+        return headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of one exchange, or of all tries of one request."""
+
+    exchange: Exchange
+    status: int = 0
+    headers: httpx2.Headers = field(default_factory=httpx2.Headers)
+    content: bytes = b""
+    #: the decoded body of a trusted 2xx answer
+    value: object = None
+    detail: str = ""
+    tries: int = 1
+    retry_after_s: float | None = None
+
+    @property
+    def correlation(self) -> str:
+        """The provider's name for this exchange, made safe to print."""
+        text = self.headers.get("inin-correlation-id") or self.headers.get("x-request-id") or ""
+        return "".join(sign for sign in text if "!" <= sign <= "~")[:128]
+
+    @property
+    def redirected(self) -> bool:
+        """Whether the target sends us elsewhere. We do not go."""
+        return 300 <= self.status < 400 and self.status != 304
+
+    def why(self) -> str:
+        """What went wrong, in words for a message."""
+        where = f" (correlation id {self.correlation})" if self.correlation else ""
+        what = f"status {self.status}" if self.exchange is Exchange.ANSWERED else self.exchange.value
+        return f"{what}{': ' if self.detail else ''}{self.detail}{where}"
+
+
+class Wire:
+    """Bare exchanges: connections, deadline, size cap. Knows nothing of tokens, tries or SCIM."""
+
+    def __init__(self, settings: TargetSettings, transport: httpx2.AsyncBaseTransport | None) -> None:
+        self._settings = settings
+        # they would log URLs with personal values in filters, and headers with tokens
+        for name in ("httpx2", "httpcore2"):
+            logger = logging.getLogger(name)
+            logger.setLevel(max(logger.level, logging.WARNING))
+        connections = max(settings.workers, PAGES_AT_ONCE) + 2
+        self._client = httpx2.AsyncClient(
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+            verify=_trust(settings.ca_file),
+            http1=True,
+            http2=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept
+            headers={"User-Agent": "scimsync"},
+            timeout=httpx2.Timeout(settings.exchange_s, connect=settings.connect_s, pool=settings.exchange_s / 2),
+            # shorter than the idle time of common servers (5 s), so that no write meets a closing connection
+            limits=httpx2.Limits(
+                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=4.0
+            ),
+        )
+
+    async def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send one request once."""
+        try:
+            async with asyncio.timeout(self._settings.exchange_s):
+                request = self._client.build_request(method, url, headers=headers, content=body or None)
+                response = await self._client.send(request, stream=True)
+                try:
+                    content, detail = await self._read(response)
+                finally:
+                    await response.aclose()
+        except _NOT_SENT as error:
+            return Answer(exchange=Exchange.NOT_SENT, detail=f"{type(error).__name__}: {_brief(error)}")
+        except TimeoutError:
+            detail = f"no complete answer within {self._settings.exchange_s:g} s"
+            return Answer(exchange=Exchange.LOST, detail=detail)
+        except (httpx2.HTTPError, httpx2.StreamError, zlib.error, OSError, ValueError) as error:
+            return Answer(exchange=Exchange.LOST, detail=f"{type(error).__name__}: {_brief(error)}")
+        if detail:
+            return Answer(exchange=Exchange.LOST, headers=response.headers, detail=detail)
+        return Answer(
+            exchange=Exchange.ANSWERED,
+            status=response.status_code,
+            headers=response.headers,
+            content=content,
+        )
+
+    async def _read(self, response: httpx2.Response) -> tuple[bytes, str]:
+        """The decoded body, and what is wrong with it. Unpacked by us, since httpx2 sets no bound."""
+        cap = self._settings.reply_bytes
+        coding = response.headers.get("content-encoding", "").strip().lower()
+        if coding not in {"", "identity", "gzip"}:
+            return b"", "the answer has a content coding that was not asked for"
+        unpack = zlib.decompressobj(wbits=31) if coding == "gzip" else None
+        content = bytearray()
+        async for chunk in response.aiter_raw():
+            content += unpack.decompress(chunk, cap + 1 - len(content)) if unpack else chunk
+            if len(content) > cap:
+                return b"", f"the answer is larger than {cap} bytes"
+        if unpack is not None and not unpack.eof and content:
+            return b"", "the compressed answer ends too early"
+        return bytes(content), ""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.aclose()
+
+
+def check_addresses(settings: TargetSettings) -> None:
+    """Refuse what is no address before a secret is sent to it."""
+    for name, url in (("api_url", settings.api_url), ("login_url", settings.login_url)):
+        parts = urlsplit(url)
+        bad = parts.scheme not in {"https", "http"} or not parts.netloc or parts.query or parts.fragment
+        if (url or name == "api_url") and (bad or "@" in parts.netloc):
+            raise ConfigError(f"[target] {name}: {name} must look like https://host or https://host/path")
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Whom every target of this process trusts; read once, because it takes longer than some runs."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    """The system's authorities, and one more where configured. There is no switch to trust anybody."""
+    if ca_file is None:
+        return _trusted()
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"[target] ca_file: {ca_file} is not a readable PEM certificate file ({error})") from error
+    return context
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or "no further detail"
+
+
+def judged(answer: Answer, ask: Ask) -> Answer:
+    """Decode a 2xx answer, or say why it cannot be believed."""
+    if answer.redirected:
+        host = urlsplit(answer.headers.get("location", "")).netloc or "another place"
+        detail = f"a redirect to {host[:100]!r} was not followed and no token went there; check api_url or region"
+        return replace(answer, detail=detail)
+    if not 200 <= answer.status < 300:
+        return answer
+    if not answer.content:
+        return replace(answer, detail="the answer has no body")
+    kind = answer.headers.get("content-type", "")
+    if not _JSON_TYPE.fullmatch(kind.strip()):
+        return replace(answer, detail=f"the answer is {kind.split(';')[0][:60]!r} and not JSON (a proxy, perhaps?)")
+    try:
+        return replace(answer, value=ask.decode(answer.content))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return replace(answer, detail=f"the answer is not the JSON that was expected ({type(error).__name__})")

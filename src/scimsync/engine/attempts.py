@@ -1,0 +1,167 @@
+"""One change on its way into the directory: look, write, compare, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from scimsync.core import harm, logins, planner
+from scimsync.core.replies import Next, words
+from scimsync.engine.caution import Caution
+from scimsync.engine.ports import Target
+from scimsync.model.outcomes import Outcome, Reply, Status
+from scimsync.model.plans import LOGIN, Change, Delta
+from scimsync.model.policy import Mapped
+from scimsync.scim.messages import Operation
+from scimsync.scim.schema import Place, Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What every attempt of a run works with."""
+
+    target: Target
+    attributes: Mapping[str, Mapped]
+    caution: Caution
+
+    @property
+    def places(self) -> list[Place]:
+        """Where the managed attributes are."""
+        return [mapped.place for mapped in self.attributes.values()]
+
+
+class Attempt:
+    """The fate of one part of one change, across version races."""
+
+    def __init__(self, means: Means, key: str, part: int, account: str) -> None:
+        self._means = means
+        self.key, self.part, self.account = key, part, account
+        self.races = 0
+        self.looks = 0
+        self.already: dict[str, Value] = {}
+        #: what the target said of a login that it does not give
+        self.taken = ""
+        self._overwritten: dict[str, None] = {}
+        self._left_alone: dict[str, str] = {}
+        #: the account as it was last read; None where it was not
+        self.before: Mapping[str, object] | None = None
+
+    def spare(self, paths: Iterable[str]) -> None:
+        """Note what is not written, because such a write did harm."""
+        self._left_alone |= dict.fromkeys(paths, "spared")
+
+    def overwrite(self, paths: Iterable[str]) -> None:
+        """Note values of the directory that are written over."""
+        self._overwritten |= dict.fromkeys(paths)
+
+    async def look(
+        self, deltas: Sequence[Delta], *, after: Next = Next.SETTLE
+    ) -> Outcome | tuple[Sequence[Delta], Sequence[Operation], str]:
+        """Read the account and plan what is still wanted; an outcome where nothing is left to send."""
+        self.looks += 1
+        reply = await self._means.target.get(self.account)
+        if reply.status == 404:
+            return self.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", reply)
+        if not reply.ok or reply.body is None:
+            return self.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
+        self.before = reply.body
+        attributes = self._means.attributes
+        left = planner.replan(deltas, reply.body, attributes)
+        self.already |= dict(left.already)
+        self._overwritten |= dict.fromkeys(left.overwritten)
+        self._left_alone |= dict.fromkeys(left.kept, "kept") | dict.fromkeys(left.conflicts, "conflict")
+        if not left.writes:
+            return self.settled(Status.ALREADY if after is Next.REPLAN else Status.DONE, reply)
+        if not reply.version:
+            return self.outcome(Status.HELD, "target.no-version", "the target gives no version to write under", reply)
+        return left.writes, planner.operations_of(left.writes, [*attributes.values()]), reply.version
+
+    def arrived(self, deltas: Sequence[Delta], body: Mapping[str, object]) -> list[str]:
+        """Note what the account holds by now; give the paths on which it does not hold what was wanted."""
+        different = planner.unmet(deltas, body, self._means.attributes)
+        self.already |= {d.path: d.sides.desired for d in deltas if d.path not in different}
+        return different
+
+    def is_doubtful(self, deltas: Sequence[Delta], operations: Sequence[Operation], body: Mapping[str, object]) -> bool:
+        """Whether an answer shows less, or something else, than the account should hold by now."""
+        lost = harm.lost(self.before, body, operations) if self.before is not None else []
+        return bool(lost or planner.unmet(deltas, body, self._means.attributes))
+
+    def deferred(self, change: Change, left_out: Iterable[str], back: Delta | None = None) -> Outcome:
+        """What waits for somebody else and is not written in this pass, or in this run."""
+        if LOGIN in left_out:
+            return self.outcome(*logins.left(change, back))
+        return self.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
+
+    def confirm(self, deltas: Sequence[Delta], operations: Sequence[Operation], reply: Reply) -> Outcome:
+        """Compare what the target shows with what was wanted, and with what was there: a difference is no success."""
+        body = reply.body or {}
+        different = self.arrived(deltas, body)
+        done = self.settled(Status.DONE, reply)
+        if different:
+            told = f"the target answered with another value than was sent for {', '.join(different)}"
+            done = self.outcome(Status.HELD, "write.mismatch", told, reply)
+        before, self.before = self.before, body
+        done = self.harmed(before, operations, done)
+        return done if before is None or done.status is not Status.DONE else self._guarded(before, operations, done)
+
+    def harmed(self, before: Mapping[str, object] | None, operations: Sequence[Operation], outcome: Outcome) -> Outcome:
+        """An outcome with what the write did to what is not ours, where the account was read before and after."""
+        if before is None or self.before is None or self.before is before or not harm.kinds(operations):
+            return outcome
+        gone = harm.lost(before, self.before, operations)
+        self._means.caution.learn(operations, before, gone)
+        if not gone:
+            return outcome
+        told = f"the account lost what is not ours: {', '.join(gone)}; no more such writes in this run"
+        return replace(outcome, status=Status.HELD, code="write.harmed", detail=told)
+
+    def _guarded(self, before: Mapping[str, object], operations: Sequence[Operation], done: Outcome) -> Outcome:
+        """A success, but where it shows that somebody else wrote between our look and our write."""
+        managed = {place.root for place in self._means.places}
+        others = harm.edited(before, self.before or {}, operations, managed)
+        if not others:
+            return done
+        self._means.caution.unguarded = True
+        told = f"the write was taken though {', '.join(others)} had been changed since its version was read"
+        return replace(done, status=Status.HELD, code="target.unguarded", detail=told)
+
+    def settled(self, status: Status, reply: Reply | None = None) -> Outcome:
+        """Nothing more to send: done, unless some paths were left for a person."""
+        spared = [path for path, why in self._left_alone.items() if why == "spared"]
+        if spared:
+            words = f"left as it is, because such a write took away what is not ours: {', '.join(spared)}"
+            return self.outcome(Status.HELD, "write.harmed", words, reply)
+        if self.taken:
+            return self.outcome(Status.HELD, "account.name-taken", self.taken, reply)
+        conflicts = [path for path, why in self._left_alone.items() if why == "conflict"]
+        if conflicts:
+            words = f"edited in the directory since the plan: {', '.join(conflicts)}"
+            return self.outcome(Status.HELD, "conflict.open", words, reply)
+        return self.outcome(status, reply=reply)
+
+    def outcome(
+        self,
+        status: Status,
+        code: str = "",
+        detail: str = "",
+        reply: Reply | None = None,
+    ) -> Outcome:
+        """The outcome with everything that is known by now."""
+        return Outcome(
+            key=self.key,
+            status=status,
+            account=self.account or None,
+            version=reply.version if reply else "",
+            written=self.already,
+            code=code,
+            detail=detail,
+            races=self.races,
+            correlation_id=reply.correlation_id if reply else "",
+            overwritten=tuple(path for path in self._overwritten if path in self.already),
+        )
+
+
+def _waits(change: Change, paths: Iterable[str]) -> str:
+    awaited = {d.path: d.awaits for d in change.deltas}
+    return ", ".join(f"{path} waits for the account of {awaited[path]}" for path in paths)

@@ -1,0 +1,171 @@
+"""What a plan tells people beside its changes: references, circles, paths of match, what was left alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from scimsync.core.references import Loop
+from scimsync.model.outcomes import Deferred
+from scimsync.model.plans import Change, Finding, Severity
+from scimsync.model.policy import Policy
+from scimsync.workbench.comparing import Comparison
+
+#: a finding names at most so many members of a circle
+NAMED = 50
+
+
+#: people whose reference names nobody with an account and who have a finding of their own, for each path
+_NAMED = 100
+
+
+_SHOWN = 5
+
+
+def of_unresolved(comparison: Comparison, strange: Mapping[tuple[str, str], int | None]) -> Iterator[Finding]:
+    """A finding for each person who is written and whose reference is left alone; of the others the first are named."""
+    told: Counter[tuple[str, bool]] = Counter()
+    rest: dict[tuple[str, bool], list[str]] = {}
+    for path, is_known, key in comparison.unresolved():
+        kind = (path, is_known)
+        if (path, key) in strange and told[kind] < _NAMED:
+            told[kind] += 1
+            yield _left_alone(is_known, key, path, strange[path, key])
+        else:
+            rest.setdefault(kind, []).append(key)
+    for (path, is_known), keys in rest.items():
+        more = f" and {len(keys) - _SHOWN:,} more" if len(keys) > _SHOWN else ""
+        yield _left_alone(is_known, "", f"{path} of {', '.join(keys[:_SHOWN])}{more}")
+
+
+def _left_alone(is_known: bool, subject: str, detail: str, row: int | None = None) -> Finding:  # noqa: FBT001
+    return Finding(
+        severity=Severity.INFO,
+        code="reference.no-account" if is_known else "reference.unknown",
+        subject=subject,
+        summary="a reference names somebody who is in the source and has no account; it is left alone"
+        if is_known
+        else "a reference names somebody who is neither in the source nor linked; it is left alone",
+        detail=detail,
+        hint="see what this plan says about that person; somebody who is inactive and has no account gets none"
+        if is_known
+        else "correct the key in the source, or add the missing person",
+        row=row,
+    )
+
+
+def of_unread(kinds: Sequence[str]) -> Finding:
+    """A finding about lists of names that the directory does not show us."""
+    return Finding(
+        severity=Severity.WARNING,
+        code="target.names-unknown",
+        subject="",
+        summary="whether names exist in the directory cannot be checked; an unknown one is refused on writing",
+        detail=", ".join(kinds),
+        hint="give the OAuth client a role with the view permissions for these lists",
+    )
+
+
+def of_unmatched(policy: Policy) -> Iterator[Finding]:
+    """A finding about paths of `match` that the mapping does not have."""
+    for place in policy.match:
+        if place.short not in policy.by_path:
+            yield Finding(
+                severity=Severity.WARNING,
+                code="correlation.unmapped",
+                subject="",
+                summary="a path of [correlation] match is not mapped, so nobody is found by it",
+                detail=place.short,
+                hint="map it in [attributes], or take it from match",
+            )
+
+
+def of_nobody(name: str, near: str | None) -> Finding:
+    """A finding about a protected name that is nobody's."""
+    return Finding(
+        severity=Severity.WARNING,
+        code="policy.protected-unknown",
+        subject="",
+        summary="a name in [policy] protected is nobody's key and nobody's login, so it protects nobody",
+        detail=f"{name}; did you mean {near}?" if near else name,
+        hint="correct it, or take it out",
+    )
+
+
+def of_circles(circles: Iterable[tuple[str, tuple[str, ...]]], loops: Sequence[Loop]) -> Iterator[Finding]:
+    """A finding for each loop of references in HR, with the edge where it was cut, if it had to be."""
+    opened = {loop.cut.who: loop for loop in loops}
+    for path, members in circles:
+        mine = [loop for who in members if (loop := opened.pop(who, None)) is not None]
+        later = [f"{loop.cut.who} gets the reference to {loop.cut.whom} in the second pass" for loop in mine]
+        yield _circle(members, len(members), f"{path}: ", later)
+    for loop in opened.values():
+        later = [f"{loop.cut.who} gets the reference to {loop.cut.whom} in the second pass"]
+        yield _circle(loop.members, loop.length, "", later)
+
+
+def _circle(members: Sequence[str], length: int, path: str, later: Sequence[str]) -> Finding:
+    shown = [*members[:NAMED], f"… ({length - NAMED:,} more)"] if length > NAMED else [*members]
+    return Finding(
+        severity=Severity.WARNING,
+        code="reference.cycle",
+        subject=members[0],
+        summary="references go in a circle",
+        detail="; ".join([path + " -> ".join([*shown, members[0]]), *later]),
+        hint="correct one of them in HR; as it stands, each is set as HR says",
+    )
+
+
+def of_waiting(edge: Deferred) -> Finding:
+    """A finding about a reference that goes on waiting."""
+    return Finding(
+        severity=Severity.INFO,
+        code="reference.deferred",
+        subject=edge.key,
+        summary="a reference waits for the account of another person since an earlier run",
+        detail=_since(edge.path, edge.awaits, edge),
+        hint=f"see what this plan says about {edge.awaits}",
+    )
+
+
+def _since(path: str, awaits: str, edge: Deferred | None) -> str:
+    since = f" since {edge.since:%Y-%m-%d %H:%M} UTC, run {edge.run}" if edge and edge.awaits == awaits else ""
+    return f"{path} waits for {awaits}{since}"
+
+
+def of_vain(change: Change, path: str, awaited: str, edge: Deferred | None) -> Finding:
+    """Whether a wait leads to nothing."""
+    return Finding(
+        severity=Severity.INFO,
+        code="reference.deferred",
+        subject=change.key,
+        summary="a reference waits for a person who gets no account in this plan; it is left alone",
+        detail=_since(path, awaited, edge),
+        hint=f"see the finding about {awaited}",
+        row=change.row,
+    )
+
+
+def of_hidden(key: str, row: int | None) -> Finding:
+    """A finding about an account of which the directory does not show whether it is active."""
+    return Finding(
+        severity=Severity.WARNING,
+        code="account.active-unknown",
+        subject=key,
+        summary="the directory shows of others whether they are active, and not of this account; it is not enabled",
+        hint="look at the account in the directory; if it is disabled, enable it there",
+        row=row,
+    )
+
+
+def of_unbelieved(key: str, doubts: Sequence[str]) -> Finding:
+    """A finding about people whose absence is not believed."""
+    return Finding(
+        severity=Severity.WARNING,
+        code="leaver.unproven",
+        subject=key,
+        summary="this person is missing from the source, and that is not taken for leaving now; the account stays",
+        detail="; ".join(doubts),
+        hint="see the findings about the source",
+        holds=True,
+    )

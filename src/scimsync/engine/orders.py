@@ -1,0 +1,132 @@
+"""What applying is handed, and whether a plan may be applied here and now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from scimsync.core import leaving, limits
+from scimsync.core.identity import said
+from scimsync.engine import limiting
+from scimsync.engine.metrics import Unmeasured
+from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
+from scimsync.errors import PlanRefused, PlanStale
+from scimsync.model.events import Subscription
+from scimsync.model.outcomes import Run, RunState
+from scimsync.model.plans import Finding, Plan
+from scimsync.model.policy import Mapped, Policy
+
+#: a plan rests on what HR said when it was made; older than this, it must be made again
+MAX_AGE = timedelta(hours=24)
+
+
+#: clocks of two machines may differ by so much; a plan from further ahead was made before a clock was set back
+MAX_AHEAD = timedelta(minutes=5)
+
+
+#: the rules that may be set aside when a plan is applied, besides those about its size
+RULES = frozenset({"plan.age"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """The ports that applying needs."""
+
+    target: Target
+    store: Store
+    clock: Clock
+    observer: Observer
+    metrics: Metrics = field(default_factory=Unmeasured)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """How a plan shall be applied."""
+
+    policy: Policy
+    configuration: str
+    workers: int = 8
+    #: what one PATCH may hold; 0 for no limit
+    operations_per_patch: int = 0
+    request_bytes: int = 0
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    #: a second account of one login is refused, so that a creation may be sent twice
+    unique_logins: bool = False
+    #: a PATCH leaves alone what no operation names, so that no account is read before to see whether it does
+    keeps_others: bool = False
+    #: on whose behalf, for the audit chain
+    actor: str = "scimsync"
+    #: attributes that a plan may write though the mapping does not manage them
+    beyond: tuple[Mapped, ...] = ()
+    #: who is told of what comes of it
+    subscriptions: tuple[Subscription, ...] = ()
+    #: roles and entitlements that every new account gets by itself
+    default_roles: frozenset[str] = frozenset()
+
+    @property
+    def attributes(self) -> Mapping[str, Mapped]:
+        """Everything that a plan may write, by short path."""
+        return {mapped.path: mapped for mapped in self.beyond} | dict(self.policy.by_path)
+
+
+def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
+    """Whether a plan may be applied here and now.
+
+    Raises:
+        PlanStale: It was made elsewhere, for another target or configuration, is too old, or another
+            run was applied since.
+        PlanRefused: It passes a limit that nobody overrode.
+    """
+    if run is None:
+        raise PlanStale(f"plan {plan.id}: this state does not know it. Make the plan with the same [state].")
+    if plan.seal.target != hands.target.name:
+        raise PlanStale(f"plan {plan.id}: it was made for {plan.seal.target}, the target is {hands.target.name}.")
+    if plan.seal.configuration != order.configuration:
+        raise PlanStale(f"plan {plan.id}: the configuration changed since it was made. Make a new plan.")
+    if run.state is RunState.DONE:
+        return run
+    if plan.seal.links != said(hands.store.link_decisions()):
+        raise PlanStale(f"plan {plan.id}: records and accounts were linked or parted since. Make a new plan.")
+    last = hands.store.last_applied()
+    if (last.base if last else "") != plan.seal.base and not (last and last.id == run.id):
+        raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
+    cut = next((late for late in hands.store.begun(1) if late.state is RunState.APPLYING), run)
+    if cut.id != run.id and cut.begun > run.seq:
+        raise PlanStale(
+            f"plan {plan.id}: run {cut.id} was begun since it was made, and was cut short. Make a new plan, or go on "
+            f"with that run: scimsync apply {cut.id}"
+        )
+    _check_age(plan, hands.clock, order)
+    refused = _refusals(plan, run, hands, order)
+    if refused:
+        words = [f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused]
+        kept = leaving.by_plan(replace(plan, refusals=tuple(refused)))
+        raise PlanRefused("\n".join([leaving.sentence(kept), *words] if kept else words))
+    return run
+
+
+def _refusals(plan: Plan, run: Run, hands: Hands, order: Order) -> list[Finding]:
+    """What forbids the plan now: another may have been applied since it was made, or refused."""
+    given = order.policy.limits
+    sources = (run.source, *run.takes)
+    before = limiting.past(hands.store, hands.clock.now(), given.window, sources, besides=run.id)
+    wished = [*limits.wishes(plan.tally, given), *limits.clearing(plan.changes, given, plan.tally.linked)]
+    overrides = {*run.answered, *plan.overrides, *order.overrides}
+    others = [f for f in plan.refusals if f.code not in limits.RULES and f.code not in overrides]
+    return [*others, *limits.refusals(wished, overrides, before, partial=run.partial)]
+
+
+def _check_age(plan: Plan, clock: Clock, order: Order) -> None:
+    age = clock.now() - plan.created
+    if -MAX_AHEAD <= age <= MAX_AGE or "plan.age" in order.overrides:
+        return
+    words = f"it is {age.total_seconds() / 3600:.0f} hours old"
+    if age < -MAX_AHEAD:
+        words = (
+            f"it was made at {plan.created:%Y-%m-%d %H:%M} UTC, which this clock has not reached: its age is unknown"
+        )
+    raise PlanStale(
+        f"plan {plan.id}: {words}, and HR may say something else now. "
+        'Make a new plan, or apply it with --override plan.age --reason "..."'
+    )

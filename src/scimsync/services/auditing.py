@@ -1,0 +1,118 @@
+"""Sign the audit chain, add to it outside a run, destroy a person's key."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from scimsync import files
+from scimsync.bootstrap import actor, make_clock, make_key, now
+from scimsync.config import Settings
+from scimsync.engine import checkpoints
+from scimsync.engine.ports import Store
+from scimsync.errors import ConfigError, StoreError
+from scimsync.model.audit import Edit, Kind, Record
+
+
+def audit_key(settings: Settings, *, make: bool = False) -> tuple[bytes, str]:
+    """The key that signs checkpoints, and where it is.
+
+    Args:
+        settings: where it is.
+        make: make it where there is none; where nobody named a key this is always done.
+
+    Raises:
+        ConfigError: There is none where one was named, or it cannot be read or made.
+    """
+    key = make_key(settings)
+    seed = key.read()
+    if seed is None:
+        if not make and not settings.audit.makes:
+            raise ConfigError(f"[audit] key: there is no key in {key}. Make it with: scimsync audit key")
+        seed = secrets.token_bytes(32)
+        key.write(seed)
+    return seed, str(key)
+
+
+def audit_public(settings: Settings) -> bytes | None:
+    """The public key of who signs here; None where there is no key yet."""
+    seed = make_key(settings).read()
+    return None if seed is None else checkpoints.public_of(seed)
+
+
+def checkpoint(settings: Settings, store: Store, notice: Callable[[str], None]) -> str:
+    """Sign the audit chain as it is now; keep the note in the store and where else the configuration says.
+
+    Returns the note; "" where nothing was added since the last one. A file elsewhere that cannot be written is
+    told of, and stops nothing.
+
+    Raises:
+        ConfigError: There is no key to sign with.
+    """
+    note = checkpoints.close(store, make_clock(), audit_key(settings)[0])
+    if note and settings.audit.checkpoints is not None:
+        try:
+            files.append(settings.audit.checkpoints, note.encode() + b"\n")
+        except OSError as error:
+            notice(
+                f"[audit] checkpoints: {settings.audit.checkpoints} cannot be written ({error.strerror}). The "
+                "checkpoint is kept in the state only; append the next one with: scimsync audit checkpoint"
+            )
+    return note
+
+
+@contextmanager
+def signed(settings: Settings, store: Store, notice: Callable[[str], None]) -> Iterator[None]:
+    """Sign the audit chain behind a piece of work. Trouble with that does not hide trouble of the work itself."""
+    try:
+        yield
+    except BaseException:
+        with suppress(ConfigError, StoreError):
+            checkpoint(settings, store, notice)
+        raise
+    checkpoint(settings, store, notice)
+
+
+def note(  # noqa: PLR0913 - a record has many parts
+    settings: Settings,
+    store: Store,
+    kind: Kind,
+    *,
+    action: str,
+    reason: str = "",
+    rule: str = "",
+    run: str = "",
+    person: str = "",
+    account: str = "",
+    edits: Sequence[Edit] = (),
+    detail: str = "",
+) -> None:
+    """Append one record outside a run: a schema that was pinned, a run that was taken back, a hold that was decided.
+
+    Time, actor and target are filled in. The values of `edits`, and `detail`, are encrypted where a person is named
+    and stand in clear where none is.
+    """
+    record = Record(
+        kind=kind,
+        at=now(),
+        actor=actor(),
+        target=settings.target.api_url + settings.target.dialect.base_path,
+        run=run,
+        person=person,
+        account=account,
+        action=action,
+        reason=reason,
+        rule=rule,
+        edits=tuple(edits),
+        detail=detail,
+        configuration=settings.digest,
+    )
+    store.append((), (record,))
+
+
+def erase(store: Store, person: str, reason: str) -> int:
+    """Destroy the key of a person in the audit chain; how many keys were destroyed."""
+    at = now()
+    record = Record(kind=Kind.ERASURE, at=at, actor=actor(), person=person, action="erased", reason=reason)
+    return store.erase(person, record)

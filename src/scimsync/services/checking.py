@@ -1,0 +1,106 @@
+"""Try source, mapping and target without planning anything."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from scimsync.bootstrap import make_pairs, make_source, make_target, open_store
+from scimsync.config import Settings
+from scimsync.core import drifting
+from scimsync.errors import StoreError
+from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
+from scimsync.scim.schema import schemas_from_json
+
+
+def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
+    """Read the source to its end and check the mapping against it: records, proof, columns, open status words.
+
+    Raises:
+        SourceError: It cannot be read.
+        ConfigError: The mapping does not fit; all faults at once.
+    """
+    from scimsync.workbench.bench import Workbench  # noqa: PLC0415 - loads DuckDB
+    from scimsync.workbench.mapping import check_mapping  # noqa: PLC0415 - loads DuckDB
+    from scimsync.workbench.records import stage_records  # noqa: PLC0415 - loads DuckDB
+
+    reading = make_source(settings).read()
+    given = settings.source
+    with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), zone=given.zone) as bench:
+        health = stage_records(bench, reading, key=given.key, null_values=given.null_values)
+        mapped = check_mapping(bench, settings.policy.attributes, reading.columns)
+    bare = any(expression.is_bare for expression in mapped.values())
+    return health.rows, reading.proven, len(reading.columns), bare
+
+
+def try_pairs(settings: Settings) -> int | None:
+    """Read the memberships of the source to their end, and count them; None where none are managed.
+
+    Raises:
+        SourceError: They cannot be read.
+        ConfigError: They have other than two columns.
+    """
+    from scimsync.engine.membership import read_pairs  # noqa: PLC0415 - loads DuckDB
+    from scimsync.workbench.bench import Workbench  # noqa: PLC0415
+    from scimsync.workbench.records import stage_records  # noqa: PLC0415
+
+    if settings.policy.groups is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder)) as bench:
+        if settings.policy.groups.column:
+            stage_records(bench, make_source(settings).read(), key=settings.source.key)
+        return read_pairs(bench, settings.policy.groups, make_pairs(settings), key=settings.source.key)[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFacts:
+    """What a look at the target found."""
+
+    rate: int
+    skew_s: float | None
+    #: what its ServiceProviderConfig says, as text by name
+    config: Mapping[str, str]
+    #: names of the schemas that it publishes
+    schemas: tuple[str, ...]
+    #: mapped paths that the target's schemas do not have
+    missing: tuple[str, ...]
+    #: what the schemas were compared with, and what drifted
+    baseline: str
+    rulings: tuple[drifting.Ruling, ...]
+
+
+async def describe_target(settings: Settings) -> TargetFacts:
+    """Ask the target who it is: token, schemas, clock, rate.
+
+    Raises:
+        TargetError: It refuses us or cannot be reached.
+    """
+    catalog = settings.target.dialect.users
+    target = make_target(settings, lambda _: None)
+    pin = None
+    try:
+        with suppress(StoreError), open_store(settings) as store:  # the state has a check of its own
+            pin = store.pin(target.name)
+        found = await target.describe()
+    finally:
+        await target.close()
+    published = schemas_from_json(found.body(SCHEMAS))
+    known = {(s.id.lower(), a.name.lower()) for s in published for a in s.attributes}
+    missing = [
+        mapped.path
+        for mapped in settings.policy.attributes
+        if ((mapped.place.urn or catalog.core.id).lower(), mapped.place.attribute.name.lower()) not in known
+    ]
+    baseline = drifting.Baseline.of(pin, catalog)
+    return TargetFacts(
+        rate=target.rate,
+        skew_s=found.skew_s,
+        config=config_facts(found.body(CONFIG)),
+        schemas=tuple(schema.name or schema.id for schema in published),
+        missing=tuple(missing) if known else (),
+        baseline=baseline.name,
+        rulings=drifting.judge(baseline, found, settings.policy, catalog),
+    )

@@ -1,0 +1,59 @@
+"""Measure and log a piece of work, and hand out what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from scimsync import files
+from scimsync.bootstrap import make_clock, make_counter, make_log, make_traces, read_exposition
+from scimsync.config import Settings
+from scimsync.engine.metrics import Together, Unmeasured
+from scimsync.engine.ports import Metrics, Observer, Store
+
+#: the artifact that holds the metrics of all runs, as Prometheus text
+METRICS = "metrics.prom"
+
+
+@dataclass(slots=True)
+class Told:
+    """Who is told of a piece of work, and how it came out."""
+
+    observer: Observer
+    metrics: Metrics = field(default_factory=Unmeasured)
+    state: str = "failed"
+    #: requests a minute that the target granted; 0 where it was not asked
+    rate: int = 0
+
+
+@contextmanager
+def measured(settings: Settings, store: Store, observer: Observer, work: str, run: str = "") -> Iterator[Told]:
+    """Measure a piece of work: metrics always, log and traces where they are wanted."""
+    clock, counted = make_clock(), make_counter()
+    log = make_log(settings, run)
+    told = Told(log or observer, Together([counted, *([log] if log else []), *make_traces(work)]))
+    began = clock.monotonic()
+    try:
+        yield told
+    finally:
+        told.metrics.ended(work, told.state, clock.monotonic() - began, told.rate)
+        kept = store.artifact(METRICS)
+        try:
+            text = counted.exposition(kept.read_bytes() if kept.is_file() else b"")
+            files.write(kept, [text])
+            if settings.textfile is not None:
+                files.write(settings.textfile, [text], files.READABLE)
+        except OSError as error:
+            told.observer.say(f"The metrics cannot be written to {error.filename}: {error.strerror}.")
+
+
+def exposition(store: Store) -> bytes:
+    """The metrics of all runs as Prometheus text; empty before the first."""
+    kept = store.artifact(METRICS)
+    return kept.read_bytes() if kept.is_file() else b""
+
+
+def metrics_document(store: Store) -> dict[str, object]:
+    """The same as JSON, with the age of the last success."""
+    return read_exposition(exposition(store))

@@ -1,0 +1,182 @@
+"""The Target port in memory."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+
+import msgspec
+
+from scimsync.errors import ProtocolError
+from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
+from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, Dialect
+from scimsync.scim.drift import SCHEMAS
+from scimsync.scim.messages import ErrorReport, Operation, version_of
+from scimsync.scim.patch import apply
+from scimsync.scim.schema import Catalog, Schema
+
+# Target
+
+_GROUPS = Catalog(GENESYS_GROUP)
+
+
+def members_of(group: Mapping[str, object]) -> set[str]:
+    """The ids of the members of a group."""
+    members = group.get("members")
+    return {str(member["value"]) for member in members} if isinstance(members, list) else set()
+
+
+class MemoryTarget:
+    """A directory in memory with versions, unique logins and RFC 7644 PATCH.
+
+    Edit `users` and `groups` to play a foreign hand.
+
+    Args:
+        dialect: whose schemas the resources follow.
+        users: resources to begin with; an id and a version are given where there is none.
+        names: kind -> the names that exist; a kind that is not given cannot be known.
+        groups: the same for groups.
+    """
+
+    name = "memory://target"
+    rate = 60_000
+
+    def __init__(
+        self,
+        dialect: Dialect = GENESYS,
+        users: Iterable[Mapping[str, object]] = (),
+        names: Mapping[str, Iterable[str]] | None = None,
+        groups: Iterable[Mapping[str, object]] = (),
+    ) -> None:
+        self._dialect = dialect
+        self._names = {kind: frozenset(listed) for kind, listed in (names or {}).items()}
+        self._ids = count(1)
+        #: what it publishes; set others to let them drift
+        self.schemas: Sequence[Schema] = dialect.users.schemas
+        #: resources by id
+        self.users: dict[str, dict[str, object]] = {}
+        #: what sweeps and searches show, where they lag; None: what is there
+        self.listed: dict[str, dict[str, object]] | None = None
+        for user in users:
+            self._put({"active": True, **user}, version=1)
+        self.groups: dict[str, dict[str, object]] = {}
+        for group in groups:
+            self._put_group(dict(group), version=1)
+
+    def _put_group(self, group: dict[str, object], *, version: int) -> dict[str, object]:
+        identity = str(group.get("id") or f"00000000-0000-4000-9000-{next(self._ids):012d}")
+        self.groups[identity] = {**group, "id": identity, "meta": {"resourceType": "Group", "version": str(version)}}
+        return self.groups[identity]
+
+    def _put(self, user: dict[str, object], *, version: int) -> dict[str, object]:
+        identity = str(user.get("id") or f"00000000-0000-4000-8000-{next(self._ids):012d}")
+        self.users[identity] = {**user, "id": identity, "meta": {"resourceType": "User", "version": str(version)}}
+        return self.users[identity]
+
+    async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:  # noqa: ARG002
+        """Hand over all accounts, with every attribute."""
+        shown = self._shown()
+        sink([msgspec.json.encode(user) for user in shown.values()])
+        return Sweep(accounts=len(shown), announced=len(shown), requests=1)
+
+    def lag(self) -> None:
+        """From now on sweeps and searches show what is there at this moment."""
+        self.listed = copy.deepcopy(self.users)
+
+    def _shown(self) -> dict[str, dict[str, object]]:
+        return self.users if self.listed is None else self.listed
+
+    async def get(self, account: str) -> Reply:
+        """Read one account."""
+        user = self.users.get(account)
+        return self._refused("GET", 404, "not found") if user is None else self._answered("GET", user)
+
+    async def find(self, attribute: str, value: str) -> Sequence[Reply]:
+        """Accounts whose attribute equals the value, case ignored."""
+        place = self._dialect.users.resolve(attribute)
+        wanted = value.casefold()
+        return [
+            self._answered("GET", user)
+            for user in self._shown().values()
+            if str(place.read(user) or "").casefold() == wanted
+        ]
+
+    async def names(self, kind: str) -> frozenset[str] | None:
+        """The names of a kind, as they were given."""
+        return self._names.get(kind)
+
+    async def create(self, resource: dict[str, object]) -> Reply:
+        """POST: 201, or 409 where the login is taken."""
+        login = str(resource.get("userName", "")).casefold()
+        if any(str(user.get("userName", "")).casefold() == login for user in self.users.values()):
+            return self._refused("POST", 409, "the user name is taken", "uniqueness")
+        return self._answered("POST", self._put({"active": True, **resource}, version=1), status=201)
+
+    async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
+        """PATCH: 200 with the account, 400 `invalidVers` where the version has moved."""
+        if not version:
+            raise ValueError("a PATCH needs a version")
+        user = self.users.get(account)
+        if user is None:
+            return self._refused("PATCH", 404, "not found")
+        held = self._answered("GET", user).version
+        if held != version:
+            return self._refused("PATCH", 400, "the version does not match the current version", "invalidVers")
+        try:
+            changed = apply(user, operations, self._dialect.users)
+        except ProtocolError as error:
+            return self._refused("PATCH", 400, str(error), error.scim_type)
+        return self._answered("PATCH", self._put(changed, version=int(held) + 1))
+
+    async def list_groups(
+        self,
+        sink: Callable[[Sequence[bytes]], None],
+        wanted: Sequence[tuple[str, str]] = (),  # noqa: ARG002
+    ) -> Sweep:
+        """Hand over all groups, without their members."""
+        bare = [{name: held for name, held in group.items() if name != "members"} for group in self.groups.values()]
+        sink([msgspec.json.encode(group) for group in bare])
+        return Sweep(accounts=len(bare), announced=len(bare), requests=1)
+
+    async def get_group(self, group: str) -> Reply:
+        """Read one group, with its members."""
+        held = self.groups.get(group)
+        return self._refused("GET", 404, "not found") if held is None else self._answered("GET", held)
+
+    async def patch_group(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+        """PATCH: as `patch`; a new member must be an account or a group."""
+        if not version:
+            raise ValueError("a PATCH needs a version")
+        held = self.groups.get(group)
+        if held is None:
+            return self._refused("PATCH", 404, "not found")
+        before = self._answered("GET", held).version
+        if before != version:
+            return self._refused("PATCH", 400, "the version does not match the current version", "invalidVers")
+        try:
+            changed = apply(held, operations, _GROUPS)
+        except ProtocolError as error:
+            return self._refused("PATCH", 400, str(error), error.scim_type)
+        if strangers := members_of(changed) - members_of(held) - self.users.keys() - self.groups.keys():
+            return self._refused("PATCH", 400, f"there is no user or group {min(strangers)}", "invalidValue")
+        return self._answered("PATCH", self._put_group(changed, version=int(before) + (changed != held)))
+
+    async def describe(self, known: Mapping[str, Document] | None = None) -> Description:  # noqa: ARG002
+        """The schemas that it publishes."""
+        listed = [schema.to_json() for schema in self.schemas]
+        return Description(documents={SCHEMAS: Document({"Resources": listed})})
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _answered(self, method: str, user: dict[str, object], *, status: int = 200) -> Reply:
+        meta = user["meta"]
+        version = version_of(meta.get("version")) if isinstance(meta, dict) else ""
+        return Reply(
+            exchange=Exchange.ANSWERED, method=method, status=status, body=copy.deepcopy(user), version=version
+        )
+
+    def _refused(self, method: str, status: int, detail: str, scim_type: str = "") -> Reply:
+        error = ErrorReport(status=status, scim_type=scim_type, detail=detail)
+        return Reply(exchange=Exchange.ANSWERED, method=method, status=status, error=error)

@@ -1,0 +1,474 @@
+"""Check the mapping and map all records into the table `desired`; bad values become findings, and are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from scimsync.core.lifecycle import ACTIVE
+from scimsync.errors import ConfigError, SourceError
+from scimsync.model.plans import Finding, Severity
+from scimsync.model.policy import Mapped
+from scimsync.scim.schema import Kind, Place, compared
+from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
+from scimsync.workbench.expressions import FAULT_MARK, Expression, check
+from scimsync.workbench.records import blanks
+from scimsync.workbench.values import list_text
+
+#: phone library: (number as written, region or "") -> E.164, or None where it is not a number
+PhoneReader = Callable[[str, str], str | None]
+
+
+def check_mapping(
+    bench: Workbench, attributes: Sequence[Mapped], columns: Sequence[str] | None
+) -> dict[str, Expression]:
+    """Check all expressions of the mapping; without `columns`, only their grammar.
+
+    Raises:
+        ConfigError: With every fault of every expression, each with its place.
+    """
+    faults: list[str] = []
+    checked: dict[str, Expression] = {}
+    for mapped in attributes:
+        texts = {} if mapped.place.kind in {Kind.DECIMAL, Kind.BOOLEAN} else bench.texts
+        result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == ACTIVE, texts=texts)
+        if not isinstance(result, Expression):
+            faults += [f"[attributes] {mapped.path} = {mapped.expression!r}: {fault}" for fault in result]
+            continue
+        if result.is_reference != (mapped.place.kind is Kind.REFERENCE):
+            faults.append(_reference_fault(mapped, result))
+            continue
+        checked[mapped.path] = result
+    if columns is not None:
+        faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
+    if faults:
+        raise ConfigError(*faults)
+    return checked
+
+
+def _reference_fault(mapped: Mapped, result: Expression) -> str:
+    if result.is_reference:
+        return f"[attributes] {mapped.path}: ref(...) makes a reference to a person; this attribute takes none"
+    return (
+        f"[attributes] {mapped.path} = {mapped.expression!r}: the directory wants the id of another account "
+        "here; write ref(COLUMN), where COLUMN holds the source key of that person"
+    )
+
+
+def _all_type_faults(
+    bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[str, Expression]
+) -> Iterator[str]:
+    """What expressions give and attributes do not take; asked at once, and one by one where that fails."""
+    given = [expressions[mapped.path].sql for mapped in attributes]
+    try:
+        types = [str(row[1]) for row in _described(bench, given)]
+        _described(bench, [_desired(mapped.place, sql) for mapped, sql in zip(attributes, given, strict=True)])
+    except duckdb.Error:
+        types = []
+    if not types or any(_fits(m.place, found) is not None for m, found in zip(attributes, types, strict=True)):
+        for mapped in attributes:
+            yield from _type_faults(bench, mapped, expressions[mapped.path])
+
+
+def _described(bench: Workbench, expressions: Sequence[str]) -> list[tuple[object, ...]]:
+    """Name, type and more of each expression, as a column."""
+    columns = ", ".join(f"{sql} AS v{n}" for n, sql in enumerate(expressions)) or "0"
+    return bench.sql.execute(f"DESCRIBE SELECT {columns} FROM records").fetchall()
+
+
+def _type_faults(bench: Workbench, mapped: Mapped, expression: Expression) -> list[str]:
+    where = f"[attributes] {mapped.path} = {mapped.expression!r}"
+    try:
+        ((_, found, *_),) = _described(bench, [expression.sql])
+    except duckdb.Error as error:
+        return [f"{where}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}"]
+    found = str(found)
+    fits = _fits(mapped.place, found)
+    if fits is not None:
+        return [f"{where}: {fits}, but the expression gives {found}"]
+    try:
+        _described(bench, [_desired(mapped.place, expression.sql)])
+    except duckdb.Error:
+        names = ", ".join(sub.name for sub in compared(mapped.place.attribute))
+        return [f"{where}: each element must be a struct with {names}, but the expression gives {found}"]
+    return []
+
+
+def _fits(place: Place, found: str) -> str | None:
+    """None where an SQL type can become a value of the place; else what is wanted."""
+    listed = found.endswith("[]")
+    match place.kind:
+        case Kind.LIST:
+            kept = compared(place.attribute)
+            if found == "VARCHAR[]" and len(kept) == 1:
+                return None
+            if found.startswith("STRUCT(") and listed and len(kept) > 1:
+                return None
+            helper = "skills(COLUMN)" if place.key == "name" else "names(COLUMN)"
+            return f"this attribute is a list; write for instance {helper}"
+        case Kind.BOOLEAN:
+            return None if found in {"BOOLEAN", '"NULL"'} else "this attribute is true or false"
+        case Kind.DECIMAL:
+            numeric = found.startswith(("DECIMAL", "DOUBLE", "FLOAT", "BIGINT", "INTEGER", "HUGEINT", "SMALLINT"))
+            return None if numeric or found == '"NULL"' else "this attribute is a number"
+        case _:
+            bad = listed or found.startswith(("STRUCT", "MAP")) or found == "BOOLEAN"
+            return "this attribute is a text" if bad else None
+
+
+def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: PhoneReader) -> int:
+    """Ask the phone library about every distinct number that is not yet in E.164; return how many."""
+    calls = {call for expression in expressions for call in expression.phones}
+    asked = 0
+    for raw, country in sorted(calls):
+        found = bench.sql.execute(
+            f"SELECT DISTINCT tidy(number), coalesce(upper(tidy(country)), '') FROM (SELECT TRY(({raw})::VARCHAR) "
+            f"AS number, TRY(({country})::VARCHAR) AS country FROM records) WHERE tidy(number) <> '' "
+            "AND NOT regexp_full_match(tidy(number), '\\+[1-9][0-9]{6,14}') EXCEPT "
+            "SELECT scimsync_raw, scimsync_region FROM phone_memo"
+        )
+        while pairs := found.fetchmany(5000):
+            asked += len(pairs)
+            with bench.spooled("phones") as (path, file):
+                for number, region in pairs:
+                    file.write(encode({"r": number, "c": region, "e": read(number, region)}) + b"\n")
+                file.flush()
+                bench.sql.cursor().execute(
+                    "INSERT INTO phone_memo SELECT r, c, e FROM read_ndjson("
+                    f"{text(str(path))}, columns = {{r: 'VARCHAR', c: 'VARCHAR', e: 'VARCHAR'}})"
+                )
+    return asked
+
+
+def stage_desired(
+    bench: Workbench,
+    attributes: Sequence[Mapped],
+    expressions: Mapping[str, Expression],
+    *,
+    key: str,
+    found_by: Iterable[Place] = (),
+    whole: bool = False,
+) -> list[Finding]:
+    """Map all records into the table `desired`; of a bad value the value is left out, or its person.
+
+    Columns: n, place, key, then d0, d1, ... in the order of `attributes`. The table `spoiled` (n, i) says
+    which of them are left alone. The table `held` takes the keys of people who must not be concluded absent
+    because their record is bad, and `left_out` their values as far as they could be mapped.
+
+    Args:
+        bench: Has the table `records`, and `links` where `found_by` is given.
+        attributes: The mapping.
+        expressions: Its expressions, checked.
+        key: Column that identifies a person.
+        found_by: The places by which the account of a person without link is found.
+        whole: A bad value leaves out the person.
+    """
+    # DuckDB finds people by name, so a key is text from here on.
+    bench.sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR, n BIGINT)")
+    bench.sql.execute("CREATE OR REPLACE TABLE spoiled (n BIGINT, i INTEGER)")
+    findings = _bad_keys(bench, key)
+    faults: list[_Fault] = []
+    try:
+        _map(bench, attributes, expressions, key)
+    except duckdb.Error:
+        for index, mapped in enumerate(attributes):
+            found, everybody = _failing(bench, mapped, expressions[mapped.path], index)
+            faults += found
+            findings += everybody
+        _map(bench, attributes, expressions, key)
+    bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
+    bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
+    faults += _marked_values(bench, attributes)
+    _spread(bench, attributes)
+    _leave_out(bench, attributes, [place.short for place in found_by], whole=whole)
+    return findings + _told(bench, attributes, faults)
+
+
+def desired_blanks(bench: Workbench, attributes: Sequence[Mapped]) -> dict[str, float]:
+    """The share of blanks in what the mapping made, for each attribute; a value that is left alone is none."""
+    spoiled = {index for (index,) in bench.rows("SELECT DISTINCT i FROM spoiled")}
+    good = [
+        f"n NOT IN (SELECT n FROM spoiled WHERE i = {index})" if index in spoiled else "true"
+        for index, _ in enumerate(attributes)
+    ]
+    columns = {mapped.path: f"d{index}" for index, mapped in enumerate(attributes)}
+    return blanks(bench, "desired", columns, good)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A bad value."""
+
+    n: int
+    index: int
+    code: str
+    words: str
+    hint: str
+    detail: str
+
+
+def _map(bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[str, Expression], key: str) -> None:
+    """Make the table `desired`; what is in `spoiled` is not computed."""
+    _spread(bench, attributes)
+    spoiled = {index for (index,) in bench.rows("SELECT DISTINCT i FROM spoiled")}
+    columns, joins = [], []
+    for index, mapped in enumerate(attributes):
+        value = _part(mapped, attributes, expressions)
+        if index in spoiled:  # apart and first, because a look-up inside of an expression is made for all rows
+            bench.sql.execute(
+                f"CREATE OR REPLACE TEMP TABLE good{index} AS SELECT {N} AS n, {value} AS v FROM records "
+                f"WHERE {N} NOT IN (SELECT n FROM spoiled WHERE i = {index})"
+            )
+            joins.append(f"LEFT JOIN good{index} ON good{index}.n = {N}")
+            value = f"good{index}.v"
+        columns.append(f"{value} AS d{index}")
+    bench.sql.execute(
+        f"CREATE OR REPLACE TABLE desired AS SELECT {N} AS n, {PLACE} AS place, "
+        f"tidy({quoted(key)}) AS key, {', '.join(columns)} FROM records {' '.join(joins)}"
+    )
+
+
+def _spread(bench: Workbench, attributes: Sequence[Mapped]) -> None:
+    """Without its `value`, the other parts of an element are left alone too."""
+    for index, mapped in enumerate(attributes):
+        main = next((i for i, other in enumerate(attributes) if _is_main(other, mapped)), None)
+        if main is not None:
+            bench.sql.execute(
+                f"INSERT INTO spoiled SELECT n, {index} FROM (SELECT n FROM spoiled WHERE i = {main} "
+                f"EXCEPT SELECT n FROM spoiled WHERE i = {index})"
+            )
+
+
+def _is_main(other: Mapped, mapped: Mapped) -> bool:
+    element = mapped.place.element
+    return other is not mapped and other.place.leaf.name == "value" and bool(element) and element == other.place.element
+
+
+def _leave_out(bench: Workbench, attributes: Sequence[Mapped], found_by: Sequence[str], *, whole: bool) -> None:
+    """Leave out people of whom more is unsure than a value; but take the access of a leaver away all the same.
+
+    That is whoever has a bad status or login, whoever has no link and a bad value by which the account is
+    found, and where policy says so everybody with a bad value.
+    """
+    if not bench.number("SELECT count(*) FROM spoiled"):
+        return
+    index = {mapped.path: number for number, mapped in enumerate(attributes)}
+    grave = [index[path] for path in (ACTIVE, "userName") if path in index]
+    marks = [index[path] for path in found_by if path in index]
+    lost = f"(s.i IN {_tuple(marks)} AND d.key NOT IN (SELECT key FROM links))" if marks else "false"
+    out = "true" if whole else f"(s.i IN {_tuple(grave)} OR {lost})"
+    left = f"coalesce(d.d{index[ACTIVE]} = 'false', false)" if ACTIVE in index else "false"
+    sql = bench.sql
+    sql.execute(
+        "CREATE OR REPLACE TEMP TABLE set_aside AS SELECT d.n, d.key, "
+        f"bool_and({left}) AND NOT bool_or({lost}) AS leaves FROM desired d "
+        f"JOIN spoiled s ON s.n = d.n WHERE {out} GROUP BY d.n, d.key"
+    )
+    for number in (number for path, number in index.items() if path != ACTIVE):
+        sql.execute(
+            f"INSERT INTO spoiled SELECT n, {number} FROM (SELECT n FROM set_aside WHERE leaves "
+            f"EXCEPT SELECT n FROM spoiled WHERE i = {number})"
+        )
+    sql.execute("INSERT INTO held SELECT key, n FROM set_aside WHERE NOT leaves")
+    sql.execute("INSERT INTO left_out SELECT * FROM desired WHERE n IN (SELECT n FROM set_aside WHERE NOT leaves)")
+    sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM set_aside WHERE NOT leaves)")
+
+
+def _tuple(numbers: Iterable[int]) -> str:
+    return f"({', '.join(map(str, numbers)) or 'NULL'})"
+
+
+def _told(bench: Workbench, attributes: Sequence[Mapped], faults: Sequence[_Fault]) -> list[Finding]:
+    """A finding for each bad value; it names the path alone where the person goes on without it."""
+    if not faults:
+        return []
+    wanted = [fault.n for fault in faults]
+    people = {
+        n: (str(key), row_of(place), bool(goes_on))
+        for n, key, place, goes_on in bench.rows(
+            "SELECT n, key, place, goes_on FROM (SELECT n, key, place, true AS goes_on FROM desired UNION ALL "
+            "SELECT n, key, place, false FROM left_out WHERE key IS NOT NULL) WHERE n IN (SELECT unnest(?))",
+            [wanted],
+        )
+    }
+    return [
+        Finding(
+            severity=Severity.ERROR,
+            code=fault.code,
+            subject=people[fault.n][0],
+            summary=fault.words,
+            detail=fault.detail,
+            hint=fault.hint,
+            row=people[fault.n][1],
+            holds=True,
+            path=attributes[fault.index].path if people[fault.n][2] else "",
+        )
+        for fault in faults
+        if fault.n in people
+    ]
+
+
+def _bad_keys(bench: Workbench, key: str) -> list[Finding]:
+    findings = []
+    column = f"tidy({quoted(key)})"
+    for n, place in bench.rows(f"SELECT {N}, {PLACE} FROM records WHERE coalesce({column}, '') = '' ORDER BY 1"):
+        findings.append(
+            Finding(
+                severity=Severity.ERROR,
+                code="record.no-key",
+                subject=f"row {place}",
+                summary="a record has no key",
+                hint=f"fill the column {key} in the source",
+                row=row_of(place),
+                holds=True,
+            )
+        )
+        bench.sql.execute("INSERT INTO held VALUES (NULL, ?)", [n])
+    doubled = f"SELECT {column} AS k FROM records WHERE coalesce({column}, '') <> '' GROUP BY 1 HAVING count(*) > 1"
+    for found, places in bench.rows(
+        f"SELECT {column}, list({PLACE} ORDER BY {N}) FROM records WHERE {column} IN ({doubled}) GROUP BY 1 ORDER BY 1"
+    ):
+        rows = ", ".join(str(p) for p in places) if isinstance(places, list) else ""
+        findings.append(
+            Finding(
+                severity=Severity.ERROR,
+                code="record.duplicate-key",
+                subject=str(found),
+                summary="several records have the same key",
+                detail=f"rows {rows}",
+                hint="keep one of them in the source; until then this person is left as is",
+                row=row_of(places[0]) if isinstance(places, list) else None,
+                holds=True,
+            )
+        )
+    bench.sql.execute(f"INSERT INTO held SELECT {column}, {N} FROM records WHERE {column} IN ({doubled})")
+    return findings
+
+
+def _failing(
+    bench: Workbench, mapped: Mapped, expression: Expression, index: int
+) -> tuple[list[_Fault], list[Finding]]:
+    """Find the records on which an expression fails, by halving; where there are too many, for everybody.
+
+    Raises:
+        SourceError: It is the status that fails on too many: nobody's can be told.
+    """
+    faults: list[_Fault] = []
+    last = bench.number(f"SELECT max({N}) FROM records")
+    where = f"{mapped.path} = {mapped.expression}"
+    for n, message in _halve(bench, _desired(mapped.place, expression.sql), 0, last):
+        words, hint = "an expression of the mapping fails on this record", "mend the record, or use TRY_CAST"
+        faults.append(_Fault(n, index, "record.unmappable", words, f"{hint} in the expression", f"{where}: {message}"))
+        if len(faults) > _TOO_MANY:
+            break
+    if len(faults) <= _TOO_MANY:
+        bench.sql.execute("INSERT INTO spoiled SELECT unnest(?), ?", [[fault.n for fault in faults], index])
+        return faults, []
+    row = bench.number(f"SELECT {PLACE} FROM records WHERE {N} = ?", [faults[0].n])
+    if mapped.path == ACTIVE:
+        raise SourceError(
+            f"[attributes] {where} fails on more than {_TOO_MANY} records, first on row {row}: {faults[0].detail}. "
+            "Mend the expression or the source."
+        )
+    bench.sql.execute(f"INSERT INTO spoiled SELECT {N}, {index} FROM records")
+    return [], [_failing_for_all(mapped, faults[0].detail, row)]
+
+
+def _failing_for_all(mapped: Mapped, detail: str, row: int) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="mapping.failing",
+        subject="",
+        summary=f"an expression fails on more than {_TOO_MANY:,} records, so its attribute is left alone for everybody",
+        detail=f"{detail}, first on row {row}",
+        hint="mend the expression or the source",
+        holds=True,
+        path=mapped.path,
+    )
+
+
+_TOO_MANY = 1000
+
+
+def _halve(bench: Workbench, expression: str, first: int, last: int) -> Iterator[tuple[int, str]]:
+    pending = [(first, last)]
+    while pending:
+        low, high = pending.pop()
+        try:
+            bench.sql.execute(
+                f"SELECT count({expression}) FROM records WHERE {N} BETWEEN ? AND ?", [low, high]
+            ).fetchone()
+        except duckdb.Error as error:
+            if low == high:
+                yield low, _without_values(error)
+            else:
+                middle = (low + high) // 2
+                pending += [(middle + 1, high), (low, middle)]
+
+
+def _without_values(error: duckdb.Error) -> str:
+    """What kind of error it was, without the value that caused it."""
+    return type(error).__name__.removesuffix("Exception").lower() + " error"
+
+
+def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> Iterator[_Fault]:
+    """Find the values that say they are faults, and make them none."""
+    tests = [_bad(index, mapped) for index, mapped in enumerate(attributes)]
+    counts = ", ".join(f"count(*) FILTER (WHERE {test})" for test, *_ in tests) or "0"
+    (numbers,) = bench.sql.execute(f"SELECT {counts} FROM desired").fetchall()
+    for index, (mapped, (bad, code, words, hint)) in enumerate(zip(attributes, tests, strict=True)):
+        if numbers[index]:
+            found = [row_of(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
+            bench.sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM desired WHERE {bad}")
+            bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE {bad}")
+            yield from (_Fault(n, index, code, words, hint, mapped.path) for n in found)
+
+
+def _bad(index: int, mapped: Mapped) -> tuple[str, str, str, str]:
+    """The SQL that says that a value is a fault; with its code, the words for it and what to do."""
+    if mapped.place.kind is Kind.LIST:
+        good = '"proficiency":(null|[0-4](\\.[0-9]+)?|[0-9](\\.[0-9]+)?e-[0-9]+|5(\\.0+)?)([,}])'
+        return (
+            f"contains(regexp_replace(d{index}, {text(good)}, '', 'g'), '\"proficiency\":')",
+            "record.bad-level",
+            "a level is not a number from 0 to 5",
+            "write levels as 0 to 5, for instance Billing:4",
+        )
+    if mapped.place.kind is Kind.BOOLEAN and mapped.path == ACTIVE:
+        return (
+            f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})",
+            "record.active-unknown",
+            "the mapping of active gives neither true nor false",
+            "fill the status in the source, or name its word in the mapping: one_of(status, 'active', ['left'])",
+        )
+    return (
+        f"contains(d{index}, {text(FAULT_MARK + 'phone')})",
+        "record.bad-phone",
+        "a phone number cannot be read",
+        "write it with country code (+1...), or give e164 the country as second argument",
+    )
+
+
+def _desired(place: Place, expression: str) -> str:
+    """The SQL that turns the value of an expression into the text of a value column."""
+    match place.kind:
+        case Kind.LIST:
+            return list_text(place, f"({expression})", of_text=True)
+        case Kind.DECIMAL:
+            return f"CAST(CAST(({expression}) AS DOUBLE) AS VARCHAR)"
+        case Kind.DATE:
+            midnight = "'^([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00:00([.]0+)?([+-]00(:?00)?|Z)?$'"
+            return f"regexp_replace(nullif(tidy(({expression})), ''), {midnight}, '\\1')"
+        case _:
+            return f"nullif(tidy(({expression})), '')"
+
+
+def _part(mapped: Mapped, attributes: Sequence[Mapped], expressions: Mapping[str, Expression]) -> str:
+    """A desired value; that of a part of an element is none where the element has no `value`."""
+    wanted = _desired(mapped.place, expressions[mapped.path].sql)
+    for other in attributes:
+        if _is_main(other, mapped):
+            return f"CASE WHEN {_desired(other.place, expressions[other.path].sql)} IS NOT NULL THEN {wanted} END"
+    return wanted
