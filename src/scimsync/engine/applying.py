@@ -604,7 +604,7 @@ class _Applier:
     def _paired(self) -> dict[str, str]:
         """Who was found for whom while planning, and is not linked yet."""
         agreed = self._store.artifact(self._run.agreed)
-        with Workbench(agreed.parent) as bench:
+        with Workbench(agreed.parent, helpers=False) as bench:
             stage_links(bench, self._store.links())
             return {account: key for key, account in unremembered(bench, agreed)}
 
@@ -735,7 +735,7 @@ def _finish(
     last = store.last_applied()
     number = int(last.base.split("-")[1]) + 1 if last else 1
     base = store.artifact(f"base-{number:08d}-{run.id}.parquet")
-    with Workbench(base.parent) as bench:
+    with Workbench(base.parent, helpers=False) as bench:
         lay_outcomes(
             bench, store.artifact(run.agreed), ((*who, value) for who, value in values.items()), accounts, base
         )

@@ -47,7 +47,7 @@ class Column:
 class Workbench:
     """The tables of one planning run. A context manager; leaving it removes every file."""
 
-    def __init__(self, folder: Path, *, memory_limit: str = "512MB", threads: int = 1, zone: str = "UTC") -> None:
+    def __init__(self, folder: Path, *, memory_limit: str = "512MB", zone: str = "UTC", helpers: bool = True) -> None:
         _remove_left_behind(folder)
         self._folder = Path(tempfile.mkdtemp(prefix=f"workbench-{os.getpid()}-", dir=folder))
         self.spool = self._folder / "spool"
@@ -56,13 +56,14 @@ class Workbench:
             ":memory:",
             config={
                 "memory_limit": memory_limit,
-                "threads": threads,
+                "threads": 1,
                 "preserve_insertion_order": False,
                 "temp_directory": str(self._folder / "scratch"),
             },
         )
         self.sql.execute(f"SET TimeZone = {text(zone)}")
-        self.sql.execute(MACROS)
+        if helpers:  # of the mapping language; where nothing is mapped, they cost and are not used
+            self.sql.execute(MACROS)
         self.sql.execute("SET allowed_directories = [?]", [str(folder)])
         self.sql.execute("SET enable_external_access = false")
         self.sql.execute("SET lock_configuration = true")

@@ -340,9 +340,18 @@ def _print(tree: Tree, connection: duckdb.DuckDBPyConnection) -> str:
     return printed.removeprefix(_SELECT).removesuffix(";")
 
 
+#: what the parser answered; it answers the same each time, and a service asks for each call
+_ANSWERS: dict[tuple[str, str], str] = {}
+_MOST_ANSWERS = 2000
+
+
 def _ask(connection: duckdb.DuckDBPyConnection, query: str, argument: str) -> str:
-    row = connection.execute(query, [argument]).fetchone()
-    return str(row[0]) if row else ""
+    if (query, argument) not in _ANSWERS:
+        if len(_ANSWERS) >= _MOST_ANSWERS:
+            _ANSWERS.clear()
+        row = connection.execute(query, [argument]).fetchone()
+        _ANSWERS[query, argument] = str(row[0]) if row else ""
+    return _ANSWERS[query, argument]
 
 
 def _children(node: Tree) -> Iterator[Tree]:

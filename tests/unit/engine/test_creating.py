@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.factories import make_reply, refusal
-from tests.unit.engine.test_whole_runs import Company
+from tests.unit.engine.test_whole_runs import Company, twin_of
 
 from scimsync.errors import FilterRefused, TargetUnanswered
 from scimsync.model.outcomes import Exchange, Outcome, Reply, Status
@@ -56,14 +56,18 @@ class Flawed(MemoryTarget):
         return [] if self.blind else await super().find(attribute, value)
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Company:
-    made = Company(tmp_path / "artifacts", people=3)
+def run_once(folder: Path) -> Company:
+    made = Company(folder, people=3)
     made.target = Flawed()
     made.sync()
     made.rows["E9"] = made.person(9)
     flawed(made).posts, flawed(made).asked = 0, []
     return made
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    return twin_of(run_once, tmp_path / "artifacts")
 
 
 def flawed(company: Company) -> Flawed:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.factories import make_reply
-from tests.unit.engine.test_whole_runs import MAPPING, Company, Silent
+from tests.unit.engine.test_whole_runs import MAPPING, Company, Silent, twin_of
 
 from scimsync.core import leaving, sealing, telling
 from scimsync.engine.freshness import LONGEST_LAG
@@ -48,11 +48,15 @@ class Office(Company):
         self.columns = tuple(next(iter(self.rows.values())))
 
 
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    made = Office(tmp_path / "artifacts")
+def run_once(folder: Path) -> Office:
+    made = Office(folder)
     made.sync()
     return made
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    return twin_of(run_once, tmp_path / "artifacts")
 
 
 def codes(plan: Plan, key: str) -> list[tuple[str, str]]:
@@ -76,9 +80,7 @@ BAD = st.fixed_dictionaries(dict.fromkeys(("email", "name", "title", "boss", *GO
 
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Office:
-    made = Office(tmp_path_factory.mktemp("law") / "artifacts")
-    made.sync()
-    return made
+    return twin_of(run_once, tmp_path_factory.mktemp("law") / "artifacts")
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

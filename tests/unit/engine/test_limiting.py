@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.engine.test_whole_runs import Company, Silent, codes
+from tests.unit.engine.test_whole_runs import Company, Silent, codes, twin_of
 
 from scimsync.engine.applying import apply_plan, settle_run
 from scimsync.engine.orders import Hands, Order, check_plan
@@ -68,7 +68,7 @@ class Firm(Company):
 
 @pytest.fixture
 def firm(tmp_path: Path) -> Firm:
-    return Firm(tmp_path / "artifacts")
+    return twin_of(Firm, tmp_path / "artifacts")
 
 
 # --- the window ---------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from itertools import count, cycle
 from pathlib import Path
 
 import pytest
-from tests.unit.engine.test_whole_runs import Company
+from tests.unit.engine.test_whole_runs import Company, run_once, twin_of
 
 from scimsync.engine.applying import apply_plan
 from scimsync.engine.orders import Hands, Order, check_plan
@@ -29,9 +29,7 @@ class Silent:
 
 @pytest.fixture
 def company(tmp_path: Path) -> Company:
-    made = Company(tmp_path / "artifacts")
-    made.sync()
-    return made
+    return twin_of(run_once, tmp_path / "artifacts")
 
 
 def retitle(company: Company, title: str, *keys: str) -> Plan:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import atexit
+import copy
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -127,11 +133,35 @@ class Company:
         user["meta"] = {**user["meta"], "version": str(int(user["meta"]["version"]) + 1)}
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Company:
-    made = Company(tmp_path / "artifacts")
+C = TypeVar("C", bound=Company)
+
+
+@cache
+def _original(make: Callable[[Path], C]) -> C:
+    folder = tempfile.mkdtemp(prefix="scimsync-original-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return make(Path(folder) / "artifacts")
+
+
+def twin_of(make: Callable[[Path], C], folder: Path) -> C:
+    """What `make` makes, made once and copied: a company that has run, with artifacts of its own in a folder."""
+    original = _original(make)
+    fresh = {id(original.store._lock): threading.Lock(), id(original.clock): VirtualClock(original.clock.now())}
+    twin = copy.deepcopy(original, fresh)
+    shutil.copytree(original.store._artifacts, folder)
+    twin.store._artifacts = folder
+    return twin
+
+
+def run_once(folder: Path) -> Company:
+    made = Company(folder)
     made.sync()
     return made
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Company:
+    return twin_of(run_once, tmp_path / "artifacts")
 
 
 def codes(plan: Plan) -> set[str]:
