@@ -70,8 +70,6 @@ __all__ = [
     "patch_operations",
     "validate_operations",
 ]  # fmt: skip
-
-
 _T = TypeVar("_T")
 
 
@@ -231,8 +229,6 @@ class GenesysScimSyncer:
 
 
 _KEY = "scimsync_user"
-
-
 #: each call names one person and what they shall become, so it counts alone
 _ALONE = Limits(window=timedelta())
 

@@ -1,4 +1,4 @@
-"""What every file must have: records, columns, a key."""
+"""What every source must have: records, columns, a key; and how a walk over it is let go of."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def check_columns(where: str, columns: Sequence[str]) -> None:
         seen.add(column.casefold())
 
 
-def check_key(where: str, columns: Sequence[str], key: str) -> None:
-    """Refuse a file without the key column."""
+def check_key(where: str, columns: Sequence[str], key: str, whose: str = "") -> None:
+    """Refuse columns without the key; `whose` says whose they are, as in "the columns of the query"."""
     if not key or key in columns:
         return
     near = difflib.get_close_matches(key.strip().casefold(), [c.strip().casefold() for c in columns], n=1)
@@ -68,7 +68,7 @@ def check_key(where: str, columns: Sequence[str], key: str) -> None:
     hint = f"Did you mean {meant!r}? " if meant is not None else ""
     shown = ", ".join(repr(c) for c in columns[:FEW]) + (", ..." if len(columns) > FEW else "")
     message = (
-        f"{where}: there is no key column {key!r}; the columns are {shown}. {hint}"
+        f"{where}: there is no key column {key!r}; the columns{whose} are {shown}. {hint}"
         "Set key under [source] to the column that names a person for good."
     )
     raise SourceError(message)

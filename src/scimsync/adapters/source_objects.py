@@ -22,8 +22,6 @@ def _no_constant(name: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_Members, parse_constant=_no_constant)
-
-
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 

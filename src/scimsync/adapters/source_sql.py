@@ -7,7 +7,6 @@ One statement in one transaction sees one state of the database, however long it
 
 from __future__ import annotations
 
-import difflib
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -25,11 +24,11 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from scimsync.adapters.source_columns import check_key, owned_by
 from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Batch, Cell, Reading
 
 _BATCH = 5_000
-_FEW = 8
 _PLAIN = frozenset({str, int, float, bool, date, datetime, Decimal, type(None)})
 
 #: Parameters of an address that say where it leads. All others stay out of messages: some are secrets.
@@ -106,7 +105,7 @@ class SqlSource:
                 refuse(exc, 0)
             columns = tuple(result.keys()) if result.returns_rows else ()
             _check_columns(_place(url), columns, self.key)
-            batches = _owned(stack.pop_all(), self._batches(result, columns, refuse))
+            batches = owned_by(stack.pop_all(), self._batches(result, columns, refuse))
         next(batches)
         return Reading(columns=columns, batches=batches, proven=True, place="row")
 
@@ -218,17 +217,6 @@ def _make_read_only(connection: Connection) -> None:
             pass
 
 
-def _owned(stack: ExitStack, batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Let go of what `stack` holds when the walk ends, fails or is given up.
-
-    The first item is an empty batch for the caller to take: a generator that has begun cleans up even
-    when nobody walks it.
-    """
-    with stack:
-        yield Batch((), ())
-        yield from batches
-
-
 def _check_columns(where: str, columns: Sequence[str], key: str) -> None:
     """Refuse equal names (SQL does not tell case) and a missing key column."""
     seen: set[str] = set()
@@ -240,17 +228,7 @@ def _check_columns(where: str, columns: Sequence[str], key: str) -> None:
             )
             raise SourceError(message)
         seen.add(column.casefold())
-    if not key or key in columns:
-        return
-    near = difflib.get_close_matches(key.strip().casefold(), [c.strip().casefold() for c in columns], n=1)
-    meant = next((c for c in columns if near and c.strip().casefold() == near[0]), None)
-    hint = f"Did you mean {meant!r}? " if meant is not None else ""
-    shown = ", ".join(repr(c) for c in columns[:_FEW]) + (", ..." if len(columns) > _FEW else "")
-    message = (
-        f"{where}: there is no key column {key!r}; the columns of the query are {shown}. {hint}"
-        "Set key under [source] to the column that names a person for good."
-    )
-    raise SourceError(message)
+    check_key(where, columns, key, " of the query")
 
 
 def _cells(where: str, columns: Sequence[str], row: tuple[object, ...], place: int) -> Sequence[Cell]:

@@ -18,22 +18,12 @@ from scimsync.model.records import Cell
 
 #: What proves that a text file is whole: nothing, a `sha256sum` file beside it, or the word of the user.
 Completeness: TypeAlias = Literal["unproven", "checksum", "assume"]
-
-
 #: One record with the line or row where it begins.
 Placed: TypeAlias = tuple[int, Sequence[Cell]]
-
-
 BATCH = 5_000
-
-
 _BUFFER = 1 << 18
-
-
 #: Characters; a longer line is taken for something that is not a text file, and would not fit in memory.
 _LINE_LIMIT = 1 << 20
-
-
 #: Byte-order marks, the longer first: the mark of UTF-32-LE begins with that of UTF-16-LE.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -42,8 +32,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-
-
 #: how other kinds of files begin, in small letters
 _OTHERS = (
     (b"pk\x03\x04", "an Excel workbook or another ZIP archive"),
@@ -54,11 +42,7 @@ _OTHERS = (
     (b"<html", "a web page"),
     (b"par1", "a Parquet file"),
 )
-
-
 _SAVE = "Save the sheet as CSV (UTF-8), and set path under [source] to that file."
-
-
 _INSTEAD = {
     "an Excel workbook or another ZIP archive": _SAVE,
     "an Excel workbook of the old form": _SAVE,
@@ -67,8 +51,6 @@ _INSTEAD = {
     "a web page": "The download probably ended at a login page: look at how the file is fetched.",
     "a Parquet file": 'Set kind = "parquet" under [source].',
 }
-
-
 FEW = 8
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,6 @@ from scimsync.errors import ConfigError, StoreError, StoreLocked
 
 # of the advisory locks on PostgreSQL; any numbers that nobody else uses
 MIGRATION_KEY, NUMBER_KEY = 7_364_963_219, 7_364_963_220
-
-
-# Engines
 
 
 def parse_url(url: str) -> sa.URL:
@@ -44,16 +41,11 @@ def shown_name(url: sa.URL) -> str:
     return f"PostgreSQL {url.host or 'on this host'}/{url.database or ''}"
 
 
-#: statements as text, for all stores of this process: a library or a service opens one for each call
-_COMPILED: MutableMapping[Any, Any] = sa.util.LRUCache(500)
-
-
 def open_sqlite(url: sa.URL, patience_s: float) -> sa.Engine:
     """Open SQLite, set up as a state wants it."""
     path = str(url.database)
     private_file(Path(path))
     engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": patience_s})
-    engine.update_execution_options(compiled_cache=_COMPILED)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
@@ -138,8 +130,6 @@ _BY_SQLSTATE = {
     "42501": "this user has not the rights; grant them",
     "53100": "its disk is full; make room",
 }
-
-
 _BY_SQLITE = {
     sqlite3.SQLITE_FULL: "the disk is full; make room and start again",
     sqlite3.SQLITE_READONLY: "it is read-only; give the user that runs scimsync the right to write it",

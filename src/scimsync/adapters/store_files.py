@@ -22,9 +22,6 @@ def damaged(name: str, reason: str) -> StoreDamaged:
     )
 
 
-# Private files
-
-
 def private_file(path: Path) -> None:
     """See to it that the database is a file with mode 0600, before SQLite makes one with another.
 

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+#: how long the silence of a holder on another machine is borne
 EXPIRY = timedelta(minutes=10)
-
-
-# The lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

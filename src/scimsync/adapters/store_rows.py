@@ -15,8 +15,6 @@ from scimsync.model.outcomes import Document, JournalLine, Outcome, Pin, Run, Ru
 from scimsync.model.records import SourceHealth
 from scimsync.scim.schema import value_from_json, value_to_json
 
-# Rows
-
 
 def still_pending(endpoint: str) -> sa.ColumnElement[bool]:
     """The letters of an endpoint that wait."""

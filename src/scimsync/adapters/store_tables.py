@@ -25,11 +25,7 @@ class Instant(sa.TypeDecorator[datetime]):
 
 
 TABLES = sa.MetaData()
-
-
 _SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-
-
 RUN = sa.Table(
     "run",
     TABLES,
@@ -54,8 +50,6 @@ RUN = sa.Table(
     sa.Column("answered", sa.JSON, nullable=False),
     sa.Index("ix_run_state", "state"),
 )
-
-
 FROZEN = sa.Table(
     "frozen",
     TABLES,
@@ -63,8 +57,6 @@ FROZEN = sa.Table(
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("run", sa.Text, nullable=False),
 )
-
-
 LINK = sa.Table(
     "link",
     TABLES,
@@ -72,11 +64,7 @@ LINK = sa.Table(
     sa.Column("account", sa.Text, nullable=False, index=True),
     sa.Column("source", sa.Text, nullable=False),
 )
-
-
 SOURCE = sa.Table("source", TABLES, sa.Column("name", sa.Text, primary_key=True))
-
-
 LINK_DECISION = sa.Table(
     "link_decision",
     TABLES,
@@ -87,27 +75,19 @@ LINK_DECISION = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
 )
-
-
 MEMBERSHIP = sa.Table(
     "membership",
     TABLES,
     sa.Column("group_id", sa.Text, primary_key=True),
     sa.Column("account", sa.Text, primary_key=True),
 )
-
-
 GROUP_NAME = sa.Table(
     "group_name",
     TABLES,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("group_id", sa.Text, nullable=False),
 )
-
-
 GROUP_PARTIAL = sa.Table("group_partial", TABLES, sa.Column("group_id", sa.Text, primary_key=True))
-
-
 JOURNAL = sa.Table(
     "journal",
     TABLES,
@@ -123,8 +103,6 @@ JOURNAL = sa.Table(
     sa.Column("outcome", sa.JSON(none_as_null=True)),
     sa.Index("ix_journal_run_seq", "run", "seq"),
 )
-
-
 DEFERRED = sa.Table(
     "deferred",
     TABLES,
@@ -134,8 +112,6 @@ DEFERRED = sa.Table(
     sa.Column("run", sa.Text, nullable=False),
     sa.Column("since", Instant, nullable=False),
 )
-
-
 LEASE = sa.Table(
     "lease",
     TABLES,
@@ -149,8 +125,6 @@ LEASE = sa.Table(
     sa.Column("since", Instant),
     sa.Column("renewed", Instant),
 )
-
-
 PIN = sa.Table(
     "schema_pin",
     TABLES,
@@ -160,8 +134,6 @@ PIN = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("documents", sa.JSON, nullable=False),
 )
-
-
 AUDIT = sa.Table(
     "audit",
     TABLES,
@@ -176,8 +148,6 @@ AUDIT = sa.Table(
     sa.Index("ix_audit_person_seq", "person", "seq"),
     sa.Index("ix_audit_kind_seq", "kind", "seq"),
 )
-
-
 KEY = sa.Table(
     "audit_key",
     TABLES,
@@ -187,8 +157,6 @@ KEY = sa.Table(
     sa.Column("erased", Instant),
     sa.Column("erased_by", sa.Text, nullable=False),
 )
-
-
 HEAD = sa.Table(
     "audit_head",
     TABLES,
@@ -199,8 +167,6 @@ HEAD = sa.Table(
     sa.Column("hash", sa.LargeBinary, nullable=False),
     sa.Column("frontier", sa.LargeBinary, nullable=False),
 )
-
-
 CHECKPOINT = sa.Table(
     "checkpoint",
     TABLES,
@@ -208,8 +174,6 @@ CHECKPOINT = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("note", sa.Text, nullable=False),
 )
-
-
 OUTBOX = sa.Table(
     "outbox",
     TABLES,
@@ -230,8 +194,6 @@ OUTBOX = sa.Table(
     sa.Index("ix_outbox_due", "endpoint", "state", "due", "seq"),
     sa.Index("ix_outbox_person", "endpoint", "state", "person", "seq"),
 )
-
-
 INBOUND = sa.Table(
     "inbound",
     TABLES,
@@ -241,9 +203,5 @@ INBOUND = sa.Table(
     sa.Column("keys", sa.JSON, nullable=False),
     sa.Column("answered", sa.Boolean, nullable=False),
 )
-
-
 PENDING = LetterState.PENDING.value
-
-
 NOBODY = {"owner": "", "host": "", "place": "", "pid": 0, "started": "", "since": None, "renewed": None}

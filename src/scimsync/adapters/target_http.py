@@ -29,11 +29,7 @@ from scimsync.model.outcomes import Exchange
 
 #: seconds that one request may wait between its tries, all together
 LONGEST_PATIENCE_S = 600.0
-
-
 _T = TypeVar("_T")
-
-
 #: server errors that say how the server is made, and not how it is
 _LASTING = frozenset({501, 505})
 
@@ -135,7 +131,7 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
 
 
 class Client:
-    """Asks until there is an answer to give back: pace, tries, patience, token, breaker. Knows no SCIM.
+    """Asks until there is an answer to give back: pace, tries, patience, token, breaker. Knows nothing of resources.
 
     Args:
         settings: Where, and with what.

@@ -30,18 +30,10 @@ from scimsync.scim.spelling import Spelling, document
 
 #: names that are asked for at a time
 NAMES_PAGE = 100
-
-
 #: seconds for which the list of inactive accounts is good enough to look up a name
 INACTIVE_GOOD_S = 60.0
-
-
 _ID = re.compile(r"[A-Za-z0-9._~-]{1,256}")
-
-
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
-
-
 _VERSION = re.compile(r"[\x21\x23-\x7e]{1,256}")  # etagc of RFC 9110 §8.8.3, ASCII only
 
 

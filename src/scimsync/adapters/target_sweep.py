@@ -19,12 +19,8 @@ from scimsync.scim.dialect import Dialect
 
 #: readings of the directory until one adds up
 SWEEPS = 3
-
-
 #: a page that Genesys serves without a second thought (documented)
 SMALL_PAGE = 25
-
-
 CORE = "urn:ietf:params:scim:schemas:core:2.0:user:"
 
 

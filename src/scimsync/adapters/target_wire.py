@@ -23,8 +23,6 @@ from scimsync.scim.dialect import Dialect
 from scimsync.scim.messages import MEDIA_TYPE, entity_tag
 
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
-
-
 #: raised before the first byte of a request left (measured: reliability, appendix B)
 _NOT_SENT = (
     httpx2.ConnectError,
@@ -35,8 +33,6 @@ _NOT_SENT = (
     httpx2.LocalProtocolError,
     httpx2.InvalidURL,
 )
-
-
 #: pages that are fetched at the same time
 PAGES_AT_ONCE = 4
 #: tries of one request, the first included

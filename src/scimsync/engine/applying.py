@@ -56,14 +56,8 @@ from scimsync.workbench.owning import own
 from scimsync.workbench.past import stage_links
 
 _C = TypeVar("_C", Change, GroupChange)
-
-
 _GOOD = {Status.DONE, Status.ALREADY}
-
-
 _FINAL = {*_GOOD, Status.HELD, Status.FAILED}
-
-
 #: the parts that the work on one person may have
 _PARTS = (ITSELF, ITSELF + 1, BESIDES, BESIDES + 1)
 

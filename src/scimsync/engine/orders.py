@@ -19,12 +19,8 @@ from scimsync.model.policy import Mapped, Policy
 
 #: a plan rests on what HR said when it was made; older than this, it must be made again
 MAX_AGE = timedelta(hours=24)
-
-
 #: clocks of two machines may differ by so much; a plan from further ahead was made before a clock was set back
 MAX_AHEAD = timedelta(minutes=5)
-
-
 #: the rules that may be set aside when a plan is applied, besides those about its size
 RULES = frozenset({"plan.age"})
 

@@ -17,11 +17,7 @@ from scimsync.core.leaving import KEPT, sentence
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.limits import Past, Wish
 from scimsync.engine import limiting
-from scimsync.engine.freshness import Freshness
-from scimsync.engine.leaving import Decided, kept, unplanned
-from scimsync.engine.membership import MembershipPlanning, Pairs
-from scimsync.engine.metrics import Unmeasured
-from scimsync.engine.noticing import (
+from scimsync.engine.findings import (
     of_circles,
     of_hidden,
     of_nobody,
@@ -32,6 +28,10 @@ from scimsync.engine.noticing import (
     of_vain,
     of_waiting,
 )
+from scimsync.engine.freshness import Freshness
+from scimsync.engine.leaving import Decided, kept, unplanned
+from scimsync.engine.membership import MembershipPlanning, Pairs
+from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.errors import ConfigError, PersonUnknown, SchemaDrifted, SourceError, TargetError, TargetUnavailable
 from scimsync.model.accounts import Pair

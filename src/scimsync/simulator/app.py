@@ -56,11 +56,7 @@ from scimsync.simulator.requests import Logged, RequestLog
 from scimsync.simulator.tokens import Tokens, too_many
 
 DISCOVERY = frozenset({"schemas", "resourcetypes", "serviceproviderconfig"})
-
-
 _FAMILIES = ("/api/v2/scim/v2/", "/api/v2/scim/")
-
-
 #: paths of the Platform API that list the names which SCIM only refers to -> which names
 NAMES: Mapping[str, str] = {
     "/api/v2/authorization/roles": "roles",

@@ -17,35 +17,15 @@ from scimsync.scim.messages import PATCH_OP, Operation, version_of
 from scimsync.simulator.answers import Answer, Limit, Refused
 
 Scope: TypeAlias = MutableMapping[str, object]
-
-
 Message: TypeAlias = MutableMapping[str, object]
-
-
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
-
-
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-
-
 Item = TypeVar("Item")
-
-
 _MOST_NAMES = 10_000  #: the last page, and its size, that can be asked for
-
-
 _DRIP_PAUSE = 0.05  #: seconds between the pieces of a dripping answer
-
-
 PRELUDES = frozenset({"foreign_edit", "page_drift", "schema_drift", "options", "revoke"})
-
-
 SPOILT = frozenset({"gzip_bomb", "partial_apply", "content_type", "empty", "wrong_body"})
-
-
 _MEDIA_TYPES = frozenset({b"application/json", b"application/scim+json"})
-
-
 #: (endpoint, with an id, method) -> kind of request
 KINDS: Mapping[tuple[str, bool, str], str] = {
     ("users", False, "GET"): "list",

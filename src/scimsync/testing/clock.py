@@ -12,12 +12,7 @@ from itertools import count
 from typing import ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
-
-
 _T = TypeVar("_T")
-
-
-# Clock
 
 
 class VirtualClock:

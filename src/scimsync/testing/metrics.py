@@ -6,8 +6,6 @@ from scimsync.model.outcomes import Outcome
 from scimsync.model.plans import Plan
 from scimsync.model.records import SourceHealth
 
-# Metrics
-
 
 class KeptMetrics:
     """Metrics that remember what they were told: the name of the call and its members, no values of people."""

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from scimsync.model.records import Batch, Cell, Reading
 
-# Source
-
 
 @dataclass(frozen=True, slots=True)
 class ListSource:

@@ -23,8 +23,6 @@ from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Letter, LetterState
 from scimsync.model.outcomes import Deferred, JournalLine, Link, LinkDecision, Pin, Run, RunState
 
-# Store
-
 
 class MemoryStore:
     """The state of one process, gone when it ends. May be used from several threads.

@@ -16,8 +16,6 @@ from scimsync.scim.messages import ErrorReport, Operation, version_of
 from scimsync.scim.patch import apply
 from scimsync.scim.schema import Catalog, Schema
 
-# Target
-
 _GROUPS = Catalog(GENESYS_GROUP)
 
 

@@ -23,16 +23,11 @@ from scimsync.workbench.expressions import MACROS
 
 #: names of our own columns in the records table; no source has them
 N, PLACE = "scimsync_n", "scimsync_place"
-
-
 #: how the columns begin that hold the numbers of another column as they were written
 TEXT = "scimsync_text_"
-
-
 #: the column of a base that holds the id of the account
 ACCOUNT = "scimsync_account"
-
-
+#: a row of a spool file
 encode = msgspec.json.Encoder(decimal_format="string").encode
 
 

@@ -346,12 +346,14 @@ _MOST_ANSWERS = 2000
 
 
 def _ask(connection: duckdb.DuckDBPyConnection, query: str, argument: str) -> str:
-    if (query, argument) not in _ANSWERS:
+    answer = _ANSWERS.get((query, argument))
+    if answer is None:
+        row = connection.execute(query, [argument]).fetchone()
+        answer = str(row[0]) if row else ""
         if len(_ANSWERS) >= _MOST_ANSWERS:
             _ANSWERS.clear()
-        row = connection.execute(query, [argument]).fetchone()
-        _ANSWERS[query, argument] = str(row[0]) if row else ""
-    return _ANSWERS[query, argument]
+        _ANSWERS[query, argument] = answer
+    return answer
 
 
 def _children(node: Tree) -> Iterator[Tree]:

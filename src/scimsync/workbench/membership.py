@@ -37,8 +37,6 @@ from scimsync.workbench.statuses import SPACE
 from scimsync.workbench.values import lowered
 
 _encode = msgspec.json.Encoder().encode
-
-
 #: the columns of pairs, and of nestings
 PAIR, NESTING = ("key", "name"), ("outer_name", "inner_name")
 

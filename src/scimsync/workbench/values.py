@@ -14,8 +14,6 @@ from scimsync.workbench.statuses import SPACE
 
 #: an element of a list in our own lambdas; a source column of that name would take its place
 ELEMENT = "scimsync_element"
-
-
 #: what a blank is made of: white space, and what has no width or no ink
 BLANK = SPACE + "".join(
     chr(point)

@@ -8,8 +8,8 @@ import json
 import logging
 import random
 import socket
+import ssl
 import struct
-import subprocess
 import tracemalloc
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -25,6 +25,7 @@ from scimsync.errors import ConfigError, TargetDenied, TargetError, TargetUnavai
 from scimsync.model.outcomes import Document, Exchange, Reply, Sweep
 from scimsync.scim.dialect import GENERIC, GENESYS
 from scimsync.scim.messages import Operation
+from scimsync.simulator.tls import make_certificates
 from scimsync.testing import VirtualClock
 
 SECRET = "canary-secret-51c2"
@@ -315,18 +316,9 @@ class TestWrites:
         assert (answer.exchange, answer.tries) == (Exchange.NOT_SENT, 5)
 
     def test_an_unknown_certificate_is_not_sent(self, tmp_path: Path) -> None:
-        key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-        done = subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-             "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
-            check=False, capture_output=True,
-        )  # fmt: skip
-        if done.returncode:
-            pytest.skip("no openssl here")
-        import ssl  # noqa: PLC0415
-
+        cert, *served = make_certificates(tmp_path)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(cert, key)
+        context.load_cert_chain(*served)
         server = Server(script(http(200, user(1))))
         clock = VirtualClock()
 

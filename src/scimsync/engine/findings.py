@@ -13,12 +13,8 @@ from scimsync.workbench.comparing import Comparison
 
 #: a finding names at most so many members of a circle
 NAMED = 50
-
-
 #: people whose reference names nobody with an account and who have a finding of their own, for each path
 _NAMED = 100
-
-
 _SHOWN = 5
 
 
@@ -134,7 +130,7 @@ def _since(path: str, awaits: str, edge: Deferred | None) -> str:
 
 
 def of_vain(change: Change, path: str, awaited: str, edge: Deferred | None) -> Finding:
-    """Whether a wait leads to nothing."""
+    """A finding about a reference to somebody who gets no account in this plan."""
     return Finding(
         severity=Severity.INFO,
         code="reference.deferred",
@@ -159,7 +155,7 @@ def of_hidden(key: str, row: int | None) -> Finding:
 
 
 def of_unbelieved(key: str, doubts: Sequence[str]) -> Finding:
-    """A finding about people whose absence is not believed."""
+    """A finding about somebody whose absence is not believed."""
     return Finding(
         severity=Severity.WARNING,
         code="leaver.unproven",
