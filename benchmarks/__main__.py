@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import apply, audit, main_job, plan, references, simulator, startup
+from benchmarks import apply, audit, main_job, one_person, plan, references, simulator, startup
 from benchmarks.harness import ROOT, Report, Size
 
 #: name -> what runs it, and its usual size
@@ -14,6 +14,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Size], Report], int]] = {
     "startup": (startup.measure, startup.USUAL),
     "main_job": (main_job.measure, main_job.USUAL),
     "plan": (plan.measure, plan.USUAL),
+    "one_person": (one_person.measure, one_person.USUAL),
     "apply": (apply.measure, apply.USUAL),
     "references": (references.measure, references.USUAL),
     "audit": (audit.measure, audit.USUAL),

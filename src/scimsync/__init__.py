@@ -12,6 +12,7 @@ from importlib import import_module
 
 _HOMES = {
     "library": (
+        "AsyncGenesysScimSyncer",
         "BlockingSyncer",
         "ConflictResolution",
         "GenesysScimSyncer",
@@ -23,7 +24,7 @@ _HOMES = {
         "patch_operations",
         "validate_operations",
     ),
-    "errors": ("ScimsyncError",),
+    "errors": ("ScimsyncError", "UnsignedWebhook"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -154,3 +154,7 @@ class PatchRefused(ProtocolError):
     def __init__(self, scim_type: str, detail: str) -> None:
         self.scim_type = scim_type
         super().__init__(detail)
+
+
+class UnsignedWebhook(UserWarning):
+    """Events are sent unsigned, because a program gave no secret for its webhook."""

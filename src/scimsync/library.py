@@ -11,46 +11,32 @@ All of it is the road of the command line (docs/architecture.md): the same rules
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Self, TypeVar
 
 from scimsync import bootstrap
-from scimsync.config import (
-    AuditSettings,
-    Settings,
-    SourceSettings,
-    StateSettings,
-    TargetSettings,
-    WebhookSettings,
-    load,
-)
-from scimsync.core.drifting import Baseline
+from scimsync.config import load
 from scimsync.core.references import find_cycles
-from scimsync.core.signing import key_of
-from scimsync.engine.ports import Observer, Store, Target
-from scimsync.errors import ConfigError, PlanRefused, SchemaDrifted, TargetDenied
-from scimsync.model.outcomes import Link, Outcome, Status
+from scimsync.engine.ports import Observer
+from scimsync.errors import PlanRefused
+from scimsync.model.outcomes import Status
 from scimsync.model.plans import Plan
-from scimsync.model.policy import BadValue, Limits, Mapped, Policy
 from scimsync.model.reports import Report
-from scimsync.scim.dialect import GENESYS, region_of
-from scimsync.scim.drift import PLAIN, plain_baseline
-from scimsync.scim.schema import Kind
-from scimsync.services import applying, auditing, delivery, planning, schemas
-from scimsync.services.observing import Telemetry
+from scimsync.scim.dialect import GENESYS
+from scimsync.services import applying, planning
+from scimsync.services.loop_thread import LoopThread
+from scimsync.services.observing import Silent
+from scimsync.services.organisation import baseline_of, settings_of
+from scimsync.services.person import PeopleSync, Synchronised
 from scimsync.services.planning import Choices
-from scimsync.testing import ListSource, MemoryStore
 from scimsync.toolkit import (
     ConflictResolution,
     authority_of,
     build_delta_matrix,
-    cell,
     check_schema_drift,
     mapping,
     patch_operations,
@@ -59,6 +45,7 @@ from scimsync.toolkit import (
 )
 
 __all__ = [
+    "AsyncGenesysScimSyncer",
     "BlockingSyncer",
     "ConflictResolution",
     "GenesysScimSyncer",
@@ -73,48 +60,31 @@ __all__ = [
 _T = TypeVar("_T")
 
 
-class Silent:
-    """An observer who shows nothing."""
+class AsyncGenesysScimSyncer:
+    """Keeps single accounts of a Genesys Cloud organisation equal to what HR says; for programs with an event loop.
 
-    def stage(self, name: str, total: int | None = None) -> None:
-        """Nothing to show."""
-
-    def advance(self, steps: int = 1) -> None:
-        """Nothing to show."""
-
-    def say(self, text: str) -> None:
-        """Nothing to show."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Synchronised:
-    """One person after a call: the account as it is now, what was planned, and what came of it."""
-
-    account: Mapping[str, object]
-    plan: Plan
-    #: the first that is not good, else the last; None where nothing was written
-    outcome: Outcome | None
-
-
-class GenesysScimSyncer:
-    """Keeps single accounts of a Genesys Cloud organisation equal to what HR says.
+    One target serves all calls: connections, token and pace are shared, so calls may run side by side. Use it as
+    a context manager, or call `close`; without, connections end with the program.
 
     Args:
         client_id: Of an OAuth client with the grant Client Credentials and the role SCIM Integration.
         client_secret: Its secret. It is held in memory and shown nowhere.
         org_domain: A region (`us-east-1`) or a domain (`mypurecloud.com`).
-        webhook_url: Where events of what was written are sent; nowhere where empty. Give `webhook_secret` too.
-        baseline_schema: SCIM path -> type, as the target's schema was when the mapping was made. The first call
-            compares it with what the target publishes; without one, with what scimsync knows of Genesys Cloud.
+        webhook_url: Where events of what was written are sent; nowhere where empty. Give `webhook_secret` too;
+            without it a warning says that events are unsigned.
+        baseline_schema: SCIM path -> type, as the target's schema was when the mapping was made; `x[].y` is the `y`
+            of any element of `x`. The first call with a set of paths compares it with what the target publishes;
+            without one, with what scimsync knows of Genesys Cloud.
         webhook_secret: What events are signed with (Standard Webhooks): `whsec_...`, or any text.
         api_url: Instead of `org_domain`: where the API is. Give `login_url` too.
         login_url: Instead of `org_domain`: where tokens are given.
         state: A folder for what is remembered from one program to the next: runs, journal, last agreed
-            values. Without one they are remembered while the object lives, and the first call for a person
-            is a first run: nothing was agreed, so `resolution` decides about every difference.
+            values. Without one the last agreed values are remembered while the object lives, and the first call for
+            a person is a first run: nothing was agreed, so `resolution` decides about every difference.
+        requests_per_minute: Upper bound; 0 for none; by default what the target announces.
 
     Raises:
-        ConfigError: The organisation is not known, an address or the secret of the webhook is missing, or the
+        ConfigError: The organisation is not known, an address is missing, the secret of the webhook is none, or the
             baseline names what there is not.
     """
 
@@ -130,25 +100,15 @@ class GenesysScimSyncer:
         api_url: str = "",
         login_url: str = "",
         state: Path | str | None = None,
+        requests_per_minute: int | None = None,
     ) -> None:
-        if not (api_url and login_url):
-            api_url, login_url = _hosts(org_domain)
-        self._target = TargetSettings(
-            dialect=GENESYS,
-            api_url=api_url.rstrip("/"),
-            login_url=login_url.rstrip("/"),
-            client_id=client_id,
-            client_secret=client_secret,
-        )
-        self._webhooks = _webhooks(webhook_url, webhook_secret)
-        self._baseline = baseline_schema
-        if baseline_schema is not None:
-            plain_baseline(baseline_schema, GENESYS.users)
-        self._compared = False
-        self._folder = None if state is None else Path(state).absolute()
-        self._memory = MemoryStore()
+        settings = settings_of(
+            client_id, client_secret, org_domain, webhook=(webhook_url, webhook_secret), api_url=api_url,
+            login_url=login_url, state=state, requests_per_minute=requests_per_minute,
+        )  # fmt: skip
+        self._people = PeopleSync(settings, baseline=baseline_of(baseline_schema), durable=state is not None)
 
-    def sync_user_attributes(
+    async def sync_user_attributes(
         self,
         user_id: str,
         local_hr_data: Mapping[str, object],
@@ -169,12 +129,9 @@ class GenesysScimSyncer:
                 then, but that `active` went to false where it should: that waits for no other value.
             TargetError: There is no such account, or the directory refuses or cannot be reached.
         """
-        done = self.synchronise(user_id, local_hr_data, resolution)
-        if trouble := _trouble(done):
-            raise PlanRefused(f"account {user_id}: {trouble}")
-        return dict(done.account)
+        return _account_of(await self.synchronise(user_id, local_hr_data, resolution))
 
-    def synchronise(
+    async def synchronise(
         self,
         user_id: str,
         local_hr_data: Mapping[str, object],
@@ -187,118 +144,108 @@ class GenesysScimSyncer:
             TargetError: There is no such account, the directory cannot be reached, or its schema drifted where
                 this call writes.
         """
-        attributes = mapping(local_hr_data, authority_of(resolution), self._target.dialect)
-        settings = self._settings(attributes)
-        with self._store(settings) as store, store.lease(bootstrap.owner()):
-            done = _wait(self._synchronise(settings, store, user_id, local_hr_data))
-            self._compared = True
-            return done
+        return await _synchronise(self._people, user_id, local_hr_data, resolution)
 
-    async def _synchronise(
-        self, settings: Settings, store: Store, user_id: str, data: Mapping[str, object]
+    async def close(self) -> None:
+        """Let go of connections and files. The next call opens them anew."""
+        await self._people.close()
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened before the first call."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.close()
+
+
+class GenesysScimSyncer:
+    """The same as `AsyncGenesysScimSyncer` for programs without an event loop; its arguments are the same.
+
+    Safe to use from several threads. Use it as a context manager, or call `close`; without, connections end with the
+    program.
+
+    Raises:
+        ConfigError: The organisation is not known, an address is missing, the secret of the webhook is none, or the
+            baseline names what there is not.
+    """
+
+    def __init__(  # noqa: PLR0913 - the contract of the library
+        self,
+        client_id: str,
+        client_secret: str,
+        org_domain: str = "",
+        webhook_url: str = "",
+        baseline_schema: Mapping[str, str] | None = None,
+        *,
+        webhook_secret: str = "",
+        api_url: str = "",
+        login_url: str = "",
+        state: Path | str | None = None,
+        requests_per_minute: int | None = None,
+    ) -> None:
+        settings = settings_of(
+            client_id, client_secret, org_domain, webhook=(webhook_url, webhook_secret), api_url=api_url,
+            login_url=login_url, state=state, requests_per_minute=requests_per_minute,
+        )  # fmt: skip
+        self._people = PeopleSync(settings, baseline=baseline_of(baseline_schema), durable=state is not None)
+
+        self._loop = LoopThread()
+        self._closing = weakref.finalize(self, _close, self._loop, self._people)
+
+    def sync_user_attributes(
+        self,
+        user_id: str,
+        local_hr_data: Mapping[str, object],
+        resolution: ConflictResolution = ConflictResolution.LOCAL_WINS,
+    ) -> dict[str, object]:
+        """As `AsyncGenesysScimSyncer.sync_user_attributes`."""
+        return _account_of(self.synchronise(user_id, local_hr_data, resolution))
+
+    def synchronise(
+        self,
+        user_id: str,
+        local_hr_data: Mapping[str, object],
+        resolution: ConflictResolution = ConflictResolution.LOCAL_WINS,
     ) -> Synchronised:
-        """One person, and once for each object what the schema became."""
-        given = None if self._compared or self._baseline is None else {PLAIN: dict(self._baseline)}
-        if given is not None:
-            found = await schemas.diff_schema(settings, store, Baseline(name="baseline_schema", documents=given))
-            if blocking := tuple(f"{ruling.drift} ({ruling.hint})" for ruling in found.rulings if ruling.blocks):
-                raise SchemaDrifted(found.baseline, blocking)
-        return await _synchronise(settings, store, user_id, data, schema=not self._compared and given is None)
+        """As `AsyncGenesysScimSyncer.synchronise`."""
+        return self._loop.run(_synchronise(self._people, user_id, local_hr_data, resolution))
 
-    def _settings(self, attributes: Sequence[Mapped]) -> Settings:
-        folder = self._folder or Path()
-        return Settings(
-            file=folder / "scimsync.toml",
-            source=SourceSettings(kind="list", key=_KEY),
-            target=self._target,
-            policy=Policy(attributes=tuple(attributes), match=(), limits=_ALONE, on_bad_value=BadValue.PERSON),
-            state=StateSettings(url=f"sqlite:///{folder / 'state.db'}", artifacts=folder / "artifacts"),
-            webhooks=self._webhooks,
-            audit=AuditSettings(key_file=folder / "artifacts" / "audit-key", makes=True),
-            digest="library",
-        )
+    def close(self) -> None:
+        """Let go of connections and files. The next call opens them anew."""
+        _close(self._loop, self._people)
 
-    @contextmanager
-    def _store(self, settings: Settings) -> Iterator[Store]:
-        if self._folder is None:
-            yield self._memory
-            return
-        with bootstrap.open_store(settings) as store:
-            yield store
-            auditing.checkpoint(settings, store, lambda _: None)
+    def __enter__(self) -> Self:
+        """Nothing is opened before the first call."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
 
 
-_KEY = "scimsync_user"
-#: each call names one person and what they shall become, so it counts alone
-_ALONE = Limits(window=timedelta())
-
-
-def _hosts(organisation: str) -> tuple[str, str]:
-    regions = GENESYS.regions
-    domain = regions.get(region_of(organisation, regions), "")
-    if not domain:
-        raise ConfigError(
-            f"org_domain {organisation!r} is neither a region nor a domain of Genesys Cloud. "
-            f"Regions: {', '.join(regions)}. Or give api_url and login_url."
-        )
-    return f"https://api.{domain}", f"https://login.{domain}"
-
-
-def _webhooks(url: str, secret: str) -> tuple[WebhookSettings, ...]:
-    if not url:
-        return ()
-    if not secret:
-        raise ConfigError("webhook_url needs webhook_secret: events are never sent unsigned")
-    try:
-        keys = (key_of(secret),)
-    except ValueError as error:
-        raise ConfigError(f"webhook_secret: {error}") from error
-    local = urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
-    return (WebhookSettings(number=1, url=url, keys=keys, allow_private=local),)
+def _close(loop: LoopThread, people: PeopleSync) -> None:
+    if loop.is_running:
+        loop.run(people.close())
+        loop.stop()
 
 
 async def _synchronise(
-    settings: Settings, store: Store, user_id: str, data: Mapping[str, object], *, schema: bool
+    people: PeopleSync, user_id: str, data: Mapping[str, object], resolution: ConflictResolution
 ) -> Synchronised:
-    attributes = settings.policy.attributes
-    values = list(data.values())
-    source = ListSource(
-        [_KEY, *(f"v{index}" for index, _ in enumerate(values))],
-        [[user_id, *(cell(mapped.place, value) for mapped, value in zip(attributes, values, strict=True))]],
-        proven=False,
-    )
-    referred = {str(v): None for m, v in zip(attributes, values, strict=True) if m.place.kind is Kind.REFERENCE and v}
-    accounts = tuple(dict.fromkeys([user_id, *referred]))
-    if taken := store.save_links(Link(account, account) for account in accounts):
-        raise ConfigError(
-            f"the state links account {taken[0].account} to a key of HR: give the library a state of its own"
-        )
-    choices = Choices(only=(user_id,), accounts=accounts, schema=schema)
-    target, telemetry = bootstrap.make_target(settings, lambda _: None), Telemetry(Silent())
-    try:
-        plan = await planning.plan_between(settings, store, telemetry, choices, source, target)
-        if not plan.tally.linked and not plan.tally.held:
-            raise TargetDenied(
-                f"{target.name}: there is no account {user_id}. Give the id of an account that is there."
-            )
-        outcomes: Sequence[Outcome] = ()
-        if plan.changes and not plan.refusals:
-            found = plan, store.run(plan.id)
-            async with delivery.notifying(settings, store, telemetry.observer, choices):
-                report = await applying.apply_to(settings, store, telemetry, found, choices, target=target)
-            outcomes = report.outcomes.get(user_id, ())
-        account = await _account(target, user_id)
-    finally:
-        await target.close()
-    trouble = (o for o in outcomes if o.status not in {Status.DONE, Status.ALREADY})
-    return Synchronised(account=account, plan=plan, outcome=next(trouble, outcomes[-1] if outcomes else None))
+    attributes = mapping(data, authority_of(resolution), GENESYS)
+    return await people.synchronise(user_id, attributes, [*data.values()])
 
 
-async def _account(target: Target, user_id: str) -> Mapping[str, object]:
-    reply = await target.get(user_id)
-    if reply.body is None:
-        raise TargetDenied(f"{target.name}: account {user_id} could not be read: {reply.status} {reply.detail}".strip())
-    return reply.body
+def _account_of(done: Synchronised) -> dict[str, object]:
+    """The account that holds what HR says.
+
+    Raises:
+        PlanRefused: It does not.
+    """
+    if trouble := _trouble(done):
+        raise PlanRefused(f"account {done.account['id']}: {trouble}")
+    return dict(done.account)
 
 
 def _trouble(done: Synchronised) -> str:

@@ -12,7 +12,6 @@ from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.accounts import Pair
 from scimsync.model.plans import Delta, Finding
 from scimsync.model.policy import Authority, Mapped, Policy
-from scimsync.model.records import Cell
 from scimsync.scim.dialect import GENESYS, Dialect
 from scimsync.scim.drift import PLAIN, SCHEMAS, Drift, compare_documents
 from scimsync.scim.messages import Operation
@@ -34,14 +33,14 @@ def words(finding: Finding) -> str:
 
 
 def mapping(data: Mapping[str, object], authority: Authority, dialect: Dialect) -> list[Mapped]:
-    """The mapping of columns v0, v1, ... to the paths of the data.
+    """The mapping of the paths of the data, whose values are at hand and need no expression.
 
     Raises:
         ConfigError: With every fault.
     """
     faults: list[str] = []
     mapped: dict[str, Mapped] = {}
-    for index, (path, value) in enumerate(data.items()):
+    for path, value in data.items():
         try:
             place = dialect.users.resolve(path)
         except InvalidPath as error:
@@ -52,7 +51,7 @@ def mapping(data: Mapping[str, object], authority: Authority, dialect: Dialect) 
             fault = f"{path} is given twice"
         if fault is not None:
             faults.append(fault)
-        mapped[place.short] = Mapped(place=place, expression=_expression(place, f"v{index}"), authority=authority)
+        mapped[place.short] = Mapped(place=place, expression="", authority=authority)
     if not data:
         faults.append("there is nothing to synchronise: give at least one path and its value")
     if faults:
@@ -80,50 +79,6 @@ def _type_fault(place: Place, value: object) -> str | None:
     if not fits or (value is None and place.short == "active"):
         return f"{place.short} is {words}, not {type(value).__name__}"
     return None
-
-
-#: between the elements of a list and between their members, on their way through a text column
-_ELEMENTS, _MEMBERS = 30, 31
-
-
-def _expression(place: Place, column: str) -> str:
-    """The expression that makes a value of the place out of a column that `cell` filled."""
-    match place.kind:
-        case Kind.REFERENCE:
-            return f"ref({column})"
-        case Kind.PHONE:
-            return f"e164({column})"
-        case Kind.BOOLEAN:
-            return f"{column}::BOOLEAN"
-        case Kind.DECIMAL:
-            return f"{column}::DOUBLE"
-        case Kind.LIST:
-            elements = f"string_split({column}, chr({_ELEMENTS}))"
-            members = []
-            for number, sub in enumerate(compared(place.attribute), 1):
-                part = f"nullif(split_part(e, chr({_MEMBERS}), {number}), '')"
-                kind = {"decimal": "DOUBLE", "integer": "BIGINT", "boolean": "BOOLEAN"}.get(sub.type)
-                made = f"{part}::{kind}" if kind else part
-                if sub.type == "decimal":  # a level that is not given is 0, as with skills(...)
-                    made = f"coalesce({made}, 0.0)"
-                members.append(f"{sub.name} := {made}")
-            whole = members[0].partition(" := ")[2] if len(members) == 1 else f"struct_pack({', '.join(members)})"
-            return f"list_transform({elements}, lambda e: {whole})"
-    return column
-
-
-def cell(place: Place, value: object) -> Cell:
-    """A value as a source would give it."""
-    if isinstance(value, list | tuple):
-        names = [sub.name for sub in compared(place.attribute)]
-        rows = [element if isinstance(element, Mapping) else {names[0]: element} for element in value]
-        texts = (chr(_MEMBERS).join(_text(row.get(name)) for name in names) for row in rows)
-        return chr(_ELEMENTS).join(texts) or None
-    return value if isinstance(value, str | int | float | bool | date) else None
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def build_delta_matrix(

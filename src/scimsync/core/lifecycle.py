@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from scimsync.model.plans import LOGIN, Action, Change, Lifecycle
-from scimsync.scim.schema import Value
+from scimsync.model.policy import Authority, Mapped, Policy
+from scimsync.scim.schema import Catalog, Value
 
 ACTIVE = "active"
+
+
+def active_of(policy: Policy, catalog: Catalog) -> Mapped:
+    """The attribute that disabling writes, whether the mapping manages it or not."""
+    mapped = policy.by_path.get(ACTIVE)
+    return mapped or Mapped(place=catalog.resolve(ACTIVE), expression="", authority=Authority.LOCAL_WINS)
 
 
 def of_pair(*, wanted: object, held: object, writes: bool) -> tuple[Action, Lifecycle]:

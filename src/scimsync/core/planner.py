@@ -21,6 +21,7 @@ from scimsync.model.plans import (
     Finding,
     GroupChange,
     Lifecycle,
+    Plan,
     Reason,
     Severity,
     Sides,
@@ -295,6 +296,21 @@ def tally(
         members_added=sum(len(group.add) for group in groups),
         members_removed=sum(len(group.remove) for group in groups),
     )
+
+
+def numbers(plan: Plan) -> dict[str, int]:
+    """The numbers of a plan by which its run is listed."""
+    return {
+        "records": plan.tally.records,
+        "accounts": plan.tally.accounts,
+        "changes": len(plan.changes),
+        "conflicts": plan.tally.conflicts,
+        "held": plan.tally.held,
+        "values": plan.tally.values,
+        "leavers_kept": plan.tally.leavers_kept,
+        "groups": plan.tally.groups,
+        **plan.tally.actions,
+    }
 
 
 def is_protected(key: str, name: str, policy: Policy) -> bool:

@@ -43,10 +43,14 @@ def key_of(secret: str) -> bytes:
 
 
 def sign(keys: Sequence[bytes], message: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The three headers of one try: the id stays from try to try, the time is that of the try."""
+    """The three headers of one try: the id stays from try to try, the time is that of the try.
+
+    Without a key there is no signature.
+    """
     stamp = str(int(at.timestamp()))
-    signatures = " ".join(_signature(key, message.encode(), stamp.encode(), body) for key in keys)
-    return {"webhook-id": message, "webhook-timestamp": stamp, "webhook-signature": signatures}
+    headers = {"webhook-id": message, "webhook-timestamp": stamp}
+    signatures = [_signature(key, message.encode(), stamp.encode(), body) for key in keys]
+    return headers | ({"webhook-signature": " ".join(signatures)} if signatures else {})
 
 
 def verify(keys: Sequence[bytes], headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:

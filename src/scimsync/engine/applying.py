@@ -99,6 +99,19 @@ async def apply_plan(
     return report
 
 
+async def write_plan(plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOptions) -> Report:
+    """Carry out a plan of which nothing shall be remembered: no base, no links, no state of the run.
+
+    Raises:
+        TargetError: The target refuses us or cannot be reached.
+    """
+    applier = _Applier(plan, run, ports, options, asyncio.Event())
+    await applier.work()
+    if applier.failed is not None:
+        raise applier.failed
+    return applier.report()
+
+
 async def settle_run(plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOptions) -> Report:
     """Learn what a run that was cut short came to, without sending anything that was not sent.
 
@@ -129,7 +142,7 @@ class _Applier:
         self._groups = {group.key for group in plan.groups}
         self._owners: dict[str, str] | None = None
         self.caution = Caution(trusting=options.keeps_others)
-        self._means = Means(target=ports.target, attributes=options.attributes, caution=self.caution)
+        self._means = Means(target=ports.target, attributes=options.attributes, caution=self.caution, shown=ports.shown)
         self._search = Search(self._target, self._clock, self._matched(), self._observer.say)
         #: accounts that this run made -> key
         self._born: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scimsync.core import harm, logins, planner
@@ -23,6 +23,8 @@ class Means:
     target: Target
     attributes: Mapping[str, Mapped]
     caution: Caution
+    #: told of the account as the target shows it after each look and each write
+    shown: Callable[[Mapping[str, object]], None] = lambda _: None
 
     @property
     def places(self) -> list[Place]:
@@ -65,6 +67,7 @@ class Attempt:
         if not reply.ok or reply.body is None:
             return self.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
         self.before = reply.body
+        self._means.shown(reply.body)
         attributes = self._means.attributes
         left = planner.replan(deltas, reply.body, attributes)
         self.already |= dict(left.already)
@@ -102,6 +105,7 @@ class Attempt:
             told = f"the target answered with another value than was sent for {', '.join(different)}"
             done = self.outcome(Status.HELD, "write.mismatch", told, reply)
         before, self.before = self.before, body
+        self._means.shown(body)
         done = self.harmed(before, operations, done)
         return done if before is None or done.status is not Status.DONE else self._guarded(before, operations, done)
 

@@ -23,12 +23,9 @@ from scimsync.core import (
     validation,
 )
 from scimsync.core import owning as owning_rules
-from scimsync.core.identity import parted, said
-from scimsync.core.leaving import KEPT, sentence
-from scimsync.core.lifecycle import ACTIVE
-from scimsync.core.limits import Demand, Past
-from scimsync.engine import limiting
-from scimsync.engine.findings import (
+from scimsync.core.desired import PhoneReader
+from scimsync.core.findings import (
+    in_order,
     of_circles,
     of_hidden,
     of_nobody,
@@ -39,6 +36,11 @@ from scimsync.engine.findings import (
     of_vain,
     of_waiting,
 )
+from scimsync.core.identity import parted, said
+from scimsync.core.leaving import sentence
+from scimsync.core.lifecycle import ACTIVE, active_of
+from scimsync.core.limits import Demand, Past
+from scimsync.engine import limiting
 from scimsync.engine.freshness import Freshness
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning, Pairs
@@ -49,7 +51,7 @@ from scimsync.model.accounts import Pair
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Deferred, Run, RunState
 from scimsync.model.plans import LOGIN, Action, Change, Finding, GroupChange, Plan, Seal, Severity
-from scimsync.model.policy import Authority, BadValue, Mapped, Policy
+from scimsync.model.policy import BadValue, Policy
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.dialect import GENERIC, Dialect
 from scimsync.scim.schema import Catalog, Value
@@ -60,7 +62,7 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
-from scimsync.workbench.mapping import PhoneReader, check_mapping, desired_blanks, stage_desired, stage_phones
+from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired, stage_phones
 from scimsync.workbench.past import stage_base, stage_links
 from scimsync.workbench.records import stage_records
 from scimsync.workbench.wording import unknown_words
@@ -187,7 +189,11 @@ class _Planning:
             if lost := unplanned(self.bench, policy):
                 self.ports.observer.say(sentence(lost))
             raise
-        self.findings += [*of_unresolved(comparison, self.strange), *of_unmatched(policy), *self._unfinished()]
+        self.findings += [
+            *of_unresolved(comparison.unresolved(), self.strange),
+            *of_unmatched(policy),
+            *self._unfinished(),
+        ]
         self.findings += [of_hidden(key, row) for key, row in comparison.hidden()]
         self.findings += identity.named(self.others)
         if complete:
@@ -541,7 +547,7 @@ class _Planning:
                 target=ports.target.name,
                 plan=name,
                 agreed=agreed,
-                tally=_tally_numbers(plan),
+                tally=planner.numbers(plan),
                 health=health,
                 partial=bool(request.only),
                 source=request.source,
@@ -570,27 +576,4 @@ class _Planning:
             or finding.code in trust.RULES
             or finding.code.startswith(grouping.ABOUT)
         ]
-        yield from sorted(
-            chosen,
-            key=lambda f: (f.code != KEPT, f.subject != "", f.severity is not Severity.ERROR, f.code, f.subject),
-        )
-
-
-def _tally_numbers(plan: Plan) -> dict[str, int]:
-    return {
-        "records": plan.tally.records,
-        "accounts": plan.tally.accounts,
-        "changes": len(plan.changes),
-        "conflicts": plan.tally.conflicts,
-        "held": plan.tally.held,
-        "values": plan.tally.values,
-        "leavers_kept": plan.tally.leavers_kept,
-        "groups": plan.tally.groups,
-        **plan.tally.actions,
-    }
-
-
-def active_of(policy: Policy, catalog: Catalog) -> Mapped:
-    """The attribute that disabling writes, whether the mapping manages it or not."""
-    mapped = policy.by_path.get(ACTIVE)
-    return mapped or Mapped(place=catalog.resolve(ACTIVE), expression="", authority=Authority.LOCAL_WINS)
+        yield from in_order(chosen)

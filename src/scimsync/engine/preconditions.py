@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -34,6 +34,8 @@ class ApplyPorts:
     clock: Clock
     observer: Observer
     metrics: Metrics = field(default_factory=Unmeasured)
+    #: told of the account as the target shows it after each look and each write
+    shown: Callable[[Mapping[str, object]], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
-from scimsync.scim.schema import Place
+from scimsync.scim.schema import Kind, Place
 
 
 class Authority(Enum):
@@ -59,6 +59,11 @@ class Mapped:
     def path(self) -> str:
         """The short path, which names the attribute everywhere."""
         return self.place.short
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is a list in which others may have elements of their own."""
+        return self.place.kind is Kind.LIST and self.authority is Authority.MERGE
 
 
 @dataclass(frozen=True, slots=True)

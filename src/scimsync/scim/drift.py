@@ -177,7 +177,8 @@ def _words(attribute: Attribute) -> dict[str, str]:
 def plain_baseline(plain: Mapping[str, object], catalog: Catalog) -> tuple[Schema, ...]:
     """Read a baseline `{path: type}`; whatever it does not say about a path is taken from the catalog.
 
-    A path with a value filter means its attribute: `emails[type eq "work"].value` is `emails.value`.
+    A path with a value filter means its attribute: `emails[type eq "work"].value` is `emails.value`, and so is
+    `emails[].value`, as some write the part of any element.
 
     Raises:
         ConfigError: A path names nothing, or a type is none of RFC 7643 §2.3; all faults at once.
@@ -211,7 +212,7 @@ def _list(listed: dict[str, dict[str, Attribute]], text: str, given: object, cat
     if not isinstance(given, str) or given.lower() not in types:
         raise ValueError(f"{given!r} is no type; types are {', '.join(_TYPES)}")
     type_ = types[given.lower()]
-    place = catalog.resolve(text)
+    place = catalog.resolve(text.replace("[]", ""))
     attribute, leaf = place.attribute, place.leaf
     held = listed.setdefault(place.urn or catalog.core.id, {})
     known = held.get(attribute.name, replace(attribute, sub_attributes=()))

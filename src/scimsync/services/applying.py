@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from scimsync.bootstrap import actor, make_clock, make_target
 from scimsync.config import Settings
+from scimsync.core.lifecycle import active_of
 from scimsync.engine import applying, planning, preconditions
 from scimsync.engine.ports import Observer, Store, Target
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
@@ -47,10 +50,11 @@ async def apply_to(  # noqa: PLR0913 - `apply`, with the target
     *,
     target: Target,
     stop: asyncio.Event | None = None,
+    shown: Callable[[Mapping[str, object]], None] = lambda _: None,
 ) -> Report:
-    """As `apply`, with a target that is given."""
-    ports = _ports(target, store, telemetry)
-    options = _options(settings, choices)
+    """As `apply`, with a target that is given, and told of each account as the target shows it."""
+    ports = replace(_ports(target, store, telemetry), shown=shown)
+    options = options_of(settings, choices)
     read, run = found
     report = await applying.apply_plan(read, preconditions.check_plan(read, run, ports, options), ports, options, stop)
     after = store.run(report.run)
@@ -64,7 +68,8 @@ def _ports(target: Target, store: Store, telemetry: Telemetry) -> ApplyPorts:
     )
 
 
-def _options(settings: Settings, choices: Choices) -> ApplyOptions:
+def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
+    """How plans are applied, by the configuration."""
     return ApplyOptions(
         policy=settings.policy,
         configuration=settings.digest,
@@ -75,7 +80,7 @@ def _options(settings: Settings, choices: Choices) -> ApplyOptions:
         unique_logins=settings.target.dialect.unique_logins,
         overrides=choices.overrides,
         actor=actor(),
-        beyond=(planning.active_of(settings.policy, settings.target.dialect.users),),
+        beyond=(active_of(settings.policy, settings.target.dialect.users),),
         subscriptions=subscriptions(settings),
         default_roles=settings.target.dialect.default_roles,
     )
@@ -100,7 +105,7 @@ async def _settle(settings: Settings, store: Store, telemetry: Telemetry, run: R
             telemetry.state = "settled"
             return
         ports = _ports(target, store, telemetry)
-        await applying.settle_run(read_plan(store.artifact(run.plan)), run, ports, _options(settings, Choices()))
+        await applying.settle_run(read_plan(store.artifact(run.plan)), run, ports, options_of(settings, Choices()))
         telemetry.state, telemetry.rate = "settled", target.rate
         checkpoint(settings, store, telemetry.observer.say)
     finally:

@@ -16,6 +16,19 @@ from scimsync.engine.ports import Metrics, Observer, Store
 METRICS = "metrics.prom"
 
 
+class Silent:
+    """An observer who shows nothing."""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        """Nothing to show."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Nothing to show."""
+
+    def say(self, text: str) -> None:
+        """Nothing to show."""
+
+
 @dataclass(slots=True)
 class Telemetry:
     """Who is told of a piece of work, and how it came out."""

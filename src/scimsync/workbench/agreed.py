@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from scimsync import files
-from scimsync.model.policy import Authority, Mapped
-from scimsync.scim.schema import Kind, Value
+from scimsync.model.policy import Mapped
+from scimsync.scim.schema import Value
 from scimsync.workbench import owning
 from scimsync.workbench.bench import ACCOUNT, Workbench, quoted, text
 from scimsync.workbench.comparing import Comparison
@@ -18,10 +18,6 @@ from scimsync.workbench.values import text_of
 #: before the path of a shared list: what HR wants there. Once the merged list is written, that is what
 #: was agreed; the elements of others in it are none of ours, and must not look dropped by HR next time.
 _WISH = "scimsync_wish "
-
-
-def _is_shared(mapped: Mapped) -> bool:
-    return mapped.place.kind is Kind.LIST and mapped.authority is Authority.MERGE
 
 
 def write_agreed(
@@ -44,7 +40,7 @@ def write_agreed(
     bench, attributes = comparison.bench, comparison.attributes
     values = [f"{sql} AS {quoted(m.path)}" for m, sql in zip(attributes, comparison.agreement(), strict=True)]
     rest = [f"b.b{i} AS {quoted(m.path)}" for i, m in enumerate(attributes)]
-    merged = [(i, m) for i, m in enumerate(attributes) if _is_shared(m)]
+    merged = [(i, m) for i, m in enumerate(attributes) if m.is_shared]
     wishes = ", ".join([f"w.d{i} AS {quoted(_WISH + m.path)}" for i, m in merged])
     bench.sql.execute(
         f"CREATE OR REPLACE TABLE agreed AS SELECT w.key, p.id AS {ACCOUNT}, {', '.join(values)} FROM wanted w "
@@ -62,6 +58,46 @@ def write_agreed(
         )
     if former is not None:
         _keep_rest(bench, attributes, former, whose)
+    write_parquet(bench, "agreed", path)
+
+
+def agreement_of(
+    attributes: Sequence[Mapped], agreed: Mapping[str, Value], desired: Mapping[str, Value]
+) -> dict[str, str | None]:
+    """The row of one person in the file of `write_agreed`: a text for each path, None where nothing new is agreed.
+
+    Args:
+        attributes: The mapping.
+        agreed: Path -> value on which both sides agree now.
+        desired: Path -> what HR wants.
+    """
+    row = {m.path: text_of(agreed[m.path]) if m.path in agreed else None for m in attributes}
+    return row | {_WISH + m.path: text_of(desired[m.path]) for m in attributes if m.is_shared}
+
+
+def write_agreed_with(
+    bench: Workbench, who: tuple[str, str], row: Mapping[str, str | None], path: Path, former: Path | None
+) -> None:
+    """As `write_agreed`, where one person alone was looked at: what was agreed with everybody else stays.
+
+    Args:
+        bench: A workbench for the work.
+        who: Key and account of the person.
+        row: What `agreement_of` gave.
+        path: The Parquet file.
+        former: The base whose values stay agreed; None on a first run.
+    """
+    sql, key = bench.sql, who[0]
+    empty = f"(key VARCHAR, {ACCOUNT} VARCHAR)"
+    kept = f"AS SELECT * FROM read_parquet({text(str(former))})" if former is not None else empty
+    sql.execute(f"CREATE OR REPLACE TABLE agreed {kept}")
+    known = {str(found[0]) for found in sql.execute("DESCRIBE agreed").fetchall()}
+    for name in row.keys() - known:
+        sql.execute(f"ALTER TABLE agreed ADD COLUMN {quoted(name)} VARCHAR")
+    sql.execute("INSERT INTO agreed (key) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM agreed WHERE key = ?)", [key, key])
+    values = {**row, ACCOUNT: who[1]}
+    changed = ", ".join(f"{quoted(name)} = coalesce(?, {quoted(name)})" for name in values)
+    sql.execute(f"UPDATE agreed SET {changed} WHERE key = ?", [*values.values(), key])
     write_parquet(bench, "agreed", path)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
+from scimsync.core.desired import ACTIVE_UNKNOWN, BAD_LEVEL, BAD_PHONE, UNMAPPABLE, PhoneReader, ValueFault, is_main
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.plans import Finding, Severity
@@ -16,9 +17,6 @@ from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
-
-#: phone library: (number as written, region or "") -> E.164, or None where it is not a number
-PhoneReader = Callable[[str, str], str | None]
 
 
 def check_mapping(
@@ -203,9 +201,7 @@ class _Fault:
 
     n: int
     index: int
-    code: str
-    words: str
-    hint: str
+    why: ValueFault
     detail: str
 
 
@@ -233,17 +229,12 @@ def _map(bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[st
 def _spread(bench: Workbench, attributes: Sequence[Mapped]) -> None:
     """Without its `value`, the other parts of an element are left alone too."""
     for index, mapped in enumerate(attributes):
-        main = next((i for i, other in enumerate(attributes) if _is_main(other, mapped)), None)
+        main = next((i for i, other in enumerate(attributes) if is_main(other, mapped)), None)
         if main is not None:
             bench.sql.execute(
                 f"INSERT INTO spoiled SELECT n, {index} FROM (SELECT n FROM spoiled WHERE i = {main} "
                 f"EXCEPT SELECT n FROM spoiled WHERE i = {index})"
             )
-
-
-def _is_main(other: Mapped, mapped: Mapped) -> bool:
-    element = mapped.place.element
-    return other is not mapped and other.place.leaf.name == "value" and bool(element) and element == other.place.element
 
 
 def _leave_out(bench: Workbench, attributes: Sequence[Mapped], found_by: Sequence[str], *, whole: bool) -> None:
@@ -286,7 +277,7 @@ def _told(bench: Workbench, attributes: Sequence[Mapped], faults: Sequence[_Faul
         return []
     wanted = [fault.n for fault in faults]
     people = {
-        n: (str(key), row_of(place), bool(goes_on))
+        n: [(str(key), row_of(place), bool(goes_on))]
         for n, key, place, goes_on in bench.rows(
             "SELECT n, key, place, goes_on FROM (SELECT n, key, place, true AS goes_on FROM desired UNION ALL "
             "SELECT n, key, place, false FROM left_out WHERE key IS NOT NULL) WHERE n IN (SELECT unnest(?))",
@@ -294,19 +285,9 @@ def _told(bench: Workbench, attributes: Sequence[Mapped], faults: Sequence[_Faul
         )
     }
     return [
-        Finding(
-            severity=Severity.ERROR,
-            code=fault.code,
-            subject=people[fault.n][0],
-            summary=fault.words,
-            detail=fault.detail,
-            hint=fault.hint,
-            row=people[fault.n][1],
-            holds=True,
-            path=attributes[fault.index].path if people[fault.n][2] else "",
-        )
+        fault.why.finding(key, fault.detail, row=row, path=attributes[fault.index].path if goes_on else "")
         for fault in faults
-        if fault.n in people
+        for key, row, goes_on in people.get(fault.n, ())
     ]
 
 
@@ -359,8 +340,7 @@ def _failing(
     last = bench.number(f"SELECT max({N}) FROM records")
     where = f"{mapped.path} = {mapped.expression}"
     for n, message in _halve(bench, _desired(mapped.place, expression.sql), 0, last):
-        words, hint = "an expression of the mapping fails on this record", "mend the record, or use TRY_CAST"
-        faults.append(_Fault(n, index, "record.unmappable", words, f"{hint} in the expression", f"{where}: {message}"))
+        faults.append(_Fault(n, index, UNMAPPABLE, f"{where}: {message}"))
         if len(faults) > _TOO_MANY:
             break
     if len(faults) <= _TOO_MANY:
@@ -418,37 +398,22 @@ def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> Iterator[_
     tests = [_bad(index, mapped) for index, mapped in enumerate(attributes)]
     counts = ", ".join(f"count(*) FILTER (WHERE {test})" for test, *_ in tests) or "0"
     (numbers,) = bench.sql.execute(f"SELECT {counts} FROM desired").fetchall()
-    for index, (mapped, (bad, code, words, hint)) in enumerate(zip(attributes, tests, strict=True)):
+    for index, (mapped, (bad, why)) in enumerate(zip(attributes, tests, strict=True)):
         if numbers[index]:
             found = [row_of(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
             bench.sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM desired WHERE {bad}")
             bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE {bad}")
-            yield from (_Fault(n, index, code, words, hint, mapped.path) for n in found)
+            yield from (_Fault(n, index, why, mapped.path) for n in found)
 
 
-def _bad(index: int, mapped: Mapped) -> tuple[str, str, str, str]:
-    """The SQL that says that a value is a fault; with its code, the words for it and what to do."""
+def _bad(index: int, mapped: Mapped) -> tuple[str, ValueFault]:
+    """The SQL that says that a value is a fault, and which."""
     if mapped.place.kind is Kind.LIST:
         good = '"proficiency":(null|[0-4](\\.[0-9]+)?|[0-9](\\.[0-9]+)?e-[0-9]+|5(\\.0+)?)([,}])'
-        return (
-            f"contains(regexp_replace(d{index}, {text(good)}, '', 'g'), '\"proficiency\":')",
-            "record.bad-level",
-            "a level is not a number from 0 to 5",
-            "write levels as 0 to 5, for instance Billing:4",
-        )
+        return f"contains(regexp_replace(d{index}, {text(good)}, '', 'g'), '\"proficiency\":')", BAD_LEVEL
     if mapped.place.kind is Kind.BOOLEAN and mapped.path == ACTIVE:
-        return (
-            f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})",
-            "record.active-unknown",
-            "the mapping of active gives neither true nor false",
-            "fill the status in the source, or name its word in the mapping: one_of(status, 'active', ['left'])",
-        )
-    return (
-        f"contains(d{index}, {text(FAULT_MARK + 'phone')})",
-        "record.bad-phone",
-        "a phone number cannot be read",
-        "write it with country code (+1...), or give e164 the country as second argument",
-    )
+        return f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})", ACTIVE_UNKNOWN
+    return f"contains(d{index}, {text(FAULT_MARK + 'phone')})", BAD_PHONE
 
 
 def _desired(place: Place, expression: str) -> str:
@@ -469,6 +434,6 @@ def _part(mapped: Mapped, attributes: Sequence[Mapped], expressions: Mapping[str
     """A desired value; that of a part of an element is none where the element has no `value`."""
     wanted = _desired(mapped.place, expressions[mapped.path].sql)
     for other in attributes:
-        if _is_main(other, mapped):
+        if is_main(other, mapped):
             return f"CASE WHEN {_desired(other.place, expressions[other.path].sql)} IS NOT NULL THEN {wanted} END"
     return wanted

@@ -27,13 +27,13 @@ from pathlib import Path
 import msgspec
 
 from scimsync import files
+from scimsync.core.desired import SPACE
 from scimsync.errors import ConfigError
 from scimsync.model.accounts import Membership
 from scimsync.model.plans import Member
 from scimsync.model.policy import Grouping, Nested, Others
 from scimsync.model.records import Cell, Reading
 from scimsync.workbench.bench import Workbench, quoted, text
-from scimsync.workbench.statuses import SPACE
 from scimsync.workbench.values import lowered
 
 _encode = msgspec.json.Encoder().encode

@@ -7,10 +7,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import BinaryIO
 
+from scimsync.core.desired import SPACE
 from scimsync.errors import SourceError
 from scimsync.model.records import Batch, Cell, Reading, SourceHealth
 from scimsync.workbench.bench import PLACE, TEXT, Column, N, Workbench, encode, quoted, text
-from scimsync.workbench.statuses import SPACE
 from scimsync.workbench.values import BLANK, is_blank, stripped
 
 

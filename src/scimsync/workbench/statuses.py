@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from scimsync.core.desired import SPACE
+
 Tree: TypeAlias = Mapping[str, object]
 
 TRUES = frozenset("true t yes y 1 on ja j oui si sí verdadero vero".split())
@@ -52,12 +54,6 @@ _LETTERS = frozenset("it")
 #: names of columns that hold a status, whatever the words in it are
 _STATUS = re.compile(r"stat(us|e$|ut|o$)|activ|aktiv|enabled|employed|estado|zustand|terminat", re.IGNORECASE)
 _DAY = re.compile(r"\s*(\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4})")
-#: white space of Unicode, and what is as invisible
-SPACE = (
-    "\t\n\v\f\r \x1c\x1d\x1e\x1f\x85\xa0\u1680"
-    + "".join(map(chr, range(0x2000, 0x2010)))
-    + ("\u2028\u2029\u202f\u205f\u2060\u3000\ufeff")
-)
 
 
 def _text(value: str) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
+from scimsync.core.desired import SPACE
 from scimsync.scim.schema import Attribute, Kind, Place, Value, compared, entries
 from scimsync.workbench.bench import quoted, text
-from scimsync.workbench.statuses import SPACE
 
 #: an element of a list in our own lambdas; a source column of that name would take its place
 ELEMENT = "scimsync_element"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from scimsync.core.leaving import KEPT
 from scimsync.core.references import Loop
 from scimsync.model.outcomes import Deferred
 from scimsync.model.plans import Change, Finding, Severity
 from scimsync.model.policy import Policy
-from scimsync.workbench.comparing import Comparison
 
 #: a finding names at most so many members of a circle
 NAMED = 50
@@ -18,11 +18,18 @@ _NAMED = 100
 _SHOWN = 5
 
 
-def of_unresolved(comparison: Comparison, strange: Mapping[tuple[str, str], int | None]) -> Iterator[Finding]:
-    """A finding for each person who is written and whose reference is left alone; of the others the first are named."""
+def of_unresolved(
+    unresolved: Iterable[tuple[str, bool, str]], strange: Mapping[tuple[str, str], int | None]
+) -> Iterator[Finding]:
+    """A finding for each person who is written and whose reference is left alone; of the others the first are named.
+
+    Args:
+        unresolved: (path, whether HR knows whom it names, key) of each person whose reference names nobody.
+        strange: (path, key) -> row of those who are written.
+    """
     told: Counter[tuple[str, bool]] = Counter()
     rest: dict[tuple[str, bool], list[str]] = {}
-    for path, is_known, key in comparison.unresolved():
+    for path, is_known, key in unresolved:
         kind = (path, is_known)
         if (path, key) in strange and told[kind] < _NAMED:
             told[kind] += 1
@@ -164,4 +171,11 @@ def of_unbelieved(key: str, doubts: Sequence[str]) -> Finding:
         detail="; ".join(doubts),
         hint="see the findings about the source",
         holds=True,
+    )
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Leavers who keep access, then what is about the run, then people's; errors first."""
+    return sorted(
+        findings, key=lambda f: (f.code != KEPT, f.subject != "", f.severity is not Severity.ERROR, f.code, f.subject)
     )
