@@ -22,9 +22,10 @@ from scimsync.scim.messages import LIST_RESPONSE, MEDIA_TYPE, Operation, entity_
 from scimsync.scim.schema import Catalog
 from scimsync.simulator import control
 from scimsync.simulator.answers import JSON, Answer, Limit, Refused, html_page
-from scimsync.simulator.directory import EDITOR, GROUPS, USERS, Actor, Directory, Entity, NameTaken
+from scimsync.simulator.directory import Directory
 from scimsync.simulator.discovery import describe
 from scimsync.simulator.drift import Step, read_steps, refuse_drifted
+from scimsync.simulator.entities import EDITOR, GROUPS, USERS, Actor, Entity, NameTaken
 from scimsync.simulator.faults import Fault, bomb, strike
 from scimsync.simulator.messages import (
     KINDS,
