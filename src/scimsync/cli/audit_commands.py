@@ -19,10 +19,15 @@ def audit() -> None:
 @with_config
 @click.argument("file", required=False, type=FILE)
 @click.option("--against", type=FILE, help="Checkpoints that were kept elsewhere.")
-@click.option("--public-key", default="", metavar="TEXT", help="Of who signed; the text or a file. Default: our own.")
+@click.option(
+    "--public-key",
+    default="",
+    metavar="TEXT",
+    help="Public key of the signer: the text or a file. Default: the key of this state.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def audit_verify(config: Path, file: Path | None, against: Path | None, public_key: str, as_json: bool) -> None:  # noqa: FBT001
-    """Prove FILE (an export), or the state: no record was changed, removed, swapped or added, none is cut off.
+    """Verify FILE (an export), or the state: no record was changed, removed, reordered or added.
 
     Example: scimsync audit verify --against /mnt/elsewhere/checkpoints
     """
@@ -64,7 +69,7 @@ def audit_export(config: Path, no_values: bool, **given: object) -> None:  # noq
     sys.exit(auditing.export(config, auditing.Options(values=not no_values, **given)))  # type: ignore[arg-type]
 
 
-@audit.command("prove", short_help="Prove one record to somebody who has nothing else.")
+@audit.command("prove", short_help="Write a proof for one record that can be checked without this state.")
 @with_config
 @click.argument("seq", type=click.IntRange(1))
 @click.option("--out", type=FILE, help="To this file (mode 0600), not stdout.")
@@ -78,7 +83,7 @@ def audit_prove(config: Path, seq: int, out: Path | None) -> None:
     sys.exit(auditing.prove(config, seq, out))
 
 
-@audit.command("erase", short_help="Make the values of one person unreadable for ever.")
+@audit.command("erase", short_help="Make the values of one person unreadable forever.")
 @with_config
 @click.argument("person")
 @click.option("--reason", required=True, help="Why; kept in the chain.")

@@ -132,7 +132,7 @@ def plan(**given: object) -> None:
     sys.exit(running.plan(running.Options.of(given)))
 
 
-@cli.command(short_help="Carry out a plan exactly; go on with it where a crash left it.")
+@cli.command(short_help="Apply a plan exactly; continue it after a crash.")
 @with_config
 @with_overrides
 @with_log
@@ -141,9 +141,9 @@ def plan(**given: object) -> None:
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def apply(**given: object) -> None:
-    """Carry out PLAN: a file, the id of a run, or (without argument) the latest plan.
+    """Apply PLAN: a file, the id of a run, or (without argument) the latest plan.
 
-    A plan that was begun is continued: what is done stays done. A plan older than 24 hours is refused.
+    If the plan was already begun, apply the rest of it. A plan older than 24 hours is refused.
 
     Example: scimsync apply monday.ndjson
     """
@@ -152,7 +152,7 @@ def apply(**given: object) -> None:
     sys.exit(running.apply(running.Options.of(given)))
 
 
-@cli.command(short_help="Plan, check the limits, apply: the scheduled form.")
+@cli.command(short_help="Plan, check the limits and apply, without asking; for schedules.")
 @with_config
 @with_overrides
 @with_log
@@ -189,12 +189,12 @@ def runs(**given: object) -> None:
 @with_config
 @click.argument("key")
 @click.argument("account", default="")
-@click.option("--unlink", is_flag=True, help="Say that KEY and its account are not one person.")
-@click.option("--from", "former", default="", metavar="KEY", help="The key that has the account now, and gives it up.")
+@click.option("--unlink", is_flag=True, help="KEY and its account are not one person: remove the link.")
+@click.option("--from", "former", default="", metavar="KEY", help="The key that has the account now and loses it.")
 @click.option("--reason", default="", help="Why; kept in the audit chain.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def link(**given: object) -> None:
-    """Say that the record KEY and ACCOUNT (an id or a login) are one person; the next plan goes by it.
+    """Say that the record KEY and ACCOUNT (an id or a login) are one person. The next plan uses this link.
 
     Example: scimsync link 1009 ada.berg@example.com --from 1001 --reason "rehired under a new number"
     """
@@ -218,7 +218,7 @@ def schema() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def pin(config: Path, source: Path | None, as_json: bool) -> None:  # noqa: FBT001
-    """Record what the target says about itself as the baseline of all later runs. Pins before it are kept.
+    """Record the schema that the target publishes, as baseline for later runs. Earlier pins are kept.
 
     Example: scimsync schema pin --config prod.toml
     """
@@ -248,7 +248,7 @@ def diff(config: Path, baseline: Path | None, as_json: bool, detailed_exitcode: 
     sys.exit(schemas.diff(config, baseline, as_json=as_json, detailed=detailed_exitcode))
 
 
-@cli.command(short_help="Show what was measured: Prometheus text, or JSON.")
+@cli.command(short_help="Show the metrics: Prometheus text, or JSON.")
 @with_config
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def metrics(**given: object) -> None:
@@ -267,15 +267,15 @@ cli.add_command(audit)
 cli.add_command(webhooks)
 
 
-@cli.command(short_help="Take signed events, synchronise those people, deliver webhooks.")
+@cli.command(short_help="Receive signed events, synchronise the people they name, send webhooks.")
 @with_config
-@click.option("--events", is_flag=True, help="Take signed events at POST /events.")
+@click.option("--events", is_flag=True, help="Receive signed events at POST /events.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8787, show_default=True, help="The port; 0 takes a free one.")
 def serve(config: Path, events: bool, host: str, port: int) -> None:  # noqa: FBT001
-    """Take signed events that say who changed, synchronise exactly these people, and deliver the outbox.
+    """Receive signed events that name changed people, synchronise these people, and send pending webhooks.
 
-    It goes on until Ctrl-C or SIGTERM.
+    Runs until Ctrl-C or SIGTERM.
 
     Example: scimsync serve --events
     """

@@ -80,11 +80,11 @@ def with_overrides(command: Command) -> Command:
     @wraps(command)
     def wrapped(*args: object, override: tuple[str, ...], reason: str, **kwargs: object) -> object:
         if override and not reason.strip():
-            raise ConfigError("--override needs --reason TEXT: it stands in the plan for whoever reads it later.")
+            raise ConfigError("--override needs --reason TEXT. The reason is kept in the plan.")
         return command(*args, overrides=dict.fromkeys(override, reason), **kwargs)
 
-    reasons = click.option("--reason", default="", help="Why the rule is set aside; kept with the plan.")
-    rules = click.option("--override", multiple=True, metavar="RULE", help="Set a rule aside for this run.")
+    reasons = click.option("--reason", default="", help="Why the rule is overridden; kept with the plan.")
+    rules = click.option("--override", multiple=True, metavar="RULE", help="Override a rule for this run.")
     return reasons(rules(wrapped))  # type: ignore[return-value]
 
 

@@ -15,7 +15,7 @@ from scimsync.cli.options import with_config, with_same_config
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def webhooks(ctx: click.Context, config: Path, as_json: bool) -> None:  # noqa: FBT001
-    """List the webhooks with what is pending, delivered and dead, and the last trouble of each.
+    """List the webhooks with counts of pending, delivered and dead events, and the last error of each.
 
     Example: scimsync webhooks --config prod.toml
     """
@@ -26,11 +26,11 @@ def webhooks(ctx: click.Context, config: Path, as_json: bool) -> None:  # noqa: 
         sys.exit(work.show(config, as_json=as_json))
 
 
-@webhooks.command(short_help="Send a ping, and say what came of it.")
+@webhooks.command(short_help="Send a ping and show the result.")
 @click.argument("webhook", default="")
 @with_same_config
 def ping(config: Path, webhook: str) -> None:
-    """Send a ping to WEBHOOK (its number or its URL) or to all, and say what came of it.
+    """Send a ping to WEBHOOK (its number or its URL) or to all, and show the result.
 
     Example: scimsync webhooks ping 1
     """
