@@ -85,8 +85,8 @@ def _source(settings: Settings) -> list[Check]:
     rows, proven, columns, bare = checking.try_source(settings)
     checks = [Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits")]
     if bare:
-        words = "the mapping of active compares a status with =, so a built-in list says what other words mean; list them: "
-        words += "one_of(status, 'active', 'on leave', ['left', 'retired'])"
+        words = "the mapping of active compares a status with =, so a built-in list says what other words mean; "
+        words += "name them: one_of(status, 'active', 'on leave', ['left', 'retired'])"
         checks.append(Check("mapping", "warn", words))
     if not proven:
         words = "the source cannot prove that it is complete, so people missing from it are not treated as leavers"
