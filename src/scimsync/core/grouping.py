@@ -314,7 +314,7 @@ def spared(stays: Mapping[str, int]) -> Finding:
         severity=Severity.ERROR,
         code=naming.SPARED,
         subject="",
-        summary="memberships stay because HR uses a group name or a key that matches nothing in the directory",
+        summary="memberships stay because HR uses a group name or a key that does not match exactly one",
         detail=f"{_memberships(sum(stays.values()))}: {_some(sorted(stays))}",
         hint="see the findings about names of groups and keys of people; if those mean nothing here: "
         f'--override {naming.SPARED} --reason "..."',
@@ -351,7 +351,7 @@ def unproven(number: int, why: str) -> Finding:
         severity=Severity.WARNING if number else Severity.INFO,
         code="member.unproven",
         subject="",
-        summary="nobody is removed from a group in this run, because the source cannot prove that it is complete",
+        summary="nobody is removed from a group in this run, because memberships may be missing by mistake",
         detail=f"{_memberships(number)} {'stays' if number == 1 else 'stay'}: {why}" if number else why,
         hint="see the finding about the source; a query, a Parquet file or a checksum proves that nothing is missing",
     )

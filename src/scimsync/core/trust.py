@@ -144,7 +144,7 @@ def _blank(what: str, name: str) -> Finding:
         severity=Severity.WARNING,
         code=BLANKS,
         subject=name,
-        summary=f"{what} went blank, so attributes made from it are not written",
+        summary=f"{what} went blank, so the attributes concerned are not written",
         detail=name,
         hint="check the export; if it is right, override this rule for one run",
     )
