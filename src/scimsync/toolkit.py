@@ -7,7 +7,8 @@ from datetime import date
 from enum import Enum
 
 from scimsync.config import unfit
-from scimsync.core import planner, validation
+from scimsync.core import planner
+from scimsync.core.operations import validate_operations as findings_of
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.accounts import Pair
 from scimsync.model.plans import Delta, Finding
@@ -165,7 +166,7 @@ def validate_operations(
     read = [
         o if isinstance(o, Operation) else Operation(str(o.get("op", "")), _path(o), o.get("value")) for o in operations
     ]
-    return validation.validate_operations(read, dialect.users, dialect=dialect)
+    return findings_of(read, dialect.users, dialect=dialect)
 
 
 def _path(operation: Mapping[str, object]) -> str | None:

@@ -98,7 +98,7 @@ def test_ctrl_c_twice_ends_at_once_without_a_traceback_and_apply_settles_the_res
             wait_for_effects(home, 10 + 20 + 4, process)
             process.send_signal(signal.SIGINT)
             assert process.stderr is not None
-            assert "Again to stop at once" in process.stderr.readline()
+            assert "again to stop at once" in process.stderr.readline()
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)
         assert "Traceback" not in err, err

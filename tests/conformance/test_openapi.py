@@ -14,8 +14,10 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
 
-from scimsync.simulator import app, control
+from scimsync.simulator import control
+from scimsync.simulator.messages import KINDS
 from scimsync.simulator.openapi import FAMILIES, describe, routes
+from scimsync.simulator.routes import DISCOVERY, NAMES
 from scimsync.simulator.server import Running, Settings, running
 
 #: examples of each operation
@@ -52,13 +54,13 @@ def test_every_route_of_the_application_is_described_and_nothing_else() -> None:
     ids = {"users": "{}", "groups": "{}"}
     served = {("POST", "/oauth/token")} | {(method, f"/_simulator/{path}") for method, path in control.ROUTES}
     for family in FAMILIES:
-        for endpoint, one, method in app.KINDS:
+        for endpoint, one, method in KINDS:
             served.add((method, f"{family}/{endpoint}{'/' + ids[endpoint] if one else ''}"))
-        for endpoint in app.DISCOVERY:
+        for endpoint in DISCOVERY:
             served.add(("GET", f"{family}/{endpoint}"))
             if endpoint != "serviceproviderconfig":
                 served.add(("GET", f"{family}/{endpoint}/{{}}"))
-    served |= {("GET", path) for path in app.NAMES}
+    served |= {("GET", path) for path in NAMES}
     described = {
         (method, re.sub(r"\{\w+\}", "{}", path.lower() if path.startswith("/api") else path))
         for method, path in routes(describe("", control.ROUTES))

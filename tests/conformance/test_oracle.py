@@ -36,7 +36,8 @@ from scimsync.scim.messages import Operation, patch_body
 from scimsync.scim.patch import apply
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Place, Value
 from scimsync.simulator import discovery
-from scimsync.simulator.directory import USERS, Directory
+from scimsync.simulator.directory import Directory
+from scimsync.simulator.entities import USERS
 
 EXAMPLES = int(os.environ.get("ORACLE_EXAMPLES", "300"))
 ACCOUNTS = 40

@@ -18,15 +18,21 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 GLOSSARY = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
 HOPS = [line for line in TEXT.splitlines() if re.match(r"\| (\d+|-) \|", line)]
-NAMES = sorted({name for line in HOPS for name in re.findall(r"`([a-z_]+(?:\.\w+)+)`", line)})
+QUOTED = set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)))
+PATHS = sorted(name for name in QUOTED if re.fullmatch(r"[a-z_]+(?:/[a-z_.]+)+|[a-z_]+\.py", name))
+NAMES = sorted(name for name in QUOTED - {*PATHS} if re.fullmatch(r"[a-z_]+(?:\.\w+)+", name))
+ON_THE_ROAD = sorted(name for name in NAMES if any(f"`{name}`" in line for line in HOPS))
 
 
 def find(name: str) -> object:
-    """What a dotted name below `scimsync` stands for."""
-    layer, module, *rest = name.split(".")
-    found: object = import_module(f"scimsync.{layer}.{module}")
-    for part in rest:
+    """What a dotted name below `scimsync` stands for: a module, or something in one."""
+    module, _, rest = f"scimsync.{name}".partition(".")
+    found: object = import_module(module)
+    for part in rest.split("."):
+        if not hasattr(found, part):
+            import_module(f"{module}.{part}")
         found = getattr(found, part)
+        module += f".{part}"
     return found
 
 
@@ -36,8 +42,18 @@ def test_the_road_has_all_its_hops() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_function_on_the_road_exists(name: str) -> None:
+def test_a_name_stands_for_something(name: str) -> None:
+    assert find(name) is not None
+
+
+@pytest.mark.parametrize("name", ON_THE_ROAD)
+def test_a_function_on_the_road_can_be_called(name: str) -> None:
     assert callable(find(name))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_leads_to_a_file_or_folder(path: str) -> None:
+    assert (ROOT / "src/scimsync" / path).exists() or (ROOT / path).exists()
 
 
 def test_the_picture_shows_the_layers_in_the_order_that_is_enforced() -> None:

@@ -12,7 +12,7 @@ from tests.runs import ENTERPRISE, GENESYS, House, actions, codes, house, outcom
 from scimsync.errors import PlanStale
 from scimsync.model.outcomes import Status
 from scimsync.model.plans import Finding, Plan
-from scimsync.simulator.directory import Actor
+from scimsync.simulator.entities import Actor
 from scimsync.simulator.people import Person
 
 

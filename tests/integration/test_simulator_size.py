@@ -14,7 +14,8 @@ from scimsync.errors import ProtocolError
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import ENTERPRISE_USER
 from scimsync.simulator import normalising, snapshots
-from scimsync.simulator.directory import USERS, Actor, Directory
+from scimsync.simulator.directory import Directory
+from scimsync.simulator.entities import USERS, Actor
 from scimsync.simulator.generated import GeneratedUsers
 from scimsync.simulator.people import account_id, people
 from scimsync.simulator.queries import read_query

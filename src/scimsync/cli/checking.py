@@ -61,7 +61,7 @@ def _checks(config: Path) -> Iterator[Check]:
     attributes = len(settings.policy.attributes)
     yield Check("config", "ok", f"{config}: {attributes} attributes mapped, dialect {settings.target.dialect.name}")
     for path in settings.unmatched:
-        words = f"[correlation] match: {path} is not mapped, so nobody is found by it; add it to [attributes]"
+        words = f"[correlation] match: {path} is not mapped, so no account is found by it; add it to [attributes]"
         yield Check("correlation", "warn", words)
     for webhook in settings.webhooks:
         if any(len(key) < LEAST_KEY for key in webhook.keys):
@@ -85,11 +85,11 @@ def _source(settings: Settings) -> list[Check]:
     rows, proven, columns, bare = checking.try_source(settings)
     checks = [Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits")]
     if bare:
-        words = "active compares a status with = alone, so what other words mean is guessed from a list; name them: "
-        words += "one_of(status, 'active', 'on leave', ['left', 'retired'])"
+        words = "the mapping of active compares a status with =, so a built-in list says what other words mean; "
+        words += "name them: one_of(status, 'active', 'on leave', ['left', 'retired'])"
         checks.append(Check("mapping", "warn", words))
     if not proven:
-        words = "the source proves nothing by absence: nobody who is missing becomes a leaver"
+        words = "the source cannot prove that it is complete, so people missing from it are not treated as leavers"
         words += '; set [source] complete = "checksum"'
         checks.append(Check("source", "warn", words))
     pairs = checking.try_pairs(settings)
@@ -112,7 +112,7 @@ def _target(settings: Settings) -> list[Check]:
         Check("target", "ok", f"{settings.target.api_url} answers; {found.rate:,} requests a minute"),
     ]
     if found.skew_s is not None and abs(found.skew_s) > _SKEW_S:
-        words = f"this machine's clock differs by {found.skew_s:+.0f} s; set it by NTP"
+        words = f"this machine's clock differs by {found.skew_s:+.0f} s; set it with NTP"
         checks.append(Check("clock", "warn", words))
     else:
         checks.append(Check("clock", "ok", f"differs by {round(found.skew_s or 0):+d} s"))
@@ -134,7 +134,9 @@ def _announced(found: TargetFacts) -> Iterator[Check]:
         yield Check("announces", "ok", f"largest page {'not announced' if largest == '0' else largest}")
         yield Check("announces", "ok", f"authentication {schemes}")
     else:
-        yield Check("announces", "warn", "the target has no ServiceProviderConfig; the dialect alone decides")
+        yield Check(
+            "announces", "warn", "the target publishes no ServiceProviderConfig; scimsync uses what the dialect says"
+        )
     if found.schemas:
         yield Check("announces", "ok", f"{len(found.schemas)} schemas: {', '.join(found.schemas)}")
     else:

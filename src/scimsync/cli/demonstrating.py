@@ -101,7 +101,7 @@ def _simulator(users: int, options: Mapping[str, object]) -> contextlib.Abstract
 
 
 def _play(settings: Settings, store: Store, simulator: Running, users: int, *, kept: Path | None) -> int:
-    _step("Evening: HR and the directory agree; a first run takes note of that")
+    _step("Evening: HR and the directory agree; a first run records that")
     first = _plan(settings, store)
     _apply(settings, store, first)
     click.echo(f"  {len(first.changes)} changes, {first.tally.linked:,} people linked to their accounts")

@@ -375,7 +375,7 @@ def report_lines(report: Report, *, everybody: bool = False) -> Iterator[str]:
     if report.stopped:
         yield click.style(f"Ended early: {report.stopped}.", fg="yellow")
     if report.left:
-        yield f"Go on with: scimsync apply {report.run}"
+        yield f"Continue with: scimsync apply {report.run}"
 
 
 def outcome_lines(outcomes: Iterable[Outcome], *, everybody: bool = False) -> Iterator[str]:

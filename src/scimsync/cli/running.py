@@ -213,13 +213,13 @@ def _carry_out(settings: Settings, store: Store, made: Plan, options: Options) -
 
         def ask() -> None:
             stop.set()
-            bar.say("Stopping: running writes are brought to their end. Again to stop at once.")
+            bar.say("Stopping after the writes in progress. Press Ctrl-C (or send the signal) again to stop at once.")
 
         work = applying.apply(settings, store, bar, (made, store.run(made.id)), options.choices, stop)
         try:
             return interrupting.run(work, ask)
         except Interrupted as stopped:
-            click.echo(f"Stopped at once ({stopped}). Go on with it: scimsync apply {made.id}", err=True)
+            click.echo(f"Stopped at once ({stopped}). Continue with: scimsync apply {made.id}", err=True)
             sys.exit(NOT_ALL_DONE)
 
 

@@ -19,7 +19,8 @@ from scimsync.errors import ConfigError, TargetError
 from scimsync.model.outcomes import Document, Pin
 from scimsync.model.plans import Severity
 from scimsync.scim.drift import PLAIN, SCHEMAS, config_facts, plain_baseline
-from scimsync.scim.schema import Catalog, schemas_from_json
+from scimsync.scim.published import schemas_from_json
+from scimsync.scim.schema import Catalog
 from scimsync.services import schemas
 from scimsync.services.schemas import SchemaDiff
 

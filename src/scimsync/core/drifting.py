@@ -10,7 +10,8 @@ from scimsync.model.outcomes import Description, Pin
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Leavers, Policy
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS, Drift, Kind, compare_documents
-from scimsync.scim.schema import CORE_GROUP, Catalog, Place, compared, schemas_from_json
+from scimsync.scim.published import schemas_from_json
+from scimsync.scim.schema import CORE_GROUP, Catalog, Place, compared
 from scimsync.scim.schema import Kind as PlaceKind
 
 CODE = "schema.drift"

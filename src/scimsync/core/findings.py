@@ -63,7 +63,7 @@ def of_unread(kinds: Sequence[str]) -> Finding:
         severity=Severity.WARNING,
         code="target.names-unknown",
         subject="",
-        summary="whether names exist in the directory cannot be checked; an unknown one is refused on writing",
+        summary="the names of these kinds cannot be checked; the directory refuses a write with an unknown name",
         detail=", ".join(kinds),
         hint="give the OAuth client a role with the view permissions for these lists",
     )
@@ -77,7 +77,7 @@ def of_unmatched(policy: Policy) -> Iterator[Finding]:
                 severity=Severity.WARNING,
                 code="correlation.unmapped",
                 subject="",
-                summary="a path of [correlation] match is not mapped, so nobody is found by it",
+                summary="a path of [correlation] match is not mapped, so no account is found by it",
                 detail=place.short,
                 hint="map it in [attributes], or take it from match",
             )
@@ -155,7 +155,7 @@ def of_hidden(key: str, row: int | None) -> Finding:
         severity=Severity.WARNING,
         code="account.active-unknown",
         subject=key,
-        summary="the directory shows of others whether they are active, and not of this account; it is not enabled",
+        summary="the directory does not show whether this account is active; it is not enabled",
         hint="look at the account in the directory; if it is disabled, enable it there",
         row=row,
     )
@@ -167,7 +167,7 @@ def of_unbelieved(key: str, doubts: Sequence[str]) -> Finding:
         severity=Severity.WARNING,
         code="leaver.unproven",
         subject=key,
-        summary="this person is missing from the source, and that is not taken for leaving now; the account stays",
+        summary="this person is missing from the source, but is not treated as a leaver; the account stays active",
         detail="; ".join(doubts),
         hint="see the findings about the source",
         holds=True,

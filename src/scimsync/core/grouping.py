@@ -231,7 +231,7 @@ def _cycle(names: Sequence[str]) -> Finding:
         severity=Severity.ERROR,
         code="group.cycle",
         subject=names[0],
-        summary="groups shall be members of each other in a circle; those nestings are left out",
+        summary="the source puts groups into each other in a circle; these nestings are left out",
         detail=loop,
         hint="take one of these nestings out of the source",
     )
@@ -314,7 +314,7 @@ def spared(stays: Mapping[str, int]) -> Finding:
         severity=Severity.ERROR,
         code=naming.SPARED,
         subject="",
-        summary="memberships stay because HR names them, or may name them, in a way that does not resolve",
+        summary="memberships stay because HR uses a group name or a key that does not match exactly one",
         detail=f"{_memberships(sum(stays.values()))}: {_some(sorted(stays))}",
         hint="see the findings about names of groups and keys of people; if those mean nothing here: "
         f'--override {naming.SPARED} --reason "..."',
@@ -327,7 +327,7 @@ def partial(name: str, shown: int, hidden: int) -> Finding:
         severity=Severity.WARNING,
         code=PARTIAL,
         subject=name,
-        summary="the group shows only a part of its members; whom we put there is taken for a member unseen",
+        summary="the directory shows only some members of the group; those whom scimsync added count as members",
         detail=f"{shown} are shown, {hidden} of ours are not",
         hint="look into the group where all members can be seen",
     )
@@ -351,7 +351,7 @@ def unproven(number: int, why: str) -> Finding:
         severity=Severity.WARNING if number else Severity.INFO,
         code="member.unproven",
         subject="",
-        summary="nobody is removed from a group in this run, because absence proves nothing",
+        summary="nobody is removed from a group in this run, because memberships may be missing by mistake",
         detail=f"{_memberships(number)} {'stays' if number == 1 else 'stay'}: {why}" if number else why,
         hint="see the finding about the source; a query, a Parquet file or a checksum proves that nothing is missing",
     )

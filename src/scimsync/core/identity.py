@@ -84,7 +84,7 @@ def _other_person(subject: str, detail: str, row: int | None = None) -> Finding:
         severity=Severity.WARNING,
         code="record.other-person",
         subject=subject,
-        summary="login and name change at once under one key; this may be another person by now",
+        summary="login and name of one key change together; the key may belong to another person now",
         detail=detail,
         hint="look whether HR gave the key to somebody else; if so, give that person a key of their own",
         row=row,
@@ -116,7 +116,7 @@ def keys_changed(number: int, of: int, limits: Limits, overrides: Iterable[str] 
             severity=Severity.ERROR,
             code=KEYS_CHANGED,
             subject="",
-            summary="many people of the source came again under other keys",
+            summary="many people of the source appear under other keys",
             detail=f"{number} of {of}, allowed {limits.source_rows_drop}",
             hint="look whether the key column lost leading zeros or was exchanged; if HR did renumber: "
             f'[correlation] rekey = "follow" and --override {KEYS_CHANGED} --reason "..."',

@@ -136,7 +136,7 @@ def _frozen(demand: Demand, run: str) -> Finding:
         severity=Severity.ERROR,
         code=rule,
         subject="",
-        summary=f"a plan that would {_of(demand.kind)} too many accounts was refused, and nobody has answered since",
+        summary=f"a plan that would {_of(demand.kind)} too many accounts was refused, and nobody has overridden it",
         detail=f"run {run}; this plan, for some people only, would {_of(demand.kind)} {demand.number}",
         hint=(
             f'check the source and make a plan for everybody; if it is right: {answer} --override {rule} --reason "..."'

@@ -257,7 +257,7 @@ def _parked(ring: Sequence[str], login: str, change: Change) -> Finding:
         severity=Severity.WARNING,
         code=EXCHANGE,
         subject=change.key,
-        summary="people exchange their logins; one of them is parked under another login until the others have theirs",
+        summary="people exchange their logins; one of them gets a temporary login until the others have theirs",
         detail=f"{_shown(ring)}; {change.key} is {login} for the while",
         hint='to hold their logins instead: [policy] exchange = "hold"',
         row=change.row,

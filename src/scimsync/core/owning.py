@@ -116,7 +116,7 @@ def _renamed(source: str, former: Held) -> Finding:
         severity=Severity.INFO,
         code="source.renamed",
         subject="",
-        summary="the source has another name than before and the same people; they are taken over",
+        summary="the source has a new name and the same people; it is treated as the same source",
         detail=f"{former.shown} is {source} now: {former.met:,} of {former.links:,} people are in this reading",
         hint='[source] name = "..." gives it a name that stays, wherever it is read from',
     )
@@ -129,7 +129,7 @@ def _second(source: str, other: Held, *, known: bool) -> Finding:
         severity=Severity.INFO if known and other.alive else Severity.WARNING,
         code=SECOND,
         subject="",
-        summary="this state also holds people of another source; this one says nothing about them, nor who left",
+        summary="this state also holds people of another source; they are not changed and not treated as leavers",
         detail=f"{people} of {other.shown}, {other.met:,} of them in {source or 'this one'}{silent}",
         hint=(
             f'if the other is this one under a former name: --override {SECOND} --reason "..." takes its people over, '

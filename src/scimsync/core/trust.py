@@ -103,7 +103,7 @@ def incomplete(sweep: Sweep) -> Finding | None:
         severity=Severity.WARNING,
         code=INCOMPLETE,
         subject="",
-        summary="the directory could not be read whole, so nobody is taken for new",
+        summary="the directory could not be read completely, so no account is created",
         detail=sweep.incomplete,
         hint="run again; people who need an account are created by the next complete run",
     )
@@ -113,7 +113,7 @@ _UNPROVEN = Finding(
     severity=Severity.WARNING,
     code=ABSENCE,
     subject="",
-    summary="the source cannot prove that it is complete, so nobody who is missing is taken for a leaver",
+    summary="the source cannot prove that it is complete, so people missing from it are not treated as leavers",
     hint=(
         'a text file cut at the end of a line looks whole: set [source] complete = "checksum" and deliver '
         "FILE.sha256 (made by sha256sum) beside it, or override this rule for one run"
@@ -123,7 +123,7 @@ _KEYLESS = Finding(
     severity=Severity.WARNING,
     code="source.keyless",
     subject="",
-    summary="a record without key could be anybody's, so nobody who is missing is taken for a leaver",
+    summary="a record has no key and could be anybody, so people missing from the source are not treated as leavers",
     hint="fill the key of every record",
 )
 
@@ -133,7 +133,7 @@ def _short(before: int, now: int, limit: str) -> Finding:
         severity=Severity.WARNING,
         code=ROWS,
         subject="",
-        summary="the source has far fewer records than before, so nobody who is missing is taken for a leaver",
+        summary="the source has far fewer records than before, so people missing from it are not treated as leavers",
         detail=f"{before} records in the last run, {now} now; [limits] source_rows_drop is {limit}",
         hint="check the export; if it is right, override this rule for one run",
     )
@@ -144,7 +144,7 @@ def _blank(what: str, name: str) -> Finding:
         severity=Severity.WARNING,
         code=BLANKS,
         subject=name,
-        summary=f"{what} went blank, so nothing of it is written",
+        summary=f"{what} went blank, so the attributes concerned are not written",
         detail=name,
         hint="check the export; if it is right, override this rule for one run",
     )

@@ -12,7 +12,8 @@ from enum import Enum
 
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.scim.dialect import GENESYS
-from scimsync.scim.schema import Attribute, Catalog, Schema, schemas_from_json
+from scimsync.scim.published import schemas_from_json
+from scimsync.scim.schema import Attribute, Catalog, Schema
 from scimsync.scim.schema import Kind as PlaceKind
 
 #: the three documents in which a provider describes itself, as their endpoints are called

@@ -111,6 +111,6 @@ async def _settle(settings: Settings, store: Store, telemetry: Telemetry, run: R
     finally:
         await target.close()
     telemetry.observer.say(
-        f"Run {run.id} was cut short. What it had done is taken note of; the next plan holds what it left, "
-        f"or go on with it instead: scimsync apply {run.id}"
+        f"Run {run.id} was interrupted. What it had done is recorded, and the next plan holds the rest. "
+        f"To continue that run instead: scimsync apply {run.id}"
     )

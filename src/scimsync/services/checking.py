@@ -13,7 +13,7 @@ from scimsync.config import Settings
 from scimsync.core import drifting
 from scimsync.errors import StoreError
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
-from scimsync.scim.schema import schemas_from_json
+from scimsync.scim.published import schemas_from_json
 
 
 def try_source(settings: Settings) -> tuple[int, bool, int, bool]:

@@ -13,7 +13,7 @@ from scimsync.errors import TargetError
 from scimsync.model.audit import Kind
 from scimsync.model.outcomes import Document, Pin
 from scimsync.scim.drift import SCHEMAS
-from scimsync.scim.schema import schemas_from_json
+from scimsync.scim.published import schemas_from_json
 from scimsync.services.auditing import note
 
 

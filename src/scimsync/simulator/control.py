@@ -14,8 +14,9 @@ from scimsync.errors import ProtocolError
 from scimsync.scim.messages import Operation
 from scimsync.simulator import openapi, snapshots
 from scimsync.simulator.answers import Answer, Refused, as_json
-from scimsync.simulator.directory import EDITOR, Actor, Directory
+from scimsync.simulator.directory import Directory
 from scimsync.simulator.drift import Step, read_steps
+from scimsync.simulator.entities import EDITOR, Actor
 from scimsync.simulator.faults import Fault, read_faults
 from scimsync.simulator.options import Options, explain
 from scimsync.simulator.permissions import read_role

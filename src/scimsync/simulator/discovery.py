@@ -8,8 +8,8 @@ from scimsync.scim.dialect import GENESYS_GROUP, GENESYS_USER
 from scimsync.scim.messages import list_response
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Schema
 from scimsync.simulator.answers import Refused
-from scimsync.simulator.directory import USERS
 from scimsync.simulator.drift import Step, drifted
+from scimsync.simulator.entities import USERS
 
 JsonObject = dict[str, object]
 

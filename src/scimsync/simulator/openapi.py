@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from scimsync.scim.messages import LIST_RESPONSE, MEDIA_TYPE, PATCH_OP
 from scimsync.scim.schema import CORE_GROUP, Attribute, Schema
-from scimsync.simulator.directory import GROUPS, USERS
+from scimsync.simulator.entities import GROUPS, USERS
 
 JsonObject = dict[str, object]
 

@@ -13,7 +13,8 @@ from scimsync.scim.dialect import GENESYS, GENESYS_USER
 from scimsync.scim.grammar import ValueFilter, equality, lookup, parse_filter
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Catalog
 from scimsync.simulator.answers import Refused
-from scimsync.simulator.directory import GROUPS, USERS, Directory, Entity, Projection
+from scimsync.simulator.directory import Directory
+from scimsync.simulator.entities import GROUPS, USERS, Entity, Projection
 from scimsync.simulator.normalising import EXTERNAL_AUTHORITY
 
 JsonObject = dict[str, object]

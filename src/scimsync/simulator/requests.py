@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from scimsync.simulator.directory import timestamp
+from scimsync.simulator.entities import timestamp
 
 LOGGED = 100_000  #: requests remembered
 

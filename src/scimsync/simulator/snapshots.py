@@ -18,7 +18,8 @@ from scimsync import files
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER
 from scimsync.simulator import normalising
-from scimsync.simulator.directory import Directory, Entity
+from scimsync.simulator.directory import Directory
+from scimsync.simulator.entities import Entity
 from scimsync.simulator.generated import SCHEMAS
 from scimsync.simulator.people import identifier
 

@@ -214,7 +214,7 @@ def hold_late(bench: Workbench, accounts: Sequence[str], why: str) -> list[Findi
             severity=Severity.WARNING,
             code="target.lagging",
             subject=str(key),
-            summary="the listing of the directory is behind what was written; this person waits",
+            summary="the directory still lists this account as it was before our last write; the person waits",
             detail=why,
             hint="run again in some minutes; the listing has then caught up",
             row=row_of(place),

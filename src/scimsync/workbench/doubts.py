@@ -63,7 +63,7 @@ def _followed(bench: Workbench) -> Iterator[Finding]:
             severity=Severity.WARNING,
             code="correlation.rekeyed",
             subject=str(key),
-            summary="the account of another key is taken for this person's, because enough marks agree",
+            summary="this person gets the account of another key, because enough identifying values agree",
             detail=str(detail),
             hint='if they are two people, say so before the plan is applied: [correlation] rekey = "hold"',
             row=place if isinstance(place, int) else None,

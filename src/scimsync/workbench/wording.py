@@ -28,7 +28,7 @@ def unknown_words(bench: Workbench, active: Expression | None) -> Iterator[Findi
                 severity=Severity.WARNING,
                 code="status.unknown",
                 subject="",
-                summary="a status has a word that the mapping of active does not name; its people stay as they are",
+                summary="the source has a status that the mapping of active does not list; its people are not changed",
                 detail=_shown(found),
                 hint="say what it means, for instance one_of(status, 'active', 'on leave', ['left', 'retired'])",
             )

@@ -11,7 +11,8 @@ import pytest
 from scimsync.errors import ConfigError
 from scimsync.scim.dialect import DIALECTS, GENESYS, GENESYS_GROUP, Dialect
 from scimsync.scim.drift import PLAIN, Drift, Kind, compare, compare_documents, plain_baseline
-from scimsync.scim.schema import Attribute, Schema, schema_from_json, schemas_from_json
+from scimsync.scim.published import schema_from_json, schemas_from_json
+from scimsync.scim.schema import Attribute, Schema
 
 USERS = GENESYS.users
 SCHEMAS = USERS.schemas
