@@ -66,11 +66,11 @@ class Source(Section):
         example="employee_id",
     )
     url: str = _text(
-        "Any SQLAlchemy URL, or env:NAME. Needed for kind `sql`. PostgreSQL needs the extra `postgres`.",
+        "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`. Needed for kind `sql`.",
         example="env:HR_DATABASE_URL",
     )
     query: str = _text(
-        "The SELECT that gives one row for each person. Needed for kind `sql`; run in a read-only transaction.",
+        "The SELECT that gives one row for each person. It runs in a read-only transaction. Needed for kind `sql`.",
         example="SELECT * FROM employee",
     )
     path: str = _text("The file with the records. Needed for the kinds `csv`, `parquet` and `jsonl`.", example="hr.csv")
@@ -305,7 +305,7 @@ class State(Section):
     """What is remembered from run to run: runs, links, journal in a database; plans and bases as files."""
 
     url: str = _text(
-        "SQLite or PostgreSQL, where runs, links and journal are kept.",
+        "SQLite or PostgreSQL, where runs, links and journal are kept; or env:NAME.",
         "sqlite:///.scimsync/state.db",
         example="env:STATE_URL",
     )
@@ -341,7 +341,7 @@ class Audit(Section):
     key: str = _like(
         SIGNING_KEY,
         "What checkpoints are signed with: file:PATH (mode 0600), or keyring:NAME for the keyring of the operating "
-        "system. The keyring needs the extra `keyring`. One that is named is made by `scimsync audit key`. Default: a "
+        "system. The keyring takes the extra `keyring`. One that is named is made by `scimsync audit key`. Default: a "
         "file `audit-key` among the artifacts, made on first use.",
         example="file:audit-key",
     )
@@ -356,7 +356,7 @@ class Webhook(Section):
     """An endpoint that is told of what happens; several are written one below the other."""
 
     url: str = _text(
-        "Where events are sent. https, or http to this machine with `allow_private`.",
+        "Where events are sent; an address, or env:NAME. https, or http to this machine with `allow_private`.",
         ...,
         example="https://hr.example.com/scimsync",
     )
@@ -419,5 +419,5 @@ class Document(BaseModel):
     metrics: Metrics = _section()
     log: Log = _section()
     audit: Audit = _section()
-    webhook: list[Webhook] = []
+    webhook: list[Webhook] = Field([], description=Webhook.__doc__)
     events: Events | None = None

@@ -69,9 +69,11 @@ def _inlined(node: object, sections: Node) -> object:
 
 def _narrow(sections: Node) -> None:
     """What one model cannot say: keys that need each other, and words that an editor may offer."""
-    sections["source"]["if"] = {"properties": {"kind": {"const": "sql"}}}
-    sections["source"]["then"] = {"required": ["url", "query"]}
-    sections["source"]["else"] = {"required": ["path"]}
+    kinds = ((["sql"], ["url", "query"]), (["csv", "parquet", "jsonl"], ["path"]))
+    sections["source"]["allOf"] = [
+        {"if": {"required": ["kind"], "properties": {"kind": {"enum": kind}}}, "then": {"required": needed}}
+        for kind, needed in kinds
+    ]
     sections["target"]["oneOf"] = [{"required": ["region"]}, {"required": ["api_url", "login_url"]}]
     sections["target"]["properties"]["region"]["anyOf"] = [{"enum": [*GENESYS_REGIONS]}, {"minLength": 1}]
     sections["groups"]["oneOf"] = [{"required": [key]} for key in ("query", "path", "column")]
