@@ -10,9 +10,6 @@ from pathlib import Path
 
 import click
 
-from scimsync.cli.render import counted
-from scimsync.cli.running import show as show_lines
-from scimsync.cli.running import show_json
 from scimsync.errors import ConfigError
 from scimsync.services import configuring
 from scimsync.services.configuring import Effective
@@ -22,7 +19,7 @@ def schema() -> int:
     """The config schema command; returns the exit code."""
     from scimsync.config.schema import schema as made  # noqa: PLC0415 - loads pydantic
 
-    show_json(made())
+    _show(made())
     return 0
 
 
@@ -33,13 +30,13 @@ def check(config: Path, *, as_json: bool) -> int:
     except ConfigError as error:
         if not as_json:
             raise
-        show_json({"config": str(config), "faults": list(error.faults)})
+        _show({"config": str(config), "faults": list(error.faults)})
         return error.exit_code
     if as_json:
-        show_json({"config": str(config), "faults": []})
+        _show({"config": str(config), "faults": []})
     else:
-        mapped = counted(len(settings.policy.attributes), "attribute")
-        click.echo(f"{config}: good, {mapped} mapped, dialect {settings.target.dialect.name}")
+        number, dialect = len(settings.policy.attributes), settings.target.dialect.name
+        click.echo(f"{config}: good. Attributes mapped: {number}; dialect: {dialect}")
     return 0
 
 
@@ -47,10 +44,15 @@ def show(config: Path, *, as_json: bool) -> int:
     """The config show command; returns the exit code."""
     found = configuring.effective(config)
     if as_json:
-        show_json([_document(each) for each in found])
+        _show([_document(each) for each in found])
     else:
-        show_lines(_lines(found))
+        for line in _lines(found):
+            click.echo(line)
     return 0
+
+
+def _show(document: object) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _document(found: Effective) -> dict[str, object]:

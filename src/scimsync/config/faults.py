@@ -14,7 +14,6 @@ from pydantic import BaseModel, ValidationError
 
 from scimsync.config import document
 from scimsync.config.document import Attribute, Document, Section
-from scimsync.config.schema import schema
 from scimsync.config.words import about, hint
 
 #: where something stands: section, key; section and number for one of several tables
@@ -100,7 +99,7 @@ def _place(loc: Place, raw: Mapping[str, object]) -> Place:
 def _sentence(place: Place, fault: str, raw: Mapping[str, object]) -> str:
     section = str(place[0])
     if len(place) == 1:
-        return _of_section(section, fault, schema()["properties"])
+        return _of_section(section, fault, Document.model_fields)
     value = _held(raw, place)
     if section == "attributes":
         return _of_attribute(place, fault, value)
@@ -112,6 +111,8 @@ def _sentence(place: Place, fault: str, raw: Mapping[str, object]) -> str:
 
 def _known(section: str) -> Mapping[str, Any]:
     """The keys of a section, as the schema has them."""
+    from scimsync.config.schema import schema  # noqa: PLC0415 - made where something is wrong only
+
     found: Mapping[str, Any] = schema()["properties"][section]
     if section == "attributes":
         found = found["additionalProperties"]["anyOf"][1]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from scimsync.bootstrap import make_key
 from scimsync.config import WRITING, Settings
 from scimsync.errors import ConfigError
 from scimsync.model.events import EventKind
@@ -74,14 +73,26 @@ def check(file: Path) -> Settings:
         faults += error.faults
     try:  # where only secrets are missing, the key of the audit chain can be looked at all the same
         found = reading.settings(parsed, secrets=frozenset())
-        if not found.audit.makes and make_key(found).read() is None:
-            where = f"{file.name}: [audit] key: there is no key in {make_key(found)}"
-            faults.append(f"{where}. Make it with: scimsync audit key")
+        faults += [f"{file.name}: {fault}" for fault in _key_faults(found)]
     except ConfigError as error:
         faults += [fault for fault in error.faults if fault not in faults]
     if faults:
         raise ConfigError(*faults)
     return found
+
+
+def _key_faults(settings: Settings) -> Iterator[str]:
+    """What is wrong with the key of the audit chain, where one is named."""
+    if settings.audit.makes:
+        return
+    from scimsync.bootstrap import make_key  # noqa: PLC0415 - loads the adapters
+
+    key = make_key(settings)
+    try:
+        if key.read() is None:
+            yield f"[audit] key: there is no key in {key}. Make it with: scimsync audit key"
+    except ConfigError as error:
+        yield from error.faults
 
 
 def effective(file: Path) -> tuple[Effective, ...]:
