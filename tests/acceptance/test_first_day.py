@@ -18,7 +18,7 @@ HEAVY = ["duckdb", "sqlalchemy", "httpx2", "scim2_models", "pydantic", "rich", "
          "jinja2", "structlog", "prometheus_client"]  # fmt: skip
 
 
-@pytest.mark.parametrize("words", [["--help"], ["plan", "--help"], ["--version"]])
+@pytest.mark.parametrize("words", [["--help"], ["plan", "--help"], ["config", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     """Must show 7."""
     script = (
