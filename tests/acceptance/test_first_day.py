@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.runs import CLIENT, SECRET, House, command, house, start
 
-COMMANDS = ["init", "doctor", "plan", "apply", "sync", "runs", "metrics", "simulate", "demo"]
+COMMANDS = ["init", "config", "doctor", "plan", "apply", "sync", "runs", "metrics", "simulate", "demo"]
 HEAVY = ["duckdb", "sqlalchemy", "httpx2", "scim2_models", "pydantic", "rich", "msgspec", "uvicorn", "phonenumbers",
          "jinja2", "structlog", "prometheus_client"]  # fmt: skip
 

@@ -177,7 +177,10 @@ def init(folder: Path, simulator: bool, region: str, source: str) -> None:  # no
 
 @cli.group(cls=_Group, short_help="Check and show the configuration; print its JSON Schema.")
 def config() -> None:
-    """Check the configuration, show what holds, and print the JSON Schema that editors read."""
+    """Check the configuration, show what holds, and print the JSON Schema that editors read.
+
+    Example: scimsync config check
+    """
 
 
 @config.command("check", short_help="Say everything that is wrong with the configuration.")
