@@ -51,3 +51,8 @@ def test_tables_of_one_name_are_told_apart() -> None:
 
 def test_the_line_end_of_windows_is_one() -> None:
     assert lines("[a]\r\nb = 1\r\n")["a", "b"] == 2
+
+
+def test_a_long_list_is_gone_through_once() -> None:
+    names = "".join(f'  "name {number}",\n' for number in range(20_000))
+    assert lines(f"[policy]\nprotected = [\n{names}]\nleavers = 1\n")["policy", "leavers"] == 20_004

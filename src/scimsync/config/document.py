@@ -9,7 +9,7 @@ code in parentheses is the name of a page under docs/errors.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 REFERENCE = r"^(env|file):"
 #: a former secret may be empty, for configurations that are filled in by a tool
@@ -20,8 +20,8 @@ WINDOW = r"^[ \t]*([0-9]{1,5}[ \t]*[dh][ \t]*|0)$"
 MEMORY = r"^[0-9]+(\.[0-9]+)?[ \t]*[KMGTkmgt][Ii]?[Bb]$"
 TEXTFILE = r"\.prom$"
 
-Share = Annotated[int, Field(ge=0)] | Annotated[str, StringConstraints(pattern=SHARE)]
-Window = Annotated[int, Field(ge=0, le=0)] | Annotated[str, StringConstraints(pattern=WINDOW)]
+Share = Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=SHARE)]
+Window = Annotated[int, Field(ge=0, le=0)] | Annotated[str, Field(pattern=WINDOW)]
 AuthorityWord = Literal["local_wins", "cloud_wins", "merge", "ask"]
 
 

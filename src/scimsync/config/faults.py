@@ -14,19 +14,18 @@ from pydantic import BaseModel, ValidationError
 
 from scimsync.config import document
 from scimsync.config.document import Attribute, Document, Section
+from scimsync.config.places import Place
 from scimsync.config.words import about, hint
 
-#: where something stands: section, key; section and number for one of several tables
-Place = tuple[str | int, ...]
-
 _SHARE = 'write a number of people, or a share such as "5%"'
-#: what is said about a text of another form, with what was written and without
+#: what is said about a text of another form, behind what was written
 _SHOWN = {
     document.SHARE: _SHARE,
     document.WINDOW: 'write days or hours such as "1d" or "12h", or "0"',
     document.MEMORY: 'write a number and its unit, for instance "512MB"',
     document.TEXTFILE: "the name must end with .prom, or nobody collects it",
 }
+#: the same where nothing may be repeated
 _HIDDEN = "is a secret and may not stand in the file: write"
 _SECRETS = {
     document.REFERENCE: f"{_HIDDEN} env:NAME or file:PATH",

@@ -5,8 +5,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 
+#: the way to a section or key: names, and the number of one of several tables from 0
+Place = tuple[str | int, ...]
 
-def lines(text: str) -> Mapping[tuple[str | int, ...], int]:
+#: what a line holds that may close what an earlier one opened
+_CLOSING = ("]", "}", '"""', "'''")
+
+
+def lines(text: str) -> Mapping[Place, int]:
     r"""The line of every section and key of a sound TOML text; of several tables of one name, each has its number.
 
     A statement is the shortest run of lines that is TOML by itself, because a line end stands inside a statement only
@@ -16,9 +22,9 @@ def lines(text: str) -> Mapping[tuple[str | int, ...], int]:
         >>> lines('[a]\nb = [1,\n 2]\nc.d = 3\n[[e]]\nf = 1\n[[e]]\nf = 2\n')[("e", 1, "f")]
         8
     """
-    found: dict[tuple[str | int, ...], int] = {}
-    table: tuple[str | int, ...] = ()
-    several: dict[tuple[str | int, ...], int] = {}
+    found: dict[Place, int] = {}
+    several: dict[Place, int] = {}
+    table: Place = ()
     for number, held, is_header, is_several in _statements(text):
         path = next(_paths(held), ()) if is_header else ()
         if is_several:
@@ -36,8 +42,11 @@ def _statements(text: str) -> Iterator[tuple[int, Mapping[str, object], bool, bo
     """Each statement: its first line, what it holds, whether it opens a table, and whether one of several."""
     waiting, first = "", 1
     for number, line in enumerate(text.split("\n"), 1):
-        first = first if waiting else number
+        goes_on = bool(waiting)
+        first = first if goes_on else number
         waiting += f"{line}\n"
+        if goes_on and not any(mark in line for mark in _CLOSING):
+            continue
         try:
             held = tomllib.loads(waiting)
         except tomllib.TOMLDecodeError:
@@ -69,7 +78,7 @@ def _all_paths(held: object) -> Iterator[tuple[str, ...]]:
                 yield (key, *path)
 
 
-def _numbered(path: tuple[str | int, ...], several: Mapping[tuple[str | int, ...], int]) -> Iterator[str | int]:
+def _numbered(path: Place, several: Mapping[Place, int]) -> Iterator[str | int]:
     for depth, step in enumerate(path, 1):
         yield step
         if path[:depth] in several:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from functools import cache
 from typing import Any, cast
 
@@ -38,7 +37,8 @@ class _Generator(GenerateJsonSchema):
 
 
 @cache
-def _generated() -> Node:
+def schema() -> Node:
+    """The schema; nobody changes it."""
     found = Document.model_json_schema(schema_generator=_Generator)
     sections = found.pop("$defs")
     whole = cast(Node, _inlined(found, sections))
@@ -46,11 +46,6 @@ def _generated() -> Node:
         section.pop("title", None)
     _narrow(whole["properties"])
     return {"$schema": GenerateJsonSchema.schema_dialect, "$id": ID} | whole
-
-
-def schema() -> Node:
-    """The schema, as a document of the caller's own."""
-    return copy.deepcopy(_generated())
 
 
 def _inlined(node: object, sections: Node) -> object:

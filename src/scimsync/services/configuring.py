@@ -9,12 +9,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scimsync.config import WRITING, Settings
+from scimsync.config.places import Place, lines
+from scimsync.config.references import References
 from scimsync.errors import ConfigError
 from scimsync.model.events import EventKind
 
 #: what stands for a secret
 MASK = "***"
 _SECRETS = frozenset({"client_secret", "token", "secret", "old_secret"})
+_REFERABLE = _SECRETS | {"url", "client_id"}
+_BY_REGION = frozenset({"api_url", "login_url"})
+_BY_DIALECT = frozenset({"operations_per_patch", "characters", "request_bytes", "default_roles"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +108,6 @@ def effective(file: Path) -> tuple[Effective, ...]:
     """
     from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
     from scimsync.config.document import Document  # noqa: PLC0415
-    from scimsync.config.places import lines  # noqa: PLC0415
-    from scimsync.config.references import References  # noqa: PLC0415
 
     parsed = reading.parse(file)
     settings = reading.settings(parsed, secrets=frozenset())
@@ -115,8 +118,8 @@ def effective(file: Path) -> tuple[Effective, ...]:
 class _Teller:
     """Goes through a document and says of each key what holds, and whence."""
 
-    def __init__(self, lines: Mapping[tuple[str | int, ...], int], references: Any, settings: Settings) -> None:  # noqa: ANN401 - loads pydantic
-        self.lines, self.references, self.settings = lines, references, settings
+    def __init__(self, at: Mapping[Place, int], references: References, settings: Settings) -> None:
+        self.lines, self.references, self.settings = at, references, settings
         self.judged = _judged(settings)
 
     def all(self, document: Mapping[str, Any]) -> Iterator[Effective]:
@@ -127,40 +130,40 @@ class _Teller:
             elif table is not None:
                 yield from self._table((section,), table)
 
-    def _table(self, place: tuple[str | int, ...], table: Mapping[str, object]) -> Iterator[Effective]:
+    def _table(self, place: Place, table: Mapping[str, object]) -> Iterator[Effective]:
         section = str(place[0])
         for key, written in table.items():
             value, origin = self.judged.get((place, key), written), self._origin((*place, key), written)
-            if key in _SECRETS and written:
+            if key in _SECRETS and written and section != "attributes":
                 value = MASK
-            elif key == "client_id" and origin.kind != "file":
-                value = self.references.resolve("", written) or written
+            elif key == "client_id" and origin.kind in {"environment", "secret file"}:
+                value = self.references.resolve("", str(written)) or written
             elif isinstance(value, dict):
                 value = {name: held for name, held in value.items() if held is not None}
             if value not in ("", None, []) or origin.line:
                 number = int(place[1]) + 1 if len(place) > 1 else 0
                 yield Effective(section=section, number=number, key=key, value=value, origin=origin)
 
-    def _origin(self, place: tuple[str | int, ...], written: object) -> Origin:
-        line, (section, key) = self.lines.get(place, 0), (place[0], place[-1])
-        if section == "target" and not line:
-            if key in {"api_url", "login_url"}:
-                return Origin("region", self.lines["target", "region"])
-            if key in {"operations_per_patch", "characters", "request_bytes", "default_roles"}:
-                return Origin("dialect", name=self.settings.target.dialect.name)
-        if not line:
-            return Origin("default")
+    def _origin(self, place: Place, written: object) -> Origin:
+        line, section, key = self.lines.get(place, 0), place[0], place[-1]
+        if not line and section == "target" and key in _BY_REGION:
+            return Origin("region", self.lines["target", "region"])
+        if not line and section == "target" and key in _BY_DIALECT:
+            return Origin("dialect", name=self.settings.target.dialect.name)
+        if not line or key not in _REFERABLE or section == "attributes":
+            return Origin("file" if line else "default", line)
         kind, _, name = str(written).partition(":")
-        if key in _SECRETS or key in {"url", "client_id"}:
-            if kind == "env":
-                return Origin("environment", line, name, lost=not self.references.resolve("", written))
-            if kind == "file":
-                lost = not self.references.resolve("", written)
-                return Origin("secret file", line, str(self.references.beside(name)), lost=lost)
-        return Origin("file", line)
+        lost = not self.references.resolve("", str(written))
+        if kind == "env":
+            return Origin("environment", line, name, lost)
+        return (
+            Origin("secret file", line, str(self.references.beside(name)), lost)
+            if kind == "file"
+            else Origin("file", line)
+        )
 
 
-def _judged(settings: Settings) -> Mapping[tuple[tuple[str | int, ...], str], object]:
+def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
     """Values that are not those of the file: paths are whole, addresses hold no secret, the dialect has its say."""
     source, target, state, groups = settings.source, settings.target, settings.state, settings.groups
     audit = settings.audit
@@ -178,7 +181,7 @@ def _judged(settings: Settings) -> Mapping[tuple[tuple[str | int, ...], str], ob
         ("groups", "path"): groups.path if groups else None,
         ("groups", "nesting_path"): groups.nesting_path if groups else None,
     }
-    found: dict[tuple[tuple[str | int, ...], str], object] = {
+    found: dict[tuple[Place, str], object] = {
         ((section,), key): str(value) for (section, key), value in texts.items() if value
     }
     for key in ("operations_per_patch", "characters", "request_bytes"):
