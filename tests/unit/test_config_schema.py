@@ -64,7 +64,10 @@ def nodes(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name, held in node.get("properties", {}).items():
         yield f"{path}/{name}", held
         yield from nodes(held, f"{path}/{name}")
-    for part in [node.get("items"), node.get("additionalProperties"), *node.get("anyOf", [])]:
+    if isinstance(each := node.get("additionalProperties"), dict):
+        yield f"{path}/*", each
+        yield from nodes(each, path)
+    for part in [node.get("items"), *node.get("anyOf", [])]:
         if isinstance(part, dict):
             yield from nodes(part, path)
 

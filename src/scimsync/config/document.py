@@ -194,6 +194,15 @@ class Attribute(Section):
     )
 
 
+Expression = Annotated[
+    str | Attribute,
+    _key(
+        "An SQL expression over one record, or a table with it and an authority of its own.",
+        example="lower(trim(email))",
+    ),
+]
+
+
 class Policy(Section):
     """Who wins, what becomes of leavers, and who is never touched."""
 
@@ -228,7 +237,7 @@ class Limits(Section):
     enable: Share = _key("The share of the linked accounts that may be enabled again, or a number.", "5%", example=10)
     create: Share = _key("The share of the records that may be created, or a number.", "20%", example="30%")
     update: Share = _key("The share of the linked accounts that may be updated, or a number.", "50%", example=500)
-    clear: Share | dict[str, Share] = _key(
+    clear: Share | dict[str, Annotated[Share, _key("The limit for this attribute.", example=5)]] = _key(
         "The share of the linked accounts of which the value of one attribute may be taken away, or a number. Or a "
         "table of paths with limits of their own, and `default`. Beyond it those values stay, and the rest goes on "
         "(limits.clear).",
@@ -408,7 +417,7 @@ class Document(BaseModel):
     source: Source
     target: Target
     correlation: Correlation = _section()
-    attributes: dict[str, str | Attribute] = Field(
+    attributes: dict[str, Expression] = Field(
         min_length=1,
         description="The mapping: a SCIM path on the left, an SQL expression over one record on the right.",
     )

@@ -302,14 +302,14 @@ class _Reader:
         where = f"[[webhook]] {number}"
         return WebhookSettings(
             number=number,
-            url=self._endpoint(number, self.references.resolve(f"{where} url", given.url), given.allow_private),
+            url=self._endpoint(number, self.references.resolve(f"{where} url", given.url), private=given.allow_private),
             keys=self._keys(where, given) if "webhook" in self.secrets else (),
             kinds=self._kinds(number, [given.events] if isinstance(given.events, str) else given.events),
             values=given.values,
             allow_private=given.allow_private,
         )
 
-    def _endpoint(self, number: int, url: str, private: bool) -> str:  # noqa: FBT001
+    def _endpoint(self, number: int, url: str, *, private: bool) -> str:
         where, place = f"[[webhook]] {number}", ("webhook", number - 1, "url")
         try:
             parts = urlsplit(url)

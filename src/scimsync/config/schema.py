@@ -42,8 +42,6 @@ def schema() -> Node:
     found = Document.model_json_schema(schema_generator=_Generator)
     sections = found.pop("$defs")
     whole = cast(Node, _inlined(found, sections))
-    for section in (part for part in whole["properties"].values() if "properties" in part):
-        section.pop("title", None)
     _narrow(whole["properties"])
     return {"$schema": GenerateJsonSchema.schema_dialect, "$id": ID} | whole
 
