@@ -12,10 +12,10 @@ from scimsync import bootstrap
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.phones_library import read_phone
 from scimsync.config import Settings, load
-from scimsync.engine import applying, orders, planning
-from scimsync.engine.orders import Hands, Order
-from scimsync.engine.planning import Task, World
+from scimsync.engine import applying, planning, preconditions
+from scimsync.engine.planning import PlanPorts, PlanRequest
 from scimsync.engine.ports import Store, Target
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
@@ -113,7 +113,7 @@ def real_target(settings: Settings) -> Target:
 
 async def make_plan(settings: Settings, store: Store, target: Target) -> Plan:
     """What `planning.plan` does, with this target."""
-    world = World(
+    ports = PlanPorts(
         source=bootstrap.make_source(settings),
         target=target,
         store=store,
@@ -122,22 +122,22 @@ async def make_plan(settings: Settings, store: Store, target: Target) -> Plan:
         phones=read_phone,
         fresh=lambda: secrets.token_hex(2),
     )
-    task = Task(
+    request = PlanRequest(
         policy=settings.policy,
         catalog=settings.target.dialect.users,
         key=settings.source.key,
         configuration=settings.digest,
         memory_limit=settings.state.memory,
     )
-    return await planning.make_plan(world, task)
+    return await planning.make_plan(ports, request)
 
 
 async def apply_plan(settings: Settings, store: Store, target: Target, made: Plan) -> Report:
     """What `applying.apply` does, with this target."""
-    hands = Hands(target=target, store=store, clock=SystemClock(), observer=Quiet())
-    order = Order(policy=settings.policy, configuration=settings.digest, workers=settings.target.workers)
-    run = orders.check_plan(made, store.run(made.id), hands, order)
-    return await applying.apply_plan(made, run, hands, order)
+    ports = ApplyPorts(target=target, store=store, clock=SystemClock(), observer=Quiet())
+    options = ApplyOptions(policy=settings.policy, configuration=settings.digest, workers=settings.target.workers)
+    run = preconditions.check_plan(made, store.run(made.id), ports, options)
+    return await applying.apply_plan(made, run, ports, options)
 
 
 def ready_target(settings: Settings, made: Plan) -> PageTarget:

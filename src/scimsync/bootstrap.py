@@ -20,7 +20,7 @@ from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey
 from scimsync.config import Settings, SourceSettings
 from scimsync.engine import delivering
-from scimsync.engine.delivering import Post
+from scimsync.engine.delivering import DeliveryPorts
 from scimsync.engine.membership import Pairs
 from scimsync.engine.ports import Clock, Metrics, Observer, Outbox, Source, Store, Target
 from scimsync.errors import ConfigError
@@ -196,22 +196,22 @@ def make_key(settings: Settings) -> FileKey | RingKey:
 
 
 @asynccontextmanager
-async def make_post(settings: Settings, outbox: Outbox, say: Callable[[str], None]) -> AsyncIterator[Post]:
+async def make_delivery(settings: Settings, outbox: Outbox, say: Callable[[str], None]) -> AsyncIterator[DeliveryPorts]:
     """What delivering needs, for the endpoints of the configuration; inside one event loop."""
-    from scimsync.adapters.webhook_http import HttpCourier  # noqa: PLC0415 - loads httpx2
+    from scimsync.adapters.webhook_http import HttpSender  # noqa: PLC0415 - loads httpx2
 
     clock, draw = SystemClock(), random.Random(secrets.randbits(64))  # noqa: S311 - jitter, not secrets
     endpoints = [
         delivering.Endpoint(
             name=given.name,
             shown=given.shown,
-            courier=HttpCourier(given.url, clock, allow_private=given.allow_private),
+            sender=HttpSender(given.url, clock, allow_private=given.allow_private),
             keys=given.keys,
         )
         for given in settings.webhooks
     ]
     try:
-        yield Post(outbox=outbox, endpoints=endpoints, clock=clock, chance=draw.random, say=say)
+        yield DeliveryPorts(outbox=outbox, endpoints=endpoints, clock=clock, chance=draw.random, say=say)
     finally:
         for endpoint in endpoints:
-            await endpoint.courier.close()
+            await endpoint.sender.close()

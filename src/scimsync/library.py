@@ -43,7 +43,7 @@ from scimsync.scim.dialect import GENESYS, region_of
 from scimsync.scim.drift import PLAIN, plain_baseline
 from scimsync.scim.schema import Kind
 from scimsync.services import applying, auditing, delivery, planning, schemas
-from scimsync.services.observing import Told
+from scimsync.services.observing import Telemetry
 from scimsync.services.planning import Choices
 from scimsync.testing import ListSource, MemoryStore
 from scimsync.toolkit import (
@@ -274,9 +274,9 @@ async def _synchronise(
             f"the state links account {taken[0].account} to a key of HR: give the library a state of its own"
         )
     choices = Choices(only=(user_id,), accounts=accounts, schema=schema)
-    target, told = bootstrap.make_target(settings, lambda _: None), Told(Silent())
+    target, telemetry = bootstrap.make_target(settings, lambda _: None), Telemetry(Silent())
     try:
-        plan = await planning.plan_between(settings, store, told, choices, source, target)
+        plan = await planning.plan_between(settings, store, telemetry, choices, source, target)
         if not plan.tally.linked and not plan.tally.held:
             raise TargetDenied(
                 f"{target.name}: there is no account {user_id}. Give the id of an account that is there."
@@ -284,8 +284,8 @@ async def _synchronise(
         outcomes: Sequence[Outcome] = ()
         if plan.changes and not plan.refusals:
             found = plan, store.run(plan.id)
-            async with delivery.telling(settings, store, told.observer, choices):
-                report = await applying.apply_to(settings, store, told, found, choices, target=target)
+            async with delivery.notifying(settings, store, telemetry.observer, choices):
+                report = await applying.apply_to(settings, store, telemetry, found, choices, target=target)
             outcomes = report.outcomes.get(user_id, ())
         account = await _account(target, user_id)
     finally:

@@ -17,7 +17,7 @@ from tests.runs import House, house
 
 from scimsync import bootstrap
 from scimsync.config import load
-from scimsync.model.events import LetterState
+from scimsync.model.events import MessageState
 from scimsync.model.outcomes import Status
 
 #: seconds that each write takes, so that there is a middle to be killed in
@@ -146,6 +146,6 @@ def test_every_outcome_that_is_durable_has_its_event_in_the_outbox_and_no_other(
             written = [
                 outcome.key for outcome in lines if outcome and outcome.written and outcome.status is Status.DONE
             ]
-            letters = store.letters(webhook.name, LetterState.PENDING, 10_000)
-        assert sorted(letter.person for letter in letters if letter.person) == sorted(written)
-        assert len({letter.id for letter in letters}) == len(letters)
+            messages = store.messages(webhook.name, MessageState.PENDING, 10_000)
+        assert sorted(message.person for message in messages if message.person) == sorted(written)
+        assert len({message.id for message in messages}) == len(messages)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
 from scimsync.errors import StoreLocked
-from scimsync.model.events import Call, Letter, LetterState
+from scimsync.model.events import Call, Message, MessageState
 from scimsync.model.outcomes import JournalLine, Run, RunState, Step
 from scimsync.testing import MemoryStore, VirtualClock
 
@@ -49,7 +49,7 @@ def store(make: Callable[[], Store]) -> Store:
     return make()
 
 
-def letter(name: str, person: str = "E1", **more: Any) -> Letter:
+def message(name: str, person: str = "E1", **more: Any) -> Message:
     given: dict[str, Any] = {
         "endpoint": "a",
         "type": "scimsync.ping",
@@ -58,40 +58,40 @@ def letter(name: str, person: str = "E1", **more: Any) -> Letter:
         "due": NOW,
         **more,
     }
-    return Letter(id=name, person=person, **given)
+    return Message(id=name, person=person, **given)
 
 
-def take(store: Store, now: datetime = NOW, endpoint: str = "a", limit: int = 10) -> Sequence[Letter]:
-    return store.take(endpoint, now, now + timedelta(seconds=60), limit)
+def take(store: Store, now: datetime = NOW, endpoint: str = "a", limit: int = 10) -> Sequence[Message]:
+    return store.claim(endpoint, now, now + timedelta(seconds=60), limit)
 
 
-def names(letters: Sequence[Letter]) -> list[str]:
-    return [each.id for each in letters]
+def names(messages: Sequence[Message]) -> list[str]:
+    return [each.id for each in messages]
 
 
-def delivered(each: Letter) -> Letter:
-    return replace(each, state=LetterState.DELIVERED, attempts=1, status=204, delivered=LATER, tried=LATER)
+def delivered(each: Message) -> Message:
+    return replace(each, state=MessageState.DELIVERED, attempts=1, status=204, delivered=LATER, tried=LATER)
 
 
 def test_a_letter_comes_back_as_it_was_posted_and_with_its_place(store: Store) -> None:
-    store.post([letter("m1"), letter("m2", "E2")])
+    store.enqueue([message("m1"), message("m2", "E2")])
     first, second = take(store)
-    assert replace(first, seq=0) == letter("m1")
+    assert replace(first, seq=0) == message("m1")
     assert 0 < first.seq < second.seq
 
 
 def test_letters_are_posted_with_the_lines_they_tell_of_or_not_at_all(store: Store) -> None:
     line = JournalLine(run="run-1", key="E1", part=1, step=Step.OUTCOME, at=NOW)
-    store.append([line], letters=[letter("m1")])
+    store.append([line], messages=[message("m1")])
     run = Run(id="run-1", created=NOW, state=RunState.DONE, target="https://api")
-    store.save_run(run, [letter("m2", "")])
+    store.save_run(run, [message("m2", "")])
     assert names(take(store)) == ["m1", "m2"]
     assert store.run("run-1") == run
     assert len(list(store.journal("run-1"))) == 1
 
 
 def test_of_each_person_only_the_oldest_is_given_and_the_next_waits_for_its_end(store: Store) -> None:
-    store.post([letter("m1"), letter("m2"), letter("n1", "E2"), letter("m3")])
+    store.enqueue([message("m1"), message("m2"), message("n1", "E2"), message("m3")])
     taken = take(store)
     assert names(taken) == ["m1", "n1"]
     assert names(take(store)) == []
@@ -100,21 +100,21 @@ def test_of_each_person_only_the_oldest_is_given_and_the_next_waits_for_its_end(
 
 
 def test_the_next_of_a_person_goes_when_the_one_before_is_dead(store: Store) -> None:
-    store.post([letter("m1"), letter("m2")])
+    store.enqueue([message("m1"), message("m2")])
     (first,) = take(store)
-    store.settle([replace(first, state=LetterState.DEAD)])
+    store.settle([replace(first, state=MessageState.DEAD)])
     assert names(take(store)) == ["m2"]
 
 
 def test_one_who_is_not_due_holds_back_the_next_of_that_person_and_of_no_other(store: Store) -> None:
-    store.post([letter("m1", due=LATER), letter("m2"), letter("n1", "E2")])
+    store.enqueue([message("m1", due=LATER), message("m2"), message("n1", "E2")])
     assert names(take(store)) == ["n1"]
     assert store.next_due("a") == LATER
     assert names(take(store, LATER)) == ["m1", "n1"]
 
 
 def test_what_was_taken_comes_back_after_its_time_with_the_same_bytes(store: Store) -> None:
-    store.post([letter("m1")])
+    store.enqueue([message("m1")])
     (first,) = take(store)
     assert take(store, NOW + timedelta(seconds=59)) == []
     (again,) = take(store, NOW + timedelta(seconds=61))
@@ -122,12 +122,12 @@ def test_what_was_taken_comes_back_after_its_time_with_the_same_bytes(store: Sto
 
 
 def test_no_more_are_given_than_asked_and_the_earliest_first(store: Store) -> None:
-    store.post([letter(f"m{n}", f"E{n}", due=NOW - timedelta(seconds=n)) for n in range(5)])
+    store.enqueue([message(f"m{n}", f"E{n}", due=NOW - timedelta(seconds=n)) for n in range(5)])
     assert names(take(store, limit=2)) == ["m4", "m3"]
 
 
 def test_endpoints_do_not_see_each_other(store: Store) -> None:
-    store.post([letter("m1"), letter("m1", endpoint="b")])
+    store.enqueue([message("m1"), message("m1", endpoint="b")])
     assert names(take(store, endpoint="b")) == ["m1"]
     assert names(take(store, endpoint="a")) == ["m1"]
     assert take(store, endpoint="c") == []
@@ -135,44 +135,44 @@ def test_endpoints_do_not_see_each_other(store: Store) -> None:
 
 
 def test_what_became_of_a_letter_is_kept_and_counted(store: Store) -> None:
-    store.post([letter("m1"), letter("n1", "E2"), letter("o1", "E3"), letter("p1", endpoint="b")])
+    store.enqueue([message("m1"), message("n1", "E2"), message("o1", "E3"), message("p1", endpoint="b")])
     one, two, _ = take(store)
     tried = replace(two, attempts=3, status=500, detail="answered 500", tried=LATER, due=LATER)
     store.settle([delivered(one), tried])
     assert store.outbox() == {
-        "a": {LetterState.DELIVERED: 1, LetterState.PENDING: 2},
-        "b": {LetterState.PENDING: 1},
+        "a": {MessageState.DELIVERED: 1, MessageState.PENDING: 2},
+        "b": {MessageState.PENDING: 1},
     }
     assert store.last_trouble("a") == tried
     assert store.last_trouble("b") is None
-    assert store.letters("a", LetterState.DELIVERED) == [delivered(one)]
+    assert store.messages("a", MessageState.DELIVERED) == [delivered(one)]
     store.settle([])
 
 
 def test_a_letter_that_arrived_is_not_set_back_by_one_who_comes_late(store: Store) -> None:
-    store.post([letter("m1")])
+    store.enqueue([message("m1")])
     (first,) = take(store)
     store.settle([delivered(first)])
     store.settle([replace(first, attempts=1, detail="late")])
-    assert [x.state for x in store.letters("a", LetterState.DELIVERED)] == [LetterState.DELIVERED]
+    assert [x.state for x in store.messages("a", MessageState.DELIVERED)] == [MessageState.DELIVERED]
 
 
 def test_an_endpoint_that_is_back_gets_everything_at_once(store: Store) -> None:
-    store.post([letter(f"m{n}", f"E{n}", attempts=n, due=NOW + timedelta(hours=n)) for n in range(1, 4)])
-    store.post([letter("other", endpoint="b", attempts=1, due=LATER), letter("new", "E9", due=LATER)])
-    store.hasten("a", NOW)
+    store.enqueue([message(f"m{n}", f"E{n}", attempts=n, due=NOW + timedelta(hours=n)) for n in range(1, 4)])
+    store.enqueue([message("other", endpoint="b", attempts=1, due=LATER), message("new", "E9", due=LATER)])
+    store.retry_now("a", NOW)
     assert [(each.id, each.attempts) for each in take(store)] == [("m1", 0), ("m2", 0), ("m3", 0)]
     assert take(store, endpoint="b") == []
 
 
 def test_what_is_given_up_can_be_sent_again_by_its_id_or_all_of_it(store: Store) -> None:
     old = NOW - timedelta(days=20)
-    store.post([letter("m1", created=old), letter("m2"), letter("n1", "E2"), letter("o1", endpoint="b")])
-    assert store.bury("a", "too old", NOW - timedelta(days=14)) == 1
-    assert names(store.letters("a", LetterState.DEAD)) == ["m1"]
-    assert store.bury("a", "switched off") == 2
+    store.enqueue([message("m1", created=old), message("m2"), message("n1", "E2"), message("o1", endpoint="b")])
+    assert store.dead_letter("a", "too old", NOW - timedelta(days=14)) == 1
+    assert names(store.messages("a", MessageState.DEAD)) == ["m1"]
+    assert store.dead_letter("a", "switched off") == 2
     assert take(store) == []
-    assert [x.detail for x in store.letters("a", LetterState.DEAD)] == ["switched off", "switched off", "too old"]
+    assert [x.detail for x in store.messages("a", MessageState.DEAD)] == ["switched off", "switched off", "too old"]
     assert store.redrive(["n1", "unknown"], LATER) == 1
     assert names(take(store, LATER)) == ["n1"]
     assert store.redrive([], LATER) == 2
@@ -181,16 +181,16 @@ def test_what_is_given_up_can_be_sent_again_by_its_id_or_all_of_it(store: Store)
 
 
 def test_letters_that_arrived_long_ago_are_forgotten_and_no_others(store: Store) -> None:
-    store.post([letter("m1"), letter("n1", "E2")])
+    store.enqueue([message("m1"), message("n1", "E2")])
     store.settle([delivered(take(store)[0])])
-    assert store.forget_letters(LATER) == 0
-    assert store.forget_letters(LATER + timedelta(seconds=1)) == 1
-    assert store.outbox() == {"a": {LetterState.PENDING: 1}}
+    assert store.forget_messages(LATER) == 0
+    assert store.forget_messages(LATER + timedelta(seconds=1)) == 1
+    assert store.outbox() == {"a": {MessageState.PENDING: 1}}
 
 
-def test_two_who_deliver_at_once_never_hold_the_same_letter(make: Callable[[], Store]) -> None:
+def test_two_who_deliver_at_once_never_hold_the_same_message(make: Callable[[], Store]) -> None:
     first, second = make(), make()
-    first.post([letter(f"m{n}", f"E{n % 10}") for n in range(100)])
+    first.enqueue([message(f"m{n}", f"E{n % 10}") for n in range(100)])
     held: list[str] = []
     begin = threading.Barrier(2)
 
@@ -219,7 +219,7 @@ def test_who_lost_the_lease_posts_nothing_any_more(tmp_path: Path) -> None:
         with first.engine.begin() as connection:
             connection.execute(sa.text("UPDATE lease SET fence = fence + 1"))
         with pytest.raises(StoreLocked):
-            first.append([JournalLine(run="r", key="E1", part=1, step=Step.OUTCOME, at=NOW)], letters=[letter("m1")])
+            first.append([JournalLine(run="r", key="E1", part=1, step=Step.OUTCOME, at=NOW)], messages=[message("m1")])
     assert first.outbox() == {}
     first.close()
 

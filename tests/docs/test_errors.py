@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scimsync.core.limits import refusals, wishes
+from scimsync.core.limits import demands, refusals
 from scimsync.model.outcomes import Status
 from scimsync.model.plans import Tally
 from scimsync.model.policy import Limit, Limits
@@ -33,7 +33,7 @@ def codes() -> set[str]:
     none = Limit(count=0)
     passed = Tally(actions={"disable": 1, "create": 1, "update": 1, "enable": 1})
     return found | {
-        f.code for f in refusals(wishes(passed, Limits(disable=none, create=none, update=none, enable=none)))
+        f.code for f in refusals(demands(passed, Limits(disable=none, create=none, update=none, enable=none)))
     }
 
 

@@ -1,4 +1,4 @@
-"""Everything at once: joiners who lead each other, groups, parts, letters, audit records and the report, and a crash."""
+"""Everything at once: joiners who lead each other, groups, parts, messages, audit records and the report, and a crash."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import TargetSettings
 from scimsync.engine.applying import apply_plan
-from scimsync.engine.orders import Hands, Order, check_plan
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.errors import TargetDenied, TargetError, TargetUnavailable
 from scimsync.model.outcomes import RunState, Status
 from scimsync.model.reports import Report
@@ -228,10 +228,10 @@ def apply_impatiently(home: House, named: str, at: Callable[[], None] = lambda: 
                 rng=random.Random(1),
             )
             try:
-                hands = Hands(target=target, store=store, clock=SystemClock(), observer=Quiet())
-                order = Order(policy=settings.policy, configuration=settings.digest)
+                ports = ApplyPorts(target=target, store=store, clock=SystemClock(), observer=Quiet())
+                options = ApplyOptions(policy=settings.policy, configuration=settings.digest)
                 plan, found = planning.find_plan(store, named)
-                return await apply_plan(plan, check_plan(plan, found, hands, order), hands, order)
+                return await apply_plan(plan, check_plan(plan, found, ports, options), ports, options)
             finally:
                 await target.close()
 

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from scimsync.cli.main import cli
-from scimsync.cli.simulating import Wish, simulate
+from scimsync.cli.simulating import Options, simulate
 from scimsync.errors import ConfigError
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.messages import PATCH_OP
@@ -299,4 +299,4 @@ def test_a_wrong_options_file_is_refused_with_a_reason(tmp_path: Path, text: str
     file = tmp_path / "options.toml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
-        simulate(Wish(options_file=file))
+        simulate(Options(options_file=file))

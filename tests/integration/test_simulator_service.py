@@ -16,9 +16,9 @@ import pytest
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.messages import PATCH_OP
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER
+from scimsync.simulator.normalising import EXTERNAL_AUTHORITY
 from scimsync.simulator.people import account_id, person
 from scimsync.simulator.server import Running, Settings, running
-from scimsync.simulator.settling import EXTERNAL_AUTHORITY
 from scimsync.simulator.tokens import Window
 
 ROOT = "/api/v2/scim/v2"

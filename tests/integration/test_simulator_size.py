@@ -13,9 +13,9 @@ import pytest
 from scimsync.errors import ProtocolError
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import ENTERPRISE_USER
-from scimsync.simulator import settling, snapshots
-from scimsync.simulator.crowd import Crowd
+from scimsync.simulator import normalising, snapshots
 from scimsync.simulator.directory import USERS, Actor, Directory
+from scimsync.simulator.generated import GeneratedUsers
 from scimsync.simulator.people import account_id, people
 from scimsync.simulator.queries import read_query
 
@@ -33,23 +33,23 @@ def test_an_untouched_account_reads_as_a_kept_one_would() -> None:
 
 
 def test_an_invented_account_is_in_normal_form() -> None:
-    crowd = Crowd(3, 300, 0.0)
+    generated = GeneratedUsers(3, 300, 0.0)
     for number in range(300):
-        resource = crowd.resource(number)
-        assert settling.settle(resource, resource, settling.Rules()) == resource
+        resource = generated.resource(number)
+        assert normalising.settle(resource, resource, normalising.Rules()) == resource
 
 
 def test_numbers_are_found_by_every_key() -> None:
-    crowd = Crowd(3, 300, 0.0)
+    generated = GeneratedUsers(3, 300, 0.0)
     for number, who in enumerate(people(3, 300)):
-        assert crowd.number(account_id(3, number)) == number
-        assert list(crowd.find("userName", who.email)) == [number]
-        assert list(crowd.find("employeeNumber", who.employee_id)) == [number]
-        assert number in crowd.find("division", who.division)
+        assert generated.number(account_id(3, number)) == number
+        assert list(generated.find("userName", who.email)) == [number]
+        assert list(generated.find("employeeNumber", who.employee_id)) == [number]
+        assert number in generated.find("division", who.division)
     for strange in ("", "x" * 36, account_id(4, 1), account_id(3, 300)):
-        assert crowd.number(strange) is None
-    assert list(crowd.find("userName", "a.b.299@example.com")) == []
-    assert list(crowd.find("manager", account_id(3, 2))) == list(range(17, 25))
+        assert generated.number(strange) is None
+    assert list(generated.find("userName", "a.b.299@example.com")) == []
+    assert list(generated.find("manager", account_id(3, 2))) == list(range(17, 25))
 
 
 def test_reading_many_accounts_keeps_none_of_them() -> None:

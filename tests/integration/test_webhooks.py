@@ -20,11 +20,11 @@ from standardwebhooks import Webhook
 from tests.runs import House, house
 
 from scimsync import bootstrap
-from scimsync.adapters.webhook_http import HttpCourier
+from scimsync.adapters.webhook_http import HttpSender
 from scimsync.core.signing import verify
-from scimsync.engine.delivering import Endpoint, Post, Rounds
+from scimsync.engine.delivering import DeliveryPorts, Endpoint, Rounds
 from scimsync.errors import PlanRefused
-from scimsync.model.events import LetterState, Receipt
+from scimsync.model.events import MessageState, Receipt
 from scimsync.testing import VirtualClock
 
 KEY = bytes(range(32))
@@ -118,12 +118,12 @@ def kind(body: Mapping[str, Any]) -> str:
     return str(body["type"]).removeprefix("urn:ietf:params:scim:event:")
 
 
-def outbox(home: House, *states: LetterState) -> list[tuple[str, str]]:
-    """(id, person) of the letters in these states, in the order in which they were written."""
+def outbox(home: House, *states: MessageState) -> list[tuple[str, str]]:
+    """(id, person) of the messages in these states, in the order in which they were written."""
     with bootstrap.open_store(home.settings()) as store:
         (webhook,) = home.settings().webhooks
-        found = [letter for state in states for letter in store.letters(webhook.name, state, 100_000)]
-    return [(letter.id, letter.person) for letter in sorted(found, key=lambda letter: letter.seq)]
+        found = [message for state in states for message in store.messages(webhook.name, state, 100_000)]
+    return [(message.id, message.person) for message in sorted(found, key=lambda message: message.seq)]
 
 
 # Must show 3
@@ -142,8 +142,8 @@ def test_a_receiver_down_for_two_days_then_slow_then_moody_gets_every_event_sign
             home.sync()
         home.dismiss(people[0])
         home.sync()
-        written = outbox(home, *LetterState)
-        assert written == outbox(home, LetterState.PENDING)
+        written = outbox(home, *MessageState)
+        assert written == outbox(home, MessageState.PENDING)
         assert len(written) == 12 + 12 + 1 + 3  # two titles, one leaver, three runs that ended
         receiver = asyncio.run(_days_later(home, door))
         seen_in = defaultdict(list)
@@ -156,7 +156,7 @@ def test_a_receiver_down_for_two_days_then_slow_then_moody_gets_every_event_sign
         assert seen_in == wanted
         assert_nobody_was_overtaken(receiver, wanted)
         assert {part for _, _, part in receiver.seen} == {"well", "hang", "500"}
-        assert len(outbox(home, LetterState.DELIVERED)) == len(written)
+        assert len(outbox(home, MessageState.DELIVERED)) == len(written)
 
 
 def assert_nobody_was_overtaken(receiver: Receiver, wanted: Mapping[str, list[str]]) -> None:
@@ -175,13 +175,13 @@ async def _days_later(home: House, door: socket.socket) -> Receiver:
     settings = home.settings()
     (given,) = settings.webhooks
     receiver = Receiver(clock=clock)
-    real = HttpCourier(given.url, clock, allow_private=True, deadline_s=DEADLINE_S)
+    real = HttpSender(given.url, clock, allow_private=True, deadline_s=DEADLINE_S)
     tries = 0
 
     class Weather:
         """Sets the part that the receiver plays, then carries for real."""
 
-        async def carry(self, headers: Mapping[str, str], body: bytes) -> Receipt:
+        async def send(self, headers: Mapping[str, str], body: bytes) -> Receipt:
             nonlocal tries
             now = clock.monotonic()
             if now >= 48 * HOUR and not receiver.port:
@@ -192,14 +192,14 @@ async def _days_later(home: House, door: socket.socket) -> Receiver:
                 receiver.part = "hang"
             elif tries > 12 and tries % 3 == 0:
                 receiver.part = "500"
-            return await real.carry(headers, body)
+            return await real.send(headers, body)
 
         async def close(self) -> None:
             await real.close()
 
     with bootstrap.open_store(settings) as store:
-        endpoint = Endpoint(name=given.name, shown=given.shown, courier=Weather(), keys=given.keys)
-        rounds = Rounds(Post(outbox=store, endpoints=[endpoint], clock=clock, chance=lambda: 0.5))
+        endpoint = Endpoint(name=given.name, shown=given.shown, sender=Weather(), keys=given.keys)
+        rounds = Rounds(DeliveryPorts(outbox=store, endpoints=[endpoint], clock=clock, chance=lambda: 0.5))
 
         while (due := store.next_due(given.name)) is not None:
             await rounds.once()
@@ -231,7 +231,7 @@ def test_a_run_takes_no_longer_and_asks_the_target_no_more_where_the_receiver_is
             asked.append(home.stats()["requests"])
         assert asked[0] == asked[1]
         assert taken[1] < 1.5 * taken[0] + 1.5  # at the most half a second of grace, and this machine's mood
-        assert len(outbox(home, LetterState.PENDING)) == 21
+        assert len(outbox(home, MessageState.PENDING)) == 21
 
 
 # Beside a run
@@ -281,7 +281,7 @@ def test_joiners_movers_and_leavers_are_told_of_while_the_run_goes_on_without_va
             assert private_word not in everything
         account = home.account(mover)["id"]
         assert any(body.get("sub_id", {}).get("uri") == f"/Users/{account}" for _, body, _ in receiver.seen)
-        assert outbox(home, LetterState.PENDING, LetterState.DEAD) == []
+        assert outbox(home, MessageState.PENDING, MessageState.DEAD) == []
 
 
 def test_values_travel_only_where_they_are_asked_for(tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_letters_of_a_run_wait_for_the_next_and_go_out_beside_it(tmp_path: Path)
         home.configure(more=webhook(home, port_of(door)))
         home.set(mover, job_title="Lead")
         home.sync()
-        before = outbox(home, LetterState.PENDING)
+        before = outbox(home, MessageState.PENDING)
         assert len(before) == 2
 
         async def main() -> Receiver:
@@ -338,7 +338,7 @@ def test_letters_of_a_run_wait_for_the_next_and_go_out_beside_it(tmp_path: Path)
             await receiver.open(door)
             door.close()
             with bootstrap.open_store(home.settings()) as store:
-                store.hasten(home.settings().webhooks[0].name, datetime.now(UTC) - timedelta(seconds=1))
+                store.retry_now(home.settings().webhooks[0].name, datetime.now(UTC) - timedelta(seconds=1))
             await asyncio.to_thread(home.sync)
             await receiver.close()
             return receiver

@@ -1,8 +1,8 @@
 """Random days: HR and directory of many small worlds, with everything that goes wrong between them.
 
-A world is a handful of people who share logins, numbers, names and groups with each other and with nobody
+A ports is a handful of people who share logins, numbers, names and groups with each other and with nobody
 else, so that hundreds of worlds can live in one organisation and one run is a day of each. Everything is
-drawn from the seed, the number of the world and the day: a world that breaks a law is played again alone.
+drawn from the seed, the number of the ports and the day: a ports that breaks a law is played again alone.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any
 
 from scimsync.engine.applying import apply_plan
 from scimsync.engine.membership import Pairs
-from scimsync.engine.orders import Hands, Order, check_plan
-from scimsync.engine.planning import Task, World, make_plan
+from scimsync.engine.planning import PlanPorts, PlanRequest, make_plan
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.model.outcomes import Exchange, Reply
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Authority, Grouping, Limit, Limits, Mapped, Policy
@@ -62,7 +62,7 @@ Row = dict[str, Any]
 
 @cache
 def world_of(key: str) -> int | None:
-    """The world that a key, a login or the name of a group belongs to."""
+    """The ports that a key, a login or the name of a group belongs to."""
     found = re.search(r"w(\d+)", key) or re.fullmatch(r"0?(\d+)\d\d", key.strip())
     return int(found.group(1)) if found else None
 
@@ -142,7 +142,7 @@ class Directory(MemoryTarget):
 
 @dataclass
 class SmallWorld:
-    """The people of one world as HR has them, and what happens to them."""
+    """The people of one ports as HR has them, and what happens to them."""
 
     seed: int
     number: int
@@ -224,94 +224,94 @@ def _one(rng: Random, rows: Sequence[Row]) -> Row | None:
     return rng.choice(rows) if rows else None
 
 
-def _by_status(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.rows):
+def _by_status(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.rows):
         row["status"] = rng.choice(LEFT)
 
 
-def _by_absence(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.rows):
-        world.rows.remove(row)
-        world.gone.append(row)
+def _by_absence(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.rows):
+        ports.rows.remove(row)
+        ports.gone.append(row)
 
 
-def _back(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.gone):
-        world.gone.remove(row)
-        world.rows.append({**row, "status": "active"})
-    elif row := _one(rng, world.rows):
+def _back(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.gone):
+        ports.gone.remove(row)
+        ports.rows.append({**row, "status": "active"})
+    elif row := _one(rng, ports.rows):
         row["status"] = "active"
 
 
-def _back_under_new_number(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.gone):
-        world.rows.append({**row, "id": world.person(rng)["id"], "status": "active"})
+def _back_under_new_number(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.gone):
+        ports.rows.append({**row, "id": ports.person(rng)["id"], "status": "active"})
 
 
-def _renumbered(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.rows):
-        row["id"] = world.person(rng)["id"]
+def _renumbered(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.rows):
+        row["id"] = ports.person(rng)["id"]
 
 
-def _two_records(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.rows):
-        world.rows.append({**row, "id": world.person(rng)["id"], "status": "active"})
+def _two_records(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.rows):
+        ports.rows.append({**row, "id": ports.person(rng)["id"], "status": "active"})
         row["status"] = rng.choice((*LEFT, "active"))
 
 
-def _address_reused(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, [*world.gone, *world.rows]):
-        world.rows.append(world.person(rng, email=row["email"]))
+def _address_reused(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, [*ports.gone, *ports.rows]):
+        ports.rows.append(ports.person(rng, email=row["email"]))
 
 
-def _number_reused(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.gone):
-        world.rows.append({**world.person(rng), "id": row["id"]})
+def _number_reused(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.gone):
+        ports.rows.append({**ports.person(rng), "id": row["id"]})
 
 
-def _namesake(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.rows):
-        world.rows.append(world.person(rng, name=row["name"]))
+def _namesake(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.rows):
+        ports.rows.append(ports.person(rng, name=row["name"]))
 
 
-def _joins(world: SmallWorld, rng: Random, _: Directory) -> None:
-    boss = _one(rng, world.rows)
-    row = world.person(rng, boss=rng.choice((None, boss["id"] if boss else None, "0999999")))
-    world.rows.append(row)
-    world.pairs.add((row["id"], f"Team {world.mark}"))
+def _joins(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    boss = _one(rng, ports.rows)
+    row = ports.person(rng, boss=rng.choice((None, boss["id"] if boss else None, "0999999")))
+    ports.rows.append(row)
+    ports.pairs.add((row["id"], f"Team {ports.mark}"))
 
 
-def _exchange(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if len(world.rows) > 1:
-        one, two = rng.sample(world.rows, 2)
+def _exchange(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if len(ports.rows) > 1:
+        one, two = rng.sample(ports.rows, 2)
         column = rng.choice(("email", "email", "id"))
         one[column], two[column] = two[column], one[column]
 
 
-def _damaged_key(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.rows):
+def _damaged_key(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.rows):
         row["id"] = rng.choice((row["id"].lstrip("0"), f" {row['id']} ", row["id"]))
 
 
-def _same_key_twice(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.rows):
-        world.rows.append({**row, "status": rng.choice(("active", *LEFT)), "title": "Twin"})
+def _same_key_twice(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.rows):
+        ports.rows.append({**row, "status": rng.choice(("active", *LEFT)), "title": "Twin"})
 
 
-def _moves(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.rows):
+def _moves(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.rows):
         row["title"] = rng.choice(("Agent", "Lead", "agent", "Coach", None, " "))
         row["department"] = rng.choice(("Care", "Sales"))
 
 
-def _renamed(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.rows):
-        row["email"] = world.person(rng)["email"]
+def _renamed(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.rows):
+        row["email"] = ports.person(rng)["email"]
         row["name"] = rng.choice((row["name"], "Eve Neumann"))
 
 
-def _bad_value(world: SmallWorld, rng: Random, _: Directory) -> None:
-    if row := _one(rng, world.rows):
+def _bad_value(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    if row := _one(rng, ports.rows):
         column, value = rng.choice((
             ("phone", "12x"), ("phone", "\u00a0"), ("skills", "Billing:99"), ("skills", ":3"), ("title", "T" * 3000),
             ("title", "tab\there"), ("hired", "31.12.2020"), ("email", "no address"), ("email", ""), ("email", None),
@@ -321,75 +321,75 @@ def _bad_value(world: SmallWorld, rng: Random, _: Directory) -> None:
         row[column] = value
 
 
-def _bad_leaver(world: SmallWorld, rng: Random, directory: Directory) -> None:
-    _bad_value(world, rng, directory)
-    if row := _one(rng, [r for r in world.rows if r["id"]]):
+def _bad_leaver(ports: SmallWorld, rng: Random, directory: Directory) -> None:
+    _bad_value(ports, rng, directory)
+    if row := _one(rng, [r for r in ports.rows if r["id"]]):
         row.update(phone="12x", status="left", title="T" * 3000)
 
 
-def _mended(world: SmallWorld, rng: Random, _: Directory) -> None:
-    for row in world.rows:
+def _mended(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    for row in ports.rows:
         row.update(phone="+13175550123", skills=None, title="Agent", hired="2020-01-02", boss=None)
         if row["status"] not in ("active", *LEFT):
             row["status"] = "active"
         if not row["email"] or "@" not in row["email"]:
-            row["email"] = world.person(rng)["email"]
+            row["email"] = ports.person(rng)["email"]
         if not row["id"]:
-            row["id"] = world.person(rng)["id"]
+            row["id"] = ports.person(rng)["id"]
         row["name"] = row["name"] or "Eve Neumann"
 
 
-def _sorted_out(world: SmallWorld, rng: Random, _: Directory) -> None:
+def _sorted_out(ports: SmallWorld, rng: Random, _: Directory) -> None:
     """HR keeps one record for each key and each login."""
-    _mended(world, rng, _)
+    _mended(ports, rng, _)
     seen: set[str] = set()
     kept = []
-    for row in world.rows:
+    for row in ports.rows:
         marks = {row["id"].strip(), row["email"]}
         if not marks & seen:
             kept.append(row)
         seen |= marks
-    world.rows = kept
+    ports.rows = kept
 
 
-def _edited(world: SmallWorld, rng: Random, directory: Directory) -> None:
-    ours = [i for i in world.accounts(directory) if directory.users[i]["userName"] != world.admin]
+def _edited(ports: SmallWorld, rng: Random, directory: Directory) -> None:
+    ours = [i for i in ports.accounts(directory) if directory.users[i]["userName"] != ports.admin]
     if ours:
         account = rng.choice(ours)
         directory.edit(account, **rng.choice((
             {"title": "Edited"}, {"active": False}, {"active": True}, {"displayName": "Edited Name"},
-            {"externalId": None}, {"externalId": f"0{world.number}77"},
+            {"externalId": None}, {"externalId": f"0{ports.number}77"},
         )))  # fmt: skip
 
 
-def _deleted(world: SmallWorld, rng: Random, directory: Directory) -> None:
-    ours = [i for i in world.accounts(directory) if directory.users[i]["userName"] != world.admin]
+def _deleted(ports: SmallWorld, rng: Random, directory: Directory) -> None:
+    ours = [i for i in ports.accounts(directory) if directory.users[i]["userName"] != ports.admin]
     if ours:
         del directory.users[rng.choice(ours)]
 
 
-def _of_the_admin(world: SmallWorld, rng: Random, directory: Directory) -> None:
+def _of_the_admin(ports: SmallWorld, rng: Random, directory: Directory) -> None:
     """A record that is about the protected account."""
-    world.rows.append(world.person(rng, email=world.admin, status=rng.choice(("active", *LEFT))))
+    ports.rows.append(ports.person(rng, email=ports.admin, status=rng.choice(("active", *LEFT))))
 
 
-def _group_renamed(world: SmallWorld, rng: Random, directory: Directory) -> None:
+def _group_renamed(ports: SmallWorld, rng: Random, directory: Directory) -> None:
     for group in directory.groups.values():
-        if group["displayName"] == f"Team {world.mark}":
-            group["displayName"] = f"Squad {world.mark}"
+        if group["displayName"] == f"Team {ports.mark}":
+            group["displayName"] = f"Squad {ports.mark}"
             break
 
 
-def _group_doubled(world: SmallWorld, rng: Random, directory: Directory) -> None:
-    directory._put_group({"displayName": f"Team {world.mark}".lower(), "members": []}, version=1)
+def _group_doubled(ports: SmallWorld, rng: Random, directory: Directory) -> None:
+    directory._put_group({"displayName": f"Team {ports.mark}".lower(), "members": []}, version=1)
 
 
-def _pairs_move(world: SmallWorld, rng: Random, _: Directory) -> None:
-    names = (f"Team {world.mark}", f"Squad {world.mark}", f"Teem {world.mark}", f"Admins {world.mark}")
-    for row in world.rows:
+def _pairs_move(ports: SmallWorld, rng: Random, _: Directory) -> None:
+    names = (f"Team {ports.mark}", f"Squad {ports.mark}", f"Teem {ports.mark}", f"Admins {ports.mark}")
+    for row in ports.rows:
         if row["id"] and rng.random() < 0.3:
             pair = (row["id"].strip(), rng.choice(names))
-            world.pairs ^= {pair}
+            ports.pairs ^= {pair}
 
 
 EVENTS: tuple[Callable[[SmallWorld, Random, Directory], None], ...] = (
@@ -439,7 +439,7 @@ class Day:
 
     @cached_property
     def linked(self) -> dict[int | None, list[str]]:
-        """world -> the keys of its links."""
+        """ports -> the keys of its links."""
         found: dict[int | None, list[str]] = {}
         for key in self.links:
             found.setdefault(world_of(key), []).append(key)
@@ -459,8 +459,8 @@ class Organisation:
         self.worlds = {number: SmallWorld(seed, number) for number in numbers}
         self.directory, self.store, self.clock = Directory(), MemoryStore(folder), VirtualClock()
         self.limits, self.seed, self._fresh, self.day = limits, seed, count(), 0
-        for world in self.worlds.values():
-            world.found(self.directory)
+        for ports in self.worlds.values():
+            ports.found(self.directory)
 
     @property
     def policy(self) -> Policy:
@@ -474,15 +474,15 @@ class Organisation:
                 for path, text in MAPPING.items()
             ),
             match=tuple(USERS.resolve(path) for path in MATCH),
-            protected=frozenset(world.admin for world in self.worlds.values()),
+            protected=frozenset(ports.admin for ports in self.worlds.values()),
             limits=self.limits,
             groups=Grouping(),
         )
 
     def night(self) -> None:
         self.day += 1
-        for world in self.worlds.values():
-            world.night(self.day, self.directory)
+        for ports in self.worlds.values():
+            ports.night(self.day, self.directory)
         self.directory.mood, self.directory.harm = Random(f"{self.seed}-mood-{self.day}"), 0.02 * (self.day % 2)
 
     def run(self) -> Day:
@@ -508,9 +508,9 @@ class Organisation:
         return found
 
     def _plan(self) -> Plan:
-        rows = [[row[c] for c in COLUMNS] for world in self.worlds.values() for row in world.rows]
-        pairs = [pair for world in self.worlds.values() for pair in sorted(world.pairs)]
-        world = World(
+        rows = [[row[c] for c in COLUMNS] for ports in self.worlds.values() for row in ports.rows]
+        pairs = [pair for ports in self.worlds.values() for pair in sorted(ports.pairs)]
+        ports = PlanPorts(
             source=ListSource(COLUMNS, rows),
             target=self.directory,
             store=self.store,
@@ -520,12 +520,14 @@ class Organisation:
             fresh=lambda: f"{next(self._fresh):04d}",
             pairs=Pairs(pairs=ListSource(("key", "name"), pairs)),
         )
-        task = Task(policy=self.policy, catalog=USERS, key="id", configuration="c", dialect=GENESYS, schema=False)
+        request = PlanRequest(
+            policy=self.policy, catalog=USERS, key="id", configuration="c", dialect=GENESYS, schema=False
+        )
         self.clock.advance(3 * 86400)
-        return asyncio.run(make_plan(world, task))
+        return asyncio.run(make_plan(ports, request))
 
     def _apply(self, plan: Plan) -> Report:
-        hands = Hands(target=self.directory, store=self.store, clock=self.clock, observer=Silent())
-        order = Order(policy=self.policy, configuration="c")
-        run = check_plan(plan, self.store.run(plan.id), hands, order)
-        return asyncio.run(apply_plan(plan, run, hands, order))
+        ports = ApplyPorts(target=self.directory, store=self.store, clock=self.clock, observer=Silent())
+        options = ApplyOptions(policy=self.policy, configuration="c")
+        run = check_plan(plan, self.store.run(plan.id), ports, options)
+        return asyncio.run(apply_plan(plan, run, ports, options))

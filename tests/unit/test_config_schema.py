@@ -154,7 +154,7 @@ def test_every_configuration_in_the_documents_is_valid(name: str) -> None:
 @pytest.mark.parametrize("source", ["csv", "sql", "postgres"])
 @pytest.mark.parametrize("where", [{"simulator": True}, {"region": "mypurecloud.de"}, {}])
 def test_every_variant_of_init_is_valid_beside_its_schema(source: str, where: dict[str, Any], tmp_path: Path) -> None:
-    starting.init(tmp_path, starting.Wish(source=source, **where))
+    starting.init(tmp_path, starting.Options(source=source, **where))
     text = (tmp_path / "scimsync.toml").read_text(encoding="utf-8")
     named = re.match(r"#:schema \./(.*)\n", text)
     assert named

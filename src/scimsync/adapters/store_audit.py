@@ -23,7 +23,7 @@ from scimsync.adapters.store_rows import (
 from scimsync.adapters.store_tables import AUDIT, CHECKPOINT, HEAD, JOURNAL, KEY
 from scimsync.engine import ledger
 from scimsync.model.audit import Entry, Head, PersonKey, Record
-from scimsync.model.events import Letter
+from scimsync.model.events import Message
 from scimsync.model.outcomes import JournalLine
 
 
@@ -31,9 +31,9 @@ class Audit(Connections):
     """What was done, and proof of it."""
 
     def append(
-        self, lines: Sequence[JournalLine], records: Sequence[Record] = (), letters: Sequence[Letter] = ()
+        self, lines: Sequence[JournalLine], records: Sequence[Record] = (), messages: Sequence[Message] = ()
     ) -> None:
-        """Make journal lines, audit records and letters durable, all in one commit.
+        """Make journal lines, audit records and messages durable, all in one commit.
 
         Raises:
             StoreLocked: There are lines, and the lease is somebody else's by now; nothing was written.
@@ -46,8 +46,8 @@ class Audit(Connections):
                 connection.execute(sa.insert(JOURNAL), rows)
             if records:
                 self._chain(connection, records)
-            if letters:
-                queued(connection, letters)
+            if messages:
+                queued(connection, messages)
 
     def journal(self, run_id: str, *, since: datetime | None = None) -> Iterator[JournalLine]:
         """The lines of one run in the order they were written; only later ones, where `since` says so."""

@@ -1,4 +1,4 @@
-"""Letters on their way out, and calls that came in, in the store."""
+"""Messages on their way out, and calls that came in, in the store."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from scimsync.adapters.store_connections import Connections
-from scimsync.adapters.store_rows import heads, letter_from, letter_to_row, queued, still_pending
+from scimsync.adapters.store_rows import heads, message_from, message_to_row, queued, still_pending
 from scimsync.adapters.store_tables import INBOUND, OUTBOX, PENDING
 from scimsync.errors import StoreError
-from scimsync.model.events import Call, Letter, LetterState
+from scimsync.model.events import Call, Message, MessageState
 
 
 class Outbox(Connections):
     """The outbox and the inbox."""
 
-    def post(self, letters: Sequence[Letter]) -> None:
-        """Keep letters that belong to no outcome."""
+    def enqueue(self, messages: Sequence[Message]) -> None:
+        """Keep messages that belong to no outcome."""
         with self._writing() as connection:
-            queued(connection, letters)
+            queued(connection, messages)
 
-    def take(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Letter]:
-        """Letters that are due, earliest first, and nobody else's until `until`; of each person the oldest only."""
+    def claim(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Message]:
+        """Messages that are due, earliest first, and nobody else's until `until`; of each person the oldest only."""
         due = heads(endpoint).where(OUTBOX.c.due <= now).order_by(OUTBOX.c.due, OUTBOX.c.seq).limit(limit)
         with self._reading() as connection:
             if connection.execute(due).first() is None:
@@ -35,71 +35,71 @@ class Outbox(Connections):
             if rows:
                 mine = OUTBOX.c.seq.in_([row["seq"] for row in rows])
                 connection.execute(sa.update(OUTBOX).where(mine).values(due=until))
-        return [letter_from(row) for row in rows]
+        return [message_from(row) for row in rows]
 
     def next_due(self, endpoint: str) -> datetime | None:
-        """When the first letter that waits for no other is due; None where nothing is pending."""
+        """When the first message that waits for no other is due; None where nothing is pending."""
         first = heads(endpoint).with_only_columns(OUTBOX.c.due).order_by(OUTBOX.c.due).limit(1)
         with self._reading() as connection:
             found: datetime | None = connection.scalar(first)
             return found
 
-    def settle(self, letters: Sequence[Letter]) -> None:
-        """Keep what became of letters, by their `seq`. One that was settled by somebody else stays."""
-        if not letters:
+    def settle(self, messages: Sequence[Message]) -> None:
+        """Keep what became of messages, by their `seq`. One that was settled by somebody else stays."""
+        if not messages:
             return
         names = ("due", "attempts", "state", "status", "detail", "tried", "delivered")
         changed: dict[str, Any] = {name: sa.bindparam(f"its_{name}") for name in names}
-        told = [letter_to_row(letter) for letter in letters]
+        told = [message_to_row(message) for message in messages]
         rows = [{f"its_{name}": row[name] for name in ("seq", *names)} for row in told]
         mine = sa.and_(OUTBOX.c.seq == sa.bindparam("its_seq"), OUTBOX.c.state == PENDING)
         with self._writing() as connection:
             connection.execute(sa.update(OUTBOX).where(mine).values(changed), rows)
 
-    def hasten(self, endpoint: str, now: datetime) -> None:
+    def retry_now(self, endpoint: str, now: datetime) -> None:
         """Make everything that is pending due now and its tries uncounted, because the endpoint is back."""
         self._change_letters({"due": now, "attempts": 0}, still_pending(endpoint), OUTBOX.c.attempts > 0)
 
-    def bury(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
+    def dead_letter(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
         """Give up what is pending (and older than `before`, where given); how many that were."""
-        dead = {"state": LetterState.DEAD.value, "detail": detail}
+        dead = {"state": MessageState.DEAD.value, "detail": detail}
         older = [] if before is None else [OUTBOX.c.created < before]
         return self._change_letters(dead, still_pending(endpoint), *older)
 
     def redrive(self, ids: Sequence[str], now: datetime) -> int:
-        """Make dead letters pending and due again, all where `ids` is empty; how many that were."""
+        """Make dead messages pending and due again, all where `ids` is empty; how many that were."""
         again = {"state": PENDING, "attempts": 0, "due": now, "created": now}
         named = [OUTBOX.c.id.in_(ids)] if ids else []
-        return self._change_letters(again, OUTBOX.c.state == LetterState.DEAD.value, *named)
+        return self._change_letters(again, OUTBOX.c.state == MessageState.DEAD.value, *named)
 
-    def letters(self, endpoint: str, state: LetterState, limit: int = 50) -> Sequence[Letter]:
-        """The latest letters of an endpoint in a state, newest first."""
+    def messages(self, endpoint: str, state: MessageState, limit: int = 50) -> Sequence[Message]:
+        """The latest messages of an endpoint in a state, newest first."""
         these = sa.and_(OUTBOX.c.endpoint == endpoint, OUTBOX.c.state == state.value)
         latest = sa.select(OUTBOX).where(these).order_by(OUTBOX.c.seq.desc()).limit(limit)
         with self._reading() as connection:
-            return [letter_from(row) for row in connection.execute(latest).mappings()]
+            return [message_from(row) for row in connection.execute(latest).mappings()]
 
-    def outbox(self) -> Mapping[str, Mapping[LetterState, int]]:
-        """How many letters each endpoint has in each state."""
+    def outbox(self) -> Mapping[str, Mapping[MessageState, int]]:
+        """How many messages each endpoint has in each state."""
         by = (OUTBOX.c.endpoint, OUTBOX.c.state)
-        found: dict[str, dict[LetterState, int]] = {}
+        found: dict[str, dict[MessageState, int]] = {}
         with self._reading() as connection:
             for endpoint, state, number in connection.execute(sa.select(*by, sa.func.count()).group_by(*by)):
-                found.setdefault(endpoint, {})[LetterState(state)] = number
+                found.setdefault(endpoint, {})[MessageState(state)] = number
         return found
 
-    def last_trouble(self, endpoint: str) -> Letter | None:
-        """The letter that was tried last of those that have not arrived."""
+    def last_trouble(self, endpoint: str) -> Message | None:
+        """The message that was tried last of those that have not arrived."""
         tried = sa.and_(OUTBOX.c.endpoint == endpoint, OUTBOX.c.tried.is_not(None))
-        missing = OUTBOX.c.state != LetterState.DELIVERED.value
+        missing = OUTBOX.c.state != MessageState.DELIVERED.value
         last = sa.select(OUTBOX).where(tried, missing).order_by(OUTBOX.c.tried.desc(), OUTBOX.c.seq.desc()).limit(1)
         with self._reading() as connection:
             row = connection.execute(last).mappings().one_or_none()
-            return None if row is None else letter_from(row)
+            return None if row is None else message_from(row)
 
-    def forget_letters(self, before: datetime) -> int:
-        """Drop letters that were delivered before a time; how many that were."""
-        old = sa.delete(OUTBOX).where(OUTBOX.c.state == LetterState.DELIVERED.value, OUTBOX.c.delivered < before)
+    def forget_messages(self, before: datetime) -> int:
+        """Drop messages that were delivered before a time; how many that were."""
+        old = sa.delete(OUTBOX).where(OUTBOX.c.state == MessageState.DELIVERED.value, OUTBOX.c.delivered < before)
         with self._writing() as connection:
             return connection.execute(old).rowcount
 

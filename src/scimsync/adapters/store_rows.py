@@ -10,41 +10,41 @@ import sqlalchemy as sa
 from scimsync.adapters.store_engine import NUMBER_KEY
 from scimsync.adapters.store_tables import KEY, OUTBOX, PENDING, RUN
 from scimsync.model.audit import Entry, Head, PersonKey
-from scimsync.model.events import Letter, LetterState
+from scimsync.model.events import Message, MessageState
 from scimsync.model.outcomes import Document, JournalLine, Outcome, Pin, Run, RunState, Status, Step
 from scimsync.model.records import SourceHealth
 from scimsync.scim.schema import value_from_json, value_to_json
 
 
 def still_pending(endpoint: str) -> sa.ColumnElement[bool]:
-    """The letters of an endpoint that wait."""
+    """The messages of an endpoint that wait."""
     return sa.and_(OUTBOX.c.endpoint == endpoint, OUTBOX.c.state == PENDING)
 
 
 def heads(endpoint: str) -> sa.Select[Any]:
-    """The pending letters that wait for no other: of each person the oldest."""
+    """The pending messages that wait for no other: of each person the oldest."""
     earlier = OUTBOX.alias("earlier")
     same = sa.and_(earlier.c.endpoint == OUTBOX.c.endpoint, earlier.c.person == OUTBOX.c.person)
     first = sa.and_(earlier.c.state == PENDING, same, earlier.c.seq < OUTBOX.c.seq)
     return sa.select(OUTBOX).where(still_pending(endpoint), ~sa.exists().where(first))
 
 
-def queued(connection: sa.Connection, letters: Sequence[Letter]) -> None:
-    """Put letters into the outbox."""
-    rows = [{k: v for k, v in letter_to_row(letter).items() if k != "seq"} for letter in letters]
+def queued(connection: sa.Connection, messages: Sequence[Message]) -> None:
+    """Put messages into the outbox."""
+    rows = [{k: v for k, v in message_to_row(message).items() if k != "seq"} for message in messages]
     if rows:
         connection.execute(sa.insert(OUTBOX), rows)
 
 
-def letter_to_row(letter: Letter) -> dict[str, object]:
-    """A letter as a row."""
-    return {column.name: getattr(letter, column.name) for column in OUTBOX.c} | {"state": letter.state.value}
+def message_to_row(message: Message) -> dict[str, object]:
+    """A message as a row."""
+    return {column.name: getattr(message, column.name) for column in OUTBOX.c} | {"state": message.state.value}
 
 
-def letter_from(row: sa.RowMapping) -> Letter:
-    """A row as a letter."""
+def message_from(row: sa.RowMapping) -> Message:
+    """A row as a message."""
     held = {str(name): value for name, value in row.items()}
-    return Letter(**{**held, "state": LetterState(row["state"]), "body": bytes(row["body"])})
+    return Message(**{**held, "state": MessageState(row["state"]), "body": bytes(row["body"])})
 
 
 def numbers(connection: sa.Connection, run: Run) -> dict[str, int]:

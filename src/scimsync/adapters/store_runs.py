@@ -11,15 +11,15 @@ from scimsync.adapters.store_connections import Connections
 from scimsync.adapters.store_rows import health_to_json, numbers, pin_from, queued, run_from
 from scimsync.adapters.store_tables import FROZEN, PIN, RUN
 from scimsync.errors import ConfigError
-from scimsync.model.events import Letter
+from scimsync.model.events import Message
 from scimsync.model.outcomes import Pin, Run, RunState
 
 
 class Runs(Connections):
     """Runs, from the newest."""
 
-    def save_run(self, run: Run, letters: Sequence[Letter] = ()) -> None:
-        """Insert or replace a run, and keep the letters that tell of it, in one commit."""
+    def save_run(self, run: Run, messages: Sequence[Message] = ()) -> None:
+        """Insert or replace a run, and keep the messages that tell of it, in one commit."""
         row = {
             "id": run.id,
             "created": run.created,
@@ -41,7 +41,7 @@ class Runs(Connections):
         }
         with self._writing() as connection:
             connection.execute(self._upsert(RUN), row | numbers(connection, run))
-            queued(connection, letters)
+            queued(connection, messages)
 
     def runs(self, limit: int = 50) -> Sequence[Run]:
         """The latest runs, newest first, by their number."""

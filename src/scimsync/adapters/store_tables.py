@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from scimsync.model.events import LetterState
+from scimsync.model.events import MessageState
 
 
 class Instant(sa.TypeDecorator[datetime]):
@@ -203,5 +203,5 @@ INBOUND = sa.Table(
     sa.Column("keys", sa.JSON, nullable=False),
     sa.Column("answered", sa.Boolean, nullable=False),
 )
-PENDING = LetterState.PENDING.value
+PENDING = MessageState.PENDING.value
 NOBODY = {"owner": "", "host": "", "place": "", "pid": 0, "started": "", "since": None, "renewed": None}

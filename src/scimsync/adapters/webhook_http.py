@@ -1,4 +1,4 @@
-"""Carry letters to an endpoint by HTTPS, to the address that was looked at and to no other.
+"""Carry messages to an endpoint by HTTPS, to the address that was looked at and to no other.
 
 A name is resolved anew for each try; it is refused unless every address it has is one of the open
 internet, and the connection then goes to one of these, with the name for TLS and `Host`. So a name that
@@ -62,8 +62,8 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))
 
 
-class HttpCourier:
-    """Fits the Courier port for one URL.
+class HttpSender:
+    """Fits the Sender port for one URL.
 
     Args:
         url: https, or http where private addresses are allowed.
@@ -101,8 +101,8 @@ class HttpCourier:
             limits=httpx2.Limits(max_connections=16, max_keepalive_connections=8, keepalive_expiry=4.0),
         )
 
-    async def carry(self, headers: Mapping[str, str], body: bytes) -> Receipt:
-        """Send one letter once. Whatever goes wrong is a Receipt; no path and no text of the receiver stands in it."""
+    async def send(self, headers: Mapping[str, str], body: bytes) -> Receipt:
+        """Send one message once. Whatever goes wrong is a Receipt; no path and no text of the receiver stands in it."""
         try:
             async with asyncio.timeout(self._deadline_s):
                 address = await self._pinned()

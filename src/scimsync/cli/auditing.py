@@ -182,7 +182,7 @@ def _lines(entry: Entry, reader: Reader) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Options:
     """What shall be exported, and how."""
 
     form: str
@@ -192,30 +192,30 @@ class Wish:
     values: bool
 
 
-def export(config: Path, wish: Wish) -> int:
+def export(config: Path, options: Options) -> int:
     """Write records to a file or to stdout."""
     settings = load(config, secrets=False)
     with bootstrap.open_store(settings) as store:
-        lines = _jsonl(store, settings, wish) if wish.form == "jsonl" else _ocsf(store, wish)
-        if wish.out is None:
+        lines = _jsonl(store, settings, options) if options.form == "jsonl" else _ocsf(store, options)
+        if options.out is None:
             for line in lines:
                 sys.stdout.buffer.write(line)
             sys.stdout.buffer.flush()
             return 0
-        _write(wish.out, lines)
+        _write(options.out, lines)
     return 0
 
 
-def _chosen(store: Store, wish: Wish) -> Iterator[Entry]:
-    since = wish.since.replace(tzinfo=UTC).isoformat(timespec="microseconds") if wish.since else ""
-    return (entry for entry in store.entries(run=_run_of(store, wish.run)) if entry.at >= since)
+def _chosen(store: Store, options: Options) -> Iterator[Entry]:
+    since = options.since.replace(tzinfo=UTC).isoformat(timespec="microseconds") if options.since else ""
+    return (entry for entry in store.entries(run=_run_of(store, options.run)) if entry.at >= since)
 
 
-def _jsonl(store: Store, settings: Settings, wish: Wish) -> Iterator[bytes]:
+def _jsonl(store: Store, settings: Settings, options: Options) -> Iterator[bytes]:
     """A stretch of the chain without holes: from the first chosen record to the last."""
     first, last = 1, store.head().size
-    if wish.run or wish.since:
-        numbers = [entry.seq for entry in _chosen(store, wish)]
+    if options.run or options.since:
+        numbers = [entry.seq for entry in _chosen(store, options)]
         first, last = (min(numbers), max(numbers)) if numbers else (last + 1, last)
     start = chain.start_of(store.head().origin)
     walk = store.entries()
@@ -224,7 +224,7 @@ def _jsonl(store: Store, settings: Settings, wish: Wish) -> Iterator[bytes]:
     reader, state = Reader(store), before
     for entry in islice(walk, last - first + 1):
         state = _whole(chain.check([entry], state))
-        yield chain.record_line(entry, reader.clear(entry) if wish.values else None)
+        yield chain.record_line(entry, reader.clear(entry) if options.values else None)
     yield chain.last_line(checkpoints.signed(checkpoints.statement(state), auditing.audit_key(settings)[0]))
 
 
@@ -234,11 +234,11 @@ def _whole(found: chain.Checked) -> Head:
     return found.head
 
 
-def _ocsf(store: Store, wish: Wish) -> Iterator[bytes]:
+def _ocsf(store: Store, options: Options) -> Iterator[bytes]:
     reader, origin, product = Reader(store), store.head().origin, version("scimsync")
-    for entry in _chosen(store, wish):
-        clear = reader.clear(entry) if wish.values else None
-        told = ocsf.Told(
+    for entry in _chosen(store, options):
+        clear = reader.clear(entry) if options.values else None
+        told = ocsf.AuditedRecord(
             body=ledger.document_of(entry), clear=_members(clear) if clear else {}, origin=origin, product=product
         )
         for event in ocsf.events(told):

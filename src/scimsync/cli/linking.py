@@ -13,13 +13,13 @@ from scimsync import bootstrap
 from scimsync.cli.progress import Bar
 from scimsync.cli.running import show, show_json
 from scimsync.config import load
-from scimsync.engine.linking import Said, Wish
+from scimsync.engine.linking import LinkRequest, LinkResult
 from scimsync.errors import ConfigError
 from scimsync.services import applying, linking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Options:
     """What stands on the command line."""
 
     config: Path
@@ -31,7 +31,7 @@ class Given:
     as_json: bool
 
     @property
-    def wish(self) -> Wish:
+    def request(self) -> LinkRequest:
         """What it means.
 
         Raises:
@@ -43,43 +43,43 @@ class Given:
             raise ConfigError("give KEY and ACCOUNT, or KEY with --unlink.")
         if not self.reason.strip():
             raise ConfigError("--reason needs a text: it is kept in the audit chain for whoever reads it later.")
-        return Wish(key=self.key, account=self.account, former=self.former)
+        return LinkRequest(key=self.key, account=self.account, former=self.former)
 
 
-def link(given: Given) -> int:
+def link(options: Options) -> int:
     """The link command; returns the exit code."""
-    wish = given.wish
-    settings = load(given.config)
+    request = options.request
+    settings = load(options.config)
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         with Bar() as bar:
             asyncio.run(applying.settle(settings, store, bar))
-        said = asyncio.run(linking.link(settings, store, wish, given.reason))
-    if given.as_json:
-        show_json(_document(said))
+        result = asyncio.run(linking.link(settings, store, request, options.reason))
+    if options.as_json:
+        show_json(_document(result))
     else:
-        show(_lines(said))
+        show(_lines(result))
     return 0
 
 
-def _document(said: Said) -> dict[str, object]:
+def _document(result: LinkResult) -> dict[str, object]:
     return {
-        "key": said.decision.key,
-        "account": said.decision.account,
-        "login": said.login,
-        "linked": said.decision.same,
-        "from": said.former if said.decision.same else "",
+        "key": result.decision.key,
+        "account": result.decision.account,
+        "login": result.login,
+        "linked": result.decision.same,
+        "from": result.former if result.decision.same else "",
     }
 
 
-def _lines(said: Said) -> Iterator[str]:
-    key, account = said.decision.key, said.decision.account
-    shown = f"{account} ({said.login})" if said.login else f"{account} (not in the directory any more)"
-    if said.decision.same:
+def _lines(result: LinkResult) -> Iterator[str]:
+    key, account = result.decision.key, result.decision.account
+    shown = f"{account} ({result.login})" if result.login else f"{account} (not in the directory any more)"
+    if result.decision.same:
         yield click.style(f"{key} has the account {shown}", bold=True) + (
-            f"; {said.former} has it no more." if said.former else "."
+            f"; {result.former} has it no more." if result.former else "."
         )
         yield "Nothing was written to the directory. See what follows with: scimsync plan"
         return
     yield click.style(f"{key} and the account {shown} are not one person.", bold=True)
-    if said.active:
+    if result.active:
         yield "The account stays active, and nobody has it: disable it by hand, or link it to whoever it belongs to."

@@ -172,7 +172,7 @@ def init(folder: Path, simulator: bool, region: str, source: str) -> None:  # no
     """
     from scimsync.cli import starting  # noqa: PLC0415
 
-    starting.init(folder, starting.Wish(simulator=simulator, region=region, source=source))
+    starting.init(folder, starting.Options(simulator=simulator, region=region, source=source))
 
 
 @cli.group(cls=_Group, short_help="Check and show the configuration; print its JSON Schema.")
@@ -257,7 +257,7 @@ def plan(**given: object) -> None:
     """
     from scimsync.cli import running  # noqa: PLC0415
 
-    sys.exit(running.plan(running.Given.of(given)))
+    sys.exit(running.plan(running.Options.of(given)))
 
 
 @cli.command(short_help="Carry out a plan exactly; go on with it where a crash left it.")
@@ -277,7 +277,7 @@ def apply(**given: object) -> None:
     """
     from scimsync.cli import running  # noqa: PLC0415
 
-    sys.exit(running.apply(running.Given.of(given)))
+    sys.exit(running.apply(running.Options.of(given)))
 
 
 @cli.command(short_help="Plan, check the limits, apply: the scheduled form.")
@@ -294,7 +294,7 @@ def sync(**given: object) -> None:
     """
     from scimsync.cli import running  # noqa: PLC0415
 
-    sys.exit(running.sync(running.Given.of(given)))
+    sys.exit(running.sync(running.Options.of(given)))
 
 
 @cli.command(short_help="List runs, or show one.")
@@ -310,7 +310,7 @@ def runs(**given: object) -> None:
     """
     from scimsync.cli import running  # noqa: PLC0415
 
-    sys.exit(running.runs(running.Given.of(given)))
+    sys.exit(running.runs(running.Options.of(given)))
 
 
 @cli.command(short_help="Say that a record and an account are one person, or are not.")
@@ -328,7 +328,7 @@ def link(**given: object) -> None:
     """
     from scimsync.cli import linking  # noqa: PLC0415
 
-    sys.exit(linking.link(linking.Given(**given)))  # type: ignore[arg-type]
+    sys.exit(linking.link(linking.Options(**given)))  # type: ignore[arg-type]
 
 
 @cli.group(short_help="Record the target's schema as baseline; report drift.")
@@ -386,7 +386,7 @@ def metrics(**given: object) -> None:
     """
     from scimsync.cli import running  # noqa: PLC0415
 
-    sys.exit(running.metrics(running.Given.of(given)))
+    sys.exit(running.metrics(running.Options.of(given)))
 
 
 @cli.group(cls=_Group, short_help="Prove, read and export the audit chain.")
@@ -440,7 +440,7 @@ def audit_export(config: Path, no_values: bool, **given: object) -> None:  # noq
     """
     from scimsync.cli import auditing  # noqa: PLC0415
 
-    sys.exit(auditing.export(config, auditing.Wish(values=not no_values, **given)))  # type: ignore[arg-type]
+    sys.exit(auditing.export(config, auditing.Options(values=not no_values, **given)))  # type: ignore[arg-type]
 
 
 @audit.command("prove", short_help="Prove one record to somebody who has nothing else.")
@@ -594,7 +594,7 @@ def simulate(**given: object) -> None:
     """
     from scimsync.cli import simulating  # noqa: PLC0415
 
-    simulating.simulate(simulating.Wish.of(given))
+    simulating.simulate(simulating.Options.of(given))
 
 
 @cli.command(short_help="See it work: simulator, sample HR database, plan, apply, second run.")

@@ -29,7 +29,7 @@ from scimsync.services.planning import Choices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Options:
     """What stands on the command line; each command reads what it knows."""
 
     config: Path = Path("scimsync.toml")
@@ -47,7 +47,7 @@ class Given:
     yes: bool = False
 
     @classmethod
-    def of(cls, given: Mapping[str, object]) -> Given:
+    def of(cls, given: Mapping[str, object]) -> Options:
         """From click's parameters."""
         known = {f.name for f in fields(cls)}
         return cls(**{name: value for name, value in given.items() if name in known})  # type: ignore[arg-type]
@@ -82,28 +82,28 @@ def show_json(document: object) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def plan(given: Given) -> int:
+def plan(options: Options) -> int:
     """The plan command; returns the exit code."""
-    settings = given.settings
+    settings = options.settings
     with bootstrap.open_store(settings) as store:
         if planning.has_unfinished(store):
             with contextlib.suppress(StoreLocked), store.lease(bootstrap.owner()):
                 _settle(settings, store)
         with Bar() as bar:
-            made = interrupting.run(planning.plan(settings, store, bar, given.choices))
-        if given.out is not None:
-            _write_out(store, made, given.out)
-        if given.html is not None and (run := store.run(made.id)) is not None:
-            _write_html(settings, store, run, made, given.html)
-    if given.as_json:
+            made = interrupting.run(planning.plan(settings, store, bar, options.choices))
+        if options.out is not None:
+            _write_out(store, made, options.out)
+        if options.html is not None and (run := store.run(made.id)) is not None:
+            _write_html(settings, store, run, made, options.html)
+    if options.as_json:
         show_json(render.plan_document(made))
     else:
-        show(render.plan_lines(made, everybody=given.everybody, only=given.users))
+        show(render.plan_lines(made, everybody=options.everybody, only=options.users))
         _next_step(made)
     _warn(leaving.by_plan(made))
     if made.refusals:
         return PlanRefused.exit_code
-    return HAS_CHANGES if given.detailed_exitcode and made.writes else 0
+    return HAS_CHANGES if options.detailed_exitcode and made.writes else 0
 
 
 def _write_out(store: Store, made: Plan, out: Path) -> None:
@@ -142,18 +142,18 @@ def _next_step(made: Plan) -> None:
         click.echo("Carry it out with: scimsync apply", err=True)
 
 
-def apply(given: Given) -> int:
+def apply(options: Options) -> int:
     """The apply command; returns the exit code."""
-    settings = given.settings
+    settings = options.settings
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
-        found = planning.find_plan(store, given.plan)
-        refused = any(refusal.code not in given.overrides for refusal in found[0].refusals)
-        if found[0].writes and not refused and not given.yes:
-            _ask(found[0], given)
-        return _apply(settings, store, found[0], given)
+        found = planning.find_plan(store, options.plan)
+        refused = any(refusal.code not in options.overrides for refusal in found[0].refusals)
+        if found[0].writes and not refused and not options.yes:
+            _ask(found[0], options)
+        return _apply(settings, store, found[0], options)
 
 
-def _ask(made: Plan, given: Given) -> None:
+def _ask(made: Plan, options: Options) -> None:
     """Let the person at the terminal agree; a plan that is named is one that was read.
 
     Raises:
@@ -166,22 +166,22 @@ def _ask(made: Plan, given: Given) -> None:
             f"apply: {number} would be written, and there is no terminal to ask at. Nothing was sent. Read the plan "
             f"(scimsync runs {made.id} --all), then: scimsync apply {made.id} --yes"
         )
-    if not given.plan:
+    if not options.plan:
         show(render.plan_lines(made))
         if not click.confirm(f"Apply {'this' if made.writes == 1 else 'these'} {number}?", err=True):
             raise PlanStale("nothing was sent. Apply it later with: scimsync apply")
 
 
-def sync(given: Given) -> int:
+def sync(options: Options) -> int:
     """The sync command; returns the exit code."""
-    settings = given.settings
+    settings = options.settings
     with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
         _settle(settings, store)
         with Bar() as bar:
-            made = interrupting.run(planning.plan(settings, store, bar, given.choices))
-        if not given.as_json:
-            show(render.plan_lines(made, everybody=given.everybody, only=given.users))
-        return _apply(settings, store, made, given)
+            made = interrupting.run(planning.plan(settings, store, bar, options.choices))
+        if not options.as_json:
+            show(render.plan_lines(made, everybody=options.everybody, only=options.users))
+        return _apply(settings, store, made, options)
 
 
 def _settle(settings: Settings, store: Store) -> None:
@@ -190,12 +190,12 @@ def _settle(settings: Settings, store: Store) -> None:
         interrupting.run(applying.settle(settings, store, bar))
 
 
-def _apply(settings: Settings, store: Store, made: Plan, given: Given) -> int:
-    report = _carry_out(settings, store, made, given)
-    if given.as_json:
+def _apply(settings: Settings, store: Store, made: Plan, options: Options) -> int:
+    report = _carry_out(settings, store, made, options)
+    if options.as_json:
         show_json(render.report_document(report))
     else:
-        show(render.report_lines(report, everybody=given.everybody))
+        show(render.report_lines(report, everybody=options.everybody))
     _warn(report.kept)
     return NOT_ALL_DONE if waiting.waits(made) or report.kept or not report.clean else 0
 
@@ -206,7 +206,7 @@ def _warn(kept: Mapping[str, str]) -> None:
         click.echo(leaving.sentence(kept), err=True)
 
 
-def _carry_out(settings: Settings, store: Store, made: Plan, given: Given) -> Report:
+def _carry_out(settings: Settings, store: Store, made: Plan, options: Options) -> Report:
     """Apply; the first signal lets running writes end, the second does not wait for them."""
     stop = asyncio.Event()
     with Bar() as bar:
@@ -215,7 +215,7 @@ def _carry_out(settings: Settings, store: Store, made: Plan, given: Given) -> Re
             stop.set()
             bar.say("Stopping: running writes are brought to their end. Again to stop at once.")
 
-        work = applying.apply(settings, store, bar, (made, store.run(made.id)), given.choices, stop)
+        work = applying.apply(settings, store, bar, (made, store.run(made.id)), options.choices, stop)
         try:
             return interrupting.run(work, ask)
         except Interrupted as stopped:
@@ -223,27 +223,27 @@ def _carry_out(settings: Settings, store: Store, made: Plan, given: Given) -> Re
             sys.exit(NOT_ALL_DONE)
 
 
-def runs(given: Given) -> int:
+def runs(options: Options) -> int:
     """The runs command; returns the exit code. It never talks to the target, and needs no credentials."""
-    settings = load(given.config, secrets=False)
-    if given.html is not None and not given.run:
+    settings = load(options.config, secrets=False)
+    if options.html is not None and not options.run:
         raise ConfigError("--html needs RUN, the id of a run or its beginning. List them with: scimsync runs")
     with bootstrap.open_store(settings) as store:
-        if not given.run:
+        if not options.run:
             listed = store.runs()
-            if given.as_json:
+            if options.as_json:
                 show_json([render.run_document(run) for run in listed])
             else:
                 show(map(render.run_line, listed) if listed else ["No runs yet. Make a plan with: scimsync plan"])
             return 0
-        run = store.run(given.run)
+        run = store.run(options.run)
         if run is None:
-            raise PlanStale(f"there is no run {given.run!r}. List them with: scimsync runs")
+            raise PlanStale(f"there is no run {options.run!r}. List them with: scimsync runs")
         made = planning.as_applied(store, planning.read_plan(store.artifact(run.plan)))
-        if given.html is not None:
-            _write_html(settings, store, run, made, given.html)
+        if options.html is not None:
+            _write_html(settings, store, run, made, options.html)
         outcomes = [line.outcome for line in store.journal(run.id) if line.outcome is not None]
-        if given.as_json:
+        if options.as_json:
             show_json(
                 {
                     **render.run_document(run),
@@ -254,15 +254,15 @@ def runs(given: Given) -> int:
         else:
             began = run.state not in {RunState.PLANNED, RunState.REFUSED}
             kept = leaving.by_run(made, {(o.key, o.part): o for o in outcomes}) if began else None
-            show([render.run_line(run), "", *render.plan_lines(made, everybody=given.everybody, kept=kept), ""])
-            show(render.outcome_lines(outcomes, everybody=given.everybody))
+            show([render.run_line(run), "", *render.plan_lines(made, everybody=options.everybody, kept=kept), ""])
+            show(render.outcome_lines(outcomes, everybody=options.everybody))
     return 0
 
 
-def metrics(given: Given) -> int:
+def metrics(options: Options) -> int:
     """The metrics command; returns the exit code. It never talks to the target, and needs no credentials."""
-    with bootstrap.open_store(load(given.config, secrets=False)) as store:
-        if given.as_json:
+    with bootstrap.open_store(load(options.config, secrets=False)) as store:
+        if options.as_json:
             show_json(observing.metrics_document(store))
         else:
             show(observing.exposition(store).decode().splitlines())

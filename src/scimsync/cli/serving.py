@@ -74,8 +74,8 @@ class _Service:
     async def run(self, door: socket.socket, ready: str) -> None:
         """Say `ready`, then serve until a signal comes; what is under way is then brought to its end."""
         server = _Server(_config(self._respond))
-        async with bootstrap.make_post(self._settings, self._store, _say) as post:
-            rounds = delivering.Rounds(post)
+        async with bootstrap.make_delivery(self._settings, self._store, _say) as ports:
+            rounds = delivering.Rounds(ports)
 
             def end() -> None:
                 server.should_exit = True

@@ -19,7 +19,7 @@ from scimsync.simulator.server import Announcement, Settings, serve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Options:
     """What stands on the command line."""
 
     port: int = 0
@@ -39,44 +39,46 @@ class Wish:
     ca_file: Path | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, object]) -> Wish:
+    def of(cls, given: Mapping[str, object]) -> Options:
         """From click's parameters."""
         known = {f.name for f in fields(cls)}
         return cls(**{name: value for name, value in given.items() if name in known})  # type: ignore[arg-type]
 
 
-def simulate(wish: Wish) -> None:
+def simulate(options: Options) -> None:
     """Run the simulator in the foreground until Ctrl-C, or show the switches."""
-    if wish.show_options:
-        _show_options(as_json=wish.as_json)
+    if options.show_options:
+        _show_options(as_json=options.as_json)
         return
-    recipe = _toml(wish.faults)
-    from_file = _toml(wish.options_file)
+    recipe = _toml(options.faults)
+    from_file = _toml(options.options_file)
     settings = Settings(
-        port=wish.port,
-        login_port=wish.login_port,
-        users=wish.users,
-        seed=wish.seed,
-        client_id=wish.client_id,
-        client_secret=wish.client_secret,
-        options=_table(recipe, "options") | (_table(from_file, "options") or from_file) | read_switches(wish.options),
-        faults=_faults(recipe, wish.faults),
-        source=wish.source,
-        snapshots=wish.snapshots,
+        port=options.port,
+        login_port=options.login_port,
+        users=options.users,
+        seed=options.seed,
+        client_id=options.client_id,
+        client_secret=options.client_secret,
+        options=_table(recipe, "options")
+        | (_table(from_file, "options") or from_file)
+        | read_switches(options.options),
+        faults=_faults(recipe, options.faults),
+        source=options.source,
+        snapshots=options.snapshots,
     )
     with ExitStack() as stack:
-        if wish.tls:
+        if options.tls:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="scimsync-tls-")))
             settings = replace(settings, tls=folder)
         try:
-            serve(settings, lambda ready: _announce(_with_ca(ready, wish.ca_file), as_json=wish.as_json))
+            serve(settings, lambda ready: _announce(_with_ca(ready, options.ca_file), as_json=options.as_json))
         except ValueError as error:
             text = str(error)
             raise ConfigError(text if text.startswith("simulate:") else f"simulate: {text}") from error
         except OSError as error:
             if error.filename is not None:
                 raise ConfigError(f"simulate: {error.filename}: {error.strerror}") from error
-            text = f"simulate: port {wish.port} cannot be used ({error.strerror}). Try --port 0."
+            text = f"simulate: port {options.port} cannot be used ({error.strerror}). Try --port 0."
             raise ConfigError(text) from error
 
 

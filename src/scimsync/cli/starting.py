@@ -111,7 +111,7 @@ To rehearse first: scimsync init rehearsal --simulator"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Options:
     """What stands on the command line."""
 
     simulator: bool = False
@@ -120,23 +120,23 @@ class Wish:
     source: str = "csv"
 
 
-def init(folder: Path, wish: Wish) -> None:
+def init(folder: Path, options: Options) -> None:
     """Write a configuration, its schema for editors, and a sample source.
 
     Raises:
         ConfigError: Something of that name is there already, the folder cannot be written, or there is no
             such region.
     """
-    text = CONFIG.format(source=_SOURCES[wish.source], target=_target(wish), attributes=_attributes())
+    text = CONFIG.format(source=_SOURCES[options.source], target=_target(options), attributes=_attributes())
     config = folder / "scimsync.toml"
-    sample = {"csv": folder / "hr.csv", "sql": folder / "hr.db"}.get(wish.source)
+    sample = {"csv": folder / "hr.csv", "sql": folder / "hr.db"}.get(options.source)
     described, found = folder / schema.FILE, _people()
     try:
         for file in filter(None, (config, described, sample)):
             if file.exists():
                 raise ConfigError(f"{file} is there already, and nothing is overwritten. Choose another folder.")
         folder.mkdir(parents=True, exist_ok=True)
-        if wish.source == "csv" and sample is not None:
+        if options.source == "csv" and sample is not None:
             sample.write_text(_csv(found), encoding="utf-8")
         elif sample is not None:
             write_database(sample, found)
@@ -147,20 +147,20 @@ def init(folder: Path, wish: Wish) -> None:
     click.echo(f"Wrote {config}" + (f" and {sample} ({len(found)} invented people)." if sample else "."))
     click.echo(f"Wrote {described}, by which editors complete and explain its keys.")
     variables = ["GENESYS_CLIENT_ID=...", "GENESYS_CLIENT_SECRET=..."]
-    variables += ["HR_DATABASE_URL=..."] * (wish.source == "postgres")
-    steps = _NEXT_SIMULATOR if wish.simulator else _NEXT
+    variables += ["HR_DATABASE_URL=..."] * (options.source == "postgres")
+    steps = _NEXT_SIMULATOR if options.simulator else _NEXT
     click.echo(steps.format(config=config, port=PORT, client=CLIENT, secret=SECRET, variables=" ".join(variables)))
 
 
-def _target(wish: Wish) -> str:
-    if wish.simulator and wish.region:
+def _target(options: Options) -> str:
+    if options.simulator and options.region:
         raise ConfigError("init: give either --simulator or --region, not both")
-    if wish.simulator:
+    if options.simulator:
         return _SIMULATED
-    region = region_of(wish.region, GENESYS_REGIONS) if wish.region else next(iter(GENESYS_REGIONS))
+    region = region_of(options.region, GENESYS_REGIONS) if options.region else next(iter(GENESYS_REGIONS))
     if not region:
         known = ", ".join(f"{name} ({domain})" for name, domain in GENESYS_REGIONS.items())
-        raise ConfigError(f"init: --region {wish.region} is no region of Genesys Cloud. Regions: {known}")
+        raise ConfigError(f"init: --region {options.region} is no region of Genesys Cloud. Regions: {known}")
     return _REAL.format(region=region)
 
 

@@ -14,11 +14,11 @@ from scimsync import bootstrap
 from scimsync.cli import interrupting
 from scimsync.cli.codes import NOT_ALL_DONE
 from scimsync.config import Settings, WebhookSettings, load
-from scimsync.core import telling
+from scimsync.core import notifications
 from scimsync.engine import delivering
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError
-from scimsync.model.events import LetterState, Receipt
+from scimsync.model.events import MessageState, Receipt
 
 _NEEDED = frozenset({"webhook"})
 
@@ -38,7 +38,7 @@ def show(config: Path, *, as_json: bool) -> int:
         for webhook, document in zip(settings.webhooks, documents, strict=True):
             _show(store, webhook, document)
         for states in lost.values():
-            waiting = states.get(LetterState.PENDING, 0)
+            waiting = states.get(MessageState.PENDING, 0)
             if waiting:
                 click.echo(f"(no longer configured)  {waiting:,} pending; they wait until their url is back")
     return 0
@@ -56,20 +56,20 @@ def _document(store: Store, webhook: WebhookSettings) -> dict[str, object]:
         "host": webhook.shown.partition("(")[2].rstrip(")"),
         "events": sorted(kind.value for kind in webhook.kinds) or ["all"],
         "values": webhook.values,
-        **{state.value: states.get(state, 0) for state in LetterState},
+        **{state.value: states.get(state, 0) for state in MessageState},
         "trouble": trouble,
     }
 
 
 def _show(store: Store, webhook: WebhookSettings, document: dict[str, object]) -> None:
     events = ", ".join(sorted(kind.value for kind in webhook.kinds)) or "all events"
-    counts = ", ".join(f"{document[state.value]:,} {state.value}" for state in LetterState)
+    counts = ", ".join(f"{document[state.value]:,} {state.value}" for state in MessageState)
     click.echo(f"{webhook.shown}  {counts}; {events}{', with values' if webhook.values else ''}")
     last = store.last_trouble(webhook.name)
     if last is not None and last.tried is not None:
         click.echo(f"  last trouble {last.tried:%Y-%m-%d %H:%M:%S} UTC: {last.detail} (attempt {last.attempts})")
-    for letter in store.letters(webhook.name, LetterState.DEAD, 10):
-        click.echo(f"  dead  {letter.id}  {letter.type}  {letter.detail}")
+    for message in store.messages(webhook.name, MessageState.DEAD, 10):
+        click.echo(f"  dead  {message.id}  {message.type}  {message.detail}")
 
 
 def ping(config: Path, which: str) -> int:
@@ -84,8 +84,8 @@ def ping(config: Path, which: str) -> int:
 
 
 async def _ping(settings: Settings, store: Store) -> list[Receipt]:
-    async with bootstrap.make_post(settings, store, lambda _: None) as post:
-        return await delivering.knock(post, telling.ping(post.clock.now()))
+    async with bootstrap.make_delivery(settings, store, lambda _: None) as ports:
+        return await delivering.ping(ports, notifications.ping(ports.clock.now()))
 
 
 def _chosen(settings: Settings, which: str) -> tuple[WebhookSettings, ...]:
@@ -104,14 +104,14 @@ def deliver(config: Path, *, watch: bool) -> int:
     with bootstrap.open_store(settings) as store:
         arrived = interrupting.run(_deliver(settings, store, watch=watch))
         states = [store.outbox().get(webhook.name, {}) for webhook in settings.webhooks]
-    pending, dead = (sum(s.get(state, 0) for s in states) for state in (LetterState.PENDING, LetterState.DEAD))
+    pending, dead = (sum(s.get(state, 0) for s in states) for state in (MessageState.PENDING, MessageState.DEAD))
     click.echo(f"{arrived:,} delivered, {pending:,} pending, {dead:,} dead")
     return 0
 
 
 async def _deliver(settings: Settings, store: Store, *, watch: bool) -> int:
-    async with bootstrap.make_post(settings, store, lambda words: click.echo(words, err=True)) as post:
-        rounds = delivering.Rounds(post)
+    async with bootstrap.make_delivery(settings, store, lambda words: click.echo(words, err=True)) as ports:
+        rounds = delivering.Rounds(ports)
         if not watch:
             return await rounds.once()
         loop = asyncio.get_running_loop()
@@ -122,7 +122,7 @@ async def _deliver(settings: Settings, store: Store, *, watch: bool) -> int:
 
 
 def redrive(config: Path, ids: Sequence[str], *, everything: bool) -> int:
-    """Send dead letters again; return the exit code."""
+    """Send dead messages again; return the exit code."""
     if bool(ids) == everything:
         raise ConfigError("webhooks redrive: name the events by their ids, or say --all. See them: scimsync webhooks")
     settings = load(config, secrets=False)

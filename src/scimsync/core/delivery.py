@@ -1,4 +1,4 @@
-"""What becomes of a letter after a try, and how long an endpoint in trouble is left alone. Pure."""
+"""What becomes of a message after a try, and how long an endpoint in trouble is left alone. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from scimsync.model.events import Letter, LetterState, Receipt
+from scimsync.model.events import Message, MessageState, Receipt
 
 #: seconds before each try: ten over three days (Standard Webhooks)
 SCHEDULE = (0, 5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
@@ -25,20 +25,20 @@ _GONE = 410
 _SLOW_DOWN = frozenset({429, 502, 504})
 
 
-def settle(letter: Letter, receipt: Receipt, now: datetime, chance: float) -> Letter:
-    """The letter after a try: delivered, due again, or dead.
+def settle(message: Message, receipt: Receipt, now: datetime, chance: float) -> Message:
+    """The message after a try: delivered, due again, or dead.
 
     Args:
-        letter: As it was taken.
+        message: As it was taken.
         receipt: What came of the try; only 2xx is a yes.
         now: When.
         chance: From 0 to 1, for the jitter.
     """
-    tried = replace(letter, attempts=letter.attempts + 1, tried=now, status=receipt.status, detail=receipt.detail)
+    tried = replace(message, attempts=message.attempts + 1, tried=now, status=receipt.status, detail=receipt.detail)
     if is_taken(receipt):
-        return replace(tried, state=LetterState.DELIVERED, delivered=now, detail="")
+        return replace(tried, state=MessageState.DELIVERED, delivered=now, detail="")
     if receipt.status == _GONE or tried.attempts >= len(SCHEDULE):
-        return replace(tried, state=LetterState.DEAD)
+        return replace(tried, state=MessageState.DEAD)
     wait = SCHEDULE[tried.attempts] * (1 + JITTER * (2 * chance - 1))
     return replace(tried, due=now + timedelta(seconds=max(wait, pause(receipt))))
 
@@ -53,14 +53,14 @@ def is_gone(receipt: Receipt) -> bool:
     return receipt.status == _GONE
 
 
-def telling(receipts: Sequence[Receipt]) -> Receipt:
+def decisive(receipts: Sequence[Receipt]) -> Receipt:
     """The receipt of several at a time that says most of the endpoint: gone, then there, then in trouble."""
     by_weight = sorted(receipts, key=lambda r: (not is_gone(r), not is_taken(r), not _is_own(r)))
     return by_weight[0]
 
 
 def _is_own(receipt: Receipt) -> bool:
-    """Whether a failure is one of the endpoint. A 4xx is about the letter, and proves that somebody is there."""
+    """Whether a failure is one of the endpoint. A 4xx is about the message, and proves that somebody is there."""
     return not 400 <= receipt.status < 500 or receipt.status in {408, 429}
 
 
@@ -76,19 +76,19 @@ def pause(receipt: Receipt) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How an endpoint did lately: failures in a row that are its own and not those of one letter."""
+    """How an endpoint did lately: failures in a row that are its own and not those of one message."""
 
     failures: int = 0
 
     def after(self, receipt: Receipt) -> Health:
-        """The health after one more answer; one that is about the letter alone changes nothing."""
+        """The health after one more answer; one that is about the message alone changes nothing."""
         if is_taken(receipt):
             return Health()
         return Health(self.failures + 1) if _is_own(receipt) else self
 
     @property
     def sick(self) -> bool:
-        """Whether one letter at a time shall find out whether it is back."""
+        """Whether one message at a time shall find out whether it is back."""
         return self.failures >= PATIENCE
 
     @property
@@ -98,5 +98,5 @@ class Health:
 
     @property
     def rest_s(self) -> float:
-        """Seconds to the next such letter."""
+        """Seconds to the next such message."""
         return min(5.0 * 2.0 ** min(self.failures - PATIENCE, 16), LONGEST_REST_S) if self.sick else 0.0

@@ -39,7 +39,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Demand:
     """How many accounts a plan would change in one kind, of how many, and how many it may."""
 
     kind: str
@@ -60,10 +60,10 @@ class Wish:
         """All of it in words.
 
         Examples:
-            >>> wish = Wish(kind="disable", number=9, of=200, limit=Limit(share=0.05))
-            >>> wish.numbers(Past(window=timedelta(days=1), done={"disable": 24}))
+            >>> demand = Demand(kind="disable", number=9, of=200, limit=Limit(share=0.05))
+            >>> demand.numbers(Past(window=timedelta(days=1), done={"disable": 24}))
             '24 in the last day and 9 now of 200, allowed 5%'
-            >>> wish.numbers(Past())
+            >>> demand.numbers(Past())
             '9 of 200, allowed 5%'
         """
         before = past.done.get(self.kind, 0)
@@ -76,20 +76,20 @@ def rule_of(kind: str) -> str:
     return f"limits.{kind.partition(' ')[0]}"
 
 
-def wishes(counted: Tally, limits: Limits) -> Iterator[Wish]:
+def demands(counted: Tally, limits: Limits) -> Iterator[Demand]:
     """What a plan wants, action by action."""
     for action in Action:
         number = counted.actions.get(action.value, 0)
         of = counted.records if action is Action.CREATE else counted.linked
-        yield Wish(kind=action.value, number=number, of=of, limit=getattr(limits, action.value))
+        yield Demand(kind=action.value, number=number, of=of, limit=getattr(limits, action.value))
 
 
-def clearing(changes: Iterable[Change], limits: Limits, linked: int, frozen: Iterable[str] = ()) -> Iterator[Wish]:
+def clearing(changes: Iterable[Change], limits: Limits, linked: int, frozen: Iterable[str] = ()) -> Iterator[Demand]:
     """What a plan wants to take away, attribute by attribute; also nothing, of kinds that are frozen."""
     counted = Counter({kind: 0 for kind in frozen if rule_of(kind) == CLEAR})
     counted.update(f"clear {delta.path}" for change in changes for delta in change.deltas if clears(delta))
     for kind, number in sorted(counted.items()):
-        yield Wish(kind=kind, number=number, of=linked, limit=limits.clear_of(kind.partition(" ")[2]))
+        yield Demand(kind=kind, number=number, of=linked, limit=limits.clear_of(kind.partition(" ")[2]))
 
 
 def clears(delta: Delta) -> bool:
@@ -98,7 +98,7 @@ def clears(delta: Delta) -> bool:
 
 
 def refusals(
-    wanted: Iterable[Wish], overrides: Iterable[str] = (), past: Past | None = None, *, partial: bool = False
+    wanted: Iterable[Demand], overrides: Iterable[str] = (), past: Past | None = None, *, partial: bool = False
 ) -> tuple[Finding, ...]:
     """The limits that a plan passes, and that nobody overrode.
 
@@ -106,42 +106,42 @@ def refusals(
     """
     past, given = past or Past(), frozenset(overrides)
     found = []
-    for wish in wanted:
-        if rule_of(wish.kind) in given:
+    for demand in wanted:
+        if rule_of(demand.kind) in given:
             continue
-        if partial and wish.number and wish.kind in past.frozen:
-            found.append(_frozen(wish, past.frozen[wish.kind]))
-        elif wish.beyond(past):
-            found.append(_beyond(wish, past))
+        if partial and demand.number and demand.kind in past.frozen:
+            found.append(_frozen(demand, past.frozen[demand.kind]))
+        elif demand.beyond(past):
+            found.append(_beyond(demand, past))
     return tuple(found)
 
 
-def _beyond(wish: Wish, past: Past) -> Finding:
-    rule = rule_of(wish.kind)
+def _beyond(demand: Demand, past: Past) -> Finding:
+    rule = rule_of(demand.kind)
     return Finding(
         severity=Severity.ERROR,
         code=rule,
         subject="",
-        summary=f"the plan would {_of(wish.kind)} more accounts than [limits] {rule.removeprefix('limits.')} allows",
-        detail=wish.numbers(past),
+        summary=f"the plan would {_of(demand.kind)} more accounts than [limits] {rule.removeprefix('limits.')} allows",
+        detail=demand.numbers(past),
         hint=f'check the source; if it is right: --override {rule} --reason "..."',
-        path=wish.path,
+        path=demand.path,
     )
 
 
-def _frozen(wish: Wish, run: str) -> Finding:
-    rule = rule_of(wish.kind)
+def _frozen(demand: Demand, run: str) -> Finding:
+    rule = rule_of(demand.kind)
     answer = f"scimsync apply {run}" if rule != CLEAR else "scimsync sync"
     return Finding(
         severity=Severity.ERROR,
         code=rule,
         subject="",
-        summary=f"a plan that would {_of(wish.kind)} too many accounts was refused, and nobody has answered since",
-        detail=f"run {run}; this plan, for some people only, would {_of(wish.kind)} {wish.number}",
+        summary=f"a plan that would {_of(demand.kind)} too many accounts was refused, and nobody has answered since",
+        detail=f"run {run}; this plan, for some people only, would {_of(demand.kind)} {demand.number}",
         hint=(
             f'check the source and make a plan for everybody; if it is right: {answer} --override {rule} --reason "..."'
         ),
-        path=wish.path,
+        path=demand.path,
     )
 
 

@@ -48,7 +48,7 @@ _STATUSES = {"done": (1, 1), "already": (1, 1), "failed": (2, 3), "held": (99, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class AuditedRecord:
     """One audit record: its body, its personal part in clear (empty where it was erased), where it stands."""
 
     body: Mapping[str, object]
@@ -75,45 +75,45 @@ class Told:
         return found or {"uid": self.text("person") or "unknown"}
 
 
-def events(told: Told) -> Iterator[dict[str, object]]:
+def events(record: AuditedRecord) -> Iterator[dict[str, object]]:
     """The events of one record; none for an intent."""
-    kind, action = told.text("kind"), told.text("action")
+    kind, action = record.text("kind"), record.text("action")
     if kind in _DECISIONS:
         activity, type_ = _DECISIONS[kind]
-        yield _event(told, Class.ENTITY_MANAGEMENT, activity, entity=_entity(told, type_))
+        yield _event(record, Class.ENTITY_MANAGEMENT, activity, entity=_entity(record, type_))
     elif kind != "outcome":
         return
     elif action in _ACCOUNT:
-        yield _event(told, Class.ACCOUNT_CHANGE, _ACCOUNT[action], user=told.user)
+        yield _event(record, Class.ACCOUNT_CHANGE, _ACCOUNT[action], user=record.user)
     elif action == "members":
-        yield from _memberships(told)
+        yield from _memberships(record)
     else:
-        before, after = ({p: v.get(side) for p, v in told.values.items()} for side in ("before", "after"))
-        entity = {"type": "account", **_named(told.user)}
+        before, after = ({p: v.get(side) for p, v in record.values.items()} for side in ("before", "after"))
+        entity = {"type": "account", **_named(record.user)}
         was, is_now = {**entity, "data": before}, {**entity, "data": after}
-        yield _event(told, Class.ENTITY_MANAGEMENT, _UPDATE, entity=was, entity_result=is_now)
+        yield _event(record, Class.ENTITY_MANAGEMENT, _UPDATE, entity=was, entity_result=is_now)
 
 
 def _named(user: Mapping[str, object]) -> dict[str, object]:
     return {name: user[name] for name in ("name", "uid") if name in user}
 
 
-def _entity(told: Told, type_: str) -> dict[str, object]:
-    if told.text("person"):
-        return {"type": type_, **_named(told.user)}
-    name = told.text("rule") or told.text("run") or told.text("configuration") or told.text("action") or type_
+def _entity(record: AuditedRecord, type_: str) -> dict[str, object]:
+    if record.text("person"):
+        return {"type": type_, **_named(record.user)}
+    name = record.text("rule") or record.text("run") or record.text("configuration") or record.text("action") or type_
     return {"type": type_, "name": name}
 
 
-def _memberships(told: Told) -> Iterator[dict[str, object]]:
-    group = {"uid": told.text("account") or told.text("person") or "unknown"}
-    sides = [_members(told.values.get("members", {}).get(side)) for side in ("before", "after")]
+def _memberships(record: AuditedRecord) -> Iterator[dict[str, object]]:
+    group = {"uid": record.text("account") or record.text("person") or "unknown"}
+    sides = [_members(record.values.get("members", {}).get(side)) for side in ("before", "after")]
     moved = [(4, "Remove User", m) for m in sides[0] if m not in sides[1]]
     moved += [(3, "Add User", m) for m in sides[1] if m not in sides[0]]
     for number, (uid, name, member) in enumerate(moved):
-        yield _event(told, Class.GROUP_MANAGEMENT, (uid, name), number=number, group=group, user={"uid": member})
+        yield _event(record, Class.GROUP_MANAGEMENT, (uid, name), number=number, group=group, user={"uid": member})
     if not moved:
-        yield _event(told, Class.GROUP_MANAGEMENT, (_OTHER, "Update"), group=group)
+        yield _event(record, Class.GROUP_MANAGEMENT, (_OTHER, "Update"), group=group)
 
 
 def _members(found: object) -> list[str]:
@@ -122,16 +122,16 @@ def _members(found: object) -> list[str]:
 
 
 def _event(
-    told: Told, class_: Class, activity: tuple[int, str], *, number: int = 0, **more: object
+    record: AuditedRecord, class_: Class, activity: tuple[int, str], *, number: int = 0, **more: object
 ) -> dict[str, object]:
     uid, name = activity
-    status, severity = _STATUSES.get(told.text("status"), (1, 1))
-    seq = told.body.get("seq")
+    status, severity = _STATUSES.get(record.text("status"), (1, 1))
+    seq = record.body.get("seq")
     known = {
-        "status": told.text("status"),
-        "status_code": told.text("code"),
-        "status_detail": told.text("detail"),
-        "message": told.text("reason"),
+        "status": record.text("status"),
+        "status_code": record.text("code"),
+        "status_detail": record.text("detail"),
+        "message": record.text("reason"),
     }
     kept = ("kind", "action", "run", "plan", "person", "target", "rule", "method", "attempt", "part", "version_before",
             "version_after", "configuration", "paths", "commitment")  # fmt: skip
@@ -143,20 +143,20 @@ def _event(
         "class_uid": class_.value,
         "class_name": _NAMES[class_],
         "type_uid": class_.value * 100 + uid,
-        "time": round(datetime.fromisoformat(told.text("at")).timestamp() * 1000),
+        "time": round(datetime.fromisoformat(record.text("at")).timestamp() * 1000),
         "severity_id": severity,
         "status_id": status,
         **{member: text for member, text in known.items() if text},
-        "actor": {"user": {"name": told.text("actor")}},
+        "actor": {"user": {"name": record.text("actor")}},
         "metadata": {
             "version": VERSION,
-            "product": {"name": "scimsync", "vendor_name": "scimsync", "version": told.product},
-            "uid": f"{told.origin}/{seq}" + (f"/{number}" if number else ""),
+            "product": {"name": "scimsync", "vendor_name": "scimsync", "version": record.product},
+            "uid": f"{record.origin}/{seq}" + (f"/{number}" if number else ""),
             "sequence": seq,
-            "correlation_uid": told.text("correlation_id") or told.text("run") or told.origin,
+            "correlation_uid": record.text("correlation_id") or record.text("run") or record.origin,
             "log_name": "audit",
-            "original_time": told.text("at"),
+            "original_time": record.text("at"),
         },
-        "unmapped": {member: told.body[member] for member in kept if member in told.body},
+        "unmapped": {member: record.body[member] for member in kept if member in record.body},
         **more,
     }

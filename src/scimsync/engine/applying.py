@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from scimsync.core import grouping, leaving, lifecycle, logins, planner, telling
+from scimsync.core import grouping, leaving, lifecycle, logins, notifications, planner
 from scimsync.core.grouping import Left
 from scimsync.core.identity import brought_back, parted
 from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, words
@@ -25,15 +25,15 @@ from scimsync.core.writing import resource, split
 from scimsync.engine import limiting, recording
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.caution import Caution
+from scimsync.engine.group_writer import GroupPorts, GroupWriter
 from scimsync.engine.journal import Journal
 from scimsync.engine.membership import remember
-from scimsync.engine.orders import Hands, Order
-from scimsync.engine.recording import Given, Recorder, digest_of, edits_of, edits_of_members
-from scimsync.engine.roster import GroupHands, GroupWriter
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
+from scimsync.engine.recording import Application, Recorder, digest_of, edits_of, edits_of_members
 from scimsync.engine.searching import Hit, Search
 from scimsync.errors import ScimsyncError, TargetError, TargetUnanswered
 from scimsync.model.audit import Edit
-from scimsync.model.events import Letter, Subscription
+from scimsync.model.events import Message, Subscription
 from scimsync.model.outcomes import (
     Deferred,
     JournalLine,
@@ -62,42 +62,44 @@ _FINAL = {*_GOOD, Status.HELD, Status.FAILED}
 _PARTS = (ITSELF, ITSELF + 1, BESIDES, BESIDES + 1)
 
 
-async def apply_plan(plan: Plan, run: Run, hands: Hands, order: Order, stop: asyncio.Event | None = None) -> Report:
+async def apply_plan(
+    plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOptions, stop: asyncio.Event | None = None
+) -> Report:
     """Carry out a plan, or go on with it where it was left.
 
     Args:
         plan: A plan that `check_plan` let pass.
         run: The run of that plan.
-        hands: The ports.
-        order: Policy and numbers.
+        ports: The ports.
+        options: Policy and numbers.
         stop: When set, no new change is begun, and what is under way is brought to its end.
 
     Raises:
         TargetError: The target refuses us or cannot be reached; what was done is kept.
         StoreError: The journal cannot be written; nothing more was sent.
     """
-    applier = _Applier(plan, run, hands, order, stop or asyncio.Event())
+    applier = _Applier(plan, run, ports, options, stop or asyncio.Event())
     if run.state is RunState.DONE:
         return applier.report()
-    given = Given(
-        actor=order.actor, at=hands.clock.now(), overrides=order.overrides, attributes=order.policy.attributes
+    given = Application(
+        actor=options.actor, at=ports.clock.now(), overrides=options.overrides, attributes=options.policy.attributes
     )
-    hands.store.append((), tuple(recording.begun(plan, run, hands.store, given)))
-    begun = limiting.begin(hands.store, plan, run, order.overrides, hands.clock.now())
-    hands.store.save_run(begun)
+    ports.store.append((), tuple(recording.begun(plan, run, ports.store, given)))
+    begun = limiting.begin(ports.store, plan, run, options.overrides, ports.clock.now())
+    ports.store.save_run(begun)
     try:
         await applier.work()
-        report = _finish(plan, begun, hands, applier.report(), applier)
+        report = _finish(plan, begun, ports, applier.report(), applier)
         if applier.failed is not None:
             raise applier.failed
     except ScimsyncError:
         if lost := applier.report().kept:
-            hands.observer.say(leaving.sentence(lost))
+            ports.observer.say(leaving.sentence(lost))
         raise
     return report
 
 
-async def settle_run(plan: Plan, run: Run, hands: Hands, order: Order) -> Report:
+async def settle_run(plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOptions) -> Report:
     """Learn what a run that was cut short came to, without sending anything that was not sent.
 
     What it journalled goes into base and links; a write that was left open is settled by reading.
@@ -105,33 +107,33 @@ async def settle_run(plan: Plan, run: Run, hands: Hands, order: Order) -> Report
     Raises:
         TargetError: The target refuses us or cannot be reached.
     """
-    applier = _Applier(plan, run, hands, order, asyncio.Event())
+    applier = _Applier(plan, run, ports, options, asyncio.Event())
     await applier.settle()
-    return _finish(plan, run, hands, applier.report(), applier, state=RunState.PARTIAL)
+    return _finish(plan, run, ports, applier.report(), applier, state=RunState.PARTIAL)
 
 
 class _Applier:
     """One application of one plan."""
 
-    def __init__(self, plan: Plan, run: Run, hands: Hands, order: Order, stop: asyncio.Event) -> None:
-        self._plan, self._run, self._order, self._stop = plan, run, order, stop
-        self._target, self._store, self._clock, self._observer = hands.target, hands.store, hands.clock, hands.observer
-        self._metrics = hands.metrics
-        self._attributes = order.attributes
+    def __init__(self, plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOptions, stop: asyncio.Event) -> None:
+        self._plan, self._run, self._options, self._stop = plan, run, options, stop
+        self._target, self._store, self._clock, self._observer = ports.target, ports.store, ports.clock, ports.observer
+        self._metrics = ports.metrics
+        self._attributes = options.attributes
         self._places = {path: mapped.place for path, mapped in self._attributes.items()}
-        self._journal = Journal(hands.store.append)
-        digest = digest_of(hands.store.artifact(run.plan)) if run.plan else ""
-        self._recorder = Recorder(plan, digest, order.actor)
+        self._journal = Journal(ports.store.append)
+        digest = digest_of(ports.store.artifact(run.plan)) if run.plan else ""
+        self._recorder = Recorder(plan, digest, options.actor)
         self._outcomes: dict[tuple[str, int], Outcome] = {}
         self._open: set[tuple[str, int]] = set()
         self._groups = {group.key for group in plan.groups}
         self._owners: dict[str, str] | None = None
-        self.caution = Caution(trusting=order.keeps_others)
-        self._means = Means(target=hands.target, attributes=order.attributes, caution=self.caution)
+        self.caution = Caution(trusting=options.keeps_others)
+        self._means = Means(target=ports.target, attributes=options.attributes, caution=self.caution)
         self._search = Search(self._target, self._clock, self._matched(), self._observer.say)
         #: accounts that this run made -> key
         self._born: dict[str, str] = {}
-        self._parted = frozenset(parted(hands.store.link_decisions()))
+        self._parted = frozenset(parted(ports.store.link_decisions()))
         self._why = ""
         #: why no more groups may be written
         self._halted = ""
@@ -140,16 +142,16 @@ class _Applier:
         self._awaited = {d.awaits for c in plan.changes for d in c.awaiting}
         #: why the target let us down; whoever is at work then comes to an end, and no more is begun
         self.failed: TargetError | None = None
-        for line in hands.store.journal(run.id):
+        for line in ports.store.journal(run.id):
             self._remember(line)
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Who is told of what comes of it."""
-        return self._order.subscriptions
+        return self._options.subscriptions
 
     def _matched(self) -> list[Place]:
-        return [place for place in self._order.policy.match if place.short in self._places]
+        return [place for place in self._options.policy.match if place.short in self._places]
 
     def _remember(self, line: JournalLine) -> None:
         part = (line.key, line.part)
@@ -209,7 +211,7 @@ class _Applier:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._order.workers, len(todo))):
+                for _ in range(min(self._options.workers, len(todo))):
                     group.create_task(worker())
         except BaseExceptionGroup as raised:  # what is wrong with the store is wrong for every worker
             raise raised.exceptions[0] from raised
@@ -264,20 +266,22 @@ class _Applier:
             outcome = leaving.judged(change, outcome)
         line = self._line(outcome.key, part, Step.OUTCOME, outcome=outcome)
         record = self._recorder.outcome(outcome, part, line.at)
-        await self._journal.write(line, record, self._letters(change, outcome, line))
+        await self._journal.write(line, record, self._messages(change, outcome, line))
         self._outcomes[outcome.key, part] = outcome
         self._observer.advance()
         return outcome
 
-    def _letters(self, change: Change | GroupChange, outcome: Outcome, line: JournalLine) -> list[Letter]:
-        letters: list[Letter] = []
-        for told in self._order.subscriptions:
+    def _messages(self, change: Change | GroupChange, outcome: Outcome, line: JournalLine) -> list[Message]:
+        messages: list[Message] = []
+        for told in self._options.subscriptions:
             if isinstance(change, GroupChange):
-                events = telling.of_group(change, outcome, line.run, line.at, values=told.values)
+                events = notifications.of_group(change, outcome, line.run, line.at, values=told.values)
             else:
-                events = telling.of_outcome(change, outcome, line.run, line.at, self._attributes, values=told.values)
-            letters += telling.address(events, told)
-        return letters
+                events = notifications.of_outcome(
+                    change, outcome, line.run, line.at, self._attributes, values=told.values
+                )
+            messages += notifications.messages_to(events, told)
+        return messages
 
     async def _intend(self, line: JournalLine, edits: tuple[Edit, ...], account: str = "") -> None:
         await self._journal.write(line, self._recorder.intent(line, edits, account))
@@ -412,8 +416,8 @@ class _Applier:
 
         Gives the deltas as our own writes leave them, the last reply, and whether nothing is left to send.
         """
-        order = self._order
-        *first, last = split(operations, most=order.operations_per_patch, size=order.request_bytes) or [()]
+        options = self._options
+        *first, last = split(operations, most=options.operations_per_patch, size=options.request_bytes) or [()]
         for part in first:
             reply = await self._patch(attempt, deltas, part, version)
             if decide(reply) is not Next.CONFIRM or reply.body is None:
@@ -457,7 +461,7 @@ class _Applier:
         attempt = Attempt(self._means, change.key, 1, "")
         is_resumed = (change.key, 1) in self._open
         try:
-            hit = await self._search.person(deltas, login=is_resumed or not self._order.unique_logins)
+            hit = await self._search.person(deltas, login=is_resumed or not self._options.unique_logins)
             if hit is not None:
                 return await self._met(attempt, deltas, hit, ours=is_resumed)
             for _ in range(MOST_RACES):
@@ -483,7 +487,7 @@ class _Applier:
         if step is Next.LOOK_UP:
             told = "the login is taken by an account that cannot be seen"
             return attempt.outcome(Status.HELD, "account.name-taken", told, reply)
-        if step is Next.SETTLE and self._order.unique_logins:
+        if step is Next.SETTLE and self._options.unique_logins:
             return None
         told = f"{words(reply) or 'no answer'}: whether the account was made is unknown, and nobody is found"
         return attempt.outcome(Status.HELD, "write.unknown", told, reply)
@@ -517,7 +521,7 @@ class _Applier:
     def _brought_back(self, attempt: Attempt, deltas: Sequence[Delta], reply: Reply) -> Outcome | None:
         """Hold a joiner whose new account holds what nobody sent: it was somebody's before."""
         sent = resource((self._places[d.path], d.sides.desired) for d in deltas)
-        shown = brought_back(sent, reply.body or {}, self._order.default_roles)
+        shown = brought_back(sent, reply.body or {}, self._options.default_roles)
         if not shown or self._owner(attempt.account) == attempt.key:
             return None
         account, attempt.account = attempt.account, ""
@@ -567,13 +571,13 @@ class _Applier:
         return replace(outcome, written={**outcome.written, **wanted}, code=adopted_code)
 
     def _is_protected(self, key: str, body: Mapping[str, object]) -> bool:
-        name, policy = str(body.get(LOGIN) or ""), self._order.policy
+        name, policy = str(body.get(LOGIN) or ""), self._options.policy
         return planner.is_nameless(name, policy) or planner.is_protected(key, name, policy)
 
     def _fits(self, deltas: Iterable[Delta], found: Reply, *, but: str = "") -> bool:
         """Whether an account carries nobody else's key: where it has a value to match by, it is ours."""
         wanted = {delta.path: delta.sides.desired for delta in deltas}
-        for place in self._order.policy.match:
+        for place in self._options.policy.match:
             held = place.read(found.body or {}) if place.short in self._places and place.short != but else None
             if held is not None and not place.alike(held, wanted.get(place.short)):
                 return False
@@ -642,12 +646,12 @@ class _Applier:
         resumed = self._run.state in {RunState.APPLYING, RunState.INTERRUPTED}
         return await GroupWriter(group, self._group_hands(group)).write(resumed=resumed)
 
-    def _group_hands(self, group: GroupChange) -> GroupHands:
+    def _group_hands(self, group: GroupChange) -> GroupPorts:
         async def intend(batch: Left, version: str, attempt: int) -> None:
             line = self._line(group.key, 1, Step.INTENT, method="PATCH", version=version, attempt=attempt)
             await self._intend(line, edits_of_members(grouping.written(batch.add, batch.remove)), group.group)
 
-        return GroupHands(
+        return GroupPorts(
             target=self._target,
             intend=intend,
             account_of=self._settled_account,
@@ -711,10 +715,10 @@ def _filled(delta: Delta, account: str) -> Delta:
 
 
 def _finish(
-    plan: Plan, run: Run, hands: Hands, report: Report, applier: _Applier, *, state: RunState | None = None
+    plan: Plan, run: Run, ports: ApplyPorts, report: Report, applier: _Applier, *, state: RunState | None = None
 ) -> Report:
     """Take into the base what really happened, remember the links, close the run."""
-    store = hands.store
+    store = ports.store
     groups = {group.key: group.group for group in plan.groups}
     people = {key: parts for key, parts in report.outcomes.items() if key not in groups}
     remember(store, run.id, ((groups[k], o) for k, parts in report.outcomes.items() if k in groups for o in parts))
@@ -743,13 +747,15 @@ def _finish(
     if state is None:
         state = RunState.DONE if report.clean else RunState.PARTIAL
         state = RunState.INTERRUPTED if report.stopped or report.left else state
-    now = hands.clock.now()
+    now = ports.clock.now()
     did = limiting.done(plan, people)
     ended = replace(run, state=state, base=base.name, finished=now, statuses=report.statuses, done=did)
     unbegun = [key for key, why in report.kept.items() if why == leaving.UNBEGUN]
-    told = [telling.of_kept(key, leaving.UNBEGUN, run.id, now) for key in unbegun]
-    told.append(telling.of_run(ended, now, report.stopped, len(report.kept)))
-    store.save_run(ended, [letter for one in applier.subscriptions for letter in telling.address(told, one)])
+    told = [notifications.of_kept(key, leaving.UNBEGUN, run.id, now) for key in unbegun]
+    told.append(notifications.of_run(ended, now, report.stopped, len(report.kept)))
+    store.save_run(
+        ended, [message for one in applier.subscriptions for message in notifications.messages_to(told, one)]
+    )
     return report
 
 

@@ -1,7 +1,7 @@
 """Deliver what is in the outbox: endpoint by endpoint, in order for each person, at least once.
 
 Delivery stands beside the work and is never in its way: nothing here raises into a run, and what does
-not get out now gets out later. A letter is taken for a minute before it is carried; a process that dies
+not get out now gets out later. A message is taken for a minute before it is carried; a process that dies
 with it in the hand leaves it to the next one, with the same id and the same bytes.
 """
 
@@ -14,24 +14,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from scimsync.core import delivery, signing, telling
-from scimsync.engine.ports import Clock, Courier, Outbox
+from scimsync.core import delivery, notifications, signing
+from scimsync.engine.ports import Clock, Outbox, Sender
 from scimsync.errors import StoreError
-from scimsync.model.events import Event, Letter, LetterState, Receipt
+from scimsync.model.events import Event, Message, MessageState, Receipt
 
 T = TypeVar("T")
 
-#: for how long a taken letter is nobody else's: longer than any try
+#: for how long a taken message is nobody else's: longer than any try
 TAKEN = timedelta(seconds=60)
-#: letters under way to one endpoint at a time, each of another person: fewer than the shortest queues hold (5)
+#: messages under way to one endpoint at a time, each of another person: fewer than the shortest queues hold (5)
 ABREAST = 4
-#: a letter that is older and cannot be delivered is given up, however seldom it was tried
+#: a message that is older and cannot be delivered is given up, however seldom it was tried
 LONGEST_LIFE = timedelta(days=14)
-#: for how long letters that were delivered are remembered
+#: for how long messages that were delivered are remembered
 MEMORY = timedelta(days=30)
 #: seconds between two looks into an outbox in which nothing is due
 LOOK_S = 1.0
-#: seconds that a run waits at its end for letters that are getting out
+#: seconds that a run waits at its end for messages that are getting out
 GRACE_S = 2.0
 #: seconds without an arrival after which it waits no longer
 IDLE_S = 0.5
@@ -44,12 +44,12 @@ class Endpoint:
     name: str
     #: what people read: number and host, without path
     shown: str
-    courier: Courier
+    sender: Sender
     keys: Sequence[bytes] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
+class DeliveryPorts:
     """What delivering needs."""
 
     outbox: Outbox
@@ -61,23 +61,23 @@ class Post:
     say: Callable[[str], None] = lambda _: None
 
 
-async def knock(post: Post, event: Event) -> list[Receipt]:
+async def ping(ports: DeliveryPorts, event: Event) -> list[Receipt]:
     """Carry one event to every endpoint at once, past the outbox, to learn whether they answer."""
-    now, body = post.clock.now(), telling.encode(event)
+    now, body = ports.clock.now(), notifications.encode(event)
     return await asyncio.gather(
-        *(each.courier.carry(signing.sign(each.keys, event.id, now, body), body) for each in post.endpoints)
+        *(each.sender.send(signing.sign(each.keys, event.id, now, body), body) for each in ports.endpoints)
     )
 
 
 class Rounds:
     """Delivery to all endpoints, each on a route of its own, so that none waits for another."""
 
-    def __init__(self, post: Post) -> None:
-        self._post = post
-        self._routes = [_Route(post, endpoint) for endpoint in post.endpoints]
+    def __init__(self, ports: DeliveryPorts) -> None:
+        self._ports = ports
+        self._routes = [_Route(ports, endpoint) for endpoint in ports.endpoints]
 
     async def once(self) -> int:
-        """Try everything that is due now; how many letters arrived.
+        """Try everything that is due now; how many messages arrived.
 
         Raises:
             StoreError: The outbox cannot be read or written.
@@ -87,7 +87,7 @@ class Rounds:
 
     @property
     def arrived(self) -> int:
-        """How many letters arrived so far."""
+        """How many messages arrived so far."""
         return sum(route.moved for route in self._routes)
 
     async def on(self, *, look_s: float = LOOK_S) -> None:
@@ -99,8 +99,8 @@ class Rounds:
         await asyncio.gather(*(route.on(look_s) for route in self._routes))
 
     async def settle_down(self, *, within_s: float = GRACE_S, idle_s: float = IDLE_S) -> None:
-        """Wait while letters are getting out: no longer than `within_s`, and while one arrives each `idle_s`."""
-        clock = self._post.clock
+        """Wait while messages are getting out: no longer than `within_s`, and while one arrives each `idle_s`."""
+        clock = self._ports.clock
         for route in self._routes:
             route.wake()
         end = clock.monotonic() + within_s
@@ -123,9 +123,9 @@ class Rounds:
 
 
 @asynccontextmanager
-async def beside(post: Post) -> AsyncIterator[None]:
+async def beside(ports: DeliveryPorts) -> AsyncIterator[None]:
     """Deliver while something else runs, and a moment longer. Whatever happens here, the run does not hear of it."""
-    rounds = Rounds(post)
+    rounds = Rounds(ports)
     task = asyncio.create_task(rounds.on())
     try:
         yield
@@ -134,21 +134,21 @@ async def beside(post: Post) -> AsyncIterator[None]:
         rounds.halt()
         await asyncio.wait([task])
         if not task.cancelled() and (error := task.exception()) is not None:
-            post.say(f"Delivering events came to an end ({type(error).__name__}); they stay in the outbox.")
+            ports.say(f"Delivering events came to an end ({type(error).__name__}); they stay in the outbox.")
 
 
 class _Route:
     """The way to one endpoint: a batch, then the next; rests while the endpoint is in trouble."""
 
-    def __init__(self, post: Post, endpoint: Endpoint) -> None:
-        self._post, self._endpoint = post, endpoint
+    def __init__(self, ports: DeliveryPorts, endpoint: Endpoint) -> None:
+        self._ports, self._endpoint = ports, endpoint
         self._health = delivery.Health()
-        self._rest = post.clock.now()
+        self._rest = ports.clock.now()
         self._tidied = self._rest - timedelta(days=1)
         self._halted = False
         self._open: set[asyncio.Future[Any]] = set()
         self._busy = self._dozing = self._woken = False
-        #: letters that arrived
+        #: messages that arrived
         self.moved = 0
 
     async def until_idle(self) -> None:
@@ -166,7 +166,7 @@ class _Route:
                 wait = look_s
             if wait and not self._woken:
                 self._dozing = True
-                await self._abandonable(self._post.clock.sleep(min(wait, look_s)))
+                await self._abandonable(self._ports.clock.sleep(min(wait, look_s)))
                 self._dozing = False
             self._woken = False
 
@@ -174,8 +174,8 @@ class _Route:
         """Whether something is under way, or could be at once."""
         if self._busy:
             return True
-        due = await asyncio.to_thread(self._post.outbox.next_due, self._endpoint.name)
-        now = self._post.clock.now()
+        due = await asyncio.to_thread(self._ports.outbox.next_due, self._endpoint.name)
+        now = self._ports.clock.now()
         return due is not None and due <= now and self._rest <= now
 
     def wake(self) -> None:
@@ -193,57 +193,57 @@ class _Route:
 
     async def _tidy(self) -> None:
         """Forget, once a day, what was delivered long ago."""
-        now = self._post.clock.now()
+        now = self._ports.clock.now()
         if now >= self._tidied + timedelta(days=1):
             self._tidied = now
-            await asyncio.to_thread(self._post.outbox.forget_letters, now - MEMORY)
+            await asyncio.to_thread(self._ports.outbox.forget_messages, now - MEMORY)
 
     async def _until_due(self, look_s: float) -> float:
         await self._tidy()
-        due = await asyncio.to_thread(self._post.outbox.next_due, self._endpoint.name)
+        due = await asyncio.to_thread(self._ports.outbox.next_due, self._endpoint.name)
         if due is None:
             return look_s
-        return max((max(due, self._rest) - self._post.clock.now()).total_seconds(), 0.001)
+        return max((max(due, self._rest) - self._ports.clock.now()).total_seconds(), 0.001)
 
     async def _step(self) -> bool:
         """Take, carry and settle one batch; False where nothing was to be done."""
-        outbox, now = self._post.outbox, self._post.clock.now()
+        outbox, now = self._ports.outbox, self._ports.clock.now()
         if self._halted or now < self._rest:
             return False
         abreast = 1 if self._health.sick else ABREAST
         self._busy = True
         try:
-            letters = await asyncio.to_thread(outbox.take, self._endpoint.name, now, now + TAKEN, abreast)
-            receipts = await asyncio.gather(*map(self._carry, letters))
-            now = self._post.clock.now()
-            told = [(letter, receipt) for letter, receipt in zip(letters, receipts, strict=True) if receipt]
-            settled = [delivery.settle(letter, receipt, now, self._post.chance()) for letter, receipt in told]
+            messages = await asyncio.to_thread(outbox.claim, self._endpoint.name, now, now + TAKEN, abreast)
+            receipts = await asyncio.gather(*map(self._send, messages))
+            now = self._ports.clock.now()
+            told = [(message, receipt) for message, receipt in zip(messages, receipts, strict=True) if receipt]
+            settled = [delivery.settle(message, receipt, now, self._ports.chance()) for message, receipt in told]
             await asyncio.to_thread(outbox.settle, settled)
         finally:
             self._busy = False
-        self.moved += sum(letter.state is LetterState.DELIVERED for letter in settled)
+        self.moved += sum(message.state is MessageState.DELIVERED for message in settled)
         if told:
             await self._learn([receipt for _, receipt in told], now)
-        return bool(letters)
+        return bool(messages)
 
-    async def _carry(self, letter: Letter) -> Receipt | None:
-        headers = signing.sign(self._endpoint.keys, letter.id, self._post.clock.now(), letter.body)
-        return await self._abandonable(self._endpoint.courier.carry(headers, letter.body))
+    async def _send(self, message: Message) -> Receipt | None:
+        headers = signing.sign(self._endpoint.keys, message.id, self._ports.clock.now(), message.body)
+        return await self._abandonable(self._endpoint.sender.send(headers, message.body))
 
     async def _learn(self, receipts: Sequence[Receipt], now: datetime) -> None:
         """What the answers of one batch say of the endpoint, together."""
-        outbox, name = self._post.outbox, self._endpoint.name
-        receipt = delivery.telling(receipts)
+        outbox, name = self._ports.outbox, self._endpoint.name
+        receipt = delivery.decisive(receipts)
         before, self._health = self._health, self._health.after(receipt)
         if delivery.is_gone(receipt):
-            await asyncio.to_thread(outbox.bury, name, "the endpoint answered 410: it is switched off")
-            self._post.say(f"{self._endpoint.shown} answered 410: it is switched off, and its events are dead.")
+            await asyncio.to_thread(outbox.dead_letter, name, "the endpoint answered 410: it is switched off")
+            self._ports.say(f"{self._endpoint.shown} answered 410: it is switched off, and its events are dead.")
         elif delivery.is_taken(receipt) and before.down:
-            await asyncio.to_thread(outbox.hasten, name, now)
+            await asyncio.to_thread(outbox.retry_now, name, now)
         elif self._health.sick:
             if not before.sick:
-                self._post.say(f"{self._endpoint.shown}: {receipt.detail}. Events wait in the outbox.")
-            await asyncio.to_thread(outbox.bury, name, f"too old; last: {receipt.detail}", now - LONGEST_LIFE)
+                self._ports.say(f"{self._endpoint.shown}: {receipt.detail}. Events wait in the outbox.")
+            await asyncio.to_thread(outbox.dead_letter, name, f"too old; last: {receipt.detail}", now - LONGEST_LIFE)
         rest = max(*map(delivery.pause, receipts), self._health.rest_s)
         self._rest = max(self._rest, now + timedelta(seconds=rest))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from scimsync.core import limits, sealing
-from scimsync.core.limits import Past, Wish, rule_of
+from scimsync.core.limits import Demand, Past, rule_of
 from scimsync.engine.ports import Store
 from scimsync.model.outcomes import Outcome, Run, RunState
 from scimsync.model.plans import Action, Plan
@@ -72,28 +72,30 @@ def begin(store: Store, plan: Plan, run: Run, overrides: Iterable[str], now: dat
 
 
 def remember(
-    store: Store, plan: Plan, wished: Sequence[Wish], before: Past, sources: Sequence[str], *, whole: bool
+    store: Store, plan: Plan, demanded: Sequence[Demand], before: Past, sources: Sequence[str], *, whole: bool
 ) -> None:
     """Freeze what was refused; thaw what a later plan for everybody asks for within its limit.
 
     Args:
         store: The state.
         plan: The plan that was just made.
-        wished: What it wanted, of every kind that is frozen at least.
+        demanded: What it wanted, of every kind that is frozen at least.
         before: What counted with it.
         sources: The names of the source whose people it is about.
         whole: It is for everybody, and both sides were read whole and believed.
     """
     known = () if whole else before.frozen
-    beyond = [wish.kind for wish in wished if wish.beyond(before) and rule_of(wish.kind) not in plan.overrides]
+    beyond = [
+        demand.kind for demand in demanded if demand.beyond(before) and rule_of(demand.kind) not in plan.overrides
+    ]
     refused = {kind: plan.id for kind in beyond if kind not in known}
     waiting = {finding.subject for finding in plan.findings if finding.holds}
     thawed = [
-        wish.kind
-        for wish in wished
+        demand.kind
+        for demand in demanded
         if whole
-        and wish.kind in before.frozen
-        and not replace(wish, number=wish.number + _asked(store, before, wish.kind, waiting)).beyond(before)
+        and demand.kind in before.frozen
+        and not replace(demand, number=demand.number + _asked(store, before, demand.kind, waiting)).beyond(before)
     ]
     for source in sources if thawed else ():
         store.change_frozen(source, {}, thawed)

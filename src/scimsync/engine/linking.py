@@ -12,7 +12,7 @@ from scimsync.workbench.records import stage_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class LinkRequest:
     """What a person says."""
 
     key: str
@@ -37,7 +37,7 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class LinkResult:
     """What is so from now on."""
 
     decision: LinkDecision
@@ -48,7 +48,7 @@ class Said:
     former: str
 
 
-async def decide(wish: Wish, records: Records, store: Store, target: Target, actor: str) -> Said:
+async def decide(request: LinkRequest, records: Records, store: Store, target: Target, actor: str) -> LinkResult:
     """Link a record with an account, or part them. The caller holds the lease.
 
     Raises:
@@ -57,37 +57,37 @@ async def decide(wish: Wish, records: Records, store: Store, target: Target, act
         TargetError: The account cannot be read.
     """
     links = {link.key: link for link in store.links()}
-    mine = links.get(wish.key)
-    if not wish.same:
+    mine = links.get(request.key)
+    if not request.same:
         if mine is None:
-            raise ConfigError(f"{wish.key}: no account is linked to this key, so there is nothing to part.")
+            raise ConfigError(f"{request.key}: no account is linked to this key, so there is nothing to part.")
         found = await target.get(mine.account)
-        decision = LinkDecision(wish.key, mine.account, same=False, actor=actor, source=mine.source)
+        decision = LinkDecision(request.key, mine.account, same=False, actor=actor, source=mine.source)
         store.decide_link(decision)
-        return _said(decision, found, wish.key)
-    if mine is None and not _has(records, wish.key, store):
-        raise PersonUnknown(wish.key)
-    found = await _look_for(target, wish.account)
+        return _said(decision, found, request.key)
+    if mine is None and not _has(records, request.key, store):
+        raise PersonUnknown(request.key)
+    found = await _look_for(target, request.account)
     account = str((found.body or {}).get("id", ""))
     owner = store.owner_of(account)
-    if owner not in {None, wish.key, wish.former}:
+    if owner not in {None, request.key, request.former}:
         raise ConfigError(
-            f"account {account} belongs to {owner}. If {owner} and {wish.key} are one person, say so: --from {owner}"
+            f"account {account} belongs to {owner}. If {owner} and {request.key} are one person, say so: --from {owner}"
         )
     if mine is not None and mine.account != account and (await target.get(mine.account)).status != 404:
         raise ConfigError(
-            f"{wish.key} has another account, {mine.account}. Part them first: "
-            f'scimsync link --unlink {wish.key} --reason "..."'
+            f"{request.key} has another account, {mine.account}. Part them first: "
+            f'scimsync link --unlink {request.key} --reason "..."'
         )
-    decision = LinkDecision(wish.key, account, same=True, actor=actor, source=mine.source if mine else records.name)
+    decision = LinkDecision(request.key, account, same=True, actor=actor, source=mine.source if mine else records.name)
     store.decide_link(decision)
-    return _said(decision, found, owner if owner and owner != wish.key else "")
+    return _said(decision, found, owner if owner and owner != request.key else "")
 
 
-def _said(decision: LinkDecision, found: Reply, former: str) -> Said:
+def _said(decision: LinkDecision, found: Reply, former: str) -> LinkResult:
     body = found.body or {}
     login, active = str(body.get("userName") or ""), body.get("active") is not False
-    return Said(decision=decision, login=login, active=bool(body) and active, former=former)
+    return LinkResult(decision=decision, login=login, active=bool(body) and active, former=former)
 
 
 def _has(records: Records, key: str, store: Store) -> bool:

@@ -10,12 +10,23 @@ from pathlib import Path
 import msgspec
 
 from scimsync import files
-from scimsync.core import drifting, grouping, identity, limits, logins, planner, sealing, telling, trust, validation
+from scimsync.core import (
+    drifting,
+    grouping,
+    identity,
+    limits,
+    logins,
+    notifications,
+    planner,
+    sealing,
+    trust,
+    validation,
+)
 from scimsync.core import owning as owning_rules
 from scimsync.core.identity import parted, said
 from scimsync.core.leaving import KEPT, sentence
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.core.limits import Past, Wish
+from scimsync.core.limits import Demand, Past
 from scimsync.engine import limiting
 from scimsync.engine.findings import (
     of_circles,
@@ -56,7 +67,7 @@ from scimsync.workbench.wording import unknown_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class PlanPorts:
     """The ports of one run, and the little else that planning needs from outside."""
 
     source: Source
@@ -73,7 +84,7 @@ class World:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class PlanRequest:
     """What shall be planned."""
 
     policy: Policy
@@ -107,7 +118,7 @@ class Task:
     subscriptions: tuple[Subscription, ...] = ()
 
 
-async def make_plan(world: World, task: Task) -> Plan:
+async def make_plan(ports: PlanPorts, request: PlanRequest) -> Plan:
     """Compute, seal and store a plan. Nothing is written to the target.
 
     Raises:
@@ -116,8 +127,8 @@ async def make_plan(world: World, task: Task) -> Plan:
         TargetError: The directory cannot be read, or its schema drifted where the mapping writes.
         StoreError: The state cannot be read or written.
     """
-    with Workbench(world.store.artifact("plan").parent, memory_limit=task.memory_limit, zone=task.zone) as bench:
-        return await _Planning(world, task, bench).run()
+    with Workbench(ports.store.artifact("plan").parent, memory_limit=request.memory_limit, zone=request.zone) as bench:
+        return await _Planning(ports, request, bench).run()
 
 
 def unfinished(store: Store) -> Run | None:
@@ -128,8 +139,8 @@ def unfinished(store: Store) -> Run | None:
 
 @dataclass(slots=True)
 class _Planning:
-    world: World
-    task: Task
+    ports: PlanPorts
+    request: PlanRequest
     bench: Workbench
     findings: list[Finding] = field(default_factory=list)
     settled: list[tuple[str, str, Value]] = field(default_factory=list)
@@ -150,15 +161,15 @@ class _Planning:
     refusals: tuple[Finding, ...] = ()
     #: what counts with the plan, and what it wanted to take away
     past: Past = field(default_factory=Past)
-    clearing: list[Wish] = field(default_factory=list)
+    clearing: list[Demand] = field(default_factory=list)
 
     async def run(self) -> Plan:
-        policy, store = self.task.policy, self.world.store
+        policy, store = self.request.policy, self.ports.store
         reading, health, expressions = self._read_source()
         last = store.last_applied()
-        if last is not None and last.target != self.world.target.name:
+        if last is not None and last.target != self.ports.target.name:
             raise ConfigError(
-                f"[state] remembers {last.target}, and [target] is {self.world.target.name}. What was agreed with one "
+                f"[state] remembers {last.target}, and [target] is {self.ports.target.name}. What was agreed with one "
                 "directory says nothing about another: give each its own [state] url and artifacts."
             )
         base = last.base if last else ""
@@ -168,13 +179,13 @@ class _Planning:
         health = self._map(health, expressions)
         judged = self._judge(reading, health, self._own(), expressions)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
-        if strangers := comparison.strangers(self.task.only):
+        if strangers := comparison.strangers(self.request.only):
             raise PersonUnknown(*strangers)
         try:
             groups, complete = await self._decide_all(comparison, judged)
         except (SourceError, TargetError):
             if lost := unplanned(self.bench, policy):
-                self.world.observer.say(sentence(lost))
+                self.ports.observer.say(sentence(lost))
             raise
         self.findings += [*of_unresolved(comparison, self.strange), *of_unmatched(policy), *self._unfinished()]
         self.findings += [of_hidden(key, row) for key, row in comparison.hidden()]
@@ -183,30 +194,30 @@ class _Planning:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
         seal = Seal(
-            target=self.world.target.name,
-            configuration=self.task.configuration,
+            target=self.ports.target.name,
+            configuration=self.request.configuration,
             source=health.fingerprint,
             base=base,
             links=said(decisions),
         )
         plan = self._store(comparison, judged.remembered, reading, seal, groups)
-        whole = complete and judged.whole and not comparison.opaque() and not self.task.only
-        wished = [*limits.wishes(plan.tally, policy.limits), *self.clearing]
-        limiting.remember(store, plan, wished, self.past, self._sources(), whole=whole)
+        whole = complete and judged.whole and not comparison.opaque() and not self.request.only
+        demanded = [*limits.demands(plan.tally, policy.limits), *self.clearing]
+        limiting.remember(store, plan, demanded, self.past, self._sources(), whole=whole)
         return plan
 
     async def _decide_all(self, comparison: Comparison, judged: trust.Trust) -> tuple[tuple[GroupChange, ...], bool]:
         """Read the directory, decide about everybody; what becomes of groups, and whether it was read whole."""
-        policy = self.task.policy
-        if self.task.schema:
+        policy = self.request.policy
+        if self.request.schema:
             await self._compare_schema()
         complete = await self._read_target()
-        self.world.observer.stage("comparing")
+        self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
-        self.findings += correlation.run(complete=complete, only=self.task.only, source=self.task.source)
+        self.findings += correlation.run(complete=complete, only=self.request.only, source=self.request.source)
         comparison.resolve()
         self.moved = correlation.moved()
-        self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.task.overrides)
+        self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
         self._decide(comparison, judged)
         await self._validate(comparison)
         self._spare(comparison.linked())
@@ -223,23 +234,23 @@ class _Planning:
         return await self._plan_groups(comparison, judged, complete=complete), complete
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
-        attributes = self.task.policy.attributes
-        self.world.observer.stage("reading the source")
-        reading = self.world.source.read()
-        health = stage_records(self.bench, reading, key=self.task.key, null_values=self.task.null_values)
-        self.world.metrics.read(health, proven=reading.proven)
+        attributes = self.request.policy.attributes
+        self.ports.observer.stage("reading the source")
+        reading = self.ports.source.read()
+        health = stage_records(self.bench, reading, key=self.request.key, null_values=self.request.null_values)
+        self.ports.metrics.read(health, proven=reading.proven)
         expressions = check_mapping(self.bench, attributes, reading.columns)
-        stage_phones(self.bench, expressions.values(), self.world.phones)
+        stage_phones(self.bench, expressions.values(), self.ports.phones)
         return reading, health, expressions
 
     def _map(self, health: SourceHealth, expressions: Mapping[str, Expression]) -> SourceHealth:
         """Map the records; the health of the source, with that of what the mapping made of it."""
-        policy = self.task.policy
+        policy = self.request.policy
         self.findings += stage_desired(
             self.bench,
             policy.attributes,
             expressions,
-            key=self.task.key,
+            key=self.request.key,
             found_by=policy.match,
             whole=policy.on_bad_value is BadValue.PERSON,
         )
@@ -248,7 +259,7 @@ class _Planning:
 
     def _own(self) -> SourceHealth | None:
         """Tell our links from those of other sources; give the health of our last reading that was applied."""
-        store, source = self.world.store, self.task.source
+        store, source = self.ports.store, self.request.source
         recent = store.begun(owning_rules.SILENT)
         lately = {run.source for run in recent} if len(recent) == owning_rules.SILENT else None
         held = []
@@ -257,7 +268,7 @@ class _Planning:
             rows = last.health.rows if last and last.health else 0
             alive = lately is None or name in lately
             held.append(owning_rules.Held(source=name, links=links, met=met, rows=rows, alive=alive))
-        judged = owning_rules.judge(source, held, known=source in store.sources(), overrides=self.task.overrides)
+        judged = owning_rules.judge(source, held, known=source in store.sources(), overrides=self.request.overrides)
         self.findings += judged.findings
         self.takes = judged.takes
         owning.own(self.bench, (source, *self.takes))
@@ -276,15 +287,15 @@ class _Planning:
             previous,
             proven=reading.proven,
             keyless=any(f.code == "record.no-key" for f in self.findings),
-            limits=self.task.policy.limits,
-            overrides=self.task.overrides,
+            limits=self.request.policy.limits,
+            overrides=self.request.overrides,
             columns_of={path: expression.columns for path, expression in expressions.items()},
         )
         self.findings += judged.findings
         return judged
 
     def _unfinished(self) -> Iterator[Finding]:
-        last = unfinished(self.world.store)
+        last = unfinished(self.ports.store)
         if last is not None:
             yield Finding(
                 severity=Severity.WARNING,
@@ -301,12 +312,12 @@ class _Planning:
         Raises:
             SchemaDrifted: What the mapping writes is not what it was.
         """
-        world, task = self.world, self.task
-        world.observer.stage("comparing the schema")
-        pin = world.store.pin(world.target.name)
-        found = await world.target.describe(pin.documents if pin else None)
-        baseline = drifting.Baseline.of(pin, task.catalog)
-        rulings = drifting.judge(baseline, found, task.policy, task.catalog)
+        ports, request = self.ports, self.request
+        ports.observer.stage("comparing the schema")
+        pin = ports.store.pin(ports.target.name)
+        found = await ports.target.describe(pin.documents if pin else None)
+        baseline = drifting.Baseline.of(pin, request.catalog)
+        rulings = drifting.judge(baseline, found, request.policy, request.catalog)
         if blocking := tuple(f"{r.drift} ({r.hint})" for r in rulings if r.blocks):
             raise SchemaDrifted(baseline.name, blocking)
         self.findings += drifting.findings(rulings)
@@ -314,26 +325,26 @@ class _Planning:
             self.findings.append(finding)
 
     async def _read_target(self) -> bool:
-        attributes = self.task.policy.attributes
+        attributes = self.request.policy.attributes
         # whether managed or not: who is protected, and who has access already
         roots = dict.fromkeys([*(mapped.place.root for mapped in attributes), "userName", ACTIVE])
-        spool = AccountSpool(self.bench, self.task.catalog, attributes)
-        self.world.observer.stage("reading the directory")
+        spool = AccountSpool(self.bench, self.request.catalog, attributes)
+        self.ports.observer.stage("reading the directory")
 
         def take(resources: Sequence[bytes]) -> None:
             spool.take(resources)
-            self.world.observer.advance(len(resources))
+            self.ports.observer.advance(len(resources))
 
         try:
-            if self.task.accounts:
+            if self.request.accounts:
                 await self._read_few(take)
             else:
-                sweep = await self.world.target.sweep(list(roots), take)
+                sweep = await self.ports.target.sweep(list(roots), take)
         except BaseException:
             spool.close()
             raise
-        spool.load(self.task.keep)
-        if self.task.accounts:  # what a few accounts do not show is not absent
+        spool.load(self.request.keep)
+        if self.request.accounts:  # what a few accounts do not show is not absent
             return False
         finding = trust.incomplete(sweep)
         if finding is not None:
@@ -342,32 +353,32 @@ class _Planning:
         return finding is None
 
     async def _read_few(self, take: Callable[[Sequence[bytes]], None]) -> None:
-        for account in self.task.accounts:
-            reply = await self.world.target.get(account)
+        for account in self.request.accounts:
+            reply = await self.ports.target.get(account)
             if reply.body is not None:
                 take([msgspec.json.encode(reply.body)])
             elif reply.status != 404:
-                raise TargetUnavailable(f"{self.world.target.name}: account {account} cannot be read: {reply.detail}")
+                raise TargetUnavailable(f"{self.ports.target.name}: account {account} cannot be read: {reply.detail}")
 
     def _freshness(self) -> Freshness:
-        world, task = self.world, self.task
+        ports, request = self.ports, self.request
         return Freshness(
-            target=world.target,
-            store=world.store,
-            clock=world.clock,
-            observer=world.observer,
-            attributes=task.policy.attributes,
-            workers=task.workers,
-            counters=task.dialect.counts_versions,
+            target=ports.target,
+            store=ports.store,
+            clock=ports.clock,
+            observer=ports.observer,
+            attributes=request.policy.attributes,
+            workers=request.workers,
+            counters=request.dialect.counts_versions,
         )
 
     def _decide(self, comparison: Comparison, judged: trust.Trust) -> None:
-        policy = self.task.policy
+        policy = self.request.policy
         for pair in comparison.pairs():
             self._take(pair.key, planner.plan_pair(pair, policy, frozen=judged.frozen), pair)
         for pair in comparison.joiners():
             self._take(pair.key, planner.plan_joiner(pair, policy, frozen=judged.frozen), pair)
-        active = active_of(policy, self.task.catalog)
+        active = active_of(policy, self.request.catalog)
         opaque = comparison.opaque()
         doubts = [f.code for f in judged.findings if f.code != trust.BLANKS] if not judged.absence else []
         doubts += [f"{opaque:,} records that cannot be mapped may be anybody's"] if opaque else []
@@ -379,16 +390,16 @@ class _Planning:
 
     def _sources(self) -> tuple[str, ...]:
         """The names of the source whose people the plan is about."""
-        return (self.task.source, *self.takes)
+        return (self.request.source, *self.takes)
 
     def _spare(self, linked: int) -> None:
         """Leave values alone that would be taken away from more people than a limit allows."""
-        task, world = self.task, self.world
-        self.past = limiting.past(world.store, world.clock.now(), task.policy.limits.window, self._sources())
-        self.clearing = [*limits.clearing(self.changes, task.policy.limits, linked, self.past.frozen)]
-        refused = limits.refusals(self.clearing, task.overrides, self.past, partial=bool(task.only))
+        request, ports = self.request, self.ports
+        self.past = limiting.past(ports.store, ports.clock.now(), request.policy.limits.window, self._sources())
+        self.clearing = [*limits.clearing(self.changes, request.policy.limits, linked, self.past.frozen)]
+        refused = limits.refusals(self.clearing, request.overrides, self.past, partial=bool(request.only))
         if refused:
-            attributes = [*task.policy.attributes, active_of(task.policy, task.catalog)]
+            attributes = [*request.policy.attributes, active_of(request.policy, request.catalog)]
             spared = limits.spare(self.changes, {finding.path: finding for finding in refused}, attributes)
             self.changes = list(spared.changes)
             self.findings += spared.findings
@@ -396,14 +407,14 @@ class _Planning:
     async def _plan_groups(
         self, comparison: Comparison, judged: trust.Trust, *, complete: bool
     ) -> tuple[GroupChange, ...]:
-        policy, world = self.task.policy, self.world
+        policy, ports = self.request.policy, self.ports
         if policy.groups is None:
             return ()
-        world.observer.stage("reading the groups")
+        ports.observer.stage("reading the groups")
         self.memberships = MembershipPlanning(
-            policy, policy.groups, self.bench, comparison, world.target, world.store, self.task.overrides
+            policy, policy.groups, self.bench, comparison, ports.target, ports.store, self.request.overrides
         )
-        groups = await self.memberships.run(world.pairs, judged, self.changes, key=self.task.key, complete=complete)
+        groups = await self.memberships.run(ports.pairs, judged, self.changes, key=self.request.key, complete=complete)
         self.findings += self.memberships.findings
         return groups
 
@@ -421,7 +432,7 @@ class _Planning:
 
     def _wait(self, comparison: Comparison, run: str, since: datetime) -> None:
         """Say which references wait, and since when; forget those that do not any more."""
-        store = self.world.store
+        store = self.ports.store
         edges = {(edge.key, edge.path): edge for edge in store.deferred() if self._is_ours(edge)}
         settled = list(comparison.settled_references(edges.values()))
         for pair in settled:
@@ -435,8 +446,8 @@ class _Planning:
 
     def _is_ours(self, edge: Deferred) -> bool:
         """Whether a run of this source left it; another source says when its own references wait no more."""
-        run = self.world.store.run(edge.run)
-        return run is None or run.source in {"", self.task.source, *self.takes}
+        run = self.ports.store.run(edge.run)
+        return run is None or run.source in {"", self.request.source, *self.takes}
 
     def _circles(self, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
         """The loops of references in HR, but for people who name themselves and are held for it."""
@@ -447,22 +458,22 @@ class _Planning:
 
     async def _validate(self, comparison: Comparison) -> None:
         """Leave out whoever could not be written, before anybody is."""
-        task = self.task
-        attributes = [*task.policy.attributes, active_of(task.policy, task.catalog)]
+        request = self.request
+        attributes = [*request.policy.attributes, active_of(request.policy, request.catalog)]
         names = {
-            kind: await self.world.target.names(kind)
-            for kind in validation.name_kinds(self.changes, attributes, task.dialect)
+            kind: await self.ports.target.names(kind)
+            for kind in validation.name_kinds(self.changes, attributes, request.dialect)
         }
         if unread := [kind for kind, found in names.items() if found is None]:
             self.findings.append(of_unread(unread))
         known = validation.Known(names=names)
-        marks = frozenset(place.short for place in task.policy.match)
-        whole = task.policy.on_bad_value is BadValue.PERSON
+        marks = frozenset(place.short for place in request.policy.match)
+        whole = request.policy.on_bad_value is BadValue.PERSON
         validated = validation.validate(
-            self.changes, attributes, task.catalog, task.dialect, known, marks=marks, whole=whole
+            self.changes, attributes, request.catalog, request.dialect, known, marks=marks, whole=whole
         )
         holders = comparison.holders(logins.wanted(validated.changes))
-        handed = logins.hand_over(validated.changes, holders, attributes, task.policy.exchange)
+        handed = logins.hand_over(validated.changes, holders, attributes, request.policy.exchange)
         self.changes = list(handed.changes)
         self.findings += [*validated.findings, *handed.findings]
 
@@ -484,8 +495,8 @@ class _Planning:
         seal: Seal,
         groups: tuple[GroupChange, ...],
     ) -> Plan:
-        world, task = self.world, self.task
-        created = world.clock.now()
+        ports, request = self.ports, self.request
+        created = ports.clock.now()
         identity = self._name(created)
         changes, loops = planner.lined_up(self.changes)
         self.findings += of_circles(self._circles(comparison), loops)
@@ -504,49 +515,52 @@ class _Planning:
             refusals=(
                 *self.refusals,
                 *limits.refusals(
-                    limits.wishes(counted, task.policy.limits), task.overrides, self.past, partial=bool(task.only)
+                    limits.demands(counted, request.policy.limits),
+                    request.overrides,
+                    self.past,
+                    partial=bool(request.only),
                 ),
             ),
             moved=self.moved,
-            overrides=dict(task.overrides),
-            rate=world.target.rate,
+            overrides=dict(request.overrides),
+            rate=ports.target.rate,
             place=reading.place,
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        former = world.store.artifact(seal.base) if seal.base else None
-        whose = owning.EVERYBODY if task.accounts else owning.KEYS
-        write_agreed(comparison, world.store.artifact(agreed), self.settled, former, whose=whose)
+        former = ports.store.artifact(seal.base) if seal.base else None
+        whose = owning.EVERYBODY if request.accounts else owning.KEYS
+        write_agreed(comparison, ports.store.artifact(agreed), self.settled, former, whose=whose)
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
-        files.write(world.store.artifact(name), sealing.encode(plan))
-        world.store.save_run(
+        files.write(ports.store.artifact(name), sealing.encode(plan))
+        ports.store.save_run(
             Run(
                 id=identity,
                 created=created,
                 state=RunState.REFUSED if plan.refusals else RunState.PLANNED,
-                target=world.target.name,
+                target=ports.target.name,
                 plan=name,
                 agreed=agreed,
                 tally=_tally_numbers(plan),
                 health=health,
-                partial=bool(task.only),
-                source=task.source,
+                partial=bool(request.only),
+                source=request.source,
                 takes=self.takes,
             ),
-            [x for told in task.subscriptions for x in telling.address(telling.of_plan(plan), told)],
+            [x for told in request.subscriptions for x in notifications.messages_to(notifications.of_plan(plan), told)],
         )
         return plan
 
     def _name(self, created: datetime) -> str:
         """A name that no run has yet: a clock that stepped back shows the same second twice."""
         while True:
-            name = f"{created:%Y%m%d-%H%M%S}-{self.world.fresh()}"
-            if self.world.store.run(name) is None:
+            name = f"{created:%Y%m%d-%H%M%S}-{self.ports.fresh()}"
+            if self.ports.store.run(name) is None:
                 return name
 
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""
-        only = frozenset(self.task.only)
+        only = frozenset(self.request.only)
         chosen = [
             finding
             for finding in self.findings

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
-from scimsync.model.events import Call, Letter, LetterState, Receipt
+from scimsync.model.events import Call, Message, MessageState, Receipt
 from scimsync.model.outcomes import (
     Deferred,
     Description,
@@ -144,54 +144,54 @@ class Target(Protocol):
 
 
 class Outbox(Protocol):
-    """Letters on their way to endpoints. Synchronous; every method is one transaction."""
+    """Messages on their way to endpoints. Synchronous; every method is one transaction."""
 
-    def post(self, letters: Sequence[Letter]) -> None:
-        """Keep letters that belong to no outcome."""
+    def enqueue(self, messages: Sequence[Message]) -> None:
+        """Keep messages that belong to no outcome."""
         ...
 
-    def take(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Letter]:
-        """Letters that are due, earliest first, and nobody else's until `until`.
+    def claim(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Message]:
+        """Messages that are due, earliest first, and nobody else's until `until`.
 
-        Of each person only the oldest pending letter, and only where it is due: the next one waits until
+        Of each person only the oldest pending message, and only where it is due: the next one waits until
         that is delivered or dead.
         """
         ...
 
     def next_due(self, endpoint: str) -> datetime | None:
-        """When the first letter that waits for no other is due; None where nothing is pending."""
+        """When the first message that waits for no other is due; None where nothing is pending."""
         ...
 
-    def settle(self, letters: Sequence[Letter]) -> None:
-        """Keep what became of letters, by their `seq`."""
+    def settle(self, messages: Sequence[Message]) -> None:
+        """Keep what became of messages, by their `seq`."""
         ...
 
-    def hasten(self, endpoint: str, now: datetime) -> None:
+    def retry_now(self, endpoint: str, now: datetime) -> None:
         """Make what was tried in vain due now, and its tries uncounted, because the endpoint was down and is back."""
         ...
 
-    def bury(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
+    def dead_letter(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
         """Give up what is pending (and older than `before`, where given); how many that were."""
         ...
 
     def redrive(self, ids: Sequence[str], now: datetime) -> int:
-        """Make dead letters pending and due again, all where `ids` is empty; how many that were."""
+        """Make dead messages pending and due again, all where `ids` is empty; how many that were."""
         ...
 
-    def letters(self, endpoint: str, state: LetterState, limit: int = 50) -> Sequence[Letter]:
-        """The latest letters of an endpoint in a state, newest first."""
+    def messages(self, endpoint: str, state: MessageState, limit: int = 50) -> Sequence[Message]:
+        """The latest messages of an endpoint in a state, newest first."""
         ...
 
-    def outbox(self) -> Mapping[str, Mapping[LetterState, int]]:
-        """How many letters each endpoint has in each state."""
+    def outbox(self) -> Mapping[str, Mapping[MessageState, int]]:
+        """How many messages each endpoint has in each state."""
         ...
 
-    def last_trouble(self, endpoint: str) -> Letter | None:
-        """The letter that was tried last of those that have not arrived."""
+    def last_trouble(self, endpoint: str) -> Message | None:
+        """The message that was tried last of those that have not arrived."""
         ...
 
-    def forget_letters(self, before: datetime) -> int:
-        """Drop letters that were delivered before a time; how many that were."""
+    def forget_messages(self, before: datetime) -> int:
+        """Drop messages that were delivered before a time; how many that were."""
         ...
 
 
@@ -226,8 +226,8 @@ class Store(Outbox, Inbox, Protocol):
         """
         ...
 
-    def save_run(self, run: Run, letters: Sequence[Letter] = ()) -> None:
-        """Insert or replace a run, and keep the letters that tell of it, in one commit.
+    def save_run(self, run: Run, messages: Sequence[Message] = ()) -> None:
+        """Insert or replace a run, and keep the messages that tell of it, in one commit.
 
         The store gives it the next number when it is new, and another when it is begun.
         """
@@ -328,9 +328,9 @@ class Store(Outbox, Inbox, Protocol):
         ...
 
     def append(
-        self, lines: Sequence[JournalLine], records: Sequence[Record] = (), letters: Sequence[Letter] = ()
+        self, lines: Sequence[JournalLine], records: Sequence[Record] = (), messages: Sequence[Message] = ()
     ) -> None:
-        """Make journal lines, audit records and letters durable, all in one commit.
+        """Make journal lines, audit records and messages durable, all in one commit.
 
         The records are chained in that transaction, one chain for the whole store. Records alone need no lease.
         """
@@ -449,11 +449,11 @@ class Metrics(Protocol):
         ...
 
 
-class Courier(Protocol):
-    """Carries letters to one endpoint. Async; whatever goes wrong is a Receipt."""
+class Sender(Protocol):
+    """Carries messages to one endpoint. Async; whatever goes wrong is a Receipt."""
 
-    async def carry(self, headers: Mapping[str, str], body: bytes) -> Receipt:
-        """Send one letter once, within a total deadline."""
+    async def send(self, headers: Mapping[str, str], body: bytes) -> Receipt:
+        """Send one message once, within a total deadline."""
         ...
 
     async def close(self) -> None:

@@ -24,7 +24,7 @@ _TAIL = 200  # bytes that hold the last line of a plan file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Application:
     """By whom, when and how a plan is applied."""
 
     actor: str
@@ -136,7 +136,7 @@ def edits_of_members(written: Mapping[str, Value]) -> tuple[Edit, ...]:
     return (Edit(path=MEMBERS, before=written.get(grouping.REMOVED), after=written.get(grouping.ADDED)),)
 
 
-def begun(plan: Plan, run: Run, store: Store, given: Given) -> Iterator[Record]:
+def begun(plan: Plan, run: Run, store: Store, given: Application) -> Iterator[Record]:
     """What is recorded when a plan begins to be applied, or is gone on with.
 
     The configuration where it is another than the last one that took effect; then what was set aside; and for a plan

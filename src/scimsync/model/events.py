@@ -1,4 +1,4 @@
-"""What is told to others: an event, and the letter that carries it to one endpoint."""
+"""What is told to others: an event, and the message that carries it to one endpoint."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Subscription:
     values: bool = False
 
 
-class LetterState(Enum):
-    """Where a letter stands."""
+class MessageState(Enum):
+    """Where a message stands."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -62,7 +62,7 @@ class LetterState(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class Message:
     """One event on its way to one endpoint, as the outbox keeps it. `body` never changes."""
 
     id: str
@@ -74,7 +74,7 @@ class Letter:
     #: not to be tried before
     due: datetime
     attempts: int = 0
-    state: LetterState = LetterState.PENDING
+    state: MessageState = MessageState.PENDING
     #: of the last answer; 0 where there was none
     status: int = 0
     #: what was wrong with the last try; "" where nothing was
@@ -87,7 +87,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What came of carrying a letter. `status` is 0 where there was no complete answer."""
+    """What came of carrying a message. `status` is 0 where there was no complete answer."""
 
     status: int = 0
     detail: str = ""

@@ -6,15 +6,15 @@ import asyncio
 
 from scimsync.bootstrap import actor, make_clock, make_target
 from scimsync.config import Settings
-from scimsync.engine import applying, orders, planning
-from scimsync.engine.orders import Hands, Order
+from scimsync.engine import applying, planning, preconditions
 from scimsync.engine.ports import Observer, Store, Target
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
 from scimsync.services.auditing import audit_key, checkpoint, signed
-from scimsync.services.delivery import telling
-from scimsync.services.observing import Told, measured
+from scimsync.services.delivery import notifying
+from scimsync.services.observing import Telemetry, measured
 from scimsync.services.planning import Choices, read_plan, subscriptions
 
 
@@ -28,12 +28,12 @@ async def apply(
 ) -> Report:
     """Carry out a plan, and sign the audit chain behind it. The caller holds the lease."""
     audit_key(settings)  # nothing is sent that could not be signed for
-    with measured(settings, store, observer, "apply", found[0].id) as told:
-        target = make_target(settings, told.observer.say, told.metrics)
-        with signed(settings, store, told.observer.say):
+    with measured(settings, store, observer, "apply", found[0].id) as telemetry:
+        target = make_target(settings, telemetry.observer.say, telemetry.metrics)
+        with signed(settings, store, telemetry.observer.say):
             try:
-                async with telling(settings, store, told.observer, choices):
-                    return await apply_to(settings, store, told, found, choices, target=target, stop=stop)
+                async with notifying(settings, store, telemetry.observer, choices):
+                    return await apply_to(settings, store, telemetry, found, choices, target=target, stop=stop)
             finally:
                 await target.close()
 
@@ -41,7 +41,7 @@ async def apply(
 async def apply_to(  # noqa: PLR0913 - `apply`, with the target
     settings: Settings,
     store: Store,
-    told: Told,
+    telemetry: Telemetry,
     found: tuple[Plan, Run | None],
     choices: Choices,
     *,
@@ -49,21 +49,23 @@ async def apply_to(  # noqa: PLR0913 - `apply`, with the target
     stop: asyncio.Event | None = None,
 ) -> Report:
     """As `apply`, with a target that is given."""
-    hands = _hands(target, store, told)
-    order = _order(settings, choices)
+    ports = _ports(target, store, telemetry)
+    options = _options(settings, choices)
     read, run = found
-    report = await applying.apply_plan(read, orders.check_plan(read, run, hands, order), hands, order, stop)
+    report = await applying.apply_plan(read, preconditions.check_plan(read, run, ports, options), ports, options, stop)
     after = store.run(report.run)
-    told.state, told.rate = (after.state.value if after else "failed"), target.rate
+    telemetry.state, telemetry.rate = (after.state.value if after else "failed"), target.rate
     return report
 
 
-def _hands(target: Target, store: Store, told: Told) -> Hands:
-    return Hands(target=target, store=store, clock=make_clock(), observer=told.observer, metrics=told.metrics)
+def _ports(target: Target, store: Store, telemetry: Telemetry) -> ApplyPorts:
+    return ApplyPorts(
+        target=target, store=store, clock=make_clock(), observer=telemetry.observer, metrics=telemetry.metrics
+    )
 
 
-def _order(settings: Settings, choices: Choices) -> Order:
-    return Order(
+def _options(settings: Settings, choices: Choices) -> ApplyOptions:
+    return ApplyOptions(
         policy=settings.policy,
         configuration=settings.digest,
         workers=settings.target.workers,
@@ -87,23 +89,23 @@ async def settle(settings: Settings, store: Store, observer: Observer) -> None:
     run = planning.unfinished(store)
     if run is None:
         return
-    with measured(settings, store, observer, "settle", run.id) as told:
-        await _settle(settings, store, told, run)
+    with measured(settings, store, observer, "settle", run.id) as telemetry:
+        await _settle(settings, store, telemetry, run)
 
 
-async def _settle(settings: Settings, store: Store, told: Told, run: Run) -> None:
-    target = make_target(settings, told.observer.say, told.metrics)
+async def _settle(settings: Settings, store: Store, telemetry: Telemetry, run: Run) -> None:
+    target = make_target(settings, telemetry.observer.say, telemetry.metrics)
     try:
         if run.target != target.name:
-            told.state = "settled"
+            telemetry.state = "settled"
             return
-        hands = _hands(target, store, told)
-        await applying.settle_run(read_plan(store.artifact(run.plan)), run, hands, _order(settings, Choices()))
-        told.state, told.rate = "settled", target.rate
-        checkpoint(settings, store, told.observer.say)
+        ports = _ports(target, store, telemetry)
+        await applying.settle_run(read_plan(store.artifact(run.plan)), run, ports, _options(settings, Choices()))
+        telemetry.state, telemetry.rate = "settled", target.rate
+        checkpoint(settings, store, telemetry.observer.say)
     finally:
         await target.close()
-    told.observer.say(
+    telemetry.observer.say(
         f"Run {run.id} was cut short. What it had done is taken note of; the next plan holds what it left, "
         f"or go on with it instead: scimsync apply {run.id}"
     )

@@ -17,7 +17,7 @@ METRICS = "metrics.prom"
 
 
 @dataclass(slots=True)
-class Told:
+class Telemetry:
     """Who is told of a piece of work, and how it came out."""
 
     observer: Observer
@@ -28,16 +28,16 @@ class Told:
 
 
 @contextmanager
-def measured(settings: Settings, store: Store, observer: Observer, work: str, run: str = "") -> Iterator[Told]:
+def measured(settings: Settings, store: Store, observer: Observer, work: str, run: str = "") -> Iterator[Telemetry]:
     """Measure a piece of work: metrics always, log and traces where they are wanted."""
     clock, counted = make_clock(), make_counter()
     log = make_log(settings, run)
-    told = Told(log or observer, Together([counted, *([log] if log else []), *make_traces(work)]))
+    telemetry = Telemetry(log or observer, Together([counted, *([log] if log else []), *make_traces(work)]))
     began = clock.monotonic()
     try:
-        yield told
+        yield telemetry
     finally:
-        told.metrics.ended(work, told.state, clock.monotonic() - began, told.rate)
+        telemetry.metrics.ended(work, telemetry.state, clock.monotonic() - began, telemetry.rate)
         kept = store.artifact(METRICS)
         try:
             text = counted.exposition(kept.read_bytes() if kept.is_file() else b"")
@@ -45,7 +45,7 @@ def measured(settings: Settings, store: Store, observer: Observer, work: str, ru
             if settings.textfile is not None:
                 files.write(settings.textfile, [text], files.READABLE)
         except OSError as error:
-            told.observer.say(f"The metrics cannot be written to {error.filename}: {error.strerror}.")
+            telemetry.observer.say(f"The metrics cannot be written to {error.filename}: {error.strerror}.")
 
 
 def exposition(store: Store) -> bytes:

@@ -11,15 +11,15 @@ from pathlib import Path
 from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source, make_target
 from scimsync.config import Settings
 from scimsync.core import grouping, identity, limits, owning, sealing, trust
-from scimsync.engine import ledger, orders, planning
-from scimsync.engine.planning import Task, World
+from scimsync.engine import ledger, planning, preconditions
+from scimsync.engine.planning import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
 from scimsync.model.audit import Kind
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
-from scimsync.services.observing import Told, measured
+from scimsync.services.observing import Telemetry, measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Choices:
     deliver: bool = True
 
 
-RULES = trust.RULES | identity.RULES | limits.RULES | orders.RULES | grouping.RULES | owning.RULES
+RULES = trust.RULES | identity.RULES | limits.RULES | preconditions.RULES | grouping.RULES | owning.RULES
 
 
 def check_rules(rules: Iterable[str]) -> None:
@@ -58,30 +58,30 @@ def check_rules(rules: Iterable[str]) -> None:
 
 async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
     """Make a plan and store it; nothing is written to the target."""
-    with measured(settings, store, observer, "plan") as told:
-        target = make_target(settings, told.observer.say, told.metrics)
+    with measured(settings, store, observer, "plan") as telemetry:
+        target = make_target(settings, telemetry.observer.say, telemetry.metrics)
         try:
-            return await plan_between(settings, store, told, choices, make_source(settings), target)
+            return await plan_between(settings, store, telemetry, choices, make_source(settings), target)
         finally:
             await target.close()
 
 
 async def plan_between(
-    settings: Settings, store: Store, told: Told, choices: Choices, source: Source, target: Target
+    settings: Settings, store: Store, telemetry: Telemetry, choices: Choices, source: Source, target: Target
 ) -> Plan:
     """As `plan`, between a source and a target that are given."""
-    world = World(
+    ports = PlanPorts(
         source=source,
         target=target,
         store=store,
         clock=make_clock(),
-        observer=told.observer,
-        metrics=told.metrics,
+        observer=telemetry.observer,
+        metrics=telemetry.metrics,
         phones=make_phones(),
         fresh=lambda: secrets.token_hex(2),
         pairs=make_pairs(settings),
     )
-    task = Task(
+    request = PlanRequest(
         policy=settings.policy,
         catalog=settings.target.dialect.users,
         dialect=settings.target.dialect,
@@ -99,9 +99,9 @@ async def plan_between(
         schema=choices.schema,
         subscriptions=subscriptions(settings),
     )
-    made = await planning.make_plan(world, task)
-    told.state, told.rate = ("refused" if made.refusals else "planned"), target.rate
-    told.metrics.planned(made)
+    made = await planning.make_plan(ports, request)
+    telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
+    telemetry.metrics.planned(made)
     return made
 
 

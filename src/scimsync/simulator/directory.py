@@ -2,7 +2,7 @@
 
 A resource is kept as the client wrote it, after `settling`; `groups`, `meta` and `$ref` are added when it
 is read. What goes over the wire is encoded once for each version and projection. Accounts are counted:
-those of the `Crowd` exist as a number until somebody writes to them, all others are kept.
+those of the `GeneratedUsers` exist as a number until somebody writes to them, all others are kept.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, GENESYS_USER
 from scimsync.scim.grammar import lookup
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import CORE_GROUP, ENTERPRISE_USER, Catalog
-from scimsync.simulator import areas, people, permissions, settling
-from scimsync.simulator.crowd import SCHEMAS, Crowd
+from scimsync.simulator import areas, normalising, people, permissions
+from scimsync.simulator.generated import SCHEMAS, GeneratedUsers
+from scimsync.simulator.index import NumberIndex
 from scimsync.simulator.options import Options
 from scimsync.simulator.people import DIVISIONS, LANGUAGES, ROLES, SKILLS, department, identifier, is_active
-from scimsync.simulator.roll import Roll
 
 JsonObject = dict[str, object]
 #: Turns a full resource into the part of it that was asked for.
@@ -109,14 +109,14 @@ class Directory:
         self.base_url = ""  #: of `meta.location` and `$ref`; the server sets it
         self.primary = ""  #: the client whose `externalId` is that of the resource itself
         self.clear()
-        self.names = settling.Names(set(DIVISIONS), set(ROLES), set(SKILLS), set(LANGUAGES))
+        self.names = normalising.Names(set(DIVISIONS), set(ROLES), set(SKILLS), set(LANGUAGES))
         self.history: deque[HistoryEntry] = deque(maxlen=HISTORY)
         self.effective_writes = 0
         self.changes = 0  #: changes ever; numbers the history
 
     def clear(self) -> None:
         """Forget all accounts and groups."""
-        self.crowd = Crowd(0, 0, 0.0)
+        self.generated = GeneratedUsers(0, 0, 0.0)
         self.kept: dict[int, Entity] = {}
         self.groups: dict[str, Entity] = {}
         self.social: set[str] = set()  #: ids of groups that are not official
@@ -124,9 +124,9 @@ class Directory:
         self.born = 0
         self._numbers: dict[str, int] = {}
         self._indexes: dict[str, dict[str, dict[int, None]]] = {name: {} for name in _INDEXED}
-        self._moved: set[int] = set()  #: numbers that the crowd is not asked for any more
+        self._moved: set[int] = set()  #: numbers that the generated users is not asked for any more
         self._member_of: dict[str, dict[str, None]] = {}
-        self._rolls = {True: Roll(), False: Roll()}
+        self._by_state = {True: NumberIndex(), False: NumberIndex()}
         self._recent: dict[int, Entity] = {}
         self._wires: dict[str, dict[int, bytes]] = {}
         self._late: deque[tuple[float, int, Entity | None]] = deque()
@@ -147,7 +147,7 @@ class Directory:
     def number(self, id_: str) -> int | None:
         """The number of an account, deleted or not."""
         found = self._numbers.get(id_)
-        return self.crowd.number(id_) if found is None else found
+        return self.generated.number(id_) if found is None else found
 
     def entity(self, number: int) -> Entity:
         """The account of a number."""
@@ -155,8 +155,8 @@ class Directory:
         if found is None:
             if len(self._recent) >= _RECENT:
                 self._recent.clear()
-            resource = self.crowd.resource(number)
-            found = Entity(str(resource["id"]), resource, self.crowd.since, number=number)
+            resource = self.generated.resource(number)
+            found = Entity(str(resource["id"]), resource, self.generated.since, number=number)
             self._recent[number] = found
         return found
 
@@ -168,16 +168,17 @@ class Directory:
 
     def numbers(self) -> Iterator[int]:
         """All accounts by number, deleted ones too."""
-        yield from sorted(self.kept.keys() | set(range(len(self.crowd))) if self.kept else range(len(self.crowd)))
+        everybody = range(len(self.generated))
+        yield from sorted(self.kept.keys() | set(everybody)) if self.kept else everybody
 
-    def by_state(self, *, active: bool) -> Roll:
+    def by_state(self, *, active: bool) -> NumberIndex:
         """The numbers of all accounts that are active, or of all that are not, in the order of their making."""
-        return self._rolls[active]
+        return self._by_state[active]
 
     def holders(self, index: str, key: str) -> list[int]:
         """The numbers of all accounts with a key, active or not, that are not deleted."""
         kept = list(self._indexes[index].get(key, ()))
-        return sorted(kept + [n for n in self.crowd.find(index, key) if n not in self._moved])
+        return sorted(kept + [n for n in self.generated.find(index, key) if n not in self._moved])
 
     def indexed(self, name: str, value: str) -> list[Entity]:
         """The accounts with that `userName`, `externalId` or `employeeNumber`."""
@@ -199,7 +200,7 @@ class Directory:
 
     def _select(self, index: str, key: str) -> Sequence[int]:
         if index == "active":
-            return self._rolls[key == "true"]
+            return self._by_state[key == "true"]
         if index == "id":
             user = self.user(key)
             return [user.number] if user is not None and self._shown(user.number) else []
@@ -209,7 +210,7 @@ class Directory:
         if self.options.filter_finds_inactive:
             return True
         kept = self.kept.get(number)
-        return is_active(self.crowd.words[number]) if kept is None else kept.active
+        return is_active(self.generated.words[number]) if kept is None else kept.active
 
     def _meets(self, old: Entity, index: str, key: str) -> bool:
         if index == "active":
@@ -274,8 +275,8 @@ class Directory:
         if not lens:
             return entity.resource
         view = {name: value for name, value in entity.resource.items() if name != "externalId"}
-        authority = f"{settling.EXTERNAL_AUTHORITY}:{lens}"
-        for item in settling.external_ids(entity.resource):
+        authority = f"{normalising.EXTERNAL_AUTHORITY}:{lens}"
+        for item in normalising.external_ids(entity.resource):
             if item["authority"] == authority:
                 view["externalId"] = item["value"]
         return view
@@ -356,21 +357,20 @@ class Directory:
 
     def _invented(self, number: int) -> bytes:
         """An untouched account, whole: the same text as by way of its document, in a fifth of the time."""
-        id_ = self.crowd.id(number)
+        id_ = self.generated.id(number)
         held = [
             {"value": group, "type": "direct", "$ref": self.url("Group", group)}
             for group in self._member_of.get(id_, ())
         ]
         groups = b',"groups":' + msgspec.json.encode(held) if held else b""
         version = '\\"1\\"' if self.options.meta_version_quoted else "1"
-        meta = (
-            f'"lastModified":"{timestamp(self.crowd.since)}","location":"{self.url("User", id_)}","version":"{version}"'
-        )
+        since = timestamp(self.generated.since)
+        meta = f'"lastModified":"{since}","location":"{self.url("User", id_)}","version":"{version}"'
         if self.options.phone_readback != "e164":
             return msgspec.json.encode(self.document(self.entity(number)))
-        boss = self.crowd.id(people.manager(number))
+        boss = self.generated.id(people.manager(number))
         link = f'{{"value":"{boss}","$ref":"{self.url("User", boss)}"}}' if number else ""
-        return self.crowd.text(number, id_, link) + groups + f',"meta":{{"resourceType":"User",{meta}}}}}'.encode()
+        return self.generated.text(number, id_, link) + groups + f',"meta":{{"resourceType":"User",{meta}}}}}'.encode()
 
     def _forget(self, entity: Entity) -> None:
         entity.wire.clear()
@@ -393,7 +393,7 @@ class Directory:
             PatchRefused: The body is not a user.
             Refused: The role of the client does not allow it.
         """
-        written = settling.conform(body, USERS)
+        written = normalising.conform(body, USERS)
         name = written.get("userName")
         if not isinstance(name, str) or not name or not written.get("displayName"):
             raise PatchRefused("invalidValue", "userName and displayName are required")
@@ -439,7 +439,7 @@ class Directory:
 
     def replace(self, entity: Entity, body: Mapping[str, object], actor: Actor) -> Entity:
         """PUT: the body takes the place of what can be written; what it leaves out follows `put_absent`."""
-        written = settling.conform(body, USERS)
+        written = normalising.conform(body, USERS)
         held = self.seen(entity, self.lens(actor.client))
         if self.options.put_absent == "keep":
             resource = self._merge_bodies(held, written)
@@ -494,7 +494,7 @@ class Directory:
         name = f"drift{-self._first}@example.com"
         id_ = identifier(f"front:{self._first}:{name}")
         resource = {"schemas": list(SCHEMAS), "id": id_, "active": True, "userName": name, "displayName": "Page Drift"}
-        settled = settling.settle(resource)
+        settled = normalising.settle(resource)
         entity = Entity(id_, settled, self.clock(), version=0, number=self._first)
         self._numbers[id_] = entity.number
         self.kept[entity.number] = entity
@@ -503,7 +503,7 @@ class Directory:
 
     def _store(self, entity: Entity, resource: JsonObject, actor: Actor, operations: Sequence[Operation]) -> None:
         if self.options.readonly_write == "error" and not actor.edits:
-            settling.refuse_other_mail(entity.resource, resource)
+            normalising.refuse_other_mail(entity.resource, resource)
         settled = self._settle(resource, entity.resource, actor)
         if self.options.inactive_roles == "remove" and settled.get("active") is False:
             settled.pop("roles", None)
@@ -529,8 +529,8 @@ class Directory:
             self._refuse_taken(before, settled)
 
     def _refuse_taken(self, before: JsonObject, settled: JsonObject) -> None:
-        held = settling.external_ids(before)
-        for item in settling.external_ids(settled):
+        held = normalising.external_ids(before)
+        for item in normalising.external_ids(settled):
             key = f"{item['authority']}\n{item['value']}"
             if item not in held and self.holders("externalIds", key):
                 raise NameTaken("the external id is used by another user")
@@ -538,8 +538,8 @@ class Directory:
     def _settle(self, resource: JsonObject, before: JsonObject, actor: Actor) -> JsonObject:
         options = self.options
         if options.readonly_write == "ignore":
-            resource = settling.without_reserved(resource, before)
-        rules = settling.Rules(
+            resource = normalising.without_reserved(resource, before)
+        rules = normalising.Rules(
             closed=not actor.edits,
             immutable=not actor.edits,
             twice=options.duplicate_type == "last",
@@ -548,12 +548,12 @@ class Directory:
         own = None
         if lens := self.lens(actor.client):
             value = str(resource.get("externalId") or "")
-            own = settling.Own(authority=f"{settling.EXTERNAL_AUTHORITY}:{lens}", value=value)
+            own = normalising.Own(authority=f"{normalising.EXTERNAL_AUTHORITY}:{lens}", value=value)
             resource = {name: held for name, held in resource.items() if name != "externalId"}
             if "externalId" in before:
                 resource["externalId"] = before["externalId"]
-        settled = settling.settle(resource, before, rules, own)
-        return settling.check_references(
+        settled = normalising.settle(resource, before, rules, own)
+        return normalising.check_references(
             settled,
             before,
             self.names,
@@ -612,13 +612,13 @@ class Directory:
 
     def _enter(self, entity: Entity) -> None:
         self._moved.add(entity.number)
-        self._rolls[entity.active].add(entity.number)
+        self._by_state[entity.active].add(entity.number)
         for name, key in _keys(entity.resource):
             self._indexes[name].setdefault(key, {})[entity.number] = None
 
     def _withdraw(self, entity: Entity) -> None:
         self._moved.add(entity.number)
-        self._rolls[entity.active].discard(entity.number)
+        self._by_state[entity.active].discard(entity.number)
         for name, key in _keys(entity.resource):
             held = self._indexes[name].get(key, {})
             held.pop(entity.number, None)
@@ -651,7 +651,7 @@ class Directory:
     def replace_group(self, group: Entity, body: Mapping[str, object], actor: Actor) -> Entity:
         """PUT of a group: the member list is replaced; names are read-only and stay."""
         kept = {name: group.resource[name] for name in ("schemas", "id", "displayName")}
-        self._store_group(group, kept | settling.conform(body, GROUPS), actor, [])
+        self._store_group(group, kept | normalising.conform(body, GROUPS), actor, [])
         return group
 
     def _store_group(self, group: Entity, resource: JsonObject, actor: Actor, operations: Sequence[Operation]) -> None:
@@ -711,17 +711,17 @@ class Directory:
         """Take in invented people, and a group for each department of the first 50,000."""
         self.invent(seed, count, self.clock())
         staff: dict[str, list[int]] = {}
-        for number, word in enumerate(self.crowd.words[:GROUPED]):
+        for number, word in enumerate(self.generated.words[:GROUPED]):
             staff.setdefault(department(word), []).append(number)
         for name, members in sorted(staff.items()):
-            self.add_group(name, map(self.crowd.id, members))
+            self.add_group(name, map(self.generated.id, members))
 
     def invent(self, seed: int, count: int, since: float) -> None:
         """Take in invented people, without groups."""
-        self.crowd = Crowd(seed, count, since)
+        self.generated = GeneratedUsers(seed, count, since)
         self._next = count
-        for active, roll in self._rolls.items():
-            roll.take(number for number, word in enumerate(self.crowd.words) if is_active(word) is active)
+        for active, index in self._by_state.items():
+            index.take(number for number, word in enumerate(self.generated.words) if is_active(word) is active)
 
     def add_group(self, name: str, members: Iterable[str] = (), id_: str = "") -> Entity:
         """Make a group; over SCIM that cannot be done (documented)."""
@@ -741,14 +741,14 @@ class Directory:
         self._next, self._first = max(self._next, entity.number + 1), min(self._first, entity.number)
         self._numbers[entity.id] = entity.number
         if not entity.deleted:
-            if entity.number < len(self.crowd) and entity.number >= 0:
-                for roll in self._rolls.values():
-                    roll.discard(entity.number)
+            if entity.number < len(self.generated) and entity.number >= 0:
+                for index in self._by_state.values():
+                    index.discard(entity.number)
             self.kept[entity.number] = entity
             self._enter(entity)
             return
-        for roll in self._rolls.values():
-            roll.discard(entity.number)
+        for index in self._by_state.values():
+            index.discard(entity.number)
         self._moved.add(entity.number)
         self.kept[entity.number] = entity
         self.gone[str(entity.resource.get("userName", "")).lower()] = entity
@@ -787,12 +787,12 @@ def _second(whole: int) -> str:
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
-#: what decides under which keys and in which roll an account is found
+#: what decides under which keys and in which index an account is found
 _DECIDES = ("active", "userName", "externalId", "emails", ENTERPRISE_USER, GENESYS_USER)
 
 
 def _is_found_alike(before: JsonObject, after: JsonObject) -> bool:
-    """Whether two states of an account stand in the same places of the indexes and rolls."""
+    """Whether two states of an account stand in the same places of the indexes and indexes."""
     return all(before.get(name) == after.get(name) for name in _DECIDES)
 
 
@@ -810,7 +810,7 @@ def _keys(resource: JsonObject) -> set[tuple[str, str]]:
     ]
     mails = resource.get("emails")
     found += [("email", str(m.get("value", "")).lower()) for m in (mails if isinstance(mails, list) else ())]
-    found += [("externalIds", f"{i['authority']}\n{i['value']}") for i in settling.external_ids(resource)]
+    found += [("externalIds", f"{i['authority']}\n{i['value']}") for i in normalising.external_ids(resource)]
     return {(name, key) for name, key in found if isinstance(key, str) and key}
 
 

@@ -14,7 +14,7 @@ from scimsync.scim.grammar import ValueFilter, equality, lookup, parse_filter
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Catalog
 from scimsync.simulator.answers import Refused
 from scimsync.simulator.directory import GROUPS, USERS, Directory, Entity, Projection
-from scimsync.simulator.settling import EXTERNAL_AUTHORITY
+from scimsync.simulator.normalising import EXTERNAL_AUTHORITY
 
 JsonObject = dict[str, object]
 

@@ -17,9 +17,9 @@ import msgspec
 from scimsync import files
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER
-from scimsync.simulator import settling
-from scimsync.simulator.crowd import SCHEMAS
+from scimsync.simulator import normalising
 from scimsync.simulator.directory import Directory, Entity
+from scimsync.simulator.generated import SCHEMAS
 from scimsync.simulator.people import identifier
 
 JsonObject = dict[str, object]
@@ -66,9 +66,9 @@ def write(directory: Directory, folder: Path) -> JsonObject:
     finally:
         directory.base_url = url
     state = State(
-        seed=directory.crowd.seed,
-        count=len(directory.crowd),
-        since=directory.crowd.since,
+        seed=directory.generated.seed,
+        count=len(directory.generated),
+        since=directory.generated.since,
         born=directory.born,
         numbers={entity.id: number for number, entity in directory.kept.items()},
         social=sorted(directory.social),
@@ -87,7 +87,7 @@ def restore(directory: Directory, folder: Path) -> JsonObject:
     if not (folder / "users.ndjson").is_file():
         raise ValueError(f"there is no snapshot {folder.name}")
     fresh = Directory(directory.options, directory.clock)
-    fresh.names = settling.Names(*(set(getattr(directory.names, kind)) for kind in directory.names.__slots__))
+    fresh.names = normalising.Names(*(set(getattr(directory.names, kind)) for kind in directory.names.__slots__))
     _fill(fresh, *_read_folder(folder))
     directory.adopt(fresh)
     return {
@@ -167,8 +167,8 @@ def _add_user(directory: Directory, document: JsonObject, state: State, *, delet
     version, modified = _meta(document, directory)
     resource = _kept_form(document, id_)
     if number is None and not deleted:
-        number = directory.crowd.number(id_)
-        if number is not None and version == 1 and directory.crowd.resource(number) == resource:
+        number = directory.generated.number(id_)
+        if number is not None and version == 1 and directory.generated.resource(number) == resource:
             return  # as invented; it need not be kept
     _learn(directory, resource)
     directory.add_user(Entity(id_, resource, modified, version=version, deleted=deleted), number)
@@ -185,7 +185,7 @@ def _kept_form(document: Mapping[str, object], id_: str) -> JsonObject:
         resource[ENTERPRISE_USER] = enterprise | {"manager": plain}
     if CORE_USER not in _texts(resource["schemas"]):
         resource["schemas"] = list(SCHEMAS)
-    return settling.settle(resource, resource)
+    return normalising.settle(resource, resource)
 
 
 def _texts(listed: object) -> list[str]:

@@ -20,7 +20,7 @@ from scimsync.engine import ledger
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
-from scimsync.model.events import Call, Letter, LetterState
+from scimsync.model.events import Call, Message, MessageState
 from scimsync.model.outcomes import Deferred, JournalLine, Link, LinkDecision, Pin, Run, RunState
 
 
@@ -50,7 +50,7 @@ class MemoryStore:
         self._entries: list[Entry] = []
         self._keys: dict[str, PersonKey] = {}
         self._checkpoints: dict[int, str] = {}
-        self._letters: dict[int, Letter] = {}
+        self._messages: dict[int, Message] = {}
         self._seqs = count(1)
         self._calls: dict[str, tuple[Call, bool]] = {}
         self._artifacts = artifacts or Path(tempfile.mkdtemp(prefix="scimsync-"))
@@ -76,14 +76,14 @@ class MemoryStore:
         finally:
             self._owner = ""
 
-    def save_run(self, run: Run, letters: Sequence[Letter] = ()) -> None:
-        """Insert or replace a run, and keep the letters that tell of it."""
+    def save_run(self, run: Run, messages: Sequence[Message] = ()) -> None:
+        """Insert or replace a run, and keep the messages that tell of it."""
         with self._lock:
             held = self._runs.get(run.id, run)
             seq = held.seq or next(self._numbers)
             begun = next(self._numbers) if run.begins(held.begun) else held.begun
             self._runs[run.id] = replace(run, seq=seq, begun=begun)
-            self._post(letters)
+            self._enqueue(messages)
 
     def runs(self, limit: int = 50) -> Sequence[Run]:
         """The latest runs, newest first, by their number."""
@@ -223,13 +223,13 @@ class MemoryStore:
             self._group_memory = memory
 
     def append(
-        self, lines: Sequence[JournalLine], records: Sequence[Record] = (), letters: Sequence[Letter] = ()
+        self, lines: Sequence[JournalLine], records: Sequence[Record] = (), messages: Sequence[Message] = ()
     ) -> None:
-        """Keep journal lines and letters, and chain audit records."""
+        """Keep journal lines and messages, and chain audit records."""
         with self._lock:
             self._journal.extend(lines)
             self._chain(records)
-            self._post(letters)
+            self._enqueue(messages)
 
     def journal(self, run_id: str, *, since: datetime | None = None) -> Iterator[JournalLine]:
         """The lines of one run in the order they were written; only later ones, where `since` says so."""
@@ -295,87 +295,87 @@ class MemoryStore:
         self._keys |= book.made
         self._head = book.head
 
-    def post(self, letters: Sequence[Letter]) -> None:
-        """Keep letters that belong to no outcome."""
+    def enqueue(self, messages: Sequence[Message]) -> None:
+        """Keep messages that belong to no outcome."""
         with self._lock:
-            self._post(letters)
+            self._enqueue(messages)
 
-    def _post(self, letters: Sequence[Letter]) -> None:
-        for letter in letters:
+    def _enqueue(self, messages: Sequence[Message]) -> None:
+        for message in messages:
             seq = next(self._seqs)
-            self._letters[seq] = replace(letter, seq=seq)
+            self._messages[seq] = replace(message, seq=seq)
 
-    def _heads(self, endpoint: str) -> list[Letter]:
-        """The pending letters that wait for no other: of each person the oldest."""
-        first: dict[str, Letter] = {}
-        for letter in self._letters.values():
-            if letter.endpoint == endpoint and letter.state is LetterState.PENDING:
-                first.setdefault(letter.person, letter)
-        return sorted(first.values(), key=lambda letter: (letter.due, letter.seq))
+    def _heads(self, endpoint: str) -> list[Message]:
+        """The pending messages that wait for no other: of each person the oldest."""
+        first: dict[str, Message] = {}
+        for message in self._messages.values():
+            if message.endpoint == endpoint and message.state is MessageState.PENDING:
+                first.setdefault(message.person, message)
+        return sorted(first.values(), key=lambda message: (message.due, message.seq))
 
-    def take(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Letter]:
-        """Letters that are due, earliest first, and nobody else's until `until`; of each person the oldest only."""
+    def claim(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Message]:
+        """Messages that are due, earliest first, and nobody else's until `until`; of each person the oldest only."""
         with self._lock:
-            due = [letter for letter in self._heads(endpoint) if letter.due <= now][:limit]
-            self._letters |= {letter.seq: replace(letter, due=until) for letter in due}
+            due = [message for message in self._heads(endpoint) if message.due <= now][:limit]
+            self._messages |= {message.seq: replace(message, due=until) for message in due}
         return due
 
     def next_due(self, endpoint: str) -> datetime | None:
-        """When the first letter that waits for no other is due; None where nothing is pending."""
+        """When the first message that waits for no other is due; None where nothing is pending."""
         with self._lock:
-            return next((letter.due for letter in self._heads(endpoint)), None)
+            return next((message.due for message in self._heads(endpoint)), None)
 
-    def settle(self, letters: Sequence[Letter]) -> None:
-        """Keep what became of letters, by their `seq`. One that was settled by somebody else stays."""
+    def settle(self, messages: Sequence[Message]) -> None:
+        """Keep what became of messages, by their `seq`. One that was settled by somebody else stays."""
         with self._lock:
-            self._letters |= {x.seq: x for x in letters if self._letters[x.seq].state is LetterState.PENDING}
+            self._messages |= {x.seq: x for x in messages if self._messages[x.seq].state is MessageState.PENDING}
 
-    def hasten(self, endpoint: str, now: datetime) -> None:
+    def retry_now(self, endpoint: str, now: datetime) -> None:
         """Make everything that is pending due now and its tries uncounted, because the endpoint is back."""
-        tried = [x for x in self._of(endpoint, LetterState.PENDING) if x.attempts]
+        tried = [x for x in self._of(endpoint, MessageState.PENDING) if x.attempts]
         self._change(lambda x: replace(x, due=now, attempts=0), tried)
 
-    def bury(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
+    def dead_letter(self, endpoint: str, detail: str, before: datetime | None = None) -> int:
         """Give up what is pending (and older than `before`, where given); how many that were."""
-        old = [x for x in self._of(endpoint, LetterState.PENDING) if before is None or x.created < before]
-        return self._change(lambda x: replace(x, state=LetterState.DEAD, detail=detail), old)
+        old = [x for x in self._of(endpoint, MessageState.PENDING) if before is None or x.created < before]
+        return self._change(lambda x: replace(x, state=MessageState.DEAD, detail=detail), old)
 
     def redrive(self, ids: Sequence[str], now: datetime) -> int:
-        """Make dead letters pending and due again, all where `ids` is empty; how many that were."""
-        dead = [x for x in self._of("", LetterState.DEAD) if not ids or x.id in ids]
-        return self._change(lambda x: replace(x, state=LetterState.PENDING, attempts=0, due=now, created=now), dead)
+        """Make dead messages pending and due again, all where `ids` is empty; how many that were."""
+        dead = [x for x in self._of("", MessageState.DEAD) if not ids or x.id in ids]
+        return self._change(lambda x: replace(x, state=MessageState.PENDING, attempts=0, due=now, created=now), dead)
 
-    def _of(self, endpoint: str, state: LetterState) -> list[Letter]:
+    def _of(self, endpoint: str, state: MessageState) -> list[Message]:
         with self._lock:
-            return [x for x in self._letters.values() if x.state is state and endpoint in {"", x.endpoint}]
+            return [x for x in self._messages.values() if x.state is state and endpoint in {"", x.endpoint}]
 
-    def _change(self, how: Callable[[Letter], Letter], which: Sequence[Letter]) -> int:
+    def _change(self, how: Callable[[Message], Message], which: Sequence[Message]) -> int:
         with self._lock:
-            self._letters |= {letter.seq: how(letter) for letter in which}
+            self._messages |= {message.seq: how(message) for message in which}
         return len(which)
 
-    def letters(self, endpoint: str, state: LetterState, limit: int = 50) -> Sequence[Letter]:
-        """The latest letters of an endpoint in a state, newest first."""
-        return sorted(self._of(endpoint, state), key=lambda letter: -letter.seq)[:limit]
+    def messages(self, endpoint: str, state: MessageState, limit: int = 50) -> Sequence[Message]:
+        """The latest messages of an endpoint in a state, newest first."""
+        return sorted(self._of(endpoint, state), key=lambda message: -message.seq)[:limit]
 
-    def outbox(self) -> Mapping[str, Mapping[LetterState, int]]:
-        """How many letters each endpoint has in each state."""
+    def outbox(self) -> Mapping[str, Mapping[MessageState, int]]:
+        """How many messages each endpoint has in each state."""
         with self._lock:
-            counted = Counter((letter.endpoint, letter.state) for letter in self._letters.values())
+            counted = Counter((message.endpoint, message.state) for message in self._messages.values())
         return {name: {s: n for (other, s), n in counted.items() if other == name} for name, _ in counted}
 
-    def last_trouble(self, endpoint: str) -> Letter | None:
-        """The letter that was tried last of those that have not arrived."""
-        missing = [*self._of(endpoint, LetterState.PENDING), *self._of(endpoint, LetterState.DEAD)]
-        tried = [(letter.tried, letter.seq, letter) for letter in missing if letter.tried is not None]
+    def last_trouble(self, endpoint: str) -> Message | None:
+        """The message that was tried last of those that have not arrived."""
+        missing = [*self._of(endpoint, MessageState.PENDING), *self._of(endpoint, MessageState.DEAD)]
+        tried = [(message.tried, message.seq, message) for message in missing if message.tried is not None]
         return max(tried, key=lambda found: found[:2])[2] if tried else None
 
-    def forget_letters(self, before: datetime) -> int:
-        """Drop letters that were delivered before a time; how many that were."""
-        old = [x.seq for x in self._of("", LetterState.DELIVERED) if x.delivered is not None and x.delivered < before]
+    def forget_messages(self, before: datetime) -> int:
+        """Drop messages that were delivered before a time; how many that were."""
+        old = [x.seq for x in self._of("", MessageState.DELIVERED) if x.delivered is not None and x.delivered < before]
         with self._lock:
             for seq in old:
-                del self._letters[seq]
+                del self._messages[seq]
         return len(old)
 
     def accept(self, call: Call) -> bool:
@@ -405,10 +405,10 @@ class MemoryStore:
         """Where an artifact of that name is or shall be; the folder exists with mode 0700.
 
         Raises:
-            StoreError: The name is not one of letters, digits, dot, line and underline.
+            StoreError: The name is not one of messages, digits, dot, line and underline.
         """
         if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or name in {".", ".."}:
-            raise StoreError(f"{name!r} cannot name an artifact; use letters, digits, '.', '-' and '_'.")
+            raise StoreError(f"{name!r} cannot name an artifact; use messages, digits, '.', '-' and '_'.")
         return self._artifacts / name
 
     def close(self) -> None:

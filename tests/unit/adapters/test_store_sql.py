@@ -25,7 +25,7 @@ from scimsync.adapters import store_sql, store_tables
 from scimsync.adapters.store_sql import REVISIONS, SqlStore
 from scimsync.errors import ConfigError, StoreDamaged, StoreError, StoreLocked
 from scimsync.model.audit import Kind, Record
-from scimsync.model.events import Letter
+from scimsync.model.events import Message
 from scimsync.model.outcomes import JournalLine, Link, Run, RunState, Step
 from scimsync.testing import VirtualClock
 
@@ -340,8 +340,8 @@ def test_a_state_of_every_earlier_step_is_led_on_and_keeps_what_it_holds(
     now = VirtualClock().now()
     line = JournalLine(run="run-1", key="p", part=1, step=Step.INTENT, at=now)
     record = Record(kind=Kind.INTENT, at=now, actor="me", person="p")
-    letter = Letter(id="msg_1", endpoint="e", person="p", type="t", body=b"{}", created=now, due=now)
-    store.append([line], [record], [letter])
+    message = Message(id="msg_1", endpoint="e", person="p", type="t", body=b"{}", created=now, due=now)
+    store.append([line], [record], [message])
     assert list(store.links()) == [Link("p", "a")]
     assert (len(list(store.journal("run-1"))), store.head().size, store.next_due("e")) == (1, 1, now)
     store.close()

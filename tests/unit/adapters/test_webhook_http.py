@@ -1,4 +1,4 @@
-"""Carrying letters over real sockets: which addresses are reached, and what each answer is."""
+"""Carrying messages over real sockets: which addresses are reached, and what each answer is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scimsync.adapters.webhook_http import HttpCourier, is_open
+from scimsync.adapters.webhook_http import HttpSender, is_open
 from scimsync.model.events import Receipt
 from scimsync.simulator import tls
 from scimsync.testing import VirtualClock
@@ -78,18 +78,18 @@ def lying(*addresses: str) -> Callable[[str, int], Awaitable[Sequence[str]]]:
     return resolver
 
 
-async def carry(courier: HttpCourier, body: bytes = b'{"a": 1}') -> Receipt:
+async def send_with(sender: HttpSender, body: bytes = b'{"a": 1}') -> Receipt:
     try:
-        return await courier.carry({"webhook-id": "msg_1"}, body)
+        return await sender.send({"webhook-id": "msg_1"}, body)
     finally:
-        await courier.close()
+        await sender.close()
 
 
 def send(answer: bytes = OK, **more: float) -> tuple[Receipt, list[bytes]]:
     async def main() -> tuple[Receipt, list[bytes]]:
         async with receiver(answer) as found:
-            courier = HttpCourier(f"http://localhost:{found.port}/hook?a=b", VirtualClock(), allow_private=True, **more)
-            return await carry(courier), found.requests
+            sender = HttpSender(f"http://localhost:{found.port}/hook?a=b", VirtualClock(), allow_private=True, **more)
+            return await send_with(sender), found.requests
 
     return asyncio.run(main())
 
@@ -148,8 +148,8 @@ def test_a_receiver_that_drips_or_hangs_is_left_at_the_deadline() -> None:
 
     async def main() -> Receipt:
         async with receiver(before=hang) as found:
-            courier = HttpCourier(f"http://127.0.0.1:{found.port}/", VirtualClock(), allow_private=True, deadline_s=0.1)
-            return await carry(courier)
+            sender = HttpSender(f"http://127.0.0.1:{found.port}/", VirtualClock(), allow_private=True, deadline_s=0.1)
+            return await send_with(sender)
 
     assert asyncio.run(main()) == Receipt(detail="no complete answer within 0.1 s")
 
@@ -157,8 +157,8 @@ def test_a_receiver_that_drips_or_hangs_is_left_at_the_deadline() -> None:
 def test_nobody_there_is_a_receipt_too() -> None:
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
-    courier = HttpCourier(f"http://127.0.0.1:{port}/", VirtualClock(), allow_private=True)
-    assert asyncio.run(carry(courier)).detail.startswith("cannot connect")
+    sender = HttpSender(f"http://127.0.0.1:{port}/", VirtualClock(), allow_private=True)
+    assert asyncio.run(send_with(sender)).detail.startswith("cannot connect")
 
 
 # Which addresses
@@ -187,8 +187,8 @@ def test_an_open_address_is_one(text: str) -> None:
     "addresses", [("127.0.0.1",), ("8.8.8.8", "10.0.0.1"), ("8.8.8.8", "64:ff9b::7f00:1"), ("fe80::1",)]
 )
 def test_a_name_is_refused_unless_every_address_is_open(addresses: tuple[str, ...]) -> None:
-    courier = HttpCourier("https://hooks.example.com/", VirtualClock(), resolver=lying(*addresses))
-    receipt = asyncio.run(carry(courier))
+    sender = HttpSender("https://hooks.example.com/", VirtualClock(), resolver=lying(*addresses))
+    receipt = asyncio.run(send_with(sender))
     assert receipt.status == 0
     assert receipt.detail.startswith("refused: the endpoint has a private address")
 
@@ -200,31 +200,31 @@ def test_a_name_that_changes_its_mind_is_looked_at_at_each_try() -> None:
         return next(answers)
 
     async def main() -> list[Receipt]:
-        courier = HttpCourier("https://hooks.example.com/", VirtualClock(), resolver=resolver)
-        receipts = [await courier.carry({}, b""), await courier.carry({}, b"")]
-        await courier.close()
+        sender = HttpSender("https://hooks.example.com/", VirtualClock(), resolver=resolver)
+        receipts = [await sender.send({}, b""), await sender.send({}, b"")]
+        await sender.close()
         return receipts
 
     assert all(receipt.detail.startswith("refused") for receipt in asyncio.run(main()))
 
 
 def test_plain_http_goes_to_this_machine_only() -> None:
-    courier = HttpCourier("http://hooks.lan/", VirtualClock(), allow_private=True, resolver=lying("10.0.0.1"))
-    assert asyncio.run(carry(courier)).detail.startswith("refused: http goes to this machine only")
+    sender = HttpSender("http://hooks.lan/", VirtualClock(), allow_private=True, resolver=lying("10.0.0.1"))
+    assert asyncio.run(send_with(sender)).detail.startswith("refused: http goes to this machine only")
 
 
 @pytest.mark.parametrize("found", [(), ("no address",)])
 def test_a_name_without_a_sensible_address_is_a_receipt(found: tuple[str, ...]) -> None:
-    courier = HttpCourier("https://hooks.example.com/", VirtualClock(), resolver=lying(*found))
-    assert asyncio.run(carry(courier)).status == 0
+    sender = HttpSender("https://hooks.example.com/", VirtualClock(), resolver=lying(*found))
+    assert asyncio.run(send_with(sender)).status == 0
 
 
 def test_a_name_that_cannot_be_resolved_is_a_receipt() -> None:
     async def resolver(host: str, port: int) -> Sequence[str]:
         raise socket.gaierror(-2, "Name or service not known")
 
-    courier = HttpCourier("https://hooks.example.com/", VirtualClock(), resolver=resolver)
-    assert asyncio.run(carry(courier)).detail == "the name of the endpoint cannot be resolved"
+    sender = HttpSender("https://hooks.example.com/", VirtualClock(), resolver=resolver)
+    assert asyncio.run(send_with(sender)).detail == "the name of the endpoint cannot be resolved"
 
 
 def test_the_certificate_is_checked_for_the_name_though_the_address_is_pinned(tmp_path: Path) -> None:
@@ -235,14 +235,14 @@ def test_the_certificate_is_checked_for_the_name_though_the_address_is_pinned(tm
 
     async def main(name: str, verify: ssl.SSLContext | bool) -> Receipt:
         async with receiver(context=context) as found:
-            courier = HttpCourier(
+            sender = HttpSender(
                 f"https://{name}:{found.port}/",
                 VirtualClock(),
                 allow_private=True,
                 resolver=lying("127.0.0.1"),
                 verify=verify,
             )
-            return await carry(courier)
+            return await send_with(sender)
 
     assert asyncio.run(main("localhost", trusting)).status == 204
     assert asyncio.run(main("other.example.com", trusting)).detail.startswith("TLS failed")

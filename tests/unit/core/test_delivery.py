@@ -1,4 +1,4 @@
-"""What becomes of a letter, and of the patience with an endpoint."""
+"""What becomes of a message, and of the patience with an endpoint."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from scimsync.core.delivery import (
     PATIENCE,
     SCHEDULE,
     Health,
+    decisive,
     is_taken,
     pause,
     settle,
-    telling,
 )
-from scimsync.model.events import Letter, LetterState, Receipt
+from scimsync.model.events import Message, MessageState, Receipt
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def letter(attempts: int = 0) -> Letter:
-    return Letter(
+def message(attempts: int = 0) -> Message:
+    return Message(
         id="msg_1", endpoint="e", person="E1", type="t", body=b"{}", created=NOW, due=NOW, attempts=attempts, seq=1
     )
 
@@ -38,33 +38,33 @@ def test_the_schedule_is_that_of_the_specification_and_lasts_three_days() -> Non
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_only_2xx_is_a_yes(status: int) -> None:
-    done = settle(letter(), Receipt(status=status), NOW, 0.5)
-    assert (done.state, done.delivered, done.attempts) == (LetterState.DELIVERED, NOW, 1)
+    done = settle(message(), Receipt(status=status), NOW, 0.5)
+    assert (done.state, done.delivered, done.attempts) == (MessageState.DELIVERED, NOW, 1)
 
 
 @pytest.mark.parametrize("status", [0, 199, 301, 302, 304, 400, 401, 404, 408, 409, 429, 500, 502, 503, 504])
 def test_everything_else_is_tried_again(status: int) -> None:
-    again = settle(letter(), Receipt(status=status, detail="no"), NOW, 0.5)
-    assert again.state is LetterState.PENDING
+    again = settle(message(), Receipt(status=status, detail="no"), NOW, 0.5)
+    assert again.state is MessageState.PENDING
     assert again.due > NOW
     assert again.detail == "no"
 
 
 def test_410_is_dead_at_once() -> None:
-    assert settle(letter(), Receipt(status=410), NOW, 0.5).state is LetterState.DEAD
+    assert settle(message(), Receipt(status=410), NOW, 0.5).state is MessageState.DEAD
 
 
 @given(st.floats(0, 1))
 def test_a_letter_that_never_arrives_is_dead_after_ten_tries_within_the_jitter(chance: float) -> None:
-    held, now, waits = letter(), NOW, []
-    while held.state is LetterState.PENDING:
+    held, now, waits = message(), NOW, []
+    while held.state is MessageState.PENDING:
         held = settle(held, Receipt(status=500), now, chance)
         waits.append((held.due - now).total_seconds())
         now = held.due
     assert held.attempts == 10
     for wait, planned in zip(waits, SCHEDULE[1:], strict=False):
         assert abs(wait - planned) <= planned * JITTER + 0.001
-    assert (held.state, held.body) == (LetterState.DEAD, b"{}")
+    assert (held.state, held.body) == (MessageState.DEAD, b"{}")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_letter_that_never_arrives_is_dead_after_ten_tries_within_the_jitter(c
 def test_a_receiver_that_asks_for_it_is_left_alone(receipt: Receipt, seconds: float) -> None:
     assert pause(receipt) == seconds
     if not is_taken(receipt):
-        assert settle(letter(), receipt, NOW, 0.5).due >= NOW + timedelta(seconds=seconds)
+        assert settle(message(), receipt, NOW, 0.5).due >= NOW + timedelta(seconds=seconds)
 
 
 def test_an_endpoint_is_sick_after_failures_of_its_own_and_well_after_one_success() -> None:
@@ -105,7 +105,7 @@ def test_a_letter_that_is_refused_says_nothing_of_the_endpoint() -> None:
 
 def test_of_a_batch_the_answer_counts_that_says_most_of_the_endpoint() -> None:
     ok, gone, bad, down = (Receipt(status=status) for status in (204, 410, 400, 503))
-    assert telling([bad, down, ok]) == ok
-    assert telling([ok, down, gone]) == gone
-    assert telling([bad, down]) == down
-    assert telling([bad, bad]) == bad
+    assert decisive([bad, down, ok]) == ok
+    assert decisive([ok, down, gone]) == gone
+    assert decisive([bad, down]) == down
+    assert decisive([bad, bad]) == bad

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.factories import SKILLS, make_change, make_delta, mapped, skills
 
 from scimsync.core import limits
-from scimsync.core.limits import CLEAR, Past, Wish, clearing, done, refusals, spare, wishes
+from scimsync.core.limits import CLEAR, Demand, Past, clearing, demands, done, refusals, spare
 from scimsync.model.outcomes import Outcome, Status
 from scimsync.model.plans import Action, Change, Finding, Tally, Verdict
 from scimsync.model.policy import Limit, Limits
@@ -21,7 +21,7 @@ ACTIONS = [action.value for action in Action]
 
 
 def told(counted: Tally, given: Limits, *overrides: str, **more: Any) -> list[Finding]:
-    return [*refusals(wishes(counted, given), overrides, **more)]
+    return [*refusals(demands(counted, given), overrides, **more)]
 
 
 def codes(findings: list[Finding]) -> list[str]:
@@ -194,5 +194,5 @@ def test_nothing_is_taken_away_beyond_the_limit(before: int, number: int, linked
 
 def test_a_frozen_kind_is_asked_about_though_nobody_wants_it() -> None:
     assert [*clearing([], Limits(), 10, ["clear title", "disable"])] == [
-        Wish(kind="clear title", number=0, of=10, limit=Limits().clear)
+        Demand(kind="clear title", number=0, of=10, limit=Limits().clear)
     ]

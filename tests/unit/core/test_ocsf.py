@@ -35,7 +35,7 @@ def validator(class_uid: int) -> Any:
 
 
 def events(clear: Mapping[str, object] = CLEAR, **body: object) -> list[dict[str, Any]]:
-    told = ocsf.Told(body={**BODY, **body}, clear=clear, origin="scimsync/ab", product="0.1.0")
+    told = ocsf.AuditedRecord(body={**BODY, **body}, clear=clear, origin="scimsync/ab", product="0.1.0")
     found = json.loads(json.dumps(list(ocsf.events(told))))
     for event in found:
         wrong = [f"{list(e.instance_path)}: {e.message}" for e in validator(event["class_uid"]).iter_errors(event)]

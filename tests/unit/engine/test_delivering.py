@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scimsync.core import signing, telling
-from scimsync.engine.delivering import GRACE_S, Endpoint, Post, Rounds, beside, knock
+from scimsync.core import notifications, signing
+from scimsync.engine.delivering import GRACE_S, DeliveryPorts, Endpoint, Rounds, beside, ping
 from scimsync.errors import StoreError
-from scimsync.model.events import Letter, LetterState, Receipt
+from scimsync.model.events import Message, MessageState, Receipt
 from scimsync.testing import MemoryStore, VirtualClock
 
 KEY = b"k" * 32
@@ -24,14 +24,14 @@ NOBODY = Receipt(detail="cannot connect")
 
 
 class Receiver:
-    """A courier and the receiver behind it in one: answers by `part(now in seconds, letter id)`."""
+    """A sender and the receiver behind it in one: answers by `part(now in seconds, message id)`."""
 
     def __init__(self, clock: VirtualClock, part: Callable[[float, str], Receipt]) -> None:
         self.clock, self.part = clock, part
         self.seen: list[tuple[float, str, Receipt]] = []
         self.bodies: dict[str, set[bytes]] = defaultdict(set)
 
-    async def carry(self, headers: Mapping[str, str], body: bytes) -> Receipt:
+    async def send(self, headers: Mapping[str, str], body: bytes) -> Receipt:
         name = headers["webhook-id"]
         assert signing.verify([KEY], headers, body, self.clock.now()) == name
         await asyncio.sleep(0)
@@ -54,10 +54,10 @@ class World:
         self.clock, self.store = VirtualClock(), MemoryStore()
         self.receivers = {name: Receiver(self.clock, part) for name, part in parts.items()}
         self.said: list[str] = []
-        self.post = Post(
+        self.ports = DeliveryPorts(
             outbox=self.store,
             endpoints=[
-                Endpoint(name=name, shown=name, courier=receiver, keys=[KEY])
+                Endpoint(name=name, shown=name, sender=receiver, keys=[KEY])
                 for name, receiver in self.receivers.items()
             ],
             clock=self.clock,
@@ -66,11 +66,11 @@ class World:
         )
 
     def write(self, *names: str, endpoint: str = "a") -> None:
-        """Letters named PERSON.NUMBER."""
+        """Messages named PERSON.NUMBER."""
         now = self.clock.now()
-        self.store.post(
+        self.store.enqueue(
             [
-                Letter(
+                Message(
                     id=name,
                     endpoint=endpoint,
                     person=name.partition(".")[0],
@@ -87,7 +87,7 @@ class World:
         """Go on until a moment of the virtual clock."""
 
         async def main() -> None:
-            rounds = Rounds(self.post)
+            rounds = Rounds(self.ports)
 
             async def end() -> None:
                 await self.clock.sleep(until_s - self.clock.monotonic())
@@ -98,9 +98,9 @@ class World:
         asyncio.run(main())
 
     def once(self) -> int:
-        return asyncio.run(Rounds(self.post).once())
+        return asyncio.run(Rounds(self.ports).once())
 
-    def count(self, state: LetterState, endpoint: str = "a") -> int:
+    def count(self, state: MessageState, endpoint: str = "a") -> int:
         return self.store.outbox().get(endpoint, {}).get(state, 0)
 
 
@@ -124,7 +124,7 @@ def test_everything_arrives_once_signed_and_in_order_where_all_is_well() -> None
     assert world.once() == 60
     assert sorted(world.receivers["a"].arrived) == sorted(people(20, 3))
     assert_in_order(world.receivers["a"])
-    assert world.count(LetterState.DELIVERED) == 60
+    assert world.count(MessageState.DELIVERED) == 60
     assert world.once() == 0
 
 
@@ -144,7 +144,7 @@ def test_a_receiver_that_is_down_for_two_days_then_slow_then_moody_gets_everythi
     receiver = world.receivers["a"]
     assert set(receiver.arrived) == set(people(40, 3))
     assert_in_order(receiver)
-    assert world.count(LetterState.DELIVERED) == 120
+    assert world.count(MessageState.DELIVERED) == 120
     assert all(bodies == {name.encode()} for name, bodies in receiver.bodies.items())
     down = [at for at, _, _ in receiver.seen if at < 48 * HOUR]
     assert len(down) < 48 * 12 + 30  # it is looked after, not hammered
@@ -156,11 +156,11 @@ def test_a_letter_that_is_always_refused_holds_up_nobody_else_and_is_dead_in_the
     world.deliver(1)
     assert sorted(world.receivers["a"].arrived) == ["E2.0", "E2.1"]
     world.deliver(80 * HOUR)
-    (dead,) = world.store.letters("a", LetterState.DEAD)
+    (dead,) = world.store.messages("a", MessageState.DEAD)
     assert (dead.id, dead.attempts, dead.detail) == ("E1.0", 10, "answered 400")
     assert world.receivers["a"].arrived[-1] == "E1.1"
     assert world.store.redrive(["E1.0"], world.clock.now()) == 1
-    assert world.count(LetterState.PENDING) == 1
+    assert world.count(MessageState.PENDING) == 1
 
 
 def test_410_switches_an_endpoint_off_and_leaves_the_others_alone() -> None:
@@ -168,8 +168,8 @@ def test_410_switches_an_endpoint_off_and_leaves_the_others_alone() -> None:
     world.write("E1.0", "E1.1", "E2.0")
     world.write("E1.0", endpoint="b")
     world.once()
-    assert world.count(LetterState.DEAD) == 3
-    assert world.count(LetterState.DELIVERED, "b") == 1
+    assert world.count(MessageState.DEAD) == 3
+    assert world.count(MessageState.DELIVERED, "b") == 1
     assert world.said == ["a answered 410: it is switched off, and its events are dead."]
     assert len(world.receivers["a"].seen) <= 2
 
@@ -192,7 +192,7 @@ def test_a_dead_endpoint_delays_no_other() -> None:
     world.write(*people(30, 1), endpoint="b")
     assert world.once() == 30
     assert len(world.receivers["a"].seen) <= 24  # three batches, then it rests
-    assert world.count(LetterState.PENDING) == 30
+    assert world.count(MessageState.PENDING) == 30
     assert world.said == ["a: cannot connect. Events wait in the outbox."]
 
 
@@ -201,18 +201,18 @@ def test_what_nobody_takes_for_two_weeks_is_given_up() -> None:
     world.write(*people(30, 1))
     world.clock.advance(13 * 24 * HOUR)
     world.once()
-    assert world.count(LetterState.DEAD) == 0
+    assert world.count(MessageState.DEAD) == 0
     world.clock.advance(2 * 24 * HOUR)
     world.once()
-    assert world.count(LetterState.DEAD) == 30
-    assert world.store.letters("a", LetterState.DEAD, 1)[0].detail == "too old; last: cannot connect"
+    assert world.count(MessageState.DEAD) == 30
+    assert world.store.messages("a", MessageState.DEAD, 1)[0].detail == "too old; last: cannot connect"
 
 
 def test_a_process_that_dies_between_delivery_and_note_delivers_again_with_the_same_bytes() -> None:
     world = World(a=lambda now, name: OK)
     world.write("E1.0", "E1.1")
     now = world.clock.now()
-    assert len(world.store.take("a", now, now + timedelta(seconds=60), 10)) == 1  # and then it died
+    assert len(world.store.claim("a", now, now + timedelta(seconds=60), 10)) == 1  # and then it died
     assert world.once() == 0
     world.deliver(61)
     assert world.receivers["a"].arrived == ["E1.0", "E1.1"]
@@ -236,7 +236,7 @@ def run_beside(world: World, work_s: float = 0.0) -> float:
     async def main() -> float:
         await world.clock.sleep(0.001)  # from here on the clock sees threads
         begun = world.clock.monotonic()
-        async with beside(world.post):
+        async with beside(world.ports):
             await world.clock.sleep(work_s)
         return world.clock.monotonic() - begun - work_s
 
@@ -247,20 +247,20 @@ def test_what_is_written_while_a_run_goes_on_is_out_at_its_end() -> None:
     world = World(a=lambda now, name: OK)
     world.write(*people(50, 2))
     assert run_beside(world, 10.0) < GRACE_S
-    assert world.count(LetterState.DELIVERED) == 100
+    assert world.count(MessageState.DELIVERED) == 100
 
 
 def test_a_run_does_not_wait_for_a_receiver_that_does_not_answer() -> None:
     world = World(a=lambda now, name: NOBODY)
     world.write(*people(50, 2))
     assert run_beside(world) < 0.1
-    assert world.count(LetterState.PENDING) == 100
+    assert world.count(MessageState.PENDING) == 100
 
 
 class Hanging:
-    """A courier who never comes back."""
+    """A sender who never comes back."""
 
-    async def carry(self, headers: Mapping[str, str], body: bytes) -> Receipt:
+    async def send(self, headers: Mapping[str, str], body: bytes) -> Receipt:
         await asyncio.Event().wait()
         return OK
 
@@ -269,17 +269,17 @@ class Hanging:
 
 def test_a_receiver_that_hangs_is_left_after_half_a_second_and_its_letter_stays() -> None:
     world = World()
-    hanging = Endpoint(name="a", shown="a", courier=Hanging(), keys=[KEY])
-    world.post = replace(world.post, endpoints=[hanging])
+    hanging = Endpoint(name="a", shown="a", sender=Hanging(), keys=[KEY])
+    world.ports = replace(world.ports, endpoints=[hanging])
     world.write("E1.0")
     assert run_beside(world) <= 0.6
-    assert world.count(LetterState.PENDING) == 1
+    assert world.count(MessageState.PENDING) == 1
 
 
 class Broken(MemoryStore):
     """An outbox that cannot be read."""
 
-    def take(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Letter]:
+    def claim(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Message]:
         raise StoreError("the disk is full")
 
     def next_due(self, endpoint: str) -> datetime | None:
@@ -288,14 +288,14 @@ class Broken(MemoryStore):
 
 def test_trouble_with_the_outbox_is_none_of_the_run() -> None:
     world = World(a=lambda now, name: OK)
-    world.post = replace(world.post, outbox=Broken())
+    world.ports = replace(world.ports, outbox=Broken())
     assert run_beside(world, 5.0) < 0.1
 
 
 class Raising:
-    """A courier with a mistake in it."""
+    """A sender with a mistake in it."""
 
-    async def carry(self, headers: Mapping[str, str], body: bytes) -> Receipt:
+    async def send(self, headers: Mapping[str, str], body: bytes) -> Receipt:
         raise ZeroDivisionError
 
     async def close(self) -> None: ...
@@ -303,8 +303,8 @@ class Raising:
 
 def test_a_mistake_in_the_delivery_is_told_and_does_not_reach_the_run() -> None:
     world = World()
-    raising = Endpoint(name="a", shown="a", courier=Raising(), keys=[KEY])
-    world.post = replace(world.post, endpoints=[raising])
+    raising = Endpoint(name="a", shown="a", sender=Raising(), keys=[KEY])
+    world.ports = replace(world.ports, endpoints=[raising])
     world.write("E1.0")
     run_beside(world, 5.0)
     assert world.said == ["Delivering events came to an end (ZeroDivisionError); they stay in the outbox."]
@@ -315,17 +315,17 @@ def test_the_error_of_a_run_comes_through() -> None:
 
     async def main() -> None:
         await world.clock.sleep(0.001)
-        async with beside(world.post):
+        async with beside(world.ports):
             world.write("E1.0")
             raise StoreError("the run's own")
 
     with pytest.raises(StoreError, match="the run's own"):
         asyncio.run(main())
-    assert world.count(LetterState.DELIVERED) == 1
+    assert world.count(MessageState.DELIVERED) == 1
 
 
 def test_a_ping_goes_past_the_outbox_to_everyone() -> None:
     world = World(a=lambda now, name: OK, b=lambda now, name: NOBODY)
-    event = telling.ping(datetime(2026, 1, 1, tzinfo=UTC))
-    assert asyncio.run(knock(world.post, event)) == [OK, NOBODY]
+    event = notifications.ping(datetime(2026, 1, 1, tzinfo=UTC))
+    assert asyncio.run(ping(world.ports, event)) == [OK, NOBODY]
     assert world.store.outbox() == {}

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tests.factories import make_reply
 from tests.unit.engine.test_whole_runs import MAPPING, Company, Silent, twin_of
 
-from scimsync.core import leaving, sealing, telling
+from scimsync.core import leaving, notifications, sealing
 from scimsync.engine.freshness import LONGEST_LAG
-from scimsync.engine.orders import Hands, Order, check_plan
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.errors import PlanRefused, SourceError, TargetUnavailable
 from scimsync.model.events import EventKind
 from scimsync.model.outcomes import Exchange, Reply, Status
@@ -294,7 +294,7 @@ def test_a_leaver_of_whom_two_records_speak_is_told_first(office: Office) -> Non
     assert kept(plan) == {"E2": "record.duplicate-key"}
     assert plan.findings[0].code == leaving.KEPT
     assert (plan.tally.leavers_kept, plan.tally.held) == (1, 1)
-    assert next(telling.of_plan(plan)).kind is EventKind.LEAVER_KEPT
+    assert next(notifications.of_plan(plan)).kind is EventKind.LEAVER_KEPT
 
 
 def test_a_leaver_whom_two_records_fit_is_told(office: Office) -> None:
@@ -417,13 +417,13 @@ def test_a_refused_plan_names_the_leavers_who_stay(office: Office) -> None:
     assert leaving.by_plan(plan) == dict.fromkeys(("E1", "E2", "E3"), "limits.disable")
     with pytest.raises(PlanRefused, match=r"^leaver.kept: 3 people left and keep access: E1 \(limits.disable\), E2"):
         refused_apply(office, plan)
-    told = list(telling.of_plan(plan))
+    told = list(notifications.of_plan(plan))
     assert [e.kind for e in told] == [EventKind.LEAVER_KEPT] * 3 + [EventKind.PLAN_REFUSED]
 
 
 def refused_apply(office: Office, plan: Plan) -> None:
-    hands = Hands(target=office.target, store=office.store, clock=office.clock, observer=Silent())
-    check_plan(plan, office.store.run(plan.id), hands, Order(policy=office.policy, configuration="c"))
+    ports = ApplyPorts(target=office.target, store=office.store, clock=office.clock, observer=Silent())
+    check_plan(plan, office.store.run(plan.id), ports, ApplyOptions(policy=office.policy, configuration="c"))
 
 
 def test_a_refused_disable_is_a_leaver_who_keeps_access(office: Office) -> None:

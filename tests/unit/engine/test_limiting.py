@@ -12,7 +12,7 @@ import pytest
 from tests.unit.engine.test_whole_runs import Company, Silent, codes, twin_of
 
 from scimsync.engine.applying import apply_plan, settle_run
-from scimsync.engine.orders import Hands, Order, check_plan
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.errors import PlanRefused, StoreError
 from scimsync.model.outcomes import Reply, RunState
 from scimsync.model.plans import Plan
@@ -36,18 +36,18 @@ class Firm(Company):
     def policy(self) -> Policy:
         return replace(super().policy, limits=self.limits, protected=self.protected)
 
-    def hands(self) -> tuple[Hands, Order]:
+    def ports(self) -> tuple[ApplyPorts, ApplyOptions]:
         return (
-            Hands(target=self.target, store=self.store, clock=self.clock, observer=Silent()),
-            Order(policy=self.policy, configuration="c"),
+            ApplyPorts(target=self.target, store=self.store, clock=self.clock, observer=Silent()),
+            ApplyOptions(policy=self.policy, configuration="c"),
         )
 
     def apply(self, plan: Plan, *overrides: str) -> Report:
-        hands, order = self.hands()
-        order = replace(order, overrides=dict.fromkeys(overrides, "test"))
+        ports, options = self.ports()
+        options = replace(options, overrides=dict.fromkeys(overrides, "test"))
         self.clock.advance(1)
-        run = check_plan(plan, self.store.run(plan.id), hands, order)
-        return asyncio.run(apply_plan(plan, run, hands, order))
+        run = check_plan(plan, self.store.run(plan.id), ports, options)
+        return asyncio.run(apply_plan(plan, run, ports, options))
 
     def leave(self, numbers: Iterable[int], status: str = "left") -> None:
         for n in numbers:
@@ -167,7 +167,7 @@ def test_a_run_that_was_cut_short_and_settled_counts_what_it_did(firm: Firm) -> 
     killed(firm, plan, 5)
     run = firm.store.run(plan.id)
     assert run is not None
-    asyncio.run(settle_run(plan, run, *firm.hands()))
+    asyncio.run(settle_run(plan, run, *firm.ports()))
     firm.leave(range(9, 14))
     assert "of 200, allowed 5%" in firm.refused()
     ended = firm.store.run(plan.id)

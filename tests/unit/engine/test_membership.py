@@ -12,8 +12,8 @@ import pytest
 
 from scimsync.engine.applying import apply_plan
 from scimsync.engine.membership import Pairs
-from scimsync.engine.orders import Hands, Order, check_plan
-from scimsync.engine.planning import Task, World, make_plan
+from scimsync.engine.planning import PlanPorts, PlanRequest, make_plan
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.model.accounts import Membership
 from scimsync.model.outcomes import Reply, Sweep
 from scimsync.model.plans import Plan
@@ -71,7 +71,7 @@ class Company:
         self._fresh = count()
 
     def plan(self) -> Plan:
-        world = World(
+        ports = PlanPorts(
             source=ListSource(("id",), [[key] for key in self.people]),
             target=self.target,
             store=self.store,
@@ -81,14 +81,14 @@ class Company:
             fresh=lambda: f"{next(self._fresh):04d}",
             pairs=Pairs(pairs=ListSource(("who", "where"), self.pairs, proven=self.proven)),
         )
-        task = Task(policy=self.policy, catalog=USERS, key="id", source=self.source, configuration="c")
-        return asyncio.run(make_plan(world, task))
+        request = PlanRequest(policy=self.policy, catalog=USERS, key="id", source=self.source, configuration="c")
+        return asyncio.run(make_plan(ports, request))
 
     def apply(self, plan: Plan) -> Report:
-        hands = Hands(target=self.target, store=self.store, clock=self.clock, observer=Silent())
-        order = Order(policy=self.policy, configuration="c")
-        run = check_plan(plan, self.store.run(plan.id), hands, order)
-        return asyncio.run(apply_plan(plan, run, hands, order))
+        ports = ApplyPorts(target=self.target, store=self.store, clock=self.clock, observer=Silent())
+        options = ApplyOptions(policy=self.policy, configuration="c")
+        run = check_plan(plan, self.store.run(plan.id), ports, options)
+        return asyncio.run(apply_plan(plan, run, ports, options))
 
     def sync(self) -> Plan:
         made = self.plan()

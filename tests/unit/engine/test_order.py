@@ -11,8 +11,8 @@ import pytest
 from tests.unit.engine.test_whole_runs import Company, run_once, twin_of
 
 from scimsync.engine.applying import apply_plan
-from scimsync.engine.orders import Hands, Order, check_plan
 from scimsync.engine.planning import unfinished
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.errors import PlanStale
 from scimsync.model.outcomes import RunState
 from scimsync.model.plans import Plan
@@ -104,10 +104,10 @@ def test_a_plan_whose_age_nobody_can_tell_is_not_applied_unless_somebody_says_so
         return
     with pytest.raises(PlanStale, match=r"plan\.age"):
         company.apply(plan)
-    hands = Hands(target=company.target, store=company.store, clock=company.clock, observer=Silent())
-    order = Order(policy=company.policy, configuration="c", overrides={"plan.age": "the clock was mended"})
-    run = check_plan(plan, company.store.run(plan.id), hands, order)
-    assert asyncio.run(apply_plan(plan, run, hands, order)).clean
+    ports = ApplyPorts(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+    options = ApplyOptions(policy=company.policy, configuration="c", overrides={"plan.age": "the clock was mended"})
+    run = check_plan(plan, company.store.run(plan.id), ports, options)
+    assert asyncio.run(apply_plan(plan, run, ports, options)).clean
 
 
 def test_a_second_that_comes_twice_makes_no_two_runs_of_one_name(company: Company) -> None:

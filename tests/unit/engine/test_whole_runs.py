@@ -19,8 +19,8 @@ import pytest
 
 from scimsync.engine.applying import apply_plan, settle_run
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
-from scimsync.engine.orders import Hands, Order, check_plan
-from scimsync.engine.planning import Task, World, make_plan
+from scimsync.engine.planning import PlanPorts, PlanRequest, make_plan
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.errors import ConfigError, StoreError
 from scimsync.model.outcomes import Exchange, JournalLine, Link, Reply, RunState, Status, Step
 from scimsync.model.plans import Action, Plan, Verdict
@@ -90,7 +90,7 @@ class Company:
 
     def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = ()) -> Plan:
         rows = [[row[column] for column in self.columns] for row in self.rows.values()]
-        world = World(
+        ports = PlanPorts(
             source=ListSource(self.columns, rows),
             target=self.target,
             store=self.store,
@@ -99,7 +99,7 @@ class Company:
             phones=lambda number, region: number,
             fresh=lambda: f"{next(self._fresh):04d}",
         )
-        task = Task(
+        request = PlanRequest(
             policy=self.policy,
             catalog=USERS,
             key="id",
@@ -110,14 +110,14 @@ class Company:
             dialect=self.dialect,
         )
         self.clock.advance(1)
-        return asyncio.run(make_plan(world, task))
+        return asyncio.run(make_plan(ports, request))
 
     def apply(self, plan: Plan) -> Report:
-        hands = Hands(target=self.target, store=self.store, clock=self.clock, observer=Silent())
-        order = Order(policy=self.policy, configuration="c", overrides=dict.fromkeys(sorted(LIMITS), "test"))
+        ports = ApplyPorts(target=self.target, store=self.store, clock=self.clock, observer=Silent())
+        options = ApplyOptions(policy=self.policy, configuration="c", overrides=dict.fromkeys(sorted(LIMITS), "test"))
         self.clock.advance(1)
-        run = check_plan(plan, self.store.run(plan.id), hands, order)
-        return asyncio.run(apply_plan(plan, run, hands, order))
+        run = check_plan(plan, self.store.run(plan.id), ports, options)
+        return asyncio.run(apply_plan(plan, run, ports, options))
 
     def sync(self, **given: Any) -> Plan:
         plan = self.plan(**given)
@@ -463,8 +463,8 @@ def test_a_run_that_was_cut_short_is_settled_without_sending_anything(company: C
         [JournalLine(run=plan.id, key=key, part=1, step=Step.INTENT, at=company.clock.now()) for key in ("E1", "E2")]
     )
     company.edit("E1", title="Lead")  # this write arrived, and its answer did not
-    hands = Hands(target=company.target, store=company.store, clock=company.clock, observer=Silent())
-    report = asyncio.run(settle_run(plan, run, hands, Order(policy=company.policy, configuration="c")))
+    ports = ApplyPorts(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+    report = asyncio.run(settle_run(plan, run, ports, ApplyOptions(policy=company.policy, configuration="c")))
     assert report.statuses == {"done": 1, "deferred": 1}
     assert sum(a["meta"]["version"] != v for a, v in zip(company.target.users.values(), versions, strict=True)) == 1
     company.authority["title"] = Authority.ASK
@@ -635,10 +635,10 @@ def test_a_run_that_stops_between_manager_and_report_goes_on_with_one_request_ea
         return await create(resource)
 
     company.target.create = create_and_stop  # type: ignore[method-assign]
-    hands = Hands(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+    ports = ApplyPorts(target=company.target, store=company.store, clock=company.clock, observer=Silent())
     run = company.store.run(plan.id)
     assert run is not None
-    first = asyncio.run(apply_plan(plan, run, hands, Order(policy=company.policy, configuration="c"), stop))
+    first = asyncio.run(apply_plan(plan, run, ports, ApplyOptions(policy=company.policy, configuration="c"), stop))
     assert (set(first.outcomes), first.left) == ({"E92"}, ("E91", "E93", "E90"))
     company.target.create = create  # type: ignore[method-assign]
     assert company.apply(plan).clean
@@ -656,8 +656,8 @@ def test_a_settled_run_goes_on_with_the_references_that_a_creation_left_out(comp
     company.store.append([JournalLine(run=plan.id, key="E91", part=1, step=Step.INTENT, at=company.clock.now())])
     made = {"userName": "p91@example.com", "displayName": "P 91", "externalId": "E91", "title": "Agent", "active": True}
     asyncio.run(company.target.create(made))  # this arrived without a manager, and its answer did not
-    hands = Hands(target=company.target, store=company.store, clock=company.clock, observer=Silent())
-    settled = asyncio.run(settle_run(plan, run, hands, Order(policy=company.policy, configuration="c")))
+    ports = ApplyPorts(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+    settled = asyncio.run(settle_run(plan, run, ports, ApplyOptions(policy=company.policy, configuration="c")))
     assert [(o.status.value, o.deferred) for o in settled.outcomes["E91"]] == [("done", ("enterprise:manager",))]
     assert [(edge.key, edge.awaits) for edge in company.store.deferred()] == [("E91", "E90")]
     assert company.apply(plan).clean

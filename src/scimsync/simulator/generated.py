@@ -17,7 +17,7 @@ import msgspec
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.schema import CORE_USER, ENTERPRISE_USER
 from scimsync.simulator import people
-from scimsync.simulator.settling import EXTERNAL_AUTHORITY
+from scimsync.simulator.normalising import EXTERNAL_AUTHORITY
 
 JsonObject = dict[str, object]
 
@@ -29,7 +29,7 @@ _INDEX_MASK = (1 << _INDEX_BITS) - 1
 _DAYS = tuple((people.FIRST_DAY + timedelta(days=n)).isoformat() for n in range(5000))
 
 
-class Crowd:
+class GeneratedUsers:
     """Invented people by number, and what can be found out about them without making them.
 
     Args:

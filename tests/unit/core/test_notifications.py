@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.factories import make_change, make_delta, mapped
 
-from scimsync.core import telling
+from scimsync.core import notifications
 from scimsync.model.events import Event, EventKind, Subscription
 from scimsync.model.outcomes import Outcome, Run, RunState, Status
 from scimsync.model.plans import Action, Change, Lifecycle, Verdict
@@ -33,18 +33,18 @@ def change(action: Action = Action.UPDATE, *paths: str, **more: Any) -> Change:
 
 
 def told(what: Change, came: Outcome, *, values: bool = False) -> list[Event]:
-    return list(telling.of_outcome(what, came, "run-1", NOW, ATTRIBUTES, values=values))
+    return list(notifications.of_outcome(what, came, "run-1", NOW, ATTRIBUTES, values=values))
 
 
 def payload(event: Event) -> Any:
-    return json.loads(telling.encode(event))["events"][event.type]
+    return json.loads(notifications.encode(event))["events"][event.type]
 
 
 def test_an_update_is_a_patch_notice_about_the_account_without_values() -> None:
     (event,) = told(change(), outcome())
     assert event.type == PROV + "patch:notice"
     assert event.person == "E1"
-    body = json.loads(telling.encode(event))
+    body = json.loads(notifications.encode(event))
     assert body["sub_id"] == {"format": "scim", "uri": "/Users/u1", "externalId": "E1"}
     assert body["events"][event.type] == {"attributes": ["title"], "lifecycle": "mover", "version": "8"}
     assert (body["type"], body["jti"], body["txn"], body["iss"]) == (event.type, event.id, "run-1/E1", "scimsync")
@@ -105,13 +105,13 @@ def test_a_person_who_is_held_is_told_by_code_and_never_by_detail(status: Status
         "action": "update",
         "lifecycle": "mover",
     }
-    assert b"canary" not in telling.encode(event)
+    assert b"canary" not in notifications.encode(event)
 
 
 def test_a_person_without_account_is_no_subject_of_the_profile() -> None:
     came = replace(outcome(Status.HELD, {}, code="account.name-taken"), account=None)
     (event,) = told(change(Action.CREATE, account=None), came)
-    assert json.loads(telling.encode(event))["sub_id"] == {"format": "opaque", "id": "E1", "externalId": "E1"}
+    assert json.loads(notifications.encode(event))["sub_id"] == {"format": "opaque", "id": "E1", "externalId": "E1"}
 
 
 @pytest.mark.parametrize("status", [Status.ALREADY, Status.DEFERRED, Status.OPEN])
@@ -123,14 +123,14 @@ def test_where_nothing_was_written_nothing_is_told(status: Status) -> None:
 def test_a_body_beyond_20_kb_goes_without_its_values() -> None:
     (event,) = told(change(), outcome(written={"title": "x" * 30_000}), values=True)
     assert event.type == PROV + "patch:notice"
-    assert len(telling.encode(event)) < 1000
+    assert len(notifications.encode(event)) < 1000
 
 
 def test_the_end_of_a_run_is_numbers_and_no_names() -> None:
     run = Run(
         id="run-1", created=NOW, state=RunState.PARTIAL, target="https://api", tally={"held": 2}, statuses={"done": 3}
     )
-    event = telling.of_run(run, NOW, "stopped: canary@example.com")
+    event = notifications.of_run(run, NOW, "stopped: canary@example.com")
     assert payload(event) == {
         "run": "run-1",
         "state": "partial",
@@ -148,9 +148,9 @@ def test_the_same_outcome_has_the_same_id_and_another_has_another() -> None:
 
 
 def test_an_endpoint_gets_what_it_wants_and_no_more() -> None:
-    events = [*told(change(), outcome()), telling.ping(NOW)]
-    everything = list(telling.address(events, Subscription(endpoint="a")))
-    some = list(telling.address(events, Subscription(endpoint="b", kinds=frozenset({EventKind.PING}))))
-    assert [letter.type for letter in everything] == [PROV + "patch:notice", "scimsync.ping"]
-    assert [(letter.type, letter.endpoint) for letter in some] == [("scimsync.ping", "b")]
-    assert everything[0].body == telling.encode(events[0])
+    events = [*told(change(), outcome()), notifications.ping(NOW)]
+    everything = list(notifications.messages_to(events, Subscription(endpoint="a")))
+    some = list(notifications.messages_to(events, Subscription(endpoint="b", kinds=frozenset({EventKind.PING}))))
+    assert [message.type for message in everything] == [PROV + "patch:notice", "scimsync.ping"]
+    assert [(message.type, message.endpoint) for message in some] == [("scimsync.ping", "b")]
+    assert everything[0].body == notifications.encode(events[0])

@@ -26,7 +26,7 @@ _ABOUT_SOME = frozenset({"invalidValue", "noTarget", "tooMany"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupHands:
+class GroupPorts:
     """What writing a group asks of the run that it belongs to."""
 
     target: Target
@@ -45,9 +45,9 @@ class GroupHands:
 class GroupWriter:
     """Carries out the change of one group."""
 
-    def __init__(self, change: GroupChange, hands: GroupHands) -> None:
-        self._change, self._hands, self._target = change, hands, hands.target
-        known = {member.key: member.account or hands.account_of(member.key) for member in change.add}
+    def __init__(self, change: GroupChange, ports: GroupPorts) -> None:
+        self._change, self._ports, self._target = change, ports, ports.target
+        known = {member.key: member.account or ports.account_of(member.key) for member in change.add}
         self._waiting = [key for key, account in known.items() if account is None]
         self._wanted = self._left = Left(
             tuple(account for account in known.values() if account is not None),
@@ -95,12 +95,12 @@ class GroupWriter:
         """Send batches one after the other until nothing is left to send."""
         todo = self._portions()
         while todo:
-            if why := self._hands.halted():
+            if why := self._ports.halted():
                 return self._outcome(Status.HELD, grouping.HARMED, why)
             batch = todo.pop(0)
             self._sent += 1
             self._seen = False
-            await self._hands.intend(batch, self._version, self._sent)
+            await self._ports.intend(batch, self._version, self._sent)
             reply = self._last = await self._target.patch_group(
                 self._change.group, grouping.operations(batch), self._version
             )
@@ -226,7 +226,7 @@ class GroupWriter:
     def _end(self, step: Next, reply: Reply) -> Outcome:
         """The outcome of an answer that ends the work on this group."""
         if step is Next.DEFER:
-            self._hands.defer(reply)
+            self._ports.defer(reply)
             return self._outcome(Status.DEFERRED, "target.not-now", words(reply))
         if step is Next.GONE:
             return self._outcome(Status.HELD, "group.gone", "the group was deleted in the directory")
@@ -246,7 +246,7 @@ class GroupWriter:
         return self._outcome(Status.DONE if self._sent else Status.ALREADY)
 
     def _harm(self, gone: Sequence[str]) -> Outcome:
-        self._hands.harmed(f"a write to {self._change.name} took members away; no more groups are written in this run")
+        self._ports.harmed(f"a write to {self._change.name} took members away; no more groups are written in this run")
         who = "1 member who had to stay is" if len(gone) == 1 else f"{len(gone)} members who had to stay are"
         told = f"{who} gone: {_some(gone)}; no more groups are written in this run"
         return self._outcome(Status.HELD, grouping.HARMED, told)

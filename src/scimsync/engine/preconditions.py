@@ -26,7 +26,7 @@ RULES = frozenset({"plan.age"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
+class ApplyPorts:
     """The ports that applying needs."""
 
     target: Target
@@ -37,7 +37,7 @@ class Hands:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ApplyOptions:
     """How a plan shall be applied."""
 
     policy: Policy
@@ -66,7 +66,7 @@ class Order:
         return {mapped.path: mapped for mapped in self.beyond} | dict(self.policy.by_path)
 
 
-def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
+def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOptions) -> Run:
     """Whether a plan may be applied here and now.
 
     Raises:
@@ -76,25 +76,25 @@ def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
     """
     if run is None:
         raise PlanStale(f"plan {plan.id}: this state does not know it. Make the plan with the same [state].")
-    if plan.seal.target != hands.target.name:
-        raise PlanStale(f"plan {plan.id}: it was made for {plan.seal.target}, the target is {hands.target.name}.")
-    if plan.seal.configuration != order.configuration:
+    if plan.seal.target != ports.target.name:
+        raise PlanStale(f"plan {plan.id}: it was made for {plan.seal.target}, the target is {ports.target.name}.")
+    if plan.seal.configuration != options.configuration:
         raise PlanStale(f"plan {plan.id}: the configuration changed since it was made. Make a new plan.")
     if run.state is RunState.DONE:
         return run
-    if plan.seal.links != said(hands.store.link_decisions()):
+    if plan.seal.links != said(ports.store.link_decisions()):
         raise PlanStale(f"plan {plan.id}: records and accounts were linked or parted since. Make a new plan.")
-    last = hands.store.last_applied()
+    last = ports.store.last_applied()
     if (last.base if last else "") != plan.seal.base and not (last and last.id == run.id):
         raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
-    cut = next((late for late in hands.store.begun(1) if late.state is RunState.APPLYING), run)
+    cut = next((late for late in ports.store.begun(1) if late.state is RunState.APPLYING), run)
     if cut.id != run.id and cut.begun > run.seq:
         raise PlanStale(
             f"plan {plan.id}: run {cut.id} was begun since it was made, and was cut short. Make a new plan, or go on "
             f"with that run: scimsync apply {cut.id}"
         )
-    _check_age(plan, hands.clock, order)
-    refused = _refusals(plan, run, hands, order)
+    _check_age(plan, ports.clock, options)
+    refused = _refusals(plan, run, ports, options)
     if refused:
         words = [f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused]
         kept = leaving.by_plan(replace(plan, refusals=tuple(refused)))
@@ -102,20 +102,20 @@ def check_plan(plan: Plan, run: Run | None, hands: Hands, order: Order) -> Run:
     return run
 
 
-def _refusals(plan: Plan, run: Run, hands: Hands, order: Order) -> list[Finding]:
+def _refusals(plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOptions) -> list[Finding]:
     """What forbids the plan now: another may have been applied since it was made, or refused."""
-    given = order.policy.limits
+    given = options.policy.limits
     sources = (run.source, *run.takes)
-    before = limiting.past(hands.store, hands.clock.now(), given.window, sources, besides=run.id)
-    wished = [*limits.wishes(plan.tally, given), *limits.clearing(plan.changes, given, plan.tally.linked)]
-    overrides = {*run.answered, *plan.overrides, *order.overrides}
+    before = limiting.past(ports.store, ports.clock.now(), given.window, sources, besides=run.id)
+    demanded = [*limits.demands(plan.tally, given), *limits.clearing(plan.changes, given, plan.tally.linked)]
+    overrides = {*run.answered, *plan.overrides, *options.overrides}
     others = [f for f in plan.refusals if f.code not in limits.RULES and f.code not in overrides]
-    return [*others, *limits.refusals(wished, overrides, before, partial=run.partial)]
+    return [*others, *limits.refusals(demanded, overrides, before, partial=run.partial)]
 
 
-def _check_age(plan: Plan, clock: Clock, order: Order) -> None:
+def _check_age(plan: Plan, clock: Clock, options: ApplyOptions) -> None:
     age = clock.now() - plan.created
-    if -MAX_AHEAD <= age <= MAX_AGE or "plan.age" in order.overrides:
+    if -MAX_AHEAD <= age <= MAX_AGE or "plan.age" in options.overrides:
         return
     words = f"it is {age.total_seconds() / 3600:.0f} hours old"
     if age < -MAX_AHEAD:

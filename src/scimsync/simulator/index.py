@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 
-class Roll(Sequence[int]):
+class NumberIndex(Sequence[int]):
     """Sorted account numbers: eight bytes each, found in log n, changed by one move of memory."""
 
     def __init__(self, numbers: Iterable[int] = ()) -> None:

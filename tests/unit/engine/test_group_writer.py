@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from scimsync.core.grouping import Left
-from scimsync.engine.roster import MOST_REFUSALS, GroupHands, GroupWriter
+from scimsync.engine.group_writer import MOST_REFUSALS, GroupPorts, GroupWriter
 from scimsync.model.outcomes import Exchange, Outcome, Reply, Status
 from scimsync.model.plans import GroupChange, Member
 from scimsync.scim.messages import Operation
@@ -63,7 +63,7 @@ def write(target: Team, wanted: GroupChange, *, resumed: bool = False) -> tuple[
         assert version
         assert attempt == target.patches - before + 1
 
-    hands = GroupHands(
+    hands = GroupPorts(
         target=target,
         intend=intend,
         account_of=lambda _: None,

@@ -1,4 +1,4 @@
-"""From what came of a change or a run to events, and from events to letters. Pure.
+"""From what came of a change or a run to events, and from events to messages. Pure.
 
 The body of an event holds the claims of a security event token (RFC 8417 §2.2) under the names and the
 subject of the SCIM event profile (RFC 9967), with `type` and `timestamp` beside them, as Standard
@@ -23,7 +23,7 @@ import msgspec
 
 from scimsync.core import grouping, leaving, planner
 from scimsync.core.writing import resource
-from scimsync.model.events import PROFILE, Event, EventKind, Letter, Subscription
+from scimsync.model.events import PROFILE, Event, EventKind, Message, Subscription
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import Action, Change, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped
@@ -49,26 +49,26 @@ def of_outcome(
         attributes: Everything that a plan may write, by short path.
         values: Whether values travel.
     """
-    telling = _Telling(change, outcome, run, at)
+    about = _Subject(change, outcome, run, at)
     if outcome.code == leaving.KEPT:
-        yield telling.event(EventKind.LEAVER_KEPT, {"code": leaving.KEPT, "reason": outcome.detail.partition(": ")[0]})
+        yield about.event(EventKind.LEAVER_KEPT, {"code": leaving.KEPT, "reason": outcome.detail.partition(": ")[0]})
     if outcome.status in {Status.HELD, Status.FAILED}:
         held = {"code": outcome.code, "status": outcome.status.value, "action": change.action.value}
-        yield telling.event(EventKind.PERSON_HELD, {**held, "lifecycle": change.lifecycle.value})
+        yield about.event(EventKind.PERSON_HELD, {**held, "lifecycle": change.lifecycle.value})
     if outcome.status is not Status.DONE:
         return
     written = sorted(outcome.written)
     if change.action is Action.CREATE and change.account is None and outcome.code != "account.adopted":
         if _is_first(change, outcome):
-            yield telling.told(EventKind.CREATE, written, _created(outcome, attributes) if values else None)
+            yield about.notice(EventKind.CREATE, written, _created(outcome, attributes) if values else None)
             return
     elif _ACTIVE in written:
         kinds = {Action.DISABLE: EventKind.DEACTIVATE, Action.ENABLE: EventKind.ACTIVATE}
         if change.action in kinds:
-            yield telling.event(kinds[change.action], {"version": outcome.version} if outcome.version else {})
+            yield about.event(kinds[change.action], {"version": outcome.version} if outcome.version else {})
             written.remove(_ACTIVE)
     if written:
-        yield telling.told(EventKind.PATCH, written, _patched(change, outcome, written, attributes) if values else None)
+        yield about.notice(EventKind.PATCH, written, _patched(change, outcome, written, attributes) if values else None)
 
 
 def of_group(group: GroupChange, outcome: Outcome, run: str, at: datetime, *, values: bool) -> Iterator[Event]:
@@ -125,7 +125,7 @@ def _patched(
     return {"data": patch_body(operations), "changes": changes}
 
 
-class _Telling:
+class _Subject:
     """The members that all events of one outcome share."""
 
     def __init__(self, change: Change, outcome: Outcome, run: str, at: datetime) -> None:
@@ -133,7 +133,7 @@ class _Telling:
         self._lifecycle = change.lifecycle.value
         self._run, self._at, self._version = run, at, outcome.version
 
-    def told(self, kind: EventKind, written: Sequence[str], full: dict[str, object] | None) -> Event:
+    def notice(self, kind: EventKind, written: Sequence[str], full: dict[str, object] | None) -> Event:
         """One that has a long form and a short one."""
         short: dict[str, object] = {"attributes": list(written), "lifecycle": self._lifecycle}
         if self._version:
@@ -231,11 +231,11 @@ def encode(event: Event) -> bytes:
     return msgspec.json.encode(event.body)
 
 
-def address(events: Iterable[Event], subscription: Subscription) -> Iterator[Letter]:
-    """Letters to one endpoint, for the events that it wants."""
+def messages_to(events: Iterable[Event], subscription: Subscription) -> Iterator[Message]:
+    """Messages to one endpoint, for the events that it wants."""
     for event in events:
         if not subscription.kinds or event.kind in subscription.kinds:
-            yield Letter(
+            yield Message(
                 id=event.id,
                 endpoint=subscription.endpoint,
                 person=event.person,
