@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from tests.runs import CLIENT, SECRET, House, command, house, start
 
-COMMANDS = ["init", "doctor", "plan", "apply", "sync", "runs", "metrics", "simulate", "demo"]
+COMMANDS = ["init", "config", "doctor", "plan", "apply", "sync", "runs", "metrics", "simulate", "demo"]
 HEAVY = ["duckdb", "sqlalchemy", "httpx2", "scim2_models", "pydantic", "rich", "msgspec", "uvicorn", "phonenumbers",
          "jinja2", "structlog", "prometheus_client"]  # fmt: skip
 
 
-@pytest.mark.parametrize("words", [["--help"], ["plan", "--help"], ["--version"]])
+@pytest.mark.parametrize("words", [["--help"], ["plan", "--help"], ["config", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     """Must show 7."""
     script = (

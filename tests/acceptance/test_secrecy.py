@@ -99,6 +99,8 @@ def gathered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gathered]:
         everything.play("runs RUN", "runs", run, "--json")
         for kind, *words in (["runs"], ["runs", "--json"], ["metrics"], ["metrics", "--json"], ["doctor", "--json"]):
             everything.play(kind, kind, *words)
+        for words in (["check"], ["check", "--json"], ["show"], ["show", "--json"], ["schema"]):
+            everything.play("config", "config", *words)
         everything.play("plan", "plan", "--user", f"{MARK}-nobody")
         _broken(everything)
         yield everything
@@ -141,6 +143,7 @@ def _broken(gathered: Gathered) -> None:
     assert broken != settings
     home.file.write_text(broken, encoding="utf-8")
     gathered.play("doctor", "doctor")
+    gathered.play("config", "config", "show")
     gathered.play("sync", "sync")
     home.file.write_text(settings.replace("[state]", "[stat]") + f'[state]\nurl = "{url}"\n', encoding="utf-8")
     gathered.play("runs", "runs")

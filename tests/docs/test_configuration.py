@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scimsync.config import KEYS, load
+from scimsync.cli.configuring import toml
+from scimsync.config import document, load
+from scimsync.config.schema import schema
 from scimsync.model.policy import Authority, Leavers, Limit, Limits
 from scimsync.scim.dialect import DIALECTS
 from scimsync.workbench.expressions import HELPERS, PLAIN_FUNCTIONS
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+PAGE = ROOT / "docs/configuration.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+SCHEMA = schema()
+SECTIONS = tuple(SCHEMA["properties"])
 
 
 def section(heading: str) -> str:
@@ -27,18 +33,89 @@ def heading(name: str) -> str:
     return "## [[webhook]]" if name == "webhook" else f"## [{name}]"
 
 
-@pytest.mark.parametrize("name", sorted(KEYS))
-def test_every_section_has_every_key_in_its_table(name: str) -> None:
-    rows = set(re.findall(r"^\| `([a-z_]+)` \|", section(heading(name)), re.MULTILINE))
-    members = {"value", "authority"} if name == "attributes" else set(KEYS[name])
-    assert members <= rows
-    if name != "attributes":
-        assert rows <= members
+def table(name: str) -> str:
+    """The table of the keys of a section, made from the models that read it."""
+    keys, floors = keys_of(name), name == "limits"
+    needed = section_of(name).get("required", ())
+    rows = [["Key", "Type", "Default", *["Floor"] * floors, "What", "Example"]]
+    rows.append(["---"] * len(rows[0]))
+    for key, known in keys.items():
+        default, what = default_of(known, needed=key in needed)
+        floor = [str(limit.floor) if isinstance(limit := getattr(Limits(), key), Limit) else ""] if floors else []
+        rows.append([f"`{key}`", type_of(known), default, *floor, what, f"`{toml(known['examples'][0])}`"])
+    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in rows)
+
+
+def section_of(name: str) -> dict[str, Any]:
+    found = SCHEMA["properties"][name]
+    if name == "attributes":
+        found = found["additionalProperties"]["anyOf"][1]
+    return dict(found.get("items", found))
+
+
+def keys_of(name: str) -> dict[str, Any]:
+    return dict(section_of(name)["properties"])
+
+
+def type_of(known: dict[str, Any]) -> str:
+    if "enum" in known:
+        return ", ".join(f"`{word}`" for word in known["enum"])
+    kinds = {part.get("type") for part in known.get("anyOf", [known])} - {None}
+    if "object" in kinds:
+        return "number, share or table"
+    if kinds == {"integer", "string"}:
+        return "text" if known["anyOf"][0].get("maximum") == 0 else "number or share"
+    if "array" in kinds:
+        return "list of texts"
+    if known.get("pattern") in {document.REFERENCE, document.FORMER_REFERENCE, document.SIGNING_KEY}:
+        return "reference"
+    if kinds & {"integer", "boolean"}:
+        return {"integer": "whole number", "boolean": "true or false"}[kinds.pop()]
+    return "text or reference" if "env:NAME" in known["description"] else "text"
+
+
+def default_of(known: dict[str, Any], *, needed: bool) -> tuple[str, str]:
+    """What holds where a key is missing, and the rest of the description, with links."""
+    said = re.search(r" (?:Default: (?P<default>.+)|(?P<needed>Needed [^.]+))\.$", known["description"])
+    what = known["description"][: said.start()] if said else known["description"].removesuffix(".")
+    what = re.sub(r"\(([a-z]+\.[a-z-]+)\)", r"([\1](errors/\1.md))", what.removesuffix("."))
+    what = re.sub(r"\(decision (\d+)\)", lambda found: f"([decision {found[1]}](decisions/{decision(found[1])}))", what)
+    if said:
+        return said["default"] or said["needed"][0].lower() + said["needed"][1:], what
+    if "default" in known:
+        return f"`{toml(known['default'])}`", what
+    return "needed" if needed else "none", what
+
+
+def decision(number: str) -> str:
+    (found,) = (ROOT / "docs/decisions").glob(f"{int(number):04}-*.md")
+    return found.name
+
+
+def between(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- keys of {name}: [^\n]*-->\n)(.*?)(<!-- end of keys of {name} -->)", re.DOTALL)
+
+
+def write() -> None:
+    """Write the tables into the page anew."""
+    text = TEXT
+    for name in SECTIONS:
+        found = between(name).search(text)
+        assert found, name
+        text = f"{text[: found.end(1)]}\n{table(name)}\n\n{text[found.start(3) :]}"
+    PAGE.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_the_table_of_a_section_is_made_from_the_models(name: str) -> None:
+    found = between(name).search(section(heading(name)))
+    assert found, f"docs/configuration.md has no place for the keys of {name}"
+    assert found[2].strip() == table(name), "run: python tests/docs/test_configuration.py"
 
 
 def test_no_section_is_made_up() -> None:
     named = set(re.findall(r"^## \[+([a-z]+)\]+$", TEXT, re.MULTILINE))
-    assert named == set(KEYS)
+    assert named == set(SECTIONS)
 
 
 def test_every_helper_has_a_row_with_its_call() -> None:
@@ -64,8 +141,8 @@ def test_every_word_of_the_policy_is_explained() -> None:
 
 def test_the_defaults_and_floors_of_the_limits_are_those_of_the_code() -> None:
     standard, text = Limits(), section("## [limits]")
-    limits = {name: limit for name in KEYS["limits"] if isinstance(limit := getattr(standard, name), Limit)}
-    assert KEYS["limits"].keys() - limits.keys() == {"window"}
+    limits = {name: limit for name in keys_of("limits") if isinstance(limit := getattr(standard, name), Limit)}
+    assert keys_of("limits").keys() - limits.keys() == {"window"}
     assert standard.window == timedelta(days=1)
     assert '| `window` | text | `"1d"` |' in text
     for name, limit in limits.items():
@@ -94,3 +171,7 @@ def test_the_configuration_in_the_readme_loads(tmp_path: Path, monkeypatch: pyte
     assert settings.target.api_url == "https://api.mypurecloud.com"
     assert settings.policy.by_path["genesys:routingSkills"].authority is Authority.MERGE
     assert len(settings.policy.match) == 3
+
+
+if __name__ == "__main__":
+    write()

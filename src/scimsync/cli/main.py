@@ -94,6 +94,53 @@ def init(folder: Path, simulator: bool, region: str, source: str) -> None:  # no
     starting.init(folder, starting.Options(simulator=simulator, region=region, source=source))
 
 
+@cli.group(cls=Group, short_help="Check and show the configuration; print its JSON Schema.")
+def config() -> None:
+    """Check the configuration, show what holds, and print the JSON Schema that editors read.
+
+    Example: scimsync config check
+    """
+
+
+@config.command("check", short_help="Say everything that is wrong with the configuration.")
+@with_config
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def config_check(config: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Read the configuration and every secret that it refers to, and say all that is wrong at once.
+
+    Neither HR nor the target is asked: that does doctor. Exit with 2 where something is wrong.
+
+    Example: scimsync config check --config prod.toml
+    """
+    from scimsync.cli import configuring  # noqa: PLC0415
+
+    sys.exit(configuring.check(config, as_json=as_json))
+
+
+@config.command("show", short_help="Show every value that holds, and where it comes from.")
+@with_config
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def config_show(config: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Show every value that holds, as TOML, and where it comes from. Secrets are masked.
+
+    Example: scimsync config show --config prod.toml
+    """
+    from scimsync.cli import configuring  # noqa: PLC0415
+
+    sys.exit(configuring.show(config, as_json=as_json))
+
+
+@config.command("schema", short_help="Print the JSON Schema of the configuration.")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration (draft 2020-12), for editors and checkers.
+
+    Example: scimsync config schema > scimsync.schema.json
+    """
+    from scimsync.cli import configuring  # noqa: PLC0415
+
+    sys.exit(configuring.schema())
+
+
 @cli.command(short_help="Check config, source, credentials, clock, schema, limits and state.")
 @with_config
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from pathlib import Path
 import click
 
 from scimsync.cli.sample import ATTRIBUTES, COLUMNS, rows, write_database
+from scimsync.config import schema
 from scimsync.errors import ConfigError
 from scimsync.scim.dialect import GENESYS_REGIONS, region_of
 from scimsync.simulator.people import Person, people, person
@@ -52,6 +54,7 @@ client_id     = "env:GENESYS_CLIENT_ID"        # an OAuth client (client credent
 client_secret = "env:GENESYS_CLIENT_SECRET"    # secrets by reference only: env:NAME or file:PATH
 """
 CONFIG = """\
+#:schema ./scimsync.schema.json
 # scimsync: keeps a directory equal to what HR says. Every key is explained in docs/configuration.md.
 
 [source]                                       # where the HR records are
@@ -118,7 +121,7 @@ class Options:
 
 
 def init(folder: Path, options: Options) -> None:
-    """Write a configuration and a sample source.
+    """Write a configuration, its schema for editors, and a sample source.
 
     Raises:
         ConfigError: Something of that name is there already, the folder cannot be written, or there is no
@@ -127,9 +130,9 @@ def init(folder: Path, options: Options) -> None:
     text = CONFIG.format(source=_SOURCES[options.source], target=_target(options), attributes=_attributes())
     config = folder / "scimsync.toml"
     sample = {"csv": folder / "hr.csv", "sql": folder / "hr.db"}.get(options.source)
-    found = _people()
+    described, found = folder / schema.FILE, _people()
     try:
-        for file in filter(None, (config, sample)):
+        for file in filter(None, (config, described, sample)):
             if file.exists():
                 raise ConfigError(f"{file} is there already, and nothing is overwritten. Choose another folder.")
         folder.mkdir(parents=True, exist_ok=True)
@@ -137,10 +140,12 @@ def init(folder: Path, options: Options) -> None:
             sample.write_text(_csv(found), encoding="utf-8")
         elif sample is not None:
             write_database(sample, found)
+        described.write_text(json.dumps(schema.schema(), indent=2) + "\n", encoding="utf-8")
         config.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written ({error.strerror}). Choose a folder of yours.") from error
     click.echo(f"Wrote {config}" + (f" and {sample} ({len(found)} invented people)." if sample else "."))
+    click.echo(f"Wrote {described}, by which editors complete and explain its keys.")
     variables = ["GENESYS_CLIENT_ID=...", "GENESYS_CLIENT_SECRET=..."]
     variables += ["HR_DATABASE_URL=..."] * (options.source == "postgres")
     steps = _NEXT_SIMULATOR if options.simulator else _NEXT

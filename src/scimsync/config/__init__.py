@@ -1,0 +1,63 @@
+"""One TOML file, read once into frozen settings. All faults at once, each with its place and a hint.
+
+    document   the file as it is written, as pydantic models: rules of form, JSON Schema and documentation
+    faults     what is wrong with the form, in our sentences
+    reading    what needs more than a look at one key; document to settings
+    settings   what the rest of the house is handed
+
+Importing this loads no pydantic: only whoever reads a file does. Secrets stand in the file by reference only:
+`env:NAME` or `file:PATH` (mode 0600). Relative paths are taken from the folder of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from pathlib import Path
+
+from scimsync.config.fitness import unfit
+from scimsync.config.settings import (
+    LOG_FORMATS,
+    LOG_LEVELS,
+    WRITING,
+    AuditSettings,
+    GroupSettings,
+    LogSettings,
+    Settings,
+    SourceSettings,
+    StateSettings,
+    TargetSettings,
+    WebhookSettings,
+)
+
+__all__ = [
+    "LOG_FORMATS",
+    "LOG_LEVELS",
+    "WRITING",
+    "AuditSettings",
+    "GroupSettings",
+    "LogSettings",
+    "Settings",
+    "SourceSettings",
+    "StateSettings",
+    "TargetSettings",
+    "WebhookSettings",
+    "load",
+    "unfit",
+]
+
+
+def load(file: Path, *, secrets: bool | Set[str] = True) -> Settings:
+    """Read the configuration.
+
+    Args:
+        file: The TOML file.
+        secrets: The sections whose secrets are needed; those of the others may be missing. True stands
+            for `WRITING`, False for none.
+
+    Raises:
+        ConfigError: With every fault of the file.
+    """
+    from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
+
+    needed = (WRITING if secrets else frozenset()) if isinstance(secrets, bool) else secrets
+    return reading.settings(reading.parse(file), secrets=needed)

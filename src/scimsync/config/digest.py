@@ -1,0 +1,68 @@
+"""The digest of a configuration: what a plan is bound to. Secrets, speed and the places of the state are left out.
+
+A stored plan of an earlier version stays good as long as its digest does, so what later versions brought counts only
+where it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from scimsync.config.settings import GroupSettings, SourceSettings, TargetSettings
+from scimsync.model.policy import BadValue, Limits, LoginExchange, Policy, Rekey
+
+#: the limits that every digest holds; what came after them counts where it is not the default
+_FIRST_LIMITS = ("disable", "create", "update", "source_rows_drop", "group_loss")
+#: in the order in which they are digested
+_LATER_LIMITS = ("enable", "clear", "window", "group_gain")
+
+
+def _since(source: SourceSettings, limits: Limits) -> dict[str, object]:
+    """What later versions brought, as far as it is used: a plan of an earlier one stays good where it is not."""
+    standard = Limits()
+    changed = {
+        key: str(getattr(limits, key)) for key in _LATER_LIMITS if getattr(limits, key) != getattr(standard, key)
+    }
+    changed |= {f"clear {path}": str(limit) for path, limit in sorted(limits.clears.items())}
+    found: dict[str, object] = {"null_values": list(source.null_values), "later limits": changed}
+    return {name: value for name, value in found.items() if value}
+
+
+def digest(source: SourceSettings, target: TargetSettings, policy: Policy, groups: GroupSettings | None) -> str:
+    """Digest everything that decides what a run does."""
+    decisive: dict[str, object] = {
+        "source": [source.kind, source.key, source.query, str(source.path or "")],
+        "target": [
+            target.dialect.name,
+            target.api_url,
+            target.dialect.operations_per_patch,
+            target.dialect.characters,
+            target.dialect.request_bytes,
+        ],
+        "attributes": [[m.path, m.expression, m.authority.value] for m in policy.attributes],
+        "match": [place.short for place in policy.match],
+        "policy": [policy.leavers.value, sorted(policy.protected)],
+        "limits": [str(getattr(policy.limits, key)) for key in _FIRST_LIMITS],
+    }
+    if source.name:
+        decisive["source name"] = source.name
+    if source.zone != "UTC":
+        decisive["zone"] = source.zone
+    if policy.on_bad_value is not BadValue.ATTRIBUTE:
+        decisive["on_bad_value"] = policy.on_bad_value.value
+    if policy.rekey is not Rekey.HOLD:
+        decisive["rekey"] = policy.rekey.value
+    decisive |= _since(source, policy.limits)
+    if policy.exchange is not LoginExchange.PARK:
+        decisive["exchange"] = policy.exchange.value
+    if groups is not None and policy.groups is not None:
+        rules = policy.groups
+        decisive["groups"] = [
+            groups.query, str(groups.path or ""), groups.nesting, str(groups.nesting_path or ""), rules.column,
+            rules.separator, rules.match, rules.nested.value, rules.others.value, sorted(rules.managed),
+        ]  # fmt: skip
+        if rules.protected:
+            decisive["protected groups"] = sorted(rules.protected)
+    return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()[:16]

@@ -1,0 +1,432 @@
+"""The TOML file as it is written: one model for each section, one described field for each key.
+
+From these models come what is refused, the JSON Schema for editors, and the tables of docs/configuration.md. Nothing
+here asks for more than a look at the file: what needs the dialect, the environment or another key stands in `reading`.
+
+The first sentence of a description stands in messages; all of it is shown by editors and in the documentation. A
+code in parentheses is the name of a page under docs/errors.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+REFERENCE = r"^(env|file):"
+#: a former secret may be empty, for configurations that are filled in by a tool
+FORMER_REFERENCE = r"^((env|file):|$)"
+SIGNING_KEY = r"^(file|keyring):."
+SHARE = r"^[ \t]*[0-9]+(\.[0-9]+)?[ \t]*%[ \t]*$"
+WINDOW = r"^[ \t]*([0-9]{1,5}[ \t]*[dh][ \t]*|0)$"
+MEMORY = r"^[0-9]+(\.[0-9]+)?[ \t]*[KMGTkmgt][Ii]?[Bb]$"
+TEXTFILE = r"\.prom$"
+
+Share = Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=SHARE)]
+Window = Annotated[int, Field(ge=0, le=0)] | Annotated[str, Field(pattern=WINDOW)]
+AuthorityWord = Literal["local_wins", "cloud_wins", "merge", "ask"]
+
+
+def _key(text: str, default: object = ..., *, example: object, **more: Any) -> Any:  # noqa: ANN401 - as pydantic's Field
+    """A key: what it is, what holds where it is missing, and an example; without a default it is needed."""
+    return Field(default, description=text, examples=[example], **more)
+
+
+def _text(text: str, default: object = "", *, example: str) -> Any:  # noqa: ANN401 - as pydantic's Field
+    """A key that takes a text which is not empty; as a default, "" stands for nothing."""
+    return Field(default, description=text, examples=[example], min_length=1)
+
+
+def _like(pattern: str, text: str, default: object = "", *, example: str) -> Any:  # noqa: ANN401 - as pydantic's Field
+    """A key that takes a text of this form; as a default, "" stands for nothing."""
+    return Field(default, description=text, examples=[example], pattern=pattern)
+
+
+def _section() -> Any:  # noqa: ANN401 - as pydantic's Field
+    """A section that may be missing, which is read as an empty one."""
+    return Field({}, validate_default=True)
+
+
+class Section(BaseModel):
+    """What all sections share: no other keys, and no value is taken for one of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+
+
+class Source(Section):
+    """Where the HR records are. One record is one person."""
+
+    kind: Literal["sql", "csv", "parquet", "jsonl"] = _key("What the source is.", example="csv")
+    name: str = _text(
+        "A name for the source in the state, wherever it is read from. Give one where several sources share a state "
+        "(decision 29), or where the place changes. Default: made of kind, place, key column and query.",
+        example="hr",
+    )
+    key: str = _text(
+        "The column that identifies a person, for ever. Compared as text; 1001, 1001.0 and a decimal 1001 are one key.",
+        ...,
+        example="employee_id",
+    )
+    url: str = _text(
+        "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`. Needed for kind `sql`.",
+        example="env:HR_DATABASE_URL",
+    )
+    query: str = _text(
+        "The SELECT that gives one row for each person. It runs in a read-only transaction. Needed for kind `sql`.",
+        example="SELECT * FROM employee",
+    )
+    path: str = _text("The file with the records. Needed for the kinds `csv`, `parquet` and `jsonl`.", example="hr.csv")
+    delimiter: str = _text("What separates cells. For kind `csv`.", ",", example=";")
+    zone: str = _text(
+        "The time zone in which the day of `today()` ends, by its IANA name.", "UTC", example="Europe/Berlin"
+    )
+    encoding: str = _text(
+        "The encoding of the file. For the kinds `csv` and `jsonl`; a byte-order mark is understood.",
+        "utf-8",
+        example="cp1252",
+    )
+    complete: Literal["unproven", "checksum", "assume"] = _key(
+        "What proves that a text file is whole. For the kinds `csv` and `jsonl`.", "unproven", example="checksum"
+    )
+    null_values: list[str] = _key(
+        "Texts that stand for nothing. A cell that holds one of them, and nothing else but white space, is null.",
+        [],
+        example=["NULL", "#N/A", "-"],
+    )
+
+
+class Target(Section):
+    """The directory that is kept equal to HR."""
+
+    dialect: Literal["genesys", "generic"] = _key(
+        "The kind of directory: `genesys`, or `generic` for a provider that keeps to the RFC.",
+        "genesys",
+        example="generic",
+    )
+    region: str = _text(
+        "A Genesys Cloud region, or its domain as in the address bar (`mypurecloud.de`, `apps.mypurecloud.de`). It "
+        "gives both addresses.",
+        example="eu-central-1",
+    )
+    api_url: str = _text(
+        "Where the API is, instead of `region` and with `login_url`. https, or http on this machine.",
+        example="https://api.mypurecloud.de",
+    )
+    login_url: str = _text(
+        "Where tokens are given, instead of `region` and with `api_url`.", example="https://login.mypurecloud.de"
+    )
+    client_id: str = _text(
+        "The id of the OAuth client; env:NAME or file:PATH. Needed without `token`.", example="env:GENESYS_CLIENT_ID"
+    )
+    client_secret: str = _like(
+        REFERENCE,
+        "The secret of the OAuth client; env:NAME or file:PATH. Needed without `token`.",
+        example="file:client_secret",
+    )
+    token: str = _like(
+        REFERENCE,
+        "A ready-made token instead of client id and secret; env:NAME or file:PATH.",
+        example="env:SCIM_TOKEN",
+    )
+    requests_per_minute: int | None = _key(
+        "How many requests a minute at most; 0 for no pacing. Default: what the target announces.",
+        None,
+        example=180,
+        ge=0,
+    )
+    workers: int = _key("How many requests run at a time.", 8, example=4, ge=1)
+    ca_file: str = _text("One more certificate authority to trust, PEM.", example="company-ca.pem")
+    operations_per_patch: int | None = _key(
+        "How many operations one PATCH may hold; 0 for no limit. A larger change is sent as several, each under the "
+        "version that the one before left. Default: that of the dialect, `generic` 50, `genesys` 0.",
+        None,
+        example=20,
+        ge=0,
+    )
+    characters: int | None = _key(
+        "How many characters a text may have; 0 for no limit. Who has a longer one is left out (record.too-long). "
+        "Default: that of the dialect, `generic` 255, `genesys` 0.",
+        None,
+        example=400,
+        ge=0,
+    )
+    request_bytes: int | None = _key(
+        "How large the body of a request may be, in bytes; 0 for no limit. A larger PATCH is sent as several. "
+        "Default: that of the dialect, `generic` 0, `genesys` 512000.",
+        None,
+        example=100_000,
+        ge=0,
+    )
+    default_roles: list[str] | None = _key(
+        "Roles and entitlements that the provider gives every new account by itself. Others that a new account shows "
+        "tell that a deleted one came back (account.restored). Default: that of the dialect, `generic` none, "
+        '`genesys` `["employee"]`.',
+        None,
+        example=["user"],
+    )
+
+
+class Correlation(Section):
+    """How a record finds its account on a first run. Later the remembered link decides."""
+
+    match: list[str] = _key(
+        "Paths by which a record finds its account, tried in order. The first wins that finds exactly one account "
+        "which nobody else claims, and which carries nobody else's values on the paths before it.",
+        ["externalId", "userName"],
+        example=["externalId", "enterprise:employeeNumber", "userName"],
+    )
+    rekey: Literal["hold", "follow"] = _key(
+        "What becomes of an account whose person comes again under another key. HR renumbers, or closes one record "
+        "and opens another. `hold`: both wait until somebody says `scimsync link`. `follow`: the account goes to the "
+        "new key where it agrees in three marks (login, name, phone, employee number, external id), and the plan says "
+        "so (correlation.rekeyed).",
+        "hold",
+        example="follow",
+    )
+
+
+class Attribute(Section):
+    """One mapped attribute with an authority of its own."""
+
+    value: str = _key("The SQL expression over one record.", example="skills(skill_list)")
+    authority: AuthorityWord | None = _key(
+        "Who wins for this attribute where the directory was edited. Default: `[policy] authority`.",
+        None,
+        example="merge",
+    )
+
+
+Expression = Annotated[
+    str | Attribute,
+    _key(
+        "An SQL expression over one record, or a table with it and an authority of its own.",
+        example="lower(trim(email))",
+    ),
+]
+
+
+class Policy(Section):
+    """Who wins, what becomes of leavers, and who is never touched."""
+
+    authority: AuthorityWord = _key(
+        "Who wins where the directory was edited, for every attribute without its own.", "local_wins", example="ask"
+    )
+    leavers: Literal["disable", "keep"] = _key(
+        "What becomes of the account of a person who left: `disable` it, or `keep` it active.",
+        "disable",
+        example="keep",
+    )
+    protected: list[str] = _key(
+        "Source keys or user names that are never changed. One that nobody has is reported (policy.protected-unknown).",
+        [],
+        example=["admin@example.com"],
+    )
+    on_bad_value: Literal["attribute", "person"] = _key(
+        "What a bad value leaves out: the `attribute`, or the `person`.", "attribute", example="person"
+    )
+    exchange: Literal["park", "hold"] = _key(
+        "What becomes of people who exchange their logins (login.exchange). `park` one of them under another login "
+        "until the others have theirs, or `hold` the logins.",
+        "park",
+        example="hold",
+    )
+
+
+class Limits(Section):
+    """How much may change: a number of people, or a share. A plan beyond a limit is refused."""
+
+    disable: Share = _key("The share of the linked accounts that may be disabled, or a number.", "5%", example=10)
+    enable: Share = _key("The share of the linked accounts that may be enabled again, or a number.", "5%", example=10)
+    create: Share = _key("The share of the records that may be created, or a number.", "20%", example="30%")
+    update: Share = _key("The share of the linked accounts that may be updated, or a number.", "50%", example=500)
+    clear: Share | dict[str, Annotated[Share, _key("The limit for this attribute.", example=5)]] = _key(
+        "The share of the linked accounts of which the value of one attribute may be taken away, or a number. Or a "
+        "table of paths with limits of their own, and `default`. Beyond it those values stay, and the rest goes on "
+        "(limits.clear).",
+        "5%",
+        example=20,
+    )
+    window: Window = _key(
+        'Days (`d`) or hours (`h`) over which limits count; `"0"` for each run alone. A 24th less, so that a run of '
+        "last night does not count with that of tonight.",
+        "1d",
+        example="12h",
+    )
+    group_loss: Share = _key(
+        "How many of its members one run may take from a group, whoever it is for. A share counts only for groups of "
+        "at least 10. Beyond it that group is left as it is, and the rest goes on.",
+        "30%",
+        example="50%",
+    )
+    group_gain: Share = _key(
+        "How many members one run may put into a group, of those that it holds, whoever it is for. A share does not "
+        "count for a group that holds nobody. Beyond it that group is left as it is, and the rest goes on.",
+        "50%",
+        example=10,
+    )
+    source_rows_drop: Share = _key(
+        "By how much the source may shrink from run to run. Beyond it, people who are missing are not treated as leavers.",
+        "10%",
+        example="5%",
+    )
+
+
+class Groups(Section):
+    """Who is a member of which group. Without this section no group is read or changed."""
+
+    query: str = _text(
+        "A SELECT that gives pairs: the key of a person, then the group. The names of the two columns are free. For "
+        "sources of kind `sql`.",
+        example="SELECT id, team FROM member",
+    )
+    path: str = _text(
+        "A file of pairs, of the kind, encoding and `complete` of `[source]`. A text file has a header line, whose "
+        "names are free.",
+        example="membership.csv",
+    )
+    column: str = _text("Instead of pairs: a column of the record that lists groups.", example="group_list")
+    separator: str = _text("What separates the groups in that column.", ";", example=",")
+    match: Literal["displayName", "id"] = _key(
+        "How the source names a group: by `displayName`, without case, or by `id`.", "displayName", example="id"
+    )
+    nesting: str = _text(
+        "A SELECT that gives pairs of groups: outer group, inner group. For sources of kind `sql`.",
+        example="SELECT outer_group, inner_group FROM nesting",
+    )
+    nesting_path: str = _text("A file of pairs of groups, of the kind of `[source]`.", example="nesting.csv")
+    nested: Literal["keep", "flatten", "refuse"] = _key(
+        "What becomes of groups in groups.", "refuse", example="flatten"
+    )
+    others: Literal["keep", "remove"] = _key(
+        "What becomes of members whom HR does not name and whom we did not add.", "keep", example="remove"
+    )
+    managed: list[str] = _key(
+        "The groups that are ours, by name. Default: the groups that the source names, now or before.",
+        [],
+        example=["Billing"],
+    )
+    protected: list[str] = _key(
+        "Names or ids of groups that are never changed (group.protected). A group that is renamed stays protected.",
+        [],
+        example=["Admins"],
+    )
+
+
+class State(Section):
+    """What is remembered from run to run: runs, links, journal in a database; plans and bases as files."""
+
+    url: str = _text(
+        "SQLite or PostgreSQL, where runs, links and journal are kept; or env:NAME.",
+        "sqlite:///.scimsync/state.db",
+        example="env:STATE_URL",
+    )
+    artifacts: str = _text("The folder of plans and bases.", ".scimsync/artifacts", example="/var/lib/scimsync")
+    memory: str = _like(
+        MEMORY, "How much memory planning may take; beyond it a scratch file helps.", "512MB", example="2GB"
+    )
+
+
+class Metrics(Section):
+    """Where measurements are left for others."""
+
+    textfile: str = _like(
+        TEXTFILE,
+        "Where Prometheus text is written after each run, for node_exporter's textfile collector. The name ends with "
+        "`.prom`.",
+        example="/var/lib/node_exporter/textfile/scimsync.prom",
+    )
+
+
+class Log(Section):
+    """What is logged to stderr; `--log` counts more."""
+
+    format: Literal["json", "console", "off"] = _key("The form of the log on stderr.", "off", example="json")
+    level: Literal["debug", "info", "warning", "error"] = _key(
+        "The least level that is written.", "info", example="warning"
+    )
+
+
+class Audit(Section):
+    """The signing of the audit chain."""
+
+    key: str = _like(
+        SIGNING_KEY,
+        "What checkpoints are signed with: file:PATH (mode 0600), or keyring:NAME for the keyring of the operating "
+        "system. The keyring takes the extra `keyring`. One that is named is made by `scimsync audit key`. Default: a "
+        "file `audit-key` among the artifacts, made on first use.",
+        example="file:audit-key",
+    )
+    checkpoints: str = _text(
+        "A file, best on another machine, to which each signed checkpoint is appended. Where it cannot be written, "
+        "the run says so and goes on.",
+        example="/mnt/elsewhere/checkpoints",
+    )
+
+
+class Webhook(Section):
+    """An endpoint that is told of what happens; several are written one below the other."""
+
+    url: str = _text(
+        "Where events are sent; an address, or env:NAME. https, or http to this machine with `allow_private`.",
+        ...,
+        example="https://hr.example.com/scimsync",
+    )
+    secret: str = _like(
+        REFERENCE,
+        "What events are signed with; env:NAME or file:PATH. `whsec_` and base64, or a text, of 24 bytes or more; "
+        "`doctor` warns of fewer.",
+        ...,
+        example="env:WEBHOOK_SECRET",
+    )
+    old_secret: str = _like(
+        FORMER_REFERENCE,
+        "The former secret, which signs as well while the secret changes; env:NAME or file:PATH.",
+        example="env:OLD_WEBHOOK_SECRET",
+    )
+    events: list[str] | str = _key(
+        "The names of the events that are wanted. Default: all.", [], example=["prov:deactivate"]
+    )
+    values: bool = _key(
+        "Whether values before and after travel; else ids, actions and names of paths.",
+        default=False,
+        example=True,
+    )
+    allow_private: bool = _key(
+        "Whether it may stand in the own network or on this machine.",
+        default=False,
+        example=True,
+    )
+
+
+class Events(Section):
+    """Word from outside about who changed, taken by `scimsync serve --events`."""
+
+    secret: str = _like(
+        REFERENCE, "What calls from outside are signed with; env:NAME or file:PATH.", ..., example="file:events_secret"
+    )
+    old_secret: str = _like(
+        FORMER_REFERENCE,
+        "The former secret, which is good as well while the secret changes; env:NAME or file:PATH.",
+        example="file:old_events_secret",
+    )
+
+
+class Document(BaseModel):
+    """The configuration of scimsync: keeps a directory equal to what HR says."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, title="scimsync configuration")
+
+    source: Source
+    target: Target
+    correlation: Correlation = _section()
+    attributes: dict[str, Expression] = Field(
+        min_length=1,
+        description="The mapping: a SCIM path on the left, an SQL expression over one record on the right.",
+    )
+    policy: Policy = _section()
+    limits: Limits = _section()
+    groups: Groups | None = None
+    state: State = _section()
+    metrics: Metrics = _section()
+    log: Log = _section()
+    audit: Audit = _section()
+    webhook: list[Webhook] = Field([], description=Webhook.__doc__)
+    events: Events | None = None

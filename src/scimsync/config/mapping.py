@@ -1,0 +1,95 @@
+"""[attributes] and [limits]: what is mapped where, under whose authority, and how much of it may change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Set
+from datetime import timedelta
+
+from scimsync.config.document import Attribute
+from scimsync.config.document import Limits as Written
+from scimsync.config.fitness import is_same, unfit
+from scimsync.config.words import hint
+from scimsync.errors import InvalidPath
+from scimsync.model.policy import Authority, Limit, Limits, Mapped
+from scimsync.scim.dialect import Dialect
+from scimsync.scim.schema import Place
+
+_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}
+
+
+class MappingReader:
+    """Reads the sections whose keys are SCIM paths; the dialect says which paths there are."""
+
+    def __init__(self, dialect: Dialect, faults: list[str]) -> None:
+        self.dialect, self.faults = dialect, faults
+
+    def place(self, where: str, path: str) -> Place | None:
+        """The place that a path names; None where there is none, which is a fault."""
+        try:
+            return self.dialect.users.resolve(path)
+        except InvalidPath as error:
+            self.faults.append(f"{where} {error}")
+            return None
+
+    def attributes(self, written: Mapping[str, str | Attribute], authority: Authority) -> list[Mapped]:
+        """The managed attributes, each once."""
+        found: dict[str, Mapped] = {}
+        for path, given in written.items():
+            place = self.place("[attributes]", path)
+            if place is None:
+                continue
+            if fault := unfit(place, self.dialect):
+                self.faults.append(f"[attributes] {fault}")
+            elif any(is_same(place, other.place) for other in found.values()):
+                self.faults.append(f"[attributes] {path} is mapped twice")
+            else:
+                found[place.short] = _mapped(place, given, authority)
+        return list(found.values())
+
+    def limits(self, written: Written, mapped: Set[str]) -> Limits:
+        """All limits; those of single attributes by short path."""
+        standard = Limits()
+        clears = self._clears(written.clear, mapped) if isinstance(written.clear, dict) else {"default": written.clear}
+        clear = clears.pop("default", str(standard.clear))
+        return Limits(
+            disable=_limit(written.disable, standard.disable),
+            enable=_limit(written.enable, standard.enable),
+            create=_limit(written.create, standard.create),
+            update=_limit(written.update, standard.update),
+            source_rows_drop=_limit(written.source_rows_drop, standard.source_rows_drop),
+            group_loss=_limit(written.group_loss, standard.group_loss),
+            group_gain=_limit(written.group_gain, standard.group_gain),
+            clear=_limit(clear, standard.clear),
+            clears={path: _limit(given, standard.clear) for path, given in clears.items()},
+            window=_window(written.window),
+        )
+
+    def _clears(self, written: Mapping[str, int | str], mapped: Set[str]) -> dict[str, int | str]:
+        found: dict[str, int | str] = {}
+        for path, given in written.items():
+            place = None if path == "default" else self.place("[limits.clear]", path)
+            if place is not None and place.short not in mapped:
+                self.faults.append(f"[limits.clear] {path} is not mapped{hint(path, mapped)}")
+            if path == "default" or place is not None:
+                found[place.short if place else path] = given
+        return found
+
+
+def _mapped(place: Place, given: str | Attribute, authority: Authority) -> Mapped:
+    if isinstance(given, str):
+        return Mapped(place=place, expression=given, authority=authority)
+    own = Authority(given.authority) if given.authority else authority
+    return Mapped(place=place, expression=given.value, authority=own)
+
+
+def _limit(given: int | str, standard: Limit) -> Limit:
+    """A number of people, or a share with the floor of the standard."""
+    if isinstance(given, int):
+        return Limit(count=given)
+    return Limit(share=float(given.strip(" \t%")) / 100, floor=standard.floor)
+
+
+def _window(given: int | str) -> timedelta:
+    found = re.fullmatch(r"\s*(\d+)\s*([dh])\s*", str(given))
+    return int(found[1]) * _UNITS[found[2]] if found else timedelta()

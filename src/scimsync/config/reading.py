@@ -1,0 +1,360 @@
+"""TOML to settings: what needs another key, the dialect or the environment is judged here."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from scimsync.config import document, faults
+from scimsync.config.digest import digest
+from scimsync.config.document import Document
+from scimsync.config.mapping import MappingReader
+from scimsync.config.references import References
+from scimsync.config.settings import (
+    AuditSettings,
+    GroupSettings,
+    LogSettings,
+    Settings,
+    SourceSettings,
+    StateSettings,
+    TargetSettings,
+    WebhookSettings,
+)
+from scimsync.config.words import hint
+from scimsync.core.signing import key_of
+from scimsync.errors import ConfigError
+from scimsync.model.events import PROFILE, EventKind
+from scimsync.model.policy import Authority, BadValue, Grouping, Leavers, LoginExchange, Nested, Others, Policy, Rekey
+from scimsync.scim.dialect import DIALECTS, Dialect, region_of
+
+_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """A file that is TOML."""
+
+    file: Path
+    text: str
+    raw: Mapping[str, object]
+
+
+def parse(file: Path) -> Parsed:
+    """Read a file as TOML.
+
+    Raises:
+        ConfigError: There is none, it cannot be read, or it is not TOML.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        return Parsed(file=file, text=text, raw=tomllib.loads(text))
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: there is no such file. Make one with: scimsync init") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error.__class__.__name__}). It must be UTF-8 text.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from error
+
+
+def settings(parsed: Parsed, *, secrets: Set[str]) -> Settings:
+    """Judge a document and take it apart.
+
+    Raises:
+        ConfigError: With every fault of the file.
+    """
+    told = faults.Told()
+    found = _Reader(parsed.file, faults.read(parsed.raw, told), told, secrets).settings()
+    if told.faults or found is None:
+        raise ConfigError(*(f"{parsed.file.name}: {fault}" for fault in told.faults))
+    return found
+
+
+class _Reader:
+    """Takes a document apart and collects what is wrong with it."""
+
+    def __init__(self, file: Path, written: Document, told: faults.Told, secrets: Set[str]) -> None:
+        self.file, self.written, self.told, self.secrets = file, written, told, secrets
+        self.references = References(file, told.faults)
+
+    def settings(self) -> Settings | None:
+        dialect = None if self.told.knows("target", "dialect") else DIALECTS[self.written.target.dialect]
+        target = self._target(dialect) if dialect else None
+        source = self._source()
+        state = self._state()
+        policy = self._policy(target.dialect) if target else None
+        groups = self._group_settings()
+        textfile, webhooks = self.written.metrics.textfile, self._webhooks()
+        events = self._keys("[events]", self._events()) if "events" in self.secrets else ()
+        if target is None or policy is None or self.told.faults:
+            return None
+        return Settings(
+            file=self.file,
+            source=source,
+            target=target,
+            policy=policy,
+            state=state,
+            digest=digest(source, target, policy, groups),
+            groups=groups,
+            audit=self._audit(state),
+            log=LogSettings(format=self.written.log.format, level=self.written.log.level),
+            textfile=self._beside(textfile),
+            webhooks=webhooks,
+            events=events,
+        )
+
+    # --- source and state -------------------------------------------------------------------
+
+    def _source(self) -> SourceSettings:
+        given = self.written.source
+        url = query = ""
+        path: Path | None = None
+        if given.kind == "sql":
+            self.told.need("source", "url", given.url)
+            self.told.need("source", "query", given.query)
+            url, query = self._database("source", given.url), given.query
+        elif not self.told.knows("source", "kind"):
+            self.told.need("source", "path", given.path)
+            path = self._beside(given.path)
+        self._check_zone(given.zone)
+        return SourceSettings(
+            kind=given.kind,
+            key=given.key,
+            name=given.name.strip(),
+            url=url,
+            query=query,
+            path=path,
+            delimiter=given.delimiter,
+            encoding=given.encoding,
+            complete=given.complete,
+            zone=given.zone,
+            null_values=tuple(given.null_values),
+        )
+
+    def _check_zone(self, zone: str) -> None:
+        try:
+            ZoneInfo(zone)
+        except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+            near = get_close_matches(zone, available_timezones(), n=1, cutoff=0.6)
+            meant = f"; did you mean {near[0]}?" if near else "; write one as Europe/Berlin or UTC"
+            self.told.tell(("source", "zone"), f"[source] zone = {zone!r} is no time zone{meant}")
+
+    def _state(self) -> StateSettings:
+        given = self.written.state
+        url = self._database("state", given.url) or "sqlite:///.scimsync/state.db"
+        return StateSettings(url=url, artifacts=self.references.beside(given.artifacts), memory=given.memory)
+
+    def _database(self, section: str, written: str) -> str:
+        return self.references.database(self.references.resolve(f"[{section}] url", written))
+
+    def _audit(self, state: StateSettings) -> AuditSettings:
+        given = self.written.audit
+        kind, _, name = given.key.partition(":")
+        return AuditSettings(
+            key_file=None if kind == "keyring" else self._beside(name) or state.artifacts / "audit-key",
+            keyring=name if kind == "keyring" else "",
+            makes=not given.key,
+            checkpoints=self._beside(given.checkpoints),
+        )
+
+    def _beside(self, name: str) -> Path | None:
+        return self.references.beside(name) if name else None
+
+    # --- target -----------------------------------------------------------------------------
+
+    def _target(self, dialect: Dialect) -> TargetSettings:
+        given = self.written.target
+        api_url, login_url = self._hosts(given, dialect)
+        client_id = client_secret = token = ""
+        if "target" in self.secrets:
+            token = self.references.resolve("[target] token", given.token)
+            if not given.token and not self.told.knows("target", "token"):
+                self.told.need("target", "client_id", given.client_id)
+                self.told.need("target", "client_secret", given.client_secret)
+            client_id = self.references.resolve("[target] client_id", given.client_id)
+            client_secret = self.references.resolve("[target] client_secret", given.client_secret)
+        return TargetSettings(
+            dialect=replace(
+                dialect,
+                operations_per_patch=_or(given.operations_per_patch, dialect.operations_per_patch),
+                characters=_or(given.characters, dialect.characters),
+                request_bytes=_or(given.request_bytes, dialect.request_bytes),
+                default_roles=frozenset(_or(given.default_roles, dialect.default_roles)),
+            ),
+            api_url=api_url,
+            login_url=login_url,
+            client_id=client_id,
+            client_secret=client_secret,
+            token=token,
+            requests_per_minute=given.requests_per_minute,
+            workers=given.workers,
+            ca_file=self._beside(given.ca_file),
+        )
+
+    def _hosts(self, given: document.Target, dialect: Dialect) -> tuple[str, str]:
+        """Both hosts: from the closed list of regions, or as they stand in the file."""
+        region, api, login = given.region, given.api_url, given.login_url
+        if region and (api or login):
+            self.told.tell(("target", "region"), "[target] give either region, or api_url and login_url, not both")
+        meant = region_of(region, dialect.regions)
+        if region and not meant:
+            known = ", ".join(dialect.regions) or "none for this dialect; set api_url and login_url"
+            near = hint(region, [*dialect.regions, *dialect.regions.values()]) or "."
+            said = f"[target] region = {region!r} does not exist{near} Regions: {known}"
+            self.told.tell(("target", "region"), said)
+        if meant:
+            domain = dialect.regions[meant]
+            return f"https://api.{domain}", f"https://login.{domain}"
+        if not region and not (api and login) and not self.told.knows("target", "region", "api_url", "login_url"):
+            self.told.tell(("target", "region"), "[target] needs region, or api_url and login_url")
+        return self._address("api_url", api), self._address("login_url", login)
+
+    def _address(self, key: str, url: str) -> str:
+        if not url:
+            return ""
+        try:
+            parts = urlsplit(url)
+            fit = bool(parts.hostname) and parts.scheme in {"https", "http"} and not parts.username and not parts.query
+            host = parts.hostname
+        except ValueError:
+            fit, host = False, None
+        if not fit:
+            said = f"[target] {key} is not an address: write for instance https://api.mypurecloud.com"
+            self.told.tell(("target", key), said)
+        elif url.startswith("http:") and host not in _LOCAL:
+            said = f"[target] {key} must be https: a token would travel in clear to {host}"
+            self.told.tell(("target", key), said)
+        return url.rstrip("/")
+
+    # --- policy -----------------------------------------------------------------------------
+
+    def _policy(self, dialect: Dialect) -> Policy:
+        given, mapping = self.written.policy, MappingReader(dialect, self.told.faults)
+        attributes = mapping.attributes(self.written.attributes, Authority(given.authority))
+        match = [mapping.place("[correlation] match", path) for path in self.written.correlation.match]
+        return Policy(
+            attributes=tuple(attributes),
+            match=tuple(place for place in match if place),
+            rekey=Rekey(self.written.correlation.rekey),
+            leavers=Leavers(given.leavers),
+            protected=frozenset(name.lower() for name in given.protected),
+            exchange=LoginExchange(given.exchange),
+            on_bad_value=BadValue(given.on_bad_value),
+            limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),
+            groups=self._grouping(dialect),
+        )
+
+    def _grouping(self, dialect: Dialect) -> Grouping | None:
+        """What is done about memberships."""
+        given = self.written.groups
+        if given is None:
+            return None
+        return Grouping(
+            match=given.match,
+            nested=Nested(given.nested),
+            others=Others(given.others),
+            managed=tuple(given.managed),
+            protected=tuple(given.protected),
+            column=given.column,
+            separator=given.separator,
+            batch=dialect.members_at_once,
+        )
+
+    def _group_settings(self) -> GroupSettings | None:
+        """Where memberships come from; the keys must fit the kind of the source."""
+        given, kind = self.written.groups, self.written.source.kind
+        if given is None:
+            return None
+        ways = [key for key in ("query", "path", "column") if getattr(given, key)]
+        if len(ways) != 1 and not self.told.knows("groups", "query", "path", "column"):
+            said = f"[groups] needs exactly one of query, path and column; it has {', '.join(ways) or 'none'}"
+            self.told.tell(("groups", "query"), said)
+        instead = {"path": "query", "nesting_path": "nesting"}
+        if kind != "sql":
+            instead = {other: key for key, other in instead.items()}
+        for key, other in instead.items():
+            if getattr(given, key) and not self.told.knows("source", "kind"):
+                self.told.tell(("groups", key), f"[groups] {key} does not fit [source] kind = {kind!r}; write {other}")
+        return GroupSettings(
+            query=given.query,
+            path=self._beside(given.path),
+            nesting=given.nesting,
+            nesting_path=self._beside(given.nesting_path),
+        )
+
+    # --- webhooks ---------------------------------------------------------------------------
+
+    def _webhooks(self) -> tuple[WebhookSettings, ...]:
+        found = [self._webhook(number, given) for number, given in enumerate(self.written.webhook, 1)]
+        urls = [webhook.url for webhook in found if webhook.url]
+        if len(urls) != len(set(urls)):
+            said = "[[webhook]] url: two webhooks have the same; join their events in one"
+            self.told.tell(("webhook",), said)
+        return tuple(found)
+
+    def _webhook(self, number: int, given: document.Webhook) -> WebhookSettings:
+        where = f"[[webhook]] {number}"
+        return WebhookSettings(
+            number=number,
+            url=self._endpoint(number, self.references.resolve(f"{where} url", given.url), private=given.allow_private),
+            keys=self._keys(where, given) if "webhook" in self.secrets else (),
+            kinds=self._kinds(number, [given.events] if isinstance(given.events, str) else given.events),
+            values=given.values,
+            allow_private=given.allow_private,
+        )
+
+    def _endpoint(self, number: int, url: str, *, private: bool) -> str:
+        where, place = f"[[webhook]] {number}", ("webhook", number - 1, "url")
+        try:
+            parts = urlsplit(url)
+            fit = bool(parts.hostname) and parts.scheme in {"https", "http"} and "@" not in parts.netloc
+            fit = fit and url.isascii() and (parts.port is None or parts.port > 0)
+        except ValueError:
+            fit = False
+        if url and not fit:
+            self.told.tell(place, f"{where} url is not an address: write for instance https://hr.example.com/hook")
+            return ""
+        if url and parts.scheme == "http" and not (private and parts.hostname in _LOCAL):
+            said = f"{where} url must be https; http goes to this machine only, with allow_private = true"
+            self.told.tell(place, said)
+        return url
+
+    def _kinds(self, number: int, names: Sequence[str]) -> frozenset[EventKind]:
+        known = {kind.value: kind for kind in EventKind}
+        kinds = set()
+        for name in names:
+            short = name.removeprefix(PROFILE).removesuffix(":notice").removesuffix(":full")
+            if short in known:
+                kinds.add(known[short])
+            else:
+                said = f"[[webhook]] {number} events: {name!r} is not an event{hint(short, known)}"
+                self.told.tell(("webhook", number - 1, "events"), said)
+        return frozenset(kinds)
+
+    def _events(self) -> document.Events:
+        """The section [events], which is needed where it is asked for."""
+        if self.written.events is None:
+            self.told.need("events", "secret", "")
+            return document.Events.model_construct(secret="")
+        return self.written.events
+
+    def _keys(self, where: str, given: document.Webhook | document.Events) -> tuple[bytes, ...]:
+        """The key of the secret, and that of the former one while they change."""
+        keys = []
+        for name, written in (("secret", given.secret), ("old_secret", given.old_secret)):
+            secret = self.references.resolve(f"{where} {name}", written)
+            try:
+                keys += [key_of(secret)] if secret else []
+            except ValueError as error:
+                self.told.faults.append(f"{where} {name} cannot be used: {error}")
+        return tuple(keys)
+
+
+def _or(given: _T | None, standard: _T) -> _T:
+    return standard if given is None else given

@@ -1,0 +1,77 @@
+"""JSON Schema (draft 2020-12) of the configuration, from the models that read it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, cast
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from scimsync.config.document import Document
+from scimsync.model.events import PROFILE, EventKind
+from scimsync.scim.dialect import GENESYS_REGIONS
+
+#: how the schema calls itself; no address, because nothing is fetched
+ID = "urn:scimsync:configuration"
+#: what the file is called that editors read
+FILE = "scimsync.schema.json"
+
+Node = dict[str, Any]
+
+
+class _Generator(GenerateJsonSchema):
+    """As pydantic does; without titles made of names, and without null, which TOML does not have."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002
+        return False
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        found = super().default_schema(schema)
+        if found.get("default") in ("", None, {}):  # stands for a key that is missing
+            found.pop("default", None)
+        return found
+
+
+@cache
+def schema() -> Node:
+    """The schema; nobody changes it."""
+    found = Document.model_json_schema(schema_generator=_Generator)
+    sections = found.pop("$defs")
+    whole = cast(Node, _inlined(found, sections))
+    _narrow(whole["properties"])
+    return {"$schema": GenerateJsonSchema.schema_dialect, "$id": ID} | whole
+
+
+def _inlined(node: object, sections: Node) -> object:
+    """Every section where it is referred to: an editor that ignores what stands beside `$ref` loses no text."""
+    if isinstance(node, list):
+        return [_inlined(each, sections) for each in node]
+    if not isinstance(node, dict):
+        return node
+    found = {key: _inlined(each, sections) for key, each in node.items() if key != "$ref"}
+    if "$ref" in node:
+        section = cast(Node, _inlined(sections[node["$ref"].rpartition("/")[2]], sections))
+        section.pop("title", None)
+        return section | found
+    return found
+
+
+def _narrow(sections: Node) -> None:
+    """What one model cannot say: keys that need each other, and words that an editor may offer."""
+    kinds = ((["sql"], ["url", "query"]), (["csv", "parquet", "jsonl"], ["path"]))
+    sections["source"]["allOf"] = [
+        {"if": {"required": ["kind"], "properties": {"kind": {"enum": kind}}}, "then": {"required": needed}}
+        for kind, needed in kinds
+    ]
+    sections["target"]["oneOf"] = [{"required": ["region"]}, {"required": ["api_url", "login_url"]}]
+    sections["target"]["properties"]["region"]["anyOf"] = [{"enum": [*GENESYS_REGIONS]}, {"minLength": 1}]
+    sections["groups"]["oneOf"] = [{"required": [key]} for key in ("query", "path", "column")]
+    names = [kind.value for kind in EventKind]
+    known = "|".join(name.replace(".", r"\.") for name in names)
+    event = {"anyOf": [{"enum": names}, {"pattern": f"^({PROFILE})?({known})(:full)?(:notice)?$"}]}
+    for choice in sections["webhook"]["items"]["properties"]["events"]["anyOf"]:
+        choice.get("items", choice).update(event)

@@ -1,0 +1,153 @@
+"""What the rest of the house is handed: frozen settings, whole and checked. Nothing heavy is loaded for them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from scimsync.core.owning import identity
+from scimsync.model.events import EventKind, Subscription
+from scimsync.model.policy import Policy
+from scimsync.scim.dialect import Dialect
+
+LOG_FORMATS = ("json", "console", "off")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+#: sections whose secrets a command that writes needs; `events` is needed by `serve --events` alone
+WRITING = frozenset({"target", "webhook"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """Where the records are."""
+
+    kind: str
+    key: str
+    name: str = ""
+    url: str = field(default="", repr=False)
+    query: str = ""
+    path: Path | None = None
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    complete: Literal["unproven", "checksum", "assume"] = "unproven"
+    #: the time zone of today() in the mapping
+    zone: str = "UTC"
+    null_values: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """What the state knows it by; "" for what a program hands over, which has no place."""
+        place = self.url or str(self.path or "")
+        return identity(name=self.name, kind=self.kind, place=place, key=self.key, query=self.query) if place else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSettings:
+    """Where the memberships are, besides a column of the records."""
+
+    query: str = ""
+    path: Path | None = None
+    nesting: str = ""
+    nesting_path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSettings:
+    """Where the accounts are, and how fast we may go."""
+
+    dialect: Dialect
+    api_url: str
+    login_url: str
+    client_id: str
+    client_secret: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    requests_per_minute: int | None = None
+    workers: int = 8
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateSettings:
+    """Where the state is."""
+
+    url: str = field(repr=False)
+    artifacts: Path
+    memory: str = "512MB"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What is logged to stderr."""
+
+    format: str = "off"
+    level: str = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """What the audit chain is signed with, and where its checkpoints also go."""
+
+    #: the key as a file; None where it is in the keyring
+    key_file: Path | None
+    #: the key in the keyring of the operating system; "" where it is a file
+    keyring: str = ""
+    #: whether the file may be made where there is none, because nobody named it
+    makes: bool = False
+    checkpoints: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """One endpoint that is told of what happens."""
+
+    number: int
+    url: str = field(repr=False)
+    #: none where secrets were not asked for
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+    kinds: frozenset[EventKind] = frozenset()
+    values: bool = False
+    allow_private: bool = False
+
+    @property
+    def name(self) -> str:
+        """How the outbox calls it: a digest, because an address may hold a secret."""
+        return hashlib.sha256(self.url.encode()).hexdigest()[:12]
+
+    @property
+    def shown(self) -> str:
+        """How people are told of it: its place in the file, and its host."""
+        return f"webhook {self.number} ({urlsplit(self.url).hostname})"
+
+    @property
+    def subscription(self) -> Subscription:
+        """What it wants to be told."""
+        return Subscription(endpoint=self.name, kinds=self.kinds, values=self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole configuration."""
+
+    file: Path
+    source: SourceSettings
+    target: TargetSettings
+    policy: Policy
+    state: StateSettings
+    audit: AuditSettings
+    #: digest of everything that decides what a run does; secrets, speed and places of state left out
+    digest: str
+    webhooks: tuple[WebhookSettings, ...] = ()
+    #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
+    events: tuple[bytes, ...] = field(default=(), repr=False)
+    #: None where memberships are not managed
+    groups: GroupSettings | None = None
+    log: LogSettings = field(default_factory=LogSettings)
+    #: where Prometheus text is written after each run; nowhere where None
+    textfile: Path | None = None
+
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """Paths of `[correlation] match` that are not mapped, so that no record has a value there."""
+        return tuple(place.short for place in self.policy.match if place.short not in self.policy.by_path)

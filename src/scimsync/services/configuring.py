@@ -1,0 +1,215 @@
+"""Check a configuration with every secret it refers to; tell each value that holds, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from scimsync.config import WRITING, Settings
+from scimsync.config.places import Place, lines
+from scimsync.config.references import References
+from scimsync.errors import ConfigError
+from scimsync.model.events import EventKind
+
+#: what stands for a secret
+MASK = "***"
+_SECRETS = frozenset({"client_secret", "token", "secret", "old_secret"})
+_REFERABLE = _SECRETS | {"url", "client_id"}
+_BY_REGION = frozenset({"api_url", "login_url"})
+_BY_DIALECT = frozenset({"operations_per_patch", "characters", "request_bytes", "default_roles"})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value comes from: `file`, `default`, `dialect`, `region`, `environment` or `secret file`."""
+
+    kind: str
+    #: the line of the configuration; 0 where it does not stand there
+    line: int = 0
+    #: of the variable, the secret file or the dialect
+    name: str = ""
+    #: whether a reference leads nowhere
+    lost: bool = False
+
+    def __str__(self) -> str:
+        """In words."""
+        match self.kind:
+            case "file":
+                return f"line {self.line}"
+            case "environment":
+                return f"line {self.line}, environment variable {self.name}" + ", which is not set" * self.lost
+            case "secret file":
+                return f"line {self.line}, file {self.name}" + ", which cannot be read" * self.lost
+            case "dialect":
+                return f"dialect {self.name}"
+            case "region":
+                return f"region, line {self.line}"
+        return self.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effective:
+    """One key, and the value that holds. Secrets are masked."""
+
+    section: str
+    #: of several tables of one name, from 1; 0 where there is one only
+    number: int = 0
+    key: str
+    value: object
+    origin: Origin
+
+
+def check(file: Path) -> Settings:
+    """Read a configuration as a run would, with every secret that it refers to.
+
+    Raises:
+        ConfigError: With every fault.
+    """
+    from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
+
+    parsed = reading.parse(file)
+    faults: list[str] = []
+    try:
+        reading.settings(parsed, secrets=WRITING | ({"events"} & parsed.raw.keys()))
+    except ConfigError as error:
+        faults += error.faults
+    try:  # where only secrets are missing, the key of the audit chain can be looked at all the same
+        found = reading.settings(parsed, secrets=frozenset())
+        faults += [f"{file.name}: {fault}" for fault in _key_faults(found)]
+    except ConfigError as error:
+        faults += [fault for fault in error.faults if fault not in faults]
+    if faults:
+        raise ConfigError(*faults)
+    return found
+
+
+def _key_faults(settings: Settings) -> Iterator[str]:
+    """What is wrong with the key of the audit chain, where one is named."""
+    if settings.audit.makes:
+        return
+    from scimsync.bootstrap import make_key  # noqa: PLC0415 - loads the adapters
+
+    key = make_key(settings)
+    try:
+        if key.read() is None:
+            yield f"[audit] key: there is no key in {key}. Make it with: scimsync audit key"
+    except ConfigError as error:
+        yield from error.faults
+
+
+def effective(file: Path) -> tuple[Effective, ...]:
+    """Every value that holds, in the order of the documentation. Keys that nothing is said for are left out.
+
+    Raises:
+        ConfigError: With every fault of the file, but for secrets that are missing.
+    """
+    from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
+    from scimsync.config.document import Document  # noqa: PLC0415
+
+    parsed = reading.parse(file)
+    settings = reading.settings(parsed, secrets=frozenset())
+    teller = _Teller(lines(parsed.text), References(file, []), settings)
+    return tuple(teller.all(Document.model_validate(parsed.raw).model_dump()))
+
+
+class _Teller:
+    """Goes through a document and says of each key what holds, and whence."""
+
+    def __init__(self, at: Mapping[Place, int], references: References, settings: Settings) -> None:
+        self.lines, self.references, self.settings = at, references, settings
+        self.judged = _judged(settings)
+
+    def all(self, document: Mapping[str, Any]) -> Iterator[Effective]:
+        for section, table in document.items():
+            if isinstance(table, list):
+                for index, each in enumerate(table):
+                    yield from self._table((section, index), each)
+            elif table is not None:
+                yield from self._table((section,), table)
+
+    def _table(self, place: Place, table: Mapping[str, object]) -> Iterator[Effective]:
+        section = str(place[0])
+        for key, written in table.items():
+            value, origin = self.judged.get((place, key), written), self._origin((*place, key), written)
+            if key in _SECRETS and written and section != "attributes":
+                value = MASK
+            elif key == "client_id" and origin.kind in {"environment", "secret file"}:
+                value = self.references.resolve("", str(written)) or written
+            elif isinstance(value, dict):
+                value = {name: held for name, held in value.items() if held is not None}
+            if value not in ("", None, []) or origin.line:
+                number = int(place[1]) + 1 if len(place) > 1 else 0
+                yield Effective(section=section, number=number, key=key, value=value, origin=origin)
+
+    def _origin(self, place: Place, written: object) -> Origin:
+        line, section, key = self.lines.get(place, 0), place[0], place[-1]
+        if not line and section == "target" and key in _BY_REGION:
+            return Origin("region", self.lines["target", "region"])
+        if not line and section == "target" and key in _BY_DIALECT:
+            return Origin("dialect", name=self.settings.target.dialect.name)
+        if not line or key not in _REFERABLE or section == "attributes":
+            return Origin("file" if line else "default", line)
+        kind, _, name = str(written).partition(":")
+        lost = not self.references.resolve("", str(written))
+        if kind == "env":
+            return Origin("environment", line, name, lost)
+        return (
+            Origin("secret file", line, str(self.references.beside(name)), lost)
+            if kind == "file"
+            else Origin("file", line)
+        )
+
+
+def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
+    """Values that are not those of the file: paths are whole, addresses hold no secret, the dialect has its say."""
+    source, target, state, groups = settings.source, settings.target, settings.state, settings.groups
+    audit = settings.audit
+    texts = {
+        ("source", "url"): masked(source.url),
+        ("source", "path"): source.path,
+        ("target", "api_url"): target.api_url,
+        ("target", "login_url"): target.login_url,
+        ("target", "ca_file"): target.ca_file,
+        ("state", "url"): masked(state.url),
+        ("state", "artifacts"): state.artifacts,
+        ("metrics", "textfile"): settings.textfile,
+        ("audit", "key"): f"keyring:{audit.keyring}" if audit.keyring else f"file:{audit.key_file}",
+        ("audit", "checkpoints"): audit.checkpoints,
+        ("groups", "path"): groups.path if groups else None,
+        ("groups", "nesting_path"): groups.nesting_path if groups else None,
+    }
+    found: dict[tuple[Place, str], object] = {
+        ((section,), key): str(value) for (section, key), value in texts.items() if value
+    }
+    for key in ("operations_per_patch", "characters", "request_bytes"):
+        found[("target",), key] = getattr(target.dialect, key)
+    found[("target",), "default_roles"] = sorted(target.dialect.default_roles)
+    for webhook in settings.webhooks:
+        parts, place = urlsplit(webhook.url), ("webhook", webhook.number - 1)
+        found[place, "url"] = f"{parts.scheme}://{parts.netloc}/{MASK}"
+        found[place, "events"] = [kind.value for kind in EventKind if kind in webhook.kinds or not webhook.kinds]
+    return found
+
+
+def masked(url: str) -> str:
+    """A URL without what may be secret in it: the password, and what stands behind `?` or `#`.
+
+    Examples:
+        >>> masked("postgresql://reader:word@host/hr?sslmode=require"), masked("sqlite:////srv/hr.db")
+        ('postgresql://reader:***@host/hr?***', 'sqlite:////srv/hr.db')
+        >>> masked("postgresql://reader:wo/rd@host/hr"), masked("word")
+        ('postgresql://***', '***')
+    """
+    scheme, marks, rest = url.partition("://")
+    if not url or not marks:
+        return MASK if url else ""
+    place, slash, path = rest.partition("/")
+    path, query, _ = path.replace("#", "?").partition("?")
+    if "@" in path or "@" in rest.partition("?")[2] or "?" in place or "#" in place:
+        return f"{scheme}://{MASK}"
+    before, at, host = place.rpartition("@")
+    user, colon, _ = before.partition(":")
+    return f"{scheme}://{user}{colon and f':{MASK}'}{at}{host}{slash}{path}{query and f'?{MASK}'}"
