@@ -29,6 +29,10 @@ class Means:
         """Where the managed attributes are."""
         return [mapped.place for mapped in self.attributes.values()]
 
+    def operations_of(self, deltas: Sequence[Delta]) -> tuple[Operation, ...]:
+        """The operations that write these deltas."""
+        return planner.operations_of(deltas, [*self.attributes.values()])
+
 
 class Attempt:
     """The fate of one part of one change, across version races."""
@@ -65,8 +69,7 @@ class Attempt:
         if not reply.ok or reply.body is None:
             return self.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
         self.before = reply.body
-        attributes = self._means.attributes
-        left = planner.replan(deltas, reply.body, attributes)
+        left = planner.replan(deltas, reply.body, self._means.attributes)
         self.already |= dict(left.already)
         self._overwritten |= dict.fromkeys(left.overwritten)
         self._left_alone |= dict.fromkeys(left.kept, "kept") | dict.fromkeys(left.conflicts, "conflict")
@@ -74,7 +77,7 @@ class Attempt:
             return self.settled(Status.ALREADY if after is Next.REPLAN else Status.DONE, reply)
         if not reply.version:
             return self.outcome(Status.HELD, "target.no-version", "the target gives no version to write under", reply)
-        return left.writes, planner.operations_of(left.writes, [*attributes.values()]), reply.version
+        return left.writes, self._means.operations_of(left.writes), reply.version
 
     def arrived(self, deltas: Sequence[Delta], body: Mapping[str, object]) -> list[str]:
         """Note what the account holds by now; give the paths on which it does not hold what was wanted."""
