@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from scimsync import bootstrap
 from scimsync.config import (
     AuditSettings,
     Settings,
@@ -33,7 +32,6 @@ from scimsync.config import (
 from scimsync.core.drifting import Baseline
 from scimsync.core.references import find_cycles
 from scimsync.core.signing import key_of
-from scimsync.engine.ports import Observer, Store, Target
 from scimsync.errors import ConfigError, PlanRefused, SchemaDrifted, TargetDenied
 from scimsync.model.outcomes import Link, Outcome, Status
 from scimsync.model.plans import Plan
@@ -42,9 +40,11 @@ from scimsync.model.reports import Report
 from scimsync.scim.dialect import GENESYS, region_of
 from scimsync.scim.drift import PLAIN, plain_baseline
 from scimsync.scim.schema import Kind
-from scimsync.services import applying, auditing, delivery, planning, schemas
-from scimsync.services.observing import Telemetry
+from scimsync.services import applying, auditing, delivery, planning, schemas, state
+from scimsync.services.observing import Observer, Telemetry
 from scimsync.services.planning import Choices
+from scimsync.services.reaching import Target, reached
+from scimsync.services.state import Store
 from scimsync.testing import ListSource, MemoryStore
 from scimsync.toolkit import (
     ConflictResolution,
@@ -189,7 +189,7 @@ class GenesysScimSyncer:
         """
         attributes = mapping(local_hr_data, authority_of(resolution), self._target.dialect)
         settings = self._settings(attributes)
-        with self._store(settings) as store, store.lease(bootstrap.owner()):
+        with self._store(settings) as store, state.lease(store):
             done = _wait(self._synchronise(settings, store, user_id, local_hr_data))
             self._compared = True
             return done
@@ -223,7 +223,7 @@ class GenesysScimSyncer:
         if self._folder is None:
             yield self._memory
             return
-        with bootstrap.open_store(settings) as store:
+        with state.open_store(settings) as store:
             yield store
             auditing.checkpoint(settings, store, lambda _: None)
 
@@ -274,8 +274,8 @@ async def _synchronise(
             f"the state links account {taken[0].account} to a key of HR: give the library a state of its own"
         )
     choices = Choices(only=(user_id,), accounts=accounts, schema=schema)
-    target, telemetry = bootstrap.make_target(settings, lambda _: None), Telemetry(Silent())
-    try:
+    telemetry = Telemetry(Silent())
+    async with reached(settings) as target:
         plan = await planning.plan_between(settings, store, telemetry, choices, source, target)
         if not plan.tally.linked and not plan.tally.held:
             raise TargetDenied(
@@ -288,8 +288,6 @@ async def _synchronise(
                 report = await applying.apply_to(settings, store, telemetry, found, choices, target=target)
             outcomes = report.outcomes.get(user_id, ())
         account = await _account(target, user_id)
-    finally:
-        await target.close()
     trouble = (o for o in outcomes if o.status not in {Status.DONE, Status.ALREADY})
     return Synchronised(account=account, plan=plan, outcome=next(trouble, outcomes[-1] if outcomes else None))
 
@@ -348,7 +346,7 @@ class Syncer:
             ScimsyncError: As the command `plan` would end with.
         """
         choices = _choices(users, overrides)
-        with bootstrap.open_store(self._settings) as store, store.lease(bootstrap.owner()):
+        with state.held(self._settings) as store:
             await applying.settle(self._settings, store, self._observer)
             return await planning.plan(self._settings, store, self._observer, choices)
 
@@ -359,7 +357,7 @@ class Syncer:
             ScimsyncError: As the command `apply` would end with.
         """
         choices = _choices((), overrides)
-        with bootstrap.open_store(self._settings) as store, store.lease(bootstrap.owner()):
+        with state.held(self._settings) as store:
             found = planning.find_plan(store, plan)
             return await applying.apply(self._settings, store, self._observer, found, choices)
 

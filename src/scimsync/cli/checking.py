@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from scimsync import bootstrap
 from scimsync.cli import interrupting
 from scimsync.config import Settings, load
 from scimsync.core.signing import LEAST_KEY
@@ -99,10 +98,9 @@ def _source(settings: Settings) -> list[Check]:
 
 
 def _state(settings: Settings) -> list[Check]:
-    with bootstrap.open_store(settings) as store:
-        last = store.last_applied()
-        words = f"last applied run {last.id} ({last.state.value})" if last else "no run was applied yet"
-        return [Check("state", "ok", words)]
+    last = checking.try_state(settings)
+    words = f"last applied run {last.id} ({last.state.value})" if last else "no run was applied yet"
+    return [Check("state", "ok", words)]
 
 
 def _target(settings: Settings) -> list[Check]:
