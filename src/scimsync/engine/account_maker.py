@@ -15,7 +15,6 @@ from scimsync.engine.owners import Owners, whose
 from scimsync.engine.recording import edits_of
 from scimsync.engine.run_journal import RunJournal
 from scimsync.engine.searching import Hit, Search
-from scimsync.engine.standing import Standing
 from scimsync.engine.state import Links
 from scimsync.errors import TargetUnanswered
 from scimsync.model.outcomes import LinkDecision, Outcome, Reply, Status
@@ -29,7 +28,6 @@ class AccountMaker:
 
     means: Means
     journal: RunJournal
-    standing: Standing
     writer: AccountWriter
     search: Search
     owners: Owners
@@ -39,10 +37,14 @@ class AccountMaker:
     unique_logins: bool
     #: roles and entitlements that every new account gets by itself
     default_roles: frozenset[str]
+    #: (key, part) of what was intended and has no outcome
+    open: set[tuple[str, int]]
+    #: accounts that this run made -> key
+    born: dict[str, str]
 
     async def create(self, attempt: Attempt, deltas: Sequence[Delta]) -> Outcome:
         """Make an account, where nobody who fits is found; what was answered with a success is never sent again."""
-        is_resumed = (attempt.key, attempt.part) in self.standing.open
+        is_resumed = (attempt.key, attempt.part) in self.open
         try:
             hit = await self.search.person(deltas, login=is_resumed or not self.unique_logins)
             if hit is not None:
@@ -108,7 +110,7 @@ class AccountMaker:
         attempt.account = account
         back = self._brought_back(attempt, deltas, made)
         outcome = attempt.confirm(deltas, (), made) if back is None else back
-        self.standing.born[account] = attempt.key
+        self.born[account] = attempt.key
         restored = owner == attempt.key and outcome.status is Status.DONE
         told = "the deleted account of this person came back; look whether roles and groups did too"
         return replace(outcome, code="account.restored", detail=told) if restored else outcome
@@ -155,7 +157,7 @@ class AccountMaker:
         writes = [d for d in adopted if d.verdict is Verdict.WRITE]
         if not writes:
             return attempt.outcome(Status.ALREADY, reply=found)
-        self.standing.open.discard((attempt.key, attempt.part))
+        self.open.discard((attempt.key, attempt.part))
         attempt.overwrite(d.path for d in writes if d.sides.current is not None)
         outcome = await self.writer.write(attempt, writes, self.means.operations_of(writes), found.version)
         # What was agreed is what HR wants, not the list with what others have in it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from scimsync.core import planner
@@ -22,8 +22,8 @@ class AccountWriter:
 
     means: Means
     journal: RunJournal
-    #: whether an intent of this part was left without outcome
-    is_open: Callable[[tuple[str, int]], bool]
+    #: (key, part) of what was intended and has no outcome
+    open: Collection[tuple[str, int]]
     #: told of a reply after which the run had better end
     defer: Callable[[Reply], None]
     #: what one PATCH may hold; 0 for no limit
@@ -34,7 +34,7 @@ class AccountWriter:
         self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
     ) -> Outcome:
         """Send operations under a version, until they are settled, held, or there is nothing left to send."""
-        caution, reopened = self.means.caution, self.is_open((attempt.key, attempt.part))
+        caution, reopened = self.means.caution, (attempt.key, attempt.part) in self.open
         if reopened or not version or caution.wants_sight(operations):
             looked = await attempt.look(deltas, after=Next.SETTLE if reopened or not version else Next.REPLAN)
             if isinstance(looked, Outcome):

@@ -111,7 +111,7 @@ class _Applier:
         self._writer = AccountWriter(
             means=self._means,
             journal=self._journal,
-            is_open=standing.open.__contains__,
+            open=standing.open,
             defer=self._defer,
             operations_per_patch=options.operations_per_patch,
             request_bytes=options.request_bytes,
@@ -120,7 +120,6 @@ class _Applier:
         self._maker = AccountMaker(
             means=self._means,
             journal=self._journal,
-            standing=standing,
             writer=self._writer,
             search=Search(ports.target, ports.clock, places, ports.observer.say),
             owners=Owners(standing.plan, ports.store, run.agreed, places, standing.born),
@@ -128,6 +127,8 @@ class _Applier:
             policy=options.policy,
             unique_logins=options.unique_logins,
             default_roles=options.default_roles,
+            open=standing.open,
+            born=standing.born,
         )
         #: the first parts at work or done whose outcome others may wait for
         self._begun: dict[str, asyncio.Event] = {}
@@ -146,7 +147,7 @@ class _Applier:
         for change in self._standing.plan.changes:
             for part in (change.part, change.part + 1):
                 if (change.key, part) in self._standing.open:
-                    outcome = await settling.looked_after(change, part, self._standing, self._maker)
+                    outcome = await settling.looked_after(change, part, self._standing, self._means, self._maker)
                     await self._settle(change, part, outcome)
         for group in self._standing.plan.groups:
             if (group.key, 1) in self._standing.open:

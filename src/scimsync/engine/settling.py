@@ -8,7 +8,7 @@ from dataclasses import replace
 from scimsync.core import leaving, notifications
 from scimsync.engine import limiting
 from scimsync.engine.account_maker import AccountMaker
-from scimsync.engine.attempts import Attempt
+from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.membership import remember
 from scimsync.engine.preconditions import ApplyPorts, ApplyState
 from scimsync.engine.standing import Standing
@@ -22,11 +22,11 @@ from scimsync.workbench.owning import own
 from scimsync.workbench.past import stage_links
 
 
-async def looked_after(change: Change, part: int, standing: Standing, maker: AccountMaker) -> Outcome:
+async def looked_after(change: Change, part: int, standing: Standing, means: Means, maker: AccountMaker) -> Outcome:
     """What came of a write that was left open, by reading the account; nothing is sent."""
-    attempt = Attempt(maker.means, change.key, part, change.account or "")
+    attempt = Attempt(means, change.key, part, change.account or "")
     written, left_out = standing.written(change)
-    deltas = [d for d in written if d.path in maker.means.attributes] if part == change.part else []
+    deltas = [d for d in written if d.path in means.attributes] if part == change.part else []
     if change.account is None and part == change.part:
         held = await maker.find_again(attempt, deltas)
         if held is not None:
