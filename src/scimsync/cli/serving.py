@@ -44,7 +44,7 @@ def serve(config: Path, *, events: bool, host: str, port: int) -> int:
         door = socket.create_server((host, port), backlog=128)
     except OSError as error:
         raise ConfigError(f"serve: cannot listen on {host} port {port} ({error.strerror}). Choose another.") from error
-    receiving.prepare()
+    receiving.warm_up()
     with door, state.open_store(settings) as store:
         address = f"http://{door.getsockname()[0]}:{door.getsockname()[1]}"
         ready = f"listening on {address}" + ("; events at /events" if events else "")

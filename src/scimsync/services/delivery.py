@@ -18,8 +18,6 @@ from scimsync.errors import ConfigError
 from scimsync.model.events import Message, MessageState, Receipt
 from scimsync.services.planning import Choices
 
-__all__ = ["EndpointState", "Rounds", "counted", "endpoints", "forsaken", "notifying", "ping", "redrive", "rounds"]
-
 #: dead messages that are shown of an endpoint
 _MOST_SHOWN = 10
 

@@ -18,15 +18,10 @@ from scimsync.model.reports import Report
 from scimsync.services import applying, planning, state
 from scimsync.services.planning import Choices
 
-__all__ = ["AGAIN_S", "LONGEST_BODY", "Answer", "Receiver", "prepare"]
+__all__ = ["AGAIN_S", "LONGEST_BODY", "Answer", "Receiver", "warm_up"]
 
 #: seconds before a run that found the lease taken, or failed, is tried again
 AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
-
-
-def prepare() -> None:
-    """Load what a run needs, so that the first call need not wait for it."""
-    warm_up()
 
 
 class Receiver:
