@@ -22,7 +22,8 @@ from scimsync.config import Settings, SourceSettings
 from scimsync.engine import delivering
 from scimsync.engine.delivering import DeliveryPorts
 from scimsync.engine.membership import Pairs
-from scimsync.engine.ports import Clock, Metrics, Observer, Outbox, Source, Store, Target
+from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
+from scimsync.engine.state import Outbox
 from scimsync.errors import ConfigError
 
 
