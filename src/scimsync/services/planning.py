@@ -13,7 +13,7 @@ from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source
 from scimsync.config import Settings
 from scimsync.core import grouping, identity, limits, owning, sealing, trust
 from scimsync.engine import ledger, planning, preconditions
-from scimsync.engine.planning import PlanPorts, PlanRequest
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
 from scimsync.engine.state import Artifacts, Audit, Runs
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
@@ -39,10 +39,6 @@ class Choices:
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: where the accounts are kept as they were read; not kept where None
     keep: Path | None = None
-    #: ids of the accounts to read, one by one; the whole directory where empty
-    accounts: tuple[str, ...] = ()
-    #: whether the target's schema is compared before it is read
-    schema: bool = True
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
 
@@ -99,8 +95,6 @@ async def plan_between(
         only=choices.only,
         overrides=choices.overrides,
         keep=choices.keep,
-        accounts=choices.accounts,
-        schema=choices.schema,
         subscriptions=subscriptions(settings),
     )
     made = await planning.make_plan(ports, request)
