@@ -24,7 +24,7 @@ from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.services import applying, observing, planning
+from scimsync.services import observing, planning
 from scimsync.services.planning import Choices
 
 
@@ -186,6 +186,8 @@ def sync(given: Given) -> int:
 
 def _settle(settings: Settings, store: Store) -> None:
     """Take note of what a run that was cut short had done. The caller holds the lease."""
+    from scimsync.services import applying  # noqa: PLC0415 - what writes, which a plan need not load
+
     with Bar() as bar:
         interrupting.run(applying.settle(settings, store, bar))
 
@@ -208,6 +210,8 @@ def _warn(kept: Mapping[str, str]) -> None:
 
 def _carry_out(settings: Settings, store: Store, made: Plan, given: Given) -> Report:
     """Apply; the first signal lets running writes end, the second does not wait for them."""
+    from scimsync.services import applying  # noqa: PLC0415 - what writes, which a plan need not load
+
     stop = asyncio.Event()
     with Bar() as bar:
 
