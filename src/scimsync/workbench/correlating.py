@@ -236,14 +236,16 @@ class Correlation:
             "AND a.id NOT IN (SELECT account FROM links WHERE NOT ours OR key NOT IN (SELECT key FROM orphans)) "
             "AND NOT EXISTS (SELECT 1 FROM parted t WHERE t.key = d.key AND t.account = a.id)"
         )
+        if not self._are("found"):
+            return
         sql.execute(
             "CREATE OR REPLACE TEMP TABLE hits AS SELECT *, count(*) FILTER (WHERE counts) OVER (PARTITION BY n) AS "
             "per_record, count(*) FILTER (WHERE counts) OVER (PARTITION BY id) AS per_account FROM found"
         )
-        sql.execute(
-            "INSERT INTO pairing SELECT n, key, id FROM hits "
-            "WHERE counts AND per_record = 1 AND per_account = 1 AND stranger IS NULL AND rival IS NULL"
-        )
+        clear = "counts AND per_record = 1 AND per_account = 1 AND stranger IS NULL AND rival IS NULL"
+        sql.execute(f"INSERT INTO pairing SELECT n, key, id FROM hits WHERE {clear}")
+        if not self._are(f"hits WHERE NOT ({clear})"):
+            return
         for code, test, more in (
             ("correlation.contested", "counts AND per_record = 1 AND per_account > 1", "''"),
             (
@@ -293,10 +295,15 @@ class Correlation:
             for path in self._found_by(self._match)
         )
         sql.execute(
+            f"CREATE OR REPLACE TEMP TABLE met AS {hits or 'SELECT NULL::BIGINT AS n, NULL::VARCHAR AS id WHERE false'}"
+        )
+        if not self._are("met"):
+            return
+        sql.execute(
             "INSERT INTO disputed SELECT d.n, d.key, d.place, d.good, a.id, "
             "coalesce(a.active, true) AS open, v.owner, "
             f"v.n AS owner_n, v.place AS owner_place, {number} AS agreeing, {names} AS detail, {self._own()} AS own "
-            f"FROM ({hits or 'SELECT NULL::BIGINT AS n, NULL AS id WHERE false'}) h JOIN speakers d ON d.n = h.n "
+            "FROM met h JOIN speakers d ON d.n = h.n "
             "JOIN accounts a ON a.id = h.id JOIN owners v ON v.id = a.id LEFT JOIN base b ON b.key = v.owner "
             f"WHERE d.key <> v.owner AND {number} >= {SAME} "
             "AND NOT EXISTS (SELECT 1 FROM parted t WHERE t.key = d.key AND t.account = a.id)"

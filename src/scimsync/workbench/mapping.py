@@ -64,7 +64,9 @@ def _all_type_faults(
     given = [expressions[mapped.path].sql for mapped in attributes]
     try:
         types = [str(row[1]) for row in _described(bench, given)]
-        _described(bench, [_desired(mapped.place, sql) for mapped, sql in zip(attributes, given, strict=True)])
+        lists = [_desired(m.place, sql) for m, sql in zip(attributes, given, strict=True) if m.place.kind is Kind.LIST]
+        if lists:  # whatever else fits can be made a text
+            _described(bench, lists)
     except duckdb.Error:
         types = []
     if not types or any(_fits(m.place, found) is not None for m, found in zip(attributes, types, strict=True)):
