@@ -67,9 +67,14 @@ def _make_source(given: SourceSettings) -> Source:
 @contextmanager
 def open_store(settings: Settings) -> Iterator[Store]:
     """The state that the configuration names, closed at the end."""
-    from scimsync.adapters.store_sql import SqlStore  # noqa: PLC0415 - loads SQLAlchemy
+    from scimsync.adapters.store_sqlite import WholeStore, open_quickly  # noqa: PLC0415 - not for who opens none
 
-    store = SqlStore(settings.state.url, settings.state.artifacts, SystemClock())
+    def whole() -> WholeStore:
+        from scimsync.adapters.store_sql import SqlStore  # noqa: PLC0415 - loads SQLAlchemy
+
+        return SqlStore(settings.state.url, settings.state.artifacts, SystemClock())
+
+    store = open_quickly(settings.state.url, settings.state.artifacts, whole) or whole()
     try:
         yield store
     finally:

@@ -1,4 +1,4 @@
-"""What every store promises, held by the twin in memory, by SQLite and by PostgreSQL."""
+"""What every store promises, held by the twin in memory, by SQLite (whole, and as plans open it) and by PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from scimsync.adapters.store_sql import SqlStore
+from scimsync.adapters.store_sqlite import WholeStore, open_quickly
 from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.accounts import GroupMemory, Membership
@@ -49,12 +50,21 @@ def make_line(key: str = "p1", *, run: str = "run-1", **members: object) -> Jour
     return JournalLine(run=run, key=key, **given)  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "quick", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "memory":
         yield MemoryStore(tmp_path / "artifacts")
         return
-    sql = SqlStore(_url(request, tmp_path), tmp_path / "artifacts", VirtualClock())
+
+    def whole() -> SqlStore:
+        return SqlStore(_url(request, tmp_path), tmp_path / "artifacts", VirtualClock())
+
+    sql: WholeStore = whole()
+    if request.param == "quick":
+        sql.close()
+        quick = open_quickly(_url(request, tmp_path), tmp_path / "artifacts", whole)
+        assert quick is not None
+        sql = quick
     yield sql
     sql.close()
 
@@ -66,7 +76,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def _url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
+    if request.param in {"sqlite", "quick"}:
         return f"sqlite:///{tmp_path}/state.db"
     return str(request.getfixturevalue("postgres_database"))
 
@@ -474,6 +484,7 @@ from pathlib import Path
 from datetime import datetime, UTC
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.store_sql import SqlStore
+from scimsync.adapters.store_sqlite import WholeStore, open_quickly
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.outcomes import JournalLine, Step
 store = SqlStore(sys.argv[1], Path(sys.argv[2]), SystemClock())
@@ -521,6 +532,7 @@ import sys
 from pathlib import Path
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.store_sql import SqlStore
+from scimsync.adapters.store_sqlite import WholeStore, open_quickly
 sys.stdin.readline()
 SqlStore(sys.argv[1], Path(sys.argv[2]), SystemClock()).close()
 """

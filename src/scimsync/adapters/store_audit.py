@@ -15,11 +15,11 @@ from scimsync.adapters.store_rows import (
     head_from,
     key_from,
     key_to_row,
-    line_from,
     line_to_row,
     person_key,
     queued,
 )
+from scimsync.adapters.store_shapes import line_from
 from scimsync.adapters.store_tables import AUDIT, CHECKPOINT, HEAD, JOURNAL, KEY
 from scimsync.engine import ledger
 from scimsync.model.audit import Entry, Head, PersonKey, Record

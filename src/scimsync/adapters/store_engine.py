@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from scimsync.adapters.store_files import damaged, private_file
+from scimsync.adapters.store_sqlite import set_up
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 
 # of the advisory locks on PostgreSQL; any numbers that nobody else uses
@@ -50,7 +50,7 @@ def open_sqlite(url: sa.URL, patience_s: float) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
         try:
-            _set_up(connection, path, patience_s)
+            set_up(connection, path, patience_s)
         except BaseException:
             connection.close()
             raise
@@ -61,31 +61,6 @@ def open_sqlite(url: sa.URL, patience_s: float) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
-
-
-def _set_up(connection: sqlite3.Connection, path: str, patience_s: float) -> None:
-    connection.isolation_level = None  # so that BEGIN is ours to say
-    connection.execute(f"PRAGMA busy_timeout={round(patience_s * 1000)}")
-    mode = _write_ahead(connection, patience_s)
-    if mode != "wal":
-        raise StoreError(
-            f"{path} stands where SQLite cannot keep a write-ahead log (it answers {mode!r}), as on many "
-            "network file systems. Put it on a local disk, or use PostgreSQL."
-        )
-    connection.execute("PRAGMA synchronous=full")
-    connection.execute("PRAGMA foreign_keys=on")
-
-
-def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> str:
-    """Ask for WAL. Two who make one file meet here, and SQLite does not wait for this lock by itself."""
-    end = time.monotonic() + patience_s
-    while True:
-        try:
-            return str(connection.execute("PRAGMA journal_mode=wal").fetchone()[0])
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
-                raise
-        time.sleep(0.01)
 
 
 def open_postgres(url: sa.URL, patience_s: float) -> sa.Engine:

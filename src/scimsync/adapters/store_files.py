@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from scimsync import files
 from scimsync.errors import StoreDamaged, StoreError
 
+_ARTIFACT = re.compile(r"[A-Za-z0-9._-]+")
 _SMALLEST = 512  # bytes in a page of SQLite, at the least
 
 
@@ -20,6 +22,17 @@ def damaged(name: str, reason: str) -> StoreDamaged:
         "away; then bring back the last backup, or save what is left: `sqlite3 OLD .recover | sqlite3 NEW`. "
         "After that make a new plan: the next run finds out by reading the target what was written."
     )
+
+
+def artifact_path(folder: Path, name: str) -> Path:
+    """Where an artifact of that name is or shall be.
+
+    Raises:
+        StoreError: The name is not one of letters, digits, dot, line and underline.
+    """
+    if not _ARTIFACT.fullmatch(name) or name in {".", ".."}:
+        raise StoreError(f"{name!r} cannot name an artifact; use letters, digits, '.', '-' and '_'.")
+    return folder / name
 
 
 def private_file(path: Path) -> None:

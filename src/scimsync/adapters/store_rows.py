@@ -11,9 +11,8 @@ from scimsync.adapters.store_engine import NUMBER_KEY
 from scimsync.adapters.store_tables import KEY, OUTBOX, PENDING, RUN
 from scimsync.model.audit import Entry, Head, PersonKey
 from scimsync.model.events import Letter, LetterState
-from scimsync.model.outcomes import Document, JournalLine, Outcome, Pin, Run, RunState, Status, Step
-from scimsync.model.records import SourceHealth
-from scimsync.scim.schema import value_from_json, value_to_json
+from scimsync.model.outcomes import JournalLine, Outcome, Run
+from scimsync.scim.schema import value_to_json
 
 
 def still_pending(endpoint: str) -> sa.ColumnElement[bool]:
@@ -61,26 +60,6 @@ def numbers(connection: sa.Connection, run: Run) -> dict[str, int]:
     return {"seq": seq, "begun": max(highest, seq) + 1 if begins else begun}
 
 
-def health_to_json(health: SourceHealth) -> dict[str, object]:
-    """The health of a source as JSON."""
-    shares = {"blanks": dict(health.blanks), "desired": dict(health.desired)}
-    return {"rows": health.rows, "fingerprint": health.fingerprint, **shares}
-
-
-def run_from(row: sa.RowMapping) -> Run:
-    """A row as a run."""
-    held = {str(name): value for name, value in row.items()}
-    health = held.pop("health")
-    changed = {"takes": tuple(held["takes"]), "answered": tuple(held["answered"]), "state": RunState(held["state"])}
-    return Run(**held | changed, health=None if health is None else SourceHealth(**health))
-
-
-def pin_from(row: sa.RowMapping) -> Pin:
-    """A row as a pin."""
-    documents = {name: Document(held["body"], held["tag"]) for name, held in row["documents"].items()}
-    return Pin(target=row["target"], at=row["at"], actor=row["actor"], documents=documents)
-
-
 def line_to_row(line: JournalLine) -> dict[str, object]:
     """A line of the journal as a row."""
     return {
@@ -94,13 +73,6 @@ def line_to_row(line: JournalLine) -> dict[str, object]:
         "version": line.version,
         "outcome": None if line.outcome is None else _outcome_to_json(line.outcome),
     }
-
-
-def line_from(row: sa.RowMapping) -> JournalLine:
-    """A row as a line of the journal."""
-    held = {str(name): value for name, value in row.items() if name not in {"seq", "step", "outcome"}}
-    outcome = None if row["outcome"] is None else _outcome_from(row["outcome"], row["part"])
-    return JournalLine(**held, step=Step(row["step"]), outcome=outcome)
 
 
 def _outcome_to_json(outcome: Outcome) -> dict[str, object]:
@@ -118,17 +90,6 @@ def _outcome_to_json(outcome: Outcome) -> dict[str, object]:
         "overwritten": list(outcome.overwritten),
         "deferred": list(outcome.deferred),
     }
-
-
-def _outcome_from(found: dict[str, Any], part: int) -> Outcome:
-    changed = {
-        "part": part,
-        "status": Status(found["status"]),
-        "written": {path: value_from_json(value) for path, value in found["written"].items()},
-        "overwritten": tuple(found["overwritten"]),
-        "deferred": tuple(found.get("deferred", ())),
-    }
-    return Outcome(**{**found, **changed})
 
 
 def entry_to_row(entry: Entry) -> dict[str, object]:

@@ -8,7 +8,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from scimsync.adapters.store_connections import Connections
-from scimsync.adapters.store_rows import health_to_json, numbers, pin_from, queued, run_from
+from scimsync.adapters.store_rows import numbers, queued
+from scimsync.adapters.store_shapes import health_to_json, pin_from, run_from
 from scimsync.adapters.store_tables import FROZEN, PIN, RUN
 from scimsync.errors import ConfigError
 from scimsync.model.events import Letter

@@ -10,7 +10,6 @@ so a process that slept while another took over writes nothing any more.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,21 +28,17 @@ from scimsync.adapters.store_engine import (
     shown_name,
     translated,
 )
-from scimsync.adapters.store_files import private_artifacts
+from scimsync.adapters.store_files import artifact_path, private_artifacts
 from scimsync.adapters.store_holders import at_work, holds, myself
 from scimsync.adapters.store_outbox import Outbox
 from scimsync.adapters.store_people import People
 from scimsync.adapters.store_runs import Runs
+from scimsync.adapters.store_sqlite import REVISIONS, VERSION_TABLE
 from scimsync.adapters.store_tables import LEASE, NOBODY
 from scimsync.errors import StoreError, StoreLocked
 
-#: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
-#: without importing Alembic; a test holds the two together.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
-VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives
 RENEW_S = 60.0
-_ARTIFACT = re.compile(r"[A-Za-z0-9._-]+")
 _MIGRATING = threading.Lock()
 
 
@@ -109,9 +104,7 @@ class SqlStore(Runs, People, Audit, Outbox):
         Raises:
             StoreError: The name is not one of letters, digits, dot, line and underline.
         """
-        if not _ARTIFACT.fullmatch(name) or name in {".", ".."}:
-            raise StoreError(f"{name!r} cannot name an artifact; use letters, digits, '.', '-' and '_'.")
-        return self._artifacts / name
+        return artifact_path(self._artifacts, name)
 
     def close(self) -> None:
         """Let go of connections."""
