@@ -59,12 +59,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     def whole() -> SqlStore:
         return SqlStore(_url(request, tmp_path), tmp_path / "artifacts", VirtualClock())
 
-    sql: WholeStore = whole()
-    if request.param == "quick":
-        sql.close()
-        quick = open_quickly(_url(request, tmp_path), tmp_path / "artifacts", whole)
-        assert quick is not None
-        sql = quick
+    quick = open_quickly(_url(request, tmp_path), tmp_path / "artifacts", whole) if request.param == "quick" else None
+    sql: WholeStore = quick or whole()
     yield sql
     sql.close()
 

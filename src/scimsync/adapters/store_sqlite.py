@@ -1,13 +1,15 @@
 """SQLite as a state wants it, and as much of a state there as a plan asks for, without SQLAlchemy.
 
-Loading SQLAlchemy takes longer than planning some thousand people. So a state on SQLite that is up to date is opened
-by `QuickStore`; it reads and writes the rows of `store_tables` by statements of its own, in the same transactions.
+Loading SQLAlchemy takes longer than planning some thousand people. So a state on SQLite that is new or up to date is
+opened by `QuickStore`; it reads and writes the rows of `store_tables` by statements of its own, in transactions alike.
 Whatever it has no statement for, or fails at, it leaves to the whole store, which then does everything.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -73,6 +75,27 @@ def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> str:
         time.sleep(0.01)
 
 
+def _make(connection: sqlite3.Connection) -> None:
+    """Make the tables where there are none, as the steps in `migrations` would."""
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return
+    text = (Path(__file__).parent / "migrations" / "sqlite.sql").read_text(encoding="utf-8")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:  # nobody else was faster
+            for statement in text.split(";\n"):
+                connection.execute(statement)
+            origin = f"scimsync/{secrets.token_hex(8)}"
+            head = (1, origin, secrets.token_bytes(32), 0, hashlib.sha256(origin.encode()).digest(), b"")
+            connection.execute("INSERT INTO audit_head VALUES (?, ?, ?, ?, ?, ?)", head)
+            connection.execute(f"INSERT INTO {VERSION_TABLE} VALUES (?)", [REVISIONS[-1]])  # noqa: S608
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
 def _quick(
     method: Callable[Concatenate[QuickStore, _P], _T],
 ) -> Callable[Concatenate[QuickStore, _P], _T]:
@@ -101,7 +124,7 @@ class _NotQuickError(ValueError):
 
 
 class QuickStore:
-    """A state on SQLite that is up to date. Fits the Store port, by `__getattr__` for the most part.
+    """A state on SQLite that is new or up to date. Fits the Store port, by `__getattr__` for the most part.
 
     Args:
         path: The database.
@@ -119,6 +142,7 @@ class QuickStore:
             self._connection.row_factory = sqlite3.Row
             if self._connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError("its pages do not fit together")
+            _make(self._connection)
             (version,) = self._connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608
             if version != REVISIONS[-1]:
                 raise sqlite3.DatabaseError("it is not up to date")
@@ -286,8 +310,6 @@ def open_quickly(
         return None
     path = Path(name)
     try:
-        if not path.is_file() or not path.stat().st_size:
-            return None
         private_file(path)
         private_artifacts(artifacts)
         return cast("WholeStore", QuickStore(path, artifacts, whole, patience_s))  # by `__getattr__`

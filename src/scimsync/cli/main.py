@@ -142,7 +142,7 @@ def _first(error: BaseException) -> BaseException:
 
 def main() -> None:
     """The installed command: our own exceptions become a paragraph and an exit code."""
-    gc.set_threshold(50_000, 5)  # loading makes objects that stay; by default a tenth of a plan is looking at them
+    gc.set_threshold(200_000, 5)  # loading makes objects that stay; by default a tenth of a plan is looking at them
     try:
         cli()
     except (ScimsyncError, BaseExceptionGroup) as raised:

@@ -243,7 +243,8 @@ class _Planning:
             found_by=policy.match,
             whole=policy.on_bad_value is BadValue.PERSON,
         )
-        self.findings += unknown_words(self.bench, expressions.get(ACTIVE))
+        column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
+        self.findings += unknown_words(self.bench, expressions.get(ACTIVE), column)
         return replace(health, desired=desired_blanks(self.bench, policy.attributes))
 
     def _own(self) -> SourceHealth | None:

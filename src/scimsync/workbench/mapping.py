@@ -13,7 +13,7 @@ from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
-from scimsync.workbench.expressions import FAULT_MARK, Expression, check
+from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
 
@@ -31,6 +31,7 @@ def check_mapping(
     """
     faults: list[str] = []
     checked: dict[str, Expression] = {}
+    foresee(bench.sql, [mapped.expression for mapped in attributes])
     for mapped in attributes:
         texts = {} if mapped.place.kind in {Kind.DECIMAL, Kind.BOOLEAN} else bench.texts
         result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == ACTIVE, texts=texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -179,10 +180,33 @@ def test_a_row_that_cannot_be_read_is_told_as_the_whole_store_tells_it(place: Pa
         list(quick(place).deferred())
 
 
+def described(database: Path) -> tuple[set[tuple[str, ...]], list[object]]:
+    """Everything in a new database but for what is drawn by lot."""
+    with sqlite3.connect(database) as connection:
+        made = connection.execute("SELECT type, name, tbl_name, ifnull(sql, '') FROM sqlite_master").fetchall()
+        names = sorted(name for kind, name, *_ in made if kind == "table")
+        rows = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+    ((number, origin, secret, *rest),) = rows.pop("audit_head")
+    assert rest == [0, hashlib.sha256(origin.encode()).digest(), b""]
+    return {(kind, name, table, "".join(sql.split())) for kind, name, table, sql in made}, [
+        rows, number, len(origin), origin[:9], len(secret),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("empty", [False, True], ids=["no file", "an empty file"])
+def test_a_new_state_is_the_one_that_the_steps_make(tmp_path: Path, *, empty: bool) -> None:
+    stepped, made = tmp_path / "stepped.db", tmp_path / "made.db"
+    SqlStore(f"sqlite:///{stepped}", tmp_path / "artifacts", VirtualClock()).close()
+    if empty:
+        made.touch()
+    store = open_quickly(f"sqlite:///{made}", tmp_path / "artifacts", whole(tmp_path))
+    assert store is not None
+    store.close()
+    assert described(made) == described(stepped)
+    assert made.stat().st_mode & 0o777 == 0o600
+
+
 def states(folder: Path) -> Iterator[tuple[str, str]]:
-    yield "there is none", f"sqlite:///{folder}/none.db"
-    (folder / "empty.db").touch()
-    yield "an empty file", f"sqlite:///{folder}/empty.db"
     (folder / "text.db").write_text("no database" * 100)
     yield "no database", f"sqlite:///{folder}/text.db"
     for name, statement in (
