@@ -1,6 +1,4 @@
-"""How long a command takes that has little to do: `--help` beside a Python that does nothing, a small `plan` beside
-the `plan` of an earlier commit.
-"""
+"""How long a command takes that has little to do: `--help` beside `python -c pass`, a `plan` beside an earlier one."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ match = ["externalId", "enterprise:employeeNumber", "userName"]
 [attributes]
 userName = "lower(trim(email))"
 displayName = "first_name || ' ' || last_name"
-active = "status = 'active'"
+active = {{ value = "status = 'active'", authority = "local_wins" }}
 externalId = "employee_id"
 title = "job_title"
 "enterprise:employeeNumber" = "employee_id"

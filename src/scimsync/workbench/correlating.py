@@ -110,6 +110,10 @@ class Correlation:
         """Whether there are such rows. Most days nobody is new and nobody in doubt, and much can be spared."""
         return self._bench.number(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT 1)") > 0
 
+    def _meet(self, path: str) -> bool:
+        """Whether a record without account has the value of some account: a quick look ahead of a long question."""
+        return self._are(f"desired d JOIN accounts a ON {self._equal(path)} WHERE d.n NOT IN (SELECT n FROM pairing)")
+
     def _live(self, record: str = "") -> str:
         """The SQL that says that a record wants an account."""
         if "active" not in self._index:
@@ -222,6 +226,8 @@ class Correlation:
 
     def _match_on(self, place: int) -> None:
         sql, path = self._bench.sql, self._match[place]
+        if not self._meet(path):
+            return
         joins, stranger = self._strangers(place)
         joins += f" LEFT JOIN ({self._rivals(path)}) v ON v.value = {self._sides(path)[1]}"
         rival = "CASE WHEN v.first <> d.key THEN v.first WHEN v.last <> d.key THEN v.last END"
@@ -377,7 +383,7 @@ class Correlation:
                 f"FROM desired WHERE {free} AND {wanted} IN (SELECT {wanted} FROM desired WHERE {free} "
                 "GROUP BY 1 HAVING count(*) > 1)"
             )
-        for path in self._found_by(path for path in self._match if path in NUMBERS):
+        for path in filter(self._meet, self._found_by(path for path in self._match if path in NUMBERS)):
             kept = "true"
             if path == _LOGIN:  # a login that its owner gives up by HR's word is handed on in its turn
                 given = f"o.d{self._index[_LOGIN]}"
