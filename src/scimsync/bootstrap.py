@@ -65,8 +65,13 @@ def _make_source(given: SourceSettings) -> Source:
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[Store]:
-    """The state that the configuration names, closed at the end."""
+def open_store(settings: Settings, *, quick: bool = False) -> Iterator[Store]:
+    """The state that the configuration names, closed at the end.
+
+    Args:
+        settings: The configuration.
+        quick: Whether it is for a plan, which asks for little of it, and is made sooner where no more is loaded.
+    """
     from scimsync.adapters.store_sqlite import WholeStore, open_quickly  # noqa: PLC0415 - not for who opens none
 
     def whole() -> WholeStore:
@@ -74,7 +79,8 @@ def open_store(settings: Settings) -> Iterator[Store]:
 
         return SqlStore(settings.state.url, settings.state.artifacts, SystemClock())
 
-    store = open_quickly(settings.state.url, settings.state.artifacts, whole) or whole()
+    given = settings.state
+    store = (open_quickly(given.url, given.artifacts, whole) if quick else None) or whole()
     try:
         yield store
     finally:

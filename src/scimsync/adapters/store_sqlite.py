@@ -1,8 +1,9 @@
 """SQLite as a state wants it, and as much of a state there as a plan asks for, without SQLAlchemy.
 
-Loading SQLAlchemy takes longer than planning some thousand people. So a state on SQLite that is new or up to date is
-opened by `QuickStore`; it reads and writes the rows of `store_tables` by statements of its own, in transactions alike.
-Whatever it has no statement for, or fails at, it leaves to the whole store, which then does everything.
+Loading SQLAlchemy takes longer than planning some thousand people. So for a plan, a state on SQLite that is new or up
+to date is opened by `QuickStore`; it reads and writes the rows of `store_tables` by statements of its own, in
+transactions alike. Whatever it has no statement for, or fails at, it leaves to the whole store, which then does
+everything.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import secrets
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -136,6 +138,7 @@ class QuickStore:
     def __init__(self, path: Path, artifacts: Path, whole: Callable[[], WholeStore], patience_s: float) -> None:
         self._path, self._artifacts, self._open_whole = path, artifacts, whole
         self._whole: WholeStore | None = None
+        self._opening = threading.Lock()
         self._connection = sqlite3.connect(path, timeout=patience_s)
         try:
             set_up(self._connection, str(path), patience_s)
@@ -163,9 +166,10 @@ class QuickStore:
 
     def whole(self) -> WholeStore:
         """The whole store, opened when it is first needed."""
-        if self._whole is None:
-            self._whole = self._open_whole()
-        return self._whole
+        with self._opening:  # one for all threads: it is the one that knows whether we hold the lease
+            if self._whole is None:
+                self._whole = self._open_whole()
+            return self._whole
 
     def close(self) -> None:
         """Let go of connections."""

@@ -85,7 +85,7 @@ def show_json(document: object) -> None:
 def plan(given: Given) -> int:
     """The plan command; returns the exit code."""
     settings = given.settings
-    with bootstrap.open_store(settings) as store:
+    with bootstrap.open_store(settings, quick=True) as store:
         if planning.has_unfinished(store):
             with contextlib.suppress(StoreLocked), store.lease(bootstrap.owner()):
                 _settle(settings, store)

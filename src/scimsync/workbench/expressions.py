@@ -351,7 +351,7 @@ def foresee(connection: duckdb.DuckDBPyConnection, expressions: Iterable[str]) -
     wanted = [
         words for text in texts for words in (_SELECT + text, _bracketed(text)) if (_PARSE, words) not in _ANSWERS
     ]
-    if len(_ANSWERS) + len(wanted) <= _MOST_ANSWERS:
+    if wanted and len(_ANSWERS) + len(wanted) <= _MOST_ANSWERS:
         found = connection.execute("SELECT w, json_serialize_sql(w) FROM (SELECT unnest(?::VARCHAR[]) AS w)", [wanted])
         _ANSWERS.update({(_PARSE, words): str(tree) for words, tree in found.fetchall()})
 
