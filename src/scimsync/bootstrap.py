@@ -104,9 +104,13 @@ def read_exposition(text: bytes) -> dict[str, object]:
 
 def make_phones() -> Callable[[str, str], str | None]:
     """What reads phone numbers as people write them: (number, region) -> E.164."""
-    from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers
 
-    return read_phone
+    def read(number: str, region: str) -> str | None:
+        from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers, once one is read
+
+        return read_phone(number, region)
+
+    return read
 
 
 def make_log(settings: Settings, run: str) -> Log | None:

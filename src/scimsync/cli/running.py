@@ -21,7 +21,7 @@ from scimsync.core import leaving, waiting
 from scimsync.errors import ConfigError, PlanRefused, PlanStale
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.services import applying, observing, planning, state
+from scimsync.services import observing, planning, state
 from scimsync.services import runs as past
 from scimsync.services.planning import Choices
 from scimsync.services.runs import Told
@@ -86,8 +86,8 @@ def plan(options: Options) -> int:
     """The plan command; returns the exit code."""
     settings = options.settings
     with state.open_store(settings) as store:
-        with Bar() as bar:
-            interrupting.run(applying.settle_where_free(settings, store, bar))
+        if planning.has_unfinished(store):
+            _settle(settings, store)
         with Bar() as bar:
             made = interrupting.run(planning.plan(settings, store, bar, options.choices))
         if options.out is not None:
@@ -142,6 +142,8 @@ def _next_step(made: Plan) -> None:
 
 def apply(options: Options) -> int:
     """The apply command; returns the exit code."""
+    from scimsync.services import applying  # noqa: PLC0415 - what writes, which a plan need not load
+
     settings = options.settings
     with state.held(settings) as store:
         made, _ = planning.find_plan(store, options.plan)
@@ -169,8 +171,17 @@ def _ask(made: Plan, options: Options) -> None:
             raise PlanStale("nothing was sent. Apply it later with: scimsync apply")
 
 
+def _settle(settings: Settings, store: Store) -> None:
+    from scimsync.services import applying  # noqa: PLC0415 - what writes, which a plan need not load
+
+    with Bar() as bar:
+        interrupting.run(applying.settle_where_free(settings, store, bar))
+
+
 def sync(options: Options) -> int:
     """The sync command; returns the exit code."""
+    from scimsync.services import applying  # noqa: PLC0415 - what writes, which a plan need not load
+
     settings = options.settings
     with state.held(settings) as store:
         with Bar() as bar:
@@ -200,6 +211,8 @@ def _warn(kept: Mapping[str, str]) -> None:
 
 def _carry_out(settings: Settings, store: Store, made: Plan, options: Options) -> Report:
     """Apply; the first signal lets running writes end, the second does not wait for them."""
+    from scimsync.services import applying  # noqa: PLC0415 - what writes, which a plan need not load
+
     stop = asyncio.Event()
     with Bar() as bar:
 

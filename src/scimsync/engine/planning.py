@@ -39,8 +39,8 @@ from scimsync.engine import limiting
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.engine.ports import Store
 from scimsync.engine.reading import compare_schema, read_directory
+from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Deferred, Run, RunState
@@ -73,7 +73,7 @@ async def make_plan(ports: PlanPorts, request: PlanRequest) -> Plan:
         return await _Planning(ports, request, bench).run()
 
 
-def unfinished(store: Store) -> Run | None:
+def unfinished(store: Runs) -> Run | None:
     """The latest run that was begun, if it was cut short."""
     last = next(iter(store.begun(1)), None)
     return last if last is not None and last.state in {RunState.APPLYING, RunState.INTERRUPTED} else None
@@ -201,7 +201,8 @@ class _Planning:
             found_by=policy.match,
             whole=policy.on_bad_value is BadValue.PERSON,
         )
-        self.findings += unknown_words(self.bench, expressions.get(ACTIVE))
+        column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
+        self.findings += unknown_words(self.bench, expressions.get(ACTIVE), column)
         return replace(health, desired=desired_blanks(self.bench, policy.attributes))
 
     def _own(self) -> SourceHealth | None:

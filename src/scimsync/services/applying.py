@@ -110,9 +110,8 @@ async def settle(settings: Settings, store: Store, observer: Observer) -> None:
 
 async def settle_where_free(settings: Settings, store: Store, observer: Observer) -> None:
     """As `settle`, under the lease; whoever else is at work brings it to its end themselves."""
-    if planning.unfinished(store) is not None:
-        with suppress(StoreLocked), lease(store):
-            await settle(settings, store, observer)
+    with suppress(StoreLocked), lease(store):
+        await settle(settings, store, observer)
 
 
 async def _settle(settings: Settings, store: Store, telemetry: Telemetry, run: Run) -> None:

@@ -167,3 +167,8 @@ def stored(store: PlansState, made: Plan) -> bytes:
     """The file of a plan that was stored."""
     run = store.run(made.id)
     return store.artifact(run.plan if run else "").read_bytes()
+
+
+def has_unfinished(store: Runs) -> bool:
+    """Whether the latest run that was begun was interrupted, so that it must be settled before a plan is made."""
+    return planning.unfinished(store) is not None

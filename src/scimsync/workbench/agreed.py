@@ -46,7 +46,8 @@ def write_agreed(
         f"AND l.account = b.{ACCOUNT} WHERE b.key NOT IN (SELECT key FROM pairing) "
         f"AND coalesce(b.{ACCOUNT}, '') NOT IN (SELECT id FROM pairing)"
     )
-    overlay(bench, "agreed", [m.path for m in attributes], settled)
+    if found := list(settled):
+        overlay(bench, "agreed", [m.path for m in attributes], found)
     if merged:
         bench.sql.execute(
             "CREATE OR REPLACE TABLE agreed AS SELECT t.*, "
