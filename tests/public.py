@@ -155,10 +155,9 @@ def exit_codes() -> Iterator[str]:
 
 def keys() -> Iterator[str]:
     """Every key of the configuration, as `section.key`. The only place here that knows how the code holds them."""
-    found: Mapping[str, Iterable[str]] = importlib.import_module("scimsync.config").KEYS
-    for section, members in found.items():
+    for section, found in importlib.import_module("scimsync.config.schema").schema()["properties"].items():
         yield f"[{section}]"
-        yield from (f"[{section}] {key}" for key in members)
+        yield from (f"[{section}] {key}" for key in found.get("items", found).get("properties", ()))
 
 
 def codes() -> Iterator[str]:
