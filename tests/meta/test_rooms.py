@@ -8,7 +8,7 @@ from pathlib import Path
 SRC = Path(__file__).parents[2] / "src/scimsync"
 MOST = 500
 #: longer for now: each is being split; take it out once it is
-KNOWN = {"config.py", "engine/applying.py", "engine/planning.py"}
+KNOWN = {"engine/applying.py", "engine/planning.py"}
 
 
 def longer() -> set[str]:
