@@ -169,14 +169,22 @@ class Spent:
         )
 
 
-def run(*command: str, folder: Path | None = None, expected: tuple[int, ...] = (0,)) -> Spent:
+def run(
+    *command: str, folder: Path | None = None, expected: tuple[int, ...] = (0,), source: Path = ROOT / "src"
+) -> Spent:
     """Run a child to its end and take what the system says it used, from its first instruction to its last.
+
+    Args:
+        command: What to run.
+        folder: Where to run it.
+        expected: The exit codes that are none of failure.
+        source: Where the child finds scimsync.
 
     Raises:
         BenchmarkError: It ended with another code.
     """
     started = time.perf_counter()
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env=_environment()) as child:
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env=_environment(source)) as child:
         out = child.stdout.read() if child.stdout else ""
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -229,10 +237,11 @@ def served(*arguments: str) -> Iterator[dict[str, str]]:
             child.terminate()
 
 
-def _environment() -> dict[str, str]:
-    """Ours, with the checkout in front, so that a part is found from every folder."""
-    paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+def _environment(source: Path = ROOT / "src") -> dict[str, str]:
+    """Ours, with the checkout in front, so that a part is found from every folder; bytecode is kept, as installed."""
+    paths = [str(source), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**ours, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _bytes(peak: int) -> int:

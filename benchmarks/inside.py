@@ -13,7 +13,7 @@ from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.phones_library import read_phone
 from scimsync.config import Settings, load
 from scimsync.engine import applying, planning, preconditions
-from scimsync.engine.planning import PlanPorts, PlanRequest
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Store, Target
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep

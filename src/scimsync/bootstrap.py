@@ -22,7 +22,8 @@ from scimsync.config import Settings, SourceSettings
 from scimsync.engine import delivering
 from scimsync.engine.delivering import DeliveryPorts
 from scimsync.engine.membership import Pairs
-from scimsync.engine.ports import Clock, Metrics, Observer, Outbox, Source, Store, Target
+from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
+from scimsync.engine.state import Outbox
 from scimsync.errors import ConfigError
 
 
@@ -103,9 +104,13 @@ def read_exposition(text: bytes) -> dict[str, object]:
 
 def make_phones() -> Callable[[str, str], str | None]:
     """What reads phone numbers as people write them: (number, region) -> E.164."""
-    from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers
 
-    return read_phone
+    def read(number: str, region: str) -> str | None:
+        from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers, once one is read
+
+        return read_phone(number, region)
+
+    return read
 
 
 def make_log(settings: Settings, run: str) -> Log | None:

@@ -18,18 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
-from scimsync import bootstrap
 from scimsync.config import load
 from scimsync.core.references import find_cycles
-from scimsync.engine.ports import Observer
 from scimsync.errors import PlanRefused
 from scimsync.model.outcomes import Status
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
 from scimsync.scim.dialect import GENESYS
-from scimsync.services import applying, planning
+from scimsync.services import applying, planning, state
 from scimsync.services.loop_thread import LoopThread
-from scimsync.services.observing import Silent
+from scimsync.services.observing import Observer, Silent
 from scimsync.services.organisation import baseline_of, settings_of
 from scimsync.services.person import PeopleSync, Synchronised
 from scimsync.services.planning import Choices
@@ -295,7 +293,7 @@ class Syncer:
             ScimsyncError: As the command `plan` would end with.
         """
         choices = _choices(users, overrides)
-        with bootstrap.open_store(self._settings) as store, store.lease(bootstrap.owner()):
+        with state.held(self._settings) as store:
             await applying.settle(self._settings, store, self._observer)
             return await planning.plan(self._settings, store, self._observer, choices)
 
@@ -306,7 +304,7 @@ class Syncer:
             ScimsyncError: As the command `apply` would end with.
         """
         choices = _choices((), overrides)
-        with bootstrap.open_store(self._settings) as store, store.lease(bootstrap.owner()):
+        with state.held(self._settings) as store:
             found = planning.find_plan(store, plan)
             return await applying.apply(self._settings, store, self._observer, found, choices)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 import pytest
@@ -15,11 +16,11 @@ import sqlalchemy as sa
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.core import chain
 from scimsync.engine import checkpoints, ledger
-from scimsync.engine.ports import Store
+from scimsync.engine.state import Audit, Journal
 from scimsync.errors import StoreDamaged, StoreLocked
 from scimsync.model.audit import Edit, Entry, Kind, Record
 from scimsync.model.outcomes import JournalLine, Step
-from scimsync.testing import MemoryStore, VirtualClock
+from scimsync.testing import MemoryAudit, MemoryStore, VirtualClock
 
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 SEED = bytes(range(32))
@@ -40,10 +41,14 @@ CANARY = make_record(
 )
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "memory":
-        yield MemoryStore(tmp_path / "artifacts")
+class Audited(Journal, Audit, Protocol):
+    """The part of a store that this is about."""
+
+
+@pytest.fixture(params=["part in memory", "memory", "sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Audited]:
+    if "memory" in request.param:
+        yield MemoryStore(tmp_path / "artifacts") if request.param == "memory" else MemoryAudit()
         return
     sql = SqlStore(url_of(request, tmp_path), tmp_path / "artifacts", VirtualClock())
     yield sql
@@ -69,15 +74,15 @@ def url_of(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres_database"))
 
 
-def whole(store: Store) -> int:
+def whole(store: Audited) -> int:
     return checkpoints.verify_store(store, checkpoints.public_of(SEED)).size
 
 
-def clear(store: Store, entry: Entry) -> str:
+def clear(store: Audited, entry: Entry) -> str:
     return (ledger.reveal(entry, store.key(entry.person)) or b"").decode()
 
 
-def test_records_stand_in_one_chain_in_the_order_they_came(store: Store) -> None:
+def test_records_stand_in_one_chain_in_the_order_they_came(store: Audited) -> None:
     store.append((), [make_record("E1"), make_record("E2")])
     store.append((), [make_record("")])
     assert [entry.seq for entry in store.entries()] == [1, 2, 3]
@@ -85,7 +90,7 @@ def test_records_stand_in_one_chain_in_the_order_they_came(store: Store) -> None
     assert whole(store) == 3
 
 
-def test_what_is_personal_comes_back_in_clear_with_the_key_only(store: Store) -> None:
+def test_what_is_personal_comes_back_in_clear_with_the_key_only(store: Audited) -> None:
     store.append((), [CANARY])
     (entry,) = store.entries()
     assert not any(word.encode() in entry.body for word in (*CLEAR, '"E1"'))
@@ -93,7 +98,7 @@ def test_what_is_personal_comes_back_in_clear_with_the_key_only(store: Store) ->
     assert ledger.document_of(entry)["paths"] == [{"path": "displayName", "reason": "source_moved", "authority": "ask"}]
 
 
-def test_a_record_about_nobody_is_in_clear(store: Store) -> None:
+def test_a_record_about_nobody_is_in_clear(store: Audited) -> None:
     store.append((), [make_record("", detail="create 3", edits=(Edit(path="title", after=2.5),))])
     (entry,) = store.entries()
     told = ledger.document_of(entry)
@@ -104,14 +109,14 @@ def test_a_record_about_nobody_is_in_clear(store: Store) -> None:
     )
 
 
-def test_one_person_has_one_pseudonym_and_another_another(store: Store) -> None:
+def test_one_person_has_one_pseudonym_and_another_another(store: Audited) -> None:
     store.append((), [make_record("E1"), make_record("E2"), make_record("E1")])
     one, two, three = (entry.person for entry in store.entries())
     assert one == three != two
     assert len(store.keys("E1")) == 1
 
 
-def test_entries_are_chosen_by_run_kind_people_place_and_number(store: Store) -> None:
+def test_entries_are_chosen_by_run_kind_people_place_and_number(store: Audited) -> None:
     store.append((), [make_record(f"E{n % 3}", run=f"r{n % 2}") for n in range(9)])
     store.append((), [make_record("", kind=Kind.PIN)])
     assert [e.seq for e in store.entries(run="r1")] == [2, 4, 6, 8]
@@ -122,7 +127,7 @@ def test_entries_are_chosen_by_run_kind_people_place_and_number(store: Store) ->
     assert [e.seq for e in store.entries(run="r0", newest=2)] == [7, 9]
 
 
-def test_an_erasure_destroys_the_key_and_leaves_the_chain_whole(store: Store) -> None:
+def test_an_erasure_destroys_the_key_and_leaves_the_chain_whole(store: Audited) -> None:
     store.append((), [CANARY, make_record("E2", detail="kept")])
     note = checkpoints.close(store, VirtualClock(), SEED)
     erasure = make_record(kind=Kind.ERASURE, at=MOMENT + timedelta(days=1), actor="dpo@host", reason="asked", run="")
@@ -138,7 +143,7 @@ def test_an_erasure_destroys_the_key_and_leaves_the_chain_whole(store: Store) ->
     assert checkpoints.verify_store(store, checkpoints.public_of(SEED), [note]).checkpoints == 2
 
 
-def test_a_person_who_was_erased_and_comes_again_gets_another_key(store: Store) -> None:
+def test_a_person_who_was_erased_and_comes_again_gets_another_key(store: Audited) -> None:
     store.append((), [CANARY])
     store.erase("E1", make_record(kind=Kind.ERASURE))
     store.append((), [CANARY])
@@ -151,7 +156,7 @@ def test_a_person_who_was_erased_and_comes_again_gets_another_key(store: Store) 
     assert whole(store) == 6
 
 
-def test_nobody_is_erased_twice_and_nothing_is_recorded_of_it(store: Store) -> None:
+def test_nobody_is_erased_twice_and_nothing_is_recorded_of_it(store: Audited) -> None:
     store.append((), [CANARY])
     assert store.erase("E9", make_record("E9", kind=Kind.ERASURE)) == 0
     store.erase("E1", make_record(kind=Kind.ERASURE))
@@ -159,14 +164,14 @@ def test_nobody_is_erased_twice_and_nothing_is_recorded_of_it(store: Store) -> N
     assert store.head().size == 2
 
 
-def test_a_part_that_its_key_does_not_open_is_damage(store: Store) -> None:
+def test_a_part_that_its_key_does_not_open_is_damage(store: Audited) -> None:
     store.append((), [CANARY, make_record("E2")])
     first, second = store.entries()
     with pytest.raises(StoreDamaged, match="record 1"):
         ledger.reveal(first, store.key(second.person))
 
 
-def test_checkpoints_are_kept_by_size_and_made_once(store: Store) -> None:
+def test_checkpoints_are_kept_by_size_and_made_once(store: Audited) -> None:
     assert checkpoints.close(store, VirtualClock(), SEED) == ""
     store.append((), [CANARY])
     note = checkpoints.close(store, VirtualClock(), SEED)
@@ -178,7 +183,7 @@ def test_checkpoints_are_kept_by_size_and_made_once(store: Store) -> None:
     assert len(store.checkpoints()) == 2
 
 
-def test_every_record_can_be_proven(store: Store) -> None:
+def test_every_record_can_be_proven(store: Audited) -> None:
     store.append((), [make_record(f"E{n}") for n in range(11)])
     for seq in (1, 7, 11):
         entry, proof, note = checkpoints.prove(store, seq, SEED)
@@ -279,7 +284,7 @@ def test_the_audit_tables_hold_no_personal_value(tmp_path: Path) -> None:
     assert not [word for word in CLEAR if word.encode() in held]
 
 
-def test_a_signature_of_another_key_is_refused(store: Store) -> None:
+def test_a_signature_of_another_key_is_refused(store: Audited) -> None:
     store.append((), [CANARY])
     checkpoints.close(store, VirtualClock(), bytes(32))
     with pytest.raises(StoreDamaged, match="another key"):

@@ -8,28 +8,33 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import sqlalchemy as sa
 
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
+from scimsync.engine.state import Inbox, Outbox
 from scimsync.errors import StoreLocked
 from scimsync.model.events import Call, Message, MessageState
 from scimsync.model.outcomes import JournalLine, Run, RunState, Step
-from scimsync.testing import MemoryStore, VirtualClock
+from scimsync.testing import MemoryOutbox, MemoryStore, VirtualClock
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
-    """Opens stores on one common state; in memory there is one store only."""
+class Post(Outbox, Inbox, Protocol):
+    """Both."""
+
+
+@pytest.fixture(params=["part in memory", "memory", "sqlite", "postgres"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Post]]:
+    """Opens stores on one common state; in memory there is one store only, or the part of it that this is about."""
     with ExitStack() as stack:
-        if request.param == "memory":
-            one = MemoryStore(tmp_path / "artifacts")
+        if "memory" in request.param:
+            one = MemoryStore(tmp_path / "artifacts") if request.param == "memory" else MemoryOutbox()
             yield lambda: one
             return
         url = f"sqlite:///{tmp_path}/state.db"
@@ -45,7 +50,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[]
 
 
 @pytest.fixture
-def store(make: Callable[[], Store]) -> Store:
+def store(make: Callable[[], Post]) -> Post:
     return make()
 
 
@@ -61,7 +66,7 @@ def message(name: str, person: str = "E1", **more: Any) -> Message:
     return Message(id=name, person=person, **given)
 
 
-def take(store: Store, now: datetime = NOW, endpoint: str = "a", limit: int = 10) -> Sequence[Message]:
+def take(store: Outbox, now: datetime = NOW, endpoint: str = "a", limit: int = 10) -> Sequence[Message]:
     return store.claim(endpoint, now, now + timedelta(seconds=60), limit)
 
 
@@ -73,14 +78,16 @@ def delivered(each: Message) -> Message:
     return replace(each, state=MessageState.DELIVERED, attempts=1, status=204, delivered=LATER, tried=LATER)
 
 
-def test_a_letter_comes_back_as_it_was_posted_and_with_its_place(store: Store) -> None:
+def test_a_letter_comes_back_as_it_was_posted_and_with_its_place(store: Post) -> None:
     store.enqueue([message("m1"), message("m2", "E2")])
     first, second = take(store)
     assert replace(first, seq=0) == message("m1")
     assert 0 < first.seq < second.seq
 
 
-def test_letters_are_posted_with_the_lines_they_tell_of_or_not_at_all(store: Store) -> None:
+@pytest.mark.parametrize("make", ["memory", "sqlite", "postgres"], indirect=True)
+def test_letters_are_posted_with_the_lines_they_tell_of_or_not_at_all(make: Callable[[], Store]) -> None:
+    store = make()
     line = JournalLine(run="run-1", key="E1", part=1, step=Step.OUTCOME, at=NOW)
     store.append([line], messages=[message("m1")])
     run = Run(id="run-1", created=NOW, state=RunState.DONE, target="https://api")
@@ -90,7 +97,7 @@ def test_letters_are_posted_with_the_lines_they_tell_of_or_not_at_all(store: Sto
     assert len(list(store.journal("run-1"))) == 1
 
 
-def test_of_each_person_only_the_oldest_is_given_and_the_next_waits_for_its_end(store: Store) -> None:
+def test_of_each_person_only_the_oldest_is_given_and_the_next_waits_for_its_end(store: Post) -> None:
     store.enqueue([message("m1"), message("m2"), message("n1", "E2"), message("m3")])
     taken = take(store)
     assert names(taken) == ["m1", "n1"]
@@ -99,21 +106,21 @@ def test_of_each_person_only_the_oldest_is_given_and_the_next_waits_for_its_end(
     assert names(take(store)) == ["m2"]
 
 
-def test_the_next_of_a_person_goes_when_the_one_before_is_dead(store: Store) -> None:
+def test_the_next_of_a_person_goes_when_the_one_before_is_dead(store: Post) -> None:
     store.enqueue([message("m1"), message("m2")])
     (first,) = take(store)
     store.settle([replace(first, state=MessageState.DEAD)])
     assert names(take(store)) == ["m2"]
 
 
-def test_one_who_is_not_due_holds_back_the_next_of_that_person_and_of_no_other(store: Store) -> None:
+def test_one_who_is_not_due_holds_back_the_next_of_that_person_and_of_no_other(store: Post) -> None:
     store.enqueue([message("m1", due=LATER), message("m2"), message("n1", "E2")])
     assert names(take(store)) == ["n1"]
     assert store.next_due("a") == LATER
     assert names(take(store, LATER)) == ["m1", "n1"]
 
 
-def test_what_was_taken_comes_back_after_its_time_with_the_same_bytes(store: Store) -> None:
+def test_what_was_taken_comes_back_after_its_time_with_the_same_bytes(store: Post) -> None:
     store.enqueue([message("m1")])
     (first,) = take(store)
     assert take(store, NOW + timedelta(seconds=59)) == []
@@ -121,12 +128,12 @@ def test_what_was_taken_comes_back_after_its_time_with_the_same_bytes(store: Sto
     assert (again.id, again.body, again.seq) == (first.id, first.body, first.seq)
 
 
-def test_no_more_are_given_than_asked_and_the_earliest_first(store: Store) -> None:
+def test_no_more_are_given_than_asked_and_the_earliest_first(store: Post) -> None:
     store.enqueue([message(f"m{n}", f"E{n}", due=NOW - timedelta(seconds=n)) for n in range(5)])
     assert names(take(store, limit=2)) == ["m4", "m3"]
 
 
-def test_endpoints_do_not_see_each_other(store: Store) -> None:
+def test_endpoints_do_not_see_each_other(store: Post) -> None:
     store.enqueue([message("m1"), message("m1", endpoint="b")])
     assert names(take(store, endpoint="b")) == ["m1"]
     assert names(take(store, endpoint="a")) == ["m1"]
@@ -134,7 +141,7 @@ def test_endpoints_do_not_see_each_other(store: Store) -> None:
     assert store.next_due("c") is None
 
 
-def test_what_became_of_a_letter_is_kept_and_counted(store: Store) -> None:
+def test_what_became_of_a_letter_is_kept_and_counted(store: Post) -> None:
     store.enqueue([message("m1"), message("n1", "E2"), message("o1", "E3"), message("p1", endpoint="b")])
     one, two, _ = take(store)
     tried = replace(two, attempts=3, status=500, detail="answered 500", tried=LATER, due=LATER)
@@ -149,7 +156,7 @@ def test_what_became_of_a_letter_is_kept_and_counted(store: Store) -> None:
     store.settle([])
 
 
-def test_a_letter_that_arrived_is_not_set_back_by_one_who_comes_late(store: Store) -> None:
+def test_a_letter_that_arrived_is_not_set_back_by_one_who_comes_late(store: Post) -> None:
     store.enqueue([message("m1")])
     (first,) = take(store)
     store.settle([delivered(first)])
@@ -157,7 +164,7 @@ def test_a_letter_that_arrived_is_not_set_back_by_one_who_comes_late(store: Stor
     assert [x.state for x in store.messages("a", MessageState.DELIVERED)] == [MessageState.DELIVERED]
 
 
-def test_an_endpoint_that_is_back_gets_everything_at_once(store: Store) -> None:
+def test_an_endpoint_that_is_back_gets_everything_at_once(store: Post) -> None:
     store.enqueue([message(f"m{n}", f"E{n}", attempts=n, due=NOW + timedelta(hours=n)) for n in range(1, 4)])
     store.enqueue([message("other", endpoint="b", attempts=1, due=LATER), message("new", "E9", due=LATER)])
     store.retry_now("a", NOW)
@@ -165,7 +172,7 @@ def test_an_endpoint_that_is_back_gets_everything_at_once(store: Store) -> None:
     assert take(store, endpoint="b") == []
 
 
-def test_what_is_given_up_can_be_sent_again_by_its_id_or_all_of_it(store: Store) -> None:
+def test_what_is_given_up_can_be_sent_again_by_its_id_or_all_of_it(store: Post) -> None:
     old = NOW - timedelta(days=20)
     store.enqueue([message("m1", created=old), message("m2"), message("n1", "E2"), message("o1", endpoint="b")])
     assert store.dead_letter("a", "too old", NOW - timedelta(days=14)) == 1
@@ -180,7 +187,7 @@ def test_what_is_given_up_can_be_sent_again_by_its_id_or_all_of_it(store: Store)
     assert (first.id, first.attempts, first.created) == ("m1", 0, LATER)
 
 
-def test_letters_that_arrived_long_ago_are_forgotten_and_no_others(store: Store) -> None:
+def test_letters_that_arrived_long_ago_are_forgotten_and_no_others(store: Post) -> None:
     store.enqueue([message("m1"), message("n1", "E2")])
     store.settle([delivered(take(store)[0])])
     assert store.forget_messages(LATER) == 0
@@ -188,7 +195,7 @@ def test_letters_that_arrived_long_ago_are_forgotten_and_no_others(store: Store)
     assert store.outbox() == {"a": {MessageState.PENDING: 1}}
 
 
-def test_two_who_deliver_at_once_never_hold_the_same_message(make: Callable[[], Store]) -> None:
+def test_two_who_deliver_at_once_never_hold_the_same_message(make: Callable[[], Post]) -> None:
     first, second = make(), make()
     first.enqueue([message(f"m{n}", f"E{n % 10}") for n in range(100)])
     held: list[str] = []
@@ -231,7 +238,7 @@ def call(name: str, *keys: str, at: datetime = NOW) -> Call:
     return Call(id=name, at=at, keys=keys or ("E1",))
 
 
-def test_a_call_is_kept_once_and_waits_until_a_run_has_answered_it(store: Store) -> None:
+def test_a_call_is_kept_once_and_waits_until_a_run_has_answered_it(store: Post) -> None:
     assert store.accept(call("c1", "E1", "E2"))
     assert store.accept(call("c2"))
     assert not store.accept(call("c1", "E9"))
@@ -241,7 +248,7 @@ def test_a_call_is_kept_once_and_waits_until_a_run_has_answered_it(store: Store)
     assert not store.accept(call("c1"))
 
 
-def test_answered_calls_are_forgotten_after_a_while_and_waiting_ones_never(store: Store) -> None:
+def test_answered_calls_are_forgotten_after_a_while_and_waiting_ones_never(store: Post) -> None:
     for name in ("c1", "c2"):
         store.accept(call(name))
     store.answered(["c1"])
@@ -252,7 +259,7 @@ def test_answered_calls_are_forgotten_after_a_while_and_waiting_ones_never(store
     assert [each.id for each in store.waiting()] == ["c2", "c1"]
 
 
-def test_of_two_who_bring_the_same_call_at_once_one_is_told_that_it_is_new(make: Callable[[], Store]) -> None:
+def test_of_two_who_bring_the_same_call_at_once_one_is_told_that_it_is_new(make: Callable[[], Post]) -> None:
     stores = [make(), make()]
     begin = threading.Barrier(2)
     told: list[bool] = []

@@ -12,12 +12,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 import sqlalchemy as sa
 
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
+from scimsync.engine.state import Deferrals, Journal, Links, Memberships, Pins, Refusals, Runs
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.outcomes import (
@@ -34,7 +36,7 @@ from scimsync.model.outcomes import (
     Step,
 )
 from scimsync.model.records import SourceHealth
-from scimsync.testing import MemoryStore, VirtualClock
+from scimsync.testing import MemoryAudit, MemoryPeople, MemoryRuns, MemoryStore, VirtualClock
 
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -49,8 +51,27 @@ def make_line(key: str = "p1", *, run: str = "run-1", **members: object) -> Jour
     return JournalLine(run=run, key=key, **given)  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+class People(Links, Deferrals, Memberships, Protocol):
+    """The part that knows whose account is whose."""
+
+
+class RunsAndPins(Runs, Refusals, Pins, Protocol):
+    """The part that knows runs."""
+
+
+WHOLE = ("memory", "sqlite", "postgres")
+#: a part in memory promises what the whole does
+on_people = pytest.mark.parametrize("store", ["people in memory", *WHOLE], indirect=True)
+on_runs = pytest.mark.parametrize("store", ["runs in memory", *WHOLE], indirect=True)
+on_journal = pytest.mark.parametrize("store", ["journal in memory", *WHOLE], indirect=True)
+
+
+@pytest.fixture(params=WHOLE)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store | MemoryPeople | MemoryRuns | MemoryAudit]:
+    parts = {"people in memory": MemoryPeople, "runs in memory": MemoryRuns, "journal in memory": MemoryAudit}
+    if request.param in parts:
+        yield parts[request.param]()
+        return
     if request.param == "memory":
         yield MemoryStore(tmp_path / "artifacts")
         return
@@ -87,7 +108,8 @@ def another(url: str, tmp_path: Path) -> Iterator[Callable[[], SqlStore]]:
 # Runs
 
 
-def test_a_run_comes_back_as_it_was_saved(store: Store) -> None:
+@on_runs
+def test_a_run_comes_back_as_it_was_saved(store: RunsAndPins) -> None:
     run = make_run(
         state=RunState.PARTIAL,
         plan="run-1.plan",
@@ -109,7 +131,8 @@ def test_a_run_comes_back_as_it_was_saved(store: Store) -> None:
     assert store.runs() == [run]
 
 
-def test_the_runs_that_worked_are_those_begun_since_and_those_that_never_ended(store: Store) -> None:
+@on_runs
+def test_the_runs_that_worked_are_those_begun_since_and_those_that_never_ended(store: RunsAndPins) -> None:
     def save(name: str, state: RunState, hours: int | None) -> None:
         store.save_run(make_run(name, state=state, began=None if hours is None else MOMENT + timedelta(hours=hours)))
 
@@ -121,7 +144,8 @@ def test_the_runs_that_worked_are_those_begun_since_and_those_that_never_ended(s
     assert [run.id for run in store.worked(MOMENT)] == ["killed", "just", "later"]
 
 
-def test_what_is_frozen_stays_until_it_is_forgotten(store: Store) -> None:
+@on_runs
+def test_what_is_frozen_stays_until_it_is_forgotten(store: RunsAndPins) -> None:
     assert store.frozen("hr") == {}
     store.change_frozen("hr", {"disable": "run-1", "clear title": "run-1"})
     store.change_frozen("hr", {"disable": "run-2"})
@@ -133,27 +157,31 @@ def test_what_is_frozen_stays_until_it_is_forgotten(store: Store) -> None:
     assert store.frozen("other") == {"disable": "run-9"}
 
 
-def test_a_run_saved_again_replaces_the_first(store: Store) -> None:
+@on_runs
+def test_a_run_saved_again_replaces_the_first(store: RunsAndPins) -> None:
     store.save_run(make_run())
     store.save_run(make_run(state=RunState.DONE, finished=MOMENT))
     assert [run.state for run in store.runs()] == [RunState.DONE]
 
 
-def test_moments_of_another_zone_are_the_same_moments(store: Store) -> None:
+@on_runs
+def test_moments_of_another_zone_are_the_same_moments(store: RunsAndPins) -> None:
     store.save_run(make_run(created=MOMENT.astimezone(timezone(timedelta(hours=5)))))
     found = store.run("run-1")
     assert found is not None
     assert found.created == MOMENT
 
 
-def test_runs_are_listed_newest_first_whatever_the_clock_said_and_no_more_than_asked(store: Store) -> None:
+@on_runs
+def test_runs_are_listed_newest_first_whatever_the_clock_said_and_no_more_than_asked(store: RunsAndPins) -> None:
     for number, minutes in ((1, 9), (2, 0), (3, 5), (4, -60)):
         store.save_run(make_run(f"run-{number}", created=MOMENT + timedelta(minutes=minutes)))
     store.save_run(make_run("run-2", created=MOMENT, state=RunState.DONE))
     assert [run.id for run in store.runs(limit=3)] == ["run-4", "run-3", "run-2"]
 
 
-def test_runs_that_were_begun_are_listed_by_when_they_last_were_and_numbers_never_repeat(store: Store) -> None:
+@on_runs
+def test_runs_that_were_begun_are_listed_by_when_they_last_were_and_numbers_never_repeat(store: RunsAndPins) -> None:
     for number in (1, 2, 3, 4):
         store.save_run(make_run(f"run-{number}", state=RunState.REFUSED if number == 4 else RunState.PLANNED))
     assert store.begun() == []
@@ -196,21 +224,26 @@ def test_two_who_plan_at_once_get_two_numbers(another: Callable[[], SqlStore]) -
         ("", None),
     ],
 )
-def test_a_run_is_found_by_its_id_or_an_unambiguous_beginning(store: Store, asked: str, found: str | None) -> None:
+@on_runs
+def test_a_run_is_found_by_its_id_or_an_unambiguous_beginning(
+    store: RunsAndPins, asked: str, found: str | None
+) -> None:
     for name in ("abc1", "abc123", "abc1x", "b_x"):
         store.save_run(make_run(name))
     run = store.run(asked)
     assert (run and run.id) == found
 
 
-def test_an_ambiguous_beginning_is_refused_and_says_what_it_could_be(store: Store) -> None:
+@on_runs
+def test_an_ambiguous_beginning_is_refused_and_says_what_it_could_be(store: RunsAndPins) -> None:
     for name in ("abc1", "abc2", "x"):
         store.save_run(make_run(name))
     with pytest.raises(ConfigError, match="abc1, abc2"):
         store.run("abc")
 
 
-def test_the_last_applied_run_is_the_newest_that_left_a_base(store: Store) -> None:
+@on_runs
+def test_the_last_applied_run_is_the_newest_that_left_a_base(store: RunsAndPins) -> None:
     assert store.last_applied() is None
     for minute, base in ((3, "c.base"), (1, "a.base"), (4, "")):
         store.save_run(make_run(f"run-{minute}", created=MOMENT + timedelta(minutes=minute), base=base))
@@ -219,7 +252,8 @@ def test_the_last_applied_run_is_the_newest_that_left_a_base(store: Store) -> No
     assert found.base == "c.base"
 
 
-def test_the_last_applied_run_of_one_source_is_not_that_of_another(store: Store) -> None:
+@on_runs
+def test_the_last_applied_run_of_one_source_is_not_that_of_another(store: RunsAndPins) -> None:
     for number, source in ((1, "hr"), (2, "contractors")):
         store.save_run(make_run(f"run-{number}", base=f"base-{number:08}", source=source))
     assert [(run and run.id) for run in map(store.last_applied, ("hr", "contractors", "", None))] == [
@@ -230,13 +264,15 @@ def test_the_last_applied_run_of_one_source_is_not_that_of_another(store: Store)
 # Links
 
 
-def test_links_are_replaced_by_key(store: Store) -> None:
+@on_people
+def test_links_are_replaced_by_key(store: People) -> None:
     store.save_links([Link("p1", "a1"), Link("p2", "a2")])
     store.save_links(link for link in [Link("p2", "b2"), Link("p3", "a3"), Link("p3", "b3")])
     assert sorted(store.links(), key=lambda link: link.key) == [Link("p1", "a1"), Link("p2", "b2"), Link("p3", "b3")]
 
 
-def test_a_link_remembers_whose_person_it_is_about_until_another_source_takes_them_over(store: Store) -> None:
+@on_people
+def test_a_link_remembers_whose_person_it_is_about_until_another_source_takes_them_over(store: People) -> None:
     store.save_links(
         [Link("p1", "a1", "hr"), Link("p2", "a2", "hr"), Link("p3", "a3", "contractors"), Link("p4", "a4")]
     )
@@ -249,19 +285,22 @@ def test_a_link_remembers_whose_person_it_is_about_until_another_source_takes_th
     assert store.sources() == {"hr", "contractors", "people"}
 
 
-def test_many_links_are_saved_and_read(store: Store) -> None:
+@on_people
+def test_many_links_are_saved_and_read(store: People) -> None:
     store.save_links(Link(f"p{n}", f"a{n}") for n in range(3500))
     assert {(link.key, link.account) for link in store.links()} == {(f"p{n}", f"a{n}") for n in range(3500)}
 
 
-def test_links_can_be_saved_while_they_are_walked(store: Store) -> None:
+@on_people
+def test_links_can_be_saved_while_they_are_walked(store: People) -> None:
     store.save_links(Link(f"p{n}", f"old{n}") for n in range(50))
     for link in store.links():
         store.save_links([Link(link.key, f"new {link.key}")])
     assert {link.account for link in store.links()} == {f"new p{n}" for n in range(50)}
 
 
-def test_a_walk_that_is_given_up_blocks_nobody(store: Store) -> None:
+@on_people
+def test_a_walk_that_is_given_up_blocks_nobody(store: People) -> None:
     store.save_links(Link(f"p{n}", f"a{n}") for n in range(5))
     walk = store.links()
     next(walk)
@@ -273,7 +312,8 @@ def test_a_walk_that_is_given_up_blocks_nobody(store: Store) -> None:
 # The journal
 
 
-def test_journal_lines_come_back_in_the_order_they_were_written(store: Store) -> None:
+@on_journal
+def test_journal_lines_come_back_in_the_order_they_were_written(store: Journal) -> None:
     for batch in range(5):
         store.append([make_line(f"p{batch}-{n}", attempt=n + 1) for n in range(20)])
         store.append([make_line("other", run="run-2")])
@@ -283,7 +323,8 @@ def test_journal_lines_come_back_in_the_order_they_were_written(store: Store) ->
     assert list(store.journal("run-3")) == []
 
 
-def test_the_journal_gives_only_what_was_written_since_a_moment(store: Store) -> None:
+@on_journal
+def test_the_journal_gives_only_what_was_written_since_a_moment(store: Journal) -> None:
     early = make_line("early")
     store.append([early, replace(early, key="late", at=early.at + timedelta(minutes=5))])
     assert [line.key for line in store.journal("run-1", since=early.at)] == ["early", "late"]
@@ -291,7 +332,8 @@ def test_the_journal_gives_only_what_was_written_since_a_moment(store: Store) ->
     assert list(store.journal("run-1", since=early.at + timedelta(hours=1))) == []
 
 
-def test_a_journal_line_comes_back_equal_to_the_last_type(store: Store) -> None:
+@on_journal
+def test_a_journal_line_comes_back_equal_to_the_last_type(store: Journal) -> None:
     outcome = Outcome(
         key="Zoë\N{SNOWMAN}",
         part=2, status=Status.HELD,
@@ -325,7 +367,8 @@ def test_an_empty_batch_is_no_trouble(store: Store) -> None:
     assert list(store.journal("run-1")) == []
 
 
-def test_several_threads_may_append_at_once(store: Store) -> None:
+@on_journal
+def test_several_threads_may_append_at_once(store: Journal) -> None:
     def work(name: str) -> None:
         for number in range(25):
             store.append([make_line(name, attempt=number)])
@@ -349,12 +392,14 @@ def make_pin(target: str = "https://api", **members: object) -> Pin:
     return Pin(target=target, **given)  # type: ignore[arg-type]
 
 
-def test_a_pin_comes_back_as_it_was_saved(store: Store) -> None:
+@on_runs
+def test_a_pin_comes_back_as_it_was_saved(store: RunsAndPins) -> None:
     store.save_pin(make_pin())
     assert store.pin("https://api") == make_pin()
 
 
-def test_the_latest_pin_of_a_target_counts_and_another_targets_does_not(store: Store) -> None:
+@on_runs
+def test_the_latest_pin_of_a_target_counts_and_another_targets_does_not(store: RunsAndPins) -> None:
     assert store.pin("https://api") is None
     store.save_pin(make_pin())
     store.save_pin(make_pin(actor="ben", at=MOMENT - timedelta(hours=1)))  # clocks may step back
@@ -566,7 +611,8 @@ def linked(store: Store) -> dict[str, str]:
     return {link.key: link.account for link in store.links()}
 
 
-def test_a_link_of_another_key_is_never_dropped_in_silence(store: Store) -> None:
+@on_people
+def test_a_link_of_another_key_is_never_dropped_in_silence(store: People) -> None:
     store.save_links([Link("E1", "a1"), Link("E2", "a2")])
     assert store.save_links([Link("N1", "a1"), Link("N3", "a3"), Link("E2", "a1")]) == [
         Link("N1", "a1"),
@@ -575,19 +621,22 @@ def test_a_link_of_another_key_is_never_dropped_in_silence(store: Store) -> None
     assert linked(store) == {"E1": "a1", "E2": "a2", "N3": "a3"}
 
 
-def test_an_account_goes_to_another_key_where_the_former_owner_is_named(store: Store) -> None:
+@on_people
+def test_an_account_goes_to_another_key_where_the_former_owner_is_named(store: People) -> None:
     store.save_links([Link("E1", "a1"), Link("E2", "a2")])
     assert not store.save_links([Link("N1", "a1"), Link("E2", "b2"), Link("N2", "a2")], {"E1"})
     assert linked(store) == {"N1": "a1", "E2": "b2", "N2": "a2"}
     assert (store.owner_of("a1"), store.owner_of("b9")) == ("N1", None)
 
 
-def test_of_two_keys_that_want_one_new_account_the_first_has_it(store: Store) -> None:
+@on_people
+def test_of_two_keys_that_want_one_new_account_the_first_has_it(store: People) -> None:
     assert store.save_links([Link("E1", "a1"), Link("E2", "a1")]) == [Link("E2", "a1")]
     assert linked(store) == {"E1": "a1"}
 
 
-def test_what_was_said_about_who_is_who_is_kept_and_makes_the_links(store: Store) -> None:
+@on_people
+def test_what_was_said_about_who_is_who_is_kept_and_makes_the_links(store: People) -> None:
     store.save_links([Link("E1", "a1"), Link("E2", "a2")])
     said = [
         LinkDecision("N1", "a1", same=True, actor="ada@host", source="hr"),
@@ -601,13 +650,15 @@ def test_what_was_said_about_who_is_who_is_kept_and_makes_the_links(store: Store
     assert [link.source for link in store.links()] == ["hr"]
 
 
-def test_runs_are_listed_newest_first_whatever_base_they_left(store: Store) -> None:
+@on_runs
+def test_runs_are_listed_newest_first_whatever_base_they_left(store: RunsAndPins) -> None:
     store.save_run(make_run("run-1", base="base-00000002-x.parquet"))
     store.save_run(make_run("run-2", created=MOMENT + timedelta(minutes=1)))
     assert [run.id for run in store.runs()] == ["run-2", "run-1"]
 
 
-def test_the_latest_base_counts_even_where_the_clock_was_set_back(store: Store) -> None:
+@on_runs
+def test_the_latest_base_counts_even_where_the_clock_was_set_back(store: RunsAndPins) -> None:
     store.save_run(make_run("run-1", base="base-00000001-run-1.parquet"))
     store.save_run(make_run("run-2", created=MOMENT - timedelta(hours=5), base="base-00000002-run-2.parquet"))
     found = store.last_applied()
@@ -623,25 +674,29 @@ def make_deferred(key: str = "p1", **members: object) -> Deferred:
     return Deferred(key, **given)  # type: ignore[arg-type]
 
 
-def test_deferred_references_come_back_by_key_and_path(store: Store) -> None:
+@on_people
+def test_deferred_references_come_back_by_key_and_path(store: People) -> None:
     edges = [make_deferred("p2"), make_deferred("p1", path="n"), make_deferred("p1")]
     store.save_deferred(edge for edge in edges)
     assert list(store.deferred()) == edges[::-1]
 
 
-def test_a_reference_that_waits_on_keeps_the_day_it_began(store: Store) -> None:
+@on_people
+def test_a_reference_that_waits_on_keeps_the_day_it_began(store: People) -> None:
     store.save_deferred([make_deferred()])
     store.save_deferred([make_deferred(run="run-2", since=MOMENT + timedelta(days=1))])
     assert list(store.deferred()) == [make_deferred()]
 
 
-def test_a_reference_that_waits_for_somebody_else_begins_anew(store: Store) -> None:
+@on_people
+def test_a_reference_that_waits_for_somebody_else_begins_anew(store: People) -> None:
     store.save_deferred([make_deferred()])
     store.save_deferred([other := make_deferred(awaits="p8", run="run-2", since=MOMENT + timedelta(days=1))])
     assert list(store.deferred()) == [other]
 
 
-def test_settled_references_are_forgotten_and_may_wait_again(store: Store) -> None:
+@on_people
+def test_settled_references_are_forgotten_and_may_wait_again(store: People) -> None:
     store.save_deferred([make_deferred("p1"), make_deferred("p2"), make_deferred("p2", path="n")])
     store.save_deferred([], [("p2", "m"), ("p3", "m")])
     assert [(edge.key, edge.path) for edge in store.deferred()] == [("p1", "m"), ("p2", "n")]
@@ -652,7 +707,8 @@ def test_settled_references_are_forgotten_and_may_wait_again(store: Store) -> No
 # Memberships
 
 
-def test_memberships_come_and_go_and_saying_it_twice_does_no_harm(store: Store) -> None:
+@on_people
+def test_memberships_come_and_go_and_saying_it_twice_does_no_harm(store: People) -> None:
     one, two, three = (Membership("g1", "a1"), Membership("g1", "a2"), Membership("g2", "a1"))
     store.change_memberships([one, two, three], [])
     store.change_memberships([one, three], [two])
@@ -660,7 +716,8 @@ def test_memberships_come_and_go_and_saying_it_twice_does_no_harm(store: Store) 
     assert set(store.memberships()) == {one, three}
 
 
-def test_what_is_learned_of_groups_takes_the_place_of_what_was_known(store: Store) -> None:
+@on_people
+def test_what_is_learned_of_groups_takes_the_place_of_what_was_known(store: People) -> None:
     assert store.group_memory() == GroupMemory()
     for memory in (
         GroupMemory(names={"billing": "g1", "facturación": "g1"}, partial=frozenset({"g1", "g2"})),
@@ -671,7 +728,8 @@ def test_what_is_learned_of_groups_takes_the_place_of_what_was_known(store: Stor
         assert store.group_memory() == memory
 
 
-def test_more_memberships_than_one_statement_takes(store: Store) -> None:
+@on_people
+def test_more_memberships_than_one_statement_takes(store: People) -> None:
     many = [Membership(f"g{n % 7}", f"a{n}") for n in range(2500)]
     store.change_memberships(many, [])
     store.change_memberships([], many[:2400])

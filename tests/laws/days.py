@@ -21,7 +21,8 @@ from typing import Any
 
 from scimsync.engine.applying import apply_plan
 from scimsync.engine.membership import Pairs
-from scimsync.engine.planning import PlanPorts, PlanRequest, make_plan
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.planning import make_plan
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.model.outcomes import Exchange, Reply
 from scimsync.model.plans import Plan

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from scimsync.core.person import Concluded
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.person import Names, PersonPorts, PersonRequest, plan_person
-from scimsync.engine.planning import PlanPorts, PlanRequest, make_plan
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.planning import make_plan
 from scimsync.model.outcomes import Link, Run, RunState
 from scimsync.model.plans import Change, Finding, Plan, Seal
 from scimsync.model.policy import Authority, BadValue, Limit, Limits, Mapped, Policy
@@ -222,7 +223,6 @@ def whole(folder: Path, policy: Policy, target: MemoryTarget, people: Mapping[st
         dialect=GENESYS,
         key="key",
         configuration="c",
-        accounts=tuple(target.users),
         schema=False,
     )
     return asyncio.run(make_plan(ports, request))

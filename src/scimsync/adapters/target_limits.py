@@ -139,7 +139,8 @@ class Pace:
     It climbs back along a cubic: fast first, flat around the old rate, then on (the shape of CUBIC).
     """
 
-    BURST = 5
+    #: requests that need not be spread: these, or where more of a minute's are left over, up to those of a short run
+    BURST, LONGEST_BURST = 5, 10
     SHARE = 0.97
     CUT = 0.7
     #: seconds until the old rate is reached again
@@ -184,6 +185,13 @@ class Pace:
         return min(self.ceiling, max(level, self.SLOWEST))
 
     @property
+    def burst(self) -> int:
+        """Requests that may go at once: with those of the next minute they are not more than the target grants."""
+        granted = self._announced or self._default
+        left = granted - self.SHARE * granted if self._configured is None else 0.0
+        return max(self.BURST, min(self.LONGEST_BURST, int(left)))
+
+    @property
     def announced(self) -> int | None:
         """Requests a minute that the target last announced."""
         return self._announced
@@ -193,7 +201,7 @@ class Pace:
         spacing = 60.0 / self.rate  # 0.0 where nothing is paced
         slot = max(self._next, self._clock.monotonic())
         self._next = slot + spacing
-        due, seen = slot - (self.BURST - 1) * spacing, self._shift
+        due, seen = slot - (self.burst - 1) * spacing, self._shift
         while (wait := self._due(due + self._shift - seen)) > _EPSILON_S:
             await self._clock.sleep(wait)
         return self._clock.monotonic()
@@ -225,7 +233,7 @@ class Pace:
         self._held = now + seconds
         self._shift += extra
         # nobody saves up a burst while all are paused
-        self._next = max(self._next, now + (self.BURST - 1) * 60.0 / self.rate) + extra
+        self._next = max(self._next, now + (self.burst - 1) * 60.0 / self.rate) + extra
 
 
 class RetryBudget:

@@ -145,7 +145,7 @@ class Wire:
             transport=transport,
             trust_env=False,
             follow_redirects=False,
-            verify=_trust(settings.ca_file),
+            verify=_trust(settings),
             http1=True,
             http2=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept
@@ -219,8 +219,11 @@ def _trusted() -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=False)
 
 
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
+def _trust(settings: TargetSettings) -> ssl.SSLContext:
     """The system's authorities, and one more where configured. There is no switch to trust anybody."""
+    ca_file = settings.ca_file
+    if ca_file is None and not _is_secure(settings):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and is never asked
     if ca_file is None:
         return _trusted()
     context = ssl.create_default_context()
@@ -229,6 +232,10 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(f"[target] ca_file: {ca_file} is not a readable PEM certificate file ({error})") from error
     return context
+
+
+def _is_secure(settings: TargetSettings) -> bool:
+    return any(urlsplit(url).scheme != "http" for url in (settings.api_url, settings.login_url) if url)
 
 
 def _brief(error: Exception) -> str:

@@ -17,9 +17,7 @@ from scimsync.services.configuring import Effective
 
 def schema() -> int:
     """The config schema command; returns the exit code."""
-    from scimsync.config.schema import schema as made  # noqa: PLC0415 - loads pydantic
-
-    _show(made())
+    _show(configuring.schema())
     return 0
 
 

@@ -18,16 +18,16 @@ from pathlib import Path
 
 import click
 
-from scimsync import bootstrap, files
+from scimsync import files
 from scimsync.cli import interrupting, render
 from scimsync.cli.progress import Bar
 from scimsync.cli.sample import ATTRIBUTES, insert, write_database
 from scimsync.config import Settings, load
-from scimsync.engine.ports import Store
 from scimsync.errors import ConfigError
 from scimsync.model.plans import Plan
-from scimsync.services import applying, planning
+from scimsync.services import applying, planning, state
 from scimsync.services.planning import Choices
+from scimsync.services.state import Store
 from scimsync.simulator.options import Options
 from scimsync.simulator.people import SKILLS, Person, people, person
 from scimsync.simulator.server import Running, running
@@ -88,7 +88,7 @@ def demo(*, users: int, keep: Path | None, switches: Mapping[str, object]) -> in
         simulator = stack.enter_context(_simulator(users, {"rate_limit": RATE, **switches}))
         _write_folder(folder, simulator, users)
         settings = load(folder / "scimsync.toml")
-        with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
+        with state.held(settings) as store:
             return _play(settings, store, simulator, users, kept=keep)
 
 

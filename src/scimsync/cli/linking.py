@@ -9,13 +9,12 @@ from pathlib import Path
 
 import click
 
-from scimsync import bootstrap
 from scimsync.cli.progress import Bar
 from scimsync.cli.running import show, show_json
 from scimsync.config import load
-from scimsync.engine.linking import LinkRequest, LinkResult
 from scimsync.errors import ConfigError
-from scimsync.services import applying, linking
+from scimsync.services import linking, state
+from scimsync.services.linking import LinkRequest, LinkResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +49,8 @@ def link(options: Options) -> int:
     """The link command; returns the exit code."""
     request = options.request
     settings = load(options.config)
-    with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
-        with Bar() as bar:
-            asyncio.run(applying.settle(settings, store, bar))
-        result = asyncio.run(linking.link(settings, store, request, options.reason))
+    with state.held(settings) as store, Bar() as bar:
+        result = asyncio.run(linking.link(settings, store, request, options.reason, bar))
     if options.as_json:
         show_json(_document(result))
     else:

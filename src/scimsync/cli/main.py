@@ -5,6 +5,7 @@ The commands of a large group stand in a file beside this one, `GROUP_commands`;
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -60,6 +61,7 @@ def _first(error: BaseException) -> BaseException:
 
 def main() -> None:
     """The installed command: our own exceptions become a paragraph and an exit code."""
+    gc.set_threshold(200_000, 5)  # loading makes objects that stay; by default a tenth of a plan is looking at them
     try:
         cli()
     except (ScimsyncError, BaseExceptionGroup) as raised:
@@ -71,6 +73,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     finally:
         interrupting.deafen()
+        gc.freeze()  # what is left goes with the process, and need not be looked through for it
 
 
 @cli.command(short_help="Write a commented scimsync.toml and a small sample source.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -12,20 +11,21 @@ from pathlib import Path
 
 import click
 
-from scimsync import bootstrap, files
+from scimsync import files
 from scimsync.cli import interrupting, render
 from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
 from scimsync.cli.interrupting import Interrupted
 from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
 from scimsync.core import leaving, waiting
-from scimsync.engine.ports import Store
-from scimsync.errors import ConfigError, PlanRefused, PlanStale, StoreLocked
-from scimsync.model.outcomes import Run, RunState
+from scimsync.errors import ConfigError, PlanRefused, PlanStale
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.services import applying, observing, planning
+from scimsync.services import observing, planning, state
+from scimsync.services import runs as past
 from scimsync.services.planning import Choices
+from scimsync.services.runs import Told
+from scimsync.services.state import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +85,15 @@ def show_json(document: object) -> None:
 def plan(options: Options) -> int:
     """The plan command; returns the exit code."""
     settings = options.settings
-    with bootstrap.open_store(settings) as store:
+    with state.open_store(settings) as store:
         if planning.has_unfinished(store):
-            with contextlib.suppress(StoreLocked), store.lease(bootstrap.owner()):
-                _settle(settings, store)
+            _settle(settings, store)
         with Bar() as bar:
             made = interrupting.run(planning.plan(settings, store, bar, options.choices))
         if options.out is not None:
             _write_out(store, made, options.out)
-        if options.html is not None and (run := store.run(made.id)) is not None:
-            _write_html(settings, store, run, made, options.html)
+        if options.html is not None:
+            _write_html(settings, store, past.of_plan(store, made), options.html)
     if options.as_json:
         show_json(render.plan_document(made))
     else:
@@ -107,9 +106,8 @@ def plan(options: Options) -> int:
 
 
 def _write_out(store: Store, made: Plan, out: Path) -> None:
-    run = store.run(made.id)
     try:
-        files.write(out, [store.artifact(run.plan if run else "").read_bytes()])
+        files.write(out, [planning.stored(store, made)])
     except OSError as error:
         raise ConfigError(
             f"--out {out}: cannot be written ({error.strerror}). Name a file in a folder that is there and yours; "
@@ -117,23 +115,23 @@ def _write_out(store: Store, made: Plan, out: Path) -> None:
         ) from error
 
 
-def _write_html(settings: Settings, store: Store, run: Run, made: Plan, file: Path) -> None:
+def _write_html(settings: Settings, store: Store, told: Told, file: Path) -> None:
     from scimsync.cli import figures, report  # noqa: PLC0415 - loads Jinja2
 
-    path, groups = planning.chart_groups(settings, store, run, made)
+    path, groups = planning.chart_groups(settings, store, told.run, told.plan)
     story = report.Story(
-        plan=made,
+        plan=told.plan,
         grouping=figures.Grouping(path=path, of=groups),
-        run=run,
-        journal=list(store.journal(run.id)),
-        when=bootstrap.now(),
+        run=told.run,
+        journal=told.journal,
+        when=told.at,
     )
     try:
         files.write(file, [report.page(story).encode()])
     except OSError as error:
         raise ConfigError(
             f"--html {file}: cannot be written ({error.strerror}). Name a file in a folder that is there and yours, "
-            f"and write it again: scimsync runs {run.id} --html FILE"
+            f"and write it again: scimsync runs {told.run.id} --html FILE"
         ) from error
 
 
@@ -144,13 +142,14 @@ def _next_step(made: Plan) -> None:
 
 def apply(options: Options) -> int:
     """The apply command; returns the exit code."""
+    from scimsync.services import applying  # noqa: PLC0415 - what writes, which a plan need not load
+
     settings = options.settings
-    with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
-        found = planning.find_plan(store, options.plan)
-        refused = any(refusal.code not in options.overrides for refusal in found[0].refusals)
-        if found[0].writes and not refused and not options.yes:
-            _ask(found[0], options)
-        return _apply(settings, store, found[0], options)
+    with state.held(settings) as store:
+        made, _ = planning.find_plan(store, options.plan)
+        if applying.wants_consent(made, options.overrides) and not options.yes:
+            _ask(made, options)
+        return _apply(settings, store, made, options)
 
 
 def _ask(made: Plan, options: Options) -> None:
@@ -172,22 +171,26 @@ def _ask(made: Plan, options: Options) -> None:
             raise PlanStale("nothing was sent. Apply it later with: scimsync apply")
 
 
+def _settle(settings: Settings, store: Store) -> None:
+    from scimsync.services import applying  # noqa: PLC0415 - what writes, which a plan need not load
+
+    with Bar() as bar:
+        interrupting.run(applying.settle_where_free(settings, store, bar))
+
+
 def sync(options: Options) -> int:
     """The sync command; returns the exit code."""
+    from scimsync.services import applying  # noqa: PLC0415 - what writes, which a plan need not load
+
     settings = options.settings
-    with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
-        _settle(settings, store)
+    with state.held(settings) as store:
+        with Bar() as bar:
+            interrupting.run(applying.settle(settings, store, bar))
         with Bar() as bar:
             made = interrupting.run(planning.plan(settings, store, bar, options.choices))
         if not options.as_json:
             show(render.plan_lines(made, everybody=options.everybody, only=options.users))
         return _apply(settings, store, made, options)
-
-
-def _settle(settings: Settings, store: Store) -> None:
-    """Take note of what a run that was cut short had done. The caller holds the lease."""
-    with Bar() as bar:
-        interrupting.run(applying.settle(settings, store, bar))
 
 
 def _apply(settings: Settings, store: Store, made: Plan, options: Options) -> int:
@@ -208,6 +211,8 @@ def _warn(kept: Mapping[str, str]) -> None:
 
 def _carry_out(settings: Settings, store: Store, made: Plan, options: Options) -> Report:
     """Apply; the first signal lets running writes end, the second does not wait for them."""
+    from scimsync.services import applying  # noqa: PLC0415 - what writes, which a plan need not load
+
     stop = asyncio.Event()
     with Bar() as bar:
 
@@ -228,40 +233,36 @@ def runs(options: Options) -> int:
     settings = load(options.config, secrets=False)
     if options.html is not None and not options.run:
         raise ConfigError("--html needs RUN, the id of a run or its beginning. List them with: scimsync runs")
-    with bootstrap.open_store(settings) as store:
+    with state.open_store(settings) as store:
         if not options.run:
-            listed = store.runs()
+            listed = past.listed(store)
             if options.as_json:
                 show_json([render.run_document(run) for run in listed])
             else:
                 show(map(render.run_line, listed) if listed else ["No runs yet. Make a plan with: scimsync plan"])
             return 0
-        run = store.run(options.run)
-        if run is None:
-            raise PlanStale(f"there is no run {options.run!r}. List them with: scimsync runs")
-        made = planning.as_applied(store, planning.read_plan(store.artifact(run.plan)))
+        told = past.find(store, options.run)
         if options.html is not None:
-            _write_html(settings, store, run, made, options.html)
-        outcomes = [line.outcome for line in store.journal(run.id) if line.outcome is not None]
-        if options.as_json:
-            show_json(
-                {
-                    **render.run_document(run),
-                    "plan": render.plan_document(made),
-                    "outcomes": [render.outcome_document(o) for o in outcomes],
-                }
-            )
-        else:
-            began = run.state not in {RunState.PLANNED, RunState.REFUSED}
-            kept = leaving.by_run(made, {(o.key, o.part): o for o in outcomes}) if began else None
-            show([render.run_line(run), "", *render.plan_lines(made, everybody=options.everybody, kept=kept), ""])
-            show(render.outcome_lines(outcomes, everybody=options.everybody))
+            _write_html(settings, store, told, options.html)
+    if options.as_json:
+        show_json(
+            {
+                **render.run_document(told.run),
+                "plan": render.plan_document(told.plan),
+                "outcomes": [render.outcome_document(o) for o in told.outcomes],
+            }
+        )
+    else:
+        show(
+            [render.run_line(told.run), "", *render.plan_lines(told.plan, everybody=options.everybody, kept=told.kept)]
+        )
+        show(["", *render.outcome_lines(told.outcomes, everybody=options.everybody)])
     return 0
 
 
 def metrics(options: Options) -> int:
     """The metrics command; returns the exit code. It never talks to the target, and needs no credentials."""
-    with bootstrap.open_store(load(options.config, secrets=False)) as store:
+    with state.open_store(load(options.config, secrets=False)) as store:
         if options.as_json:
             show_json(observing.metrics_document(store))
         else:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from scimsync import bootstrap
 from scimsync.cli import interrupting
 from scimsync.cli.codes import HAS_CHANGES
 from scimsync.cli.render import counted
@@ -21,7 +20,7 @@ from scimsync.model.plans import Severity
 from scimsync.scim.drift import PLAIN, SCHEMAS, config_facts, plain_baseline
 from scimsync.scim.published import schemas_from_json
 from scimsync.scim.schema import Catalog
-from scimsync.services import schemas
+from scimsync.services import schemas, state
 from scimsync.services.schemas import SchemaDiff
 
 #: columns that paths are given at most; a URN takes what it needs
@@ -36,8 +35,8 @@ def pin(config: Path, source: Path | None, *, as_json: bool) -> int:
     if source is not None:
         documents = read_baseline(source, settings.target.dialect.users)
         given = {name: Document(body) for name, body in documents.items()}
-    with bootstrap.open_store(settings) as store:
-        made = interrupting.run(schemas.pin_schema(settings, store, given, bootstrap.actor()))
+    with state.open_store(settings) as store:
+        made = interrupting.run(schemas.pin_schema(settings, store, given))
     if as_json:
         documents = {name: document.body for name, document in made.documents.items()}
         show_json({"target": made.target, "at": made.at.isoformat(), "actor": made.actor, "documents": documents})
@@ -71,7 +70,7 @@ def diff(config: Path, baseline: Path | None, *, as_json: bool, detailed: bool) 
     given = None
     if baseline is not None:
         given = Baseline(name=str(baseline), documents=read_baseline(baseline, settings.target.dialect.users))
-    with bootstrap.open_store(settings) as store:
+    with state.open_store(settings) as store:
         found = interrupting.run(schemas.diff_schema(settings, store, given))
     if as_json:
         show_json(_document(found))

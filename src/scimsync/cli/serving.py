@@ -6,31 +6,27 @@ import asyncio
 import contextlib
 import json
 import socket
-import threading
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import click
 import uvicorn
 
-from scimsync import bootstrap
 from scimsync.cli import interrupting
 from scimsync.cli.render import counted
 from scimsync.config import WRITING, Settings, load
 from scimsync.core import leaving, waiting
 from scimsync.core.signing import LEAST_KEY
-from scimsync.engine import delivering, listening
-from scimsync.engine.listening import Answer
-from scimsync.engine.ports import Store
-from scimsync.errors import ConfigError, PersonUnknown, PlanRefused, ScimsyncError, StoreError
-from scimsync.services import applying, observing, planning
-from scimsync.services.planning import Choices
+from scimsync.errors import ConfigError
+from scimsync.model.plans import Plan
+from scimsync.model.reports import Report
+from scimsync.services import delivery, observing, receiving, state
+from scimsync.services.receiving import Answer, Receiver
+from scimsync.services.state import Store
 
 #: seconds within which a caller must have sent all of its message
 BODY_S = 10.0
-#: seconds before a run that found the lease taken, or failed, is tried again
-AGAIN_S = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
 
 _Message: TypeAlias = MutableMapping[str, Any]
 _Receive: TypeAlias = Callable[[], Awaitable[_Message]]
@@ -48,8 +44,8 @@ def serve(config: Path, *, events: bool, host: str, port: int) -> int:
         door = socket.create_server((host, port), backlog=128)
     except OSError as error:
         raise ConfigError(f"serve: cannot listen on {host} port {port} ({error.strerror}). Choose another.") from error
-    bootstrap.warm_up()
-    with door, bootstrap.open_store(settings) as store:
+    receiving.warm_up()
+    with door, state.open_store(settings) as store:
         address = f"http://{door.getsockname()[0]}:{door.getsockname()[1]}"
         ready = f"listening on {address}" + ("; events at /events" if events else "")
         if host not in {"127.0.0.1", "localhost", "::1"}:
@@ -67,20 +63,16 @@ class _Service:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings, self._store = settings, store
-        self._called, self._stop = asyncio.Event(), asyncio.Event()
-        self._ending = threading.Event()
-        self._said = ""
+        self._receiver = Receiver(settings, store, _Quiet(), _told)
 
     async def run(self, door: socket.socket, ready: str) -> None:
         """Say `ready`, then serve until a signal comes; what is under way is then brought to its end."""
         server = _Server(_config(self._respond))
-        async with bootstrap.make_delivery(self._settings, self._store, _say) as ports:
-            rounds = delivering.Rounds(ports)
+        async with delivery.rounds(self._settings, self._store, _say) as rounds:
 
             def end() -> None:
                 server.should_exit = True
-                self._ending.set()
-                self._stop.set()
+                self._receiver.halt()
                 rounds.halt()
 
             loop = asyncio.get_running_loop()
@@ -90,9 +82,7 @@ class _Service:
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve(sockets=[door]))
                 group.create_task(rounds.on())
-                group.create_task(self._answer_calls())
-
-    # --- the door ---------------------------------------------------------------------------
+                group.create_task(self._receiver.on())
 
     async def _respond(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         if (scope["method"], scope["path"]) == ("GET", "/metrics"):
@@ -123,94 +113,22 @@ class _Service:
         except TimeoutError:
             return Answer(408, {"error": f"the message did not come within {BODY_S:g} seconds"})
         if body is None:
-            return Answer(413, {"error": f"a message has at most {listening.LONGEST_BODY} bytes"})
-        try:
-            answer = await asyncio.to_thread(
-                listening.take, self._settings.events, headers, body, self._store, bootstrap.make_clock()
-            )
-        except StoreError:
-            return Answer(503, {"error": "it cannot be kept now; send it again"})
-        if answer.status == 202:
-            self._called.set()
-        return answer
+            return Answer(413, {"error": f"a message has at most {receiving.LONGEST_BODY} bytes"})
+        return await self._receiver.take(headers, body)
 
-    # --- the runs ---------------------------------------------------------------------------
 
-    async def _answer_calls(self) -> None:
-        """One run for all who are waiting; again and again until it went through."""
-        failures = 0
-        while not self._stop.is_set():
-            self._called.clear()
-            answered = await asyncio.to_thread(self._answer_waiting)
-            if answered is None:
-                await self._either(self._called)
-            elif answered:
-                failures = 0
-            else:
-                await self._either(seconds=AGAIN_S[min(failures, len(AGAIN_S) - 1)])
-                failures += 1
-
-    def _answer_waiting(self) -> bool | None:
-        """Whether those who are waiting are settled; None where nobody is."""
-        try:
-            calls = self._store.waiting()
-            settled = self._run(listening.group(calls)) if calls else None
-            if settled:
-                self._store.answered([call.id for call in calls])
-        except StoreError as error:
-            self._complain(error)
-            return False
-        return settled
-
-    async def _either(self, event: asyncio.Event | None = None, seconds: float | None = None) -> None:
-        """Wait for the end, and for an event or some seconds, whichever comes first."""
-        waits = [asyncio.ensure_future(each.wait()) for each in (self._stop, event) if each is not None]
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-
-    def _run(self, keys: Sequence[str]) -> bool:
-        """Synchronise these people, in a thread; whether they are settled and need not be looked at again."""
-        try:
-            with bootstrap.open_store(self._settings) as store, store.lease(bootstrap.owner()):
-                return asyncio.run(self._synchronise(store, keys))
-        except PersonUnknown as error:
-            _say(f"{', '.join(error.keys)}: neither the source nor a link knows this key; nothing was done.")
-            known = [key for key in keys if key not in error.keys]
-            return self._run(known) if known else True
-        except PlanRefused as error:
-            _say(str(error))
-            return True
-        except ScimsyncError as error:
-            self._complain(error)
-            return False
-
-    def _complain(self, error: ScimsyncError) -> None:
-        """Tell of trouble, once each time it begins."""
-        if str(error) != self._said:
-            _say(f"{error} It is tried again; no event is lost.")
-        self._said = str(error)
-
-    async def _synchronise(self, store: Store, keys: Sequence[str]) -> bool:
-        choices = Choices(only=tuple(keys), deliver=False)
-        quiet = _Quiet()
-        await applying.settle(self._settings, store, quiet)
-        made = await planning.plan(self._settings, store, quiet, choices)
-        if self._ending.is_set():
-            return False
-        report = await applying.apply(self._settings, store, quiet, (made, store.run(made.id)), choices)
-        self._said = ""
-        words = [f"{number} {name}" for name, number in report.statuses.items()]
-        words += [f"{made.tally.conflicts} in conflict, held"] if made.tally.conflicts else []
-        words += [f"{made.tally.held} left out"] if made.tally.held else []
-        words += [f"{counted(made.tally.values, 'value')} left out"] if made.tally.values else []
-        if report.kept:
-            _say(leaving.sentence(report.kept))
-        ended = ", ".join(words) or "nothing to do"
-        _say(f"run {made.id}: looked at {counted(len(keys), 'person')}; {ended}")
-        if waiting.waits(made) or report.kept:
-            _say(f"  why: scimsync runs {made.id}")
-        return not report.left and not report.stopped
+def _told(people: int, made: Plan, report: Report) -> None:
+    """What came of one run for some people."""
+    words = [f"{number} {name}" for name, number in report.statuses.items()]
+    words += [f"{made.tally.conflicts} in conflict, held"] if made.tally.conflicts else []
+    words += [f"{made.tally.held} left out"] if made.tally.held else []
+    words += [f"{counted(made.tally.values, 'value')} left out"] if made.tally.values else []
+    if report.kept:
+        _say(leaving.sentence(report.kept))
+    ended = ", ".join(words) or "nothing to do"
+    _say(f"run {made.id}: looked at {counted(people, 'person')}; {ended}")
+    if waiting.waits(made) or report.kept:
+        _say(f"  why: scimsync runs {made.id}")
 
 
 class _Quiet:
@@ -255,13 +173,13 @@ def _config(app: Callable[[_Message, _Receive, _Send], Awaitable[None]]) -> uvic
 
 async def _read(receive: _Receive, announced: str) -> bytes | None:
     """The body; None where it is longer than a message may be, and no more of it is read."""
-    if announced.isascii() and announced.isdigit() and int(announced[:20]) > listening.LONGEST_BODY:
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) > receiving.LONGEST_BODY:
         return None
     body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > listening.LONGEST_BODY:
+        if len(body) > receiving.LONGEST_BODY:
             return None
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             return bytes(body)

@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 
 from scimsync.cli.sample import ATTRIBUTES, COLUMNS, rows, write_database
-from scimsync.config import schema
 from scimsync.errors import ConfigError
 from scimsync.scim.dialect import GENESYS_REGIONS, region_of
+from scimsync.services import configuring
 from scimsync.simulator.people import Person, people, person
 
 #: where `init --simulator` expects the simulator, and whom it lets in
@@ -130,7 +130,7 @@ def init(folder: Path, options: Options) -> None:
     text = CONFIG.format(source=_SOURCES[options.source], target=_target(options), attributes=_attributes())
     config = folder / "scimsync.toml"
     sample = {"csv": folder / "hr.csv", "sql": folder / "hr.db"}.get(options.source)
-    described, found = folder / schema.FILE, _people()
+    described, found = folder / configuring.SCHEMA_FILE, _people()
     try:
         for file in filter(None, (config, described, sample)):
             if file.exists():
@@ -140,7 +140,7 @@ def init(folder: Path, options: Options) -> None:
             sample.write_text(_csv(found), encoding="utf-8")
         elif sample is not None:
             write_database(sample, found)
-        described.write_text(json.dumps(schema.schema(), indent=2) + "\n", encoding="utf-8")
+        described.write_text(json.dumps(configuring.schema(), indent=2) + "\n", encoding="utf-8")
         config.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written ({error.strerror}). Choose a folder of yours.") from error

@@ -263,7 +263,7 @@ class Limits(Section):
         example=10,
     )
     source_rows_drop: Share = _key(
-        "By how much the source may shrink from run to run. Beyond it, people who are missing are not treated as leavers.",
+        "By how much the source may shrink from run to run. Beyond it, missing people are not treated as leavers.",
         "10%",
         example="5%",
     )

@@ -14,8 +14,6 @@ from scimsync.scim.dialect import GENESYS_REGIONS
 
 #: how the schema calls itself; no address, because nothing is fetched
 ID = "urn:scimsync:configuration"
-#: what the file is called that editors read
-FILE = "scimsync.schema.json"
 
 Node = dict[str, Any]
 

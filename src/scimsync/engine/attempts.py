@@ -31,6 +31,10 @@ class Means:
         """Where the managed attributes are."""
         return [mapped.place for mapped in self.attributes.values()]
 
+    def operations_of(self, deltas: Sequence[Delta]) -> tuple[Operation, ...]:
+        """The operations that write these deltas."""
+        return planner.operations_of(deltas, [*self.attributes.values()])
+
 
 class Attempt:
     """The fate of one part of one change, across version races."""
@@ -77,7 +81,7 @@ class Attempt:
             return self.settled(Status.ALREADY if after is Next.REPLAN else Status.DONE, reply)
         if not reply.version:
             return self.outcome(Status.HELD, "target.no-version", "the target gives no version to write under", reply)
-        return left.writes, planner.operations_of(left.writes, [*attributes.values()]), reply.version
+        return left.writes, self._means.operations_of(left.writes), reply.version
 
     def arrived(self, deltas: Sequence[Delta], body: Mapping[str, object]) -> list[str]:
         """Note what the account holds by now; give the paths on which it does not hold what was wanted."""

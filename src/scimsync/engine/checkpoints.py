@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from scimsync.core import chain
-from scimsync.engine.ports import Clock, Store
+from scimsync.engine.ports import Clock
+from scimsync.engine.state import Audit
 from scimsync.errors import StoreDamaged
 from scimsync.model.audit import Checkpoint, Entry, Head
 
@@ -100,7 +101,7 @@ def notes_in(text: str) -> Iterator[str]:
         yield f"{body.strip()}\n\n{signature.strip()}\n"
 
 
-def close(store: Store, clock: Clock, seed: bytes) -> str:
+def close(store: Audit, clock: Clock, seed: bytes) -> str:
     """Sign the chain as it is now and keep the checkpoint; "" where the last one says it all."""
     head = store.head()
     kept = store.checkpoints()
@@ -129,7 +130,7 @@ class Verified:
     checkpoints: int
 
 
-def verify_store(store: Store, public: bytes | None, notes: Iterable[str] = ()) -> Verified:
+def verify_store(store: Audit, public: bytes | None, notes: Iterable[str] = ()) -> Verified:
     """Walk the whole chain of a store and hold it against its checkpoints and those kept elsewhere.
 
     Raises:
@@ -181,7 +182,7 @@ def broken(found: chain.Broken, advice: str = _COMPARE) -> StoreDamaged:
     return StoreDamaged(f"audit: {found}. The records before it are as they were written. {advice}")
 
 
-def prove(store: Store, seq: int, seed: bytes) -> tuple[Entry, list[bytes], str]:
+def prove(store: Audit, seq: int, seed: bytes) -> tuple[Entry, list[bytes], str]:
     """A record, the proof that it is in the chain, and the signed checkpoint of the chain as it is now.
 
     Raises:

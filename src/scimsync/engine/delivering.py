@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from scimsync.core import delivery, notifications, signing
-from scimsync.engine.ports import Clock, Outbox, Sender
+from scimsync.engine.ports import Clock, Sender
+from scimsync.engine.state import Outbox
 from scimsync.errors import StoreError
 from scimsync.model.events import Event, Message, MessageState, Receipt
 

@@ -11,10 +11,12 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 import msgspec
 
-from scimsync.engine.ports import Clock, Observer, Store, Target
+from scimsync.engine.ports import Clock, Observer, Target
+from scimsync.engine.state import Journal, Runs
 from scimsync.errors import TargetError
 from scimsync.model.outcomes import Reply
 from scimsync.model.plans import Finding
@@ -30,12 +32,16 @@ MOST_READ_AGAIN = 600
 _ENCODE = msgspec.json.Encoder(decimal_format="string").encode
 
 
+class WrittenState(Runs, Journal, Protocol):
+    """Of the state: what was lately written."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
     """What is needed to read accounts again."""
 
     target: Target
-    store: Store
+    store: WrittenState
     clock: Clock
     observer: Observer
     attributes: Sequence[Mapped]

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from scimsync.core import limits, sealing
 from scimsync.core.limits import Demand, Past, rule_of
-from scimsync.engine.ports import Store
+from scimsync.engine.state import Artifacts, Journal, Refusals, Runs
 from scimsync.model.outcomes import Outcome, Run, RunState
 from scimsync.model.plans import Action, Plan
 
@@ -17,7 +18,15 @@ from scimsync.model.plans import Action, Plan
 _EARLY = 24
 
 
-def past(store: Store, now: datetime, window: timedelta, sources: Sequence[str], *, besides: str = "") -> Past:
+class PastState(Runs, Refusals, Journal, Protocol):
+    """Of the state: what was done and refused before."""
+
+
+class RefusedState(Runs, Refusals, Artifacts, Protocol):
+    """Of the state: what was refused, with the plans."""
+
+
+def past(store: PastState, now: datetime, window: timedelta, sources: Sequence[str], *, besides: str = "") -> Past:
     """What counts with a plan that is judged now.
 
     Args:
@@ -37,7 +46,7 @@ def past(store: Store, now: datetime, window: timedelta, sources: Sequence[str],
     return Past(window=window, done=counted, frozen=frozen)
 
 
-def _journalled(store: Store, run: Run, since: datetime) -> dict[str, int]:
+def _journalled(store: Journal, run: Run, since: datetime) -> dict[str, int]:
     """What a run did that has not come to its end."""
     created: set[str] = set()
     outcomes: dict[str, list[Outcome]] = {}
@@ -54,7 +63,7 @@ def done(plan: Plan, outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, int
     return limits.done(outcomes.items(), {change.key for change in plan.changes if change.action is Action.CREATE})
 
 
-def begin(store: Store, plan: Plan, run: Run, overrides: Iterable[str], now: datetime) -> Run:
+def begin(store: Refusals, plan: Plan, run: Run, overrides: Iterable[str], now: datetime) -> Run:
     """The run as it is when somebody begins to apply it; what an override answers is frozen no more.
 
     An override for some people answers for them alone, unless theirs is the plan that was refused.
@@ -72,7 +81,7 @@ def begin(store: Store, plan: Plan, run: Run, overrides: Iterable[str], now: dat
 
 
 def remember(
-    store: Store, plan: Plan, demanded: Sequence[Demand], before: Past, sources: Sequence[str], *, whole: bool
+    store: RefusedState, plan: Plan, demanded: Sequence[Demand], before: Past, sources: Sequence[str], *, whole: bool
 ) -> None:
     """Freeze what was refused; thaw what a later plan for everybody asks for within its limit.
 
@@ -103,7 +112,7 @@ def remember(
         store.change_frozen(sources[0], refused)
 
 
-def _asked(store: Store, before: Past, kind: str, waiting: Container[str]) -> int:
+def _asked(store: RefusedState, before: Past, kind: str, waiting: Container[str]) -> int:
     """How many of those whom the refused plan was about are left out now: about them nothing is decided yet."""
     run = store.run(before.frozen[kind])
     file = store.artifact(run.plan) if run is not None and run.plan else None

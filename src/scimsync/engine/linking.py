@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from scimsync.engine.ports import Source, Store, Target
+from scimsync.engine.ports import Source, Target
+from scimsync.engine.state import Artifacts, Links
 from scimsync.errors import ConfigError, PersonUnknown, TargetUnavailable
 from scimsync.model.outcomes import LinkDecision, Reply
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.records import stage_keys
+
+
+class LinkState(Links, Artifacts, Protocol):
+    """What linking asks of the state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +54,7 @@ class LinkResult:
     former: str
 
 
-async def decide(request: LinkRequest, records: Records, store: Store, target: Target, actor: str) -> LinkResult:
+async def decide(request: LinkRequest, records: Records, store: LinkState, target: Target, actor: str) -> LinkResult:
     """Link a record with an account, or part them. The caller holds the lease.
 
     Raises:
@@ -90,7 +96,7 @@ def _said(decision: LinkDecision, found: Reply, former: str) -> LinkResult:
     return LinkResult(decision=decision, login=login, active=bool(body) and active, former=former)
 
 
-def _has(records: Records, key: str, store: Store) -> bool:
+def _has(records: Records, key: str, store: Artifacts) -> bool:
     with Workbench(store.artifact("link").parent) as bench:
         stage_keys(bench, records.source.read(), key=records.key)
         return bool(bench.number("SELECT count(*) FROM keys WHERE key = ?", [key]))

@@ -13,7 +13,8 @@ from datetime import timedelta
 import msgspec
 
 from scimsync.core import signing
-from scimsync.engine.ports import Clock, Inbox
+from scimsync.engine.ports import Clock
+from scimsync.engine.state import Inbox
 from scimsync.model.events import Call
 
 #: what a caller says

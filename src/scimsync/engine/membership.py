@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import Protocol
 
 import msgspec
 
@@ -18,7 +19,8 @@ from scimsync.core import grouping as rules
 from scimsync.core import naming
 from scimsync.core.naming import folded
 from scimsync.core.trust import ABSENCE, Trust
-from scimsync.engine.ports import Source, Store, Target
+from scimsync.engine.ports import Source, Target
+from scimsync.engine.state import Artifacts, Memberships
 from scimsync.errors import SourceEmpty, SourceError, TargetError
 from scimsync.model.accounts import Group, GroupMemory, Membership
 from scimsync.model.outcomes import Outcome
@@ -33,6 +35,10 @@ from scimsync.workbench.membership import NESTING, PAIR, Rosters, read_agreed, s
 READ_AT_ONCE = 8
 #: members that wait in memory to be laid into a table together
 LAID_AT_ONCE = 20_000
+
+
+class AgreedState(Memberships, Artifacts, Protocol):
+    """Of the state: which memberships were agreed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,7 @@ class MembershipPlanning:
     bench: Workbench
     comparison: Comparison
     target: Target
-    store: Store
+    store: AgreedState
     overrides: Mapping[str, str]
     findings: list[Finding] = field(default_factory=list)
     #: why absence proves nothing; "" where it does
@@ -380,7 +386,7 @@ def _by_group(members: Iterator[tuple[str, Member]]) -> dict[str, list[Member]]:
 # --- after applying -------------------------------------------------------------------------------
 
 
-def remember(store: Store, run: str, outcomes: Iterable[tuple[str, Outcome]]) -> None:
+def remember(store: AgreedState, run: str, outcomes: Iterable[tuple[str, Outcome]]) -> None:
     """Take into the base what was agreed when the plan was made, what really was written, and what was learned.
 
     Args:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
-
-import msgspec
 
 from scimsync import files
 from scimsync.core import (
-    drifting,
     grouping,
     identity,
     limits,
@@ -23,7 +19,6 @@ from scimsync.core import (
     validation,
 )
 from scimsync.core import owning as owning_rules
-from scimsync.core.desired import PhoneReader
 from scimsync.core.findings import (
     in_order,
     of_circles,
@@ -41,22 +36,19 @@ from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
 from scimsync.engine import limiting
-from scimsync.engine.freshness import Freshness
 from scimsync.engine.leaving import Decided, kept, unplanned
-from scimsync.engine.membership import MembershipPlanning, Pairs
-from scimsync.engine.metrics import Unmeasured
-from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
-from scimsync.errors import ConfigError, PersonUnknown, SchemaDrifted, SourceError, TargetError, TargetUnavailable
+from scimsync.engine.membership import MembershipPlanning
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.reading import compare_schema, read_directory
+from scimsync.engine.state import Runs
+from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
-from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Deferred, Run, RunState
 from scimsync.model.plans import LOGIN, Action, Change, Finding, GroupChange, Plan, Seal, Severity
-from scimsync.model.policy import BadValue, Policy
+from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
-from scimsync.scim.dialect import GENERIC, Dialect
-from scimsync.scim.schema import Catalog, Value
+from scimsync.scim.schema import Value
 from scimsync.workbench import owning
-from scimsync.workbench.accounts import AccountSpool
 from scimsync.workbench.agreed import write_agreed
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
@@ -66,58 +58,6 @@ from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desi
 from scimsync.workbench.past import stage_base, stage_links
 from scimsync.workbench.records import stage_records
 from scimsync.workbench.wording import unknown_words
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanPorts:
-    """The ports of one run, and the little else that planning needs from outside."""
-
-    source: Source
-    target: Target
-    store: Store
-    clock: Clock
-    observer: Observer
-    phones: PhoneReader
-    #: makes the tail of a run id, so that two runs in one second differ
-    fresh: Callable[[], str]
-    #: where memberships come from, where policy manages groups
-    pairs: Pairs = field(default_factory=Pairs)
-    metrics: Metrics = field(default_factory=Unmeasured)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRequest:
-    """What shall be planned."""
-
-    policy: Policy
-    catalog: Catalog
-    #: what the provider takes, and which names must exist
-    dialect: Dialect = GENERIC
-    #: column of the source that identifies a person
-    key: str
-    #: what the source is known by; its people are those of the links that bear this name
-    source: str = ""
-    #: texts that stand for nothing in a cell of the source
-    null_values: tuple[str, ...] = ()
-    #: digest of the effective configuration
-    configuration: str
-    #: the time zone of today() in the mapping
-    zone: str = "UTC"
-    #: reads of single accounts that run at the same time
-    workers: int = 8
-    memory_limit: str = "512MB"
-    #: keys of the people to look at; everybody where empty
-    only: tuple[str, ...] = ()
-    #: rule -> reason, for rules that a person sets aside
-    overrides: Mapping[str, str] = field(default_factory=dict)
-    #: where the accounts are kept as they were read; not kept where None
-    keep: Path | None = None
-    #: ids of the accounts to read, one by one; the whole directory where empty
-    accounts: tuple[str, ...] = ()
-    #: whether the target's schema is compared before it is read
-    schema: bool = True
-    #: who is told where the plan may not be applied
-    subscriptions: tuple[Subscription, ...] = ()
 
 
 async def make_plan(ports: PlanPorts, request: PlanRequest) -> Plan:
@@ -133,7 +73,7 @@ async def make_plan(ports: PlanPorts, request: PlanRequest) -> Plan:
         return await _Planning(ports, request, bench).run()
 
 
-def unfinished(store: Store) -> Run | None:
+def unfinished(store: Runs) -> Run | None:
     """The latest run that was begun, if it was cut short."""
     last = next(iter(store.begun(1)), None)
     return last if last is not None and last.state in {RunState.APPLYING, RunState.INTERRUPTED} else None
@@ -216,8 +156,9 @@ class _Planning:
         """Read the directory, decide about everybody; what becomes of groups, and whether it was read whole."""
         policy = self.request.policy
         if self.request.schema:
-            await self._compare_schema()
-        complete = await self._read_target()
+            self.findings += await compare_schema(self.ports, self.request)
+        complete, told = await read_directory(self.ports, self.request, self.bench)
+        self.findings += told
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
         self.findings += correlation.run(complete=complete, only=self.request.only, source=self.request.source)
@@ -260,7 +201,8 @@ class _Planning:
             found_by=policy.match,
             whole=policy.on_bad_value is BadValue.PERSON,
         )
-        self.findings += unknown_words(self.bench, expressions.get(ACTIVE))
+        column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
+        self.findings += unknown_words(self.bench, expressions.get(ACTIVE), column)
         return replace(health, desired=desired_blanks(self.bench, policy.attributes))
 
     def _own(self) -> SourceHealth | None:
@@ -311,72 +253,6 @@ class _Planning:
                 detail=last.id,
                 hint=f"scimsync apply {last.id}",
             )
-
-    async def _compare_schema(self) -> None:
-        """Hold what the target says about itself against the pin, or what the dialect assumes.
-
-        Raises:
-            SchemaDrifted: What the mapping writes is not what it was.
-        """
-        ports, request = self.ports, self.request
-        ports.observer.stage("comparing the schema")
-        pin = ports.store.pin(ports.target.name)
-        found = await ports.target.describe(pin.documents if pin else None)
-        baseline = drifting.Baseline.of(pin, request.catalog)
-        rulings = drifting.judge(baseline, found, request.policy, request.catalog)
-        if blocking := tuple(f"{r.drift} ({r.hint})" for r in rulings if r.blocks):
-            raise SchemaDrifted(baseline.name, blocking)
-        self.findings += drifting.findings(rulings)
-        if (finding := drifting.unpublished(found)) is not None:
-            self.findings.append(finding)
-
-    async def _read_target(self) -> bool:
-        attributes = self.request.policy.attributes
-        # whether managed or not: who is protected, and who has access already
-        roots = dict.fromkeys([*(mapped.place.root for mapped in attributes), "userName", ACTIVE])
-        spool = AccountSpool(self.bench, self.request.catalog, attributes)
-        self.ports.observer.stage("reading the directory")
-
-        def take(resources: Sequence[bytes]) -> None:
-            spool.take(resources)
-            self.ports.observer.advance(len(resources))
-
-        try:
-            if self.request.accounts:
-                await self._read_few(take)
-            else:
-                sweep = await self.ports.target.sweep(list(roots), take)
-        except BaseException:
-            spool.close()
-            raise
-        spool.load(self.request.keep)
-        if self.request.accounts:  # what a few accounts do not show is not absent
-            return False
-        finding = trust.incomplete(sweep)
-        if finding is not None:
-            self.findings.append(finding)
-        self.findings += await self._freshness().renew(self.bench, spool)
-        return finding is None
-
-    async def _read_few(self, take: Callable[[Sequence[bytes]], None]) -> None:
-        for account in self.request.accounts:
-            reply = await self.ports.target.get(account)
-            if reply.body is not None:
-                take([msgspec.json.encode(reply.body)])
-            elif reply.status != 404:
-                raise TargetUnavailable(f"{self.ports.target.name}: account {account} cannot be read: {reply.detail}")
-
-    def _freshness(self) -> Freshness:
-        ports, request = self.ports, self.request
-        return Freshness(
-            target=ports.target,
-            store=ports.store,
-            clock=ports.clock,
-            observer=ports.observer,
-            attributes=request.policy.attributes,
-            workers=request.workers,
-            counters=request.dialect.counts_versions,
-        )
 
     def _decide(self, comparison: Comparison, judged: trust.Trust) -> None:
         policy = self.request.policy
@@ -534,8 +410,7 @@ class _Planning:
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
         former = ports.store.artifact(seal.base) if seal.base else None
-        whose = owning.EVERYBODY if request.accounts else owning.KEYS
-        write_agreed(comparison, ports.store.artifact(agreed), self.settled, former, whose=whose)
+        write_agreed(comparison, ports.store.artifact(agreed), self.settled, former)
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         files.write(ports.store.artifact(name), sealing.encode(plan))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Protocol
 
 from scimsync.core import leaving, limits
 from scimsync.core.identity import said
 from scimsync.engine import limiting
 from scimsync.engine.metrics import Unmeasured
-from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
+from scimsync.engine.ports import Clock, Metrics, Observer, Target
+from scimsync.engine.state import Artifacts, Audit, Deferrals, Journal, Links, Memberships, Refusals, Runs
 from scimsync.errors import PlanRefused, PlanStale
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
@@ -25,12 +27,16 @@ MAX_AHEAD = timedelta(minutes=5)
 RULES = frozenset({"plan.age"})
 
 
+class ApplyState(Runs, Refusals, Links, Deferrals, Memberships, Journal, Audit, Artifacts, Protocol):
+    """Of the state: what applying reads and writes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyPorts:
     """The ports that applying needs."""
 
     target: Target
-    store: Store
+    store: ApplyState
     clock: Clock
     observer: Observer
     metrics: Metrics = field(default_factory=Unmeasured)

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from scimsync.core import grouping
 from scimsync.engine.ledger import document_of
-from scimsync.engine.ports import Store
+from scimsync.engine.state import Artifacts, Audit
 from scimsync.model.audit import Edit, Kind, Record
 from scimsync.model.outcomes import JournalLine, Outcome, Run, RunState
 from scimsync.model.plans import Delta, Plan, Verdict
@@ -21,6 +22,10 @@ from scimsync.scim.schema import Value
 #: action of a record about a group, whose key is no person of the plan
 MEMBERS = "members"
 _TAIL = 200  # bytes that hold the last line of a plan file
+
+
+class BegunState(Audit, Artifacts, Protocol):
+    """What the first records of a run ask of the state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +141,7 @@ def edits_of_members(written: Mapping[str, Value]) -> tuple[Edit, ...]:
     return (Edit(path=MEMBERS, before=written.get(grouping.REMOVED), after=written.get(grouping.ADDED)),)
 
 
-def begun(plan: Plan, run: Run, store: Store, given: Application) -> Iterator[Record]:
+def begun(plan: Plan, run: Run, store: BegunState, given: Application) -> Iterator[Record]:
     """What is recorded when a plan begins to be applied, or is gone on with.
 
     The configuration where it is another than the last one that took effect; then what was set aside; and for a plan
@@ -195,7 +200,7 @@ class _Closing(msgspec.Struct):
     sha256: str = ""
 
 
-def _configuration(store: Store) -> str:
+def _configuration(store: Audit) -> str:
     """The configuration that took effect last."""
     latest = next(store.entries(kind=Kind.CONFIGURATION.value, newest=1), None)
     return str(document_of(latest).get("configuration", "")) if latest else ""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
-from scimsync.bootstrap import actor, make_clock, make_target
+from scimsync.bootstrap import actor, make_clock
 from scimsync.config import Settings
 from scimsync.core.lifecycle import active_of
 from scimsync.engine import applying, planning, preconditions
 from scimsync.engine.ports import Observer, Store, Target
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
+from scimsync.errors import StoreLocked
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
@@ -19,6 +21,8 @@ from scimsync.services.auditing import audit_key, checkpoint, signed
 from scimsync.services.delivery import notifying
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.planning import Choices, read_plan, subscriptions
+from scimsync.services.reaching import reached
+from scimsync.services.state import lease
 
 
 async def apply(
@@ -31,14 +35,15 @@ async def apply(
 ) -> Report:
     """Carry out a plan, and sign the audit chain behind it. The caller holds the lease."""
     audit_key(settings)  # nothing is sent that could not be signed for
-    with measured(settings, store, observer, "apply", found[0].id) as telemetry:
-        target = make_target(settings, telemetry.observer.say, telemetry.metrics)
-        with signed(settings, store, telemetry.observer.say):
-            try:
-                async with notifying(settings, store, telemetry.observer, choices):
-                    return await apply_to(settings, store, telemetry, found, choices, target=target, stop=stop)
-            finally:
-                await target.close()
+    with (
+        measured(settings, store, observer, "apply", found[0].id) as telemetry,
+        signed(settings, store, telemetry.observer.say),
+    ):
+        async with (
+            reached(settings, telemetry.observer.say, telemetry.metrics) as target,
+            notifying(settings, store, telemetry.observer, choices),
+        ):
+            return await apply_to(settings, store, telemetry, found, choices, target=target, stop=stop)
 
 
 async def apply_to(  # noqa: PLR0913 - `apply`, with the target
@@ -60,6 +65,11 @@ async def apply_to(  # noqa: PLR0913 - `apply`, with the target
     after = store.run(report.run)
     telemetry.state, telemetry.rate = (after.state.value if after else "failed"), target.rate
     return report
+
+
+def wants_consent(plan: Plan, overrides: Mapping[str, str]) -> bool:
+    """Whether applying a plan would send something: it has changes, and nothing forbids it that is not set aside."""
+    return bool(plan.writes) and all(refusal.code in overrides for refusal in plan.refusals)
 
 
 def _ports(target: Target, store: Store, telemetry: Telemetry) -> ApplyPorts:
@@ -98,9 +108,14 @@ async def settle(settings: Settings, store: Store, observer: Observer) -> None:
         await _settle(settings, store, telemetry, run)
 
 
+async def settle_where_free(settings: Settings, store: Store, observer: Observer) -> None:
+    """As `settle`, under the lease; whoever else is at work brings it to its end themselves."""
+    with suppress(StoreLocked), lease(store):
+        await settle(settings, store, observer)
+
+
 async def _settle(settings: Settings, store: Store, telemetry: Telemetry, run: Run) -> None:
-    target = make_target(settings, telemetry.observer.say, telemetry.metrics)
-    try:
+    async with reached(settings, telemetry.observer.say, telemetry.metrics) as target:
         if run.target != target.name:
             telemetry.state = "settled"
             return
@@ -108,8 +123,6 @@ async def _settle(settings: Settings, store: Store, telemetry: Telemetry, run: R
         await applying.settle_run(read_plan(store.artifact(run.plan)), run, ports, options_of(settings, Choices()))
         telemetry.state, telemetry.rate = "settled", target.rate
         checkpoint(settings, store, telemetry.observer.say)
-    finally:
-        await target.close()
     telemetry.observer.say(
         f"Run {run.id} was interrupted. What it had done is recorded, and the next plan holds the rest. "
         f"To continue that run instead: scimsync apply {run.id}"

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from scimsync import files
-from scimsync.bootstrap import actor, make_clock, make_key, now
+from scimsync.bootstrap import actor, make_clock, make_key, now, open_store
 from scimsync.config import Settings
 from scimsync.engine import checkpoints
-from scimsync.engine.ports import Store
+from scimsync.engine.state import Audit, Journal
 from scimsync.errors import ConfigError, StoreError
 from scimsync.model.audit import Edit, Kind, Record
 
@@ -35,13 +35,24 @@ def audit_key(settings: Settings, *, make: bool = False) -> tuple[bytes, str]:
     return seed, str(key)
 
 
+def make_audit_key(settings: Settings) -> tuple[str, str]:
+    """Make the key that signs checkpoints where there is none: where it is, and its public key as people pass it on.
+
+    Raises:
+        ConfigError: It cannot be read or made.
+    """
+    with open_store(settings):  # makes the private folder where the key may stand
+        seed, where = audit_key(settings, make=True)
+    return where, checkpoints.public_text(checkpoints.public_of(seed))
+
+
 def audit_public(settings: Settings) -> bytes | None:
     """The public key of who signs here; None where there is no key yet."""
     seed = make_key(settings).read()
     return None if seed is None else checkpoints.public_of(seed)
 
 
-def checkpoint(settings: Settings, store: Store, notice: Callable[[str], None]) -> str:
+def checkpoint(settings: Settings, store: Audit, notice: Callable[[str], None]) -> str:
     """Sign the audit chain as it is now; keep the note in the store and where else the configuration says.
 
     Returns the note; "" where nothing was added since the last one. A file elsewhere that cannot be written is
@@ -62,8 +73,13 @@ def checkpoint(settings: Settings, store: Store, notice: Callable[[str], None]) 
     return note
 
 
+def latest_checkpoint(settings: Settings, store: Audit, notice: Callable[[str], None]) -> str:
+    """As `checkpoint`; the last one that was kept where nothing was added since, "" where there are no records."""
+    return checkpoint(settings, store, notice) or next(reversed(store.checkpoints()), "")
+
+
 @contextmanager
-def signed(settings: Settings, store: Store, notice: Callable[[str], None]) -> Iterator[None]:
+def signed(settings: Settings, store: Audit, notice: Callable[[str], None]) -> Iterator[None]:
     """Sign the audit chain behind a piece of work. Trouble with that does not hide trouble of the work itself."""
     try:
         yield
@@ -76,7 +92,7 @@ def signed(settings: Settings, store: Store, notice: Callable[[str], None]) -> I
 
 def note(  # noqa: PLR0913 - a record has many parts
     settings: Settings,
-    store: Store,
+    store: Journal,
     kind: Kind,
     *,
     action: str,
@@ -111,8 +127,14 @@ def note(  # noqa: PLR0913 - a record has many parts
     store.append((), (record,))
 
 
-def erase(store: Store, person: str, reason: str) -> int:
-    """Destroy the key of a person in the audit chain; how many keys were destroyed."""
+def erase(settings: Settings, store: Audit, person: str, reason: str, notice: Callable[[str], None]) -> None:
+    """Destroy the key of a person in the audit chain, and sign the chain behind it.
+
+    Raises:
+        ConfigError: The chain knows nobody of this key, or not any more; or there is no key to sign with.
+    """
     at = now()
     record = Record(kind=Kind.ERASURE, at=at, actor=actor(), person=person, action="erased", reason=reason)
-    return store.erase(person, record)
+    if not store.erase(person, record):
+        raise ConfigError(f"the audit chain knows nobody of the key {person}, or they were erased already.")
+    checkpoint(settings, store, notice)

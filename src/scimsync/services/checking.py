@@ -8,12 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from scimsync.bootstrap import make_pairs, make_source, make_target, open_store
+from scimsync.bootstrap import make_pairs, make_source, open_store
 from scimsync.config import Settings
 from scimsync.core import drifting
 from scimsync.errors import StoreError
+from scimsync.model.outcomes import Run
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
 from scimsync.scim.published import schemas_from_json
+from scimsync.services.reaching import reached
 
 
 def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
@@ -55,6 +57,16 @@ def try_pairs(settings: Settings) -> int | None:
         return read_pairs(bench, settings.policy.groups, make_pairs(settings), key=settings.source.key)[0]
 
 
+def try_state(settings: Settings) -> Run | None:
+    """Open the state; the run that was applied last.
+
+    Raises:
+        StoreError: It cannot be used.
+    """
+    with open_store(settings) as store:
+        return store.last_applied()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFacts:
     """What a look at the target found."""
@@ -79,14 +91,11 @@ async def describe_target(settings: Settings) -> TargetFacts:
         TargetError: It refuses us or cannot be reached.
     """
     catalog = settings.target.dialect.users
-    target = make_target(settings, lambda _: None)
     pin = None
-    try:
+    async with reached(settings) as target:
         with suppress(StoreError), open_store(settings) as store:  # the state has a check of its own
             pin = store.pin(target.name)
         found = await target.describe()
-    finally:
-        await target.close()
     published = schemas_from_json(found.body(SCHEMAS))
     known = {(s.id.lower(), a.name.lower()) for s in published for a in s.attributes}
     missing = [

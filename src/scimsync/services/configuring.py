@@ -14,12 +14,21 @@ from scimsync.config.references import References
 from scimsync.errors import ConfigError
 from scimsync.model.events import EventKind
 
+#: what the file is called in which editors find the JSON Schema
+SCHEMA_FILE = "scimsync.schema.json"
 #: what stands for a secret
 MASK = "***"
 _SECRETS = frozenset({"client_secret", "token", "secret", "old_secret"})
 _REFERABLE = _SECRETS | {"url", "client_id"}
 _BY_REGION = frozenset({"api_url", "login_url"})
 _BY_DIALECT = frozenset({"operations_per_patch", "characters", "request_bytes", "default_roles"})
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the configuration (draft 2020-12)."""
+    from scimsync.config.schema import schema as made  # noqa: PLC0415 - loads pydantic
+
+    return made()
 
 
 @dataclass(frozen=True, slots=True)

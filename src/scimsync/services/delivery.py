@@ -1,22 +1,120 @@
-"""Deliver events while a run goes on."""
+"""Deliver events: while a run goes on, when somebody asks, and what is on its way."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 
-from scimsync.bootstrap import make_delivery
-from scimsync.config import Settings
+from scimsync.bootstrap import make_delivery, now
+from scimsync.config import Settings, WebhookSettings
+from scimsync.core import notifications
 from scimsync.engine import delivering
-from scimsync.engine.ports import Observer, Store
+from scimsync.engine.delivering import Rounds
+from scimsync.engine.ports import Observer
+from scimsync.engine.state import Outbox
+from scimsync.errors import ConfigError
+from scimsync.model.events import Message, MessageState, Receipt
 from scimsync.services.planning import Choices
+
+#: dead messages that are shown of an endpoint
+_MOST_SHOWN = 10
 
 
 @asynccontextmanager
-async def notifying(settings: Settings, store: Store, observer: Observer, choices: Choices) -> AsyncIterator[None]:
+async def notifying(settings: Settings, outbox: Outbox, observer: Observer, choices: Choices) -> AsyncIterator[None]:
     """Deliver events while a run goes on, where there is somebody to tell."""
     if not settings.webhooks or not choices.deliver:
         yield
         return
-    async with make_delivery(settings, store, observer.say) as ports, delivering.beside(ports):
+    async with make_delivery(settings, outbox, observer.say) as ports, delivering.beside(ports):
         yield
+
+
+@asynccontextmanager
+async def rounds(settings: Settings, outbox: Outbox, say: Callable[[str], None]) -> AsyncIterator[Rounds]:
+    """Delivery to all endpoints of the configuration, for whoever drives it; `say` is told of trouble."""
+    async with make_delivery(settings, outbox, say) as ports:
+        yield Rounds(ports)
+
+
+async def ping(settings: Settings, outbox: Outbox, which: str) -> list[tuple[WebhookSettings, Receipt]]:
+    """Send a ping to one endpoint or to all, at once and past the outbox.
+
+    Args:
+        settings: The configuration.
+        outbox: The outbox, which stays as it is.
+        which: Number, name or URL of a webhook; all where empty.
+
+    Raises:
+        ConfigError: There is no such webhook.
+    """
+    chosen = _chosen(settings, which)
+    async with make_delivery(replace(settings, webhooks=chosen), outbox, lambda _: None) as ports:
+        receipts = await delivering.ping(ports, notifications.ping(ports.clock.now()))
+    return list(zip(chosen, receipts, strict=True))
+
+
+def _chosen(settings: Settings, which: str) -> tuple[WebhookSettings, ...]:
+    if not settings.webhooks:
+        raise ConfigError("there is no [[webhook]] in the configuration. Add one; see docs/webhooks.md")
+    found = tuple(w for w in settings.webhooks if which in {"", str(w.number), w.url, w.name})
+    if not found:
+        known = len(settings.webhooks)
+        raise ConfigError(f"webhooks ping {which}: there is no such webhook. Name it by its number, 1 to {known}.")
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointState:
+    """What is on its way to one endpoint."""
+
+    webhook: WebhookSettings
+    states: Mapping[MessageState, int]
+    #: what was tried last of those that have not arrived
+    trouble: Message | None
+    #: the latest of those that were given up
+    dead: Sequence[Message]
+
+
+def endpoints(settings: Settings, outbox: Outbox) -> list[EndpointState]:
+    """What is on its way to each endpoint of the configuration."""
+    states = outbox.outbox()
+    return [
+        EndpointState(
+            webhook=webhook,
+            states=states.get(webhook.name, {}),
+            trouble=outbox.last_trouble(webhook.name),
+            dead=outbox.messages(webhook.name, MessageState.DEAD, _MOST_SHOWN),
+        )
+        for webhook in settings.webhooks
+    ]
+
+
+def forsaken(settings: Settings, outbox: Outbox) -> list[int]:
+    """How many messages wait for each endpoint that the configuration names no more."""
+    known = {webhook.name for webhook in settings.webhooks}
+    lost = [states for name, states in outbox.outbox().items() if name not in known]
+    return [waiting for states in lost if (waiting := states.get(MessageState.PENDING, 0))]
+
+
+def counted(settings: Settings, outbox: Outbox) -> Counter[MessageState]:
+    """How many messages to the endpoints of the configuration are in each state."""
+    states = outbox.outbox()
+    counter: Counter[MessageState] = Counter()
+    for webhook in settings.webhooks:
+        counter.update(states.get(webhook.name, {}))
+    return counter
+
+
+def redrive(outbox: Outbox, ids: Sequence[str]) -> int:
+    """Make dead events pending again, all where `ids` is empty; how many that were.
+
+    Raises:
+        ConfigError: None has such an id.
+    """
+    number = outbox.redrive(ids, now())
+    if not number and ids:
+        raise ConfigError(f"webhooks redrive {' '.join(ids)}: no dead event has this id. See them: scimsync webhooks")
+    return number

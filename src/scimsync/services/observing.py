@@ -10,7 +10,10 @@ from scimsync import files
 from scimsync.bootstrap import make_clock, make_counter, make_log, make_traces, read_exposition
 from scimsync.config import Settings
 from scimsync.engine.metrics import Together, Unmeasured
-from scimsync.engine.ports import Metrics, Observer, Store
+from scimsync.engine.ports import Metrics, Observer
+from scimsync.engine.state import Artifacts
+
+__all__ = ["METRICS", "Observer", "Silent", "Telemetry", "exposition", "measured", "metrics_document"]
 
 #: the artifact that holds the metrics of all runs, as Prometheus text
 METRICS = "metrics.prom"
@@ -41,7 +44,7 @@ class Telemetry:
 
 
 @contextmanager
-def measured(settings: Settings, store: Store, observer: Observer, work: str, run: str = "") -> Iterator[Telemetry]:
+def measured(settings: Settings, store: Artifacts, observer: Observer, work: str, run: str = "") -> Iterator[Telemetry]:
     """Measure a piece of work: metrics always, log and traces where they are wanted."""
     clock, counted = make_clock(), make_counter()
     log = make_log(settings, run)
@@ -61,12 +64,12 @@ def measured(settings: Settings, store: Store, observer: Observer, work: str, ru
             telemetry.observer.say(f"The metrics cannot be written to {error.filename}: {error.strerror}.")
 
 
-def exposition(store: Store) -> bytes:
+def exposition(store: Artifacts) -> bytes:
     """The metrics of all runs as Prometheus text; empty before the first."""
     kept = store.artifact(METRICS)
     return kept.read_bytes() if kept.is_file() else b""
 
 
-def metrics_document(store: Store) -> dict[str, object]:
+def metrics_document(store: Artifacts) -> dict[str, object]:
     """The same as JSON, with the age of the last success."""
     return read_exposition(exposition(store))

@@ -7,19 +7,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Protocol
 
-from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source, make_target
+from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source
 from scimsync.config import Settings
 from scimsync.core import grouping, identity, limits, owning, sealing, trust
 from scimsync.engine import ledger, planning, preconditions
-from scimsync.engine.planning import PlanPorts, PlanRequest
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
+from scimsync.engine.state import Artifacts, Audit, Runs
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
 from scimsync.model.audit import Kind
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.services.observing import Telemetry, measured
+from scimsync.services.reaching import reached
+
+
+class PlansState(Runs, Artifacts, Protocol):
+    """Of the state: the plans that were made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +39,6 @@ class Choices:
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: where the accounts are kept as they were read; not kept where None
     keep: Path | None = None
-    #: ids of the accounts to read, one by one; the whole directory where empty
-    accounts: tuple[str, ...] = ()
-    #: whether the target's schema is compared before it is read
-    schema: bool = True
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
 
@@ -59,11 +62,8 @@ def check_rules(rules: Iterable[str]) -> None:
 async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
     """Make a plan and store it; nothing is written to the target."""
     with measured(settings, store, observer, "plan") as telemetry:
-        target = make_target(settings, telemetry.observer.say, telemetry.metrics)
-        try:
+        async with reached(settings, telemetry.observer.say, telemetry.metrics) as target:
             return await plan_between(settings, store, telemetry, choices, make_source(settings), target)
-        finally:
-            await target.close()
 
 
 async def plan_between(
@@ -95,8 +95,6 @@ async def plan_between(
         only=choices.only,
         overrides=choices.overrides,
         keep=choices.keep,
-        accounts=choices.accounts,
-        schema=choices.schema,
         subscriptions=subscriptions(settings),
     )
     made = await planning.make_plan(ports, request)
@@ -110,7 +108,7 @@ def subscriptions(settings: Settings) -> tuple[Subscription, ...]:
     return tuple(webhook.subscription for webhook in settings.webhooks)
 
 
-def as_applied(store: Store, made: Plan) -> Plan:
+def as_applied(store: Audit, made: Plan) -> Plan:
     """A plan as its run carried it out: what a person set aside when it was applied refuses no more."""
     told = map(ledger.document_of, store.entries(run=made.id, kind=Kind.OVERRIDE.value))
     aside = {str(one["rule"]): f"{one['reason']} ({one['actor']})" for one in told if one.get("rule")}
@@ -118,7 +116,7 @@ def as_applied(store: Store, made: Plan) -> Plan:
     return replace(made, refusals=open_, overrides={**made.overrides, **aside})
 
 
-def chart_groups(settings: Settings, store: Store, run: Run, plan: Plan) -> tuple[str, dict[str, str]]:
+def chart_groups(settings: Settings, store: Artifacts, run: Run, plan: Plan) -> tuple[str, dict[str, str]]:
     """By which path the people of a plan are grouped ("" where by none), and the group of each as agreed before."""
     from scimsync.workbench import charting  # noqa: PLC0415 - loads DuckDB
 
@@ -138,7 +136,7 @@ def read_plan(path: Path) -> Plan:
         raise ConfigError(f"{path}: cannot be read ({error.__class__.__name__})") from error
 
 
-def find_plan(store: Store, named: str) -> tuple[Plan, Run | None]:
+def find_plan(store: PlansState, named: str) -> tuple[Plan, Run | None]:
     """The plan a person means: a file, a run id or its beginning, or (where empty) the latest that was stored.
 
     Raises:
@@ -156,7 +154,7 @@ def find_plan(store: Store, named: str) -> tuple[Plan, Run | None]:
     return read_plan(store.artifact(run.plan)), run
 
 
-def _given_plan(store: Store, path: Path) -> tuple[Plan, Run | None]:
+def _given_plan(store: PlansState, path: Path) -> tuple[Plan, Run | None]:
     """A plan file, proven to be the plan that was stored: its own digest proves only that it is whole."""
     read = read_plan(path)
     run = store.run(read.id)
@@ -165,6 +163,12 @@ def _given_plan(store: Store, path: Path) -> tuple[Plan, Run | None]:
     return read, run
 
 
-def has_unfinished(store: Store) -> bool:
-    """Whether the latest run that was begun was cut short."""
+def stored(store: PlansState, made: Plan) -> bytes:
+    """The file of a plan that was stored."""
+    run = store.run(made.id)
+    return store.artifact(run.plan if run else "").read_bytes()
+
+
+def has_unfinished(store: Runs) -> bool:
+    """Whether the latest run that was begun was interrupted, so that it must be settled before a plan is made."""
     return planning.unfinished(store) is not None

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from scimsync.bootstrap import make_target, now
+from scimsync.bootstrap import actor, now
 from scimsync.config import Settings
 from scimsync.core import drifting
-from scimsync.engine.ports import Store
+from scimsync.engine.state import Journal, Pins
 from scimsync.errors import TargetError
 from scimsync.model.audit import Kind
 from scimsync.model.outcomes import Document, Pin
 from scimsync.scim.drift import SCHEMAS
 from scimsync.scim.published import schemas_from_json
 from scimsync.services.auditing import note
+from scimsync.services.reaching import reached
 
 
-async def pin_schema(settings: Settings, store: Store, given: Mapping[str, Document] | None, actor: str) -> Pin:
+class PinState(Pins, Journal, Protocol):
+    """Of the state: baselines, and where pinning is recorded."""
+
+
+async def pin_schema(settings: Settings, store: PinState, given: Mapping[str, Document] | None) -> Pin:
     """Record a baseline of the target's schemas: what it says now, or documents that are given.
 
     Raises:
         TargetError: It does not say, or publishes no schemas.
     """
-    target = make_target(settings, lambda _: None)
-    try:
+    async with reached(settings) as target:
         documents = given if given is not None else (await target.describe()).documents
         if not given and not schemas_from_json(documents[SCHEMAS].body if SCHEMAS in documents else {}):
             raise TargetError(
                 f"{target.name} publishes no schemas, so nothing was recorded. Check api_url and the rights of the "
                 "client; else check [attributes] against the provider's manual."
             )
-        pin = Pin(target=target.name, at=now(), actor=actor, documents=documents)
-    finally:
-        await target.close()
+        pin = Pin(target=target.name, at=now(), actor=actor(), documents=documents)
     store.save_pin(pin)
     note(settings, store, Kind.PIN, action="pinned", detail=", ".join(sorted(documents)))
     return pin
@@ -48,7 +51,7 @@ class SchemaDiff:
     rulings: tuple[drifting.Ruling, ...]
 
 
-async def diff_schema(settings: Settings, store: Store, given: drifting.Baseline | None) -> SchemaDiff:
+async def diff_schema(settings: Settings, store: Pins, given: drifting.Baseline | None) -> SchemaDiff:
     """Compare the target's schemas with a baseline that is given, else the pin, else what the dialect assumes.
 
     Raises:
@@ -56,12 +59,9 @@ async def diff_schema(settings: Settings, store: Store, given: drifting.Baseline
         ConfigError: The baseline cannot be read.
     """
     catalog = settings.target.dialect.users
-    target = make_target(settings, lambda _: None)
-    try:
+    async with reached(settings) as target:
         pin = store.pin(target.name) if given is None else None
         found = await target.describe(pin.documents if pin else None)
-    finally:
-        await target.close()
     baseline = given or drifting.Baseline.of(pin, catalog)
     rulings = drifting.judge(baseline, found, settings.policy, catalog, whole=True)
     return SchemaDiff(target=target.name, baseline=baseline.name, rulings=rulings)

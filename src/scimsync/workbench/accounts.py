@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import duckdb
+import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 import msgspec
 
 from scimsync import files

@@ -25,8 +25,6 @@ def write_agreed(
     path: Path,
     settled: Iterable[tuple[str, str, Value]],
     former: Path | None = None,
-    *,
-    whose: str = owning.KEYS,
 ) -> None:
     """Write what both sides agree on now, as the ground of the next base.
 
@@ -34,8 +32,7 @@ def write_agreed(
         comparison: The comparison of the run.
         path: The Parquet file: key, then one text column for each managed path.
         settled: (key, path, value) on which the rules found agreement where tables could not.
-        former: The base whose other paths stay agreed, where this mapping is not all there is.
-        whose: The SQL of the keys of those for whom they stay: the people of other sources.
+        former: The base whose other paths stay agreed for the people of other sources.
     """
     bench, attributes = comparison.bench, comparison.attributes
     values = [f"{sql} AS {quoted(m.path)}" for m, sql in zip(attributes, comparison.agreement(), strict=True)]
@@ -49,7 +46,8 @@ def write_agreed(
         f"AND l.account = b.{ACCOUNT} WHERE b.key NOT IN (SELECT key FROM pairing) "
         f"AND coalesce(b.{ACCOUNT}, '') NOT IN (SELECT id FROM pairing)"
     )
-    overlay(bench, "agreed", [m.path for m in attributes], settled)
+    if found := list(settled):
+        overlay(bench, "agreed", [m.path for m in attributes], found)
     if merged:
         bench.sql.execute(
             "CREATE OR REPLACE TABLE agreed AS SELECT t.*, "
@@ -57,7 +55,7 @@ def write_agreed(
             f"(SELECT w.key AS wished, {wishes} FROM wanted w) ON wished = t.key"
         )
     if former is not None:
-        _keep_rest(bench, attributes, former, whose)
+        _keep_rest(bench, attributes, former)
     write_parquet(bench, "agreed", path)
 
 
@@ -101,16 +99,16 @@ def write_agreed_with(
     write_parquet(bench, "agreed", path)
 
 
-def _keep_rest(bench: Workbench, attributes: Sequence[Mapped], former: Path, whose: str) -> None:
+def _keep_rest(bench: Workbench, attributes: Sequence[Mapped], former: Path) -> None:
     """Take the paths that are not mapped over from a base."""
     base = f"read_parquet({text(str(former))})"
     known = {"key", ACCOUNT, *(mapped.path for mapped in attributes)}
     described = bench.rows(f"SELECT column_name FROM (DESCRIBE SELECT * FROM {base})")
     rest = [name for (name,) in described if name not in known]
-    if rest and bench.number(f"SELECT count(*) FROM agreed WHERE key IN ({whose})"):
+    if rest and bench.number(f"SELECT count(*) FROM agreed WHERE key IN ({owning.KEYS})"):
         bench.sql.execute(
             f"CREATE OR REPLACE TABLE agreed AS SELECT t.*, {', '.join(f'f.{quoted(str(name))}' for name in rest)} "
-            f"FROM agreed t LEFT JOIN (SELECT * FROM {base} WHERE key IN ({whose})) f ON f.key = t.key"
+            f"FROM agreed t LEFT JOIN (SELECT * FROM {base} WHERE key IN ({owning.KEYS})) f ON f.key = t.key"
         )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import duckdb
+import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 import msgspec
 
 from scimsync import files

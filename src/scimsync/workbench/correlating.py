@@ -110,6 +110,10 @@ class Correlation:
         """Whether there are such rows. Most days nobody is new and nobody in doubt, and much can be spared."""
         return self._bench.number(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT 1)") > 0
 
+    def _meet(self, path: str) -> bool:
+        """Whether a record without account has the value of some account: a quick look ahead of a long question."""
+        return self._are(f"desired d JOIN accounts a ON {self._equal(path)} WHERE d.n NOT IN (SELECT n FROM pairing)")
+
     def _live(self, record: str = "") -> str:
         """The SQL that says that a record wants an account."""
         if "active" not in self._index:
@@ -222,6 +226,8 @@ class Correlation:
 
     def _match_on(self, place: int) -> None:
         sql, path = self._bench.sql, self._match[place]
+        if not self._meet(path):
+            return
         joins, stranger = self._strangers(place)
         joins += f" LEFT JOIN ({self._rivals(path)}) v ON v.value = {self._sides(path)[1]}"
         rival = "CASE WHEN v.first <> d.key THEN v.first WHEN v.last <> d.key THEN v.last END"
@@ -236,14 +242,16 @@ class Correlation:
             "AND a.id NOT IN (SELECT account FROM links WHERE NOT ours OR key NOT IN (SELECT key FROM orphans)) "
             "AND NOT EXISTS (SELECT 1 FROM parted t WHERE t.key = d.key AND t.account = a.id)"
         )
+        if not self._are("found"):
+            return
         sql.execute(
             "CREATE OR REPLACE TEMP TABLE hits AS SELECT *, count(*) FILTER (WHERE counts) OVER (PARTITION BY n) AS "
             "per_record, count(*) FILTER (WHERE counts) OVER (PARTITION BY id) AS per_account FROM found"
         )
-        sql.execute(
-            "INSERT INTO pairing SELECT n, key, id FROM hits "
-            "WHERE counts AND per_record = 1 AND per_account = 1 AND stranger IS NULL AND rival IS NULL"
-        )
+        clear = "counts AND per_record = 1 AND per_account = 1 AND stranger IS NULL AND rival IS NULL"
+        sql.execute(f"INSERT INTO pairing SELECT n, key, id FROM hits WHERE {clear}")
+        if not self._are(f"hits WHERE NOT ({clear})"):
+            return
         for code, test, more in (
             ("correlation.contested", "counts AND per_record = 1 AND per_account > 1", "''"),
             (
@@ -293,10 +301,15 @@ class Correlation:
             for path in self._found_by(self._match)
         )
         sql.execute(
+            f"CREATE OR REPLACE TEMP TABLE met AS {hits or 'SELECT NULL::BIGINT AS n, NULL::VARCHAR AS id WHERE false'}"
+        )
+        if not self._are("met"):
+            return
+        sql.execute(
             "INSERT INTO disputed SELECT d.n, d.key, d.place, d.good, a.id, "
             "coalesce(a.active, true) AS open, v.owner, "
             f"v.n AS owner_n, v.place AS owner_place, {number} AS agreeing, {names} AS detail, {self._own()} AS own "
-            f"FROM ({hits or 'SELECT NULL::BIGINT AS n, NULL AS id WHERE false'}) h JOIN speakers d ON d.n = h.n "
+            "FROM met h JOIN speakers d ON d.n = h.n "
             "JOIN accounts a ON a.id = h.id JOIN owners v ON v.id = a.id LEFT JOIN base b ON b.key = v.owner "
             f"WHERE d.key <> v.owner AND {number} >= {SAME} "
             "AND NOT EXISTS (SELECT 1 FROM parted t WHERE t.key = d.key AND t.account = a.id)"
@@ -370,7 +383,7 @@ class Correlation:
                 f"FROM desired WHERE {free} AND {wanted} IN (SELECT {wanted} FROM desired WHERE {free} "
                 "GROUP BY 1 HAVING count(*) > 1)"
             )
-        for path in self._found_by(path for path in self._match if path in NUMBERS):
+        for path in filter(self._meet, self._found_by(path for path in self._match if path in NUMBERS)):
             kept = "true"
             if path == _LOGIN:  # a login that its owner gives up by HR's word is handed on in its turn
                 given = f"o.d{self._index[_LOGIN]}"

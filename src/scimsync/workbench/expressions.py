@@ -8,11 +8,11 @@ no tables, no subqueries, no files, no settings, no aggregates, no parameters.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-import duckdb
+import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
 from scimsync.workbench import statuses
 from scimsync.workbench.statuses import Tree
@@ -212,7 +212,7 @@ class _Check:
             self.fault(node, "aggregates are not allowed in a mapping")
 
 
-_SELECT = "SELECT "
+_SELECT, _PARSE = "SELECT ", "SELECT json_serialize_sql(?)"
 
 
 def check(
@@ -266,7 +266,7 @@ def _tree(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
         return Fault("the expression is empty")
     if "\0" in text:
         return Fault("the expression holds a character that is no text", text.index("\0") + 1)
-    answer = json.loads(_ask(connection, "SELECT json_serialize_sql(?)", _SELECT + text))
+    answer = json.loads(_ask(connection, _PARSE, _SELECT + text))
     if answer.get("error"):
         place = int(answer.get("position") or 0) - len(_SELECT) + 1
         return Fault(str(answer.get("error_message", "not understood")), place if place > 0 else None)
@@ -292,7 +292,7 @@ def _tree(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
     if tree.get("alias"):
         return Fault(f"what shall {tree['alias']} do behind the value? Texts are joined with ||")
     # in brackets only a value parses: no `;`, no GROUP BY ALL, no WINDOW
-    inside = json.loads(_ask(connection, "SELECT json_serialize_sql(?)", f"{_SELECT}({text}\n)"))
+    inside = json.loads(_ask(connection, _PARSE, _bracketed(text)))
     return Fault(_NOT_PLAIN) if inside.get("error") else tree
 
 
@@ -334,7 +334,7 @@ _NOT_PLAIN = "an expression is one value; SELECT, FROM, WHERE, semicolons and th
 
 
 def _print(tree: Tree, connection: duckdb.DuckDBPyConnection) -> str:
-    answer = json.loads(_ask(connection, "SELECT json_serialize_sql(?)", "SELECT 1"))
+    answer = json.loads(_ask(connection, _PARSE, "SELECT 1"))
     answer["statements"][0]["node"]["select_list"] = [{**tree, "alias": ""}]
     printed = _ask(connection, "SELECT json_deserialize_sql(?::JSON)", json.dumps(answer))
     return printed.removeprefix(_SELECT).removesuffix(";")
@@ -343,6 +343,21 @@ def _print(tree: Tree, connection: duckdb.DuckDBPyConnection) -> str:
 #: what the parser answered; it answers the same each time, and a service asks for each call
 _ANSWERS: dict[tuple[str, str], str] = {}
 _MOST_ANSWERS = 2000
+
+
+def foresee(connection: duckdb.DuckDBPyConnection, expressions: Iterable[str]) -> None:
+    """Have many expressions parsed at once that will be checked one by one."""
+    texts = [text for text in expressions if text.strip() and "\0" not in text]
+    wanted = [
+        words for text in texts for words in (_SELECT + text, _bracketed(text)) if (_PARSE, words) not in _ANSWERS
+    ]
+    if wanted and len(_ANSWERS) + len(wanted) <= _MOST_ANSWERS:
+        found = connection.execute("SELECT w, json_serialize_sql(w) FROM (SELECT unnest(?::VARCHAR[]) AS w)", [wanted])
+        _ANSWERS.update({(_PARSE, words): str(tree) for words, tree in found.fetchall()})
+
+
+def _bracketed(text: str) -> str:
+    return f"{_SELECT}({text}\n)"
 
 
 def _ask(connection: duckdb.DuckDBPyConnection, query: str, argument: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import duckdb
+import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
 from scimsync.core.desired import ACTIVE_UNKNOWN, BAD_LEVEL, BAD_PHONE, UNMAPPABLE, PhoneReader, ValueFault, is_main
 from scimsync.core.lifecycle import ACTIVE
@@ -14,7 +14,7 @@ from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
-from scimsync.workbench.expressions import FAULT_MARK, Expression, check
+from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
 
@@ -29,6 +29,7 @@ def check_mapping(
     """
     faults: list[str] = []
     checked: dict[str, Expression] = {}
+    foresee(bench.sql, [mapped.expression for mapped in attributes])
     for mapped in attributes:
         texts = {} if mapped.place.kind in {Kind.DECIMAL, Kind.BOOLEAN} else bench.texts
         result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == ACTIVE, texts=texts)
@@ -62,7 +63,9 @@ def _all_type_faults(
     given = [expressions[mapped.path].sql for mapped in attributes]
     try:
         types = [str(row[1]) for row in _described(bench, given)]
-        _described(bench, [_desired(mapped.place, sql) for mapped, sql in zip(attributes, given, strict=True)])
+        lists = [_desired(m.place, sql) for m, sql in zip(attributes, given, strict=True) if m.place.kind is Kind.LIST]
+        if lists:  # whatever else fits can be made a text
+            _described(bench, lists)
     except duckdb.Error:
         types = []
     if not types or any(_fits(m.place, found) is not None for m, found in zip(attributes, types, strict=True)):

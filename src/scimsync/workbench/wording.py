@@ -12,9 +12,16 @@ from scimsync.workbench.expressions import Expression
 _TOO_MANY, _TOO_LONG = 20, 40
 
 
-def unknown_words(bench: Workbench, active: Expression | None) -> Iterator[Finding]:
-    """A finding for the words that decide nothing, with the number of people of each."""
-    if active is None:
+def unknown_words(bench: Workbench, active: Expression | None, column: str) -> Iterator[Finding]:
+    """A finding for the words that decide nothing, with the number of people of each.
+
+    Args:
+        bench: Has the tables `records`, `desired` and `left_out`.
+        active: The expression of `active`; None where nothing maps it.
+        column: The column of `desired` with what it gave.
+    """
+    undecided = f"SELECT {column} FROM desired UNION ALL SELECT {column} FROM left_out"
+    if active is None or not bench.number(f"SELECT count(*) FROM ({undecided}) WHERE {column} IS NULL"):
         return
     for given, named in active.statuses:
         known = ", ".join(map(text, named))

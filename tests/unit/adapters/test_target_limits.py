@@ -130,6 +130,13 @@ class TestPace:
         assert times[:5] == [0.0] * 5
         assert times[5:] == pytest.approx([1, 2, 3, 4, 5, 6, 7])
 
+    @pytest.mark.parametrize(("granted", "at_once"), [(60, 5), (300, 9), (3000, 10)])
+    def test_what_a_minute_leaves_over_may_go_at_once(self, granted: int, at_once: int) -> None:
+        clock = VirtualClock()
+        times = [at for at, _ in takes(clock, Pace(clock, None, granted), 1, granted + 20)]
+        assert [at for at in times if at == 0.0] == [0.0] * at_once
+        assert sum(at < 60.0 for at in times) <= max(granted, 0.97 * granted + 5)
+
     def test_waiters_are_served_in_the_order_they_came(self) -> None:
         clock = VirtualClock()
         seen = takes(clock, Pace(clock, 60, 300), 20, 1)

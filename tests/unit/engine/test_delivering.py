@@ -14,7 +14,7 @@ from scimsync.core import notifications, signing
 from scimsync.engine.delivering import GRACE_S, DeliveryPorts, Endpoint, Rounds, beside, ping
 from scimsync.errors import StoreError
 from scimsync.model.events import Message, MessageState, Receipt
-from scimsync.testing import MemoryStore, VirtualClock
+from scimsync.testing import MemoryOutbox, VirtualClock
 
 KEY = b"k" * 32
 HOUR = 3600.0
@@ -51,7 +51,7 @@ class World:
     """An outbox, a clock, and receivers by name."""
 
     def __init__(self, **parts: Callable[[float, str], Receipt]) -> None:
-        self.clock, self.store = VirtualClock(), MemoryStore()
+        self.clock, self.store = VirtualClock(), MemoryOutbox()
         self.receivers = {name: Receiver(self.clock, part) for name, part in parts.items()}
         self.said: list[str] = []
         self.ports = DeliveryPorts(
@@ -276,7 +276,7 @@ def test_a_receiver_that_hangs_is_left_after_half_a_second_and_its_letter_stays(
     assert world.count(MessageState.PENDING) == 1
 
 
-class Broken(MemoryStore):
+class Broken(MemoryOutbox):
     """An outbox that cannot be read."""
 
     def claim(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Message]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scimsync.core.signing import sign
 from scimsync.engine.listening import FORGED, MEMORY, Answer, group, take
-from scimsync.testing import MemoryStore, VirtualClock
+from scimsync.testing import MemoryOutbox, VirtualClock
 
 KEY = b"k" * 32
 
@@ -21,7 +21,7 @@ class Door:
     """An inbox behind a door."""
 
     def __init__(self) -> None:
-        self.clock, self.inbox = VirtualClock(), MemoryStore()
+        self.clock, self.inbox = VirtualClock(), MemoryOutbox()
 
     def knock(
         self, body: bytes, *, name: str = "c1", key: bytes = KEY, headers: Mapping[str, str] | None = None

@@ -12,7 +12,8 @@ import pytest
 
 from scimsync.engine.applying import apply_plan
 from scimsync.engine.membership import Pairs
-from scimsync.engine.planning import PlanPorts, PlanRequest, make_plan
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.planning import make_plan
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.model.accounts import Membership
 from scimsync.model.outcomes import Reply, Sweep

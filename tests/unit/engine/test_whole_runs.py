@@ -19,7 +19,8 @@ import pytest
 
 from scimsync.engine.applying import apply_plan, settle_run
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
-from scimsync.engine.planning import PlanPorts, PlanRequest, make_plan
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.planning import make_plan
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.errors import ConfigError, StoreError
 from scimsync.model.outcomes import Exchange, JournalLine, Link, Reply, RunState, Status, Step

@@ -1,0 +1,170 @@
+"""Make the account of a joiner, where nobody who fits is found; else go on with the account that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from scimsync.core import planner
+from scimsync.core.identity import brought_back
+from scimsync.core.replies import MOST_RACES, Next, decide, words
+from scimsync.core.writing import resource
+from scimsync.engine.account_writer import AccountWriter
+from scimsync.engine.attempts import Attempt, Means
+from scimsync.engine.owners import Owners, whose
+from scimsync.engine.recording import edits_of
+from scimsync.engine.run_journal import RunJournal
+from scimsync.engine.searching import Hit, Search
+from scimsync.engine.state import Links
+from scimsync.errors import TargetUnanswered
+from scimsync.model.outcomes import LinkDecision, Outcome, Reply, Status
+from scimsync.model.plans import LOGIN, Delta, Verdict
+from scimsync.model.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountMaker:
+    """Carries out changes of people who have no account yet."""
+
+    means: Means
+    journal: RunJournal
+    writer: AccountWriter
+    search: Search
+    owners: Owners
+    links: Links
+    policy: Policy
+    #: a second account of one login is refused, so that a creation may be sent twice
+    unique_logins: bool
+    #: roles and entitlements that every new account gets by itself
+    default_roles: frozenset[str]
+    #: (key, part) of what was intended and has no outcome
+    open: set[tuple[str, int]]
+    #: accounts that this run made -> key
+    born: dict[str, str]
+
+    async def create(self, attempt: Attempt, deltas: Sequence[Delta]) -> Outcome:
+        """Make an account, where nobody who fits is found; what was answered with a success is never sent again."""
+        is_resumed = (attempt.key, attempt.part) in self.open
+        try:
+            hit = await self.search.person(deltas, login=is_resumed or not self.unique_logins)
+            if hit is not None:
+                return await self._met(attempt, deltas, hit, ours=is_resumed)
+            for _ in range(MOST_RACES):
+                outcome = await self._made(attempt, deltas)
+                if outcome is not None:
+                    return outcome
+        except TargetUnanswered as error:
+            return attempt.outcome(Status.DEFERRED, "target.not-now", str(error))
+        return attempt.outcome(Status.HELD, "write.unknown", "the account could be neither created nor found")
+
+    async def find_again(self, attempt: Attempt, deltas: Sequence[Delta]) -> Outcome | None:
+        """Give an attempt the account that a creation made which was left open; an outcome where a person must look."""
+        hit = await self.search.person(deltas)
+        found = hit.accounts[0] if hit is not None and len(hit.accounts) == 1 else None
+        if found is None or self.owners.whose(attempt.key, deltas, found) != attempt.key:
+            return None
+        attempt.account = str((found.body or {}).get("id", ""))
+        return self._brought_back(attempt, deltas, found)
+
+    async def _made(self, attempt: Attempt, deltas: Sequence[Delta]) -> Outcome | None:
+        """Send one POST; None where it was lost, nobody is found, and the directory refuses a second account."""
+        await self.journal.intend(self.journal.line(attempt.key, attempt.part, "POST"), edits_of(deltas))
+        reply = await self.means.target.create(self._resource(deltas))
+        step = decide(reply)
+        if step in {Next.CONFIRM, Next.READ_BACK} and (made := await self._told(reply, deltas)) is not None:
+            return self._created(attempt, deltas, made)
+        if step not in {Next.SETTLE, Next.READ_BACK, Next.CONFIRM, Next.LOOK_UP}:
+            return self.writer.refused(attempt, step, reply)
+        look = self.search.person if step is Next.LOOK_UP else self.search.patiently
+        if (hit := await look(deltas)) is not None:
+            return await self._met(attempt, deltas, hit, ours=step is not Next.LOOK_UP)
+        if step is Next.LOOK_UP:
+            told = "the login is taken by an account that cannot be seen"
+            return attempt.outcome(Status.HELD, "account.name-taken", told, reply)
+        if step is Next.SETTLE and self.unique_logins:
+            return None
+        told = f"{words(reply) or 'no answer'}: whether the account was made is unknown, and nobody is found"
+        return attempt.outcome(Status.HELD, "write.unknown", told, reply)
+
+    def _resource(self, deltas: Sequence[Delta]) -> dict[str, object]:
+        return resource((self.means.attributes[d.path].place, d.sides.desired) for d in deltas)
+
+    async def _told(self, reply: Reply, deltas: Sequence[Delta]) -> Reply | None:
+        """The new account as the answer shows it, or as it is found at the place that the answer names."""
+        account = reply.location if reply.body is None else str(reply.body.get("id", ""))
+        if account and (reply.body is None or planner.unmet(deltas, reply.body, self.means.attributes)):
+            seen = await self.means.target.get(account)
+            reply = seen if reply.body is None or seen.ok else reply
+        if not reply.ok or reply.body is None:
+            return None
+        is_known = self.owners.of(str(reply.body.get("id", ""))) is not None
+        return reply if is_known or self.owners.fits(deltas, reply, but=LOGIN) else None
+
+    def _created(self, attempt: Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
+        """What came of a creation that was answered: a new account, one that was brought back, or somebody else's."""
+        account = str((made.body or {}).get("id", ""))
+        owner = self.owners.of(account)
+        if owner not in {None, attempt.key} or self.owners.is_parted(attempt.key, account):
+            told = f"the directory answered with the account {account}, which is {whose(owner)}; look at it"
+            return attempt.outcome(Status.HELD, "correlation.taken", told, made)
+        attempt.account = account
+        back = self._brought_back(attempt, deltas, made)
+        outcome = attempt.confirm(deltas, (), made) if back is None else back
+        self.born[account] = attempt.key
+        restored = owner == attempt.key and outcome.status is Status.DONE
+        told = "the deleted account of this person came back; look whether roles and groups did too"
+        return replace(outcome, code="account.restored", detail=told) if restored else outcome
+
+    def _brought_back(self, attempt: Attempt, deltas: Sequence[Delta], reply: Reply) -> Outcome | None:
+        """Hold a joiner whose new account holds what nobody sent: it was somebody's before."""
+        shown = brought_back(self._resource(deltas), reply.body or {}, self.default_roles)
+        if not shown or self.owners.of(attempt.account) == attempt.key:
+            return None
+        account, attempt.account = attempt.account, ""
+        self.links.decide_link(LinkDecision(attempt.key, account, same=False))
+        told = f"a deleted account came back as {account}, with {', '.join(shown)} of whoever had it"
+        return attempt.outcome(Status.HELD, "account.restored", told, reply)
+
+    async def _met(self, attempt: Attempt, deltas: Sequence[Delta], hit: Hit, *, ours: bool) -> Outcome:
+        """Go on with what a search found; `ours` where it should be the account that we asked for."""
+        if len(hit.accounts) > 1:
+            told = f"{hit.path} finds {len(hit.accounts)} accounts that the listing did not show to be this person's"
+            return attempt.outcome(Status.HELD, "correlation.ambiguous", told)
+        found = hit.accounts[0]
+        body = found.body or {}
+        account = str(body.get("id", ""))
+        owner = self.owners.whose(attempt.key, deltas, found)
+        if owner != attempt.key:
+            told = f"{hit.path} finds the account of another person, {account}, which is {whose(owner)}"
+            return attempt.outcome(Status.HELD, "correlation.taken", told, found)
+        if self._is_protected(attempt.key, body):
+            told = f"{hit.path} finds a protected account, or one that shows no login: {account}"
+            return attempt.outcome(Status.HELD, "account.protected", told, found)
+        attempt.account = account
+        back = self._brought_back(attempt, deltas, found) if ours else None
+        return await self._adopt(attempt, deltas, found) if back is None else back
+
+    async def _adopt(self, attempt: Attempt, deltas: Sequence[Delta], found: Reply) -> Outcome:
+        """Take over the account that a search found, and that is nobody else's."""
+        body = found.body or {}
+        adopted = planner.adopt(deltas, body, self.means.attributes)
+        held = [d.path for d in adopted if d.verdict is Verdict.CONFLICT]
+        if held:
+            attempt.account = ""
+            told = f"an account of this person exists and differs in {', '.join(held)}"
+            return attempt.outcome(Status.HELD, "account.adoption", told)
+        attempt.already = {d.path: d.sides.desired for d in deltas if d.path not in {a.path for a in adopted}}
+        writes = [d for d in adopted if d.verdict is Verdict.WRITE]
+        if not writes:
+            return attempt.outcome(Status.ALREADY, reply=found)
+        self.open.discard((attempt.key, attempt.part))
+        attempt.overwrite(d.path for d in writes if d.sides.current is not None)
+        outcome = await self.writer.write(attempt, writes, self.means.operations_of(writes), found.version)
+        # What was agreed is what HR wants, not the list with what others have in it.
+        wanted = {d.path: d.sides.desired for d in deltas if d.path in outcome.written}
+        adopted_code = "account.adopted" if outcome.status is Status.DONE and not outcome.code else outcome.code
+        return replace(outcome, written={**outcome.written, **wanted}, code=adopted_code)
+
+    def _is_protected(self, key: str, body: Mapping[str, object]) -> bool:
+        name = str(body.get(LOGIN) or "")
+        return planner.is_nameless(name, self.policy) or planner.is_protected(key, name, self.policy)

@@ -1,0 +1,138 @@
+"""Write one account: send operations under a version, judge the answer, until they are settled, held or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from scimsync.core import planner
+from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, words
+from scimsync.core.writing import split
+from scimsync.engine.attempts import Attempt, Means
+from scimsync.engine.recording import edits_of
+from scimsync.engine.run_journal import RunJournal
+from scimsync.model.outcomes import Outcome, Reply, Status
+from scimsync.model.plans import LOGIN, Delta
+from scimsync.scim.messages import Operation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountWriter:
+    """Carries out changes of accounts that are there."""
+
+    means: Means
+    journal: RunJournal
+    #: (key, part) of what was intended and has no outcome
+    open: Collection[tuple[str, int]]
+    #: told of a reply after which the run had better end
+    defer: Callable[[Reply], None]
+    #: what one PATCH may hold; 0 for no limit
+    operations_per_patch: int = 0
+    request_bytes: int = 0
+
+    async def write(
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+    ) -> Outcome:
+        """Send operations under a version, until they are settled, held, or there is nothing left to send."""
+        caution, reopened = self.means.caution, (attempt.key, attempt.part) in self.open
+        if reopened or not version or caution.wants_sight(operations):
+            looked = await attempt.look(deltas, after=Next.SETTLE if reopened or not version else Next.REPLAN)
+            if isinstance(looked, Outcome):
+                return looked
+            deltas, operations, version = looked
+        async with caution.turn(operations, attempt.before):
+            return await self._sent(attempt, deltas, operations, version)
+
+    async def _sent(
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+    ) -> Outcome:
+        looks = attempt.looks
+        while True:
+            deltas, operations = self._spared(attempt, deltas, operations)
+            if not operations:
+                return attempt.settled(Status.ALREADY)
+            before = attempt.before
+            deltas, reply, is_whole = await self._send(attempt, deltas, operations, version)
+            step = decide(reply)
+            if step in {Next.CONFIRM, Next.READ_BACK} and is_whole:
+                return await self._answered(attempt, deltas, operations, reply)
+            if is_taken(reply) and any(d.path == LOGIN for d in deltas):
+                return await self._without_login(attempt, deltas, reply, version)
+            if step not in {Next.CONFIRM, Next.REPLAN, Next.READ_BACK, Next.SETTLE}:
+                return self.refused(attempt, step, reply)
+            if step is Next.REPLAN:
+                attempt.races += 1
+            looked = await attempt.look(deltas, after=step)
+            if isinstance(looked, Outcome):
+                return looked if step is Next.REPLAN else attempt.harmed(before, operations, looked)
+            if attempt.races > MOST_RACES or attempt.looks - looks > 2 * MOST_RACES:
+                return attempt.outcome(Status.HELD, "write.races", "the account changed again each time we came")
+            deltas, operations, version = looked
+
+    async def _without_login(self, attempt: Attempt, deltas: Sequence[Delta], reply: Reply, version: str) -> Outcome:
+        """Send the rest of a change whose login somebody else has."""
+        attempt.taken = words(reply)
+        rest = [delta for delta in deltas if delta.path != LOGIN]
+        if not rest:
+            return attempt.settled(Status.DONE, reply)
+        return await self._sent(attempt, rest, self.means.operations_of(rest), version)
+
+    def _spared(
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation]
+    ) -> tuple[Sequence[Delta], Sequence[Operation]]:
+        """What is left to write without the kinds of write that did harm in this run."""
+        stopped = self.means.caution.stopped(operations)
+        if not stopped:
+            return deltas, operations
+        spared = [d for d in deltas if self.means.attributes[d.path].place.root.lower() in stopped]
+        attempt.spare(d.path for d in spared)
+        rest = [d for d in deltas if d not in spared]
+        return rest, self.means.operations_of(rest)
+
+    async def _answered(
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], reply: Reply
+    ) -> Outcome:
+        """Judge a success by the account that it shows; by the account itself where it shows none, or shows trouble."""
+        seen = reply
+        if reply.body is None or attempt.is_doubtful(deltas, operations, reply.body):
+            seen = await self.means.target.get(attempt.account)
+            if seen.status == 404:
+                return attempt.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", seen)
+            if (not seen.ok or seen.body is None) and reply.body is None:
+                return attempt.outcome(Status.DEFERRED, "target.not-now", words(seen), seen)
+            seen = seen if seen.ok and seen.body is not None else reply
+        return attempt.confirm(deltas, operations, seen)
+
+    async def _send(
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+    ) -> tuple[Sequence[Delta], Reply, bool]:
+        """One PATCH, or where it may not hold everything several, each under the version that the one before left.
+
+        Gives the deltas as our own writes leave them, the last reply, and whether nothing is left to send.
+        """
+        *first, last = split(operations, most=self.operations_per_patch, size=self.request_bytes) or [()]
+        for part in first:
+            reply = await self._patch(attempt, deltas, part, version)
+            if decide(reply) is not Next.CONFIRM or reply.body is None:
+                return deltas, reply, False
+            attempt.arrived(deltas, reply.body)
+            if not reply.version:
+                return deltas, reply, False
+            deltas, version = planner.advanced(deltas, reply.body, self.means.attributes), reply.version
+        return deltas, await self._patch(attempt, deltas, last, version), True
+
+    async def _patch(
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+    ) -> Reply:
+        line = self.journal.line(attempt.key, attempt.part, "PATCH", version, attempt.races + 1)
+        await self.journal.intend(line, edits_of(deltas), attempt.account)
+        return await self.means.target.patch(attempt.account, operations, version)
+
+    def refused(self, attempt: Attempt, step: Next, reply: Reply) -> Outcome:
+        """What it comes to where the target does not take a write."""
+        if step is Next.DEFER:
+            self.defer(reply)
+            return attempt.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
+        if step is Next.GONE:
+            return attempt.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", reply)
+        return attempt.outcome(Status.FAILED, "target.refused", words(reply), reply)

@@ -1,0 +1,66 @@
+"""What planning is handed: its ports, and what shall be planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scimsync.core.desired import PhoneReader
+from scimsync.engine.membership import Pairs
+from scimsync.engine.metrics import Unmeasured
+from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
+from scimsync.model.events import Subscription
+from scimsync.model.policy import Policy
+from scimsync.scim.dialect import GENERIC, Dialect
+from scimsync.scim.schema import Catalog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPorts:
+    """The ports of one run, and the little else that planning needs from outside."""
+
+    source: Source
+    target: Target
+    store: Store
+    clock: Clock
+    observer: Observer
+    phones: PhoneReader
+    #: makes the tail of a run id, so that two runs in one second differ
+    fresh: Callable[[], str]
+    #: where memberships come from, where policy manages groups
+    pairs: Pairs = field(default_factory=Pairs)
+    metrics: Metrics = field(default_factory=Unmeasured)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What shall be planned."""
+
+    policy: Policy
+    catalog: Catalog
+    #: what the provider takes, and which names must exist
+    dialect: Dialect = GENERIC
+    #: column of the source that identifies a person
+    key: str
+    #: what the source is known by; its people are those of the links that bear this name
+    source: str = ""
+    #: texts that stand for nothing in a cell of the source
+    null_values: tuple[str, ...] = ()
+    #: digest of the effective configuration
+    configuration: str
+    #: the time zone of today() in the mapping
+    zone: str = "UTC"
+    #: reads of single accounts that run at the same time
+    workers: int = 8
+    memory_limit: str = "512MB"
+    #: keys of the people to look at; everybody where empty
+    only: tuple[str, ...] = ()
+    #: rule -> reason, for rules that a person sets aside
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    #: where the accounts are kept as they were read; not kept where None
+    keep: Path | None = None
+    #: whether the target's schema is compared before it is read
+    schema: bool = True
+    #: who is told where the plan may not be applied
+    subscriptions: tuple[Subscription, ...] = ()

@@ -1,0 +1,161 @@
+"""Look at each thing that a run needs, and say what is wrong with it and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator, Sized
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from scimsync.config import Settings, load
+from scimsync.core.signing import LEAST_KEY
+from scimsync.errors import ConfigError, ScimsyncError, TargetError
+from scimsync.model.plans import Severity
+from scimsync.scim.dialect import Dialect
+from scimsync.services import checking
+from scimsync.services.checking import TargetFacts
+
+#: seconds that the two clocks may differ before tokens and limits are misread
+_SKEW_S = 120
+
+
+#: as `asyncio.run`
+Wait: TypeAlias = Callable[[Coroutine[object, object, TargetFacts]], TargetFacts]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one look found. `code` is the exit code a run would end with; 0 for ok and for a warning."""
+
+    name: str
+    mark: str
+    words: str
+    code: int = 0
+
+
+def checks(config: Path, wait: Wait) -> Iterator[Check]:
+    """Look at configuration, source, state and target.
+
+    Args:
+        config: The configuration file, which may be faulty.
+        wait: Runs what is asynchronous to its end.
+    """
+    faulty = False
+    try:
+        settings = load(config)
+    except ConfigError as error:
+        faulty = True
+        for fault in error.faults:
+            yield Check("config", "fail", fault, error.exit_code)
+        try:  # where only credentials are missing, the rest can be looked at all the same
+            settings = load(config, secrets=False)
+        except ConfigError:
+            return
+    attributes = len(settings.policy.attributes)
+    yield Check("config", "ok", f"{config}: {attributes} attributes mapped, dialect {settings.target.dialect.name}")
+    for path in settings.unmatched:
+        words = f"[correlation] match: {path} is not mapped, so no account is found by it; add it to [attributes]"
+        yield Check("correlation", "warn", words)
+    for webhook in settings.webhooks:
+        if any(len(key) < LEAST_KEY for key in webhook.keys):
+            words = f"{webhook.shown}: its secret is shorter than {LEAST_KEY} bytes; take: openssl rand -base64 32"
+            yield Check("webhooks", "warn", words)
+    yield from _tried("source", lambda: _source(settings))
+    yield from _tried("state", lambda: _state(settings))
+    if not faulty:
+        yield from _tried("target", lambda: _target(settings, wait))
+
+
+def _tried(name: str, look: Callable[[], list[Check]]) -> Iterator[Check]:
+    try:
+        yield from look()
+    except ScimsyncError as error:
+        for paragraph in str(error).splitlines():
+            yield Check(name, "fail", paragraph, error.exit_code)
+
+
+def _source(settings: Settings) -> list[Check]:
+    rows, proven, columns, bare = checking.try_source(settings)
+    checks = [Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits")]
+    if bare:
+        words = "the mapping of active compares a status with =, so a built-in list says what other words mean; "
+        words += "name them: one_of(status, 'active', 'on leave', ['left', 'retired'])"
+        checks.append(Check("mapping", "warn", words))
+    if not proven:
+        words = "the source cannot prove that it is complete, so people missing from it are not treated as leavers"
+        words += '; set [source] complete = "checksum"'
+        checks.append(Check("source", "warn", words))
+    pairs = checking.try_pairs(settings)
+    if pairs is not None:
+        checks.append(Check("groups", "ok" if pairs else "warn", f"{pairs:,} memberships"))
+    return checks
+
+
+def _state(settings: Settings) -> list[Check]:
+    last = checking.try_state(settings)
+    words = f"last applied run {last.id} ({last.state.value})" if last else "no run was applied yet"
+    return [Check("state", "ok", words)]
+
+
+def _target(settings: Settings, wait: Wait) -> list[Check]:
+    found = wait(checking.describe_target(settings))
+    checks = [
+        Check("credentials", "ok", f"a token was given for client {settings.target.client_id or '(ready-made token)'}"),
+        Check("target", "ok", f"{settings.target.api_url} answers; {found.rate:,} requests a minute"),
+    ]
+    if found.skew_s is not None and abs(found.skew_s) > _SKEW_S:
+        words = f"this machine's clock differs by {found.skew_s:+.0f} s; set it with NTP"
+        checks.append(Check("clock", "warn", words))
+    else:
+        checks.append(Check("clock", "ok", f"differs by {round(found.skew_s or 0):+d} s"))
+    for path in found.missing:
+        words = f"{path} is mapped, but the target's schema does not have it; take it from [attributes]"
+        checks.append(Check("schema", "fail", words, TargetError.exit_code))
+    if not found.missing:
+        checks.append(Check("schema", "ok", "every mapped attribute is in the target's schema"))
+    return [*checks, *_announced(found), *_drifted(found), *_assumed(settings.target.dialect)]
+
+
+def _announced(found: TargetFacts) -> Iterator[Check]:
+    """What the target says it can do."""
+    facts = dict(found.config)
+    largest = facts.pop("filter.maxResults", "0")
+    schemes = facts.pop("authenticationSchemes", "none")
+    if facts:
+        yield Check("announces", "ok", ", ".join(f"{name} {claim}" for name, claim in facts.items()))
+        yield Check("announces", "ok", f"largest page {'not announced' if largest == '0' else largest}")
+        yield Check("announces", "ok", f"authentication {schemes}")
+    else:
+        yield Check(
+            "announces", "warn", "the target publishes no ServiceProviderConfig; scimsync uses what the dialect says"
+        )
+    if found.schemas:
+        yield Check("announces", "ok", f"{len(found.schemas)} schemas: {', '.join(found.schemas)}")
+    else:
+        yield Check("announces", "warn", "the target publishes no schemas, so drift cannot be seen")
+
+
+def _drifted(found: TargetFacts) -> Iterator[Check]:
+    """What drifted, with what to do."""
+    marks = {Severity.ERROR: "fail", Severity.WARNING: "warn", Severity.INFO: "ok"}
+    for ruling in found.rulings:
+        code = TargetError.exit_code if ruling.blocks else 0
+        yield Check("drift", marks[ruling.severity], f"{ruling.drift}; {ruling.hint}", code)
+    if not found.rulings and found.schemas:
+        yield Check("drift", "ok", f"none against {found.baseline}")
+
+
+def _assumed(dialect: Dialect) -> Iterator[Check]:
+    """What the dialect takes for true, and how sure it is."""
+    for name, ground in dialect.grounds.items():
+        text = f"{name} {_brief(getattr(dialect, name))}".rstrip()
+        yield Check("assumes", "ok", f"{text}: {ground.certainty.value} ({ground.source})")
+
+
+def _brief(held: object) -> str:
+    """A value of a dialect in a word; "" for what does not fit in one."""
+    if isinstance(held, bool):
+        return "yes" if held else "no"
+    if isinstance(held, int | str):
+        return str(held)
+    return f"({len(held)})" if isinstance(held, Sized) else ""

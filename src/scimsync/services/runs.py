@@ -1,0 +1,77 @@
+"""Past runs: list them, and tell of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from scimsync.bootstrap import now
+from scimsync.core import leaving
+from scimsync.engine.state import Artifacts, Audit, Journal, Runs
+from scimsync.errors import PlanStale
+from scimsync.model.outcomes import JournalLine, Outcome, Run, RunState
+from scimsync.model.plans import Plan
+from scimsync.services.planning import as_applied, read_plan
+
+
+class RunsState(Runs, Journal, Audit, Artifacts, Protocol):
+    """Of the state: runs and what was told of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is known of one run."""
+
+    run: Run
+    plan: Plan
+    journal: Sequence[JournalLine]
+    #: when it was looked at
+    at: datetime
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What came of each part of each change, in the order in which it was settled."""
+        return [line.outcome for line in self.journal if line.outcome is not None]
+
+    @property
+    def kept(self) -> Mapping[str, str] | None:
+        """Which leavers keep access, with why; None where the run was not begun, so that the plan says it."""
+        if self.run.state in {RunState.PLANNED, RunState.REFUSED}:
+            return None
+        return leaving.by_run(self.plan, {(o.key, o.part): o for o in self.outcomes})
+
+
+def listed(store: Runs) -> Sequence[Run]:
+    """The latest runs, newest first."""
+    return store.runs()
+
+
+def find(store: RunsState, named: str) -> Told:
+    """The run that a person means by its id or the beginning of it.
+
+    Raises:
+        PlanStale: There is none.
+        ConfigError: There are several.
+    """
+    run = store.run(named)
+    if run is None:
+        raise PlanStale(f"there is no run {named!r}. List them with: scimsync runs")
+    return _told(store, run, as_applied(store, read_plan(store.artifact(run.plan))))
+
+
+def of_plan(store: RunsState, made: Plan) -> Told:
+    """The run of a plan that was just made.
+
+    Raises:
+        PlanStale: It was not stored here.
+    """
+    run = store.run(made.id)
+    if run is None:
+        raise PlanStale(f"plan {made.id}: this state does not know it. Make the plan with the same [state].")
+    return _told(store, run, made)
+
+
+def _told(store: Journal, run: Run, plan: Plan) -> Told:
+    return Told(run=run, plan=plan, journal=list(store.journal(run.id)), at=now())

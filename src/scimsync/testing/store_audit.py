@@ -1,0 +1,89 @@
+"""The journal and the audit chain in memory."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from scimsync.engine import ledger
+from scimsync.model.audit import Entry, Head, PersonKey, Record
+from scimsync.model.events import Message
+from scimsync.model.outcomes import JournalLine
+from scimsync.testing.store_memory import Memory
+
+
+class MemoryAudit(Memory):
+    """What was done, and proof of it. Fits `Journal` and `Audit` of `scimsync.engine.state`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._journal: list[JournalLine] = []
+        self._secret = secrets.token_bytes(32)
+        self._head = ledger.beginning(f"scimsync/{secrets.token_hex(8)}")
+        self._entries: list[Entry] = []
+        self._keys: dict[str, PersonKey] = {}
+        self._checkpoints: dict[int, str] = {}
+
+    def append(
+        self, lines: Sequence[JournalLine], records: Sequence[Record] = (), messages: Sequence[Message] = ()
+    ) -> None:
+        """Keep journal lines and messages, and chain audit records."""
+        with self._lock:
+            self._journal.extend(lines)
+            self._chain(records)
+            self._enqueue(messages)
+
+    def journal(self, run_id: str, *, since: datetime | None = None) -> Iterator[JournalLine]:
+        """The lines of one run in the order they were written; only later ones, where `since` says so."""
+        with self._lock:
+            held = [line for line in self._journal if line.run == run_id and (since is None or line.at >= since)]
+        yield from held
+
+    def head(self) -> Head:
+        """The end of the audit chain."""
+        return self._head
+
+    def entries(
+        self, *, after: int = 0, run: str = "", kind: str = "", people: Sequence[str] = (), newest: int = 0
+    ) -> Iterator[Entry]:
+        """The audit chain in its order."""
+        with self._lock:
+            held = [
+                entry
+                for entry in self._entries[after:]
+                if run in {"", entry.run} and kind in {"", entry.kind} and (not people or entry.person in people)
+            ]
+        yield from held[-newest:]
+
+    def keys(self, person: str) -> Sequence[PersonKey]:
+        """Every key that a person ever had in the audit chain, oldest first."""
+        return ledger.lives(self._secret, person, self._keys.get)
+
+    def key(self, pseudonym: str) -> PersonKey | None:
+        """The key kept under a pseudonym."""
+        return self._keys.get(pseudonym)
+
+    def erase(self, person: str, record: Record) -> int:
+        """Destroy the key of a person and record that; how many keys were destroyed."""
+        with self._lock:
+            live = [key for key in self.keys(person) if key.secret]
+            if live:
+                self._chain([record])
+            for key in live:
+                self._keys[key.pseudonym] = ledger.erased(key, record.at, record.actor)
+        return len(live)
+
+    def save_checkpoint(self, size: int, at: datetime, note: str) -> None:  # noqa: ARG002
+        """Keep a signed checkpoint; one of the same size is replaced."""
+        self._checkpoints[size] = note
+
+    def checkpoints(self) -> Sequence[str]:
+        """The signed checkpoints, the smallest first."""
+        return [note for _, note in sorted(self._checkpoints.items())]
+
+    def _chain(self, records: Sequence[Record]) -> None:
+        book = ledger.Ledger(self._head, self._secret, self._keys.get, secrets.token_bytes)
+        self._entries += book.add(records)
+        self._keys |= book.made
+        self._head = book.head
