@@ -50,8 +50,9 @@ def _members(name: str, thing: Any) -> Iterator[str]:
     if issubclass(thing, Enum):
         yield from (f"{name}.{word.name} = {word.value}" for word in thing)
         return
-    if not issubclass(thing, BaseException):
-        yield from _parameters(name, thing)
+    if issubclass(thing, BaseException):
+        return
+    yield from _parameters(name, thing)
     if is_dataclass(thing):
         yield from (f"{name}.{field.name}" for field in fields(thing))
     for member, held in inspect.getmembers(thing):
@@ -155,9 +156,10 @@ def exit_codes() -> Iterator[str]:
 
 def keys() -> Iterator[str]:
     """Every key of the configuration, as `section.key`. The only place here that knows how the code holds them."""
-    for section, found in importlib.import_module("scimsync.config.schema").schema()["properties"].items():
+    for section, known in importlib.import_module("scimsync.config.schema").schema()["properties"].items():
         yield f"[{section}]"
-        yield from (f"[{section}] {key}" for key in found.get("items", found).get("properties", ()))
+        members = known["additionalProperties"]["anyOf"][1] if section == "attributes" else known.get("items", known)
+        yield from (f"[{section}] {key}" for key in members["properties"])
 
 
 def codes() -> Iterator[str]:

@@ -63,6 +63,7 @@ def test_people_missing_from_a_proven_source_that_shrank_are_told_so(home: House
     assert {subject for subject, _, _ in told} == {who.employee_id for who in gone}
     for _, summary, detail in told:
         assert "proves nothing" not in summary
+        assert "cannot prove" not in summary
         assert detail == "source.rows-drop"
 
 
