@@ -18,7 +18,7 @@ from scimsync.config import load
 from scimsync.errors import ConfigError
 from scimsync.scim.schema import value_from_json
 from scimsync.services import auditing, evidence, state
-from scimsync.services.evidence import Told, Verification
+from scimsync.services.evidence import RecordShown, Verification
 
 ERASED = "[erased]"
 
@@ -75,7 +75,7 @@ def show_records(config: Path, user: str, run: str, limit: int, *, as_json: bool
     return 0
 
 
-def _lines(one: Told) -> Iterator[str]:
+def _lines(one: RecordShown) -> Iterator[str]:
     told, entry = one.document, one.entry
     who = ERASED if told.get("erased") else str(told.get("person", ""))
     words = [str(told[name]) for name in ("action", "method", "status", "code", "rule", "reason") if told.get(name)]

@@ -24,7 +24,7 @@ from scimsync.model.reports import Report
 from scimsync.services import observing, planning, state
 from scimsync.services import runs as past
 from scimsync.services.planning import Choices
-from scimsync.services.runs import Told
+from scimsync.services.runs import PastRun
 from scimsync.services.state import Store
 
 
@@ -115,7 +115,7 @@ def _write_out(store: Store, made: Plan, out: Path) -> None:
         ) from error
 
 
-def _write_html(settings: Settings, store: Store, told: Told, file: Path) -> None:
+def _write_html(settings: Settings, store: Store, told: PastRun, file: Path) -> None:
     from scimsync.cli import figures, report  # noqa: PLC0415 - loads Jinja2
 
     path, groups = planning.chart_groups(settings, store, told.run, told.plan)

@@ -40,7 +40,7 @@ _MISSING = {
 }
 
 
-class Told:
+class Faults:
     """The faults so far, and the places that they are about, so that nothing is told twice."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Told:
             self.tell((section, key), f"[{section}] {key} is missing: {about(_known(section)[key])}")
 
 
-def read(raw: Mapping[str, object], told: Told) -> Document:
+def read(raw: Mapping[str, object], told: Faults) -> Document:
     """The document; where its form is at fault, what is sound of it, and the faults are told.
 
     Keys and sections that are needed and not there are empty then.

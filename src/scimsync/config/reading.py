@@ -69,7 +69,7 @@ def settings(parsed: Parsed, *, secrets: Set[str]) -> Settings:
     Raises:
         ConfigError: With every fault of the file.
     """
-    told = faults.Told()
+    told = faults.Faults()
     found = _Reader(parsed.file, faults.read(parsed.raw, told), told, secrets).settings()
     if told.faults or found is None:
         raise ConfigError(*(f"{parsed.file.name}: {fault}" for fault in told.faults))
@@ -79,7 +79,7 @@ def settings(parsed: Parsed, *, secrets: Set[str]) -> Settings:
 class _Reader:
     """Takes a document apart and collects what is wrong with it."""
 
-    def __init__(self, file: Path, written: Document, told: faults.Told, secrets: Set[str]) -> None:
+    def __init__(self, file: Path, written: Document, told: faults.Faults, secrets: Set[str]) -> None:
         self.file, self.written, self.told, self.secrets = file, written, told, secrets
         self.references = References(file, told.faults)
 

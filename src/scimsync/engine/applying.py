@@ -167,7 +167,7 @@ class _Applier:
                     await self._settle(change, part, outcome)
         for group in self._standing.plan.groups:
             if (group.key, 1) in self._standing.open:
-                await self._settle(group, 1, await GroupWriter(group, self._group_hands(group)).settle())
+                await self._settle(group, 1, await GroupWriter(group, self._group_ports(group)).settle())
 
     async def _phases(self) -> None:
         todo = [(c, c.part, self._first) for c in self._standing.plan.changes if c.operations or c.awaiting]
@@ -279,9 +279,9 @@ class _Applier:
 
     async def _members(self, group: GroupChange) -> Outcome:
         resumed = self._run.state in {RunState.APPLYING, RunState.INTERRUPTED}
-        return await GroupWriter(group, self._group_hands(group)).write(resumed=resumed)
+        return await GroupWriter(group, self._group_ports(group)).write(resumed=resumed)
 
-    def _group_hands(self, group: GroupChange) -> GroupPorts:
+    def _group_ports(self, group: GroupChange) -> GroupPorts:
         async def intend(batch: Left, version: str, attempt: int) -> None:
             line = self._journal.line(group.key, 1, "PATCH", version, attempt)
             await self._journal.intend(line, edits_of_members(grouping.written(batch.add, batch.remove)), group.group)

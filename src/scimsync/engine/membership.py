@@ -29,7 +29,7 @@ from scimsync.model.policy import Grouping, Nested, Policy
 from scimsync.model.records import Reading
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
-from scimsync.workbench.membership import NESTING, PAIR, Rosters, read_agreed, stage_column, stage_pairs
+from scimsync.workbench.membership import NESTING, PAIR, MemberTables, read_agreed, stage_column, stage_pairs
 
 #: groups that are read at the same time
 READ_AT_ONCE = 8
@@ -79,11 +79,11 @@ class MembershipPlanning:
     _learned: GroupMemory = field(default_factory=GroupMemory)
     #: the groups of the directory are known
     _complete: bool = False
-    _rosters: Rosters = field(init=False)
+    _members: MemberTables = field(init=False)
 
     def __post_init__(self) -> None:
         """Stand on the comparison's idea of who is left alone."""
-        self._rosters = Rosters(self.bench, self.grouping, self.comparison.left_alone())
+        self._members = MemberTables(self.bench, self.grouping, self.comparison.left_alone())
 
     async def run(
         self, source: Pairs, judged: Trust, changes: Sequence[Change], *, key: str, complete: bool
@@ -102,10 +102,10 @@ class MembershipPlanning:
             ConfigError: They have other than two columns.
         """
         self._read_pairs(source, judged, key=key, complete=complete)
-        written, nested = self._rosters.names()
+        written, nested = self._members.names()
         named, edges, circles = self._fold(written, nested)
         self._memory = self.store.group_memory()
-        based = self._rosters.lay_base(self.store.memberships())
+        based = self._members.lay_base(self.store.memberships())
         groups = await self._list(self._wanted(named, based))
         if groups is None:
             return ()
@@ -116,10 +116,10 @@ class MembershipPlanning:
         ids = self._resolve(ours, named, edges, remembered)
         created = [change.key for change in changes if change.action is Action.CREATE]
         spelled = {name: folded(name, self.grouping.match) for name in _spelled(written, nested)}
-        self._rosters.lay_names(spelled, edges, circles)
-        self._rosters.lay_groups(ids, created, self.policy.protected)
+        self._members.lay_names(spelled, edges, circles)
+        self._members.lay_groups(ids, created, self.policy.protected)
         read = await self._read({ids[name] for name in ours if name in ids} | self._base_groups(based))
-        if (found := self._rosters.strangers())[1]:
+        if (found := self._members.strangers())[1]:
             self.findings.append(rules.strangers(*found))
         return tuple(self._changes(read))
 
@@ -228,7 +228,7 @@ class MembershipPlanning:
         self._shielded = shielded.ids
         is_open = {name: meant for name, meant in found.open.items() if name in used}
         reached = {group for name, group in found.ids.items() if name in used}
-        self._rosters.lay_open(is_open, {group for meant in is_open.values() for group in meant}, reached)
+        self._members.lay_open(is_open, {group for meant in is_open.values() for group in meant}, reached)
         there = self._existing.keys() | self._hidden
         learned = naming.memory(found, used, memory.names, there)
         self._learned = GroupMemory(names={**learned, **shielded.names}, partial=memory.partial & there)
@@ -242,7 +242,7 @@ class MembershipPlanning:
         """Read the groups that matter, and lay their members; give version and number of members of each."""
         read: dict[str, tuple[str, int]] = {}
         waiting: dict[str, dict[str, str]] = {}
-        self._rosters.lay_current()
+        self._members.lay_current()
         turn, members = asyncio.Semaphore(READ_AT_ONCE), 0
 
         async def one(group: str) -> None:
@@ -276,24 +276,24 @@ class MembershipPlanning:
 
     def _take(self, groups: Mapping[str, Mapping[str, str]]) -> set[str]:
         """Lay the members of groups; give those whose members are told in a way that we cannot read."""
-        foreign = self._rosters.add_current(groups, believe=rules.FOREIGN in self.overrides)
+        foreign = self._members.add_current(groups, believe=rules.FOREIGN in self.overrides)
         self.findings += [rules.foreign(self._existing[group].name) for group in sorted(foreign)]
         for group in sorted((groups.keys() - foreign) & self._learned.partial):
             if not rules.is_cut(groups[group].keys()):
                 self._learned = replace(self._learned, partial=self._learned.partial - {group})
-            elif hidden := self._rosters.assume(group):
+            elif hidden := self._members.assume(group):
                 self.findings.append(rules.partial(self._existing[group].name, len(groups[group]), hidden))
         return foreign
 
     def _changes(self, read: Mapping[str, tuple[str, int]]) -> Iterator[GroupChange]:
-        leaving, spared = _by_group(self._rosters.leaving()), self._rosters.spared()
+        leaving, spared = _by_group(self._members.leaving()), self._members.spared()
         stays = sum(map(len, leaving.values())) + sum(spared.values())
         if self._doubt and (stays or not self._number):
             self.findings.append(rules.unproven(stays, self._doubt))
             leaving = {}
         elif spared:
             self.findings.append(rules.spared({self._existing[group].name: n for group, n in spared.items()}))
-        joining, beside, limits = _by_group(self._rosters.joining()), self._rosters.beside(), self.policy.limits
+        joining, beside, limits = _by_group(self._members.joining()), self._members.beside(), self.policy.limits
         for group in sorted(joining.keys() | leaving.keys(), key=lambda g: (self._existing[g].name, g)):
             version, held = read[group]
             change = GroupChange(
@@ -317,7 +317,7 @@ class MembershipPlanning:
         """Keep what both sides agree on by now, for what is remembered when the plan is applied."""
         if not self._complete:
             return
-        self._rosters.write_agreed(self.store.artifact(_agreed(run)), self._existing.keys() | self._hidden)
+        self._members.write_agreed(self.store.artifact(_agreed(run)), self._existing.keys() | self._hidden)
         files.write(self.store.artifact(_learned(run)), [msgspec.json.encode(self._learned)])
 
 

@@ -122,7 +122,7 @@ class _Reader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class RecordShown:
     """One record, as far as it can be read here."""
 
     entry: Entry
@@ -131,7 +131,7 @@ class Told:
     erased: PersonKey | None
 
 
-def latest(store: EvidenceState, user: str, run: str, limit: int) -> list[Told]:
+def latest(store: EvidenceState, user: str, run: str, limit: int) -> list[RecordShown]:
     """The latest records, oldest first: all, or those about a person or of a run.
 
     Raises:
@@ -151,12 +151,12 @@ def _run_of(store: Runs, named: str) -> str:
     return found.id if found else ""
 
 
-def _told(entry: Entry, reader: _Reader) -> Told:
+def _told(entry: Entry, reader: _Reader) -> RecordShown:
     clear = reader.clear(entry)
     body = ledger.document_of(entry)
     is_erased = clear is None and "sealed" in body
     more = {"hash": entry.hash.hex(), **(_members(clear) if clear else {})}
-    return Told(
+    return RecordShown(
         entry=entry,
         document={**body, **more, **({"erased": True} if is_erased else {})},
         erased=reader.key(entry.person) if is_erased else None,

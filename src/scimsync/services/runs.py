@@ -21,7 +21,7 @@ class RunsState(Runs, Journal, Audit, Artifacts, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class PastRun:
     """What is known of one run."""
 
     run: Run
@@ -48,7 +48,7 @@ def listed(store: Runs) -> Sequence[Run]:
     return store.runs()
 
 
-def find(store: RunsState, named: str) -> Told:
+def find(store: RunsState, named: str) -> PastRun:
     """The run that a person means by its id or the beginning of it.
 
     Raises:
@@ -61,7 +61,7 @@ def find(store: RunsState, named: str) -> Told:
     return _told(store, run, as_applied(store, read_plan(store.artifact(run.plan))))
 
 
-def of_plan(store: RunsState, made: Plan) -> Told:
+def of_plan(store: RunsState, made: Plan) -> PastRun:
     """The run of a plan that was just made.
 
     Raises:
@@ -73,5 +73,5 @@ def of_plan(store: RunsState, made: Plan) -> Told:
     return _told(store, run, made)
 
 
-def _told(store: Journal, run: Run, plan: Plan) -> Told:
-    return Told(run=run, plan=plan, journal=list(store.journal(run.id)), at=now())
+def _told(store: Journal, run: Run, plan: Plan) -> PastRun:
+    return PastRun(run=run, plan=plan, journal=list(store.journal(run.id)), at=now())

@@ -10,7 +10,7 @@ than Unicode does. All tables begin with `m_`:
     m_open      folded           the names that mean no one group for certain
     m_meant     id               the groups that those may mean
     m_reached   id               the groups that the source names, and no doubt about it
-    m_rosters   id               the groups that are ours and could be read
+    m_managed   id               the groups that are ours and could be read
     m_current   group_id, account, is_group
     m_base      group_id, account
     m_named     group_id, account       whom HR names: never removed
@@ -127,7 +127,7 @@ def _bare(key: str) -> str:
     return f"ltrim(lower(tidy({key})), '0')"
 
 
-class Rosters:
+class MemberTables:
     """The memberships of one planning run. Wants `m_pairs`, `m_nestings`, and a correlated comparison."""
 
     def __init__(self, bench: Workbench, grouping: Grouping, left_alone: str) -> None:
@@ -258,7 +258,7 @@ class Rosters:
         self._bench.sql.execute(
             "CREATE OR REPLACE TABLE m_current (group_id VARCHAR, account VARCHAR, is_group BOOLEAN)"
         )
-        self._bench.sql.execute("CREATE OR REPLACE TABLE m_rosters (id VARCHAR)")
+        self._bench.sql.execute("CREATE OR REPLACE TABLE m_managed (id VARCHAR)")
 
     def add_current(self, groups: Mapping[str, Mapping[str, str]], *, believe: bool = False) -> set[str]:
         """Take over groups that were read.
@@ -287,7 +287,7 @@ class Rosters:
             "WHERE group_id IN (SELECT unnest(?::VARCHAR[]))",
             [taken],
         )
-        self._bench.sql.execute("INSERT INTO m_rosters SELECT unnest(?::VARCHAR[])", [taken])
+        self._bench.sql.execute("INSERT INTO m_managed SELECT unnest(?::VARCHAR[])", [taken])
         return foreign
 
     def assume(self, group: str) -> int:
@@ -307,7 +307,7 @@ class Rosters:
 
     def joining(self) -> Iterator[tuple[str, Member]]:
         """(group id, member) of everybody who is wanted and not there, group by group."""
-        ours = "group_id IN (SELECT id FROM m_rosters)"
+        ours = "group_id IN (SELECT id FROM m_managed)"
         query = (
             f"SELECT group_id, key, account FROM m_desired d WHERE {ours} AND NOT EXISTS (SELECT 1 FROM m_current c "
             "WHERE c.group_id = d.group_id AND c.account = d.account) "
@@ -350,7 +350,7 @@ class Rosters:
     def _dropped(self, *, everybody: bool = False) -> str:
         """Of `m_current c`: there because of us (or of anybody, as policy says), and HR names it no more."""
         tests = [
-            "c.group_id IN (SELECT id FROM m_rosters)",
+            "c.group_id IN (SELECT id FROM m_managed)",
             "NOT EXISTS (SELECT 1 FROM m_named n WHERE n.group_id = c.group_id AND n.account = c.account)",
             "c.account NOT IN (SELECT id FROM m_kept)",
         ]
@@ -379,10 +379,10 @@ class Rosters:
         there = "EXISTS (SELECT 1 FROM m_current c WHERE c.group_id = b.group_id AND c.account = b.account)"
         rows = self._bench.rows(
             "SELECT c.group_id, c.account, true FROM m_current c JOIN m_desired d ON d.group_id = c.group_id "
-            "AND d.account = c.account WHERE c.group_id IN (SELECT id FROM m_rosters) AND NOT EXISTS "
+            "AND d.account = c.account WHERE c.group_id IN (SELECT id FROM m_managed) AND NOT EXISTS "
             "(SELECT 1 FROM m_base b WHERE b.group_id = c.group_id AND b.account = c.account) "
             f"UNION ALL SELECT b.group_id, b.account, false FROM m_base b WHERE "
-            f"(b.group_id IN (SELECT id FROM m_rosters) AND NOT {there}) "
+            f"(b.group_id IN (SELECT id FROM m_managed) AND NOT {there}) "
             "OR b.group_id NOT IN (SELECT id FROM m_existing)"
         )
         first = next(rows, None)

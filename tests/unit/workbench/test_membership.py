@@ -20,7 +20,7 @@ from scimsync.model.accounts import Membership
 from scimsync.model.policy import Grouping, Nested, Others
 from scimsync.model.records import Batch, Reading
 from scimsync.workbench.bench import Workbench
-from scimsync.workbench.membership import PAIR, Rosters, read_agreed, stage_pairs
+from scimsync.workbench.membership import PAIR, MemberTables, read_agreed, stage_pairs
 
 NOBODY = "SELECT NULL::VARCHAR WHERE false"
 
@@ -45,7 +45,7 @@ class Scene:
         paired: Iterable[str] = (),
         linked: Iterable[str] = (),
         opened: Mapping[str, Iterable[str]] = MappingProxyType({}),
-    ) -> Rosters:
+    ) -> MemberTables:
         sql = self.bench.sql
         sql.execute("CREATE OR REPLACE TABLE only_keys (key VARCHAR)")
         sql.execute("CREATE OR REPLACE TABLE pairing (n BIGINT, key VARCHAR, id VARCHAR)")
@@ -59,7 +59,7 @@ class Scene:
             sql.execute("INSERT INTO links VALUES (?, ?)", [key, key.replace("k", "a")])
         stage_pairs(self.bench, reading(asked), "m_pairs", PAIR)
         used = {f"n{str(name)[1:]}" for (name,) in self.bench.rows("SELECT DISTINCT name FROM m_pairs")}
-        rosters = Rosters(self.bench, self.grouping, NOBODY)
+        rosters = MemberTables(self.bench, self.grouping, NOBODY)
         rosters.lay_names({"N0": "n0", "N1": "n1"}, [], [])
         ids = {name: group for name, group in (("n0", "g0"), ("n1", "g1")) if name not in opened}
         rosters.lay_open(opened, chain(*opened.values()), [ids[name] for name in used if name in ids])
