@@ -304,6 +304,32 @@ def test_a_state_keeps_a_journal_and_a_chain_of_every_call_that_wrote(home: Hous
         assert len(store.checkpoints()) == 2
 
 
+KILLED = """
+import sys
+from scimsync import GenesysScimSyncer
+client, secret, url, login, state, account = sys.argv[1:]
+syncer = GenesysScimSyncer(client, secret, api_url=url, login_url=login, state=state)
+syncer.sync_user_attributes(account, {"title": "One"})
+"""
+
+
+def test_a_call_whose_process_was_killed_is_settled_by_the_next_one_and_is_no_foreign_edit(home: House) -> None:
+    who = home.active(1)[0]
+    known, state = home.account(who)["id"], home.folder / "library"
+    home.fault({"on": "patch", "kind": "hang", "seconds": 600, "when": "after", "times": 1})
+    simulator = home.simulator
+    given = [simulator.client_id, simulator.client_secret, simulator.api_url, simulator.login_url, str(state), known]
+    with subprocess.Popen([sys.executable, "-c", KILLED, *given]) as process:
+        while home.account(who)["title"] != "One":
+            assert process.poll() is None
+        process.kill()
+    with syncer(home, state) as ours:
+        assert ours.sync_user_attributes(known, {"title": "One"})["title"] == "One"
+        home.edit(who, "title", "By hand")
+        # what the killed call wrote was agreed on, so this is an edit by hand
+        assert ours.sync_user_attributes(known, {"title": "One"}, ConflictResolution.MERGE)["title"] == "By hand"
+
+
 def test_a_whole_directory_is_planned_and_applied_from_python(home: House) -> None:
     who = home.active(1)[0]
     Syncer(home.file).blocking.sync()

@@ -19,7 +19,7 @@ from scimsync.bootstrap import make_clock, make_phones, make_target, open_store,
 from scimsync.config import Settings
 from scimsync.core import drifting, notifications, planner, sealing
 from scimsync.core.drifting import Baseline
-from scimsync.engine import applying
+from scimsync.engine import applying, planning
 from scimsync.engine.person import Names, PersonPlan, PersonPorts, PersonRequest, plan_person
 from scimsync.engine.ports import Store, Target
 from scimsync.engine.preconditions import ApplyPorts
@@ -30,11 +30,11 @@ from scimsync.model.outcomes import Description, JournalLine, Link, Outcome, Run
 from scimsync.model.plans import Finding, Plan, Seal
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Value
-from scimsync.services.applying import apply_to, options_of
+from scimsync.services.applying import apply_to, options_of, settle
 from scimsync.services.auditing import checkpoint
 from scimsync.services.delivery import notifying
 from scimsync.services.observing import Silent, Telemetry
-from scimsync.services.planning import Choices
+from scimsync.services.planning import Choices, read_plan
 from scimsync.testing import MemoryStore
 from scimsync.workbench.agreed import agreement_of, write_agreed_with
 from scimsync.workbench.bench import Workbench
@@ -274,6 +274,7 @@ class _Kept:
         async with self._turn:
             store, _ = self._state()
             with store.lease(owner()):
+                await self._settle_interrupted(store)
                 self._link(store, account)
                 yield
 
@@ -324,6 +325,16 @@ class _Kept:
     def _base(self, store: Store) -> Path | None:
         last = store.last_applied()
         return store.artifact(last.base) if last is not None else None
+
+    async def _settle_interrupted(self, store: Store) -> None:
+        """Record what a call had done whose process ended in the middle. Its mapping is that of its plan."""
+        run = planning.unfinished(store)
+        if run is None:
+            return
+        given, users = self._settings, self._settings.target.dialect.users
+        written = {d.path: d.authority for c in read_plan(store.artifact(run.plan)).changes for d in c.deltas}
+        mapped = (Mapped(place=users.resolve(p), expression="", authority=who) for p, who in written.items())
+        await settle(replace(given, policy=replace(given.policy, attributes=tuple(mapped))), store, Silent())
 
     def _link(self, store: Store, account: str) -> None:
         """Let the person go by the id of the account.
