@@ -151,7 +151,7 @@ def test_a_plain_baseline_is_compared_and_pinned(home: House, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('{"groups[].value": "string"}', "did you mean groups.value?"),
+        ('{"groups[[]].value": "string"}', "is not a SCIM path"),
         ('{"title": "text"}', "is no type"),
         ("[1]", "neither SCIM Schema documents nor a plain baseline"),
         ("{", "not JSON"),

@@ -6,6 +6,7 @@ What belongs to no attribute is named by its document: `ResourceTypes.User`, `Se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -207,13 +208,17 @@ def plain_baseline(plain: Mapping[str, object], catalog: Catalog) -> tuple[Schem
     )
 
 
+#: some write the part of any element so: `emails[].value`
+_ANY = re.compile(r"(?<=\w)\[\](?=\.|$)")
+
+
 def _list(listed: dict[str, dict[str, Attribute]], text: str, given: object, catalog: Catalog) -> None:
     """Add what one line of a plain baseline names."""
     types = {name.lower(): name for name in _TYPES}
     if not isinstance(given, str) or given.lower() not in types:
         raise ValueError(f"{given!r} is no type; types are {', '.join(_TYPES)}")
     type_ = types[given.lower()]
-    place = catalog.resolve(text.replace("[]", ""))
+    place = catalog.resolve(_ANY.sub("", text))
     attribute, leaf = place.attribute, place.leaf
     held = listed.setdefault(place.urn or catalog.core.id, {})
     known = held.get(attribute.name, replace(attribute, sub_attributes=()))

@@ -142,12 +142,18 @@ def test_a_plain_baseline_speaks_of_its_paths_only() -> None:
 
 def test_all_faults_of_a_plain_baseline_are_told_at_once_with_what_was_meant() -> None:
     with pytest.raises(ConfigError) as caught:
-        plain_baseline({"groups[].value": "string", "titel": "string", "title": "text", "active": 1}, USERS)
+        plain_baseline({"groups[[]].value": "string", "titel": "string", "title": "text", "active": 1}, USERS)
     invalid, unknown, no_type, no_text = caught.value.faults
-    assert "did you mean groups.value?" in invalid
+    assert "holds no filter" in invalid
     assert "did you mean title?" in unknown
     assert "'text' is no type" in no_type
     assert "1 is no type" in no_text
+
+
+def test_the_part_of_any_element_may_be_written_with_empty_brackets() -> None:
+    assert plain_baseline({"groups[].value": "string"}, USERS) == plain_baseline({"groups.value": "string"}, USERS)
+    with pytest.raises(ConfigError, match="did you mean value"):
+        plain_baseline({"groups[].valeu": "string"}, USERS)
 
 
 # Whole descriptions
