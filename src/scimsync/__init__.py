@@ -24,7 +24,7 @@ _HOMES = {
         "patch_operations",
         "validate_operations",
     ),
-    "errors": ("ScimsyncError", "UnsignedWebhook"),
+    "errors": ("ScimsyncError", "UndeliveredEvents", "UnsignedWebhook"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -158,3 +158,7 @@ class PatchRefused(ProtocolError):
 
 class UnsignedWebhook(UserWarning):
     """Events are sent unsigned, because a program gave no secret for its webhook."""
+
+
+class UndeliveredEvents(UserWarning):
+    """Events for a webhook are lost, because a program that keeps no state ended before they were delivered."""

@@ -124,7 +124,9 @@ class AsyncGenesysScimSyncer:
         Raises:
             ConfigError: A path is unknown or read-only, or a value has the wrong type; all faults at once.
             PlanRefused: A value cannot be written, or the conflict wants a person. Nothing of the call was written
-                then, but that `active` went to false where it should: that waits for no other value.
+                then, but that `active` went to false where it should: that waits for no other value. Where the
+                directory refused a value only when it was sent (a login that is taken), the message names what was
+                written.
             TargetError: There is no such account, or the directory refuses or cannot be reached.
         """
         return _account_of(await self.synchronise(user_id, local_hr_data, resolution))
@@ -223,7 +225,9 @@ class GenesysScimSyncer:
 
 
 def _close(loop: LoopThread, people: PeopleSync) -> None:
-    if loop.is_running:
+    if loop.is_here:  # collected in the thread of the loop itself, which cannot wait for itself
+        loop.stop()
+    elif loop.is_running:
         loop.run(people.close())
         loop.stop()
 
@@ -253,7 +257,8 @@ def _trouble(done: Synchronised) -> str:
     if held:
         return "; ".join(map(words, held))
     if done.outcome is not None and done.outcome.status not in {Status.DONE, Status.ALREADY}:
-        return f"{done.outcome.detail} ({done.outcome.code})"
+        written = f"; written all the same: {', '.join(sorted(done.outcome.written))}" if done.outcome.written else ""
+        return f"{done.outcome.detail} ({done.outcome.code}){written}"
     if done.plan.tally.conflicts:
         paths = ", ".join(delta.path for notice in done.plan.notices for delta in notice.deltas)
         return (

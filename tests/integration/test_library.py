@@ -22,7 +22,7 @@ import scimsync
 from scimsync import AsyncGenesysScimSyncer, ConflictResolution, GenesysScimSyncer, Syncer, build_delta_matrix
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.store_sql import SqlStore
-from scimsync.errors import ConfigError, PlanRefused, TargetError, UnsignedWebhook
+from scimsync.errors import ConfigError, PlanRefused, TargetDenied, TargetError, UndeliveredEvents, UnsignedWebhook
 from scimsync.model.outcomes import RunState
 
 WORK_MAIL = 'emails[type eq "work"].value'
@@ -304,6 +304,185 @@ def test_a_state_keeps_a_journal_and_a_chain_of_every_call_that_wrote(home: Hous
         assert len(store.checkpoints()) == 2
 
 
+@pytest.mark.parametrize("kept", [False, True], ids=["without a state", "with a state"])
+def test_what_hr_drops_goes_and_what_others_added_stays_whether_or_not_the_first_call_wrote(
+    home: House, *, kept: bool
+) -> None:
+    who = home.active(1)[0]
+    known = home.account(who)["id"]
+    with syncer(home, home.folder / "library" if kept else None) as ours:
+
+        def skills(*names: str, how: ConflictResolution = ConflictResolution.MERGE) -> set[str]:
+            wanted = [{"name": name, "proficiency": 2.0} for name in names]
+            ours.sync_user_attributes(known, {SKILLS: wanted}, how)
+            return home.skills(who)
+
+        assert skills("Billing", "Warranty", how=ConflictResolution.LOCAL_WINS) == {"Billing", "Warranty"}
+    with syncer(home, home.folder / "another" if kept else None) as ours:
+        assert skills("Billing", "Warranty") == {"Billing", "Warranty"}  # nothing is written, and it is agreed on
+        assert skills("Billing") == {"Billing"}
+        home.edit(who, f"{GENESYS}:routingSkills", [{"name": "Refunds", "proficiency": 1.0}], op="add")
+        assert skills("Billing") == {"Billing", "Refunds"}
+        assert skills("Warranty") == {"Warranty", "Refunds"}
+        ours.sync_user_attributes(known, {"title": who.title}, ConflictResolution.MERGE)
+        assert ours.sync_user_attributes(known, {"title": "New"}, ConflictResolution.MERGE)["title"] == "New"
+
+
+def test_a_write_whose_call_was_given_up_is_known_by_the_next_call(home: House) -> None:
+    who, simulator = home.active(1)[0], home.simulator
+    known = home.account(who)["id"]
+
+    async def work() -> dict[str, object]:
+        async with AsyncGenesysScimSyncer(
+            simulator.client_id,
+            simulator.client_secret,
+            api_url=simulator.api_url,
+            login_url=simulator.login_url,
+        ) as ours:
+            await ours.sync_user_attributes(known, {"title": "One"})
+            home.fault({"on": "patch", "kind": "hang", "seconds": 600, "when": "after", "times": 1})
+            call = asyncio.create_task(ours.sync_user_attributes(known, {"title": "Two"}))
+            while (await asyncio.to_thread(home.account, who))["title"] != "Two":
+                assert not call.done()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            return await ours.sync_user_attributes(known, {"title": "Three"}, ConflictResolution.MERGE)
+
+    assert asyncio.run(work())["title"] == "Three"
+
+
+@pytest.mark.parametrize(
+    ("data", "how"),
+    [
+        (
+            {"title": "Lead", "enterprise:manager": "00000000-0000-4000-8000-000000000000"},
+            ConflictResolution.LOCAL_WINS,
+        ),
+        ({"enterprise:department": "Field", "title": "Other"}, ConflictResolution.MERGE),
+        ({"title": "Lead", WORK_PHONE: "ask at reception"}, ConflictResolution.LOCAL_WINS),
+    ],
+    ids=["a manager who is not there", "a conflict", "a bad value"],
+)
+def test_a_call_that_is_refused_before_it_is_sent_writes_nothing(
+    home: House, data: dict[str, object], how: ConflictResolution
+) -> None:
+    who = next(person for person in home.active(40) if person.title and person.department)
+    known = home.account(who)["id"]
+    with syncer(home) as ours, pytest.raises(PlanRefused):
+        ours.sync_user_attributes(known, data, how)
+    assert home.history() == []
+    with syncer(home) as ours, pytest.raises(PlanRefused):
+        ours.sync_user_attributes(known, {**data, "active": False}, how)
+    left = how is ConflictResolution.LOCAL_WINS  # where merging cannot choose, that is so of `active` too
+    assert (home.account(who)["active"], home.account(who)["title"]) == (not left, who.title)
+
+
+def test_a_login_that_is_taken_is_told_with_what_was_written_all_the_same(home: House) -> None:
+    who, other = home.active(2)
+    known = home.account(who)["id"]
+    with syncer(home) as ours, pytest.raises(PlanRefused, match="written all the same: title"):
+        ours.sync_user_attributes(known, {"title": "Lead", "userName": other.email})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"api_url": "http://127.0.0.1:9"}, "belong together"),
+        ({"login_url": "http://127.0.0.1:9"}, "belong together"),
+        ({"api_url": "http://scim.example.com", "login_url": "http://scim.example.com"}, "must be https"),
+        ({"api_url": "nonsense", "login_url": "nonsense"}, "must look like"),
+        ({"webhook_url": "ftp://hr.example.com"}, "webhook_url must look like"),
+        ({"webhook_url": "http://hr.example.com/hook"}, "must be https"),
+        ({"requests_per_minute": -5}, "whole number"),
+        ({"requests_per_minute": "many"}, "whole number"),
+    ],
+)
+def test_arguments_that_cannot_be_meant_are_refused_before_a_secret_leaves(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        GenesysScimSyncer("id", "secret", "us-east-1", **given)
+
+
+@pytest.mark.parametrize("account", ["", "  ", None, 5])
+def test_an_id_that_is_none_is_an_error_of_the_caller(home: House, account: Any) -> None:
+    with syncer(home) as ours, pytest.raises(ConfigError, match="user_id"):
+        ours.sync_user_attributes(account, {"title": "Lead"})
+
+
+@pytest.mark.parametrize("account", ["x\ny", "../Groups", "ABC/def"])
+def test_an_id_that_cannot_be_is_never_sent_and_is_not_worth_another_try(home: House, account: str) -> None:
+    home.reset()
+    with syncer(home) as ours, pytest.raises(TargetDenied, match="not the id of an account"):
+        ours.sync_user_attributes(account, {"title": "Lead"})
+    assert not home.stats()["get"]
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["without a state", "with a state"])
+def test_one_async_object_serves_one_event_loop_after_another(home: House, *, kept: bool) -> None:
+    known = [home.account(who)["id"] for who in home.active(4)]
+    simulator = home.simulator
+
+    async def work(ours: AsyncGenesysScimSyncer, title: str) -> set[object]:
+        async with ours:
+            done = await asyncio.gather(*(ours.sync_user_attributes(each, {"title": title}) for each in known))
+        return {account["title"] for account in done}
+
+    ours = AsyncGenesysScimSyncer(
+        simulator.client_id,
+        simulator.client_secret,
+        api_url=simulator.api_url,
+        login_url=simulator.login_url,
+        state=home.folder / "library" if kept else None,
+    )
+    assert asyncio.run(work(ours, "One")) == {"One"}
+    assert asyncio.run(work(ours, "Two")) == {"Two"}
+
+
+FORKED = """
+import os, signal, sys
+from scimsync import GenesysScimSyncer
+client, secret, url, login, state, account = sys.argv[1:]
+syncer = GenesysScimSyncer(client, secret, api_url=url, login_url=login, state=state or None)
+syncer.sync_user_attributes(account, {"title": "Parent"})
+child = os.fork()
+if not child:
+    signal.alarm(60)
+    syncer.sync_user_attributes(account, {"title": "Child"})
+    syncer.close()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+syncer.sync_user_attributes(account, {"title": "Parent again"})
+syncer.close()
+"""
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["without a state", "with a state"])
+def test_an_object_goes_on_in_a_process_that_was_forked(home: House, *, kept: bool) -> None:
+    who, simulator = home.active(1)[0], home.simulator
+    state = str(home.folder / "library") if kept else ""
+    given = [simulator.client_id, simulator.client_secret, simulator.api_url, simulator.login_url, state]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED, *given, home.account(who)["id"]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    titles = [entry["operations"][0]["value"] for entry in home.history()]
+    assert titles == ["Parent", "Child", "Parent again"]
+
+
+def test_closing_waits_for_calls_that_are_at_work(home: House) -> None:
+    known = [home.account(who)["id"] for who in home.active(10)]
+    ours = syncer(home)
+    with ThreadPoolExecutor(10) as threads:
+        calls = [threads.submit(ours.sync_user_attributes, each, {"title": "Lead"}) for each in known]
+        calls[0].result()
+        ours.close()
+        assert {call.result()["title"] for call in calls} == {"Lead"}
+    ours.close()
+
+
 KILLED = """
 import sys
 from scimsync import GenesysScimSyncer
@@ -465,6 +644,7 @@ def test_a_webhook_is_told_and_signed_where_a_secret_is_given(home: House) -> No
             login_url=home.simulator.login_url,
         )
         ours.sync_user_attributes(known, {"title": "Lead"})
+        ours.close()
     assert {signed for signed, _ in bodies} == {True}
     assert "urn:ietf:params:scim:event:prov:patch:notice" in {json.loads(body)["type"] for _, body in bodies}
 
@@ -482,6 +662,7 @@ def test_a_webhook_without_a_secret_is_told_unsigned_and_a_warning_says_so_once(
             )
         ours.sync_user_attributes(known, {"title": "Lead"})
         ours.sync_user_attributes(known, {"title": "Chief"})
+        ours.close()
     assert [warning.filename for warning in said] == [__file__]
     assert [signed for signed, _ in bodies] == [False, False]
 
@@ -499,6 +680,8 @@ def test_a_webhook_that_is_down_is_none_of_the_call(home: House) -> None:
         login_url=home.simulator.login_url,
     )
     assert ours.sync_user_attributes(known, {"title": "Lead"})["title"] == "Lead"
+    with pytest.warns(UndeliveredEvents, match="are lost: 1"):
+        ours.close()
 
 
 @contextlib.contextmanager

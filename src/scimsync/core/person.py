@@ -8,7 +8,7 @@ plan of a whole directory comes to for that person (tests/laws/test_one_person.p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scimsync.core import findings as told
 from scimsync.core import identity, leaving, logins, planner, validation
@@ -194,3 +194,23 @@ def _agreed(decided: Decided, policy: Policy) -> tuple[dict[str, Value], int]:
     left = pair.unresolved | pair.left_out
     same = {m.path for m in policy.attributes if m.place.same(pair.desired[m.path], pair.current[m.path])} - left
     return {path: pair.desired[path] for path in same} | dict(decided.planned.settled), len(same | left)
+
+
+def all_or_nothing(concluded: Concluded, policy: Policy) -> Concluded:
+    """A call as a whole: where anything of it cannot be written, nothing is, but that access is taken away.
+
+    That is where policy leaves out a person for a bad value, and holds for references to nobody and open conflicts too.
+    """
+    waits = concluded.tally.conflicts or any(finding.code in _WAITING for finding in concluded.findings)
+    if policy.on_bad_value is not BadValue.PERSON or not waits:
+        return concluded
+    kept = tuple(change for change in concluded.changes if change.action is Action.DISABLE)
+    numbers = {
+        n: getattr(concluded.tally, n) for n in ("records", "accounts", "linked", "unmanaged", "compared", "equal")
+    }
+    tally = planner.tally(numbers, kept, concluded.notices, concluded.findings)
+    return replace(concluded, changes=kept, tally=tally)
+
+
+#: findings that hold nobody in a plan of a directory, and that make a call for one person wait
+_WAITING = frozenset({"reference.unknown", "reference.no-account"})

@@ -102,8 +102,7 @@ class Rounds:
     async def settle_down(self, *, within_s: float = GRACE_S, idle_s: float = IDLE_S) -> None:
         """Wait while messages are getting out: no longer than `within_s`, and while one arrives each `idle_s`."""
         clock = self._ports.clock
-        for route in self._routes:
-            route.wake()
+        self.wake()
         end = clock.monotonic() + within_s
         last, seen = clock.monotonic(), -1
         while (now := clock.monotonic()) < end:
@@ -116,6 +115,11 @@ class Rounds:
             if not busy or now - last >= idle_s:
                 return
             await clock.sleep(0.02)
+
+    def wake(self) -> None:
+        """Look into the outbox now."""
+        for route in self._routes:
+            route.wake()
 
     def halt(self) -> None:
         """Come to an end: what is under way is let go of, and stays in the outbox."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from scimsync.core import person, validation
 from scimsync.core.desired import Desired, PhoneReader, read_desired
@@ -17,6 +18,8 @@ from scimsync.model.policy import Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.schema import Kind, Value
 
+#: path -> what the account shows where a write arrived, and what both sides agreed on then
+Unsure: TypeAlias = Mapping[str, tuple[Value, Value]]
 #: seconds for which a list of names of the directory is good enough
 NAMES_GOOD_S = 60.0
 
@@ -68,6 +71,8 @@ class PersonRequest:
     given: Sequence[object]
     #: path -> value on which both sides agreed
     base: Mapping[str, Value] = field(default_factory=dict)
+    #: what an earlier call wrote, where nobody knows whether it arrived
+    unsure: Unsure = field(default_factory=dict)
     #: what the plan rests on besides the target
     seal: Seal
 
@@ -79,6 +84,8 @@ class PersonPlan:
     plan: Plan
     concluded: Concluded
     desired: Desired
+    #: what was agreed before, with what turned out to have arrived
+    base: Mapping[str, Value]
     account: Mapping[str, object]
 
 
@@ -95,17 +102,20 @@ async def plan_person(ports: PersonPorts, request: PersonRequest) -> PersonPlan:
             f"{target.name}: there is no account {request.account}. Give the id of an account that is there."
         )
     desired = read_desired(policy.attributes, request.given, ports.phones)
+    base = {**request.base, **_arrived(request, reply.body)}
     seen = Seen(
         key=request.account,
         account=str(reply.body["id"]),
         version=reply.version,
         resource=reply.body,
-        base=request.base,
+        base=base,
         unresolved=await _unresolved(target, desired, reply.body, policy),
     )
     decided = person.decide(desired, seen, policy)
     asked = validation.name_kinds(decided.changes, policy.attributes, request.dialect)
-    concluded = person.conclude(decided, policy, request.dialect, await ports.names.of(asked))
+    concluded = person.all_or_nothing(
+        person.conclude(decided, policy, request.dialect, await ports.names.of(asked)), policy
+    )
     now = ports.clock.now()
     plan = Plan(
         id=f"{now:%Y%m%d-%H%M%S}-{ports.fresh()}",
@@ -117,11 +127,23 @@ async def plan_person(ports: PersonPorts, request: PersonRequest) -> PersonPlan:
         findings=concluded.findings,
         rate=target.rate,
     )
-    return PersonPlan(plan=plan, concluded=concluded, desired=desired, account=reply.body)
+    return PersonPlan(plan=plan, concluded=concluded, desired=desired, base=base, account=reply.body)
+
+
+def _arrived(request: PersonRequest, resource: Mapping[str, object]) -> dict[str, Value]:
+    """What is agreed because the account shows that a write arrived of which nobody knew."""
+    users = request.dialect.users
+    return {
+        path: agreed
+        for path, (shown, agreed) in request.unsure.items()
+        if (place := users.resolve(path)).same(place.read(resource), shown)
+    }
 
 
 async def _read(target: Target, account: str) -> Reply:
     reply = await target.get(account)
+    if reply.body is None and (reply.ok or not reply.tries):
+        raise TargetDenied(f"{target.name}: {account!r} is not the id of an account: {reply.detail}")
     if reply.body is None and reply.status != 404:
         raise TargetUnavailable(f"{target.name}: account {account} cannot be read: {reply.detail}")
     return reply

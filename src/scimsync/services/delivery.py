@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,6 +19,8 @@ from scimsync.errors import ConfigError
 from scimsync.model.events import Message, MessageState, Receipt
 from scimsync.services.planning import Choices
 
+#: seconds that the end of a background waits for messages that are getting out
+FLUSH_S = 5.0
 #: dead messages that are shown of an endpoint
 _MOST_SHOWN = 10
 
@@ -37,6 +40,35 @@ async def rounds(settings: Settings, outbox: Outbox, say: Callable[[str], None])
     """Delivery to all endpoints of the configuration, for whoever drives it; `say` is told of trouble."""
     async with make_delivery(settings, outbox, say) as ports:
         yield Rounds(ports)
+
+
+class Background:
+    """Delivery for as long as an event loop and its owner want it; trouble with an endpoint is nobody's but its own."""
+
+    def __init__(self, settings: Settings, outbox: Outbox) -> None:
+        self._settings, self._outbox = settings, outbox
+        self._rounds: Rounds | None = None
+        self._begun = asyncio.Event()
+        self._task = asyncio.create_task(self._deliver())
+
+    async def _deliver(self) -> None:
+        async with rounds(self._settings, self._outbox, lambda _: None) as found:
+            self._rounds = found
+            self._begun.set()
+            await found.on()
+
+    def wake(self) -> None:
+        """Look into the outbox now."""
+        if self._rounds is not None:
+            self._rounds.wake()
+
+    async def end(self, within_s: float = FLUSH_S) -> None:
+        """Come to an end; wait while messages are getting out, no longer than `within_s`."""
+        await self._begun.wait()
+        if self._rounds is not None and not self._task.done():
+            await self._rounds.settle_down(within_s=within_s, idle_s=within_s)
+            self._rounds.halt()
+        await asyncio.wait([self._task])
 
 
 async def ping(settings: Settings, outbox: Outbox, which: str) -> list[tuple[WebhookSettings, Receipt]]:

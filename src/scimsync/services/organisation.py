@@ -54,8 +54,14 @@ def settings_of(  # noqa: PLR0913 - the contract of the library
     Raises:
         ConfigError: The organisation is not known, or the secret of the webhook is none.
     """
-    if not (api_url and login_url):
+    if bool(api_url) is not bool(login_url):
+        raise ConfigError("api_url and login_url belong together: give both, or neither and org_domain")
+    if not api_url:
         api_url, login_url = _hosts(organisation)
+    for name, url in (("api_url", api_url), ("login_url", login_url)):
+        _check(name, url)
+    if requests_per_minute is not None and (type(requests_per_minute) is not int or requests_per_minute < 0):
+        raise ConfigError(f"requests_per_minute must be a whole number from 0, not {requests_per_minute!r}")
     folder = Path() if state is None else Path(state).absolute()
     return Settings(
         file=folder / "scimsync.toml",
@@ -99,9 +105,19 @@ def _hosts(organisation: str) -> tuple[str, str]:
     return f"https://api.{domain}", f"https://login.{domain}"
 
 
+def _check(name: str, url: str) -> None:
+    """Refuse an address to which no secret and no event should go."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.scheme not in {"https", "http"} or "@" in parts.netloc:
+        raise ConfigError(f"{name} must look like https://host or https://host/path")
+    if parts.scheme == "http" and parts.hostname not in _LOCAL:
+        raise ConfigError(f"{name} must be https; http goes to this machine only")
+
+
 def _webhooks(url: str, secret: str) -> tuple[WebhookSettings, ...]:
     if not url:
         return ()
+    _check("webhook_url", url)
     try:
         keys = (key_of(secret),) if secret else ()
     except ValueError as error:
