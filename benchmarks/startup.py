@@ -100,7 +100,7 @@ def _plans(made: Path, kind: str, announced: dict[str, str], older: Path | None,
     yield Row(work=f"{what}: CPU", values=[o.cpu for o in ours], unit="s")
     if theirs:
         walls = [o.wall / t.wall for o, t in zip(ours, theirs, strict=True)]
-        yield Row(work=f"{what}, of {BEFORE}", values=walls, bar="<= 0.5" if judged else "", always=True)
+        yield Row(work=f"{what}, of {BEFORE}", values=walls, bar="<= 0.75" if judged else "", always=True)
         cpus = [o.cpu / t.cpu for o, t in zip(ours, theirs, strict=True)]
         yield Row(work=f"{what}, of {BEFORE}: CPU", values=cpus)
 

@@ -35,6 +35,11 @@ def _text(text: str, default: object = "", *, example: str) -> Any:  # noqa: ANN
     return Field(default, description=text, examples=[example], min_length=1)
 
 
+def _or_blank(text: str, *, example: str) -> Any:  # noqa: ANN401 - as pydantic's Field
+    """A key that may be blank: which of several is needed, another key says."""
+    return Field("", description=text, examples=[example])
+
+
 def _like(pattern: str, text: str, default: object = "", *, example: str) -> Any:  # noqa: ANN401 - as pydantic's Field
     """A key that takes a text of this form; as a default, "" stands for nothing."""
     return Field(default, description=text, examples=[example], pattern=pattern)
@@ -65,15 +70,17 @@ class Source(Section):
         ...,
         example="employee_id",
     )
-    url: str = _text(
+    url: str = _or_blank(
         "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`. Needed for kind `sql`.",
         example="env:HR_DATABASE_URL",
     )
-    query: str = _text(
+    query: str = _or_blank(
         "The SELECT that gives one row for each person. It runs in a read-only transaction. Needed for kind `sql`.",
         example="SELECT * FROM employee",
     )
-    path: str = _text("The file with the records. Needed for the kinds `csv`, `parquet` and `jsonl`.", example="hr.csv")
+    path: str = _or_blank(
+        "The file with the records. Needed for the kinds `csv`, `parquet` and `jsonl`.", example="hr.csv"
+    )
     delimiter: str = _text("What separates cells. For kind `csv`.", ",", example=";")
     zone: str = _text(
         "The time zone in which the day of `today()` ends, by its IANA name.", "UTC", example="Europe/Berlin"
