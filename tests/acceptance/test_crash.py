@@ -6,10 +6,11 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,25 @@ def test_ctrl_c_twice_ends_at_once_without_a_traceback_and_apply_settles_the_res
         home.quiet()
 
 
+def stop_between_commits(process: subprocess.Popen[str], home: House) -> None:
+    """Stop a process where it does not hold the database itself."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        with closing(sqlite3.connect(home.folder / ".scimsync/state.db", timeout=0)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                process.send_signal(signal.SIGCONT)
+                continue
+            database.rollback()
+            return
+
+
 def test_a_second_apply_beside_a_running_one_names_process_and_host_and_writes_nothing(tmp_path: Path) -> None:
     with busy(tmp_path) as home, home.start("apply", "--yes") as process:
         wait_for_effects(home, 5, process)
-        process.send_signal(signal.SIGSTOP)  # however slow the machine is, it is not done before the second comes
+        stop_between_commits(process, home)  # however slow the machine is, it is not done before the second comes
         said = home.command("apply", "--yes")
         process.send_signal(signal.SIGCONT)
         assert said.code == 6

@@ -249,6 +249,7 @@ def alone(policy: Policy, target: MemoryTarget, account: str, values: Sequence[o
         given=values,
         base=base,
         seal=Seal(target="", configuration="c", source="", base=""),
+        whole=False,
     )
     return asyncio.run(plan_person(ports, request)).concluded
 

@@ -196,13 +196,9 @@ def _agreed(decided: Decided, policy: Policy) -> tuple[dict[str, Value], int]:
     return {path: pair.desired[path] for path in same} | dict(decided.planned.settled), len(same | left)
 
 
-def all_or_nothing(concluded: Concluded, policy: Policy) -> Concluded:
-    """A call as a whole: where anything of it cannot be written, nothing is, but that access is taken away.
-
-    That is where policy leaves out a person for a bad value, and holds for references to nobody and open conflicts too.
-    """
-    waits = concluded.tally.conflicts or any(finding.code in _WAITING for finding in concluded.findings)
-    if policy.on_bad_value is not BadValue.PERSON or not waits:
+def all_or_nothing(concluded: Concluded) -> Concluded:
+    """A call as a whole: with a reference to nobody or an open conflict nothing is written; access is taken away."""
+    if not concluded.tally.conflicts and not any(finding.code in _WAITING for finding in concluded.findings):
         return concluded
     kept = tuple(change for change in concluded.changes if change.action is Action.DISABLE)
     numbers = {

@@ -75,6 +75,8 @@ class PersonRequest:
     unsure: Unsure = field(default_factory=dict)
     #: what the plan rests on besides the target
     seal: Seal
+    #: whether nothing is written where anything of it cannot be, as a call for one person promises
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +115,8 @@ async def plan_person(ports: PersonPorts, request: PersonRequest) -> PersonPlan:
     )
     decided = person.decide(desired, seen, policy)
     asked = validation.name_kinds(decided.changes, policy.attributes, request.dialect)
-    concluded = person.all_or_nothing(
-        person.conclude(decided, policy, request.dialect, await ports.names.of(asked)), policy
-    )
+    concluded = person.conclude(decided, policy, request.dialect, await ports.names.of(asked))
+    concluded = person.all_or_nothing(concluded) if request.whole else concluded
     now = ports.clock.now()
     plan = Plan(
         id=f"{now:%Y%m%d-%H%M%S}-{ports.fresh()}",

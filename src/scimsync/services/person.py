@@ -118,18 +118,19 @@ class PeopleSync:
         delivery, self._delivery = self._delivery, None
         if delivery is not None and self._loop is asyncio.get_running_loop():
             await delivery.end()
-        if lost := self._memory.lost:
+        ports, self._ports = self._ports, None
+        if ports is not None and self._loop is asyncio.get_running_loop():
+            await ports.target.close()
+        self._loop = self._described = None
+        lost = self._memory.lost
+        self._memory.close()
+        if lost:
             warnings.warn(
                 f"Events were not delivered and are lost: {lost}. Give the syncer a `state` to keep them, and look at "
                 "the endpoint of webhook_url.",
                 UndeliveredEvents,
                 stacklevel=2,
             )
-        ports, self._ports = self._ports, None
-        if ports is not None and self._loop is asyncio.get_running_loop():
-            await ports.target.close()
-        self._loop = self._described = None
-        self._memory.close()
 
     def _connected(self) -> PersonPorts:
         """The ports of this event loop, which all calls share: one target, one token."""
