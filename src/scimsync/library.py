@@ -189,7 +189,6 @@ class GenesysScimSyncer:
             login_url=login_url, state=state, requests_per_minute=requests_per_minute,
         )  # fmt: skip
         self._people = PeopleSync(settings, baseline=baseline_of(baseline_schema), durable=state is not None)
-
         self._loop = LoopThread()
         self._closing = weakref.finalize(self, _close, self._loop, self._people)
 
@@ -252,9 +251,7 @@ def _account_of(done: Synchronised) -> dict[str, object]:
 
 def _trouble(done: Synchronised) -> str:
     """Why the account does not hold what HR says; "" where it does, or where `resolution` let the directory win."""
-    held = [f for f in (*done.plan.findings, *done.plan.refusals) if f.holds or f.code in _GRAVE]
-    held += list(done.plan.refusals)
-    if held:
+    if held := [f for f in done.plan.findings if f.holds or f.code in _GRAVE]:
         return "; ".join(map(words, held))
     if done.outcome is not None and done.outcome.status not in {Status.DONE, Status.ALREADY}:
         written = f"; written all the same: {', '.join(sorted(done.outcome.written))}" if done.outcome.written else ""

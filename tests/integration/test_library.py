@@ -483,6 +483,17 @@ def test_closing_waits_for_calls_that_are_at_work(home: House) -> None:
     ours.close()
 
 
+def test_a_state_of_another_organisation_is_refused_before_anything_is_written(home: House, tmp_path: Path) -> None:
+    state = home.folder / "library"
+    with syncer(home, state) as ours:
+        ours.sync_user_attributes(home.account(home.active(1)[0])["id"], {"title": "One"})
+    with house(tmp_path / "another") as other:
+        known = other.account(other.active(1)[0])["id"]
+        with syncer(other, state) as ours, pytest.raises(ConfigError, match="says nothing about another"):
+            ours.sync_user_attributes(known, {"title": "Two"})
+        assert other.history() == []
+
+
 KILLED = """
 import sys
 from scimsync import GenesysScimSyncer

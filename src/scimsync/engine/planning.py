@@ -79,6 +79,19 @@ def unfinished(store: Runs) -> Run | None:
     return last if last is not None and last.state in {RunState.APPLYING, RunState.INTERRUPTED} else None
 
 
+def check_target(last: Run | None, target: str) -> None:
+    """Whether what was last agreed was agreed with this target.
+
+    Raises:
+        ConfigError: It was agreed with another.
+    """
+    if last is not None and last.target != target:
+        raise ConfigError(
+            f"[state] remembers {last.target}, and [target] is {target}. What was agreed with one "
+            "directory says nothing about another: give each its own [state] url and artifacts."
+        )
+
+
 @dataclass(slots=True)
 class _Planning:
     ports: PlanPorts
@@ -109,11 +122,7 @@ class _Planning:
         policy, store = self.request.policy, self.ports.store
         reading, health, expressions = self._read_source()
         last = store.last_applied()
-        if last is not None and last.target != self.ports.target.name:
-            raise ConfigError(
-                f"[state] remembers {last.target}, and [target] is {self.ports.target.name}. What was agreed with one "
-                "directory says nothing about another: give each its own [state] url and artifacts."
-            )
+        check_target(last, self.ports.target.name)
         base = last.base if last else ""
         decisions = store.link_decisions()
         stage_links(self.bench, store.links(), parted(decisions))

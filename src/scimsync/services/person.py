@@ -99,10 +99,11 @@ class PeopleSync:
             )
             made = await plan_person(ports, request)
             plan = replace(made.plan, findings=(*drifted, *made.plan.findings))
-            done = await self._memory.settle(settings, replace(made, plan=plan), ports.target)
-        if self._settings.webhooks:
-            self._deliver()
-        return done
+            try:
+                return await self._memory.settle(settings, replace(made, plan=plan), ports.target)
+            finally:  # what was done before the trouble is told as well
+                if self._settings.webhooks:
+                    self._deliver()
 
     async def close(self) -> None:
         """Wait for calls that are at work and for events that are getting out; let go of connections and files.

@@ -246,6 +246,7 @@ class Kept:
         if not (plan.changes or plan.notices or plan.findings or is_new):
             return Synchronised(account=made.account, plan=plan, outcome=None)
         store, _ = self._state()
+        planning.check_target(store.last_applied(), target.name)
         self._link(store, str(made.account["id"]))
         stored = self._stored(settings, store, made)
         outcomes: Sequence[Outcome] = ()
