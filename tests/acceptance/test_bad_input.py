@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -252,3 +255,29 @@ def test_a_person_whom_nobody_knows_is_said(home: House) -> None:
     said = home.command("plan", "--user", "E9999999")
     assert said.code == 2
     assert "E9999999" in said.err
+
+
+@pytest.mark.parametrize("trouble", ["a wrong secret", "an empty source", "a missing column"])
+def test_a_command_in_a_process_of_its_own_says_one_line_about_trouble_and_no_library_adds_to_it(
+    tmp_path: Path, trouble: str
+) -> None:
+    with house(tmp_path, users=10) as home:
+        home.configure(source=SOURCE_CSV)
+        home.write_csv([] if trouble == "an empty source" else home.people)
+        if trouble == "a wrong secret":
+            (home.folder / "client_secret").write_text("wrong")
+        if trouble == "a missing column":
+            extract = home.folder / "hr.csv"
+            extract.write_text(
+                extract.read_text(encoding="utf-8").replace("job_title", "jobtitle", 1), encoding="utf-8"
+            )
+        said = subprocess.run(
+            [sys.executable, "-m", "scimsync", "plan"],
+            cwd=home.folder,
+            env={**os.environ, **home.environ},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert said.returncode == {"a wrong secret": 5, "an empty source": 3, "a missing column": 2}[trouble]
+    assert len(said.stderr.splitlines()) == 1

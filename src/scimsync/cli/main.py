@@ -73,7 +73,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     finally:
         interrupting.deafen()
-        gc.freeze()  # what is left goes with the process, and need not be looked through for it
 
 
 @cli.command(short_help="Write a commented scimsync.toml and a small sample source.")
