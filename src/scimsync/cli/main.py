@@ -64,6 +64,9 @@ def main() -> None:
     gc.set_threshold(200_000, 5)  # loading makes objects that stay; by default a tenth of a plan is looking at them
     try:
         cli()
+    except SystemExit:
+        gc.freeze()  # what is left goes with the process; after an error it holds what libraries want back
+        raise
     except (ScimsyncError, BaseExceptionGroup) as raised:
         error = _first(raised)
         if not isinstance(error, ScimsyncError):
