@@ -271,3 +271,33 @@ def test_a_patch_of_a_group_without_version_is_never_sent_and_an_unknown_group_i
         assert (await target.patch_group(nowhere, adding(ids[0]), "1")).status == 404
 
     play(scene)
+
+
+def test_a_deleted_account_is_gone(play: Play[object]) -> None:
+    async def scene(target: Target) -> tuple[Reply, Reply, Reply]:
+        ada, *_ = await fill(target)
+        version = (await target.get(ada)).version
+        return await target.delete(ada, version), await target.get(ada), await target.delete(ada, version)
+
+    gone, seen, again = play(scene)  # type: ignore[misc]
+    assert (gone.ok, gone.method, seen.status, again.status) == (True, "DELETE", 404, 404)
+
+
+def test_a_deletion_under_an_old_version_is_refused(play: Play[object]) -> None:
+    async def scene(target: Target) -> tuple[Reply, Reply]:
+        ada, *_ = await fill(target)
+        version = (await target.get(ada)).version
+        await target.patch(ada, [Operation("replace", "title", "Lead")], version)
+        return await target.delete(ada, version), await target.get(ada)
+
+    refused, seen = play(scene)  # type: ignore[misc]
+    assert (refused.status, seen.status) == (400, 200)
+
+
+def test_nothing_is_deleted_without_a_version(play: Play[object]) -> None:
+    async def scene(target: Target) -> None:
+        ada, *_ = await fill(target)
+        with pytest.raises(ValueError, match="version"):
+            await target.delete(ada, "")
+
+    play(scene)

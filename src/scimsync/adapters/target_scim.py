@@ -154,7 +154,7 @@ class ScimTarget:
     """The directory behind `settings.api_url`. Fits `scimsync.engine.ports.Target`.
 
     `counts` counts requests that were sent, by kind: token, list, get, find, names, create, patch, probe,
-    describe, group_list, group_get, group_patch; and `throttled`, the answers that were 429.
+    delete, describe, group_list, group_get, group_patch; and `throttled`, the answers that were 429.
     """
 
     def __init__(
@@ -419,6 +419,19 @@ class ScimTarget:
         body = msgspec.json.encode(patch_body(operations))
         ask = Ask(kind="patch", method="PATCH", url=url, body=body, version=version, decode=self._as_resource)
         return _reply("PATCH", await self._client.call(ask), account)
+
+    async def delete(self, account: str, version: str) -> Reply:
+        """DELETE an account under If-Match (RFC 7644 §3.6, §3.14).
+
+        Raises:
+            ValueError: `version` is empty or cannot be an entity tag.
+        """
+        if not _VERSION.fullmatch(version):
+            raise ValueError("a DELETE needs the version it rests on")
+        if (url := self._account_url(account)) is None:
+            return _refused_here("DELETE", "an account id that cannot stand in an address")
+        self._inactive.clear()
+        return _reply("DELETE", await self._client.call(Ask(kind="delete", method="DELETE", url=url, version=version)))
 
     async def patch_group(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
         """PATCH a group under If-Match (RFC 7644 §3.5.2, §3.14).

@@ -57,12 +57,13 @@ class MappingReader:
             enable=_limit(written.enable, standard.enable),
             create=_limit(written.create, standard.create),
             update=_limit(written.update, standard.update),
+            delete=_limit(written.delete, standard.delete),
             source_rows_drop=_limit(written.source_rows_drop, standard.source_rows_drop),
             group_loss=_limit(written.group_loss, standard.group_loss),
             group_gain=_limit(written.group_gain, standard.group_gain),
             clear=_limit(clear, standard.clear),
             clears={path: _limit(given, standard.clear) for path, given in clears.items()},
-            window=_window(written.window),
+            window=span(written.window),
         )
 
     def _clears(self, written: Mapping[str, int | str], mapped: Set[str]) -> dict[str, int | str]:
@@ -90,6 +91,7 @@ def _limit(given: int | str, standard: Limit) -> Limit:
     return Limit(share=float(given.strip(" \t%")) / 100, floor=standard.floor)
 
 
-def _window(given: int | str) -> timedelta:
+def span(given: int | str) -> timedelta:
+    """A time as it is written: days (`d`) or hours (`h`)."""
     found = re.fullmatch(r"\s*(\d+)\s*([dh])\s*", str(given))
     return int(found[1]) * _UNITS[found[2]] if found else timedelta()

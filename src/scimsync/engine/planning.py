@@ -19,6 +19,7 @@ from scimsync.core import (
     validation,
 )
 from scimsync.core import owning as owning_rules
+from scimsync.core.ending import UNLISTED
 from scimsync.core.findings import (
     in_order,
     of_circles,
@@ -35,7 +36,7 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import limiting
+from scimsync.engine import ending, limiting
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
@@ -44,7 +45,7 @@ from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Deferred, Run, RunState
-from scimsync.model.plans import LOGIN, Action, Change, Finding, GroupChange, Plan, Seal, Severity
+from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal, Severity
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
@@ -117,6 +118,9 @@ class _Planning:
     #: what counts with the plan, and what it wanted to take away
     past: Past = field(default_factory=Past)
     clearing: list[Demand] = field(default_factory=list)
+    ending: tuple[Demand, ...] = ()
+    #: the directory lists all inactive accounts
+    listed: bool = True
 
     async def run(self) -> Plan:
         policy, store = self.request.policy, self.ports.store
@@ -145,8 +149,9 @@ class _Planning:
         ]
         self.findings += [of_hidden(key, row) for key, row in comparison.hidden()]
         self.findings += identity.named(self.others)
-        if complete:
+        if complete and self.listed:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
+        if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
         seal = Seal(
             target=self.ports.target.name,
@@ -157,7 +162,8 @@ class _Planning:
         )
         plan = self._store(comparison, judged.remembered, reading, seal, groups)
         whole = complete and judged.whole and not comparison.opaque() and not self.request.only
-        demanded = [*limits.demands(plan.tally, policy.limits), *self.clearing]
+        wanted = {demand.kind: demand for demand in limits.demands(plan.tally, policy.limits)}
+        demanded = [*(wanted | {demand.kind: demand for demand in self.ending}).values(), *self.clearing]
         limiting.remember(store, plan, demanded, self.past, self._sources(), whole=whole)
         return plan
 
@@ -168,6 +174,7 @@ class _Planning:
             self.findings += await compare_schema(self.ports, self.request)
         complete, told = await read_directory(self.ports, self.request, self.bench)
         self.findings += told
+        self.listed = all(finding.code != UNLISTED for finding in told)
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
         self.findings += correlation.run(complete=complete, only=self.request.only, source=self.request.source)
@@ -178,6 +185,7 @@ class _Planning:
         await self._validate(comparison)
         self._spare(comparison.linked())
         self._drop_vain_waits()
+        self._end(comparison, judged, complete=complete)
         decided = Decided(
             changes=self.changes,
             notices=self.notices,
@@ -295,6 +303,25 @@ class _Planning:
             self.changes = list(spared.changes)
             self.findings += spared.findings
 
+    def _end(self, comparison: Comparison, judged: trust.Trust, *, complete: bool) -> None:
+        """Delete who left long enough ago, and do nothing else about them."""
+        request, is_clear = self.request, not comparison.opaque()
+        known = ending.Known(
+            now=self.ports.clock.now(),
+            complete=complete,
+            listed=self.listed,
+            believed=judged.whole and is_clear,
+            absence=judged.absence,
+            past=self.past,
+            overrides=request.overrides,
+            partial=bool(request.only),
+        )
+        ends = ending.plan_ends(self.bench, comparison, request.policy, self.ports.store, known)
+        ended = {change.key for change in ends.changes}
+        self.changes = [*(change for change in self.changes if change.key not in ended), *ends.changes]
+        self.findings += ends.findings
+        self.ending = ends.demanded
+
     async def _plan_groups(
         self, comparison: Comparison, judged: trust.Trust, *, complete: bool
     ) -> tuple[GroupChange, ...]:
@@ -311,7 +338,7 @@ class _Planning:
 
     def _drop_vain_waits(self) -> None:
         """A reference that waits for somebody who gets no account in this plan is left alone."""
-        created = {change.key for change in self.changes if change.action is Action.CREATE}
+        created = {change.key for change in self.changes if change.action in MAKING}
         kept = []
         for change in self.changes:
             vain = {d.path: d.awaits for d in change.awaiting if d.path != LOGIN and d.awaits not in created}

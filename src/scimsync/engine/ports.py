@@ -10,6 +10,7 @@ from scimsync.engine.state import (
     Artifacts,
     Audit,
     Deferrals,
+    Endings,
     Inbox,
     Journal,
     Lease,
@@ -102,6 +103,10 @@ class Target(Protocol):
         """PATCH an account under If-Match; `version` must not be empty."""
         ...
 
+    async def delete(self, account: str, version: str) -> Reply:
+        """DELETE an account under If-Match; `version` must not be empty. A success may have no body."""
+        ...
+
     async def list_groups(
         self, sink: Callable[[Sequence[bytes]], None], wanted: Sequence[tuple[str, str]] = ()
     ) -> Sweep:
@@ -142,7 +147,20 @@ class Target(Protocol):
 
 
 class Store(
-    Runs, Refusals, Pins, Links, Deferrals, Memberships, Journal, Audit, Outbox, Inbox, Lease, Artifacts, Protocol
+    Runs,
+    Refusals,
+    Pins,
+    Links,
+    Deferrals,
+    Endings,
+    Memberships,
+    Journal,
+    Audit,
+    Outbox,
+    Inbox,
+    Lease,
+    Artifacts,
+    Protocol,
 ):
     """The state, all of it: the sum of its parts (`engine.state`), of which each use case asks for what it uses."""
 

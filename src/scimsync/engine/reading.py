@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scimsync.core import drifting, trust
+from scimsync.core import drifting, ending, trust
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.freshness import Freshness
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
@@ -55,7 +55,9 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     spool.load(request.keep)
     holes = trust.incomplete(sweep)
     late = await _renewed(ports, request, bench, spool)
-    return holes is None, [*([] if holes is None else [holes]), *late]
+    told = [] if holes is None else [holes]
+    told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
+    return holes is None, [*told, *late]
 
 
 async def _renewed(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> Sequence[Finding]:

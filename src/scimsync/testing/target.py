@@ -127,6 +127,18 @@ class MemoryTarget:
             return self._refused("PATCH", 400, str(error), error.scim_type)
         return self._answered("PATCH", self._put(changed, version=int(held) + 1))
 
+    async def delete(self, account: str, version: str) -> Reply:
+        """DELETE: 204 without a body; 404 and 400 `invalidVers` as for `patch`."""
+        if not version:
+            raise ValueError("a DELETE needs a version")
+        user = self.users.get(account)
+        if user is None:
+            return self._refused("DELETE", 404, "not found")
+        if self._answered("GET", user).version != version:
+            return self._refused("DELETE", 400, "the version does not match the current version", "invalidVers")
+        del self.users[account]
+        return Reply(exchange=Exchange.ANSWERED, method="DELETE", status=204)
+
     async def list_groups(
         self,
         sink: Callable[[Sequence[bytes]], None],
