@@ -104,9 +104,21 @@ class Directory(Readings):
         merged = self._merge_bodies(held, {"active": True} | written)
         settled = self._settle(merged, gone.resource, actor)
         self._allow(gone.resource, settled, actor)
-        self.gone.pop(str(gone.resource["userName"]).lower(), None)
+        name = str(gone.resource["userName"]).lower()
+        if self.gone.get(name) is gone:
+            self.gone.pop(name)
         self._commit(gone, settled, actor, [])
         return gone
+
+    def revive(self, gone: Entity, actor: Actor, *, active: bool) -> None:
+        """Bring a deleted account back by its id, as the Platform API does (documented).
+
+        Raises:
+            NameTaken: Somebody else has the name by now.
+        """
+        if self.holders("userName", str(gone.resource["userName"]).lower()):
+            raise NameTaken
+        self._restore(gone, {"active": active}, actor)
 
     def _merge_bodies(self, held: JsonObject, written: JsonObject) -> JsonObject:
         return patch.apply(held, [Operation("replace", None, written)], USERS, ignore_read_only=True)

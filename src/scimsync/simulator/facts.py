@@ -16,8 +16,8 @@ from scimsync.simulator.options import explain
 from scimsync.simulator.permissions import ROLES
 from scimsync.simulator.requests import LOGGED
 
-_PLAIN, _SERVICE, _FAULTS, _SIZE = (
-    f"tests/integration/test_simulator{part}.py" for part in ("", "_service", "_faults", "_size")
+_PLAIN, _SERVICE, _FAULTS, _PLATFORM = (
+    f"tests/integration/test_simulator{part}.py" for part in ("", "_service", "_faults", "_platform")
 )
 
 
@@ -127,6 +127,19 @@ FACTS: tuple[Fact, ...] = (
     *_facts(
         "tests/integration/test_target_scim.py",
         ("§2.2", "a provider may cap the page", "unknown", "max_count", "a_provider_with_a_page_limit_is_read_too"),
+    ),
+    *_facts(
+        _PLATFORM,
+        ("§16", "GET /api/v2/users lists active, inactive, deleted or all people by pageNumber and pageSize", "documented", "", "people_are_listed_in_every_state"),
+        ("§16", "a page of people has at most 500", "folklore", "", "people_are_listed_in_every_state"),
+        ("§16", "one person is read by id; a deleted one only where state says so", "inferred", "", "one_person_is_read_by_id_in_the_state_that_is_asked_for"),
+        ("§16", "PATCH with a state brings a deleted person back: same id, division Home, no roles", "documented", "", "a_deleted_person_comes_back_by_id_without_roles"),
+        ("§13", "a state is changed alone; another version is 409 general.conflict", "documented", "", "a_state_is_changed_alone_and_under_its_version"),
+        ("§16", "people over the Platform API need directory:user:view, changes directory:user:edit", "documented", "permissions", "people_need_permissions_that_scim_does_not_ask_for"),
+        ("§16", "subjects/me tells the own roles and permissions, and needs no permission", "documented", "permissions", "a_client_may_always_ask_what_it_may_do"),
+        ("§16", "a client sees some divisions only, and nobody of another", "inferred", "divisions", "people_of_other_divisions_are_not_there"),
+        ("§7", "the limits of the namespaces scim and platform.api can be read without a permission; keys and values are guesses", "unknown", "", "the_limits_can_be_read"),
+        ("§16", "license/infer names the licences that follow from roles, and needs no permission", "documented", "", "licences_follow_from_roles"),
     ),
     *_facts(
         _FAULTS,

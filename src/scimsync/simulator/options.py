@@ -36,6 +36,12 @@ def _role(value: str) -> str:
     return value
 
 
+def _division_names(value: str) -> str:
+    if not any(part.strip() for part in value.split(",")):
+        raise ValueError("divisions is all, or names joined by commas")
+    return value
+
+
 def _one_of(tag: str, section: str, text: str, *values: str) -> Switch:
     return Switch(tag=tag, section=section, text=text, values=values)
 
@@ -107,6 +113,10 @@ SWITCHES: Mapping[str, Switch] = {
         tag="inferred", section="§1.3", text="what the role of the client allows: a role by name, or permissions "
         "joined by commas", read=_role,
     ),
+    "divisions": Switch(
+        tag="inferred", section="§16", text="divisions that the client sees: all, or names joined by commas; people of "
+        "others are not there for it", read=_division_names,
+    ),
     "expensive_page_429": _plain("documented", "§2.2", "more than 25 users with a secondary attribute are a 429"),
     "expensive_group_page_429": _plain("documented", "§2.2", "more than 25 groups with members are a 429"),
     "rate_limit": _plain("documented", "§7", "requests a minute and token; 0 = no limit"),
@@ -165,6 +175,7 @@ class Options:
     v2_groups_filter_required: bool = False
     max_count: int = 0
     permissions: str = "SCIM Integration"
+    divisions: str = "all"
     expensive_page_429: bool = True
     expensive_group_page_429: bool = True
     rate_limit: int = 300
@@ -195,6 +206,10 @@ class Options:
     def to_json(self) -> dict[str, object]:
         """All switches by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def sees(self, division: str) -> bool:
+        """Whether a client sees the people of a division."""
+        return self.divisions == "all" or division in {part.strip() for part in self.divisions.split(",")}
 
     def covers(self, areas: frozenset[str]) -> bool:
         """Whether a change in these areas moves the version."""

@@ -17,6 +17,13 @@ from scimsync.simulator.accounts import Accounts
 from scimsync.simulator.entities import EDITOR, Entity, JsonObject, Projection, timestamp
 from scimsync.simulator.options import Options
 
+
+def division_of(resource: JsonObject) -> str:
+    """The division of an account; Home where it has none."""
+    enterprise = resource.get(ENTERPRISE_USER)
+    return str(enterprise.get("division") or "Home") if isinstance(enterprise, dict) else "Home"
+
+
 _PROJECTIONS_KEPT = 4
 _WIRES = 100_000  #: encoded untouched accounts held ready
 
@@ -43,6 +50,10 @@ class Readings(Accounts):
         own = self.options.external_id_scope == "client" and client not in {"", EDITOR, self.primary}
         return client if own else ""
 
+    def visible(self, entity: Entity) -> bool:
+        """Whether the client sees the division of an account; who has none is in Home."""
+        return self.options.sees(division_of(entity.resource))
+
     def seen(self, entity: Entity, lens: str) -> JsonObject:
         """The resource with the externalId that a client knows (genesys-scim.md §4.5)."""
         if not lens:
@@ -53,6 +64,10 @@ class Readings(Accounts):
             if item["authority"] == authority:
                 view["externalId"] = item["value"]
         return view
+
+    def groups_of(self, entity: Entity) -> list[str]:
+        """The ids of the groups that an account is in."""
+        return list(self._member_of.get(entity.id, ()))
 
     def document(self, entity: Entity, lens: str = "") -> JsonObject:
         """The resource as a client reads it, with what the directory adds."""
