@@ -151,6 +151,23 @@ def test_a_deleted_person_shows_late_where_searches_lag(client: Client) -> None:
     assert client.get(f"/users/{ADA}", state="any").json()["state"] == "deleted"
 
 
+def test_inactive_people_beyond_the_wall_are_not_listed(client: Client) -> None:
+    for number in range(20, 26):
+        assert client.patch(account_id(7, number), state="inactive", version=1).status_code == 200
+    total = client.get("/users", state="inactive").json()["total"]
+    client.options(inactive_wall=4)
+    assert code(client.get("/users", state="inactive")) == (400, "bad.request")
+    assert client.get("/users", state="inactive", pageSize=2, pageNumber=2).json()["total"] == total
+    assert code(client.get("/users", state="inactive", pageSize=2, pageNumber=3)) == (400, "bad.request")
+    scim = {"filter": "active eq false"}
+    assert client.get("/scim/v2/Users", count=4, **scim).json()["itemsPerPage"] == 4
+    assert client.get("/scim/v2/Users", count=0, **scim).json()["totalResults"] == total
+    assert code(client.get("/scim/v2/Users", startIndex=5, count=1, **scim)) == (400, "bad.request")
+    assert client.get("/scim/v2/Users").json()["itemsPerPage"] == 25
+    client.options(inactive_wall=0)
+    assert len(client.get("/users", state="inactive").json()["entities"]) == total
+
+
 # -- rights ----------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from scimsync.scim.messages import LIST_RESPONSE, entity_tag
 from scimsync.scim.schema import Catalog
-from scimsync.simulator.answers import Answer, Limit, Refused
+from scimsync.simulator.answers import Answer, Limit, Refused, refuse_beyond
 from scimsync.simulator.directory import Directory
 from scimsync.simulator.discovery import describe
 from scimsync.simulator.drift import Step, refuse_drifted
@@ -55,22 +55,26 @@ class Endpoints:
 
     def _list(self, request: Request) -> Answer:
         query = self._query(request, USERS)
-        self._refuse_expensive(query, limited=self.options.expensive_page_429)
+        refused = {"documented": query.expensive, "always": query.costly}
+        self._refuse_expensive(query, limited=refused.get(self.options.expensive_page_429, False))
         found = select_users(self.directory, query.filter, request.client)
         if self.options.divisions != "all":
             found = [number for number in found if self.directory.visible(self.directory.entity(number))]
         page = self._slice(found, query)
+        if page and not self.directory.entity(page[-1]).active:
+            refuse_beyond(self.options.inactive_wall, query.start - 1 + len(page))
         return self._page(len(found), query, self.directory.page(page, query.projection, query.key, request.client))
 
     def _query(self, request: Request, catalog: Catalog) -> Query:
-        query = read_query(request.query, catalog, self.options.unknown_attribute)
+        accept = self.options.group_active == "accept"
+        query = read_query(request.query, catalog, self.options.unknown_attribute, group_active=accept)
         if query.sorted and self.options.sort == "error":
             raise Refused(400, "sorting is not supported", scim_type="invalidValue")
         return query
 
     def _refuse_expensive(self, query: Query, *, limited: bool) -> None:
         """Documented: more than 25 with secondary look-ups may answer 429."""
-        if limited and query.expensive and query.count > 25:
+        if limited and query.count > 25:
             refused = too_many(1, 25, query.count)
             refused.limit = Limit("scim", "expensive.page.size", 25)
             raise refused
@@ -182,7 +186,7 @@ class Endpoints:
     def _group_list(self, request: Request) -> Answer:
         demand(self.tokens.permissions(request.client), [GROUP])
         query = self._query(request, GROUPS)
-        self._refuse_expensive(query, limited=self.options.expensive_group_page_429)
+        self._refuse_expensive(query, limited=self.options.expensive_group_page_429 and query.expensive)
         versioned = request.path.lower().startswith(FAMILIES[0])
         if self.options.v2_groups_filter_required and versioned and not query.filter:
             raise Refused(400, "filter is required")

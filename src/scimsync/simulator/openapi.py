@@ -18,7 +18,7 @@ _TYPES: Mapping[str, JsonObject] = {
     "boolean": {"type": "boolean"},
     "integer": {"type": "integer"},
     "decimal": {"type": "number"},
-    "dateTime": {"type": "string"},  # dateHire is a date alone (documented)
+    "dateTime": {"type": "string"},
 }
 _NUMBER: JsonObject = {"type": "integer"}
 _TEXT: JsonObject = {"type": "string"}

@@ -15,7 +15,7 @@ from scimsync.errors import ProtocolError
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import ENTERPRISE_USER
-from scimsync.simulator.answers import Answer, Refused, as_json
+from scimsync.simulator.answers import Answer, Refused, as_json, refuse_beyond
 from scimsync.simulator.directory import Directory
 from scimsync.simulator.entities import Actor, Entity, JsonObject, NameTaken
 from scimsync.simulator.messages import Item, Request, document_of, page_number
@@ -91,6 +91,8 @@ class Platform:
         if self.options.divisions != "all":
             found = [number for number in found if self.directory.visible(self.directory.entity(number))]
         page, rest = _page(found, asked, most=_MOST)
+        if not ids and _last(asked, "state", "active") == "inactive":
+            refuse_beyond(self.options.inactive_wall, (rest["pageNumber"] - 1) * rest["pageSize"] + len(page))
         expand = _listed(asked, "expand")
         return as_json({"entities": [self._shown(self.directory.entity(n), expand) for n in page], **rest})
 
@@ -283,12 +285,14 @@ def _listed(asked: Mapping[str, list[str]], name: str) -> list[str]:
     return [part for given in asked.get(name, []) for part in given.split(",")]
 
 
-def _page(found: Sequence[Item], asked: Mapping[str, list[str]], most: int = 0) -> tuple[Sequence[Item], JsonObject]:
+def _page(
+    found: Sequence[Item], asked: Mapping[str, list[str]], most: int = 0
+) -> tuple[Sequence[Item], dict[str, int]]:
     """One page, and what the list says about itself."""
     size, number = page_number(_last(asked, "pageSize", "25")), page_number(_last(asked, "pageNumber", "1"))
     if most and size > most:
         raise Refused(400, f"pageSize is at most {most}.")
-    rest: JsonObject = {
+    rest = {
         "pageSize": size,
         "pageNumber": number,
         "total": len(found),

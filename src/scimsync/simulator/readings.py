@@ -59,7 +59,7 @@ class Readings(Accounts):
         if not lens:
             return entity.resource
         view = {name: value for name, value in entity.resource.items() if name != "externalId"}
-        authority = f"{normalising.EXTERNAL_AUTHORITY}:{lens}"
+        authority = normalising.authority(lens)
         for item in normalising.external_ids(entity.resource):
             if item["authority"] == authority:
                 view["externalId"] = item["value"]
@@ -75,7 +75,7 @@ class Readings(Accounts):
             return self._group_document(entity)
         full = dict(self.seen(entity, lens))
         if held := self._member_of.get(entity.id):
-            full["groups"] = [{"value": group, "type": "direct", "$ref": self.url("Group", group)} for group in held]
+            full["groups"] = [self._group_reference(group) for group in held]
         enterprise = full.get(ENTERPRISE_USER)
         manager = enterprise.get("manager") if isinstance(enterprise, dict) else None
         if isinstance(enterprise, dict) and isinstance(manager, dict):
@@ -85,6 +85,10 @@ class Readings(Accounts):
             full["phoneNumbers"] = [phone | {"value": f"tel:{phone['value']}"} for phone in phones]
         full["meta"] = self._meta("User", entity)
         return full
+
+    def _group_reference(self, group: str) -> JsonObject:
+        """A group in `groups` of a user; the type is that of a resource (documented)."""
+        return {"value": group, "type": "Group", "$ref": self.url("Group", group)}
 
     def _group_document(self, group: Entity) -> JsonObject:
         full = dict(group.resource)
@@ -169,10 +173,7 @@ class Readings(Accounts):
     def _invented(self, number: int) -> bytes:
         """An untouched account, whole: the same text as by way of its document, in a fifth of the time."""
         id_ = self.generated.id(number)
-        held = [
-            {"value": group, "type": "direct", "$ref": self.url("Group", group)}
-            for group in self._member_of.get(id_, ())
-        ]
+        held = [self._group_reference(group) for group in self._member_of.get(id_, ())]
         groups = b',"groups":' + msgspec.json.encode(held) if held else b""
         version = '\\"1\\"' if self.options.meta_version_quoted else "1"
         since = timestamp(self.generated.since)
