@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,10 +10,11 @@ from scimsync.core import ending as rules
 from scimsync.core import limits, planner
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.limits import Demand, Past
+from scimsync.engine.plan_request import PlanRequest
 from scimsync.engine.state import Endings
 from scimsync.model.outcomes import Ending, Outcome, Status
 from scimsync.model.plans import Action, Change, Finding, Lifecycle, Plan
-from scimsync.model.policy import Leavers, Policy
+from scimsync.model.policy import Leavers
 from scimsync.workbench import ending as tables
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
@@ -26,18 +27,13 @@ class Known:
     """What a plan knows when it comes to those who left long ago."""
 
     now: datetime
-    #: the directory was read whole
-    complete: bool
+    #: the directory was read whole, and nothing was found against the source, but that absence may not be proven
+    believed: bool
     #: the directory lists all inactive accounts
     listed: bool
-    #: nothing was found against the source, but that absence may not be proven
-    believed: bool
     #: who is missing from the source left
     absence: bool
     past: Past
-    overrides: Iterable[str] = ()
-    #: the plan is for some people only
-    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,21 +46,22 @@ class Ends:
     demanded: tuple[Demand, ...] = field(default=())
 
 
-def plan_ends(bench: Workbench, comparison: Comparison, policy: Policy, store: Endings, known: Known) -> Ends:
+def plan_ends(bench: Workbench, comparison: Comparison, request: PlanRequest, store: Endings, known: Known) -> Ends:
     """Plan who is deleted; remember who is met inactive for the first time, forget who is active again.
 
     Args:
         bench: The tables of the run, after correlation.
         comparison: The comparison of the run.
-        policy: What becomes of leavers, and how many at once.
+        request: What becomes of leavers, and how many at once.
         store: Since when accounts are inactive.
         known: What else counts.
     """
+    policy = request.policy
     tables.stage_endings(bench, store.endings())
-    over = tables.over(bench, whole=known.complete and known.listed)
+    over = tables.over(bench, whole=known.believed and known.listed)
     if over:
         store.change_endings((), over)
-    if policy.leavers is not Leavers.DELETE or not (known.complete and known.believed):
+    if policy.leavers is not Leavers.DELETE or not known.believed:
         return Ends()
     found = [
         one
@@ -82,7 +79,7 @@ def plan_ends(bench: Workbench, comparison: Comparison, policy: Policy, store: E
         if one.ending is not None and rules.is_due(one.ending.since, policy.leavers_after, known.now)
     ]
     demand = Demand(kind="delete", number=len(due), of=comparison.linked(), limit=policy.limits.delete)
-    refused = limits.refusals([demand], known.overrides, known.past, partial=known.partial)
+    refused = limits.refusals([demand], request.overrides, known.past, partial=bool(request.only))
     if refused:
         findings += rules.beyond(refused, [one.key for one, _ in due])
         return Ends(findings=tuple(findings), demanded=(demand,))

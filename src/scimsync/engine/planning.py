@@ -14,6 +14,7 @@ from scimsync.core import (
     logins,
     notifications,
     planner,
+    reviving,
     sealing,
     trust,
     validation,
@@ -41,6 +42,7 @@ from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.reading import compare_schema, read_directory
+from scimsync.engine.reviving import plan_revivals
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
@@ -119,6 +121,8 @@ class _Planning:
     past: Past = field(default_factory=Past)
     clearing: list[Demand] = field(default_factory=list)
     ending: tuple[Demand, ...] = ()
+    #: the paths of which HR says that there is nothing, of those who join
+    cleared: dict[str, frozenset[str]] = field(default_factory=dict)
     #: the directory lists all inactive accounts
     listed: bool = True
 
@@ -183,6 +187,7 @@ class _Planning:
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
         self._decide(comparison, judged)
         await self._validate(comparison)
+        await self._revive()
         self._spare(comparison.linked())
         self._drop_vain_waits()
         self._end(comparison, judged, complete=complete)
@@ -276,6 +281,7 @@ class _Planning:
         for pair in comparison.pairs():
             self._take(pair.key, planner.plan_pair(pair, policy, frozen=judged.frozen), pair)
         for pair in comparison.joiners():
+            self.cleared[pair.key] = reviving.cleared(pair, judged.frozen)
             self._take(pair.key, planner.plan_joiner(pair, policy, frozen=judged.frozen), pair)
         active = active_of(policy, self.request.catalog)
         opaque = comparison.opaque()
@@ -303,20 +309,24 @@ class _Planning:
             self.changes = list(spared.changes)
             self.findings += spared.findings
 
+    async def _revive(self) -> None:
+        """Ask whether a joiner's login belonged to a deleted account; of who is found, this is told and no more."""
+        if self.request.dialect.deleted:
+            ports, policy = self.ports, self.request.policy
+            self.changes, told = await plan_revivals(self.changes, self.cleared, ports.target, ports.store, policy)
+            found = {("account.gone", finding.subject) for finding in told}
+            self.findings = [*(f for f in self.findings if (f.code, f.subject) not in found), *told]
+
     def _end(self, comparison: Comparison, judged: trust.Trust, *, complete: bool) -> None:
         """Delete who left long enough ago, and do nothing else about them."""
-        request, is_clear = self.request, not comparison.opaque()
         known = ending.Known(
             now=self.ports.clock.now(),
-            complete=complete,
+            believed=complete and judged.whole and not comparison.opaque(),
             listed=self.listed,
-            believed=judged.whole and is_clear,
             absence=judged.absence,
             past=self.past,
-            overrides=request.overrides,
-            partial=bool(request.only),
         )
-        ends = ending.plan_ends(self.bench, comparison, request.policy, self.ports.store, known)
+        ends = ending.plan_ends(self.bench, comparison, self.request, self.ports.store, known)
         ended = {change.key for change in ends.changes}
         self.changes = [*(change for change in self.changes if change.key not in ended), *ends.changes]
         self.findings += ends.findings

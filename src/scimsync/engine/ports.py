@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from scimsync.engine.state import (
     Refusals,
     Runs,
 )
+from scimsync.model.accounts import DeletedAccount
 from scimsync.model.events import Receipt
 from scimsync.model.outcomes import Description, Document, Outcome, Reply, Sweep
 from scimsync.model.plans import Plan
@@ -105,6 +106,20 @@ class Target(Protocol):
 
     async def delete(self, account: str, version: str) -> Reply:
         """DELETE an account under If-Match; `version` must not be empty. A success may have no body."""
+        ...
+
+    async def deleted(self, logins: Collection[str]) -> Mapping[str, Sequence[DeletedAccount]] | None:
+        """The deleted accounts that had one of these logins, by login in lower case.
+
+        None where they cannot be known: the target does not tell of them, or does not show them to us.
+
+        Raises:
+            TargetError: The target cannot be reached, or refuses our credentials.
+        """
+        ...
+
+    async def restore(self, account: str, version: str) -> Reply:
+        """Bring a deleted account back, active, where it has this version still. A success has no body."""
         ...
 
     async def list_groups(

@@ -67,6 +67,8 @@ class ApplyOptions:
     subscriptions: tuple[Subscription, ...] = ()
     #: roles and entitlements that every new account gets by itself
     default_roles: frozenset[str] = frozenset()
+    #: the highest version of an account whose creation is just answered; 0: versions do not tell
+    newborn_version: int = 0
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:

@@ -63,6 +63,7 @@ class Reason(Enum):
     RETURNED = "came back"
     AWAITS = "waits for an account"
     HANDED = "waits for the login of another person"
+    REVIVED = "brought back by a creation"
     PARKED = "makes room in an exchange of logins"
 
 

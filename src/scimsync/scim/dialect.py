@@ -92,6 +92,11 @@ class Dialect:
     phones_are_e164: bool = False
     #: the names that must exist before they are referred to
     names: tuple[NameList, ...] = ()
+    #: path below the API host that lists people in the state `deleted`, and brings one back by PATCH of its id;
+    #: "" where none is known
+    deleted: str = ""
+    #: the highest version that an account has when its creation is answered; 0: versions do not tell
+    newborn_version: int = 0
     #: members that one PATCH of a group may add and remove
     members_at_once: int = 50
     #: roles and entitlements that every new account gets by itself
@@ -289,6 +294,8 @@ GENESYS = Dialect(
         NameList(kind="skill", root=f"{GENESYS_USER}:routingSkills", url="/api/v2/routing/skills"),
         NameList(kind="language", root=f"{GENESYS_USER}:routingLanguages", url="/api/v2/routing/languages"),
     ),
+    deleted="/api/v2/users",
+    newborn_version=9,
     members_at_once=50,
     default_roles=frozenset({"employee"}),
     regions=GENESYS_REGIONS,
@@ -314,6 +321,8 @@ GENESYS = Dialect(
         "login_is_email": _documented("userName is the login e-mail"),
         "phones_are_e164": _documented("E.164, or a tel URI with ext"),
         "names": _documented("Platform API"),
+        "deleted": _documented("Platform API, GET and PATCH /api/v2/users; a creation brings one back: inferred"),
+        "newborn_version": _guessed("a creation is spread over some six services, each of which may count it once"),
         "default_roles": _documented("a new user without roles gets the role employee"),
         "members_at_once": _guessed("documented for the Platform API, silent about SCIM"),
         "regions": _documented("the three official lists agree"),
@@ -404,6 +413,8 @@ GENERIC = Dialect(
         "login_is_email": _documented("RFC 7643 §4.1.1: any text"),
         "phones_are_e164": _documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
         "names": _documented("none: RFC 7644 knows no such lists"),
+        "deleted": _documented("none: RFC 7644 §3.6 knows nothing of an account that was deleted"),
+        "newborn_version": _documented("none: RFC 7644 §3.14: versions are opaque"),
         "default_roles": _documented("none: RFC 7643 gives nobody a role"),
         "members_at_once": _guessed("RFC 7644 names no number"),
         "regions": _documented("none: the RFC knows no regions"),
