@@ -92,6 +92,6 @@ def _limit(given: int | str, standard: Limit) -> Limit:
 
 
 def span(given: int | str) -> timedelta:
-    """A time as it is written: days (`d`) or hours (`h`)."""
+    """Days or hours as a length of time."""
     found = re.fullmatch(r"\s*(\d+)\s*([dh])\s*", str(given))
     return int(found[1]) * _UNITS[found[2]] if found else timedelta()

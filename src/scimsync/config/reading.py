@@ -204,6 +204,7 @@ class _Reader:
             client_secret=client_secret,
             token=token,
             requests_per_minute=given.requests_per_minute,
+            recall=span(given.recall),
             workers=given.workers,
             ca_file=self._beside(given.ca_file),
         )

@@ -31,6 +31,8 @@ class Known:
     believed: bool
     #: the directory lists all inactive accounts
     listed: bool
+    #: everybody was read, and not only who was asked for
+    whole: bool
     #: who is missing from the source left
     absence: bool
     past: Past
@@ -58,7 +60,7 @@ def plan_ends(bench: Workbench, comparison: Comparison, request: PlanRequest, st
     """
     policy = request.policy
     tables.stage_endings(bench, store.endings())
-    over = tables.over(bench, whole=known.believed and known.listed)
+    over = tables.over(bench, whole=known.believed and known.listed and known.whole)
     if over:
         store.change_endings((), over)
     if policy.leavers is not Leavers.DELETE or not known.believed:

@@ -19,7 +19,6 @@ from scimsync.core import (
     trust,
     validation,
 )
-from scimsync.core import owning as owning_rules
 from scimsync.core.ending import UNLISTED
 from scimsync.core.findings import (
     in_order,
@@ -40,8 +39,9 @@ from scimsync.core.limits import Demand, Past
 from scimsync.engine import ending, limiting
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning
+from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.engine.reading import compare_schema, read_directory
+from scimsync.engine.reading import compare_schema, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
@@ -51,8 +51,8 @@ from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Pl
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
-from scimsync.workbench import owning
 from scimsync.workbench.agreed import write_agreed
+from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
@@ -110,6 +110,8 @@ class _Planning:
     strange: dict[tuple[str, str], int | None] = field(default_factory=dict)
     #: sources that this one is known to be, under another name; their people are its own from now on
     takes: tuple[str, ...] = ()
+    #: all accounts were asked for, and not only those of some people
+    whole: bool = True
     memberships: MembershipPlanning | None = None
     #: new key of an account that follows its person -> former key
     moved: Mapping[str, str] = field(default_factory=dict)
@@ -136,7 +138,10 @@ class _Planning:
         stage_links(self.bench, store.links(), parted(decisions))
         stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
         health = self._map(health, expressions)
-        judged = self._judge(reading, health, self._own(), expressions)
+        owned = own_links(self.bench, store, self.request.source, self.request.overrides)
+        self.findings += owned.findings
+        self.takes = owned.takes
+        judged = self._judge(reading, health, owned.health, expressions)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
         if strangers := comparison.strangers(self.request.only):
             raise PersonUnknown(*strangers)
@@ -153,7 +158,7 @@ class _Planning:
         ]
         self.findings += [of_hidden(key, row) for key, row in comparison.hidden()]
         self.findings += identity.named(self.others)
-        if complete and self.listed:
+        if complete and self.whole and self.listed:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
         if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
@@ -176,7 +181,10 @@ class _Planning:
         policy = self.request.policy
         if self.request.schema:
             self.findings += await compare_schema(self.ports, self.request)
-        complete, told = await read_directory(self.ports, self.request, self.bench)
+        told = await read_asked(self.ports, self.request, self.bench)
+        self.whole, complete = told is None, True
+        if told is None:
+            complete, told = await read_directory(self.ports, self.request, self.bench)
         self.findings += told
         self.listed = all(finding.code != UNLISTED for finding in told)
         self.ports.observer.stage("comparing")
@@ -226,24 +234,6 @@ class _Planning:
         column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
         self.findings += unknown_words(self.bench, expressions.get(ACTIVE), column)
         return replace(health, desired=desired_blanks(self.bench, policy.attributes))
-
-    def _own(self) -> SourceHealth | None:
-        """Tell our links from those of other sources; give the health of our last reading that was applied."""
-        store, source = self.ports.store, self.request.source
-        recent = store.begun(owning_rules.SILENT)
-        lately = {run.source for run in recent} if len(recent) == owning_rules.SILENT else None
-        held = []
-        for name, links, met in owning.met(self.bench):
-            last = store.last_applied(name)
-            rows = last.health.rows if last and last.health else 0
-            alive = lately is None or name in lately
-            held.append(owning_rules.Held(source=name, links=links, met=met, rows=rows, alive=alive))
-        judged = owning_rules.judge(source, held, known=source in store.sources(), overrides=self.request.overrides)
-        self.findings += judged.findings
-        self.takes = judged.takes
-        owning.own(self.bench, (source, *self.takes))
-        applied = [run for name in (source, *self.takes) if (run := store.last_applied(name)) is not None]
-        return max(applied, key=lambda run: run.base).health if applied else None
 
     def _judge(
         self,
@@ -323,6 +313,7 @@ class _Planning:
             now=self.ports.clock.now(),
             believed=complete and judged.whole and not comparison.opaque(),
             listed=self.listed,
+            whole=self.whole,
             absence=judged.absence,
             past=self.past,
         )
@@ -430,7 +421,11 @@ class _Planning:
         self.findings += of_circles(self._circles(comparison), loops)
         self._wait(comparison, identity, created)
         findings = tuple(self._findings())
-        counted = planner.tally(comparison.numbers(), changes, self.notices, findings, groups)
+        linked = comparison.linked()
+        if not self.whole:
+            forget_unseen(self.bench)
+        numbers = {**comparison.numbers(), "linked": linked}
+        counted = planner.tally(numbers, changes, self.notices, findings, groups)
         plan = Plan(
             id=identity,
             created=created,

@@ -72,6 +72,21 @@ class Target(Protocol):
         """
         ...
 
+    async def reread(
+        self, accounts: Collection[str], attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]
+    ) -> None:
+        """Read some accounts of the last sweep again, and perhaps others with them, in few requests.
+
+        Args:
+            accounts: ids of who is wanted. Somebody may not come, whose place in the listing has moved.
+            attributes: as for `sweep`.
+            sink: as for `sweep`.
+
+        Raises:
+            TargetError: The directory cannot be read at all.
+        """
+        ...
+
     async def get(self, account: str) -> Reply:
         """Read one account, with every attribute."""
         ...

@@ -15,9 +15,10 @@ from tests.unit.engine.test_whole_runs import Company, twin_of
 from scimsync.core import waiting
 from scimsync.engine.applying import settle_run
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
+from scimsync.errors import StoreError
 from scimsync.model.outcomes import Exchange, Outcome, Reply, Status, Sweep
 from scimsync.model.plans import Action, Plan
-from scimsync.model.policy import Authority, Leavers, Limit, Limits
+from scimsync.model.policy import Authority, Deleted, Leavers, Limit, Limits
 from scimsync.testing import MemoryTarget
 
 DAY = 86_400.0
@@ -294,7 +295,7 @@ class Stubborn(MemoryTarget):
         if trouble == "lost after":
             return Reply(exchange=Exchange.LOST, method="DELETE")
         if trouble == "crash":
-            raise KeyboardInterrupt
+            raise StoreError("cut short")
         return reply
 
 
@@ -340,7 +341,7 @@ def test_a_deletion_that_was_cut_short_is_settled_by_reading(firm: Firm) -> None
     firm.target.__class__ = Stubborn
     firm.target.troubles = ["crash"]  # type: ignore[attr-defined]
     plan = firm.plan()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(StoreError):
         firm.apply(plan)
     ports = ApplyPorts(target=firm.target, store=firm.store, clock=firm.clock, observer=_Silent())
     run = firm.store.run(plan.id)
@@ -361,11 +362,13 @@ class _Silent:
 
 def test_somebody_who_comes_back_after_the_deletion_is_known_by_the_key(firm: Firm) -> None:
     row: dict[str, Any] = firm.rows["E3"]
-    left_long_ago(firm)
+    account = left_long_ago(firm)
     firm.sync()
     firm.rows["E3"] = row
     plan = firm.night()
-    assert [c.action for c in plan.changes] == [Action.CREATE]
-    assert codes(plan) == {"account.gone"}
+    assert (plan.changes, codes(plan)) == ((), {"account.deleted"})
+    assert "the same person, by the link" in plan.findings[0].detail
+    firm.more["deleted"] = Deleted.RESTORE
+    assert [(c.action, c.account) for c in firm.night().changes] == [(Action.RESTORE, account)]
     assert firm.account("E3")["active"] is True
     assert not firm.night().changes
