@@ -65,7 +65,11 @@ def of_outcome(
             yield about.notice(EventKind.CREATE, written, _created(outcome, attributes) if values else None)
             return
     elif _ACTIVE in written:
-        kinds = {Action.DISABLE: EventKind.DEACTIVATE, Action.ENABLE: EventKind.ACTIVATE}
+        kinds = {
+            Action.DISABLE: EventKind.DEACTIVATE,
+            Action.ENABLE: EventKind.ACTIVATE,
+            Action.RESTORE: EventKind.ACTIVATE,
+        }
         if change.action in kinds:
             yield about.event(kinds[change.action], {"version": outcome.version} if outcome.version else {})
             written.remove(_ACTIVE)

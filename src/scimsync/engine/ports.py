@@ -222,7 +222,7 @@ class Metrics(Protocol):
     """
 
     def asked(self, call: str, outcome: str, seconds: float) -> None:
-        """One exchange with the target: list, get, find, create, patch, token, probe or describe; how it ended."""
+        """One exchange with the target: list, get, find, create, patch, delete, ...; how it ended."""
         ...
 
     def retried(self, call: str, reason: str, wait_s: float) -> None:
