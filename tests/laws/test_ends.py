@@ -51,6 +51,8 @@ class Year(Company):
             "deleted": Deleted.RESTORE,
         }
         self.target.revives = True
+        #: seconds by which the last run began late
+        self.late = 0
         self.rng = Random(SEED)
         self.hired = {key: dict(row) for key, row in self.rows.items()}
         self.fates: dict[str, Fate] = {}
@@ -94,7 +96,8 @@ class Year(Company):
 
     def night(self) -> Plan:
         """Plan and apply, some minutes earlier or later than last night."""
-        self.clock.advance(86_400 + self.rng.randrange(-1200, 1200))
+        early, self.late = self.late, self.rng.randrange(-1200, 1200)
+        self.clock.advance(86_400 + self.late - early - 2)  # plan and apply take a second each
         plan = self.plan()
         assert not plan.refusals
         report = self.apply(plan)
