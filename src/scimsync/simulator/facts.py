@@ -147,6 +147,8 @@ FACTS: tuple[Fact, ...] = (
         ("§16", "subjects/me tells the own roles and permissions, and needs no permission", "documented", "permissions", "a_client_may_always_ask_what_it_may_do"),
         ("§16", "a client sees some divisions only, and nobody of another", "inferred", "divisions", "people_of_other_divisions_are_not_there"),
         ("§16", "inactive people beyond 10,000 are not listed: 400", "documented", "inactive_wall", "inactive_people_beyond_the_wall_are_not_listed"),
+        ("§16", "custom attributes: a record for each person and schema, read, replaced, amended, deleted; over the Platform API alone", "documented", "", "custom_attributes_are_a_record_for_each_person_and_schema"),
+        ("§16", "a record of custom attributes has no version and moves none; a value must fit its schema", "inferred", "", "custom_attributes_fit_their_schema_and_move_no_version"),
         ("§7", "the limits of the namespaces scim and platform.api can be read without a permission; keys and values are guesses", "unknown", "", "the_limits_can_be_read"),
         ("§16", "license/infer names the licences that follow from roles, and needs no permission", "documented", "", "licences_follow_from_roles"),
     ),
@@ -210,7 +212,7 @@ No token is needed; GET shows, POST with JSON changes.
 | `stats`, `stats/reset` | requests by kind, writes by user, effective writes |
 | `history` | the last {HISTORY:,} effective changes: time, client, operations, version, correlation id |
 | `history/requests` | the last {LOGGED:,} requests: path, names of parameters, status (0 = none sent), fault, changes made |
-| `edit`, `groups`, `names` | what an admin does: change or delete an account, make a group, make names known |
+| `edit`, `groups`, `names`, `custom` | what an admin does: change or delete an account, rename or make a group, make names known, make a schema of custom attributes |
 | `tokens/revoke` | all tokens end |
 | `snapshot`, `restore` | POST `{{"name": "monday"}}`: a folder below the one given by `--snapshots` |
 
