@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scimsync.simulator import statements
 from scimsync.simulator.directory import GROUPED, HISTORY
 from scimsync.simulator.drift import STEPS
 from scimsync.simulator.faults import KINDS
 from scimsync.simulator.options import explain
 from scimsync.simulator.permissions import ROLES
 from scimsync.simulator.requests import LOGGED
+from scimsync.simulator.statements import STANDINGS
 
 _PLAIN, _SERVICE, _FAULTS, _PLATFORM = (
     f"tests/integration/test_simulator{part}.py" for part in ("", "_service", "_faults", "_platform")
@@ -194,10 +196,19 @@ def table() -> str:
         lines.append(f"{head}| {told['tag']} | {told['section']} | {told['text']} |")
     lines += ["", "## Faults", "", "| Kind | What it does |", "|---|---|"]
     lines += [f"| `{kind}` | {text} |" for kind, text in KINDS.items()]
+    lines += ["", "## What the SDKs say", "", *_SDKS, *(f"- *{word}*: {text}" for word, text in STANDINGS.items()), ""]
+    lines += statements.table()
     lines += _CONTROL
     return "\n".join(lines) + "\n"
 
 
+_SDKS = (
+    "Every statement about SCIM in the models and operations of the official SDKs (Python 269.0.0, JavaScript 259.0.0; they",
+    "agree), and how the simulator stands to it. *Dialect* is the field of the dialect, or the attribute in it, by which the",
+    "client follows. `tests/conformance/test_sdks.py` calls every operation with both SDKs, holds every answer against their",
+    "models, and fails on a member of a model that has no row here.",
+    "",
+)
 _CONTROL = f"""
 ## Control while it runs
 

@@ -81,7 +81,8 @@ class Platform:
         if request.endpoint == "divisions":
             names = [name for name in names if self.options.sees(name)]
         page, rest = _page(names, _asked(request))
-        return as_json({"entities": [_named(request.endpoint, name) for name in page], **rest})
+        shown = _division if request.endpoint == "divisions" else lambda name: _named(request.endpoint, name)
+        return as_json({"entities": [shown(name) for name in page], **rest})
 
     # -- people ------------------------------------------------------------------------------------
 
@@ -263,9 +264,7 @@ class Platform:
         if _last(_asked(request), "includeFullRoles", "false").lower() == "true":
             role["policies"] = _policies(held)
         divisions = [name for name in sorted(self.directory.names.divisions) if self.options.sees(name)]
-        grants = [
-            {"subjectId": request.client, "role": role, "division": _named("divisions", name)} for name in divisions
-        ]
+        grants = [{"subjectId": request.client, "role": role, "division": _division(name)} for name in divisions]
         return as_json(
             {
                 "id": request.client,
@@ -336,6 +335,10 @@ def _page(
 
 def _named(kind: str, name: str) -> JsonObject:
     return {"id": identifier(f"{kind}:{name}"), "name": name}
+
+
+def _division(name: str) -> JsonObject:
+    return _named("divisions", name) | {"description": "", "homeDivision": name == "Home"}
 
 
 def _state(entity: Entity) -> str:
