@@ -83,7 +83,7 @@ FACTS: tuple[Fact, ...] = (
     ),
     *_facts(
         _SERVICE,
-        ("§1.3", "each area of a write needs its permission", "inferred", "permissions", "each_area_needs_its_own_permission"),
+        ("§1.3", "each area of a write needs its permission: missing.permissions names it; missing.any.permissions where none of the listed is held", "inferred", "permissions", "each_area_needs_its_own_permission"),
         ("§1.3", "reading users needs a token only; groups need directory:group:edit", "documented", "permissions", "reading_users_needs_a_token_only_and_groups_need_a_permission"),
         ("§13", "the Platform API lists roles, divisions, skills and languages by pageNumber and pageSize", "documented", "", "names_are_listed_in_pages"),
         ("§13", "each list of names has a permission of its own", "inferred", "permissions", "each_list_of_names_needs_a_permission"),
