@@ -186,7 +186,7 @@ GENESYS_ENTERPRISE = Schema(
     id=ENTERPRISE_USER,
     name="EnterpriseUser",
     description="Enterprise User",
-    attributes=(*_ENTERPRISE_SHARED, _MANAGER, _text("dateHire", type="dateTime")),
+    attributes=(*_ENTERPRISE_SHARED, _MANAGER, _text("dateHire")),
 )
 
 _LEVEL = Attribute(name="proficiency", type="decimal")
