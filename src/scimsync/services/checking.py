@@ -82,6 +82,8 @@ class TargetFacts:
     #: what the schemas were compared with, and what drifted
     baseline: str
     rulings: tuple[drifting.Ruling, ...]
+    #: whether it shows us deleted accounts; None where it has no such list
+    shows_deleted: bool | None = None
 
 
 async def describe_target(settings: Settings) -> TargetFacts:
@@ -96,6 +98,7 @@ async def describe_target(settings: Settings) -> TargetFacts:
         with suppress(StoreError), open_store(settings) as store:  # the state has a check of its own
             pin = store.pin(target.name)
         found = await target.describe()
+        shows = await target.deleted(()) is not None if settings.target.dialect.deleted else None
     published = schemas_from_json(found.body(SCHEMAS))
     known = {(s.id.lower(), a.name.lower()) for s in published for a in s.attributes}
     missing = [
@@ -112,4 +115,5 @@ async def describe_target(settings: Settings) -> TargetFacts:
         missing=tuple(missing) if known else (),
         baseline=baseline.name,
         rulings=drifting.judge(baseline, found, settings.policy, catalog),
+        shows_deleted=shows,
     )

@@ -113,6 +113,12 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
         checks.append(Check("schema", "fail", words, TargetError.exit_code))
     if not found.missing:
         checks.append(Check("schema", "ok", "every mapped attribute is in the target's schema"))
+    if found.shows_deleted is not None:
+        words = "the client may see deleted accounts, so a login that one had is noticed before it is given"
+        if not found.shows_deleted:
+            words = "the client may not see deleted accounts, so that a creation brings one back is noticed only after "
+            words += "it; give it the permission directory:user:view"
+        checks.append(Check("permissions", "ok" if found.shows_deleted else "warn", words))
     return [*checks, *_announced(found), *_drifted(found), *_assumed(settings.target.dialect)]
 
 
