@@ -301,3 +301,29 @@ def test_nothing_is_deleted_without_a_version(play: Play[object]) -> None:
             await target.delete(ada, "")
 
     play(scene)
+
+
+def test_a_deleted_account_is_found_by_its_login_and_comes_back_without_roles(play: Play[object]) -> None:
+    async def scene(target: Target) -> None:
+        ada, *_ = await fill(target)
+        assert await target.deleted([PEOPLE[0]]) == {}
+        await target.delete(ada, (await target.get(ada)).version)
+        found = await target.deleted([PEOPLE[0].upper(), "nobody@example.com"])
+        assert found is not None
+        ((login, (one,)),) = found.items()
+        assert (login, one.id, one.name, one.holds) == (PEOPLE[0], ada, "ada", ("title",))
+        assert (await target.restore(ada, "999")).status == 409
+        assert (await target.restore(ada, one.version)).ok
+        back = (await target.get(ada)).body
+        assert back is not None
+        assert (back["active"], back["title"], back.get("roles")) == (True, "Agent", None)
+        assert await target.deleted([PEOPLE[0]]) == {}
+
+    play(scene)
+
+
+def test_what_was_never_there_does_not_come_back(play: Play[object]) -> None:
+    async def scene(target: Target) -> Reply:
+        return await target.restore("00000000-0000-4000-8000-00000000dead", "1")
+
+    assert play(scene).status == 404  # type: ignore[attr-defined]

@@ -14,9 +14,10 @@ from tests.unit.engine.test_whole_runs import Company, twin_of
 
 from scimsync.core import waiting
 from scimsync.engine.applying import settle_run
+from scimsync.engine.ledger import document_of
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.errors import StoreError
-from scimsync.model.outcomes import Exchange, Outcome, Reply, Status, Sweep
+from scimsync.model.outcomes import Exchange, Outcome, Reply, Status, Step, Sweep
 from scimsync.model.plans import Action, Plan
 from scimsync.model.policy import Authority, Deleted, Leavers, Limit, Limits
 from scimsync.testing import MemoryTarget
@@ -355,6 +356,18 @@ class _Silent:
     def stage(self, name: str, total: int | None = None) -> None: ...
     def advance(self, steps: int = 1) -> None: ...
     def say(self, text: str) -> None: ...
+
+
+def test_a_deletion_is_journalled_before_it_is_sent_and_stands_in_the_audit_chain(firm: Firm) -> None:
+    left_long_ago(firm)
+    plan = firm.sync()
+    lines = [(line.step, line.method) for line in firm.store.journal(plan.id) if line.key == "E3"]
+    assert lines == [(Step.INTENT, "DELETE"), (Step.OUTCOME, "")]
+    told = [document_of(entry) for entry in firm.store.entries(run=plan.id)]
+    assert [(one["kind"], one.get("action")) for one in told if one["kind"] in {"intent", "outcome"}] == [
+        ("intent", "delete"),
+        ("outcome", "delete"),
+    ]
 
 
 # --- after ------------------------------------------------------------------------------------------------
