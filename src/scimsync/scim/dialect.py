@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from scimsync.scim.regions import GENESYS_REGIONS
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Schema
 
 GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
@@ -216,28 +217,6 @@ GENESYS_GROUP = Schema(
     ),
 )
 
-#: region -> domain
-GENESYS_REGIONS: Mapping[str, str] = {
-    "us-east-1": "mypurecloud.com",
-    "us-east-2": "use2.us-gov-pure.cloud",
-    "us-west-2": "usw2.pure.cloud",
-    "ca-central-1": "cac1.pure.cloud",
-    "mx-central-1": "mxc1.pure.cloud",
-    "sa-east-1": "sae1.pure.cloud",
-    "eu-west-1": "mypurecloud.ie",
-    "eu-west-2": "euw2.pure.cloud",
-    "eu-central-1": "mypurecloud.de",
-    "eu-central-2": "euc2.pure.cloud",
-    "eusc-de-east-1": "edee1.eusc-pure.cloud",
-    "me-central-1": "mec1.pure.cloud",
-    "ap-south-1": "aps1.pure.cloud",
-    "ap-southeast-1": "apse1.pure.cloud",
-    "ap-southeast-2": "mypurecloud.com.au",
-    "ap-northeast-1": "mypurecloud.jp",
-    "ap-northeast-2": "apne2.pure.cloud",
-    "ap-northeast-3": "apne3.pure.cloud",
-}
-
 _NEVER = {
     "id": "the directory gives ids",
     "meta": "the directory keeps it",
@@ -407,21 +386,6 @@ GENERIC = Dialect(
         "regions": _documented("none: the RFC knows no regions"),
     },
 )
-
-
-def region_of(text: str, regions: Mapping[str, str]) -> str:
-    """The region that a person means: its name, its domain, or any address in it; "" where it is none.
-
-    Examples:
-        >>> region_of("eu-central-1", GENESYS_REGIONS), region_of("https://apps.mypurecloud.de/admin", GENESYS_REGIONS)
-        ('eu-central-1', 'eu-central-1')
-        >>> region_of("mypurecloud.com.au", GENESYS_REGIONS), region_of("example.com", GENESYS_REGIONS)
-        ('ap-southeast-2', '')
-    """
-    said = text.strip().lower()
-    host = said.split("://")[-1].split("/")[0].split(":")[0]
-    found = (name for name, domain in regions.items() if said == name or host == domain or host.endswith(f".{domain}"))
-    return next(found, "")
 
 
 DIALECTS: Mapping[str, Dialect] = {"genesys": GENESYS, "generic": GENERIC}
