@@ -49,7 +49,7 @@ def read_error(status: int, body: object, correlation_id: str = "") -> ErrorRepo
     """Read an error body of either format; anything else leaves the texts empty."""
     if not isinstance(body, Mapping):
         return ErrorReport(status=status, correlation_id=correlation_id)
-    said = {name.lower(): held for name, held in body.items()}
+    said = {name.lower(): held for name, held in body.items() if isinstance(name, str)}
     text = said.get("detail") or said.get("message") or said.get("error_description") or ""
     return ErrorReport(
         status=status,
