@@ -110,7 +110,7 @@ def _operation_faults(operation: Operation, catalog: Catalog, dialect: Dialect) 
         yield from _member_faults(operation, catalog, dialect)
     else:
         place = resolved(path, catalog, dialect)
-        fault = Fault("operation.invalid", path, place) if isinstance(place, str) else None
+        fault = Fault("operation.invalid", path or "PATCH", place) if isinstance(place, str) else None
         if not isinstance(place, str):
             value = None if op == "remove" else operation.value
             fault = _written_fault(place, value, dialect)
