@@ -159,7 +159,7 @@ _BARS = {
 
 
 def _arguments(count: int) -> tuple[str, ...]:
-    options = ("rate_limit=0", "expensive_page_429=false")
+    options = ("rate_limit=0", "expensive_page_429=never")
     return ("--users", str(count), "--seed", str(world.SEED), *(w for o in options for w in ("--option", o)))
 
 

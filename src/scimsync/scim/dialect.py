@@ -176,7 +176,7 @@ GENESYS_ENTERPRISE = Schema(
     id=ENTERPRISE_USER,
     name="EnterpriseUser",
     description="Enterprise User",
-    attributes=(*_ENTERPRISE_SHARED, _MANAGER, _text("dateHire", type="dateTime")),
+    attributes=(*_ENTERPRISE_SHARED, _MANAGER, _text("dateHire")),
 )
 
 _LEVEL = Attribute(name="proficiency", type="decimal")
@@ -276,7 +276,9 @@ GENESYS = Dialect(
         "base_path": _documented("API specification, SCIM routes"),
         "page_size": _guessed("no maximum is published"),
         "expensive_page_size": _documented("above 25 the answer may be 429"),
-        "expensive": _documented("API specification, parameter `attributes`"),
+        "expensive": _guessed(
+            "API specification, which names them in three places and no two alike; external ids in none"
+        ),
         "lists_active_only": _documented("inactive people need filter=active eq false"),
         "counts_versions": _documented("an integer in quotes"),
         "unwritable": _documented("API specification, read-only members; `password` by our own choice"),

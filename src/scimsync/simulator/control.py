@@ -197,6 +197,7 @@ def _revoke(simulator: Steered, _: object) -> object:
 _REQUESTS = (
     "token", "list", "get", "post", "put", "patch", "delete", "schema",
     "group_list", "group_get", "group_put", "group_patch", "unknown",
+    "people", "person", "person_patch", "subject", "limits", "license",
 )  # fmt: skip
 _HANDLERS: Mapping[tuple[str, str], Callable[[Steered, object], object]] = {
     ("GET", "stats"): _stats,

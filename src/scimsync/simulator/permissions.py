@@ -8,6 +8,7 @@ from functools import lru_cache
 from scimsync.simulator.answers import Refused
 
 ADD, EDIT, DELETE = "directory:user:add", "directory:user:edit", "directory:user:delete"
+VIEW = "directory:user:view"  #: people over the Platform API; over SCIM a token is enough (documented)
 PASSWORD = "directory:user:setPassword"  # noqa: S105 - the name of a permission
 GROUP = "directory:group:edit"
 GRANT_ADD, GRANT_DELETE = "authorization:grant:add", "authorization:grant:delete"
@@ -20,7 +21,7 @@ VIEWS: Mapping[str, str] = {
     "languages": "routing:language:view",
 }
 _SHARED = (GRANT_ADD, GRANT_DELETE, SKILL, LANGUAGE, EXTENSION)
-ALL = frozenset({ADD, EDIT, DELETE, PASSWORD, GROUP, *_SHARED, *VIEWS.values()})
+ALL = frozenset({ADD, EDIT, DELETE, VIEW, PASSWORD, GROUP, *_SHARED, *VIEWS.values()})
 #: what the spec names for each method on a user ("ANY of")
 ANY_OF: Mapping[str, tuple[str, ...]] = {
     "POST": (ADD, *_SHARED),
@@ -38,7 +39,13 @@ ROLES: Mapping[str, frozenset[str]] = {
     "No Groups": ALL - {GROUP},
     "No Delete": ALL - {DELETE},
     "No Names": ALL - frozenset(VIEWS.values()),
+    "No View": ALL - {VIEW},
 }
+
+
+def name_of(held: frozenset[str]) -> str:
+    """The name of the ready-made role that allows just this; one of its own for any other."""
+    return next((name for name, allowed in ROLES.items() if allowed == held), "Custom Role")
 
 
 @lru_cache(maxsize=64)
