@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.runs import House, house
+
+from scimsync.errors import TargetDenied
+from scimsync.model.outcomes import RunState
+from scimsync.simulator.people import Person
 
 
 def told(home: House, check: str) -> tuple[int, list[str]]:
@@ -65,3 +70,76 @@ def test_an_answer_of_another_form_is_no_error_either(tmp_path: Path, kind: str)
     with house(tmp_path, {"on": "subject", "kind": kind, "times": 0}, users=20) as home:
         code, [rights] = told(home, "rights")
     assert (code, rights[:4]) == (0, "warn")
+
+
+# --- a run ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[House]:
+    with house(tmp_path) as found:
+        found.settle()
+        yield found
+
+
+def title(home: House, who: Person) -> object:
+    return home.account(who).get("title")
+
+
+def test_a_missing_permission_ends_the_run_once_with_its_name_and_what_is_done_stays(home: House) -> None:
+    home.option(permissions="No Routing")
+    leavers, skilled, titled = home.active(2, start=5), home.active(12, start=10), home.active(3, start=30)
+    home.dismiss(*leavers)
+    for who in skilled:
+        home.set(who, skill_list="Billing:1.0")
+    for who in titled:
+        home.set(who, job_title="Lead")
+    said = home.command("sync", timeout=120)
+    assert said.code == 5
+    assert len(said.err.splitlines()) < 12, said.err
+    assert said.err.count("routing:skill:assign") == 1
+    assert "needed for genesys:routingSkills" in said.err
+    assert [home.account(who)["active"] for who in leavers] == [False, False]
+    run = home.runs()[0]
+    assert run.state is RunState.INTERRUPTED
+    assert 3 <= run.statuses["failed"] < len(skilled)
+    home.option(permissions="SCIM Integration")
+    report = home.apply(run.id)
+    assert {outcome.status.value for parts in report.outcomes.values() for outcome in parts} == {"done", "failed"}
+    home.sync()
+    assert {title(home, who) for who in titled} == {"Lead"}
+    assert all(home.skills(who) == {"Billing"} for who in skilled)
+    home.quiet()
+
+
+def test_access_is_taken_from_everybody_it_can_be_taken_from_though_some_may_not_be_touched(home: House) -> None:
+    leavers = home.active(9)
+    kept, gone = leavers[:4], leavers[4:]
+    home.dismiss(*leavers)
+    home.fault(*({"on": "patch", "status": 403, "user": home.account(who)["id"], "times": 0} for who in kept))
+    moved = home.active(1, start=40)[0]
+    home.set(moved, job_title="Lead")
+    _, report = home.sync()  # others could be disabled, so the four are a matter of their own
+    assert [home.account(who)["active"] for who in gone] == [False] * len(gone)
+    assert report.kept.keys() == {who.employee_id for who in kept}
+    assert title(home, moved) == "Lead"
+
+
+def test_a_client_that_may_disable_nobody_tries_everybody_and_begins_nothing_else(home: House) -> None:
+    leavers = home.active(6)
+    home.dismiss(*leavers)
+    home.set(home.active(1, start=40)[0], job_title="Lead")
+    home.option(permissions="Read Only")
+    home.reset()
+    with pytest.raises(TargetDenied, match=r"people alike.*directory:user:edit.*needed for active"):
+        home.sync()
+    assert home.stats()["patch"] == len(leavers)
+
+
+def test_two_who_are_refused_alike_end_nothing(home: House) -> None:
+    refused, others = home.active(2), home.active(6, start=20)
+    for who in (*refused, *others):
+        home.set(who, job_title="Lead")
+    home.fault(*({"on": "patch", "status": 403, "user": home.account(who)["id"], "times": 0} for who in refused))
+    _, report = home.sync()
+    assert report.statuses == {"failed": 2, "done": 6}

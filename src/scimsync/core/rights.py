@@ -53,6 +53,11 @@ def missing(policy: Policy, dialect: Dialect, granted: Mapping[str, Set[str]]) -
             yield Missing(permission.name, needed_by, holding, bearable, when)
 
 
+def is_held(name: str, granted: Mapping[str, Set[str]]) -> bool:
+    """Whether a permission is held in some division."""
+    return any(_holds(held, name) for held in granted.values())
+
+
 def _holds(held: Set[str], name: str) -> bool:
     words = name.split(":")
     given = (permission.split(":") for permission in held)
