@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from scimsync.core import rights
@@ -32,6 +33,8 @@ class Denials:
         self._written: set[tuple[bool, str]] = set()
         #: what was judged already
         self._judged: set[str] = set()
+        #: whoever comes with another outcome meanwhile waits, and begins nothing more
+        self._judging = asyncio.Lock()
 
     def refused(self, key: str, reply: Reply) -> None:
         """A write was refused."""
@@ -39,6 +42,10 @@ class Denials:
 
     async def judge(self, change: Change, outcome: Outcome) -> TargetDenied | None:
         """Why the run had better end, with the outcome of one change; None where it may go on."""
+        async with self._judging:
+            return await self._judge(change, outcome)
+
+    async def _judge(self, change: Change, outcome: Outcome) -> TargetDenied | None:
         is_new = change.account is None
         self._written |= {(is_new, path) for path in outcome.written}
         reply = self._said.pop(change.key, None)
