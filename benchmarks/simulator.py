@@ -300,7 +300,7 @@ def _serve(count: int) -> None:
     config = discovery.provider_config(base) | {"filter": {"supported": True, "maxResults": 1000}}
     provider = ScimProvider.from_discovery(
         wanted,
-        [ResourceType.model_validate(kind) for kind in discovery.resource_types(base).values()],
+        [ResourceType.model_validate(k) for k in discovery.resource_types(base).values() if k["schema"] in _SERVED],
         ServiceProviderConfig.model_validate(config),
     )
     directory = Directory()

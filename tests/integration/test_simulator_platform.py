@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -166,6 +167,61 @@ def test_inactive_people_beyond_the_wall_are_not_listed(client: Client) -> None:
     assert client.get("/scim/v2/Users").json()["itemsPerPage"] == 25
     client.options(inactive_wall=0)
     assert len(client.get("/users", state="inactive").json()["entities"]) == total
+
+
+# -- custom attributes -------------------------------------------------------------------------------
+
+
+def test_custom_attributes_are_a_record_for_each_person_and_schema(client: Client) -> None:
+    listed = client.get("/users/customattributes/schemas").json()
+    schema = listed["entities"][0]
+    assert (listed["total"], schema["name"]) == (1, "Employment")
+    assert client.get(f"/users/customattributes/schemas/{schema['id']}").json() == schema
+    path = f"/users/{ADA}/customattributes"
+    assert code(client.get(f"{path}/{schema['id']}")) == (404, "not.found")
+    body = {"schemaId": schema["id"], "schemaVersion": 1, "attributes": {"costCenter": "C-7", "badge": 12}}
+    made = client.http.put(f"/api/v2{path}", json=body).json()
+    assert (made["userId"], made["attributes"]) == (ADA, {"costCenter": "C-7", "badge": 12})
+    amend = {"schemaId": schema["id"], "attributes": {"remote": True, "badge": None}}
+    assert client.http.patch(f"/api/v2{path}", json=amend).json()["attributes"] == {"costCenter": "C-7", "remote": True}
+    replaced = client.http.put(f"/api/v2{path}", json={**body, "attributes": {"badge": 1}}).json()
+    assert replaced["attributes"] == client.get(f"{path}/{schema['id']}").json()["attributes"] == {"badge": 1}
+    assert client.get(f"{path}/bulk", schemaIds=[schema["id"]]).json() == [replaced]
+    assert client.http.delete(f"/api/v2{path}/{schema['id']}").status_code == 204
+    assert client.get(f"{path}/bulk", schemaIds=[schema["id"]]).json() == []
+    client.delete()
+    assert code(client.http.put(f"/api/v2{path}", json=body)) == (404, "not.found")
+
+
+def test_custom_attributes_fit_their_schema_and_move_no_version(client: Client) -> None:
+    answer = client.http.post("/_simulator/custom", json={"name": "Employment", "attributes": {"level": "integer"}})
+    schema = answer.json()["schemas"][0]
+    assert schema["version"] == 2
+    path = f"/api/v2/users/{ADA}/customattributes"
+    for wrong in ({"level": "high"}, {"level": True}, {"costCenter": "C-7"}, "level"):
+        assert code(client.http.put(path, json={"schemaId": schema["id"], "attributes": wrong})) == (400, "bad.request")
+    stale = {"schemaId": schema["id"], "schemaVersion": 1, "attributes": {"level": 3}}
+    assert code(client.http.put(path, json=stale)) == (400, "bad.request")
+    assert code(client.http.put(path, json={**stale, "schemaId": ADA})) == (404, "not.found")
+    assert client.http.put(path, json={**stale, "schemaVersion": 2}).status_code == 200
+    assert client.get(f"/users/{ADA}").json()["version"] == 1
+    client.options(permissions="directory:user:view")
+    assert client.get(f"/users/{ADA}/customattributes/{schema['id']}").status_code == 200
+    assert code(client.http.put(path, json={**stale, "schemaVersion": 2})) == (403, "missing.any.permissions")
+    assert client.http.post("/_simulator/custom", json={"name": "Odd", "attributes": {"a": "b"}}).status_code == 400
+
+
+def test_custom_attributes_are_in_a_snapshot(tmp_path: Path) -> None:
+    with running(Settings(users=20, seed=7, snapshots=tmp_path, options={"rate_limit": 0})) as sim:
+        client = Client(sim)
+        with closing(client.http):
+            schema = client.get("/users/customattributes/schemas").json()["entities"][0]["id"]
+            path = f"/api/v2/users/{ADA}/customattributes"
+            held = client.http.put(path, json={"schemaId": schema, "attributes": {"badge": 7}}).json()
+            assert client.http.post("/_simulator/snapshot", json={"name": "monday"}).status_code == 200
+            client.http.delete(f"{path}/{schema}")
+            assert client.http.post("/_simulator/restore", json={"name": "monday"}).status_code == 200
+            assert client.http.get(f"{path}/{schema}").json() == held
 
 
 # -- rights ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx2
@@ -207,6 +207,16 @@ class ScimTarget:
             TargetError: The directory cannot be read at all.
         """
         return await self._listings.sweep(attributes, sink)
+
+    async def reread(
+        self, accounts: Collection[str], attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]
+    ) -> None:
+        """Read some accounts of the last sweep again, in the pages on which they were listed.
+
+        Raises:
+            TargetError: The directory cannot be read at all.
+        """
+        await self._listings.reread(accounts, attributes, sink)
 
     async def get(self, account: str) -> Reply:
         """Read one account, with every attribute. Trouble that outlasts the tries comes as a Reply."""

@@ -14,7 +14,7 @@ from scimsync.config import document, faults
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest
 from scimsync.config.document import Document
-from scimsync.config.mapping import MappingReader
+from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
 from scimsync.config.settings import (
     AuditSettings,
@@ -192,6 +192,7 @@ class _Reader:
             client_secret=client_secret,
             token=token,
             requests_per_minute=given.requests_per_minute,
+            recall=span(given.recall),
             workers=given.workers,
             ca_file=self._beside(given.ca_file),
         )

@@ -16,6 +16,7 @@ from scimsync.scim.messages import Operation
 from scimsync.scim.schema import CORE_GROUP, ENTERPRISE_USER
 from scimsync.simulator import areas, normalising, permissions
 from scimsync.simulator.accounts import found_alike
+from scimsync.simulator.custom import CustomAttributes, CustomSchema
 from scimsync.simulator.entities import (
     EDITOR,
     GROUPS,
@@ -51,6 +52,7 @@ class Directory(Readings):
         """Forget all accounts and groups."""
         super().clear()
         self.social: set[str] = set()  #: ids of groups that are not official
+        self.custom = CustomAttributes()
         self.born = 0
 
     def adopt(self, other: Directory) -> None:
@@ -322,6 +324,26 @@ class Directory(Readings):
                 correlation_id=actor.correlation_id,
             )
         )
+
+    def write_custom(self, entity: Entity, body: object, actor: Actor, *, whole: bool) -> CustomSchema:
+        """Write custom attributes of an account; its version stays.
+
+        Raises:
+            Refused: The body does not fit a schema.
+        """
+        schema, changed = self.custom.write(entity.id, body, whole=whole)
+        if changed:
+            self._note("CustomAttributes", entity, actor, [])
+        return schema
+
+    def remove_custom(self, entity: Entity, schema: CustomSchema, actor: Actor) -> None:
+        """Take custom attributes of an account away.
+
+        Raises:
+            Refused: It has none of this schema.
+        """
+        self.custom.remove(entity.id, schema)
+        self._note("CustomAttributes", entity, actor, [])
 
     # -- groups ------------------------------------------------------------------------------------
 

@@ -126,7 +126,12 @@ def provider_config(base: str) -> JsonObject:
                 "primary": True,
             }
         ],
-        "meta": {"resourceType": "ServiceProviderConfig", "location": f"{base}/ServiceProviderConfig"},
+        "meta": {
+            "resourceType": "ServiceProviderConfig",
+            "location": f"{base}/ServiceProviderConfig",
+            "lastModified": "2019-06-01T00:00:00.000Z",
+            "version": "1",
+        },
     }
 
 

@@ -14,7 +14,7 @@ from scimsync.simulator.discovery import describe
 from scimsync.simulator.drift import Step, refuse_drifted
 from scimsync.simulator.entities import GROUPS, USERS, Actor, Entity
 from scimsync.simulator.messages import Item, Request, document_of, names_version, operations_of
-from scimsync.simulator.permissions import ANY_OF, GROUP, demand, demand_any
+from scimsync.simulator.permissions import ANY_OF, GROUP, demand_any
 from scimsync.simulator.platform import Platform
 from scimsync.simulator.queries import Query, read_query, select_groups, select_users
 from scimsync.simulator.routes import FAMILIES
@@ -177,14 +177,14 @@ class Endpoints:
     # -- groups ------------------------------------------------------------------------------------
 
     def _group(self, request: Request) -> Entity:
-        demand(self.tokens.permissions(request.client), [GROUP])  # there is no weaker read permission
+        demand_any(self.tokens.permissions(request.client), [GROUP])  # there is no weaker read permission
         group = self.directory.group(request.id)
         if group is None:
             raise Refused(404, "There is no group with this id.")
         return group
 
     def _group_list(self, request: Request) -> Answer:
-        demand(self.tokens.permissions(request.client), [GROUP])
+        demand_any(self.tokens.permissions(request.client), [GROUP])
         query = self._query(request, GROUPS)
         self._refuse_expensive(query, limited=self.options.expensive_group_page_429 and query.expensive)
         versioned = request.path.lower().startswith(FAMILIES[0])

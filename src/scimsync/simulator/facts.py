@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scimsync.simulator import statements
 from scimsync.simulator.directory import GROUPED, HISTORY
 from scimsync.simulator.drift import STEPS
 from scimsync.simulator.faults import KINDS
 from scimsync.simulator.options import explain
 from scimsync.simulator.permissions import ROLES
 from scimsync.simulator.requests import LOGGED
+from scimsync.simulator.statements import STANDINGS
 
 _PLAIN, _SERVICE, _FAULTS, _PLATFORM = (
     f"tests/integration/test_simulator{part}.py" for part in ("", "_service", "_faults", "_platform")
@@ -81,7 +83,7 @@ FACTS: tuple[Fact, ...] = (
     ),
     *_facts(
         _SERVICE,
-        ("§1.3", "each area of a write needs its permission", "inferred", "permissions", "each_area_needs_its_own_permission"),
+        ("§1.3", "each area of a write needs its permission: missing.permissions names it; missing.any.permissions where none of the listed is held", "inferred", "permissions", "each_area_needs_its_own_permission"),
         ("§1.3", "reading users needs a token only; groups need directory:group:edit", "documented", "permissions", "reading_users_needs_a_token_only_and_groups_need_a_permission"),
         ("§13", "the Platform API lists roles, divisions, skills and languages by pageNumber and pageSize", "documented", "", "names_are_listed_in_pages"),
         ("§13", "each list of names has a permission of its own", "inferred", "permissions", "each_list_of_names_needs_a_permission"),
@@ -147,6 +149,8 @@ FACTS: tuple[Fact, ...] = (
         ("§16", "subjects/me tells the own roles and permissions, and needs no permission", "documented", "permissions", "a_client_may_always_ask_what_it_may_do"),
         ("§16", "a client sees some divisions only, and nobody of another", "inferred", "divisions", "people_of_other_divisions_are_not_there"),
         ("§16", "inactive people beyond 10,000 are not listed: 400", "documented", "inactive_wall", "inactive_people_beyond_the_wall_are_not_listed"),
+        ("§16", "custom attributes: a record for each person and schema, read, replaced, amended, deleted; over the Platform API alone", "documented", "", "custom_attributes_are_a_record_for_each_person_and_schema"),
+        ("§16", "a record of custom attributes has no version and moves none; a value must fit its schema", "inferred", "", "custom_attributes_fit_their_schema_and_move_no_version"),
         ("§7", "the limits of the namespaces scim and platform.api can be read without a permission; keys and values are guesses", "unknown", "", "the_limits_can_be_read"),
         ("§16", "license/infer names the licences that follow from roles, and needs no permission", "documented", "", "licences_follow_from_roles"),
     ),
@@ -192,10 +196,19 @@ def table() -> str:
         lines.append(f"{head}| {told['tag']} | {told['section']} | {told['text']} |")
     lines += ["", "## Faults", "", "| Kind | What it does |", "|---|---|"]
     lines += [f"| `{kind}` | {text} |" for kind, text in KINDS.items()]
+    lines += ["", "## What the SDKs say", "", *_SDKS, *(f"- *{word}*: {text}" for word, text in STANDINGS.items()), ""]
+    lines += statements.table()
     lines += _CONTROL
     return "\n".join(lines) + "\n"
 
 
+_SDKS = (
+    "Every statement about SCIM in the models and operations of the official SDKs (Python 269.0.0, JavaScript 259.0.0; they",
+    "agree), and how the simulator stands to it. *Dialect* is the field of the dialect, or the attribute in it, by which the",
+    "client follows. `tests/conformance/test_sdks.py` calls every operation with both SDKs, holds every answer against their",
+    "models, and fails on a member of a model that has no row here.",
+    "",
+)
 _CONTROL = f"""
 ## Control while it runs
 
@@ -210,7 +223,7 @@ No token is needed; GET shows, POST with JSON changes.
 | `stats`, `stats/reset` | requests by kind, writes by user, effective writes |
 | `history` | the last {HISTORY:,} effective changes: time, client, operations, version, correlation id |
 | `history/requests` | the last {LOGGED:,} requests: path, names of parameters, status (0 = none sent), fault, changes made |
-| `edit`, `groups`, `names` | what an admin does: change or delete an account, make a group, make names known |
+| `edit`, `groups`, `names`, `custom` | what an admin does: change or delete an account, rename or make a group, make names known, make a schema of custom attributes |
 | `tokens/revoke` | all tokens end |
 | `snapshot`, `restore` | POST `{{"name": "monday"}}`: a folder below the one given by `--snapshots` |
 

@@ -74,7 +74,11 @@ def demand(held: frozenset[str], needed: Iterable[str]) -> None:
     """
     for permission in needed:
         if permission not in held:
-            raise missing([permission])
+            raise Refused(
+                403,
+                f"Unable to perform the requested action. You are missing the following permission(s): [{permission}]",
+                code="missing.permissions",
+            )
 
 
 def demand_any(held: frozenset[str], listed: Iterable[str]) -> None:
@@ -85,14 +89,9 @@ def demand_any(held: frozenset[str], listed: Iterable[str]) -> None:
     """
     names = tuple(listed)
     if held.isdisjoint(names):
-        raise missing(names)
-
-
-def missing(names: Iterable[str]) -> Refused:
-    """The 403 ErrorBody."""
-    return Refused(
-        403,
-        f"Unable to perform the requested action. You must have at least one of the following permissions assigned: "
-        f"[{', '.join(names)}]",
-        code="missing.any.permissions",
-    )
+        raise Refused(
+            403,
+            "Unable to perform the requested action. You must have at least one of the following permissions assigned: "
+            f"[{', '.join(names)}]",
+            code="missing.any.permissions",
+        )

@@ -61,6 +61,8 @@ class Platform:
             "people": self._people,
             "person": self._person,
             "person_patch": self._change,
+            "custom": self._custom,
+            "custom_schema": self._custom_schema,
             "subject": self._subject,
             "limits": self._limits,
             "license": self._licenses,
@@ -79,7 +81,8 @@ class Platform:
         if request.endpoint == "divisions":
             names = [name for name in names if self.options.sees(name)]
         page, rest = _page(names, _asked(request))
-        return as_json({"entities": [_named(request.endpoint, name) for name in page], **rest})
+        shown = _division if request.endpoint == "divisions" else lambda name: _named(request.endpoint, name)
+        return as_json({"entities": [shown(name) for name in page], **rest})
 
     # -- people ------------------------------------------------------------------------------------
 
@@ -218,6 +221,37 @@ class Platform:
         }
         return {name: make() for name, make in more.items() if name in expand}
 
+    # -- custom attributes -------------------------------------------------------------------------
+
+    def _custom_schema(self, request: Request) -> Answer:
+        self._held(request, VIEW, EDIT)
+        custom = self.directory.custom
+        if request.id:
+            return as_json(custom.schema(request.id).to_json())
+        listed = [schema.to_json() for schema in custom.schemas.values()]
+        return as_json({"total": len(listed), "entities": listed})
+
+    def _custom(self, request: Request) -> Answer:
+        """Records of one person: read one or several, replace, amend, delete (documented)."""
+        reads = request.method in {"GET", "HEAD"}
+        held = self._held(request, EDIT, *([VIEW] if reads else []))
+        actor = Actor(request.client, request.method, held, correlation_id=request.correlation_id)
+        entity, custom = self._find(request), self.directory.custom
+        if entity.deleted:
+            raise Refused(404, "There is no user with this id.")
+        if reads and not request.part:
+            schemas = [custom.schema(id_) for id_ in _listed(_asked(request), "schemaIds")]
+            known = custom.records.get(entity.id, {})
+            return as_json([custom.show(entity.id, schema) for schema in schemas if schema.id in known])
+        if reads:
+            return as_json(custom.show(entity.id, custom.schema(request.part)))
+        if request.method == "DELETE":
+            self.directory.remove_custom(entity, custom.schema(request.part), actor)
+            return Answer(204)
+        body = document_of(request, self.options.request_bytes)
+        schema = self.directory.write_custom(entity, body, actor, whole=request.method == "PUT")
+        return as_json(custom.show(entity.id, schema))
+
     # -- the client itself -------------------------------------------------------------------------
 
     def _subject(self, request: Request) -> Answer:
@@ -230,9 +264,7 @@ class Platform:
         if _last(_asked(request), "includeFullRoles", "false").lower() == "true":
             role["policies"] = _policies(held)
         divisions = [name for name in sorted(self.directory.names.divisions) if self.options.sees(name)]
-        grants = [
-            {"subjectId": request.client, "role": role, "division": _named("divisions", name)} for name in divisions
-        ]
+        grants = [{"subjectId": request.client, "role": role, "division": _division(name)} for name in divisions]
         return as_json(
             {
                 "id": request.client,
@@ -303,6 +335,10 @@ def _page(
 
 def _named(kind: str, name: str) -> JsonObject:
     return {"id": identifier(f"{kind}:{name}"), "name": name}
+
+
+def _division(name: str) -> JsonObject:
+    return _named("divisions", name) | {"description": "", "homeDivision": name == "Home"}
 
 
 def _state(entity: Entity) -> str:

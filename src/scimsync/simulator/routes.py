@@ -20,7 +20,12 @@ NAMES: Mapping[str, str] = {
 #: other paths of the Platform API, as OpenAPI writes them -> method -> kind of request
 PLATFORM: Mapping[str, Mapping[str, str]] = {
     "/api/v2/users": {"GET": "people"},
+    "/api/v2/users/customattributes/schemas": {"GET": "custom_schema"},
+    "/api/v2/users/customattributes/schemas/{schemaId}": {"GET": "custom_schema"},
     "/api/v2/users/{userId}": {"GET": "person", "PATCH": "person_patch"},
+    "/api/v2/users/{userId}/customattributes": {"PUT": "custom", "PATCH": "custom"},
+    "/api/v2/users/{userId}/customattributes/bulk": {"GET": "custom"},
+    "/api/v2/users/{userId}/customattributes/{schemaId}": {"GET": "custom", "DELETE": "custom"},
     "/api/v2/authorization/subjects/me": {"GET": "subject"},
     "/api/v2/organizations/limits/namespaces/{namespaceName}": {"GET": "limits"},
     "/api/v2/organizations/limits/namespaces/{namespaceName}/defaults": {"GET": "limits"},
@@ -71,4 +76,5 @@ def _find_platform(request: Request, path: str, method: str) -> None:
         if found := pattern.fullmatch(path):
             request.kind = methods.get(method, "")
             request.id = found[1] if pattern.groups else ""
+            request.part = found[2] if pattern.groups > 1 else ""
             return
