@@ -14,7 +14,7 @@ from enum import Enum
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.scim.dialect import GENESYS
 from scimsync.scim.grammar import parse_path
-from scimsync.scim.messages import read_error
+from scimsync.scim.messages import plain, read_error
 from scimsync.scim.published import schemas_from_json
 from scimsync.scim.schema import Attribute, Catalog, Schema
 from scimsync.scim.schema import Kind as PlaceKind
@@ -321,8 +321,8 @@ def _schemas_of(document: object) -> tuple[Schema, ...] | None:
 def _what(found: object) -> str:
     """What somebody gave, for people: a type, what an error body says, or a short text."""
     if isinstance(found, Mapping):
-        status, said = found.get("status"), read_error(0, found)
-        words = [str(status) if isinstance(status, str | int) else "", said.code, said.detail]
+        said = read_error(0, found)
+        words = [plain(found.get("status")), said.code, said.detail]
         return "an error: " + " ".join(filter(None, words)) if any(words) else "an object without schemas"
     if isinstance(found, str) and len(found) <= _SHORT:
         return f"{found!r} is none of {', '.join(_TYPES)}" if found else "an empty text"
