@@ -177,7 +177,7 @@ class ScimTarget:
         self._spelling = Spelling(settings.dialect.users)
         probe = self._describe_ask(CONFIG, {}, "probe")
         self._client = Client(settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
-        self._listings = Listings(self._client, settings.dialect, self._users, self._as_page)
+        self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice)
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
@@ -14,11 +15,14 @@ from urllib.parse import quote, urlencode
 from scimsync.adapters.target_http import Client
 from scimsync.adapters.target_listing import Census, Listing, Page, Stretch
 from scimsync.adapters.target_wire import PAGES_AT_ONCE, Ask
+from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Sweep
 from scimsync.scim.dialect import Dialect
 
 #: readings of the directory until one adds up
 SWEEPS = 3
+#: pages of which people are told before they are read: half a minute, where 300 a minute are granted
+WORTH_TELLING = 150
 #: a page that Genesys serves without a second thought (documented)
 SMALL_PAGE = 25
 CORE = "urn:ietf:params:scim:schemas:core:2.0:user:"
@@ -37,10 +41,19 @@ class Listings:
         dialect: What the target lists, and in pages of what size.
         users: The address of the accounts, which a listing is of where it names no other.
         decode: Makes a page of a text of JSON.
+        notice: Takes a sentence when much is to be read.
     """
 
-    def __init__(self, client: Client, dialect: Dialect, users: str, decode: Callable[[bytes], object]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        dialect: Dialect,
+        users: str,
+        decode: Callable[[bytes], object],
+        notice: Callable[[str], None],
+    ) -> None:
         self._client, self._dialect, self._users, self._decode = client, dialect, users, decode
+        self._notice = notice
         self._page_cap = sys.maxsize
         #: filter -> ids in the order of the last listing of accounts
         self._order: dict[str, list[str]] = {}
@@ -134,6 +147,9 @@ class Listings:
         step, total = len(first.resources), first.total
         if not step or step >= total:
             return
+        if at_once and listing.kind == "list" and (pages := math.ceil(total / step)) >= WORTH_TELLING:
+            took = duration_text(60 * pages / self._client.rate)
+            self._notice(f"Reading {total:,} accounts takes {pages:,} requests, about {took}.")
         ahead: deque[asyncio.Task[Page]] = deque()
         start = 1 + step
         try:
