@@ -34,7 +34,7 @@ BOSS, NOBODY = "00000000-0000-4000-8000-00000000b055", "00000000-0000-4000-8000-
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 EXTENSION = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
 WORK_PHONE, WORK_MAIL = 'phoneNumbers[type eq "work"].value', 'emails[type eq "work"].value'
-SKILLS, MANAGER = "genesys:routingSkills", "enterprise:manager"
+SKILLS, BADGES, MANAGER = "genesys:routingSkills", "genesys:externalIds", "enterprise:manager"
 WIDE = Limits(**dict.fromkeys(("disable", "enable", "create", "update", "clear", "source_rows_drop"), Limit(share=1)))
 
 # --- what is drawn -----------------------------------------------------------------------------------
@@ -49,6 +49,10 @@ skills = st.lists(
     }),
     max_size=3,
 )  # fmt: skip
+badges = st.lists(
+    st.fixed_dictionaries({"authority": st.sampled_from(["badge", "x-pc:scimv2:v1:me"]), "value": st.just("B1")}),
+    max_size=2,
+)
 WANTED: Mapping[str, st.SearchStrategy[object]] = {
     "title": st.none() | texts,
     "displayName": texts,
@@ -59,6 +63,8 @@ WANTED: Mapping[str, st.SearchStrategy[object]] = {
     WORK_PHONE: st.none() | phones,
     WORK_MAIL: st.sampled_from([None, "a@example.com", "A@example.com", "no address"]),
     SKILLS: st.none() | skills,
+    BADGES: st.none() | badges,
+    "externalId": st.sampled_from([None, "E1", "E2"]),
     "userName": st.sampled_from(["same", "SAME", "other@example.com", "no login", ""]),
 }
 held_texts = st.sampled_from([None, "Lead", "lead", "Boss", "é", "e\u0301"])
@@ -86,13 +92,15 @@ def cases(draw: st.DrawFn, paths: Sequence[str]) -> Case:
         "mail": draw(st.sampled_from([None, "a@example.com", "b@example.com"])),
         "skills": draw(st.lists(st.sampled_from(["Billing", "Sales", "Gone"]), unique=True, max_size=3)),
         "level": draw(st.sampled_from([0.0, 2.5])),
+        "badges": draw(st.lists(st.sampled_from(["badge", "key", "x-pc:scimv2:v1:you"]), unique=True, max_size=3)),
+        "external": draw(st.sampled_from([None, "E1", "E3"])),
     }
     wanted = {path: draw(WANTED[path]) for path in paths}
     known = draw(st.sets(st.sampled_from(paths)))
     base = {
         path: draw(st.sampled_from([wanted[path], None, "held"]))
         for path in paths
-        if path in known and path not in {SKILLS, MANAGER, "userName"}
+        if path in known and path not in {SKILLS, BADGES, MANAGER, "userName"}
     }
     return Case(wanted=wanted, held=held, base=base)
 
@@ -120,6 +128,11 @@ def account_of(number: int, case: Case) -> dict[str, object]:
         ENTERPRISE: extension,
         EXTENSION: {"routingSkills": [{"name": name, "proficiency": held["level"]} for name in held["skills"]]},
     }
+    if held["badges"]:
+        badges_ = [{"authority": name, "value": "B1"} for name in held["badges"]]
+        found[EXTENSION] = {**found[EXTENSION], "externalIds": badges_}  # type: ignore[dict-item]
+    if held["external"] is not None:
+        found["externalId"] = held["external"]
     if held["title"] is not None:
         found["title"] = held["title"]
     if held["phone"] is not None:

@@ -69,6 +69,7 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         elif pair.desired[mapped.path] != pair.current.get(mapped.path) and not _is_hidden(mapped.path, pair):
             settled.append((mapped.path, pair.desired[mapped.path]))
     writes = [d for d in deltas if d.verdict in SENT]
+    foreign = tuple(_foreign(pair, d) for d in deltas if _is_foreign(d, policy))
     rest = tuple(d for d in deltas if d.verdict in {Verdict.KEEP, Verdict.CONFLICT})
     action, lifecycle = of_pair(
         wanted=pair.desired.get(ACTIVE),
@@ -92,7 +93,13 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         return Planned(findings=(_protected(pair.key, pair.row),), settled=tuple(settled))
     notice = replace(whole, deltas=rest, operations=()) if rest else None
     change, besides = _apart(whole, policy.attributes) if writes else (None, None)
-    return Planned(change=change, besides=besides, notice=notice, settled=tuple(settled))
+    return Planned(change=change, besides=besides, notice=notice, findings=foreign, settled=tuple(settled))
+
+
+def _is_foreign(delta: Delta, policy: Policy) -> bool:
+    """Whether HR should win, and the value stays because it is another provisioner's."""
+    kept = delta.verdict is Verdict.KEEP and delta.authority is Authority.LOCAL_WINS
+    return kept and policy.by_path[delta.path].place.filled and delta.sides.desired is not None
 
 
 def _apart(whole: Change, attributes: Sequence[Mapped]) -> tuple[Change, Change | None]:
@@ -327,6 +334,18 @@ def _protected(key: str, row: int | None) -> Finding:
         hint="change it by hand, or take it from [policy] protected",
         row=row,
         holds=True,
+    )
+
+
+def _foreign(pair: Pair, delta: Delta) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code="account.foreign-value",
+        subject=pair.key,
+        summary="the account holds a value that is neither HR's nor ours, so another program's; it is kept",
+        detail=delta.path,
+        hint="clear it in the directory if nobody needs it, and run again; or take the path from the mapping",
+        row=pair.row,
     )
 
 

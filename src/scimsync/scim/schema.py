@@ -115,6 +115,10 @@ class Place:
     attribute: Attribute
     leaf: Attribute
     kind: Kind
+    #: how the key of an element begins, in small letters, that is the provider's own; "" where none is
+    reserved: str = ""
+    #: written where nothing stands, or what was ours; the value of another provisioner stays
+    filled: bool = False
 
     @property
     def urn(self) -> str | None:
@@ -153,7 +157,8 @@ class Place:
         holder = lookup(resource, self.urn) if self.urn else resource
         found = lookup(holder, self.attribute.name) if isinstance(holder, Mapping) else None
         if self.kind is Kind.LIST:
-            return entries(found, self.attribute)
+            listed = found if isinstance(found, list) else []
+            return entries([element for element in listed if not self.is_reserved(element)], self.attribute)
         if self.path.filter is not None:
             found = self._selected(found)
         if isinstance(found, Mapping):
@@ -179,6 +184,11 @@ class Place:
             elif held != wanted:
                 return False
         return True
+
+    def is_reserved(self, element: object) -> bool:
+        """Whether an element of the attribute is the provider's: nobody else writes, removes or compares it."""
+        key = lookup(element, self.key) if self.reserved and isinstance(element, Mapping) else None
+        return isinstance(key, str) and key.lower().startswith(self.reserved)
 
     def normal(self, value: Value) -> Value:
         """The form in which values of this place compare: equal forms are one value for SCIM."""
@@ -227,6 +237,9 @@ class Catalog:
     core: Schema
     extensions: tuple[Schema, ...] = ()
     prefixes: Mapping[str, str] = field(default_factory=dict)
+    #: as `Dialect` has them, by which the places know what is not theirs alone
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    filled: frozenset[str] = frozenset()
 
     @property
     def schemas(self) -> tuple[Schema, ...]:
@@ -276,12 +289,15 @@ class Catalog:
             path.filter,
             leaf.name if path.sub else None,
         )
+        root = f"{urn}:{attribute.name}" if urn else attribute.name
         return Place(
             short=self.shorten(str(spelled)),
             path=spelled,
             attribute=attribute,
             leaf=leaf,
             kind=kind,
+            reserved=self.reserved.get(root, ""),
+            filled=root in self.filled,
         )
 
     def _attribute(self, path: Path, text: str) -> tuple[Schema, Attribute]:

@@ -13,7 +13,7 @@ from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.outcomes import Deferred
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place
-from scimsync.workbench.bench import Workbench
+from scimsync.workbench.bench import ACCOUNT, Workbench
 from scimsync.workbench.values import lowered, value_of, writable
 
 
@@ -151,15 +151,31 @@ class Comparison:
         tests = " OR ".join(self._differs(i) for i, _ in enumerate(self.attributes))
         columns = ["w.key", "a.user_name", "w.place", "a.id", "a.version"]
         for index, _ in enumerate(self.attributes):
-            columns += [f"w.d{index}", f"a.c{index}", f"b.b{index}"]
+            columns += [f"w.d{index}", f"a.c{index}", self._base(index)]
         columns += self._marks()
         query = (
             f"SELECT {', '.join(columns)} FROM wanted w JOIN pairing p ON p.n = w.n "
-            f"JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key "
+            f"JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key {self._formerly()}"
             f"WHERE ({tests}) AND {self._filter('w.key')} ORDER BY w.key"
         )
         for row in self.bench.rows(query):
             yield self._pair(row)
+
+    def _base(self, index: int) -> str:
+        """The SQL of what was agreed; of what others may fill, also of what shows that the value is ours."""
+        return (
+            f"coalesce(b.b{index}, f.f{index}, k{index}.key)" if self.attributes[index].place.filled else f"b.b{index}"
+        )
+
+    def _formerly(self) -> str:
+        """The joins by which a value is ours: it was agreed with the account under another key, or is a linked key."""
+        filled = [index for index, mapped in enumerate(self.attributes) if mapped.place.filled]
+        if not filled:
+            return ""
+        values = ", ".join(f"max(b{index}) AS f{index}" for index in filled)
+        keys = [f"LEFT JOIN links k{i} ON k{i}.account = a.id AND k{i}.key = a.c{i}" for i in filled]
+        former = f"LEFT JOIN (SELECT {ACCOUNT} AS id, {values} FROM base GROUP BY 1) f ON f.id = a.id"
+        return f"{former} {' '.join(keys)} "
 
     def _pair(self, row: Sequence[object]) -> Pair:
         desired, current, base = {}, {}, {}
