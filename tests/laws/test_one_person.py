@@ -65,6 +65,7 @@ WANTED: Mapping[str, st.SearchStrategy[object]] = {
     SKILLS: st.none() | skills,
     BADGES: st.none() | badges,
     "externalId": st.sampled_from([None, "E1", "E2"]),
+    "roles": st.lists(st.fixed_dictionaries({"value": st.sampled_from(["employee", "lead", "king"])}), max_size=2),
     "userName": st.sampled_from(["same", "SAME", "other@example.com", "no login", ""]),
 }
 held_texts = st.sampled_from([None, "Lead", "lead", "Boss", "é", "e\u0301"])
@@ -93,6 +94,7 @@ def cases(draw: st.DrawFn, paths: Sequence[str]) -> Case:
         "skills": draw(st.lists(st.sampled_from(["Billing", "Sales", "Gone"]), unique=True, max_size=3)),
         "level": draw(st.sampled_from([0.0, 2.5])),
         "badges": draw(st.lists(st.sampled_from(["badge", "key", "x-pc:scimv2:v1:you"]), unique=True, max_size=3)),
+        "roles": draw(st.lists(st.sampled_from(["employee", "lead"]), unique=True, max_size=2)),
         "external": draw(st.sampled_from([None, "E1", "E3"])),
     }
     wanted = {path: draw(WANTED[path]) for path in paths}
@@ -100,7 +102,7 @@ def cases(draw: st.DrawFn, paths: Sequence[str]) -> Case:
     base = {
         path: draw(st.sampled_from([wanted[path], None, "held"]))
         for path in paths
-        if path in known and path not in {SKILLS, BADGES, MANAGER, "userName"}
+        if path in known and path not in {SKILLS, BADGES, MANAGER, "userName", "roles"}
     }
     return Case(wanted=wanted, held=held, base=base)
 
@@ -131,8 +133,10 @@ def account_of(number: int, case: Case) -> dict[str, object]:
     if held["badges"]:
         badges_ = [{"authority": name, "value": "B1"} for name in held["badges"]]
         found[EXTENSION] = {**found[EXTENSION], "externalIds": badges_}  # type: ignore[dict-item]
+    if held["roles"]:
+        found["roles"] = [{"value": name} for name in held["roles"]]
     if held["external"] is not None:
-        found["externalId"] = held["external"]
+        found["externalId"] = f"{held['external']}-{number}"
     if held["title"] is not None:
         found["title"] = held["title"]
     if held["phone"] is not None:
@@ -150,6 +154,7 @@ def wanted_of(number: int, case: Case) -> dict[str, object]:
         "SAME": login.upper(),
         "other@example.com": f"n{number}@example.com",
         "no login": f"no login {number}",
+        **{name: f"{name}-{number}" for name in ("E1", "E2")},
     }
     return {path: named.get(value, value) if isinstance(value, str) else value for path, value in case.wanted.items()}
 
@@ -179,6 +184,8 @@ def expression(place: Place, column: str) -> str:
         case Kind.BOOLEAN:
             return f"{column}::BOOLEAN"
         case Kind.LIST:
+            if len(compared(place.attribute)) == 1:
+                return f"string_split({column}, chr(30))"
             members = []
             for number, sub in enumerate(compared(place.attribute), 1):
                 part = f"nullif(split_part(e, chr(31), {number}), '')"
@@ -292,7 +299,9 @@ def test_one_person_planned_alone_comes_to_what_the_whole_directory_comes_to(
     policy = Policy(attributes=attributes, match=(), limits=WIDE, on_bad_value=BadValue.PERSON)
     accounts = {id_of(number): account_of(number, case) for number, case in enumerate(people)}
     boss = {"id": BOSS, "userName": "boss@example.com", "displayName": "Boss"}
-    target = MemoryTarget(users=[boss, *accounts.values()], names={"skill": ["Billing", "Sales"]})
+    target = MemoryTarget(
+        users=[boss, *accounts.values()], names={"skill": ["Billing", "Sales"], "role": ["employee", "lead"]}
+    )
     given_ = {id_of(n): [wanted_of(n, case)[m.path] for m in attributes] for n, case in enumerate(people)}
     bases = {id_of(n): base_of(attributes, accounts[id_of(n)], case) for n, case in enumerate(people)}
     with TemporaryDirectory() as folder:

@@ -149,6 +149,19 @@ def of_vain(change: Change, path: str, awaited: str, edge: Deferred | None) -> F
     )
 
 
+def of_foreign(key: str, path: str, row: int | None) -> Finding:
+    """A finding about a value that another program put into an account."""
+    return Finding(
+        severity=Severity.WARNING,
+        code="account.foreign-value",
+        subject=key,
+        summary="the account holds a value that is neither HR's nor ours, so another program's; it is kept",
+        detail=path,
+        hint="clear it in the directory if nobody needs it, and run again; or take the path from the mapping",
+        row=row,
+    )
+
+
 def of_hidden(key: str, row: int | None) -> Finding:
     """A finding about an account of which the directory does not show whether it is active."""
     return Finding(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from scimsync.core.findings import of_foreign
 from scimsync.core.leaving import KEPT
 from scimsync.core.lifecycle import ACTIVE, GIVING, ORDER, giving, of_pair, shown, turn
 from scimsync.core.merge import merge
@@ -60,8 +61,11 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         frozen: Paths that must be left alone in this run.
     """
     deltas, settled = [], []
+    inactive = _ends_inactive(pair, policy, frozen)
     for mapped in policy.attributes:
         if mapped.path in pair.unresolved | pair.left_out | frozen or _stays(pair, mapped, policy):
+            continue
+        if inactive and mapped.place.dropped:
             continue
         delta = _delta(pair, mapped)
         if delta is not None:
@@ -69,7 +73,7 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         elif pair.desired[mapped.path] != pair.current.get(mapped.path) and not _is_hidden(mapped.path, pair):
             settled.append((mapped.path, pair.desired[mapped.path]))
     writes = [d for d in deltas if d.verdict in SENT]
-    foreign = tuple(_foreign(pair, d) for d in deltas if _is_foreign(d, policy))
+    foreign = tuple(of_foreign(pair.key, d.path, pair.row) for d in deltas if _is_foreign(d, policy))
     rest = tuple(d for d in deltas if d.verdict in {Verdict.KEEP, Verdict.CONFLICT})
     action, lifecycle = of_pair(
         wanted=pair.desired.get(ACTIVE),
@@ -120,6 +124,20 @@ def _stays(pair: Pair, mapped: Mapped, policy: Policy) -> bool:
     return mapped.path == ACTIVE and pair.desired[ACTIVE] is False and policy.leavers is Leavers.KEEP
 
 
+def _ends_inactive(pair: Pair, policy: Policy, frozen: frozenset[str]) -> bool:
+    """Whether the account is inactive once the plan is carried out: what the directory takes then is not asked for."""
+    mapped, held = policy.by_path.get(ACTIVE), pair.current.get(ACTIVE)
+    if mapped is None or ACTIVE in pair.left_out | frozen or _stays(pair, mapped, policy):
+        return held is False
+    delta = _delta(pair, mapped)
+    return (delta.sides.desired if delta is not None and delta.verdict is Verdict.WRITE else held) is False
+
+
+def _was_inactive(pair: Pair) -> bool:
+    """Whether the account is inactive, or was when both sides last agreed on that."""
+    return pair.current.get(ACTIVE) is False or pair.base.get(ACTIVE) is False
+
+
 def _delta(pair: Pair, mapped: Mapped) -> Delta | None:
     path = mapped.path
     sides = Sides(
@@ -128,6 +146,8 @@ def _delta(pair: Pair, mapped: Mapped) -> Delta | None:
         base=pair.base.get(path),
         known=path in pair.base,
     )
+    if mapped.place.dropped and sides.current is None and _was_inactive(pair):  # taken by nobody who decides
+        sides = replace(sides, base=None, known=True)
     awaits = pair.awaits.get(path)
     if awaits is not None:  # whatever id the new account gets, it is another than the one that is held
         sides = replace(sides, desired=f"(the account of {awaits}, once it exists)")
@@ -334,18 +354,6 @@ def _protected(key: str, row: int | None) -> Finding:
         hint="change it by hand, or take it from [policy] protected",
         row=row,
         holds=True,
-    )
-
-
-def _foreign(pair: Pair, delta: Delta) -> Finding:
-    return Finding(
-        severity=Severity.WARNING,
-        code="account.foreign-value",
-        subject=pair.key,
-        summary="the account holds a value that is neither HR's nor ours, so another program's; it is kept",
-        detail=delta.path,
-        hint="clear it in the directory if nobody needs it, and run again; or take the path from the mapping",
-        row=pair.row,
     )
 
 

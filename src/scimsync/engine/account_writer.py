@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from scimsync.core import planner
+from scimsync.core import planner, returning
 from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, words
 from scimsync.core.writing import split
 from scimsync.engine.attempts import Attempt, Means
@@ -34,6 +34,12 @@ class AccountWriter:
         self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
     ) -> Outcome:
         """Send operations under a version, until they are settled, held, or there is nothing left to send."""
+        outcome = await self._written(attempt, deltas, operations, version)
+        return returning.judged(outcome, deltas, self.means.dropped, attempt.before or {})
+
+    async def _written(
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+    ) -> Outcome:
         caution, reopened = self.means.caution, (attempt.key, attempt.part) in self.open
         if reopened or not version or caution.wants_sight(operations):
             looked = await attempt.look(deltas, after=Next.SETTLE if reopened or not version else Next.REPLAN)

@@ -74,6 +74,8 @@ class Dialect:
     reserved: Mapping[str, str] = field(default_factory=dict)
     #: attributes with URN in which another provisioner may have a value of its own, which stays
     filled: frozenset[str] = frozenset()
+    #: attributes with URN that the provider takes from whoever becomes inactive, and does not give back
+    dropped: frozenset[str] = frozenset()
     #: requests a minute that the provider grants where it does not say so itself
     requests_per_minute: int = 300
     #: operations that one PATCH takes; 0: no limit
@@ -107,7 +109,10 @@ class Dialect:
 
     def __post_init__(self) -> None:
         """Let every place that is found in the schemas know what in it is not ours."""
-        object.__setattr__(self, "users", replace(self.users, reserved=self.reserved, filled=self.filled))
+        users = self.users
+        object.__setattr__(
+            self, "users", replace(users, reserved=self.reserved, filled=self.filled, dropped=self.dropped)
+        )
 
     def refusal(self, place: Place) -> str:
         """Why nothing may be written at a place; "" where something may."""
@@ -291,6 +296,7 @@ GENESYS = Dialect(
     unwritable=_NEVER,
     reserved={f"{GENESYS_USER}:externalIds": "x-pc:scimv2:v1"},
     filled=frozenset({"externalId"}),
+    dropped=frozenset({"roles"}),
     requests_per_minute=300,
     request_bytes=512_000,
     elements={
@@ -322,6 +328,9 @@ GENESYS = Dialect(
         "counts_versions": _documented("an integer in quotes"),
         "unwritable": _documented("API specification, read-only members; `password` by our own choice"),
         "reserved": _documented("API specification: the SCIM authority x-pc:scimv2:v1 of externalIds is immutable"),
+        "dropped": _documented(
+            "Resource Center: roles go on deactivation and do not come back; an older page denies it"
+        ),
         "filled": _guessed("externalId is that of the provisioning client; whether each client sees its own is open"),
         "requests_per_minute": _documented("rate limit of the SCIM routes"),
         "operations_per_patch": _documented("no limit in the API specification"),
@@ -415,6 +424,7 @@ GENERIC = Dialect(
         "counts_versions": _documented("RFC 7644 §3.14: versions are opaque"),
         "unwritable": _documented("RFC 7643 §3.1, §4.1.2; `password` by our own choice"),
         "reserved": _documented("RFC 7643 §2.4 knows none"),
+        "dropped": _documented("none: RFC 7643 §4.1.1 leaves an inactive account as it is"),
         "filled": _documented("RFC 7643 §3.1: the identifier of the provisioning client that set it"),
         "requests_per_minute": _guessed("RFC 7644 names no rate"),
         "operations_per_patch": _guessed("what common tutorials assume; RFC 7644 names none"),

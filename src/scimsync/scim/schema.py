@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import Enum
 from typing import TypeAlias
@@ -119,6 +119,8 @@ class Place:
     reserved: str = ""
     #: written where nothing stands, or what was ours; the value of another provisioner stays
     filled: bool = False
+    #: taken by the provider from whoever becomes inactive
+    dropped: bool = False
 
     @property
     def urn(self) -> str | None:
@@ -157,8 +159,8 @@ class Place:
         holder = lookup(resource, self.urn) if self.urn else resource
         found = lookup(holder, self.attribute.name) if isinstance(holder, Mapping) else None
         if self.kind is Kind.LIST:
-            listed = found if isinstance(found, list) else []
-            return entries([element for element in listed if not self.is_reserved(element)], self.attribute)
+            shared = [e for e in found if not self.is_reserved(e)] if isinstance(found, list) else None
+            return entries(shared, self.attribute)
         if self.path.filter is not None:
             found = self._selected(found)
         if isinstance(found, Mapping):
@@ -240,6 +242,7 @@ class Catalog:
     #: as `Dialect` has them, by which the places know what is not theirs alone
     reserved: Mapping[str, str] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
 
     @property
     def schemas(self) -> tuple[Schema, ...]:
@@ -289,15 +292,12 @@ class Catalog:
             path.filter,
             leaf.name if path.sub else None,
         )
-        root = f"{urn}:{attribute.name}" if urn else attribute.name
-        return Place(
-            short=self.shorten(str(spelled)),
-            path=spelled,
-            attribute=attribute,
-            leaf=leaf,
-            kind=kind,
-            reserved=self.reserved.get(root, ""),
-            filled=root in self.filled,
+        place = Place(short=self.shorten(str(spelled)), path=spelled, attribute=attribute, leaf=leaf, kind=kind)
+        return replace(
+            place,
+            reserved=self.reserved.get(place.root, ""),
+            filled=place.root in self.filled,
+            dropped=place.root in self.dropped,
         )
 
     def _attribute(self, path: Path, text: str) -> tuple[Schema, Attribute]:

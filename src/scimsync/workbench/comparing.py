@@ -12,7 +12,7 @@ from scimsync.core.references import find_cycles
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.outcomes import Deferred
 from scimsync.model.policy import Mapped
-from scimsync.scim.schema import Kind, Place
+from scimsync.scim.schema import Kind, Place, Value
 from scimsync.workbench.bench import ACCOUNT, Workbench
 from scimsync.workbench.values import lowered, value_of, writable
 
@@ -117,7 +117,15 @@ class Comparison:
         test = f"({writable(place, f'{left}.d{index}')} IS DISTINCT FROM {writable(place, f'{right}.c{index}')})"
         if index in self._references:
             test = f"(({test} OR {left}.w{index} IS NOT NULL) AND NOT {left}.u{index})"
+        if self.attributes[index].place.dropped:
+            test = f"({test} AND NOT {self._inactive(left, right)})"
         return f"({test} AND NOT {left}.x{index})" if index in self._spoiled else test
+
+    def _inactive(self, left: str = "w", right: str = "a") -> str:
+        """The SQL that says of whom nothing is compared that the directory takes from inactive people."""
+        index = self._index.get("active")
+        wanted = "true" if index is None else f"{left}.d{index} IS DISTINCT FROM 'true'"
+        return f"({right}.active IS NOT DISTINCT FROM false AND {wanted})"
 
     def _filter(self, key: str) -> str:
         return f"((SELECT count(*) FROM only_keys) = 0 OR {key} IN (SELECT key FROM only_keys))"
@@ -149,7 +157,7 @@ class Comparison:
     def pairs(self) -> Iterator[Pair]:
         """Everybody who has an account and differs in some managed attribute."""
         tests = " OR ".join(self._differs(i) for i, _ in enumerate(self.attributes))
-        columns = ["w.key", "a.user_name", "w.place", "a.id", "a.version"]
+        columns = ["w.key", "a.user_name", "w.place", "a.id", "a.version", "a.active"]
         for index, _ in enumerate(self.attributes):
             columns += [f"w.d{index}", f"a.c{index}", self._base(index)]
         columns += self._marks()
@@ -178,14 +186,16 @@ class Comparison:
         return f"{former} {' '.join(keys)} "
 
     def _pair(self, row: Sequence[object]) -> Pair:
-        desired, current, base = {}, {}, {}
+        desired: dict[str, Value] = {}
+        current: dict[str, Value] = {"active": row[5] if isinstance(row[5], bool) else None}
+        base: dict[str, Value] = {}
         for index, mapped in enumerate(self.attributes):
-            wanted, held, agreed = row[5 + 3 * index : 8 + 3 * index]
+            wanted, held, agreed = row[6 + 3 * index : 9 + 3 * index]
             desired[mapped.path] = value_of(mapped.place, wanted)
             current[mapped.path] = value_of(mapped.place, held)
             if agreed is not None:
                 base[mapped.path] = value_of(mapped.place, agreed)
-        awaits, unresolved, left_out = self._waiting(row[5 + 3 * len(self.attributes) :])
+        awaits, unresolved, left_out = self._waiting(row[6 + 3 * len(self.attributes) :])
         return Pair(
             key=str(row[0]),
             name=str(row[1] or ""),
@@ -339,6 +349,7 @@ class Comparison:
         """The SQL of what both sides agree on now, for each attribute: the base where they differ."""
         return [
             f"CASE WHEN {self._differs(i)}{f' OR w.u{i}' if i in self._references else ''}"
-            f"{f' OR w.x{i}' if i in self._spoiled else ''} THEN b.b{i} ELSE coalesce(w.d{i}, '') END"
-            for i, _ in enumerate(self.attributes)
+            f"{f' OR w.x{i}' if i in self._spoiled else ''}"
+            f"{f' OR {self._inactive()}' if m.place.dropped else ''} THEN b.b{i} ELSE coalesce(w.d{i}, '') END"
+            for i, m in enumerate(self.attributes)
         ]
