@@ -48,11 +48,11 @@ def _left_alone(is_known: bool, subject: str, detail: str, row: int | None = Non
         subject=subject,
         summary="a reference names somebody who is in the source and has no account; it is left alone"
         if is_known
-        else "a reference names somebody who is neither in the source nor linked; it is left alone",
+        else "a reference names nobody who is known: no record, no link, no account; it is left alone",
         detail=detail,
         hint="see what this plan says about that person; somebody who is inactive and has no account gets none"
         if is_known
-        else "correct the key in the source, or add the missing person",
+        else "correct the key or the login, or add the missing person",
         row=row,
     )
 

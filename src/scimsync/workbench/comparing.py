@@ -13,7 +13,8 @@ from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.outcomes import Deferred
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, Value
-from scimsync.workbench.bench import ACCOUNT, Workbench
+from scimsync.workbench.bench import ACCOUNT, Workbench, text
+from scimsync.workbench.expressions import ACCOUNT_MARK
 from scimsync.workbench.values import lowered, value_of, writable
 
 
@@ -42,12 +43,15 @@ class Comparison:
             "WHERE l.key NOT IN (SELECT key FROM pairing) AND (l.ours OR l.key NOT IN (SELECT key FROM desired "
             "UNION ALL SELECT key FROM held WHERE key IS NOT NULL))"
         )
+        self._name_accounts()
         values, joins = [], []
         for index, _ in enumerate(self.attributes):
             if index in self._references:
-                values.append(f"p{index}.id AS d{index}")
+                found = f"coalesce(p{index}.id, q{index}.id)"
+                values.append(f"{found} AS d{index}")
                 values.append(f"CASE WHEN p{index}.id IS NULL THEN j{index}.key END AS w{index}")
-                values.append(f"(d.d{index} IS NOT NULL AND p{index}.id IS NULL AND j{index}.key IS NULL) AS u{index}")
+                values.append(f"(d.d{index} IS NOT NULL AND {found} IS NULL AND j{index}.key IS NULL) AS u{index}")
+                joins.append(f"LEFT JOIN named q{index} ON q{index}.name = {lowered(f'd.d{index}')}")
                 joins.append(f"LEFT JOIN people p{index} ON p{index}.key = d.d{index}")
                 joins.append(f"LEFT JOIN joiners j{index} ON j{index}.key = d.d{index}")
             else:
@@ -56,6 +60,19 @@ class Comparison:
         self.bench.sql.execute(
             f"CREATE OR REPLACE TABLE wanted AS SELECT d.n, d.place, d.key, {', '.join(values)} "
             f"FROM desired d {' '.join(joins)}"
+        )
+
+    def _name_accounts(self) -> None:
+        """Make `named` (name, id): the accounts that references name by login or id, where that is one account's."""
+        asked = " UNION ALL ".join(
+            f"SELECT {lowered(f'd{index}')} AS name FROM desired WHERE starts_with(d{index}, {text(ACCOUNT_MARK)})"
+            for index in self._references
+        )
+        names = [f"{text(ACCOUNT_MARK)} || {lowered(column)}" for column in ("user_name", "id")]
+        self.bench.sql.execute(
+            "CREATE OR REPLACE TABLE named AS SELECT name, min(id) AS id FROM ("
+            + " UNION ALL ".join(f"SELECT {name} AS name, id FROM accounts" for name in names)
+            + f") WHERE name IN ({asked or 'NULL'}) GROUP BY name HAVING count(DISTINCT id) = 1"
         )
 
     def circles(self) -> Iterator[tuple[str, tuple[str, ...]]]:
