@@ -17,7 +17,7 @@ demo: $(VENV)/.core ## install into .venv and run the main job on the simulator 
 	@$(BIN)/scimsync demo
 
 # the tests start many commands, and each would compile the package anew where nothing may be kept
-test: check $(VENV)/.system ## install what tests need; format, lint, types, import contracts and all tests
+test: check $(VENV)/.system $(VENV)/.sdks ## install what tests need; format, lint, types, import contracts and all tests
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.dev ## format, lint, types and import contracts, without the tests
@@ -56,6 +56,12 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.core constraints-dev.txt
 	@echo "installing what the tests need into $(VENV) ..."
 	@$(PIP) -r constraints-dev.txt
+	@touch $@
+
+# large (100 MB), and of no use to anything but one test
+$(VENV)/.sdks: tools/sdks tests/sdks/requirements.txt tests/sdks/package-lock.json | $(VENV)/.dev $(VENV)/.system
+	@echo "installing the SDKs of Genesys Cloud into $(VENV)/sdks ..."
+	@tools/sdks $(BIN)/python $(VENV)/sdks
 	@touch $@
 
 $(VENV)/.system: tools/system-packages | $(VENV)/bin/python

@@ -159,7 +159,7 @@ _BARS = {
 
 
 def _arguments(count: int) -> tuple[str, ...]:
-    options = ("rate_limit=0", "expensive_page_429=false")
+    options = ("rate_limit=0", "expensive_page_429=never")
     return ("--users", str(count), "--seed", str(world.SEED), *(w for o in options for w in ("--option", o)))
 
 
@@ -300,7 +300,7 @@ def _serve(count: int) -> None:
     config = discovery.provider_config(base) | {"filter": {"supported": True, "maxResults": 1000}}
     provider = ScimProvider.from_discovery(
         wanted,
-        [ResourceType.model_validate(kind) for kind in discovery.resource_types(base).values()],
+        [ResourceType.model_validate(k) for k in discovery.resource_types(base).values() if k["schema"] in _SERVED],
         ServiceProviderConfig.model_validate(config),
     )
     directory = Directory()

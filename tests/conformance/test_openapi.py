@@ -17,7 +17,7 @@ from schemathesis.checks import not_a_server_error
 from scimsync.simulator import control
 from scimsync.simulator.messages import KINDS
 from scimsync.simulator.openapi import FAMILIES, describe, routes
-from scimsync.simulator.routes import DISCOVERY, NAMES
+from scimsync.simulator.routes import DISCOVERY, NAMES, PLATFORM
 from scimsync.simulator.server import Running, Settings, running
 
 #: examples of each operation
@@ -61,6 +61,8 @@ def test_every_route_of_the_application_is_described_and_nothing_else() -> None:
             if endpoint != "serviceproviderconfig":
                 served.add(("GET", f"{family}/{endpoint}/{{}}"))
     served |= {("GET", path) for path in NAMES}
+    for path, methods in PLATFORM.items():
+        served |= {(method, re.sub(r"\{\w+\}", "{}", path.lower())) for method in methods}
     described = {
         (method, re.sub(r"\{\w+\}", "{}", path.lower() if path.startswith("/api") else path))
         for method, path in routes(describe("", control.ROUTES))

@@ -56,7 +56,8 @@ def _model() -> Any:
             attributes: Any = document["attributes"]
             part = {"attributes": [a for a in attributes if a["name"] not in common]}
             listed.append(Schema.model_validate({**document, **part}))
-    kinds = [ResourceType.model_validate(kind) for kind in discovery.resource_types("").values()]
+    served = [kind for kind in discovery.resource_types("").values() if kind["schema"] in SERVED]
+    kinds = [ResourceType.model_validate(kind) for kind in served]
     config = ServiceProviderConfig.model_validate(discovery.provider_config(""))
     return ScimProvider.from_discovery(listed, kinds, config).model_for("User")
 

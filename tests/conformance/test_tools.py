@@ -21,7 +21,13 @@ from scimsync.simulator.server import Running, Settings, running
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "simulator-conformance.md"
 #: the tools ask for attributes that Genesys does not list, for large pages, and more often than 300 times a minute
-OPTIONS = {"rate_limit": 0, "unknown_attribute": "lenient", "expensive_page_429": False}
+OPTIONS = {
+    "rate_limit": 0,
+    "unknown_attribute": "lenient",
+    "expensive_page_429": "never",
+    "login_form": "any",  # they make up logins and passwords
+    "password_length": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,7 @@ class Told(httpx2.HTTPTransport):
     """Tells the tester what it cannot know, in the schemas that it reads.
 
     It fills everything that is neither text, whole number nor enum with a random uuid, and has no notion of
-    names that must exist. So decimals and dates are shown as read-only, and names with the values there are.
+    names that must exist. So decimals are shown as read-only, and names and dates with values there are.
     `active` is read-only too: an account that it makes inactive by chance is, rightly, in no plain listing.
     """
 
@@ -151,7 +157,7 @@ class Told(httpx2.HTTPTransport):
     def tell(self, attributes: list[dict[str, Any]], parent: str) -> None:
         for attribute in attributes:
             name = attribute["name"]
-            if name in {"active", "dateHire", "proficiency"}:
+            if name in {"active", "proficiency"}:
                 attribute["mutability"] = "readOnly"
             if values := self.names.get((parent, name)):
                 attribute["canonicalValues"] = list(values)
@@ -164,6 +170,7 @@ def failures_of_tester(simulator: Running, token: str) -> tuple[list[CheckResult
     transport.names = {
         ("roles", "value"): ("supervisor",),
         ("", "division"): DIVISIONS,
+        ("", "dateHire"): ("2024-02-03", "2025-06-01"),
         ("manager", "value"): (someone,),
         ("emails", "type"): ("work",),  # the other one is the mirror of userName
         ("routingSkills", "name"): SKILLS,

@@ -372,7 +372,7 @@ def test_a_body_without_schemas_and_a_foreign_media_type_are_refused(client: Cli
 
 
 def test_a_new_user_gets_201_an_id_and_the_default_role(client: Client) -> None:
-    answer = client.post(userName="new@example.com", externalId="X1", password="secret")
+    answer = client.post(userName="new@example.com", externalId="X1", password="long long secret")
     user = answer.json()
     assert (answer.status_code, answer.headers["ETag"]) == (201, '"1"')
     assert user["roles"] == [{"value": "employee"}]
@@ -451,7 +451,8 @@ def test_members_are_changed_on_the_group_and_show_on_the_user(client: Client, a
         path="/Groups",
     )
     assert (changed.status_code, changed.headers["ETag"]) == (200, '"2"')
-    assert group["id"] in {g["value"] for g in client.get(f"/Users/{ada}").json()["groups"]}
+    held = client.get(f"/Users/{ada}").json()["groups"]
+    assert (group["id"], "Group") in {(g["value"], g["type"]) for g in held}
     client.patch(group["id"], {"op": "remove", "path": f'members[value eq "{ada}"]'}, path="/Groups")
     assert group["id"] not in {g["value"] for g in client.get(f"/Users/{ada}").json()["groups"]}
     found = client.get("/Groups", filter=f'displayname eq "{group["displayName"]}"').json()
@@ -463,6 +464,8 @@ def test_groups_are_never_made_nor_renamed(client: Client) -> None:
     assert client.http.post(ROOT + "/Groups", json={"displayName": "New"}).status_code == 405
     answer = client.patch(group, {"op": "replace", "path": "displayName", "value": "x"}, path="/Groups")
     assert answer.json()["scimType"] == "mutability"
+    renamed = client.steer("edit", {"id": group, "path": "displayName", "value": "Night shift"})
+    assert renamed["displayName"] == client.get(f"/Groups/{group}").json()["displayName"] == "Night shift"
     stranger = client.patch(group, {"op": "add", "path": "members", "value": [{"value": "x"}]}, path="/Groups")
     assert stranger.json()["scimType"] == "invalidValue"
 
@@ -472,6 +475,9 @@ def test_the_service_describes_itself(client: Client) -> None:
     assert client.get(f"/schemas/{ENTERPRISE_USER}").json()["id"] == ENTERPRISE_USER
     assert client.get("/Schemas", filter="id eq x").status_code == 403
     assert client.get("/ResourceTypes/User").json()["endpoint"] == "/Users"
+    kinds = [kind["name"] for kind in client.get("/ResourceTypes").json()["Resources"]]
+    assert kinds == ["User", "Group", "ServiceProviderConfig", "ResourceType", "Schema"]
+    assert client.get("/ResourceTypes/Schema").json()["endpoint"] == "/Schemas"
     assert client.get("/ServiceProviderConfig").json()["etag"] == {"supported": True}
     assert client.get("/Me").status_code == 404
 
@@ -500,7 +506,14 @@ def test_a_large_page_with_expensive_attributes_is_429(client: Client) -> None:
     assert client.get(count=100, **CHEAP).json()["itemsPerPage"] == 100
     assert client.get(count=100, attributes="id,active").status_code == 200
     assert client.get(count=26, attributes="roles").status_code == 429
-    client.steer("options", {"expensive_page_429": False})
+    documented = f"externalId,roles,{GENESYS_USER}:routingSkills,{GENESYS_USER}:routingLanguages"
+    assert client.get(count=26, excludedAttributes=documented).status_code == 200
+    assert client.get(count=26, attributes=f"{ENTERPRISE_USER}:division").status_code == 200
+    client.steer("options", {"expensive_page_429": "always"})
+    assert client.get(count=26, excludedAttributes=documented).status_code == 429
+    assert client.get(count=26, attributes=f"{ENTERPRISE_USER}:division").status_code == 429
+    assert client.get(count=100, **CHEAP).status_code == 200
+    client.steer("options", {"expensive_page_429": "never"})
     assert client.get(count=26).status_code == 200
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from scimsync.core import drifting, trust
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.freshness import Freshness, read_again
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.errors import FilterRefused, SchemaDrifted
+from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
+from scimsync.model.outcomes import Sweep
 from scimsync.model.plans import LOGIN, Finding
 from scimsync.workbench import asked
 from scimsync.workbench.accounts import AccountSpool, hold_late
 from scimsync.workbench.bench import Workbench, encode
+from scimsync.workbench.recalled import RECALLED, Recall
 
 #: so many people are read one by one; beyond, pages of the whole directory are fewer requests
 MOST_ASKED = 50
@@ -50,10 +53,14 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     Raises:
         TargetError: The directory cannot be read at all.
     """
-    attributes = request.policy.attributes
+    attributes, target = request.policy.attributes, ports.target
     # whether managed or not: who is protected, and who has access already
-    roots = dict.fromkeys([*(mapped.place.root for mapped in attributes), LOGIN, ACTIVE])
+    roots = [*dict.fromkeys([*(mapped.place.root for mapped in attributes), LOGIN, ACTIVE])]
     spool = AccountSpool(bench, request.catalog, attributes)
+    recall = Recall(
+        bench, ports.store.artifact(RECALLED), attributes, request.dialect, request.recall, ports.clock.now()
+    )
+    recalls = request.keep is None and not request.only and recall.load()
     ports.observer.stage("reading the directory")
 
     def take(resources: Sequence[bytes]) -> None:
@@ -61,14 +68,48 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
         ports.observer.advance(len(resources))
 
     try:
-        sweep = await ports.target.sweep(list(roots), take)
+        asked_for = [root for root in roots if not (recalls and request.dialect.is_expensive(root))]
+        sweep = await target.sweep(asked_for, take)
     except BaseException:
         spool.close()
         raise
     spool.load(request.keep)
+    if recalls:
+        sweep = await _reread(ports, request, (recall, spool), roots, sweep)
     holes = trust.incomplete(sweep)
     late = await _renewed(ports, request, bench, spool)
+    recall.save(whole=not recalls)
     return holes is None, [*([] if holes is None else [holes]), *late]
+
+
+async def _reread(
+    ports: PlanPorts, request: PlanRequest, into: tuple[Recall, AccountSpool], roots: Sequence[str], sweep: Sweep
+) -> Sweep:
+    """Recall what an earlier plan read, and read again whom that is not good enough for."""
+    recall, spool = into
+    stale = {*recall.fill(), *await _claimed(ports, recall.sought(request.policy.match), recall.unlinked())}
+    found: list[bytes] = []
+    ports.observer.stage("reading again whose version or place has moved", len(stale))
+    await ports.target.reread(stale, roots, found.extend)
+    if found:
+        spool.renew(found, [])
+    again = await read_again(ports.target, ports.observer, recall.missing(stale), request.workers)
+    if again.fresh or again.gone:
+        spool.renew(again.fresh, again.gone)
+    if again.unread and not sweep.incomplete:
+        return replace(sweep, incomplete=f"{len(again.unread)} accounts could not be read again")
+    return sweep
+
+
+async def _claimed(ports: PlanPorts, sought: Sequence[tuple[str, str]], unlinked: Sequence[str]) -> Sequence[str]:
+    """The ids of the accounts that may have a mark of a new person by now: asked by filter, where that is less."""
+    if len(sought) > MOST_ASKED:
+        return unlinked
+    try:
+        found = [reply for name, value in sought for reply in await ports.target.find(name, value)]
+    except (FilterRefused, TargetUnanswered):
+        return unlinked
+    return [str(reply.body["id"]) for reply in found if reply.body is not None]
 
 
 async def read_asked(ports: PlanPorts, request: PlanRequest, bench: Workbench) -> list[Finding] | None:

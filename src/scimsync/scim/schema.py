@@ -298,12 +298,8 @@ class Catalog:
             leaf.name if path.sub else None,
         )
         place = Place(short=self.shorten(str(spelled)), path=spelled, attribute=attribute, leaf=leaf, kind=kind)
-        return replace(
-            place,
-            reserved=self.reserved.get(place.root, ""),
-            filled=place.root in self.filled,
-            dropped=place.root in self.dropped,
-        )
+        reserved, root = self.reserved.get(place.root, ""), place.root
+        return replace(place, reserved=reserved, filled=root in self.filled, dropped=root in self.dropped)
 
     def _attribute(self, path: Path, text: str) -> tuple[Schema, Attribute]:
         urn = path.attribute.urn

@@ -86,6 +86,11 @@ class Accounts:
         """The numbers of all accounts that are active, or of all that are not, in the order of their making."""
         return self._by_state[active]
 
+    def deleted(self) -> list[int]:
+        """The numbers of all deleted accounts, in the order of their making; late by `search_lag_ms`."""
+        late = self._lagging()
+        return sorted(n for n, entity in self.kept.items() if entity.deleted and n not in late)
+
     def holders(self, index: str, key: str) -> list[int]:
         """The numbers of all accounts with a key, active or not, that are not deleted."""
         kept = list(self._indexes[index].get(key, ()))

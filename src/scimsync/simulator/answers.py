@@ -75,6 +75,16 @@ class Refused(Exception):
         )
 
 
+def refuse_beyond(wall: int, last: int) -> None:
+    """Refuse a page of inactive people that reaches beyond the wall; 0 is none (documented by the Terraform provider).
+
+    Raises:
+        Refused: 400.
+    """
+    if wall and last > wall:
+        raise Refused(400, f"No more than {wall:,} inactive users can be retrieved.")
+
+
 def error_body(status: int, message: str, correlation_id: str, code: str = "", limit: Limit | None = None) -> bytes:
     """A Genesys ErrorBody (documented; genesys-scim.md §2.3): `status` is a number."""
     body: dict[str, object] = {

@@ -173,6 +173,17 @@ def _names(simulator: Steered, body: object) -> object:
     return {kind: sorted(getattr(names, kind)) for kind in names.__slots__}
 
 
+def _custom(simulator: Steered, body: object) -> object:
+    """`{"name", "attributes": {"costCenter": "text"}}` makes a schema of custom attributes, or its next version."""
+    custom = simulator.directory.custom
+    if isinstance(body, Mapping) and body:
+        name, types = body.get("name"), body.get("attributes")
+        if not isinstance(name, str) or not isinstance(types, Mapping):
+            raise ValueError("a schema of custom attributes has a name, and attributes with their types")
+        custom.define(name, {str(attribute): str(kind) for attribute, kind in types.items()})
+    return {"schemas": [schema.to_json() for schema in custom.schemas.values()]}
+
+
 def _group(simulator: Steered, body: object) -> object:
     if not isinstance(body, Mapping) or not isinstance(name := body.get("displayName"), str):
         raise ValueError("a group has a displayName")
@@ -197,6 +208,7 @@ def _revoke(simulator: Steered, _: object) -> object:
 _REQUESTS = (
     "token", "list", "get", "post", "put", "patch", "delete", "schema",
     "group_list", "group_get", "group_put", "group_patch", "unknown",
+    "people", "person", "person_patch", "custom", "custom_schema", "subject", "limits", "license",
 )  # fmt: skip
 _HANDLERS: Mapping[tuple[str, str], Callable[[Steered, object], object]] = {
     ("GET", "stats"): _stats,
@@ -212,6 +224,8 @@ _HANDLERS: Mapping[tuple[str, str], Callable[[Steered, object], object]] = {
     ("GET", "names"): _names,
     ("POST", "names"): _names,
     ("POST", "groups"): _group,
+    ("GET", "custom"): _custom,
+    ("POST", "custom"): _custom,
     ("POST", "tokens/revoke"): _revoke,
     ("GET", "history/requests"): _requests,
     ("GET", "drift"): _drift,

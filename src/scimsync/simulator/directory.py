@@ -16,9 +16,11 @@ from scimsync.scim.messages import Operation
 from scimsync.scim.schema import CORE_GROUP, ENTERPRISE_USER
 from scimsync.simulator import areas, normalising, permissions
 from scimsync.simulator.accounts import found_alike
+from scimsync.simulator.custom import CustomAttributes, CustomSchema
 from scimsync.simulator.entities import (
     EDITOR,
     GROUPS,
+    GROUPS_BY_HAND,
     USERS,
     Actor,
     Entity,
@@ -50,6 +52,7 @@ class Directory(Readings):
         """Forget all accounts and groups."""
         super().clear()
         self.social: set[str] = set()  #: ids of groups that are not official
+        self.custom = CustomAttributes()
         self.born = 0
 
     def adopt(self, other: Directory) -> None:
@@ -85,6 +88,7 @@ class Directory(Readings):
         self.born += 1
         id_ = identifier(f"born:{self.born}:{written['userName']}")
         resource = {"schemas": list(SCHEMAS), "id": id_, "active": True} | written
+        self._check_login(resource, {}, actor)
         settled = self._settle(resource, {}, actor)
         self._allow({}, settled, actor)
         if self.options.default_role:
@@ -102,11 +106,24 @@ class Directory(Readings):
         """The old record, active again, in the division Home and without its roles (documented)."""
         held = {name: value for name, value in self.seen(gone, self.lens(actor.client)).items() if name != "roles"}
         merged = self._merge_bodies(held, {"active": True} | written)
+        self._check_login(merged, gone.resource, actor)
         settled = self._settle(merged, gone.resource, actor)
         self._allow(gone.resource, settled, actor)
-        self.gone.pop(str(gone.resource["userName"]).lower(), None)
+        name = str(gone.resource["userName"]).lower()
+        if self.gone.get(name) is gone:
+            self.gone.pop(name)
         self._commit(gone, settled, actor, [])
         return gone
+
+    def revive(self, gone: Entity, actor: Actor, *, active: bool) -> None:
+        """Bring a deleted account back by its id, as the Platform API does (documented).
+
+        Raises:
+            NameTaken: Somebody else has the name by now.
+        """
+        if self.holders("userName", str(gone.resource["userName"]).lower()):
+            raise NameTaken
+        self._restore(gone, {"active": active}, actor)
 
     def _merge_bodies(self, held: JsonObject, written: JsonObject) -> JsonObject:
         return patch.apply(held, [Operation("replace", None, written)], USERS, ignore_read_only=True)
@@ -142,7 +159,15 @@ class Directory(Readings):
             ignore_read_only=options.readonly_write == "ignore",
             strict_remove=options.remove_no_match == "error",
         )
-        self._store(entity, resource, actor, operations)
+        dropped = normalising.dropped(resource, entity.resource)
+        if dropped and options.reserved_dropped == "refused":
+            raise PatchRefused("mutability", "an external id that SCIM keeps cannot be taken away")
+        if dropped and options.reserved_dropped == "obeyed":
+            own = normalising.authority(self.lens(actor.client))
+            resource = {name: value for name, value in resource.items() if name != "externalId" or own not in dropped}
+            self._store(entity, resource, actor, operations, dropped)
+        else:
+            self._store(entity, resource, actor, operations)
         return entity
 
     def delete(self, entity: Entity, actor: Actor) -> None:
@@ -175,10 +200,23 @@ class Directory(Readings):
         self._commit(entity, settled, Actor(EDITOR, "POST"), [])
         return entity
 
-    def _store(self, entity: Entity, resource: JsonObject, actor: Actor, operations: Sequence[Operation]) -> None:
+    def _check_login(self, resource: JsonObject, before: JsonObject, actor: Actor) -> None:
+        if not actor.edits:
+            email, shortest = self.options.login_form == "email", self.options.password_length
+            normalising.check_login(resource, before, shortest=shortest, email=email)
+
+    def _store(
+        self,
+        entity: Entity,
+        resource: JsonObject,
+        actor: Actor,
+        operations: Sequence[Operation],
+        dropped: frozenset[str] = frozenset(),
+    ) -> None:
+        self._check_login(resource, entity.resource, actor)
         if self.options.readonly_write == "error" and not actor.edits:
             normalising.refuse_other_mail(entity.resource, resource)
-        settled = self._settle(resource, entity.resource, actor)
+        settled = self._settle(resource, entity.resource, actor, dropped)
         if self.options.inactive_roles == "remove" and settled.get("active") is False:
             settled.pop("roles", None)
         name = str(settled["userName"]).lower()
@@ -209,7 +247,9 @@ class Directory(Readings):
             if item not in held and self.holders("externalIds", key):
                 raise NameTaken("the external id is used by another user")
 
-    def _settle(self, resource: JsonObject, before: JsonObject, actor: Actor) -> JsonObject:
+    def _settle(
+        self, resource: JsonObject, before: JsonObject, actor: Actor, dropped: frozenset[str] = frozenset()
+    ) -> JsonObject:
         options = self.options
         if options.readonly_write == "ignore":
             resource = normalising.without_reserved(resource, before)
@@ -217,14 +257,15 @@ class Directory(Readings):
             closed=not actor.edits,
             immutable=not actor.edits,
             twice=options.duplicate_type == "last",
+            dropped=dropped,
             step=0.0 if options.proficiency_step == "none" else float(options.proficiency_step),
         )
         own = None
         if lens := self.lens(actor.client):
             value = str(resource.get("externalId") or "")
-            own = normalising.Own(authority=f"{normalising.EXTERNAL_AUTHORITY}:{lens}", value=value)
+            own = normalising.Own(authority=normalising.authority(lens), value=value)
             resource = {name: held for name, held in resource.items() if name != "externalId"}
-            if "externalId" in before:
+            if "externalId" in before and normalising.EXTERNAL_AUTHORITY not in dropped:
                 resource["externalId"] = before["externalId"]
         settled = normalising.settle(resource, before, rules, own)
         return normalising.check_references(
@@ -284,6 +325,26 @@ class Directory(Readings):
             )
         )
 
+    def write_custom(self, entity: Entity, body: object, actor: Actor, *, whole: bool) -> CustomSchema:
+        """Write custom attributes of an account; its version stays.
+
+        Raises:
+            Refused: The body does not fit a schema.
+        """
+        schema, changed = self.custom.write(entity.id, body, whole=whole)
+        if changed:
+            self._note("CustomAttributes", entity, actor, [])
+        return schema
+
+    def remove_custom(self, entity: Entity, schema: CustomSchema, actor: Actor) -> None:
+        """Take custom attributes of an account away.
+
+        Raises:
+            Refused: It has none of this schema.
+        """
+        self.custom.remove(entity.id, schema)
+        self._note("CustomAttributes", entity, actor, [])
+
     # -- groups ------------------------------------------------------------------------------------
 
     def group(self, id_: str) -> Entity | None:
@@ -300,7 +361,7 @@ class Directory(Readings):
         resource = patch.apply(
             group.resource,
             operations,
-            GROUPS,
+            GROUPS_BY_HAND if actor.edits else GROUPS,
             ignore_read_only=self.options.readonly_write == "ignore",
             strict_remove=self.options.remove_no_match == "error",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scimsync.scim.dialect import GENESYS_GROUP, GENESYS_USER
 from scimsync.scim.messages import list_response
@@ -80,31 +80,31 @@ def schemas(base: str, drift: Sequence[Step] = ()) -> dict[str, JsonObject]:
     }
 
 
+#: resource type -> description, endpoint, schema, extensions (documented: these five)
+_RESOURCE_TYPES: Mapping[str, tuple[str, str, str, tuple[str, ...]]] = {
+    "User": ("User Account", "/Users", CORE_USER, (ENTERPRISE_USER, GENESYS_USER)),
+    "Group": ("Group", "/Groups", CORE_GROUP, ()),
+    "ServiceProviderConfig": ("Service Provider Configuration", "/ServiceProviderConfig", _CONFIG, ()),
+    "ResourceType": ("Resource Type", "/ResourceTypes", _TYPE, ()),
+    "Schema": ("Schema", "/Schemas", _SCHEMA, ()),
+}
+
+
 def resource_types(base: str) -> dict[str, JsonObject]:
-    """The two resource types by name."""
-    users: JsonObject = {
-        "schemas": [_TYPE],
-        "id": "User",
-        "name": "User",
-        "description": "User Account",
-        "endpoint": "/Users",
-        "schema": CORE_USER,
-        "schemaExtensions": [
-            {"schema": ENTERPRISE_USER, "required": False},
-            {"schema": GENESYS_USER, "required": False},
-        ],
-        "meta": {"resourceType": "ResourceType", "location": f"{base}/ResourceTypes/User"},
+    """The five resource types by name."""
+    return {
+        name: {
+            "schemas": [_TYPE],
+            "id": name,
+            "name": name,
+            "description": description,
+            "endpoint": endpoint,
+            "schema": schema,
+            **({"schemaExtensions": [{"schema": urn, "required": False} for urn in more]} if more else {}),
+            "meta": {"resourceType": "ResourceType", "location": f"{base}/ResourceTypes/{name}"},
+        }
+        for name, (description, endpoint, schema, more) in _RESOURCE_TYPES.items()
     }
-    groups: JsonObject = {
-        "schemas": [_TYPE],
-        "id": "Group",
-        "name": "Group",
-        "description": "Group",
-        "endpoint": "/Groups",
-        "schema": CORE_GROUP,
-        "meta": {"resourceType": "ResourceType", "location": f"{base}/ResourceTypes/Group"},
-    }
-    return {"User": users, "Group": groups}
 
 
 def provider_config(base: str) -> JsonObject:
@@ -126,7 +126,12 @@ def provider_config(base: str) -> JsonObject:
                 "primary": True,
             }
         ],
-        "meta": {"resourceType": "ServiceProviderConfig", "location": f"{base}/ServiceProviderConfig"},
+        "meta": {
+            "resourceType": "ServiceProviderConfig",
+            "location": f"{base}/ServiceProviderConfig",
+            "lastModified": "2019-06-01T00:00:00.000Z",
+            "version": "1",
+        },
     }
 
 

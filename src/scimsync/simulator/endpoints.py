@@ -1,22 +1,21 @@
-"""What each endpoint of the simulated service does: users, groups, discovery, and the lists of names."""
+"""What each SCIM endpoint of the simulated service does: users, groups, discovery."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from urllib.parse import parse_qs
 
 import msgspec
 
 from scimsync.scim.messages import LIST_RESPONSE, entity_tag
 from scimsync.scim.schema import Catalog
-from scimsync.simulator.answers import JSON, Answer, Limit, Refused
+from scimsync.simulator.answers import Answer, Limit, Refused, refuse_beyond
 from scimsync.simulator.directory import Directory
 from scimsync.simulator.discovery import describe
 from scimsync.simulator.drift import Step, refuse_drifted
 from scimsync.simulator.entities import GROUPS, USERS, Actor, Entity
-from scimsync.simulator.messages import Item, Request, document_of, names_version, operations_of, page_number
-from scimsync.simulator.people import identifier
-from scimsync.simulator.permissions import ANY_OF, GROUP, VIEWS, demand, demand_any
+from scimsync.simulator.messages import Item, Request, document_of, names_version, operations_of
+from scimsync.simulator.permissions import ANY_OF, GROUP, demand_any
+from scimsync.simulator.platform import Platform
 from scimsync.simulator.queries import Query, read_query, select_groups, select_users
 from scimsync.simulator.routes import FAMILIES
 from scimsync.simulator.tokens import Tokens, too_many
@@ -49,27 +48,33 @@ class Endpoints:
             "group_put": self._group_put,
             "group_patch": self._group_patch,
             "schema": self._schema,
-            "names": self._names,
+            **Platform(directory, tokens).handlers,
         }
 
     # -- users -------------------------------------------------------------------------------------
 
     def _list(self, request: Request) -> Answer:
         query = self._query(request, USERS)
-        self._refuse_expensive(query, limited=self.options.expensive_page_429)
+        refused = {"documented": query.expensive, "always": query.costly}
+        self._refuse_expensive(query, limited=refused.get(self.options.expensive_page_429, False))
         found = select_users(self.directory, query.filter, request.client)
+        if self.options.divisions != "all":
+            found = [number for number in found if self.directory.visible(self.directory.entity(number))]
         page = self._slice(found, query)
+        if page and not self.directory.entity(page[-1]).active:
+            refuse_beyond(self.options.inactive_wall, query.start - 1 + len(page))
         return self._page(len(found), query, self.directory.page(page, query.projection, query.key, request.client))
 
     def _query(self, request: Request, catalog: Catalog) -> Query:
-        query = read_query(request.query, catalog, self.options.unknown_attribute)
+        accept = self.options.group_active == "accept"
+        query = read_query(request.query, catalog, self.options.unknown_attribute, group_active=accept)
         if query.sorted and self.options.sort == "error":
             raise Refused(400, "sorting is not supported", scim_type="invalidValue")
         return query
 
     def _refuse_expensive(self, query: Query, *, limited: bool) -> None:
         """Documented: more than 25 with secondary look-ups may answer 429."""
-        if limited and query.expensive and query.count > 25:
+        if limited and query.count > 25:
             refused = too_many(1, 25, query.count)
             refused.limit = Limit("scim", "expensive.page.size", 25)
             raise refused
@@ -87,7 +92,7 @@ class Endpoints:
 
     def _user(self, request: Request) -> Entity:
         user = self.directory.user(request.id)
-        if user is None:
+        if user is None or not self.directory.visible(user):
             raise Refused(404, "There is no user with this id.")
         return user
 
@@ -172,16 +177,16 @@ class Endpoints:
     # -- groups ------------------------------------------------------------------------------------
 
     def _group(self, request: Request) -> Entity:
-        demand(self.tokens.permissions(request.client), [GROUP])  # there is no weaker read permission
+        demand_any(self.tokens.permissions(request.client), [GROUP])  # there is no weaker read permission
         group = self.directory.group(request.id)
         if group is None:
             raise Refused(404, "There is no group with this id.")
         return group
 
     def _group_list(self, request: Request) -> Answer:
-        demand(self.tokens.permissions(request.client), [GROUP])
+        demand_any(self.tokens.permissions(request.client), [GROUP])
         query = self._query(request, GROUPS)
-        self._refuse_expensive(query, limited=self.options.expensive_group_page_429)
+        self._refuse_expensive(query, limited=self.options.expensive_group_page_429 and query.expensive)
         versioned = request.path.lower().startswith(FAMILIES[0])
         if self.options.v2_groups_filter_required and versioned and not query.filter:
             raise Refused(400, "filter is required")
@@ -206,23 +211,7 @@ class Endpoints:
         self._guard(group, request)
         return self._one(self.directory.patch_group(group, operations, self._actor(request)), request, group=True)
 
-    # -- discovery and names -----------------------------------------------------------------------
-
-    def _names(self, request: Request) -> Answer:
-        """A page of names, as the Platform API lists entities."""
-        demand(self.tokens.permissions(request.client), [VIEWS[request.endpoint]])
-        asked = {name: values[-1] for name, values in parse_qs(request.query.decode("latin-1")).items()}
-        size, number = page_number(asked.get("pageSize", "25")), page_number(asked.get("pageNumber", "1"))
-        names = sorted(getattr(self.directory.names, request.endpoint))
-        page = names[(number - 1) * size : number * size]
-        document = {
-            "entities": [{"id": identifier(f"{request.endpoint}:{name}"), "name": name} for name in page],
-            "pageSize": size,
-            "pageNumber": number,
-            "total": len(names),
-            "pageCount": -(-len(names) // size),
-        }
-        return Answer(200, msgspec.json.encode(document), JSON)
+    # -- discovery ---------------------------------------------------------------------------------
 
     def _schema(self, request: Request) -> Answer:
         base = f"{self.directory.base_url}{FAMILIES[0].rstrip('/')}"

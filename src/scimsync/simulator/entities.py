@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -18,6 +18,15 @@ Projection = Callable[[JsonObject], JsonObject]
 
 USERS = GENESYS.users
 GROUPS = Catalog(GENESYS_GROUP)
+#: what an admin can do to a group beyond what SCIM allows: give it another name
+GROUPS_BY_HAND = Catalog(
+    replace(
+        GENESYS_GROUP,
+        attributes=tuple(
+            replace(a, mutability="readWrite") if a.name == "displayName" else a for a in GENESYS_GROUP.attributes
+        ),
+    )
+)
 EDITOR = "edit"  #: who made a change that no client asked for
 
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scimsync.simulator import statements
 from scimsync.simulator.directory import GROUPED, HISTORY
 from scimsync.simulator.drift import STEPS
 from scimsync.simulator.faults import KINDS
 from scimsync.simulator.options import explain
 from scimsync.simulator.permissions import ROLES
 from scimsync.simulator.requests import LOGGED
+from scimsync.simulator.statements import STANDINGS
 
-_PLAIN, _SERVICE, _FAULTS, _SIZE = (
-    f"tests/integration/test_simulator{part}.py" for part in ("", "_service", "_faults", "_size")
+_PLAIN, _SERVICE, _FAULTS, _PLATFORM = (
+    f"tests/integration/test_simulator{part}.py" for part in ("", "_service", "_faults", "_platform")
 )
 
 
@@ -54,7 +56,7 @@ FACTS: tuple[Fact, ...] = (
         ("§2.2", "eq filters, bare and quoted, on the documented attributes", "documented", "", "the_documented_filters_find_people"),
         ("§2.2", "externalIds are filtered by authority and value", "documented", "", "external_ids_are_found_by_authority_and_value"),
         ("§2.2", "any other filter is 400 invalidFilter", "inferred", "", "other_filters_are_refused"),
-        ("§2.2", "more than 25 users with a secondary attribute are a 429", "documented", "expensive_page_429", "a_large_page_with_expensive_attributes_is_429"),
+        ("§2.2", "more than 25 users are a 429 unless externalId, roles, skills and languages are left out", "documented", "expensive_page_429", "a_large_page_with_expensive_attributes_is_429"),
         ("§2.2", "a filter on schemas is a 403", "documented", "", "the_service_describes_itself"),
         ("§2.1", "If-None-Match with the present version is a 304", "documented", "", "an_account_that_did_not_change_is_304"),
         ("§2.3", "errors are ErrorBodies with the correlation id as contextId", "documented", "", "without_a_token_the_answer_is_an_error_body"),
@@ -74,13 +76,14 @@ FACTS: tuple[Fact, ...] = (
         ("§4.4", "an inactive person is in the other listing", "documented", "", "deactivating_moves_a_person_from_one_listing_to_the_other"),
         ("§4.5", "a taken userName is 409 uniqueness, whatever its case", "documented", "", "a_taken_name_is_409_uniqueness"),
         ("§4.6", "members are changed on the group and show on the user", "documented", "", "members_are_changed_on_the_group_and_show_on_the_user"),
-        ("§4.6", "groups are not made and not renamed", "documented", "", "groups_are_never_made_nor_renamed"),
-        ("§3.5", "seven schemas, two resource types, a provider configuration", "documented", "", "the_service_describes_itself"),
+        ("§4.6", "groups are not made and not renamed; an admin renames them", "documented", "", "groups_are_never_made_nor_renamed"),
+        ("§3.1", "the type of a group reference is that of a resource: Group", "documented", "", "members_are_changed_on_the_group_and_show_on_the_user"),
+        ("§3.5", "seven schemas, five resource types, a provider configuration", "documented", "", "the_service_describes_itself"),
         ("§7", "300 requests a minute and token, in a window of 60 s; 429 with Retry-After", "documented", "rate_limit", "a_token_has_its_share_of_requests_a_minute"),
     ),
     *_facts(
         _SERVICE,
-        ("§1.3", "each area of a write needs its permission", "inferred", "permissions", "each_area_needs_its_own_permission"),
+        ("§1.3", "each area of a write needs its permission: missing.permissions names it; missing.any.permissions where none of the listed is held", "inferred", "permissions", "each_area_needs_its_own_permission"),
         ("§1.3", "reading users needs a token only; groups need directory:group:edit", "documented", "permissions", "reading_users_needs_a_token_only_and_groups_need_a_permission"),
         ("§13", "the Platform API lists roles, divisions, skills and languages by pageNumber and pageSize", "documented", "", "names_are_listed_in_pages"),
         ("§13", "each list of names has a permission of its own", "inferred", "permissions", "each_list_of_names_needs_a_permission"),
@@ -95,6 +98,13 @@ FACTS: tuple[Fact, ...] = (
         ("§2", "POST and DELETE of groups are refused", "unknown", "group_create", "groups_are_never_made_nor_deleted"),
         ("§2.2", "attribute names that are not listed", "unknown", "unknown_attribute", "only_the_listed_attribute_names_are_known"),
         ("§2.2", "more than 25 groups with members are a 429", "documented", "expensive_group_page_429", "groups_have_attribute_names_and_fixed_ones_too"),
+        ("§2.2", "active may be asked of groups, which have none", "documented", "group_active", "active_of_groups_is_accepted_or_refused"),
+        ("§3.1", "userName is an e-mail address", "documented", "login_form", "a_login_is_an_address_and_a_password_has_a_length"),
+        ("§3.1", "a password keeps to the policy of the organisation", "inferred", "password_length", "a_login_is_an_address_and_a_password_has_a_length"),
+        ("§3.2", "dateHire is published as a text, and is a date", "documented", "", "the_day_of_hire_is_published_as_a_text_and_is_a_date"),
+        ("§4.5", "leaving out SCIM's own external id in a list", "unknown", "reserved_dropped", "a_reserved_external_id_that_a_list_leaves_out_comes_back"),
+        ("§4.5", "leaving out SCIM's own external id in a list", "unknown", "reserved_dropped", "leaving_out_a_reserved_external_id_can_be_refused"),
+        ("§4.5", "leaving out SCIM's own external id in a list", "unknown", "reserved_dropped", "leaving_out_a_reserved_external_id_can_be_obeyed"),
         ("§2.2", "there is no sorting", "documented", "sort", "sorting_is_passed_over_or_refused"),
         ("§2", "groups may need a filter in the versioned family", "documented", "v2_groups_filter_required", "groups_without_filter_can_be_refused_in_one_family"),
         ("§3.2", "types are closed on write; external ids at most 100, with authority and value; proficiency 0 to 5", "documented", "", "values_are_held_against_the_models"),
@@ -127,6 +137,22 @@ FACTS: tuple[Fact, ...] = (
     *_facts(
         "tests/integration/test_target_scim.py",
         ("§2.2", "a provider may cap the page", "unknown", "max_count", "a_provider_with_a_page_limit_is_read_too"),
+    ),
+    *_facts(
+        _PLATFORM,
+        ("§16", "GET /api/v2/users lists active, inactive, deleted or all people by pageNumber and pageSize", "documented", "", "people_are_listed_in_every_state"),
+        ("§16", "a page of people has at most 500", "folklore", "", "people_are_listed_in_every_state"),
+        ("§16", "one person is read by id; a deleted one only where state says so", "inferred", "", "one_person_is_read_by_id_in_the_state_that_is_asked_for"),
+        ("§16", "PATCH with a state brings a deleted person back: same id, division Home, no roles", "documented", "", "a_deleted_person_comes_back_by_id_without_roles"),
+        ("§13", "a state is changed alone; another version is 409 general.conflict", "documented", "", "a_state_is_changed_alone_and_under_its_version"),
+        ("§16", "people over the Platform API need directory:user:view, changes directory:user:edit", "documented", "permissions", "people_need_permissions_that_scim_does_not_ask_for"),
+        ("§16", "subjects/me tells the own roles and permissions, and needs no permission", "documented", "permissions", "a_client_may_always_ask_what_it_may_do"),
+        ("§16", "a client sees some divisions only, and nobody of another", "inferred", "divisions", "people_of_other_divisions_are_not_there"),
+        ("§16", "inactive people beyond 10,000 are not listed: 400", "documented", "inactive_wall", "inactive_people_beyond_the_wall_are_not_listed"),
+        ("§16", "custom attributes: a record for each person and schema, read, replaced, amended, deleted; over the Platform API alone", "documented", "", "custom_attributes_are_a_record_for_each_person_and_schema"),
+        ("§16", "a record of custom attributes has no version and moves none; a value must fit its schema", "inferred", "", "custom_attributes_fit_their_schema_and_move_no_version"),
+        ("§7", "the limits of the namespaces scim and platform.api can be read without a permission; keys and values are guesses", "unknown", "", "the_limits_can_be_read"),
+        ("§16", "license/infer names the licences that follow from roles, and needs no permission", "documented", "", "licences_follow_from_roles"),
     ),
     *_facts(
         _FAULTS,
@@ -170,10 +196,19 @@ def table() -> str:
         lines.append(f"{head}| {told['tag']} | {told['section']} | {told['text']} |")
     lines += ["", "## Faults", "", "| Kind | What it does |", "|---|---|"]
     lines += [f"| `{kind}` | {text} |" for kind, text in KINDS.items()]
+    lines += ["", "## What the SDKs say", "", *_SDKS, *(f"- *{word}*: {text}" for word, text in STANDINGS.items()), ""]
+    lines += statements.table()
     lines += _CONTROL
     return "\n".join(lines) + "\n"
 
 
+_SDKS = (
+    "Every statement about SCIM in the models and operations of the official SDKs (Python 269.0.0, JavaScript 259.0.0; they",
+    "agree), and how the simulator stands to it. *Dialect* is the field of the dialect, or the attribute in it, by which the",
+    "client follows. `tests/conformance/test_sdks.py` calls every operation with both SDKs, holds every answer against their",
+    "models, and fails on a member of a model that has no row here.",
+    "",
+)
 _CONTROL = f"""
 ## Control while it runs
 
@@ -188,7 +223,7 @@ No token is needed; GET shows, POST with JSON changes.
 | `stats`, `stats/reset` | requests by kind, writes by user, effective writes |
 | `history` | the last {HISTORY:,} effective changes: time, client, operations, version, correlation id |
 | `history/requests` | the last {LOGGED:,} requests: path, names of parameters, status (0 = none sent), fault, changes made |
-| `edit`, `groups`, `names` | what an admin does: change or delete an account, make a group, make names known |
+| `edit`, `groups`, `names`, `custom` | what an admin does: change or delete an account, rename or make a group, make names known, make a schema of custom attributes |
 | `tokens/revoke` | all tokens end |
 | `snapshot`, `restore` | POST `{{"name": "monday"}}`: a folder below the one given by `--snapshots` |
 

@@ -54,6 +54,7 @@ class Request:
     kind: str = ""
     endpoint: str = ""
     id: str = ""
+    part: str = ""  #: what of the one with this id is meant, where a path names both
     client: str = ""
     limits: dict[str, str] = field(default_factory=dict)
     fault: str = ""  #: the kind, or the name, of the fault that struck

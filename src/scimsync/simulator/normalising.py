@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from scimsync.errors import PatchRefused
 from scimsync.scim import patch
@@ -15,6 +16,7 @@ from scimsync.scim.schema import ENTERPRISE_USER, Catalog, phone_form
 JsonObject = dict[str, object]
 
 EXTERNAL_AUTHORITY = "x-pc:scimv2:v1"  #: documented as the beginning; the rest is unpublished
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)*")
 _PHONE = re.compile(r"\+?[0-9]{3,15}(;ext=[0-9]+)?")
 _LEVELS_KEPT = 50  #: skills, and languages (documented)
 _EXTERNAL_KEPT = 100  #: external ids of one entity (documented for the platform)
@@ -36,6 +38,7 @@ class Rules:
     closed: bool = True  #: types are those of the enum; closed on write, open on read (documented)
     immutable: bool = True  #: an immutable value that is written anew is refused
     twice: bool = True  #: of two elements of one type the later counts
+    dropped: frozenset[str] = _ANY  #: reserved external ids, by authority, that the write takes away
     step: float = 0.0  #: to what proficiency is rounded; 0 = not at all
 
 
@@ -58,6 +61,11 @@ class Names:
     roles: set[str]
     skills: set[str]
     languages: set[str]
+
+
+def authority(lens: str) -> str:
+    """Under which authority the externalId of a client is kept; "" is the first client."""
+    return f"{EXTERNAL_AUTHORITY}:{lens}" if lens else EXTERNAL_AUTHORITY
 
 
 def conform(body: Mapping[str, object], catalog: Catalog) -> JsonObject:
@@ -117,6 +125,20 @@ def _stays(holder: Mapping[str, object], was: Mapping[str, object], name: str) -
     return name in was and holder.get(name) == was[name]
 
 
+def check_login(resource: JsonObject, before: JsonObject, *, shortest: int, email: bool) -> None:
+    """The login is an e-mail address, and a password keeps to the policy (documented).
+
+    Raises:
+        PatchRefused: One of them does not.
+    """
+    name = str(resource.get("userName") or "")
+    if email and name != before.get("userName") and not _EMAIL.fullmatch(name):
+        raise PatchRefused("invalidValue", "userName is an e-mail address")
+    password = resource.get("password")
+    if isinstance(password, str) and len(password) < shortest:
+        raise PatchRefused("invalidValue", f"password has at least {shortest} characters")
+
+
 def refuse_other_mail(before: JsonObject, after: JsonObject) -> None:
     """`emails[type eq "other"]` mirrors the login and cannot be written (documented).
 
@@ -131,6 +153,14 @@ def refuse_other_mail(before: JsonObject, after: JsonObject) -> None:
 def external_ids(resource: Mapping[str, object]) -> list[JsonObject]:
     """The external ids of a user."""
     return _objects(_part(resource, GENESYS_USER).get("externalIds"))
+
+
+def dropped(resource: JsonObject, held: JsonObject) -> frozenset[str]:
+    """The authorities of external ids that SCIM keeps itself and that a written list leaves out."""
+    listed = {item.get("authority") for item in external_ids(resource)}
+    return frozenset(
+        str(item["authority"]) for item in external_ids(held) if _reserved(item) and item["authority"] not in listed
+    )
 
 
 def without_reserved(resource: JsonObject, before: JsonObject) -> JsonObject:
@@ -302,10 +332,18 @@ def _phone(element: JsonObject) -> JsonObject:
 def _enterprise(held: JsonObject) -> JsonObject:
     part = {name: value for name, value in held.items() if not _nothing(value)}
     if "dateHire" in part:
-        part["dateHire"] = str(part["dateHire"])[:10]
+        part["dateHire"] = _day(str(part["dateHire"]))
     if not _value(part.get("manager")):
         part.pop("manager", None)
     return part
+
+
+def _day(text: str) -> str:
+    """The date of any ISO-8601 text (documented: the time is dropped)."""
+    try:
+        return datetime.fromisoformat(text).date().isoformat()
+    except ValueError as error:
+        raise PatchRefused("invalidValue", "dateHire is a date: YYYY-MM-DD") from error
 
 
 def _genesys(held: JsonObject, before: Mapping[str, object], own: Own, rules: Rules) -> JsonObject:
@@ -322,7 +360,8 @@ def _external(listed: list[JsonObject], before: list[JsonObject], own: Own, rule
     """External ids: authority and value are required; those that SCIM itself keeps are immutable (documented)."""
     if any(_nothing(item.get("authority")) or _nothing(item.get("value")) for item in listed):
         raise PatchRefused("invalidValue", "an external id needs an authority and a value")
-    kept = {str(item["authority"]): item for item in before if _reserved(item) and item["authority"] != own.authority}
+    gone = rules.dropped | {own.authority}
+    kept = {str(item["authority"]): item for item in before if _reserved(item) and item["authority"] not in gone}
     if own.value:
         kept[own.authority] = {"authority": own.authority, "value": own.value}
     given = [item for item in listed if _reserved(item)]

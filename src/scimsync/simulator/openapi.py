@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from scimsync.scim.messages import LIST_RESPONSE, MEDIA_TYPE, PATCH_OP
 from scimsync.scim.schema import CORE_GROUP, Attribute, Schema
 from scimsync.simulator.entities import GROUPS, USERS
+from scimsync.simulator.routes import NAMES, PLATFORM, STATES
 
 JsonObject = dict[str, object]
 
-#: lists of names of the Platform API
-NAMES = tuple(
-    (f"/api/v2/{path}", path.rpartition("/")[2])
-    for path in ("authorization/roles", "authorization/divisions", "routing/skills", "routing/languages")
-)
 FAMILIES = ("/api/v2/scim/v2", "/api/v2/scim")  #: both are served alike
 _ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 _TYPES: Mapping[str, JsonObject] = {
     "boolean": {"type": "boolean"},
     "integer": {"type": "integer"},
     "decimal": {"type": "number"},
-    "dateTime": {"type": "string"},  # dateHire is a date alone (documented)
+    "dateTime": {"type": "string"},
 }
 _NUMBER: JsonObject = {"type": "integer"}
 _TEXT: JsonObject = {"type": "string"}
@@ -38,7 +35,10 @@ def describe(base: str, control: Sequence[tuple[str, str]] = ()) -> JsonObject:
     paths: dict[str, JsonObject] = {"/oauth/token": {"post": _token()}}
     for family in FAMILIES:
         paths |= {f"{family}{path}": item for path, item in _service(family).items()}
-    paths |= {path: {"get": _operation(f"list_{names}", {"200": "Names"}, query=_PAGING)} for path, names in NAMES}
+    paths |= {
+        path: {"get": _operation(f"list_{names}", {"200": "Names"}, query=_PAGING)} for path, names in NAMES.items()
+    }
+    paths |= {path: _platform(path, methods) for path, methods in PLATFORM.items()}
     for method, path in control:
         paths.setdefault(f"/_simulator/{path}", {})[method.lower()] = _steering(method, path)
     return {
@@ -105,6 +105,20 @@ def _service(family: str) -> dict[str, JsonObject]:
     return paths
 
 
+def _platform(path: str, methods: Mapping[str, str]) -> JsonObject:
+    """A path of the Platform API; its objects are those of the SDKs and are not described again."""
+    item: JsonObject = {"parameters": [_path(name) for name in re.findall(r"\{(\w+)\}", path)]}
+    for method, kind in methods.items():
+        tag = f"{kind}{re.sub(r'[^a-z]+', '_', path)}"
+        if kind == "people":
+            item["get"] = _operation(tag, {"200": "Names"}, query=("state", *_PAGING))
+        elif kind == "license":
+            item["post"] = _operation(tag, {"200": "Texts"}, body="Texts")
+        else:
+            item[method.lower()] = _operation(tag, {"200": "Object"}, body="" if method == "GET" else "Object")
+    return item
+
+
 def _one(kind: str, tag: str, more: Mapping[str, Mapping[str, str]]) -> JsonObject:
     """One user or group: read, replace, change, and what else there is."""
     item: JsonObject = {
@@ -152,6 +166,7 @@ def _parameters() -> JsonObject:
     schemas = {"startIndex": _NUMBER, "count": _NUMBER, "sortOrder": {"enum": ["ascending", "descending"]}}
     found: JsonObject = {name: {"name": name, "in": "query", "schema": schemas.get(name, _TEXT)} for name in _LISTING}
     found |= {name: {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 1}} for name in _PAGING}
+    found["state"] = {"name": "state", "in": "query", "schema": {"enum": list(STATES)}}
     for header in ("If-Match", "If-None-Match"):
         found[header.replace("-", "")] = {"name": header, "in": "header", "schema": _TEXT}
     return found
@@ -211,6 +226,7 @@ def _schemas() -> JsonObject:
             },
         },
         "Object": _OBJECT,
+        "Texts": {"type": "array", "items": _TEXT},
         "PatchOp": {
             "type": "object",
             "required": ["schemas", "Operations"],

@@ -36,6 +36,19 @@ def _role(value: str) -> str:
     return value
 
 
+def _page_words(value: str) -> str:
+    word = {"true": "always", "false": "never"}.get(value.lower(), value)  # as it was said until version 1
+    if word not in {"documented", "always", "never"}:
+        raise ValueError("option expensive_page_429 is one of documented, always, never")
+    return word
+
+
+def _division_names(value: str) -> str:
+    if not any(part.strip() for part in value.split(",")):
+        raise ValueError("divisions is all, or names joined by commas")
+    return value
+
+
 def _one_of(tag: str, section: str, text: str, *values: str) -> Switch:
     return Switch(tag=tag, section=section, text=text, values=values)
 
@@ -79,6 +92,15 @@ SWITCHES: Mapping[str, Switch] = {
     "external_id_taken": _one_of(
         "unknown", "§4.5", "an authority and value that another user has", "allow", "error",
     ),
+    "reserved_dropped": _one_of(
+        "unknown", "§4.5", "a PATCH that leaves SCIM's own entry out of externalIds", "undone", "refused", "obeyed",
+    ),
+    "login_form": _one_of(
+        "documented", "§3.1", "userName: an e-mail address, else 400; any text", "email", "any",
+    ),
+    "password_length": _plain(
+        "inferred", "§3.1", "characters of a password at least, else 400; 0 = any (each organisation has its policy)",
+    ),
     "group_create": _one_of("unknown", "§2", "answer to POST and DELETE of groups", "405", "404"),
     "group_batch": _plain("unknown", "§4.6", "members that one request may add and remove; 0 = no limit"),
     "group_types_writable": _one_of(
@@ -98,16 +120,31 @@ SWITCHES: Mapping[str, Switch] = {
         "unknown", "§2.2", "names in attributes that are not listed: 400; only those of no schema: 400; passed over",
         "error", "lenient", "ignore",
     ),
+    "group_active": _one_of(
+        "documented", "§2.2", "`active` in attributes of groups, which have none and are said to return it always",
+        "accept", "error",
+    ),
     "sort": _one_of("documented", "§2.2", "sortBy and sortOrder, which the spec lacks", "ignore", "error"),
     "create_status": _one_of("documented", "§2", "status of a successful POST", "201", "200"),
     "delete_status": _one_of("documented", "§2", "status of a successful DELETE", "204", "200"),
     "v2_groups_filter_required": _plain("documented", "§2", "/v2/groups without filter is a 400"),
+    "inactive_wall": _plain(
+        "documented", "§16", "inactive people that can be listed; a page beyond them is a 400; 0 = no limit",
+    ),
     "max_count": _plain("unknown", "§2.2", "resources a page at most; 0 = no limit (none is documented)"),
     "permissions": Switch(
         tag="inferred", section="§1.3", text="what the role of the client allows: a role by name, or permissions "
         "joined by commas", read=_role,
     ),
-    "expensive_page_429": _plain("documented", "§2.2", "more than 25 users with a secondary attribute are a 429"),
+    "divisions": Switch(
+        tag="inferred", section="§16", text="divisions that the client sees: all, or names joined by commas; people of "
+        "others are not there for it", read=_division_names,
+    ),
+    "expensive_page_429": Switch(
+        tag="documented", section="§2.2", text="what a page of more than 25 users must leave out, else 429: "
+        "externalId, roles, skills, languages, which are listed; manager, division, external ids too; nothing",
+        values=("documented", "always", "never"), read=_page_words,
+    ),
     "expensive_group_page_429": _plain("documented", "§2.2", "more than 25 groups with members are a 429"),
     "rate_limit": _plain("documented", "§7", "requests a minute and token; 0 = no limit"),
     "rate_shown": _plain("folklore", "§7", "the limit that the headers show; 0 = the true one"),
@@ -147,6 +184,9 @@ class Options:
     rename_conflict: str = "409"
     external_id_scope: str = "client"
     external_id_taken: str = "allow"
+    reserved_dropped: str = "undone"
+    login_form: str = "email"
+    password_length: int = 8
     group_create: str = "405"
     group_batch: int = 0
     group_types_writable: str = "all"
@@ -159,13 +199,16 @@ class Options:
     search_lag_ms: int = 0
     filter_finds_inactive: bool = False
     unknown_attribute: str = "error"
+    group_active: str = "accept"
     sort: str = "ignore"
     create_status: str = "201"
     delete_status: str = "204"
     v2_groups_filter_required: bool = False
+    inactive_wall: int = 10_000
     max_count: int = 0
     permissions: str = "SCIM Integration"
-    expensive_page_429: bool = True
+    divisions: str = "all"
+    expensive_page_429: str = "documented"
     expensive_group_page_429: bool = True
     rate_limit: int = 300
     rate_shown: int = 0
@@ -195,6 +238,10 @@ class Options:
     def to_json(self) -> dict[str, object]:
         """All switches by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def sees(self, division: str) -> bool:
+        """Whether a client sees the people of a division."""
+        return self.divisions == "all" or division in {part.strip() for part in self.divisions.split(",")}
 
     def covers(self, areas: frozenset[str]) -> bool:
         """Whether a change in these areas moves the version."""

@@ -8,6 +8,7 @@ from functools import lru_cache
 from scimsync.simulator.answers import Refused
 
 ADD, EDIT, DELETE = "directory:user:add", "directory:user:edit", "directory:user:delete"
+VIEW = "directory:user:view"  #: people over the Platform API; over SCIM a token is enough (documented)
 PASSWORD = "directory:user:setPassword"  # noqa: S105 - the name of a permission
 GROUP = "directory:group:edit"
 GRANT_ADD, GRANT_DELETE = "authorization:grant:add", "authorization:grant:delete"
@@ -20,7 +21,7 @@ VIEWS: Mapping[str, str] = {
     "languages": "routing:language:view",
 }
 _SHARED = (GRANT_ADD, GRANT_DELETE, SKILL, LANGUAGE, EXTENSION)
-ALL = frozenset({ADD, EDIT, DELETE, PASSWORD, GROUP, *_SHARED, *VIEWS.values()})
+ALL = frozenset({ADD, EDIT, DELETE, VIEW, PASSWORD, GROUP, *_SHARED, *VIEWS.values()})
 #: what the spec names for each method on a user ("ANY of")
 ANY_OF: Mapping[str, tuple[str, ...]] = {
     "POST": (ADD, *_SHARED),
@@ -38,7 +39,13 @@ ROLES: Mapping[str, frozenset[str]] = {
     "No Groups": ALL - {GROUP},
     "No Delete": ALL - {DELETE},
     "No Names": ALL - frozenset(VIEWS.values()),
+    "No View": ALL - {VIEW},
 }
+
+
+def name_of(held: frozenset[str]) -> str:
+    """The name of the ready-made role that allows just this; one of its own for any other."""
+    return next((name for name, allowed in ROLES.items() if allowed == held), "Custom Role")
 
 
 @lru_cache(maxsize=64)
@@ -67,7 +74,11 @@ def demand(held: frozenset[str], needed: Iterable[str]) -> None:
     """
     for permission in needed:
         if permission not in held:
-            raise missing([permission])
+            raise Refused(
+                403,
+                f"Unable to perform the requested action. You are missing the following permission(s): [{permission}]",
+                code="missing.permissions",
+            )
 
 
 def demand_any(held: frozenset[str], listed: Iterable[str]) -> None:
@@ -78,14 +89,9 @@ def demand_any(held: frozenset[str], listed: Iterable[str]) -> None:
     """
     names = tuple(listed)
     if held.isdisjoint(names):
-        raise missing(names)
-
-
-def missing(names: Iterable[str]) -> Refused:
-    """The 403 ErrorBody."""
-    return Refused(
-        403,
-        f"Unable to perform the requested action. You must have at least one of the following permissions assigned: "
-        f"[{', '.join(names)}]",
-        code="missing.any.permissions",
-    )
+        raise Refused(
+            403,
+            "Unable to perform the requested action. You must have at least one of the following permissions assigned: "
+            f"[{', '.join(names)}]",
+            code="missing.any.permissions",
+        )

@@ -9,13 +9,13 @@ from functools import lru_cache
 from urllib.parse import parse_qs
 
 from scimsync.errors import InvalidFilter
-from scimsync.scim.dialect import GENESYS, GENESYS_USER
+from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.grammar import ValueFilter, equality, lookup, parse_filter
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Catalog
 from scimsync.simulator.answers import Refused
 from scimsync.simulator.directory import Directory
 from scimsync.simulator.entities import GROUPS, USERS, Entity, Projection
-from scimsync.simulator.normalising import EXTERNAL_AUTHORITY
+from scimsync.simulator.normalising import authority
 
 JsonObject = dict[str, object]
 
@@ -37,39 +37,44 @@ class Query:
     filter: str | None
     key: str  #: tells projections apart
     projection: Projection | None
-    expensive: bool
+    expensive: bool  #: whether it asks for what is documented as expensive
+    costly: bool  #: whether it asks for anything that may be
     sorted: bool  #: whether it asks for an order, which the service does not offer
 
 
-def read_query(text: bytes, catalog: Catalog, unknown: str = "error") -> Query:
+def read_query(text: bytes, catalog: Catalog, unknown: str = "error", *, group_active: bool = True) -> Query:
     """Read a query string; lists may be repeated or comma-separated (both are used).
 
     Args:
         text: The query string.
         catalog: Of users or of groups.
         unknown: What becomes of attribute names that are not listed; the switch `unknown_attribute`.
+        group_active: Whether `active` can be named for groups, which have none; the switch of this name.
 
     Raises:
         Refused: 400 `invalidValue`; a number is none, or an attribute is not known.
     """
-    return _read(text, catalog.core.id, unknown)
+    return _read(text, catalog.core.id, unknown, group_active)
 
 
 @lru_cache(maxsize=1024)
-def _read(text: bytes, core: str, unknown: str) -> Query:
+def _read(text: bytes, core: str, unknown: str, group_active: bool) -> Query:  # noqa: FBT001 - for the cache
     found = {n.lower(): v for n, v in parse_qs(text.decode("latin-1"), keep_blank_values=True).items()}
     wanted, unwanted = _names(found.get("attributes")), _names(found.get("excludedattributes"))
     catalog = USERS if core == CORE_USER else GROUPS
+    if wanted and core == CORE_GROUP and group_active:
+        wanted = [name for name in wanted if name.lower() not in _GROUP_ACTIVE] or ["id"]
     keep, drop = _paths(wanted, catalog, unknown), _paths(unwanted, catalog, unknown)
     texts = found.get("filter")
-    costly = _EXPENSIVE if core == CORE_USER else _EXPENSIVE_GROUP
+    documented, dear = (_EXPENSIVE, _COSTLY) if core == CORE_USER else (_EXPENSIVE_GROUP, _EXPENSIVE_GROUP)
     return Query(
         start=max(1, _number(found, "startindex", 1)),
         count=max(0, _number(found, "count", DEFAULT_COUNT)),
         filter=texts[-1] if texts else None,
         key=f"{sorted(keep)}{sorted(drop)}{bool(wanted)}" if wanted or unwanted else "",
         projection=_projection(keep, drop, core, only=bool(wanted)) if wanted or unwanted else None,
-        expensive=any(_costs(name, keep, drop, only=bool(wanted)) for name in costly),
+        expensive=any(_costs(name, keep, drop, only=bool(wanted)) for name in documented),
+        costly=any(_costs(name, keep, drop, only=bool(wanted)) for name in dear),
         sorted="sortby" in found,
     )
 
@@ -127,6 +132,8 @@ _LISTED = frozenset(
     )]
     + [(GENESYS_USER.lower(), name) for name in ("routingskills", "routinglanguages", "externalids")]
 )  # fmt: skip
+#: always returned by what the documents say, and not in their list of values
+_GROUP_ACTIVE = frozenset({"active", f"{CORE_GROUP.lower()}:active"})
 _LISTED_GROUP = frozenset(
     ("", name) for name in ("id", "displayname", "members", "externalid", "meta", "meta.version", "meta.lastmodified")
 )
@@ -139,7 +146,20 @@ def _costs(name: str, keep: frozenset[_Part], drop: frozenset[_Part], *, only: b
     return not any(u == urn and a in {"", attribute} for u, a, _ in drop)
 
 
-_EXPENSIVE = tuple(sorted(GENESYS.expensive))
+#: what the parameter `count` says to leave out of a page above 25 (documented)
+_EXPENSIVE = (
+    "externalid",
+    "roles",
+    f"{GENESYS_USER.lower()}:routingskills",
+    f"{GENESYS_USER.lower()}:routinglanguages",
+)
+#: with those that the parameter `attributes` calls secondary too (documented)
+_COSTLY = (
+    *_EXPENSIVE,
+    f"{ENTERPRISE_USER.lower()}:division",
+    f"{ENTERPRISE_USER.lower()}:manager",
+    f"{GENESYS_USER.lower()}:externalids",
+)
 _EXPENSIVE_GROUP = ("members",)  # externalId is one too (documented in 2020), but no group has one at first
 
 
@@ -207,7 +227,7 @@ def select_users(directory: Directory, text: str | None, client: str = "") -> Se
         return directory.select("active", "true")
     index, key = _by_external_id(text) if "[" in text else _criterion(*_equality(text))
     if index == "externalId" and (lens := directory.lens(client)):
-        index, key = "externalIds", f"{EXTERNAL_AUTHORITY}:{lens}\n{key}"
+        index, key = "externalIds", f"{authority(lens)}\n{key}"
     return directory.select(index, key)
 
 

@@ -17,6 +17,13 @@ from scimsync.simulator.accounts import Accounts
 from scimsync.simulator.entities import EDITOR, Entity, JsonObject, Projection, timestamp
 from scimsync.simulator.options import Options
 
+
+def division_of(resource: JsonObject) -> str:
+    """The division of an account; Home where it has none."""
+    enterprise = resource.get(ENTERPRISE_USER)
+    return str(enterprise.get("division") or "Home") if isinstance(enterprise, dict) else "Home"
+
+
 _PROJECTIONS_KEPT = 4
 _WIRES = 100_000  #: encoded untouched accounts held ready
 
@@ -43,16 +50,24 @@ class Readings(Accounts):
         own = self.options.external_id_scope == "client" and client not in {"", EDITOR, self.primary}
         return client if own else ""
 
+    def visible(self, entity: Entity) -> bool:
+        """Whether the client sees the division of an account; who has none is in Home."""
+        return self.options.sees(division_of(entity.resource))
+
     def seen(self, entity: Entity, lens: str) -> JsonObject:
         """The resource with the externalId that a client knows (genesys-scim.md §4.5)."""
         if not lens:
             return entity.resource
         view = {name: value for name, value in entity.resource.items() if name != "externalId"}
-        authority = f"{normalising.EXTERNAL_AUTHORITY}:{lens}"
+        authority = normalising.authority(lens)
         for item in normalising.external_ids(entity.resource):
             if item["authority"] == authority:
                 view["externalId"] = item["value"]
         return view
+
+    def groups_of(self, entity: Entity) -> list[str]:
+        """The ids of the groups that an account is in."""
+        return list(self._member_of.get(entity.id, ()))
 
     def document(self, entity: Entity, lens: str = "") -> JsonObject:
         """The resource as a client reads it, with what the directory adds."""
@@ -60,7 +75,7 @@ class Readings(Accounts):
             return self._group_document(entity)
         full = dict(self.seen(entity, lens))
         if held := self._member_of.get(entity.id):
-            full["groups"] = [{"value": group, "type": "direct", "$ref": self.url("Group", group)} for group in held]
+            full["groups"] = [self._group_reference(group) for group in held]
         enterprise = full.get(ENTERPRISE_USER)
         manager = enterprise.get("manager") if isinstance(enterprise, dict) else None
         if isinstance(enterprise, dict) and isinstance(manager, dict):
@@ -70,6 +85,10 @@ class Readings(Accounts):
             full["phoneNumbers"] = [phone | {"value": f"tel:{phone['value']}"} for phone in phones]
         full["meta"] = self._meta("User", entity)
         return full
+
+    def _group_reference(self, group: str) -> JsonObject:
+        """A group in `groups` of a user; the type is that of a resource (documented)."""
+        return {"value": group, "type": "Group", "$ref": self.url("Group", group)}
 
     def _group_document(self, group: Entity) -> JsonObject:
         full = dict(group.resource)
@@ -154,10 +173,7 @@ class Readings(Accounts):
     def _invented(self, number: int) -> bytes:
         """An untouched account, whole: the same text as by way of its document, in a fifth of the time."""
         id_ = self.generated.id(number)
-        held = [
-            {"value": group, "type": "direct", "$ref": self.url("Group", group)}
-            for group in self._member_of.get(id_, ())
-        ]
+        held = [self._group_reference(group) for group in self._member_of.get(id_, ())]
         groups = b',"groups":' + msgspec.json.encode(held) if held else b""
         version = '\\"1\\"' if self.options.meta_version_quoted else "1"
         since = timestamp(self.generated.since)

@@ -18,6 +18,7 @@ from scimsync import files
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER
 from scimsync.simulator import normalising
+from scimsync.simulator.custom import CustomSchema
 from scimsync.simulator.directory import Directory
 from scimsync.simulator.entities import Entity
 from scimsync.simulator.generated import SCHEMAS
@@ -38,6 +39,8 @@ class State(msgspec.Struct):
     numbers: dict[str, int] = msgspec.field(default_factory=dict)  #: id -> place in listings
     social: list[str] = msgspec.field(default_factory=list)
     names: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    schemas: list[CustomSchema] = msgspec.field(default_factory=list)  #: of custom attributes
+    custom: dict[str, dict[str, JsonObject]] = msgspec.field(default_factory=dict)  #: by id of user and schema
 
 
 def folder_of(root: Path | None, name: object) -> Path:
@@ -74,6 +77,8 @@ def write(directory: Directory, folder: Path) -> JsonObject:
         numbers={entity.id: number for number, entity in directory.kept.items()},
         social=sorted(directory.social),
         names={kind: sorted(getattr(directory.names, kind)) for kind in directory.names.__slots__},
+        schemas=list(directory.custom.schemas.values()),
+        custom=directory.custom.records,
     )
     files.write(folder / "state.json", [msgspec.json.encode(state)])
     return {"users": users, "groups": groups, "deleted": gone}
@@ -137,6 +142,9 @@ def _fill(
     for kind, names in state.names.items():
         if kind in directory.names.__slots__:
             getattr(directory.names, kind).update(names)
+    if state.schemas:
+        directory.custom.schemas = {schema.id: schema for schema in state.schemas}
+    directory.custom.records.update(state.custom)
     for group in groups:
         _add_group(directory, group)
     directory.social.update(state.social)
