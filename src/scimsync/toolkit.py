@@ -8,6 +8,7 @@ from enum import Enum
 
 from scimsync.config import unfit
 from scimsync.core import planner
+from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.operations import checked_operations
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.accounts import Pair
@@ -15,8 +16,9 @@ from scimsync.model.plans import Delta, Finding
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.scim.dialect import GENESYS, Dialect
 from scimsync.scim.drift import Drift, compare_any
+from scimsync.scim.grammar import lookup
 from scimsync.scim.messages import Operation
-from scimsync.scim.schema import Kind, Place, Value, compared, entries
+from scimsync.scim.schema import Kind, Place, Value, compared, entries, truth
 
 
 class ConflictResolution(Enum):
@@ -125,7 +127,7 @@ def build_delta_matrix(
         account=str(current.get("id", "")),
         version="",
         desired=values,
-        current={m.path: m.place.read(current) for m in mapped},
+        current={ACTIVE: truth(lookup(current, ACTIVE))} | {m.path: m.place.read(current) for m in mapped},
         base={place.short: _value(place, value) for place, value in agreed.items()},
     )
     planned = planner.plan_pair(pair, Policy(attributes=tuple(mapped), match=()))

@@ -137,13 +137,8 @@ def resolved(path: str, catalog: Catalog, dialect: Dialect) -> Place | str:
         place = catalog.resolve(path)
     except InvalidPath as error:
         return error.reason
-    for name, why in dialect.unwritable.items():
-        if place.short.lower() == name.lower() or place.short.lower().startswith(
-            (f"{name.lower()}.", f"{name.lower()}[")
-        ):
-            return why
-    if place.read_only:
-        return "it is read-only"
+    if why := dialect.refusal(place):
+        return why
     for name, wanted in place.selector.items():
         sub = place.attribute.sub(name)
         words = sub.canonical_values if sub else ()

@@ -95,15 +95,18 @@ def forbidden(reply: Reply) -> str:
     return ", ".join(names) or plain or "a permission that it does not name"
 
 
-_TAKEN = ("unique", "taken", "already exist", "already in use", "already used", "duplicate")
+_TAKEN = ("unique", "taken", "already exist", "already in use", "already used", "used by", "duplicate")
 
 
 def is_taken(reply: Reply) -> bool:
-    """Whether the answer to a PATCH says that another account has a value that no two may have (RFC 7644 §3.12)."""
-    if reply.method != "PATCH" or reply.error is None or reply.status not in {400, 409}:
+    """Whether the answer to a change says that somebody else has a value that no two may have (RFC 7644 §3.12).
+
+    Where no keyword says so the words of the detail do, in any letter case (guessed: no wording is published).
+    """
+    if reply.method == "POST" or reply.error is None or reply.status not in {400, 409}:
         return False
-    told = reply.status == 409 and any(word in reply.error.detail.lower() for word in _TAKEN)
-    return reply.error.scim_type == "uniqueness" or told
+    told = reply.status == 409 and not _names_version(reply) and _has(reply, *_TAKEN)
+    return reply.error.scim_type.lower() == "uniqueness" or told
 
 
 def is_conflict(reply: Reply) -> bool:
@@ -111,13 +114,29 @@ def is_conflict(reply: Reply) -> bool:
 
     412, 409 on anything but POST, and 400 with `invalidVers` or a text about the current version all
     mean the same, because the published documents contradict each other (documented, contradictory). One
-    that says `uniqueness` is about a value that somebody else has (RFC 7644 §3.12).
+    that says that somebody else has a value is about that (`is_taken`).
     """
-    if reply.method == "POST" or (reply.error is not None and reply.error.scim_type == "uniqueness"):
+    if reply.method == "POST" or is_taken(reply):
         return False
     if reply.status in {409, 412}:
         return True
-    if reply.status != 400 or reply.error is None:
-        return False
-    words = reply.error.detail.lower()
-    return reply.error.scim_type == "invalidVers" or ("version" in words and ("match" in words or "current" in words))
+    return reply.status == 400 and _names_version(reply) and (_is_of_version(reply) or _has(reply, "match", "current"))
+
+
+def is_vague(reply: Reply) -> bool:
+    """Whether a conflict is one by its status alone, which may mean something else than a version."""
+    return reply.status == 409 and not _names_version(reply)
+
+
+def _names_version(reply: Reply) -> bool:
+    return _is_of_version(reply) or _has(reply, "version")
+
+
+def _is_of_version(reply: Reply) -> bool:
+    return reply.error is not None and reply.error.scim_type.lower() == "invalidvers"
+
+
+def _has(reply: Reply, *words: str) -> bool:
+    """Whether the detail of an error has one of these words, in any letter case."""
+    told = reply.error.detail.lower() if reply.error is not None else ""
+    return any(word in told for word in words)

@@ -114,6 +114,7 @@ class _Applier:
             target=ports.target,
             attributes=options.attributes,
             caution=Caution(trusting=options.keeps_others),
+            dropped=options.dropped,
             shown=ports.shown,
         )
         digest = digest_of(ports.store.artifact(run.plan)) if run.plan else ""

@@ -7,11 +7,11 @@ knows it. The simulator reads the schemas here; nothing else of a dialect.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from scimsync.scim.regions import GENESYS_REGIONS
-from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Schema
+from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Place, Schema
 
 _CORE = f"{CORE_USER.lower()}:"
 GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
@@ -87,6 +87,12 @@ class Dialect:
     counts_versions: bool = False
     #: paths that must never be written, with the reason
     unwritable: Mapping[str, str] = field(default_factory=dict)
+    #: attribute with URN -> how the key of those of its elements begins, in small letters, that are the provider's
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    #: attributes with URN in which another provisioner may have a value of its own, which stays
+    filled: frozenset[str] = frozenset()
+    #: attributes with URN that the provider takes from whoever becomes inactive, and does not give back
+    dropped: frozenset[str] = frozenset()
     #: requests a minute that the provider grants where it does not say so itself
     requests_per_minute: int = 300
     #: operations that one PATCH takes; 0: no limit
@@ -123,6 +129,23 @@ class Dialect:
     regions: Mapping[str, str] = field(default_factory=dict)
     #: field name -> what its value rests on; each field but `name` and this one has an entry
     grounds: Mapping[str, Ground] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Let every place that is found in the schemas know what in it is not ours."""
+        users = self.users
+        object.__setattr__(
+            self, "users", replace(users, reserved=self.reserved, filled=self.filled, dropped=self.dropped)
+        )
+
+    def refusal(self, place: Place) -> str:
+        """Why nothing may be written at a place; "" where something may."""
+        name = place.short.lower()
+        for path, why in self.unwritable.items():
+            if name == path.lower() or name.startswith((f"{path.lower()}.", f"{path.lower()}[")):
+                return why
+        if place.is_reserved(place.selector):
+            return f"{place.selector[place.key]} belongs to the directory"
+        return "it is read-only" if place.read_only else ""
 
     def is_expensive(self, name: str) -> bool:
         """Whether an attribute, one below it, or (for a whole extension) one in it costs a second look-up.
@@ -279,6 +302,9 @@ GENESYS = Dialect(
     lists_active_only=True,
     counts_versions=True,
     unwritable=_NEVER,
+    reserved={f"{GENESYS_USER}:externalIds": "x-pc:scimv2:v1"},
+    filled=frozenset({"externalId"}),
+    dropped=frozenset({"roles"}),
     requests_per_minute=300,
     request_bytes=512_000,
     elements={
@@ -329,6 +355,11 @@ GENESYS = Dialect(
         "lists_active_only": _documented("inactive people need filter=active eq false"),
         "counts_versions": _documented("an integer in quotes"),
         "unwritable": _documented("API specification, read-only members; `password` by our own choice"),
+        "reserved": _documented("API specification: the SCIM authority x-pc:scimv2:v1 of externalIds is immutable"),
+        "dropped": _documented(
+            "Resource Center: roles go on deactivation and do not come back; an older page denies it"
+        ),
+        "filled": _guessed("externalId is that of the provisioning client; whether each client sees its own is open"),
         "requests_per_minute": _documented("rate limit of the SCIM routes"),
         "operations_per_patch": _documented("no limit in the API specification"),
         "characters": _documented("no limit in the API specification"),
@@ -413,6 +444,7 @@ GENERIC = Dialect(
     operations_per_patch=50,
     characters=255,
     unwritable={name: why for name, why in _NEVER.items() if "[" not in name},
+    filled=frozenset({"externalId"}),
     grounds={
         "users": _documented("RFC 7643 §4.1, §4.3"),
         "base_path": _documented("none: api_url is the SCIM base, RFC 7644 §1.3"),
@@ -422,6 +454,9 @@ GENERIC = Dialect(
         "lists_active_only": _documented("RFC 7644 §3.4.2 lists all resources"),
         "counts_versions": _documented("RFC 7644 §3.14: versions are opaque"),
         "unwritable": _documented("RFC 7643 §3.1, §4.1.2; `password` by our own choice"),
+        "reserved": _documented("RFC 7643 §2.4 knows none"),
+        "dropped": _documented("none: RFC 7643 §4.1.1 leaves an inactive account as it is"),
+        "filled": _documented("RFC 7643 §3.1: the identifier of the provisioning client that set it"),
         "requests_per_minute": _guessed("RFC 7644 names no rate"),
         "operations_per_patch": _guessed("what common tutorials assume; RFC 7644 names none"),
         "characters": _guessed("what common tutorials assume; RFC 7643 names none"),
