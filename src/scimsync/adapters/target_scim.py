@@ -22,11 +22,12 @@ import msgspec
 from scimsync.adapters.target_deleted import DeletedAccounts
 from scimsync.adapters.target_http import Client, Clock, Watch, date_of, is_troubled
 from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
+from scimsync.adapters.target_rights import read_rights
 from scimsync.adapters.target_sweep import CORE, SMALL_PAGE, SWEEPS, Listings, query_of
 from scimsync.adapters.target_wire import OBJECT, Answer, Ask, TargetSettings
 from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.accounts import DeletedAccount
-from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
+from scimsync.model.outcomes import Description, Document, Exchange, Reply, Rights, Sweep
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
 from scimsync.scim.messages import Operation, patch_body, read_error, version_of
 from scimsync.scim.spelling import Spelling, document
@@ -336,14 +337,17 @@ class ScimTarget:
         return await self._bygone.find(logins) if self._dialect.deleted else None
 
     async def restore(self, account: str, version: str) -> Reply:
-        """Bring a deleted account back, where it has this version still.
+        """Bring a deleted account back, where it has this version still; only where the dialect knows of such."""
+        return replace(_reply("PATCH", await self._bygone.restore(account, version)), body=None, version="")
+
+    async def rights(self) -> Rights:
+        """What our client may do and how much; of what the target does not say, why.
 
         Raises:
-            ValueError: `version` is no number, or the dialect knows no deleted accounts.
+            TargetError: The target cannot be reached, or refuses our credentials.
         """
-        if not self._dialect.deleted:
-            raise ValueError(f"the dialect {self._dialect.name} knows no deleted accounts")
-        return replace(_reply("PATCH", await self._bygone.restore(account, version)), body=None, version="")
+        dialect = self._dialect
+        return await read_rights(self._client, self._settings.api_url, dialect.rights_url, dialect.limits_url)
 
     async def list_groups(
         self, sink: Callable[[Sequence[bytes]], None], wanted: Sequence[tuple[str, str]] = ()

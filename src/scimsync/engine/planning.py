@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 from scimsync import files
 from scimsync.core import (
@@ -36,7 +37,7 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import ending, limiting
+from scimsync.engine import ending, limiting, returning
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.owning import own_links
@@ -127,6 +128,10 @@ class _Planning:
     cleared: dict[str, frozenset[str]] = field(default_factory=dict)
     #: the directory lists all inactive accounts
     listed: bool = True
+    #: the base that the plan rests on
+    former: Path | None = None
+    #: what leavers hold that the directory is about to take from them
+    last: returning.Last = field(default_factory=list)
 
     async def run(self) -> Plan:
         policy, store = self.request.policy, self.ports.store
@@ -136,7 +141,8 @@ class _Planning:
         base = last.base if last else ""
         decisions = store.link_decisions()
         stage_links(self.bench, store.links(), parted(decisions))
-        stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
+        self.former = store.artifact(base) if base else None
+        stage_base(self.bench, self.former, policy.attributes)
         health = self._map(health, expressions)
         owned = own_links(self.bench, store, self.request.source, self.request.overrides)
         self.findings += owned.findings
@@ -199,6 +205,8 @@ class _Planning:
         self._spare(comparison.linked())
         self._drop_vain_waits()
         self._end(comparison, judged, complete=complete)
+        told, self.last = await returning.look(self.ports, self.request, self.bench, self.changes, self.former)
+        self.findings += told
         decided = Decided(
             changes=self.changes,
             notices=self.notices,
@@ -450,8 +458,7 @@ class _Planning:
             place=reading.place,
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        former = ports.store.artifact(seal.base) if seal.base else None
-        write_agreed(comparison, ports.store.artifact(agreed), self.settled, former)
+        write_agreed(comparison, ports.store.artifact(agreed), self.settled, self.former, self.last)
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         files.write(ports.store.artifact(name), sealing.encode(plan))
@@ -483,13 +490,6 @@ class _Planning:
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""
         only = frozenset(self.request.only)
-        chosen = [
-            finding
-            for finding in self.findings
-            if not only
-            or not finding.subject
-            or finding.subject in only
-            or finding.code in trust.RULES
-            or finding.code.startswith(grouping.ABOUT)
-        ]
-        yield from in_order(chosen)
+        of_all = (*trust.RULES, *grouping.ABOUT)
+        told = (f for f in self.findings if not only or f.subject in {"", *only} or f.code.startswith(of_all))
+        yield from in_order([*told])

@@ -18,6 +18,7 @@ from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Finding, Plan
 from scimsync.model.policy import Mapped, Policy
+from scimsync.scim.schema import Place
 
 #: a plan rests on what HR said when it was made; older than this, it must be made again
 MAX_AGE = timedelta(hours=24)
@@ -69,6 +70,8 @@ class ApplyOptions:
     default_roles: frozenset[str] = frozenset()
     #: the highest version of an account whose creation is just answered; 0: versions do not tell
     newborn_version: int = 0
+    #: what the target takes from inactive people and the mapping does not give back
+    dropped: tuple[Place, ...] = ()
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:

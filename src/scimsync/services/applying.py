@@ -10,6 +10,7 @@ from dataclasses import replace
 from scimsync.bootstrap import actor, make_clock
 from scimsync.config import Settings
 from scimsync.core.lifecycle import active_of
+from scimsync.core.returning import unmapped
 from scimsync.engine import applying, planning, preconditions
 from scimsync.engine.ports import Observer, Store, Target
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
@@ -94,6 +95,7 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         subscriptions=subscriptions(settings),
         default_roles=settings.target.dialect.default_roles,
         newborn_version=settings.target.dialect.newborn_version,
+        dropped=unmapped(settings.policy, settings.target.dialect),
     )
 
 
