@@ -130,6 +130,8 @@ def told(wanted: Mapping[str, str]) -> list[tuple[str, str]]:
 def test_everybody_is_deleted_on_the_day_nobody_is_the_wrong_person_and_no_night_is_noisy(tmp_path: Path) -> None:
     year = Year(tmp_path / "artifacts")
     year.sync(overrides=("limits.create",))
+    for user in year.target.users.values():
+        user["roles"] = [{"value": "Agent"}]
     year.right()
     for night in range(1, NIGHTS):
         wanted = year.morning(night)
