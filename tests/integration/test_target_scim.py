@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -27,7 +28,12 @@ PERSON = {
 }
 
 
-def play(simulator: Running, work: Callable[[ScimTarget], Awaitable[object]], **more: object) -> object:
+def play(
+    simulator: Running,
+    work: Callable[[ScimTarget], Awaitable[object]],
+    notice: Callable[[str], None] = lambda _: None,
+    **more: object,
+) -> object:
     settings = TargetSettings(
         api_url=simulator.api_url,
         login_url=simulator.login_url,
@@ -42,6 +48,7 @@ def play(simulator: Running, work: Callable[[ScimTarget], Awaitable[object]], **
             replace(settings, **more),  # type: ignore[arg-type]
             clock=SystemClock(),
             rng=random.Random(1),
+            notice=notice,
         )
         try:
             return await work(target)
@@ -70,6 +77,46 @@ def test_a_sweep_reads_everybody_page_by_page(names: list[str]) -> None:
         sweep = play(simulator, lambda target: target.sweep(names, got.extend))
     assert isinstance(sweep, Sweep)
     assert (sweep.incomplete, sweep.accounts, len(got)) == ("", 330, 330)
+
+
+def test_what_a_long_reading_takes_is_told_before_it_begins() -> None:
+    said: list[str] = []
+    small = replace(GENESYS, page_size=1)
+    with running(simulated(users=160)) as simulator:
+        play(simulator, lambda target: target.sweep(["id"], lambda _: None), dialect=small, notice=said.append)
+        play(simulator, lambda target: target.sweep(["id"], lambda _: None), notice=said.append)
+    assert len(said) == 1
+    assert re.fullmatch(r"Reading \d+ accounts takes \d+ requests, about .+\.", said[0])
+
+
+def test_accounts_are_read_again_in_the_pages_that_showed_them() -> None:
+    got: list[bytes] = []
+
+    async def work(target: ScimTarget) -> dict[str, int]:
+        ids: list[str] = []
+        await target.sweep(["id"], lambda raws: ids.extend(json.loads(raw)["id"] for raw in raws))
+        before = dict(target.counts)
+        await target.reread(ids[:10] + ids[60:70], ["id", "externalId"], got.extend)
+        return {kind: count - before.get(kind, 0) for kind, count in target.counts.items()}
+
+    with running(simulated(users=330)) as simulator:
+        counts = play(simulator, work)
+    assert isinstance(counts, dict)
+    assert counts["list"] == 2
+    assert len(got) == 50
+    assert all("externalId" in json.loads(raw) for raw in got)
+
+
+def test_a_page_that_is_refused_is_halved() -> None:
+    with running(simulated(users=330, expensive_page_429="always")) as simulator:
+        sweep = play(
+            simulator,
+            lambda target: target.sweep(
+                ["id", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:division"], lambda _: None
+            ),
+        )
+    assert isinstance(sweep, Sweep)
+    assert (sweep.incomplete, sweep.accounts) == ("", 330)
 
 
 @pytest.mark.parametrize("cap", [7, 25, 40])

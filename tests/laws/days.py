@@ -24,7 +24,7 @@ from scimsync.engine.membership import Pairs
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.planning import make_plan
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
-from scimsync.model.outcomes import Exchange, Reply
+from scimsync.model.outcomes import Exchange, Reply, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Authority, Grouping, Limit, Limits, Mapped, Policy
 from scimsync.model.reports import Report
@@ -91,6 +91,12 @@ class Directory(MemoryTarget):
         self.harm = 0.0
         #: value, in small letters -> the accounts that have it, or had it in this run; made anew after each night
         self.holders: dict[str, set[str]] = {}
+        #: readings of the whole directory
+        self.swept = 0
+
+    async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:
+        self.swept += 1
+        return await super().sweep(attributes, sink)
 
     async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
         before = copy.deepcopy(self.users.get(account))
@@ -509,6 +515,11 @@ class Organisation:
         return found
 
     def _plan(self) -> Plan:
+        self.clock.advance(3 * 86400)
+        return self.plan(self.policy)
+
+    def plan(self, policy: Policy, only: tuple[str, ...] = (), keep: Path | None = None) -> Plan:
+        """Make a plan for everybody, or for some people; with `keep` the directory is read whole for these too."""
         rows = [[row[c] for c in COLUMNS] for ports in self.worlds.values() for row in ports.rows]
         pairs = [pair for ports in self.worlds.values() for pair in sorted(ports.pairs)]
         ports = PlanPorts(
@@ -522,9 +533,15 @@ class Organisation:
             pairs=Pairs(pairs=ListSource(("key", "name"), pairs)),
         )
         request = PlanRequest(
-            policy=self.policy, catalog=USERS, key="id", configuration="c", dialect=GENESYS, schema=False
+            policy=policy,
+            catalog=USERS,
+            key="id",
+            configuration="c",
+            dialect=GENESYS,
+            schema=False,
+            only=only,
+            keep=keep,
         )
-        self.clock.advance(3 * 86400)
         return asyncio.run(make_plan(ports, request))
 
     def _apply(self, plan: Plan) -> Report:

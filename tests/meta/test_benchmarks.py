@@ -36,7 +36,9 @@ def check(row: Mapping[str, Any]) -> None:
     assert "cores" in row["machine"]
 
 
-@pytest.mark.parametrize("name", ["startup", "main_job", "plan", "apply", "audit", "references", "simulator"])
+@pytest.mark.parametrize(
+    "name", ["startup", "main_job", "plan", "apply", "audit", "references", "requests", "simulator"]
+)
 def test_quick_look_writes_its_figures(
     name: str,
     harness: Any,

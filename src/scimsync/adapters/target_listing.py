@@ -58,15 +58,19 @@ class Census:
         self._met = 0
         self.announced = 0
         self.trouble = ""
+        #: the ids of each slice of this reading, in their order
+        self.orders: list[list[str]] = []
 
     def begin(self) -> None:
         """Start another reading."""
         self._met, self.announced, self.trouble = 0, 0, ""
+        self.orders = []
         self.turn()
 
     def turn(self) -> None:
         """Go on with another slice of the same reading."""
         self._slice += 1
+        self.orders.append([])
 
     def complain(self, trouble: str) -> None:
         """Note the first trouble of this reading."""
@@ -80,8 +84,10 @@ class Census:
             try:
                 account = _HEAD.decode(raw).id
             except (msgspec.DecodeError, RecursionError):
+                self.orders[-1].append("")
                 self.complain("a resource has no readable id")
                 continue
+            self.orders[-1].append(account)
             last = self._seen.get(account)
             if last is None:
                 new.append(bytes(raw))

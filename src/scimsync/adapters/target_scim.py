@@ -12,7 +12,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx2
@@ -176,7 +176,7 @@ class ScimTarget:
         self._spelling = Spelling(settings.dialect.users)
         probe = self._describe_ask(CONFIG, {}, "probe")
         self._client = Client(settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
-        self._listings = Listings(self._client, settings.dialect, self._users, self._as_page)
+        self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice)
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
 
@@ -206,6 +206,16 @@ class ScimTarget:
             TargetError: The directory cannot be read at all.
         """
         return await self._listings.sweep(attributes, sink)
+
+    async def reread(
+        self, accounts: Collection[str], attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]
+    ) -> None:
+        """Read some accounts of the last sweep again, in the pages on which they were listed.
+
+        Raises:
+            TargetError: The directory cannot be read at all.
+        """
+        await self._listings.reread(accounts, attributes, sink)
 
     async def get(self, account: str) -> Reply:
         """Read one account, with every attribute. Trouble that outlasts the tries comes as a Reply."""

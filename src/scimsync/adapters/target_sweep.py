@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from urllib.parse import quote, urlencode
@@ -14,11 +15,14 @@ from urllib.parse import quote, urlencode
 from scimsync.adapters.target_http import Client
 from scimsync.adapters.target_listing import Census, Listing, Page, Stretch
 from scimsync.adapters.target_wire import PAGES_AT_ONCE, Ask
+from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Sweep
 from scimsync.scim.dialect import Dialect
 
 #: readings of the directory until one adds up
 SWEEPS = 3
+#: pages of which people are told before they are read: half a minute, where 300 a minute are granted
+WORTH_TELLING = 150
 #: a page that Genesys serves without a second thought (documented)
 SMALL_PAGE = 25
 CORE = "urn:ietf:params:scim:schemas:core:2.0:user:"
@@ -29,12 +33,6 @@ def query_of(parameters: Mapping[str, str]) -> str:
     return urlencode(parameters, quote_via=quote, safe=",:")
 
 
-def _costs(name: str, expensive: frozenset[str]) -> bool:
-    """Whether an attribute, one below it, or (for a whole extension) one in it costs a second look-up."""
-    name = name.removeprefix(CORE)
-    return any(name == dear or name.startswith(dear + ".") or dear.startswith(name + ":") for dear in expensive)
-
-
 class Listings:
     """Reads listings whole, page by page (RFC 7644 §3.4.2.4).
 
@@ -43,11 +41,22 @@ class Listings:
         dialect: What the target lists, and in pages of what size.
         users: The address of the accounts, which a listing is of where it names no other.
         decode: Makes a page of a text of JSON.
+        notice: Takes a sentence when much is to be read.
     """
 
-    def __init__(self, client: Client, dialect: Dialect, users: str, decode: Callable[[bytes], object]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        dialect: Dialect,
+        users: str,
+        decode: Callable[[bytes], object],
+        notice: Callable[[str], None],
+    ) -> None:
         self._client, self._dialect, self._users, self._decode = client, dialect, users, decode
+        self._notice = notice
         self._page_cap = sys.maxsize
+        #: filter -> ids in the order of the last listing of accounts
+        self._order: dict[str, list[str]] = {}
 
     async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:
         """Read all accounts, active and inactive; hand each page's resources to `sink` as raw JSON.
@@ -59,21 +68,43 @@ class Listings:
             TargetError: The directory cannot be read at all.
         """
         before = self._client.counts.get("list", 0)
-        census = Census(sink)
+        census, slices = Census(sink), self._slices()
         for reading in range(1, SWEEPS + 1):
             census.begin()
-            for only in self._slices():
+            for only in slices:
                 census.turn()
                 await self.read_slice(census, Listing(tuple(attributes), only), reading)
             census.close()
             if not census.trouble:
                 break
+        self._order = dict(zip(slices, census.orders[-len(slices) :], strict=True))
         return Sweep(
             accounts=census.accounts,
             announced=census.announced,
             incomplete=f"{census.trouble} (read {reading} times)" if census.trouble else "",
             requests=self._client.counts.get("list", 0) - before,
         )
+
+    async def reread(
+        self, accounts: Collection[str], attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]
+    ) -> None:
+        """Read the pages again on which some accounts were listed last; whoever moved meanwhile does not come.
+
+        Raises:
+            TargetError: The directory cannot be read at all.
+        """
+        size, wanted = self._page_size(attributes), frozenset(accounts)
+        asked = [
+            (Listing(tuple(attributes), only), 1 + size * page)
+            for only, order in self._order.items()
+            for page in sorted({place // size for place, account in enumerate(order) if account in wanted})
+        ]
+        census = Census(sink)
+        census.begin()
+        for first in range(0, len(asked), PAGES_AT_ONCE):
+            pages = (self._page(*each, size) for each in asked[first : first + PAGES_AT_ONCE])
+            for page in await asyncio.gather(*pages):
+                census.take(page)
 
     def _slices(self) -> tuple[str, ...]:
         """The filters whose answers together are everybody."""
@@ -116,6 +147,9 @@ class Listings:
         step, total = len(first.resources), first.total
         if not step or step >= total:
             return
+        if at_once and listing.kind == "list" and (pages := math.ceil(total / step)) >= WORTH_TELLING:
+            took = duration_text(60 * pages / self._client.rate)
+            self._notice(f"Reading {total:,} accounts takes {pages:,} requests, about {took}.")
         ahead: deque[asyncio.Task[Page]] = deque()
         start = 1 + step
         try:
@@ -133,11 +167,11 @@ class Listings:
             await asyncio.gather(*ahead, return_exceptions=True)
 
     def _page_size(self, attributes: Sequence[str]) -> int:
-        expensive = not attributes or any(_costs(name.lower(), self._dialect.expensive) for name in attributes)
+        expensive = not attributes or any(map(self._dialect.is_expensive, attributes))
         return self._dialect.expensive_page_size if expensive else self._dialect.page_size
 
     async def _page(self, listing: Listing, start: int, want: int) -> Page:
-        """Resources `start` to `start + want`; in small pages once the target refused large ones.
+        """Resources `start` to `start + want`; in pages of half the size each time the target refuses one.
 
         Documented by Genesys: `count` above 25 may itself cause a 429. Two in a row decide it.
         """
@@ -148,11 +182,11 @@ class Listings:
             answer = await self._client.call(ask)
             if not (answer.status == 429 and want > SMALL_PAGE and answer.retry_after_s is None):
                 return self._client.value(answer, Page)
-            self._page_cap = SMALL_PAGE
-        page = await self._page(listing, start, SMALL_PAGE)
+            self._page_cap = min(self._page_cap, max(SMALL_PAGE, want // 2))
+        page = await self._page(listing, start, min(want, self._page_cap))
         resources = list(page.resources)
         while len(resources) < want and start + len(resources) <= page.total:
-            count = min(SMALL_PAGE, want - len(resources))
+            count = min(self._page_cap, want - len(resources))
             page = await self._page(listing, start + len(resources), count)
             if not page.resources:
                 break

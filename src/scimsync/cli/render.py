@@ -9,6 +9,7 @@ from datetime import timedelta
 import click
 
 from scimsync.core import grouping, leaving, sealing, waiting
+from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
 from scimsync.model.reports import Report
@@ -163,23 +164,6 @@ def counted(number: int, word: str) -> str:
     """
     plural = {"person": "people"}.get(word, f"{word}s")
     return f"{number:,} {word if number == 1 else plural}"
-
-
-def duration_text(seconds: float) -> str:
-    """A duration for people.
-
-    Examples:
-        >>> duration_text(0.4), duration_text(75), duration_text(7300)
-        ('a second', '1 min 15 s', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole <= 1:
-        return "a second"
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def change_lines(change: Change) -> Iterator[str]:

@@ -21,8 +21,9 @@ from markupsafe import Markup, escape
 
 from scimsync.cli import figures
 from scimsync.cli.figures import Column, Course, Grouping
-from scimsync.cli.render import SYMBOLS, counted, duration_text, value_text
+from scimsync.cli.render import SYMBOLS, counted, value_text
 from scimsync.core import leaving
+from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import JournalLine, Outcome, Run, Status
 from scimsync.model.plans import BESIDES, ITSELF, LOGIN, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
 from scimsync.scim.schema import Entry, Value

@@ -139,6 +139,13 @@ class Target(Section):
         example=180,
         ge=0,
     )
+    recall: Window = _key(
+        "How old a value may be, in days (`d`) or hours (`h`), that costs the target a second look-up (Genesys Cloud: "
+        "externalId, roles, skills, languages) and is taken from an earlier plan because the version of the account "
+        'did not move. `"0"` reads everything each time.',
+        "28d",
+        example="7d",
+    )
     workers: int = _key("How many requests run at a time.", 8, example=4, ge=1)
     ca_file: str = _text("One more certificate authority to trust, PEM.", example="company-ca.pem")
     operations_per_patch: int | None = _key(

@@ -62,7 +62,7 @@ class MappingReader:
             group_gain=_limit(written.group_gain, standard.group_gain),
             clear=_limit(clear, standard.clear),
             clears={path: _limit(given, standard.clear) for path, given in clears.items()},
-            window=_window(written.window),
+            window=span(written.window),
         )
 
     def _clears(self, written: Mapping[str, int | str], mapped: Set[str]) -> dict[str, int | str]:
@@ -90,6 +90,7 @@ def _limit(given: int | str, standard: Limit) -> Limit:
     return Limit(share=float(given.strip(" \t%")) / 100, floor=standard.floor)
 
 
-def _window(given: int | str) -> timedelta:
+def span(given: int | str) -> timedelta:
+    """Days or hours as a length of time."""
     found = re.fullmatch(r"\s*(\d+)\s*([dh])\s*", str(given))
     return int(found[1]) * _UNITS[found[2]] if found else timedelta()

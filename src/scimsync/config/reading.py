@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from scimsync.config import document, faults
 from scimsync.config.digest import digest
 from scimsync.config.document import Document
-from scimsync.config.mapping import MappingReader
+from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
 from scimsync.config.settings import (
     AuditSettings,
@@ -193,6 +193,7 @@ class _Reader:
             client_secret=client_secret,
             token=token,
             requests_per_minute=given.requests_per_minute,
+            recall=span(given.recall),
             workers=given.workers,
             ca_file=self._beside(given.ca_file),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -64,6 +65,8 @@ class TargetSettings:
     client_secret: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     requests_per_minute: int | None = None
+    #: how old a value may be that is taken from an earlier plan
+    recall: timedelta = timedelta(days=28)
     workers: int = 8
     ca_file: Path | None = None
 

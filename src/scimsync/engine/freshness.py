@@ -13,23 +13,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-import msgspec
-
 from scimsync.engine.ports import Clock, Observer, Target
 from scimsync.engine.state import Journal, Runs
 from scimsync.errors import TargetError
-from scimsync.model.outcomes import Reply
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped
 from scimsync.workbench.accounts import AccountSpool, hold_late, late_accounts, stage_written
-from scimsync.workbench.bench import Workbench
+from scimsync.workbench.bench import Workbench, encode
 
 #: how far back a write may still be missing from a listing; three minutes are documented of a client
 LONGEST_LAG = timedelta(hours=1)
 #: accounts that one plan reads again: the requests of two minutes. Whoever is beyond waits for a later run
 MOST_READ_AGAIN = 600
-
-_ENCODE = msgspec.json.Encoder(decimal_format="string").encode
 
 
 class WrittenState(Runs, Journal, Protocol):
@@ -63,46 +58,16 @@ class Freshness:
         stage_written(bench, self._written())
         late = late_accounts(bench, self.attributes, counters=self.counters)
         late, beyond = late[:MOST_READ_AGAIN], late[MOST_READ_AGAIN:]
-        fresh: list[bytes] = []
-        gone: list[str] = []
-        unread: list[str] = []
         if late:
             self.observer.stage("reading again what the listing shows late", len(late))
-        for account, reply in await self._read(late):
-            if reply.ok and reply.body is not None:
-                fresh.append(_ENCODE(reply.body))
-            else:
-                (gone if reply.status == 404 else unread).append(account)
-        if fresh or gone:
-            spool.renew(fresh, gone)
-        bench.sql.execute("CREATE OR REPLACE TABLE gone AS SELECT unnest(?::VARCHAR[]) AS id", [gone])
+        again = await read_again(self.target, self.observer, late, self.workers)
+        if again.fresh or again.gone:
+            spool.renew(again.fresh, again.gone)
+        bench.sql.execute("CREATE OR REPLACE TABLE gone AS SELECT unnest(?::VARCHAR[]) AS id", [again.gone])
         return [
-            *hold_late(bench, unread, "the account could not be read by its id"),
+            *hold_late(bench, again.unread, "the account could not be read by its id"),
             *hold_late(bench, beyond, f"one plan reads at most {MOST_READ_AGAIN} accounts again"),
         ]
-
-    async def _read(self, accounts: Sequence[str]) -> list[tuple[str, Reply]]:
-        """The accounts and what reading each came to, some at a time."""
-        found: list[tuple[str, Reply]] = []
-        failed: list[TargetError] = []
-        waiting = iter(accounts)
-
-        async def worker() -> None:
-            for account in waiting:
-                try:
-                    found.append((account, await self.target.get(account)))
-                except TargetError as error:
-                    failed.append(error)
-                if failed:
-                    return
-                self.observer.advance()
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.workers, len(accounts))):
-                group.create_task(worker())
-        if failed:
-            raise failed[0]
-        return found
 
     def _written(self) -> Iterator[tuple[str, str, str]]:
         """Key, account and version of what was lately written."""
@@ -113,3 +78,48 @@ class Freshness:
             for line in self.store.journal(run.id, since=since):
                 if line.outcome is not None and line.outcome.account and line.outcome.version:
                     yield line.key, line.outcome.account, line.outcome.version
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What reading accounts by their ids came to."""
+
+    #: raw resources, each one line of JSON
+    fresh: list[bytes]
+    #: ids of accounts that are not there any more
+    gone: list[str]
+    #: ids of accounts that could not be read
+    unread: list[str]
+
+
+async def read_again(target: Target, observer: Observer, accounts: Sequence[str], workers: int) -> Again:
+    """Read accounts by their ids, some at a time.
+
+    Raises:
+        TargetError: The directory cannot be read.
+    """
+    again = Again([], [], [])
+    failed: list[TargetError] = []
+    waiting = iter(accounts)
+
+    async def worker() -> None:
+        for account in waiting:
+            try:
+                reply = await target.get(account)
+            except TargetError as error:
+                failed.append(error)
+            else:
+                if reply.ok and reply.body is not None:
+                    again.fresh.append(encode(reply.body))
+                else:
+                    (again.gone if reply.status == 404 else again.unread).append(account)
+            if failed:
+                return
+            observer.advance()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(workers, len(accounts))):
+            group.create_task(worker())
+    if failed:
+        raise failed[0]
+    return again

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from scimsync.core.desired import PhoneReader
@@ -54,6 +55,8 @@ class PlanRequest:
     #: reads of single accounts that run at the same time
     workers: int = 8
     memory_limit: str = "512MB"
+    #: how old a value of an expensive attribute may be where the version of the account did not move; 0: read all
+    recall: timedelta = timedelta()
     #: keys of the people to look at; everybody where empty
     only: tuple[str, ...] = ()
     #: rule -> reason, for rules that a person sets aside

@@ -39,7 +39,7 @@ from scimsync.engine import limiting
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.engine.reading import compare_schema, read_directory
+from scimsync.engine.reading import compare_schema, read_asked, read_directory
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
@@ -50,6 +50,7 @@ from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
 from scimsync.workbench import owning
 from scimsync.workbench.agreed import write_agreed
+from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
@@ -107,6 +108,8 @@ class _Planning:
     strange: dict[tuple[str, str], int | None] = field(default_factory=dict)
     #: sources that this one is known to be, under another name; their people are its own from now on
     takes: tuple[str, ...] = ()
+    #: all accounts were asked for, and not only those of some people
+    whole: bool = True
     memberships: MembershipPlanning | None = None
     #: new key of an account that follows its person -> former key
     moved: Mapping[str, str] = field(default_factory=dict)
@@ -145,8 +148,9 @@ class _Planning:
         ]
         self.findings += [of_hidden(key, row) for key, row in comparison.hidden()]
         self.findings += identity.named(self.others)
-        if complete:
+        if complete and self.whole:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
+        if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
         seal = Seal(
             target=self.ports.target.name,
@@ -166,7 +170,10 @@ class _Planning:
         policy = self.request.policy
         if self.request.schema:
             self.findings += await compare_schema(self.ports, self.request)
-        complete, told = await read_directory(self.ports, self.request, self.bench)
+        told = await read_asked(self.ports, self.request, self.bench)
+        self.whole, complete = told is None, True
+        if told is None:
+            complete, told = await read_directory(self.ports, self.request, self.bench)
         self.findings += told
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
@@ -393,7 +400,11 @@ class _Planning:
         self.findings += of_circles(self._circles(comparison), loops)
         self._wait(comparison, identity, created)
         findings = tuple(self._findings())
-        counted = planner.tally(comparison.numbers(), changes, self.notices, findings, groups)
+        linked = comparison.linked()
+        if not self.whole:
+            forget_unseen(self.bench)
+        numbers = {**comparison.numbers(), "linked": linked}
+        counted = planner.tally(numbers, changes, self.notices, findings, groups)
         plan = Plan(
             id=identity,
             created=created,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -67,6 +67,21 @@ class Target(Protocol):
         Raises:
             TargetError: The directory cannot be read at all. A reading with holes does not raise;
                 it comes back with `incomplete` set.
+        """
+        ...
+
+    async def reread(
+        self, accounts: Collection[str], attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]
+    ) -> None:
+        """Read some accounts of the last sweep again, and perhaps others with them, in few requests.
+
+        Args:
+            accounts: ids of who is wanted. Somebody may not come, whose place in the listing has moved.
+            attributes: as for `sweep`.
+            sink: as for `sweep`.
+
+        Raises:
+            TargetError: The directory cannot be read at all.
         """
         ...
 

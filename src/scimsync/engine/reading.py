@@ -1,25 +1,41 @@
-"""Read the directory for a plan: what it says about itself, then all accounts, those that lag once more."""
+"""Read the directory for a plan: what it says about itself, then all accounts (those that lag once more), or some."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 from scimsync.core import drifting, trust
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.engine.freshness import Freshness
+from scimsync.engine.freshness import Freshness, read_again
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.errors import SchemaDrifted
+from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
+from scimsync.model.outcomes import Sweep
 from scimsync.model.plans import LOGIN, Finding
-from scimsync.workbench.accounts import AccountSpool
-from scimsync.workbench.bench import Workbench
+from scimsync.workbench import asked
+from scimsync.workbench.accounts import AccountSpool, hold_late
+from scimsync.workbench.bench import Workbench, encode
+from scimsync.workbench.recalled import RECALLED, Recall
+
+#: so many people are read one by one; beyond, pages of the whole directory are fewer requests
+MOST_ASKED = 50
+#: how long the schema that a plan for everybody was made with is believed for plans for some people
+SCHEMA_BELIEVED = timedelta(days=1)
 
 
 async def compare_schema(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
     """Hold what the target says about itself against the pin, or what the dialect assumes.
 
+    A plan for some people believes the schema of a plan for everybody that was made within a day.
+
     Raises:
         SchemaDrifted: What the mapping writes is not what it was.
     """
+    since = ports.clock.now() - SCHEMA_BELIEVED
+    plans = (run for run in ports.store.runs() if run.plan and not run.partial and run.target == ports.target.name)
+    if request.only and any(run.created > since for run in plans):
+        return []
     ports.observer.stage("comparing the schema")
     pin = ports.store.pin(ports.target.name)
     found = await ports.target.describe(pin.documents if pin else None)
@@ -37,10 +53,14 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     Raises:
         TargetError: The directory cannot be read at all.
     """
-    attributes = request.policy.attributes
+    attributes, target = request.policy.attributes, ports.target
     # whether managed or not: who is protected, and who has access already
-    roots = dict.fromkeys([*(mapped.place.root for mapped in attributes), LOGIN, ACTIVE])
+    roots = [*dict.fromkeys([*(mapped.place.root for mapped in attributes), LOGIN, ACTIVE])]
     spool = AccountSpool(bench, request.catalog, attributes)
+    recall = Recall(
+        bench, ports.store.artifact(RECALLED), attributes, request.dialect, request.recall, ports.clock.now()
+    )
+    recalls = request.keep is None and not request.only and recall.load()
     ports.observer.stage("reading the directory")
 
     def take(resources: Sequence[bytes]) -> None:
@@ -48,14 +68,97 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
         ports.observer.advance(len(resources))
 
     try:
-        sweep = await ports.target.sweep(list(roots), take)
+        asked_for = [root for root in roots if not (recalls and request.dialect.is_expensive(root))]
+        sweep = await target.sweep(asked_for, take)
     except BaseException:
         spool.close()
         raise
     spool.load(request.keep)
+    if recalls:
+        sweep = await _reread(ports, request, (recall, spool), roots, sweep)
     holes = trust.incomplete(sweep)
     late = await _renewed(ports, request, bench, spool)
+    recall.save(whole=not recalls)
     return holes is None, [*([] if holes is None else [holes]), *late]
+
+
+async def _reread(
+    ports: PlanPorts, request: PlanRequest, into: tuple[Recall, AccountSpool], roots: Sequence[str], sweep: Sweep
+) -> Sweep:
+    """Recall what an earlier plan read, and read again whom that is not good enough for."""
+    recall, spool = into
+    stale = {*recall.fill(), *await _claimed(ports, recall.sought(request.policy.match), recall.unlinked())}
+    found: list[bytes] = []
+    ports.observer.stage("reading again whose version or place has moved", len(stale))
+    await ports.target.reread(stale, roots, found.extend)
+    if found:
+        spool.renew(found, [])
+    again = await read_again(ports.target, ports.observer, recall.missing(stale), request.workers)
+    if again.fresh or again.gone:
+        spool.renew(again.fresh, again.gone)
+    if again.unread and not sweep.incomplete:
+        return replace(sweep, incomplete=f"{len(again.unread)} accounts could not be read again")
+    return sweep
+
+
+async def _claimed(ports: PlanPorts, sought: Sequence[tuple[str, str]], unlinked: Sequence[str]) -> Sequence[str]:
+    """The ids of the accounts that may have a mark of a new person by now: asked by filter, where that is less."""
+    if len(sought) > MOST_ASKED:
+        return unlinked
+    try:
+        found = [reply for name, value in sought for reply in await ports.target.find(name, value)]
+    except (FilterRefused, TargetUnanswered):
+        return unlinked
+    return [str(reply.body["id"]) for reply in found if reply.body is not None]
+
+
+async def read_asked(ports: PlanPorts, request: PlanRequest, bench: Workbench) -> list[Finding] | None:
+    """Make the table `accounts` for the people who are asked for, by their links and by filters; what is to be told.
+
+    None where only the whole directory tells enough: many people, a person without account where logins are not
+    surely unique or a path of `match` is no filter, or memberships, which are judged among everybody.
+
+    Raises:
+        TargetError: They cannot be read at all.
+    """
+    policy = request.policy
+    if not request.only or len(request.only) > MOST_ASKED or request.keep is not None or policy.groups is not None:
+        return None
+    spool = AccountSpool(bench, request.catalog, policy.attributes)
+    spool.load()
+    ports.observer.stage("reading the accounts that are asked for", len(request.only))
+    asked.stage_asked(bench, request.only)
+    gone, unread = await _read_linked(ports, request, bench, spool)
+    asked.stage_named(bench, policy.attributes)
+    asked.stage_rivals(bench, policy.attributes, policy.match)
+    named = await _read_linked(ports, request, bench, spool)
+    bench.sql.execute("CREATE OR REPLACE TABLE gone AS SELECT unnest(?::VARCHAR[]) AS id", [[*gone, *named[0]]])
+    if asked.is_anybody_new(bench):
+        mapped = policy.by_path
+        filters = all(place.is_filter for place in policy.match if place.short in mapped)
+        if not (request.dialect.unique_logins and filters):
+            return None
+    found: dict[str, Mapping[str, object]] = {}
+    try:
+        for name, value in asked.searched(bench, policy.attributes, policy.match):
+            for reply in await ports.target.find(name, value):
+                found[str((reply.body or {}).get("id", ""))] = reply.body or {}
+    except FilterRefused:
+        return None
+    if found:
+        spool.renew([encode(body) for body in found.values()], [])
+    asked.stand_in(bench)
+    return hold_late(bench, [*unread, *named[1]], "the account could not be read by its id")
+
+
+async def _read_linked(
+    ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool
+) -> tuple[list[str], list[str]]:
+    """Read the linked accounts of table `asked` into `accounts`; who is gone, and who could not be read."""
+    again = await read_again(ports.target, ports.observer, asked.linked_accounts(bench), request.workers)
+    if again.fresh:
+        spool.renew(again.fresh, [])
+    return again.gone, again.unread
 
 
 async def _renewed(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> Sequence[Finding]:

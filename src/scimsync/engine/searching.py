@@ -13,7 +13,7 @@ from scimsync.engine.ports import Clock, Target
 from scimsync.errors import FilterRefused
 from scimsync.model.outcomes import Reply
 from scimsync.model.plans import Delta
-from scimsync.scim.schema import Kind, Place
+from scimsync.scim.schema import Place
 
 LOGIN = "userName"
 #: how often and after how many seconds a lost POST is looked for: the provider's search lags (documented)
@@ -51,7 +51,9 @@ class Search:
             TargetError: The question could not be answered now.
         """
         wanted = {delta.path: delta.sides.desired for delta in deltas}
-        asked = {place.root: str(wanted[place.short]) for place in self._askable() if wanted.get(place.short)}
+        asked = {
+            place.root: str(wanted[place.short]) for place in self.places if place.is_filter and wanted.get(place.short)
+        }
         if not login:
             asked.pop(LOGIN, None)
         elif wanted.get(LOGIN):
@@ -69,11 +71,6 @@ class Search:
             if (hit := await self.person(deltas)) is not None:
                 return hit
         return None
-
-    def _askable(self) -> Iterable[Place]:
-        """The places that one plain filter names: a text that is no part of a list."""
-        plain = (place for place in self.places if place.kind is Kind.TEXT and place.leaf is place.attribute)
-        return (place for place in plain if place.path.filter is None)
 
     async def _find(self, root: str, value: str) -> Sequence[Reply]:
         if root in self._deaf:

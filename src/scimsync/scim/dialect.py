@@ -12,6 +12,7 @@ from enum import Enum
 
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Schema
 
+_CORE = f"{CORE_USER.lower()}:"
 GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
 
 
@@ -100,6 +101,16 @@ class Dialect:
     regions: Mapping[str, str] = field(default_factory=dict)
     #: field name -> what its value rests on; each field but `name` and this one has an entry
     grounds: Mapping[str, Ground] = field(default_factory=dict)
+
+    def is_expensive(self, name: str) -> bool:
+        """Whether an attribute, one below it, or (for a whole extension) one in it costs a second look-up.
+
+        Args:
+            name: As the parameter `attributes` has it: with URN, with or without that of the core schema.
+        """
+        name = name.lower().removeprefix(_CORE)
+        dear = self.expensive
+        return any(name == one or name.startswith(one + ".") or one.startswith(name + ":") for one in dear)
 
 
 def _text(name: str, **more: object) -> Attribute:
@@ -261,11 +272,8 @@ GENESYS = Dialect(
         for name in (
             "externalId",
             "roles",
-            f"{ENTERPRISE_USER}:manager",
-            f"{ENTERPRISE_USER}:division",
             f"{GENESYS_USER}:routingSkills",
             f"{GENESYS_USER}:routingLanguages",
-            f"{GENESYS_USER}:externalIds",
         )
     ),
     lists_active_only=True,
@@ -298,7 +306,8 @@ GENESYS = Dialect(
         "page_size": _guessed("no maximum is published"),
         "expensive_page_size": _documented("above 25 the answer may be 429"),
         "expensive": _guessed(
-            "API specification, which names them in three places and no two alike; external ids in none"
+            "API specification, which names them in three places and no two alike; these four stand in all. "
+            "For others a page is halved where the provider refuses it"
         ),
         "lists_active_only": _documented("inactive people need filter=active eq false"),
         "counts_versions": _documented("an integer in quotes"),

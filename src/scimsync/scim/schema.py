@@ -144,6 +144,11 @@ class Place:
         return f"{self.urn}:{self.attribute.name}" if self.urn else self.attribute.name
 
     @property
+    def is_filter(self) -> bool:
+        """Whether one plain filter names it: a text that is no part of a list (RFC 7644 §3.4.2.2)."""
+        return self.kind is Kind.TEXT and self.leaf is self.attribute and self.path.filter is None
+
+    @property
     def read_only(self) -> bool:
         """Whether a client may never write here."""
         return "readOnly" in {self.attribute.mutability, self.leaf.mutability}

@@ -91,6 +91,7 @@ async def plan_between(
         configuration=settings.digest,
         zone=settings.source.zone,
         workers=settings.target.workers,
+        recall=settings.target.recall,
         memory_limit=settings.state.memory,
         only=choices.only,
         overrides=choices.overrides,

@@ -9,7 +9,7 @@ from functools import lru_cache
 from urllib.parse import parse_qs
 
 from scimsync.errors import InvalidFilter
-from scimsync.scim.dialect import GENESYS, GENESYS_USER
+from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.grammar import ValueFilter, equality, lookup, parse_filter
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Catalog
 from scimsync.simulator.answers import Refused
@@ -146,13 +146,19 @@ def _costs(name: str, keep: frozenset[_Part], drop: frozenset[_Part], *, only: b
     return not any(u == urn and a in {"", attribute} for u, a, _ in drop)
 
 
-_COSTLY = tuple(sorted(GENESYS.expensive))
 #: what the parameter `count` says to leave out of a page above 25 (documented)
 _EXPENSIVE = (
     "externalid",
     "roles",
     f"{GENESYS_USER.lower()}:routingskills",
     f"{GENESYS_USER.lower()}:routinglanguages",
+)
+#: with those that the parameter `attributes` calls secondary too (documented)
+_COSTLY = (
+    *_EXPENSIVE,
+    f"{ENTERPRISE_USER.lower()}:division",
+    f"{ENTERPRISE_USER.lower()}:manager",
+    f"{GENESYS_USER.lower()}:externalids",
 )
 _EXPENSIVE_GROUP = ("members",)  # externalId is one too (documented in 2020), but no group has one at first
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import count
 
 import msgspec
@@ -77,6 +77,15 @@ class MemoryTarget:
         shown = self._shown()
         sink([msgspec.json.encode(user) for user in shown.values()])
         return Sweep(accounts=len(shown), announced=len(shown), requests=1)
+
+    async def reread(
+        self,
+        accounts: Collection[str],
+        attributes: Sequence[str],  # noqa: ARG002
+        sink: Callable[[Sequence[bytes]], None],
+    ) -> None:
+        """Hand over some accounts, with every attribute."""
+        sink([msgspec.json.encode(user) for account, user in self._shown().items() if account in accounts])
 
     def lag(self) -> None:
         """From now on sweeps and searches show what is there at this moment."""

@@ -54,20 +54,24 @@ class AccountSpool:
             except OSError as error:
                 raise ConfigError(f"--keep-accounts {keep}: cannot be written ({error.strerror}).") from error
         self._execute("CREATE OR REPLACE TABLE accounts AS")
+        self._bench.sql.execute("CREATE OR REPLACE TABLE renewed (id VARCHAR)")
         return self._bench.number("SELECT count(*) FROM accounts")
 
     def renew(self, resources: Sequence[bytes], gone: Sequence[str]) -> None:
         """Put accounts that were read again in the place of what the sweep showed; take out those that are gone.
+
+        The ids of all that were read again are in table `renewed`.
 
         Args:
             resources: Raw resources, each one line of JSON.
             gone: Ids of accounts that are not there any more.
         """
         self._path.write_bytes(b"".join(resource + b"\n" for resource in resources))
-        self._execute("CREATE OR REPLACE TEMP TABLE renewed AS")
+        self._execute("CREATE OR REPLACE TABLE again AS")
         sql = self._bench.sql
-        sql.execute("DELETE FROM accounts WHERE id IN (SELECT id FROM renewed) OR list_contains(?, id)", [list(gone)])
-        sql.execute("INSERT INTO accounts SELECT * FROM renewed")
+        sql.execute("DELETE FROM accounts WHERE id IN (SELECT id FROM again) OR list_contains(?, id)", [list(gone)])
+        sql.execute("INSERT INTO accounts SELECT * FROM again")
+        sql.execute("INSERT INTO renewed SELECT id FROM again")
 
     def _execute(self, into: str) -> None:
         """Read the spool file into a table, and remove it."""

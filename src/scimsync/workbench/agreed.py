@@ -131,10 +131,10 @@ def overlay(bench: Workbench, table: str, paths: Sequence[str], values: Iterable
     )
 
 
-def write_parquet(bench: Workbench, table: str, path: Path) -> None:
+def write_parquet(bench: Workbench, table: str, path: Path, order: str = "key") -> None:
     """Write a table to a private Parquet file, whole or not at all."""
     beside = bench.spool / path.name  # a folder of ours: DuckDB follows links
-    bench.sql.execute(f"COPY (SELECT * FROM {table} ORDER BY key) TO {text(str(beside))} (FORMAT parquet)")
+    bench.sql.execute(f"COPY (SELECT * FROM {table} ORDER BY {order}) TO {text(str(beside))} (FORMAT parquet)")
     files.settle(beside, path)
 
 

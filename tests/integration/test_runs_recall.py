@@ -1,0 +1,107 @@
+"""Nights that read everybody cheaply: expensive values come from an earlier plan where no version moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.runs import SKILLS, House, actions, codes, house
+
+from scimsync.simulator.entities import Actor
+from scimsync.simulator.people import Person
+from scimsync.workbench.recalled import RECALLED, RECALLED_FROM
+
+PEOPLE = RECALLED_FROM + 200
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[House]:
+    with house(tmp_path, users=PEOPLE, version_covers="directory") as found:
+        found.settle()
+        yield found
+
+
+def lists(home: House) -> int:
+    """Pages of accounts that a plan asks for."""
+    home.reset()
+    home.plan()
+    return home.stats()["list"]
+
+
+def entity(home: House, who: Person) -> Any:
+    """What the directory keeps about an account."""
+    return home.simulator.directory.indexed("userName", who.email)[0]
+
+
+def recalled(home: House, within: str) -> None:
+    home.configure(target=f'{home.target}recall = "{within}"\n')
+
+
+def test_a_quiet_night_reads_pages_of_a_hundred_and_finds_nothing_to_do(home: House) -> None:
+    recalled(home, "0d")
+    whole = lists(home)
+    assert whole >= PEOPLE / 25
+    recalled(home, "28d")
+    home.plan()
+    made = home.plan()
+    assert actions(made) == {}
+    assert lists(home) <= PEOPLE / 100 + 4
+
+
+def test_what_moved_is_read_again_and_written_right(home: House) -> None:
+    mover, leaver, edited = home.active(3)
+    joiner = home.newcomer(1)
+    home.plan()
+    home.set(mover, skill_list="Billing:5", job_title="Deputy")
+    home.set(leaver, status="inactive")
+    home.hire(joiner)
+    home.edit(edited, "title", "Edited")
+    made, report = home.sync()
+    assert actions(made) == {
+        mover.employee_id: "update", leaver.employee_id: "disable", joiner.employee_id: "create",
+        edited.employee_id: "update",
+    }  # fmt: skip
+    assert report.clean, report.statuses
+    assert home.account(joiner)["externalId"] == joiner.employee_id
+    home.quiet()
+
+
+def test_nothing_is_written_on_the_word_of_an_old_reading(home: House) -> None:
+    who = home.active(1)[0]
+    home.plan()
+    version = entity(home, who).version
+    home.edit(who, f"{SKILLS}", [{"name": "Billing", "proficiency": 5.0}], "replace")
+    assert entity(home, who).version == version, "the directory does not tell of the edit"
+    home.set(who, skill_list="Billing:5")
+    assert actions(home.plan()) == {}, "what HR wants now is there already"
+
+
+def test_what_the_version_does_not_tell_is_seen_when_the_reading_is_too_old(home: House) -> None:
+    who = home.active(1)[0]
+    home.plan()
+    home.edit(who, "externalId", None, "remove")
+    assert actions(home.plan()) == {}
+    recalled(home, "0d")
+    assert actions(home.plan()) == {who.employee_id: "update"}
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_new_person_is_found_by_a_mark_that_nobody_recalls(home: House, active: bool) -> None:
+    joiner = home.newcomer(7)
+    made = {"userName": "by.hand@example.com", "displayName": "By Hand", "active": active}
+    account = home.simulator.directory.create(made, Actor("by-hand", "POST"))
+    home.plan()
+    home.edit(account.id, "externalId", joiner.employee_id, "add")
+    home.hire(joiner)
+    made = home.plan()
+    assert {change.key: change.account for change in made.changes} == {joiner.employee_id: account.id}
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 not at all"])
+def test_a_damaged_memory_costs_requests_and_nothing_else(home: House, content: bytes) -> None:
+    home.plan()
+    (home.settings().state.artifacts / RECALLED).write_bytes(content)
+    assert actions(home.plan()) == {}
+    assert "target.incomplete" not in codes(home.plan())
