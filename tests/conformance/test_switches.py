@@ -20,7 +20,7 @@ from scimsync.simulator.people import Person
 
 #: values of the switches that take numbers or free text, as a client feels them
 FELT: Mapping[str, tuple[object, ...]] = {
-    "divisions": ("all",),  # whoever is in another one is not there for the client, and no run of these people comes to rest
+    "divisions": ("all",),  # people of others are not there: with fewer no run of these people comes to rest
     "password_length": (0, 8),  # the client sends none
     "inactive_wall": (0, 10_000),
     "group_batch": (0, 1),
