@@ -416,6 +416,8 @@ def test_a_put_can_keep_what_it_leaves_out(client: Client) -> None:
 def test_roles_go_when_a_person_becomes_inactive_and_do_not_come_back(client: Client) -> None:
     assert "roles" not in client.set("active", value=False).json()
     assert "roles" not in client.set("active", value=True).json()
+    client.options(permissions="No Roles")
+    assert client.patch(("replace", "active", False), path=f"/Users/{account_id(7, 6)}").status_code == 200
     inactive = client.get("/Users", filter="active eq false").json()["Resources"]
     assert inactive
     assert all("roles" not in user for user in inactive)
