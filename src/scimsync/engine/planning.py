@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 from scimsync import files
 from scimsync.core import (
@@ -35,7 +36,7 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import limiting
+from scimsync.engine import limiting, returning
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
@@ -120,6 +121,10 @@ class _Planning:
     #: what counts with the plan, and what it wanted to take away
     past: Past = field(default_factory=Past)
     clearing: list[Demand] = field(default_factory=list)
+    #: the base that the plan rests on
+    former: Path | None = None
+    #: what leavers hold that the directory is about to take from them
+    last: returning.Last = field(default_factory=list)
 
     async def run(self) -> Plan:
         policy, store = self.request.policy, self.ports.store
@@ -129,7 +134,8 @@ class _Planning:
         base = last.base if last else ""
         decisions = store.link_decisions()
         stage_links(self.bench, store.links(), parted(decisions))
-        stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
+        self.former = store.artifact(base) if base else None
+        stage_base(self.bench, self.former, policy.attributes)
         health = self._map(health, expressions)
         judged = self._judge(reading, health, self._own(), expressions)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
@@ -185,6 +191,8 @@ class _Planning:
         await self._validate(comparison)
         self._spare(comparison.linked())
         self._drop_vain_waits()
+        told, self.last = await returning.look(self.ports, self.request, self.bench, self.changes, self.former)
+        self.findings += told
         decided = Decided(
             changes=self.changes,
             notices=self.notices,
@@ -429,8 +437,7 @@ class _Planning:
             place=reading.place,
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        former = ports.store.artifact(seal.base) if seal.base else None
-        write_agreed(comparison, ports.store.artifact(agreed), self.settled, former)
+        write_agreed(comparison, ports.store.artifact(agreed), self.settled, self.former, self.last)
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         files.write(ports.store.artifact(name), sealing.encode(plan))

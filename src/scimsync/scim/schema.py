@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import Enum
 from typing import TypeAlias
@@ -115,6 +115,12 @@ class Place:
     attribute: Attribute
     leaf: Attribute
     kind: Kind
+    #: how the key of an element begins, in small letters, that is the provider's own; "" where none is
+    reserved: str = ""
+    #: written where nothing stands, or what was ours; the value of another provisioner stays
+    filled: bool = False
+    #: taken by the provider from whoever becomes inactive
+    dropped: bool = False
 
     @property
     def urn(self) -> str | None:
@@ -158,7 +164,8 @@ class Place:
         holder = lookup(resource, self.urn) if self.urn else resource
         found = lookup(holder, self.attribute.name) if isinstance(holder, Mapping) else None
         if self.kind is Kind.LIST:
-            return entries(found, self.attribute)
+            shared = [e for e in found if not self.is_reserved(e)] if isinstance(found, list) else None
+            return entries(shared, self.attribute)
         if self.path.filter is not None:
             found = self._selected(found)
         if isinstance(found, Mapping):
@@ -184,6 +191,11 @@ class Place:
             elif held != wanted:
                 return False
         return True
+
+    def is_reserved(self, element: object) -> bool:
+        """Whether an element of the attribute is the provider's: nobody else writes, removes or compares it."""
+        key = lookup(element, self.key) if self.reserved and isinstance(element, Mapping) else None
+        return isinstance(key, str) and key.lower().startswith(self.reserved)
 
     def normal(self, value: Value) -> Value:
         """The form in which values of this place compare: equal forms are one value for SCIM."""
@@ -232,6 +244,10 @@ class Catalog:
     core: Schema
     extensions: tuple[Schema, ...] = ()
     prefixes: Mapping[str, str] = field(default_factory=dict)
+    #: as `Dialect` has them, by which the places know what is not theirs alone
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    filled: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
 
     @property
     def schemas(self) -> tuple[Schema, ...]:
@@ -281,13 +297,9 @@ class Catalog:
             path.filter,
             leaf.name if path.sub else None,
         )
-        return Place(
-            short=self.shorten(str(spelled)),
-            path=spelled,
-            attribute=attribute,
-            leaf=leaf,
-            kind=kind,
-        )
+        place = Place(short=self.shorten(str(spelled)), path=spelled, attribute=attribute, leaf=leaf, kind=kind)
+        reserved, root = self.reserved.get(place.root, ""), place.root
+        return replace(place, reserved=reserved, filled=root in self.filled, dropped=root in self.dropped)
 
     def _attribute(self, path: Path, text: str) -> tuple[Schema, Attribute]:
         urn = path.attribute.urn

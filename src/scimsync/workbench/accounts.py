@@ -130,6 +130,9 @@ def current(place: Place) -> str:
         quoted(place.attribute.name) if place.urn is None else f"{quoted(place.urn)}.{quoted(place.attribute.name)}"
     )
     if place.kind is Kind.LIST:
+        if place.reserved:
+            own = f"starts_with(lower({ELEMENT}.{quoted(place.key)}), {text(place.reserved)})"
+            holder = f"list_filter({holder}, lambda {ELEMENT}: NOT coalesce({own}, false))"
         return list_text(place, holder)
     if place.path.filter is not None:
         tests = " AND ".join(_selects(place, name, wanted) for name, wanted in place.selector.items())
