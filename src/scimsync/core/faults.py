@@ -159,7 +159,7 @@ def _is_of(type_: str, value: object) -> bool:
         case "boolean":
             return isinstance(value, bool)
         case "integer":
-            return is_number and value == int(value)  # type: ignore[call-overload]
+            return is_number and float(value).is_integer()  # type: ignore[arg-type]
         case "decimal":
             return is_number
         case "complex":

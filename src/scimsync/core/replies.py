@@ -6,6 +6,7 @@ Whatever else a write is answered with is unknown, and is settled by reading and
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 from scimsync.model.outcomes import Exchange, Reply
@@ -68,6 +69,30 @@ _CREDENTIALS = {
     401: "the token was refused, and so was the one that replaced it",
     403: "the credentials do not allow this",
 }
+
+
+#: a permission of Genesys Cloud: domain, entity, action
+_PERMISSION = re.compile(r"\b[a-zA-Z]+:[a-zA-Z]+:[a-zA-Z]+\b")
+
+
+def forbidden(reply: Reply) -> str:
+    """What a 403 says that our client may not do, alike for all who are refused for it; "" for another answer.
+
+    The permissions by name, where the text names some (documented: `missing.permissions`), else its words. A code
+    that speaks of a division is about one person (guessed), and so is "".
+
+    Examples:
+        >>> from scimsync.scim.messages import ErrorReport
+        >>> told = ErrorReport(status=403, code="missing.any.permissions", detail="one of: [routing:skill:assign]")
+        >>> forbidden(Reply(exchange=Exchange.ANSWERED, method="PATCH", status=403, error=told))
+        'routing:skill:assign'
+    """
+    said = reply.error
+    if reply.status != 403 or (said is not None and "division" in said.code.lower()):
+        return ""
+    names = sorted(set(_PERMISSION.findall(said.detail))) if said is not None else []
+    plain = (said.detail or said.code or said.scim_type) if said is not None else ""
+    return ", ".join(names) or plain or "a permission that it does not name"
 
 
 _TAKEN = ("unique", "taken", "already exist", "already in use", "already used", "used by", "duplicate")

@@ -26,6 +26,8 @@ class AccountWriter:
     open: Collection[tuple[str, int]]
     #: told of a reply after which the run had better end
     defer: Callable[[Reply], None]
+    #: told of whom the target refused, and how
+    deny: Callable[[str, Reply], None]
     #: what one PATCH may hold; 0 for no limit
     operations_per_patch: int = 0
     request_bytes: int = 0
@@ -153,4 +155,5 @@ class AccountWriter:
             return attempt.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
         if step is Next.GONE:
             return attempt.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", reply)
+        self.deny(attempt.key, reply)
         return attempt.outcome(Status.FAILED, "target.refused", words(reply), reply)

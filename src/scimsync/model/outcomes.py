@@ -89,6 +89,21 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What a target says of our client: what it may do, and how much."""
+
+    #: division -> permissions there, such as `routing:skill:assign`, in which `*` stands for any word; None where the
+    #: target does not say, and `untold` why
+    granted: Mapping[str, frozenset[str]] | None = None
+    untold: str = ""
+    #: limits by name; None where the target does not say, and `unlimited` why
+    limits: Mapping[str, int] | None = None
+    unlimited: str = ""
+    #: requests a minute that it announces with each answer; None where it announces nothing
+    announced: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
     """A baseline: what a target said about itself when a person recorded it."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from scimsync.scim.regions import GENESYS_REGIONS
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Place, Schema
 
 _CORE = f"{CORE_USER.lower()}:"
@@ -50,6 +51,21 @@ class NameList:
     root: str
     #: path below the API host; pages by `pageNumber` and `pageSize`, `entities` with a `name` each
     url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """What the provider must allow our client, and what of a configuration needs it."""
+
+    name: str
+    #: attributes with their URN, as `Place.root` has them, that are written with it
+    roots: tuple[str, ...] = ()
+    #: what is done with it: create, update, delete (of accounts), members (of groups)
+    actions: tuple[str, ...] = ()
+    #: the list of names of this kind is shown with it
+    names: str = ""
+    #: when it is needed at all; "" for always
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +115,12 @@ class Dialect:
     phones_are_e164: bool = False
     #: the names that must exist before they are referred to
     names: tuple[NameList, ...] = ()
+    #: what our client must be allowed
+    permissions: tuple[Permission, ...] = ()
+    #: path below the API host at which the provider says what our client may do, in which divisions; "" for none
+    rights_url: str = ""
+    #: path below the API host at which it says what limits it keeps for SCIM; "" for none
+    limits_url: str = ""
     #: members that one PATCH of a group may add and remove
     members_at_once: int = 50
     #: roles and entitlements that every new account gets by itself
@@ -250,28 +272,6 @@ GENESYS_GROUP = Schema(
     ),
 )
 
-#: region -> domain
-GENESYS_REGIONS: Mapping[str, str] = {
-    "us-east-1": "mypurecloud.com",
-    "us-east-2": "use2.us-gov-pure.cloud",
-    "us-west-2": "usw2.pure.cloud",
-    "ca-central-1": "cac1.pure.cloud",
-    "mx-central-1": "mxc1.pure.cloud",
-    "sa-east-1": "sae1.pure.cloud",
-    "eu-west-1": "mypurecloud.ie",
-    "eu-west-2": "euw2.pure.cloud",
-    "eu-central-1": "mypurecloud.de",
-    "eu-central-2": "euc2.pure.cloud",
-    "eusc-de-east-1": "edee1.eusc-pure.cloud",
-    "me-central-1": "mec1.pure.cloud",
-    "ap-south-1": "aps1.pure.cloud",
-    "ap-southeast-1": "apse1.pure.cloud",
-    "ap-southeast-2": "mypurecloud.com.au",
-    "ap-northeast-1": "mypurecloud.jp",
-    "ap-northeast-2": "apne2.pure.cloud",
-    "ap-northeast-3": "apne3.pure.cloud",
-}
-
 _NEVER = {
     "id": "the directory gives ids",
     "meta": "the directory keeps it",
@@ -323,6 +323,23 @@ GENESYS = Dialect(
         NameList(kind="skill", root=f"{GENESYS_USER}:routingSkills", url="/api/v2/routing/skills"),
         NameList(kind="language", root=f"{GENESYS_USER}:routingLanguages", url="/api/v2/routing/languages"),
     ),
+    permissions=(
+        Permission(name="directory:user:add", actions=("create",)),
+        Permission(name="directory:user:edit", actions=("update",)),
+        Permission(name="directory:user:delete", actions=("delete",)),
+        Permission(name="directory:group:edit", actions=("members",)),
+        Permission(name="authorization:grant:add", roots=("roles",)),
+        Permission(name="authorization:grant:delete", roots=("roles",)),
+        Permission(name="routing:skill:assign", roots=(f"{GENESYS_USER}:routingSkills",)),
+        Permission(name="routing:language:assign", roots=(f"{GENESYS_USER}:routingLanguages",)),
+        Permission(name="telephony:extension:assign", roots=("phoneNumbers",), only="where a number has an extension"),
+        Permission(name="authorization:role:view", names="role"),
+        Permission(name="authorization:division:view", names="division"),
+        Permission(name="routing:skill:view", names="skill"),
+        Permission(name="routing:language:view", names="language"),
+    ),
+    rights_url="/api/v2/authorization/subjects/me?includeFullRoles=true",
+    limits_url="/api/v2/organizations/limits/namespaces/scim",
     members_at_once=50,
     default_roles=frozenset({"employee"}),
     regions=GENESYS_REGIONS,
@@ -354,6 +371,9 @@ GENESYS = Dialect(
         "login_is_email": _documented("userName is the login e-mail"),
         "phones_are_e164": _documented("E.164, or a tel URI with ext"),
         "names": _documented("Platform API"),
+        "permissions": _guessed("API specification: any of them will do; that each area needs its own is inferred"),
+        "rights_url": _documented("Platform API, needs no permission"),
+        "limits_url": _documented("Platform API; its keys are not published"),
         "default_roles": _documented("a new user without roles gets the role employee"),
         "members_at_once": _guessed("documented for the Platform API, silent about SCIM"),
         "regions": _documented("the three official lists agree"),
@@ -448,26 +468,14 @@ GENERIC = Dialect(
         "login_is_email": _documented("RFC 7643 §4.1.1: any text"),
         "phones_are_e164": _documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
         "names": _documented("none: RFC 7644 knows no such lists"),
+        "permissions": _documented("none: RFC 7644 leaves them to the provider"),
+        "rights_url": _documented("none: RFC 7644 knows no such answer"),
+        "limits_url": _documented("none: RFC 7644 knows no such answer"),
         "default_roles": _documented("none: RFC 7643 gives nobody a role"),
         "members_at_once": _guessed("RFC 7644 names no number"),
         "regions": _documented("none: the RFC knows no regions"),
     },
 )
-
-
-def region_of(text: str, regions: Mapping[str, str]) -> str:
-    """The region that a person means: its name, its domain, or any address in it; "" where it is none.
-
-    Examples:
-        >>> region_of("eu-central-1", GENESYS_REGIONS), region_of("https://apps.mypurecloud.de/admin", GENESYS_REGIONS)
-        ('eu-central-1', 'eu-central-1')
-        >>> region_of("mypurecloud.com.au", GENESYS_REGIONS), region_of("example.com", GENESYS_REGIONS)
-        ('ap-southeast-2', '')
-    """
-    said = text.strip().lower()
-    host = said.split("://")[-1].split("/")[0].split(":")[0]
-    found = (name for name, domain in regions.items() if said == name or host == domain or host.endswith(f".{domain}"))
-    return next(found, "")
 
 
 DIALECTS: Mapping[str, Dialect] = {"genesys": GENESYS, "generic": GENERIC}
