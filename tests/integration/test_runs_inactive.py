@@ -91,7 +91,8 @@ def test_a_rehire_whose_roles_nobody_maps_is_told_with_the_last_ones(home: House
     made, report = home.sync()
     if takes(home):
         assert [(f.detail, f.path) for f in stripped(made, who)] == [("roles; the last ones: employee, supervisor", "")]
-        assert (outcome(report, who).status, outcome(report, who).code) == (Status.HELD, "account.stripped")
+        assert (outcome(report, who).status, outcome(report, who).code) == (Status.DONE, "account.stripped")
+        assert not report.clean
         assert home.account(who)["active"] is True
     else:
         assert "account.stripped" not in codes(made)

@@ -24,7 +24,7 @@ import msgspec
 from scimsync.core import grouping, leaving, planner
 from scimsync.core.writing import resource
 from scimsync.model.events import PROFILE, Event, EventKind, Message, Subscription
-from scimsync.model.outcomes import Outcome, Run, Status
+from scimsync.model.outcomes import STRIPPED, Outcome, Run, Status
 from scimsync.model.plans import MAKING, Action, Change, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped
 from scimsync.scim.messages import patch_body
@@ -58,9 +58,10 @@ def of_outcome(
     if outcome.status is not Status.DONE:
         return
     written = sorted(outcome.written)
+    is_taken_over = outcome.code in {"account.adopted", STRIPPED}
     if change.action is Action.DELETE:
         yield about.event(EventKind.DELETE, {})
-    elif change.action in MAKING and change.account is None and outcome.code != "account.adopted":
+    elif change.action in MAKING and change.account is None and not is_taken_over:
         if _is_first(change, outcome):
             yield about.notice(EventKind.CREATE, written, _created(outcome, attributes) if values else None)
             return

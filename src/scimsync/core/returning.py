@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.model.outcomes import Outcome, Status
+from scimsync.model.outcomes import STRIPPED, Outcome, Status
 from scimsync.model.plans import Delta, Finding, Severity
 from scimsync.model.policy import Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.schema import Place, Value
 
-#: the code of somebody who is active again without what an active account needs
-STRIPPED = "account.stripped"
 _GOOD = frozenset({Status.DONE, Status.ALREADY})
 
 
@@ -59,4 +57,4 @@ def judged(
     if not lacking:
         return outcome
     told = f"the account is active and has no {', '.join(lacking)}; this person cannot work"
-    return replace(outcome, status=Status.HELD, code=STRIPPED, detail=told)
+    return replace(outcome, code=STRIPPED, detail=told)

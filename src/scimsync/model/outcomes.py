@@ -11,6 +11,9 @@ from scimsync.model.records import SourceHealth
 from scimsync.scim.messages import ErrorReport
 from scimsync.scim.schema import Value
 
+#: the code of what was done for somebody who cannot work all the same: active again, and without roles
+STRIPPED = "account.stripped"
+
 
 class Exchange(Enum):
     """How far one request came."""
