@@ -20,6 +20,7 @@ import httpx2
 import msgspec
 
 from scimsync.adapters.target_deleted import DeletedAccounts
+from scimsync.adapters.target_guard import Guarded
 from scimsync.adapters.target_http import Client, Clock, Watch, date_of, is_troubled
 from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
 from scimsync.adapters.target_rights import read_rights
@@ -27,9 +28,9 @@ from scimsync.adapters.target_sweep import CORE, SMALL_PAGE, SWEEPS, Listings, q
 from scimsync.adapters.target_wire import OBJECT, Answer, Ask, TargetSettings
 from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.accounts import DeletedAccount
-from scimsync.model.outcomes import Description, Document, Exchange, Reply, Rights, Sweep
+from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Rights, Sweep
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
-from scimsync.scim.messages import Operation, patch_body, read_error, version_of
+from scimsync.scim.messages import Operation, patch_body, read_error
 from scimsync.scim.spelling import Spelling, document
 
 #: names that are asked for at a time
@@ -38,7 +39,6 @@ NAMES_PAGE = 100
 INACTIVE_GOOD_S = 60.0
 _ID = re.compile(r"[A-Za-z0-9._~-]{1,256}")
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
-_VERSION = re.compile(r"[\x21\x23-\x7e]{1,256}")  # etagc of RFC 9110 §8.8.3, ASCII only
 
 
 class _Named(msgspec.Struct):
@@ -81,7 +81,8 @@ def _reply(method: str, answer: Answer, account: str = "") -> Reply:
         method=method,
         status=answer.status,
         body=body,
-        version=_version(answer.headers, body) if 200 <= answer.status < 300 else "",
+        version=answer.version if 200 <= answer.status < 300 else "",
+        window_s=answer.window_s,
         error=error,
         detail=detail,
         correlation_id=answer.correlation or (error.correlation_id if error else ""),
@@ -106,12 +107,6 @@ def _made(headers: httpx2.Headers) -> str:
 
 def _refused_here(method: str, why: str) -> Reply:
     return Reply(exchange=Exchange.NOT_SENT, method=method, detail=f"not sent: {why}", tries=0)
-
-
-def _version(headers: Mapping[str, str], body: Mapping[str, object] | None) -> str:
-    """The version of a resource: entity tag first, then `meta.version` (RFC 7644 §3.14)."""
-    meta = body.get("meta") if body else None
-    return version_of(headers.get("etag")) or version_of(meta.get("version") if isinstance(meta, dict) else None)
 
 
 def _lenient(content: bytes) -> object:
@@ -181,6 +176,7 @@ class ScimTarget:
         probe = self._describe_ask(CONFIG, {}, "probe")
         self._client = Client(settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
         self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice)
+        self._guarded = Guarded(self._client, settings.dialect, clock, self._describe_ask(CONFIG, {}), notice)
         self._bygone = DeletedAccounts(self._client, settings.api_url.rstrip("/") + settings.dialect.deleted)
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
@@ -227,7 +223,7 @@ class ScimTarget:
         if (url := self._account_url(account)) is None:
             return _refused_here("GET", "an account id that cannot stand in an address")
         return _reply(
-            "GET", await self._client.call(Ask(kind="get", method="GET", url=url, decode=self._as_resource)), account
+            "GET", await self._guarded.read(Ask(kind="get", method="GET", url=url, decode=self._as_resource)), account
         )
 
     async def find(self, attribute: str, value: str) -> Sequence[Reply]:
@@ -259,7 +255,8 @@ class ScimTarget:
             )
         # whoever does not show the attribute was found by it, where the filter is heeded
         found = [body for body, fits in zip(bodies, matching, strict=True) if fits or is_heeded]
-        replies = [_reply("GET", Answer(exchange=Exchange.ANSWERED, status=200, value=body)) for body in found]
+        answers = [Answer(exchange=Exchange.ANSWERED, status=200, value=body) for body in found]
+        replies = [_reply("GET", self._guarded.shown(answer)) for answer in answers]
         if replies or not self._dialect.lists_active_only:
             return replies
         return await self._find_inactive(attribute, value)
@@ -382,7 +379,7 @@ class ScimTarget:
             return _refused_here("GET", "a group id that cannot stand in an address")
         return _reply(
             "GET",
-            await self._client.call(Ask(kind="group_get", method="GET", url=url, decode=self._as_resource)),
+            await self._guarded.read(Ask(kind="group_get", method="GET", url=url, decode=self._as_resource)),
             group,
         )
 
@@ -410,6 +407,7 @@ class ScimTarget:
             keep(name, answer)
         if not documents:
             raise self._client.failure(first)
+        self._guarded.told(documents[CONFIG].body if CONFIG in documents else {})
         date = date_of(first.headers)
         return Description(
             documents=documents,
@@ -434,55 +432,54 @@ class ScimTarget:
         body = msgspec.json.encode(resource)
         if resource.get("active") is False:
             self._inactive.clear()
-        return _reply(
-            "POST",
-            await self._client.call(
-                Ask(kind="create", method="POST", url=self._users, body=body, decode=self._as_resource)
-            ),
-        )
+        ask = Ask(kind="create", method="POST", url=self._users, body=body, decode=self._as_resource)
+        return _reply("POST", self._guarded.shown(await self._client.call(ask)))
 
-    async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
-        """PATCH an account under If-Match (RFC 7644 §3.5.2, §3.14).
+    async def guard(self, account: str = "") -> Guard:
+        """How writes are guarded here; an account is looked at where the target does not say.
 
         Raises:
-            ValueError: `version` is empty or cannot be an entity tag: a blind write is never sent.
+            TargetError: It cannot be asked at all.
         """
-        if not _VERSION.fullmatch(version):
-            raise ValueError("a PATCH needs the version it rests on")
+        return await self._guarded.guard(self._account_url(account) or "" if account else "")
+
+    async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
+        """PATCH an account (RFC 7644 §3.5.2, §3.14) that is what `version` says.
+
+        Raises:
+            ValueError: `version` is empty: a blind write is never sent.
+        """
         if (url := self._account_url(account)) is None:
             return _refused_here("PATCH", "an account id that cannot stand in an address")
         if any(o.path is None or o.path.lower() == "active" for o in operations):
             self._inactive.clear()
         body = msgspec.json.encode(patch_body(operations))
-        ask = Ask(kind="patch", method="PATCH", url=url, body=body, version=version, decode=self._as_resource)
-        return _reply("PATCH", await self._client.call(ask), account)
+        ask = Ask(kind="patch", method="PATCH", url=url, body=body, decode=self._as_resource)
+        return _reply("PATCH", await self._guarded.write(ask, version, operations), account)
 
     async def delete(self, account: str, version: str) -> Reply:
-        """DELETE an account under If-Match (RFC 7644 §3.6, §3.14).
+        """DELETE an account (RFC 7644 §3.6, §3.14) that is what `version` says.
 
         Raises:
-            ValueError: `version` is empty or cannot be an entity tag.
+            ValueError: `version` is empty.
         """
-        if not _VERSION.fullmatch(version):
-            raise ValueError("a DELETE needs the version it rests on")
         if (url := self._account_url(account)) is None:
             return _refused_here("DELETE", "an account id that cannot stand in an address")
         self._inactive.clear()
-        return _reply("DELETE", await self._client.call(Ask(kind="delete", method="DELETE", url=url, version=version)))
+        ask = Ask(kind="delete", method="DELETE", url=url)
+        return _reply("DELETE", await self._guarded.write(ask, version))
 
     async def patch_group(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
-        """PATCH a group under If-Match (RFC 7644 §3.5.2, §3.14).
+        """PATCH a group (RFC 7644 §3.5.2, §3.14) that is what `version` says.
 
         Raises:
-            ValueError: `version` is empty or cannot be an entity tag.
+            ValueError: `version` is empty.
         """
-        if not _VERSION.fullmatch(version):
-            raise ValueError("a PATCH needs the version it rests on")
         if (url := _resource_url(self._groups, group)) is None:
             return _refused_here("PATCH", "a group id that cannot stand in an address")
         body = msgspec.json.encode(patch_body(operations))
-        ask = Ask(kind="group_patch", method="PATCH", url=url, body=body, version=version, decode=self._as_resource)
-        return _reply("PATCH", await self._client.call(ask), group)
+        ask = Ask(kind="group_patch", method="PATCH", url=url, body=body, decode=self._as_resource)
+        return _reply("PATCH", await self._guarded.write(ask, version), group)
 
     def _account_url(self, account: str) -> str | None:
         return _resource_url(self._users, account)

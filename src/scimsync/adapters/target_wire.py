@@ -20,7 +20,7 @@ import msgspec
 from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Exchange
 from scimsync.scim.dialect import Dialect
-from scimsync.scim.messages import MEDIA_TYPE, entity_tag
+from scimsync.scim.messages import MEDIA_TYPE
 
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
 #: raised before the first byte of a request left (measured: reliability, appendix B)
@@ -75,7 +75,8 @@ class Ask:
     method: str
     url: str
     body: bytes = b""
-    version: str = ""
+    #: the value of If-Match, each character one byte of it
+    match: str = ""
     #: the ETag of what we have, for If-None-Match
     unless: str = ""
     decode: Callable[[bytes], object] = OBJECT.decode
@@ -92,8 +93,8 @@ class Ask:
         headers = {"Accept": f"{MEDIA_TYPE}, application/json;q=0.9", "Accept-Encoding": "gzip"}
         if self.body:
             headers["Content-Type"] = MEDIA_TYPE
-        if self.version:
-            headers["If-Match"] = entity_tag(self.version)
+        if self.match:
+            headers["If-Match"] = self.match
         if self.unless:
             headers["If-None-Match"] = self.unless
         return headers
@@ -112,6 +113,9 @@ class Answer:
     detail: str = ""
     tries: int = 1
     retry_after_s: float | None = None
+    #: as `Reply` has them
+    version: str = ""
+    window_s: float | None = None
 
     @property
     def correlation(self) -> str:
@@ -161,7 +165,8 @@ class Wire:
         """Send one request once."""
         try:
             async with asyncio.timeout(self._settings.exchange_s):
-                request = self._client.build_request(method, url, headers=headers, content=body or None)
+                sent = httpx2.Headers(headers, encoding="latin-1")
+                request = self._client.build_request(method, url, headers=sent, content=body or None)
                 response = await self._client.send(request, stream=True)
                 try:
                     content, detail = await self._read(response)

@@ -146,7 +146,7 @@ class AccountWriter:
     ) -> Reply:
         line = self.journal.line(attempt.key, attempt.part, "PATCH", version, attempt.races + 1)
         await self.journal.intend(line, edits_of(deltas), attempt.account)
-        return await self.means.target.patch(attempt.account, operations, version)
+        return attempt.sent(await self.means.target.patch(attempt.account, operations, version))
 
     def refused(self, attempt: Attempt, step: Next, reply: Reply) -> Outcome:
         """What it comes to where the target does not take a write."""

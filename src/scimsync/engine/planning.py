@@ -37,7 +37,7 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import ending, limiting, returning
+from scimsync.engine import ending, guarding, limiting, returning
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.owning import own_links
@@ -157,6 +157,7 @@ class _Planning:
             if lost := unplanned(self.bench, policy):
                 self.ports.observer.say(sentence(lost))
             raise
+        self.findings += await guarding.look(self.ports.target, self.bench, self.changes, groups)
         self.findings += [
             *of_unresolved(comparison.unresolved(), self.strange),
             *of_unmatched(policy),
