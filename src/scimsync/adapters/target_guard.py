@@ -200,10 +200,11 @@ class Guarded:
         if not version_of(version):
             raise ValueError(f"a {ask.method} needs the version it rests on")
         await self._ask()
-        for _ in range(TRIES):
+        for tried in range(TRIES):
             puts = self._puts and bool(operations)
             compares = self._compares or version.startswith(COMPARED)
-            answer = await self._once(ask, version, operations if puts else (), compares=compares)
+            tries = replace(ask, throttles=1, tried=tried) if compares else ask
+            answer = await self._once(tries, version, operations if puts else (), compares=compares)
             if answer.status in _NO_PATCH and operations and not puts and not self._patched:
                 self._puts = True
                 told = f"{self._client.host} takes no PATCH ({answer.why()}); accounts are written with PUT"
@@ -234,7 +235,7 @@ class Guarded:
             ask = replace(ask, method="PUT", body=msgspec.json.encode(whole))
         if not compares:
             return await self._versioned(ask, version)
-        answer = await self._client.call(replace(ask, throttles=1))
+        answer = await self._client.call(ask)
         window = self._clock.monotonic() - seen.at
         if not 200 <= answer.status < 300 or ask.method == "DELETE":
             return answer

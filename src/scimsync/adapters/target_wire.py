@@ -82,6 +82,8 @@ class Ask:
     decode: Callable[[bytes], object] = OBJECT.decode
     #: tries that may be refused with 429
     throttles: int = TRIES
+    #: tries that were refused so before, each of which makes the wait longer
+    tried: int = 0
 
     @property
     def safe(self) -> bool:
