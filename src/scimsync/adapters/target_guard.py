@@ -25,7 +25,7 @@ from scimsync.adapters.target_wire import OBJECT, TRIES, Answer, Ask
 from scimsync.errors import ProtocolError
 from scimsync.model.outcomes import COMPARED, Exchange, Guard
 from scimsync.scim.dialect import Dialect
-from scimsync.scim.messages import Operation, version_of
+from scimsync.scim.messages import Operation, error_within, version_of
 from scimsync.scim.patch import apply
 
 #: seconds for which a resource that was just read need not be read again before it is written
@@ -237,8 +237,8 @@ class Guarded:
             return await self._versioned(ask, version)
         answer = await self._client.call(ask)
         window = self._clock.monotonic() - seen.at
-        if not 200 <= answer.status < 300 or ask.method == "DELETE":
-            return answer
+        if not 200 <= answer.status < 300 or ask.method == "DELETE" or error_within(answer.value) is not None:
+            return replace(answer, window_s=window)
         back = await self.read(_reading(ask))
         if not isinstance(back.value, dict):
             return replace(answer, window_s=window)

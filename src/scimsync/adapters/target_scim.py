@@ -30,7 +30,7 @@ from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Rights, Sweep
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
-from scimsync.scim.messages import Operation, patch_body, read_error
+from scimsync.scim.messages import Operation, error_within, patch_body, read_error
 from scimsync.scim.spelling import Spelling, document
 
 #: names that are asked for at a time
@@ -72,14 +72,14 @@ def _reply(method: str, answer: Answer, account: str = "") -> Reply:
     detail = answer.detail
     if body is not None and (not isinstance(body.get("id"), str) or account not in {"", body["id"]}):
         body, detail = None, "the answer shows another account than the one asked for"
-    error = None
+    error = error_within(answer.value)
     if answer.exchange is Exchange.ANSWERED and answer.status >= 400:
         error = read_error(answer.status, _lenient(answer.content), answer.correlation)
         detail = detail or error.detail
     return Reply(
         exchange=Exchange.LOST if _is_page(answer) else answer.exchange,
         method=method,
-        status=answer.status,
+        status=error.status if error and method == "POST" else answer.status,
         body=body,
         version=answer.version if 200 <= answer.status < 300 else "",
         window_s=answer.window_s,

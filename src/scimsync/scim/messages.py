@@ -63,6 +63,26 @@ def read_error(status: int, body: object, correlation_id: str = "") -> ErrorRepo
     )
 
 
+def error_within(body: object) -> ErrorReport | None:
+    """The error that a body tells though the status of the answer is a success; None where it tells none.
+
+    Examples:
+        >>> error_within({"schemas": [ERROR], "status": "400", "detail": "no"})
+        ErrorReport(status=400, scim_type='', code='', detail='no', correlation_id='')
+        >>> error_within({"id": "1", "status": "409", "detail": "a user named no"})
+    """
+    if not isinstance(body, Mapping) or "id" in body:
+        return None
+    said = {name.lower(): held for name, held in body.items() if isinstance(name, str)}
+    status = plain(said.get("status") or said.get("statuscode") or said.get("code"))
+    number = int(status) if status.isascii() and status.isdigit() and len(status) == 3 else 0
+    schemas = said.get("schemas")
+    named = (isinstance(schemas, list) and ERROR in schemas) or "scimtype" in said
+    if not named and not (400 <= number < 600 and {"detail", "message", "error"} & said.keys()):
+        return None
+    return read_error(number if 400 <= number < 600 else 400, body)
+
+
 def plain(found: object) -> str:
     """A text, or a number of ordinary size as text; "" for whatever else stands where one should.
 
