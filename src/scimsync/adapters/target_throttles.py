@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from scimsync.adapters.target_limits import LONGEST_WAIT_S, Announced, retry_after
+from scimsync.adapters.target_limits import LONGEST_BACKOFF_S, Announced, retry_after
 
 #: answers that mean "too many" and nothing else
 _ALWAYS = frozenset({420, 429})
@@ -87,12 +87,12 @@ def in_milliseconds(values: Sequence[str]) -> float | None:
     """The seconds of a `Retry-After` that is too long to be believed, were it milliseconds; None for another.
 
     Examples:
-        >>> in_milliseconds(["2000"]), in_milliseconds(["60"]), in_milliseconds(["86400000"])
+        >>> in_milliseconds(["2000"]), in_milliseconds(["60"]), in_milliseconds(["86400"])
         (2.0, None, None)
     """
     text = values[0].strip(" \t") if len(values) == 1 else ""
     seconds = int(text) / 1000 if text.isascii() and text.isdigit() and len(text) <= 7 else 0.0
-    return seconds if 1 <= seconds <= LONGEST_WAIT_S else None
+    return seconds if 1 <= seconds <= LONGEST_BACKOFF_S else None
 
 
 def policy_of(headers: Mapping[str, str]) -> Announced | None:
