@@ -136,8 +136,18 @@ def make_traces(work: str) -> list[Metrics]:
     return [Traces(work)]
 
 
-def make_target(settings: Settings, notice: Callable[[str], None], metrics: Metrics | None = None) -> Target:
-    """The target that the configuration names; must be made and closed inside one event loop."""
+def make_target(
+    settings: Settings, notice: Callable[[str], None], metrics: Metrics | None = None, *, remembers: bool = False
+) -> Target:
+    """The target that the configuration names; must be made and closed inside one event loop.
+
+    Args:
+        settings: Which it is.
+        notice: Told of what a person should know meanwhile.
+        metrics: Told of each exchange.
+        remembers: Whether how large a page may be is kept among the artifacts.
+    """
+    from scimsync.adapters.target_pages import PAGE_SIZES  # noqa: PLC0415
     from scimsync.adapters.target_scim import ScimTarget  # noqa: PLC0415 - loads httpx2
     from scimsync.adapters.target_wire import TargetSettings  # noqa: PLC0415 - loads httpx2
 
@@ -153,6 +163,7 @@ def make_target(settings: Settings, notice: Callable[[str], None], metrics: Metr
             requests_per_minute=given.requests_per_minute,
             workers=given.workers,
             ca_file=given.ca_file,
+            page_sizes=settings.state.artifacts / PAGE_SIZES if remembers else None,
         ),
         clock=SystemClock(),
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets

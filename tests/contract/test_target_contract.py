@@ -31,6 +31,8 @@ RIGHTS = Rights(
     granted=dict.fromkeys(people.DIVISIONS, frozenset({"directory:user:edit", "routing:skill:assign"})),
     limits={"expensive.page.size": 25},
 )
+#: role -> licence, as the simulator has it
+LICENCES = {"Agent": ["engage1"], "employee": ["collaborate"]}
 
 
 def person(login: str) -> dict[str, object]:
@@ -47,7 +49,9 @@ def play(request: pytest.FixtureRequest) -> Iterator[Play[object]]:
     """Run a scene against a fresh, empty directory."""
     if request.param == "memory":
         teams = [{"displayName": name} for name in GROUPS]
-        yield lambda scene: asyncio.run(scene(MemoryTarget(names=NAMES, groups=teams, rights=RIGHTS)))  # type: ignore[arg-type]
+        yield lambda scene: asyncio.run(
+            scene(MemoryTarget(names=NAMES, groups=teams, rights=RIGHTS, licences=LICENCES))
+        )  # type: ignore[arg-type]
         return
     with running(Settings(users=0, options={"rate_limit": 0})) as simulator:
         for name in GROUPS:
@@ -285,6 +289,18 @@ def test_a_target_says_what_we_may_do_in_each_division_and_what_limits_it_keeps(
         assert all("routing:skill:assign" in held for held in rights.granted.values())
         assert rights.limits is not None
         assert rights.limits["expensive.page.size"] == 25
+
+    play(scene)
+
+
+def test_a_target_says_which_licences_follow_from_sets_of_roles(play: Play[object]) -> None:
+    async def scene(target: Target) -> None:
+        both, one = frozenset({"Agent", "employee"}), frozenset({"Agent"})
+        assert await target.licences([both, one]) == {
+            both: frozenset({"engage1", "collaborate"}),
+            one: frozenset({"engage1"}),
+        }
+        assert await target.licences([one, frozenset({"Nobody's role"})]) is None, "a part of the truth is none"
 
     play(scene)
 

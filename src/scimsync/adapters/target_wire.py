@@ -65,6 +65,8 @@ class TargetSettings:
     reply_bytes: int = 8 * 1024 * 1024
     #: one more certificate authority to trust, PEM
     ca_file: Path | None = None
+    #: where it is remembered how large a page may be; None: it is not
+    page_sizes: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,19 @@ def _head(plan: Plan) -> Iterator[str]:
     ]
     yield "  " + "   ".join([*marks, *more])
     yield f"  {tally.match_rate:.1%} of {tally.compared:,} compared attributes are equal already"
+    if tally.licences:
+        yield f"  Licences: {licences_text(tally.licences)}"
+
+
+def licences_text(licences: Mapping[str, int]) -> str:
+    """What a plan costs, in half a line; more licences first.
+
+    Examples:
+        >>> licences_text({"CX 1": -3, "CX 2": 12})
+        '+12 CX 2, -3 CX 1 (inferred from roles)'
+    """
+    ordered = sorted(licences.items(), key=lambda one: (one[1] < 0, one[0]))
+    return ", ".join(f"{number:+,} {_printable(name)}" for name, number in ordered) + " (inferred from roles)"
 
 
 def _groups(plan: Plan, *, everybody: bool) -> Iterator[str]:
@@ -330,6 +343,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "groups",
                 "members_added",
                 "members_removed",
+                "licences",
                 "match_rate",
             )
         },

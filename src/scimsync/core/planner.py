@@ -304,6 +304,7 @@ def tally(
     notices: Sequence[Change],
     findings: Sequence[Finding],
     groups: Sequence[GroupChange] = (),
+    licences: Mapping[str, int] | None = None,
 ) -> Tally:
     """Count a plan."""
     deltas = [d for c in changes for d in c.deltas]
@@ -323,6 +324,7 @@ def tally(
         groups=len(groups),
         members_added=sum(len(group.add) for group in groups),
         members_removed=sum(len(group.remove) for group in groups),
+        licences=dict(licences or {}),
     )
 
 

@@ -39,6 +39,7 @@ from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
 from scimsync.engine import ending, limiting, returning
 from scimsync.engine.leaving import Decided, kept, unplanned
+from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
@@ -132,6 +133,8 @@ class _Planning:
     former: Path | None = None
     #: what leavers hold that the directory is about to take from them
     last: returning.Last = field(default_factory=list)
+    #: licence -> how many more are needed
+    licences: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> Plan:
         policy, store = self.request.policy, self.ports.store
@@ -168,6 +171,7 @@ class _Planning:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
         if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
+        self.licences = await needed(self.ports, self.request, self.bench, self.changes)
         seal = Seal(
             target=self.ports.target.name,
             configuration=self.request.configuration,
@@ -433,7 +437,7 @@ class _Planning:
         if not self.whole:
             forget_unseen(self.bench)
         numbers = {**comparison.numbers(), "linked": linked}
-        counted = planner.tally(numbers, changes, self.notices, findings, groups)
+        counted = planner.tally(numbers, changes, self.notices, findings, groups, self.licences)
         plan = Plan(
             id=identity,
             created=created,

@@ -58,7 +58,21 @@ class Authorization(Protocol):
         ...
 
 
-class Target(Authorization, Protocol):
+class Licensing(Protocol):
+    """What people cost at the target."""
+
+    async def licences(self, sets: Collection[frozenset[str]]) -> Mapping[frozenset[str], frozenset[str]] | None:
+        """The names of the licences that follow from each of some sets of roles, by the names of the roles.
+
+        None where they cannot be known: the target does not tell, does not show it to us, or does not know a role.
+
+        Raises:
+            TargetError: The target cannot be reached, or refuses our credentials.
+        """
+        ...
+
+
+class Target(Authorization, Licensing, Protocol):
     """The SCIM service provider that is changed. Async; every answer to a write is a Reply."""
 
     @property

@@ -154,6 +154,7 @@ FACTS: tuple[Fact, ...] = (
         ("§16", "a record of custom attributes has no version and moves none; a value must fit its schema", "inferred", "", "custom_attributes_fit_their_schema_and_move_no_version"),
         ("§7", "the limits of the namespaces scim and platform.api can be read without a permission; keys and values are guesses", "unknown", "", "the_limits_can_be_read"),
         ("§16", "license/infer names the licences that follow from roles, and needs no permission", "documented", "", "licences_follow_from_roles"),
+        ("§16", "which licence a role needs, and what licences are called", "unknown", "", "licences_follow_from_roles"),
     ),
     *_facts(
         _FAULTS,

@@ -39,6 +39,7 @@ class MemoryTarget:
         names: kind -> the names that exist; a kind that is not given cannot be known.
         groups: the same for groups.
         rights: what it says of us; by default it says nothing.
+        licences: role -> the licences that follow from it; of a role that is not given they cannot be known.
     """
 
     name = "memory://target"
@@ -51,9 +52,11 @@ class MemoryTarget:
         names: Mapping[str, Iterable[str]] | None = None,
         groups: Iterable[Mapping[str, object]] = (),
         rights: Rights | None = None,
+        licences: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         self._dialect = dialect
         self._names = {kind: frozenset(listed) for kind, listed in (names or {}).items()}
+        self._licences = {role: frozenset(named) for role, named in (licences or {}).items()}
         self._rights = rights or Rights(untold="a directory in memory", unlimited="a directory in memory")
         self._ids = count(1)
         #: what it publishes; set others to let them drift
@@ -123,6 +126,12 @@ class MemoryTarget:
     async def names(self, kind: str) -> frozenset[str] | None:
         """The names of a kind, as they were given."""
         return self._names.get(kind)
+
+    async def licences(self, sets: Collection[frozenset[str]]) -> Mapping[frozenset[str], frozenset[str]] | None:
+        """The licences of all roles of a set together, as they were given."""
+        if not frozenset().union(*sets) <= self._licences.keys():
+            return None
+        return {roles: frozenset().union(*(self._licences[role] for role in roles)) for roles in sets}
 
     async def rights(self) -> Rights:
         """What we may do, as it was given."""
