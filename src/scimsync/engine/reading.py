@@ -8,10 +8,9 @@ from datetime import timedelta
 
 from scimsync.core import drifting, trust
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.engine.freshness import Freshness, read_again
+from scimsync.engine.freshness import LONGEST_LAG, Freshness, read_again, written
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
-from scimsync.model.outcomes import Sweep
 from scimsync.model.plans import LOGIN, Finding
 from scimsync.workbench import asked
 from scimsync.workbench.accounts import AccountSpool, hold_late
@@ -74,20 +73,27 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
         spool.close()
         raise
     spool.load(request.keep)
-    if recalls:
-        sweep = await _reread(ports, request, (recall, spool), roots, sweep)
+    unread = await _reread(ports, request, (recall, spool), roots) if recalls else []
+    if unread and not sweep.incomplete:
+        sweep = replace(sweep, incomplete=f"{len(unread)} accounts could not be read again")
     holes = trust.incomplete(sweep)
     late = await _renewed(ports, request, bench, spool)
+    late += hold_late(bench, unread, "the account could not be read by its id")
     recall.save(whole=not recalls)
     return holes is None, [*([] if holes is None else [holes]), *late]
 
 
 async def _reread(
-    ports: PlanPorts, request: PlanRequest, into: tuple[Recall, AccountSpool], roots: Sequence[str], sweep: Sweep
-) -> Sweep:
-    """Recall what an earlier plan read, and read again whom that is not good enough for."""
+    ports: PlanPorts, request: PlanRequest, into: tuple[Recall, AccountSpool], roots: Sequence[str]
+) -> list[str]:
+    """Recall what an earlier plan read, and read again whom that is not good enough for; who could not be read."""
     recall, spool = into
-    stale = {*recall.fill(), *await _claimed(ports, recall.sought(request.policy.match), recall.unlinked())}
+    lines = [*written(ports.store, recall.newest - LONGEST_LAG)]
+    touched = {line.key for line in lines} | {line.outcome.account or "" for line in lines if line.outcome is not None}
+    stale = {
+        *recall.fill(request.policy.match, touched),
+        *await _claimed(ports, recall.sought(request.policy.match), recall.unlinked()),
+    }
     found: list[bytes] = []
     ports.observer.stage("reading again whose version or place has moved", len(stale))
     await ports.target.reread(stale, roots, found.extend)
@@ -96,9 +102,7 @@ async def _reread(
     again = await read_again(ports.target, ports.observer, recall.missing(stale), request.workers)
     if again.fresh or again.gone:
         spool.renew(again.fresh, again.gone)
-    if again.unread and not sweep.incomplete:
-        return replace(sweep, incomplete=f"{len(again.unread)} accounts could not be read again")
-    return sweep
+    return again.unread
 
 
 async def _claimed(ports: PlanPorts, sought: Sequence[tuple[str, str]], unlinked: Sequence[str]) -> Sequence[str]:
@@ -148,8 +152,9 @@ async def read_asked(ports: PlanPorts, request: PlanRequest, bench: Workbench) -
             found |= {str(reply.body.get("id", "")): reply.body for reply in replies if reply.body is not None}
     except FilterRefused:
         return None
-    if found:
-        spool.renew([encode(body) for body in found.values()], [])
+    # a search may show late what was read by its id already
+    if new := [encode(found[account]) for account in asked.unread(bench, found)]:
+        spool.renew(new, [])
     asked.stand_in(bench)
     return hold_late(bench, [*unread, *named[1]], "the account could not be read by its id")
 
@@ -164,7 +169,7 @@ async def _read_linked(
     return again.gone, again.unread
 
 
-async def _renewed(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> Sequence[Finding]:
+async def _renewed(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> list[Finding]:
     """Read again what the listing shows as it was before our last writes."""
     freshness = Freshness(
         target=ports.target,

@@ -6,7 +6,7 @@ and references find their people; `unseen` holds these ids, until `forget_unseen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place
@@ -68,6 +68,12 @@ def named_accounts(bench: Workbench, attributes: Sequence[Mapped]) -> list[str]:
             )
             found |= {str(name) for (name,) in bench.rows(query)}
     return sorted(found)
+
+
+def unread(bench: Workbench, accounts: Iterable[str]) -> list[str]:
+    """Of some accounts the ids of those that are not in `accounts`."""
+    query = "SELECT unnest(?::VARCHAR[]) EXCEPT SELECT id FROM accounts ORDER BY 1"
+    return [str(account) for (account,) in bench.rows(query, [[*accounts]])]
 
 
 def is_anybody_new(bench: Workbench) -> bool:

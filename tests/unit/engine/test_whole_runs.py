@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -61,6 +62,7 @@ class Company:
         self.dialect = GENESYS
         self.mapping, self.columns = dict(MAPPING), COLUMNS
         self.more: dict[str, Any] = {}
+        self.recall = timedelta()
         self._fresh = count()
 
     @staticmethod
@@ -109,6 +111,7 @@ class Company:
             only=only,
             overrides=dict.fromkeys(overrides, "test"),
             dialect=self.dialect,
+            recall=self.recall,
         )
         self.clock.advance(1)
         return asyncio.run(make_plan(ports, request))
