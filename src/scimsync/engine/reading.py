@@ -11,6 +11,7 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.freshness import LONGEST_LAG, Freshness, read_again, written
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
+from scimsync.model.outcomes import Run
 from scimsync.model.plans import LOGIN, Finding
 from scimsync.workbench import asked
 from scimsync.workbench.accounts import AccountSpool, hold_late
@@ -26,14 +27,15 @@ SCHEMA_BELIEVED = timedelta(days=1)
 async def compare_schema(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
     """Hold what the target says about itself against the pin, or what the dialect assumes.
 
-    A plan for some people believes the schema of a plan for everybody that was made within a day.
+    A plan for some people believes the schema of a plan for everybody that was made within a day, under the same
+    configuration: under another it was compared for other paths.
 
     Raises:
         SchemaDrifted: What the mapping writes is not what it was.
     """
     since = ports.clock.now() - SCHEMA_BELIEVED
     plans = (run for run in ports.store.runs() if run.plan and not run.partial and run.target == ports.target.name)
-    if request.only and any(run.created > since for run in plans):
+    if request.only and any(run.created > since and _is_under(ports, run, request.configuration) for run in plans):
         return []
     ports.observer.stage("comparing the schema")
     pin = ports.store.pin(ports.target.name)
@@ -44,6 +46,15 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> list[Finding
         raise SchemaDrifted(baseline.name, blocking)
     unpublished = drifting.unpublished(found)
     return [*drifting.findings(rulings), *([] if unpublished is None else [unpublished])]
+
+
+def _is_under(ports: PlanPorts, run: Run, configuration: str) -> bool:
+    """Whether the plan of a run was made under a configuration."""
+    file = ports.store.artifact(run.plan)
+    if not file.is_file():
+        return False
+    with file.open("rb") as lines:
+        return configuration.encode() in next(lines, b"")
 
 
 async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbench) -> tuple[bool, list[Finding]]:

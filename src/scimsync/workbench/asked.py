@@ -127,6 +127,8 @@ def stand_in(bench: Workbench) -> None:
 
 
 def forget_unseen(bench: Workbench) -> None:
-    """Take out who only stood in: nothing is agreed with an account that nobody read."""
-    bench.sql.execute("DELETE FROM pairing WHERE id IN (SELECT id FROM unseen)")
+    """Take out who only stood in, and pairs of people who were not asked for: nothing is agreed about them."""
+    bench.sql.execute(
+        "DELETE FROM pairing WHERE key NOT IN (SELECT key FROM asked WHERE NOT named UNION ALL SELECT key FROM moved)"
+    )
     bench.sql.execute("DELETE FROM accounts WHERE id IN (SELECT id FROM unseen)")
