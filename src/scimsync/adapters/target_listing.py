@@ -162,6 +162,12 @@ class Stretch:
         self.census.announced += fresh
         return True
 
+    def walled(self, why: str) -> str:
+        """Note that the target lists no more of what it announced, and count on no more; gives why."""
+        missing = (self.total or 0) - self.met
+        self.census.announced -= missing
+        return f"{self.met:,} of {self.total or 0:,} inactive accounts are listed, the rest is refused ({why})"
+
     def refused(self, status: int) -> None:
         """Note that the target does not let anybody see whether more follows."""
         self.census.complain(

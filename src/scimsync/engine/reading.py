@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from scimsync.core import drifting, trust
+from scimsync.core import drifting, ending, trust
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.freshness import LONGEST_LAG, Freshness, read_again, written
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
@@ -91,7 +91,9 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     late = await _renewed(ports, request, bench, spool)
     late += hold_late(bench, unread, "the account could not be read by its id")
     recall.save(whole=not recalls)
-    return holes is None, [*([] if holes is None else [holes]), *late]
+    told = [] if holes is None else [holes]
+    told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
+    return holes is None, [*told, *late]
 
 
 async def _reread(
