@@ -138,11 +138,14 @@ def make_traces(work: str) -> list[Metrics]:
 
 def make_target(settings: Settings, notice: Callable[[str], None], metrics: Metrics | None = None) -> Target:
     """The target that the configuration names; must be made and closed inside one event loop."""
+    from scimsync.adapters.target_platform import PlatformTarget  # noqa: PLC0415 - loads httpx2
     from scimsync.adapters.target_scim import ScimTarget  # noqa: PLC0415 - loads httpx2
     from scimsync.adapters.target_wire import TargetSettings  # noqa: PLC0415 - loads httpx2
 
     given = settings.target
-    return ScimTarget(
+    users = given.dialect.users
+    kind = ScimTarget if users == users.published else PlatformTarget
+    target = kind(
         TargetSettings(
             api_url=given.api_url,
             login_url=given.login_url,
@@ -159,6 +162,8 @@ def make_target(settings: Settings, notice: Callable[[str], None], metrics: Metr
         notice=notice,
         watch=metrics,
     )
+    target.manage(mapped.place for mapped in settings.policy.attributes)
+    return target
 
 
 def now() -> datetime:

@@ -12,7 +12,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx2
@@ -26,6 +26,7 @@ from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
 from scimsync.scim.messages import Operation, patch_body, read_error, version_of
+from scimsync.scim.schema import Place
 from scimsync.scim.spelling import Spelling, document
 
 #: names that are asked for at a time
@@ -189,6 +190,14 @@ class ScimTarget:
     def rate(self) -> int:
         """Requests a minute that are allowed now; where nothing is paced, what one could hope for."""
         return self._client.rate
+
+    def manage(self, places: Iterable[Place]) -> None:
+        """Nothing beside SCIM is read or written here."""
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Nothing that is managed is refused to us beforehand."""
+        return {}
 
     @property
     def counts(self) -> Mapping[str, int]:

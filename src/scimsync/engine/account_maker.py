@@ -20,6 +20,7 @@ from scimsync.errors import TargetUnanswered
 from scimsync.model.outcomes import LinkDecision, Outcome, Reply, Status
 from scimsync.model.plans import LOGIN, Delta, Verdict
 from scimsync.model.policy import Policy
+from scimsync.scim.platform import is_platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +50,11 @@ class AccountMaker:
             hit = await self.search.person(deltas, login=is_resumed or not self.unique_logins)
             if hit is not None:
                 return await self._met(attempt, deltas, hit, ours=is_resumed)
+            made = [delta for delta in deltas if not self._is_beside(delta)]
             for _ in range(MOST_RACES):
-                outcome = await self._made(attempt, deltas)
+                outcome = await self._made(attempt, made)
                 if outcome is not None:
-                    return outcome
+                    return await self._completed(attempt, outcome, [d for d in deltas if self._is_beside(d)])
         except TargetUnanswered as error:
             return attempt.outcome(Status.DEFERRED, "target.not-now", str(error))
         return attempt.outcome(Status.HELD, "write.unknown", "the account could be neither created nor found")
@@ -87,7 +89,20 @@ class AccountMaker:
         return attempt.outcome(Status.HELD, "write.unknown", told, reply)
 
     def _resource(self, deltas: Sequence[Delta]) -> dict[str, object]:
-        return resource((self.means.attributes[d.path].place, d.sides.desired) for d in deltas)
+        wanted = (delta for delta in deltas if not self._is_beside(delta))
+        return resource((self.means.attributes[d.path].place, d.sides.desired) for d in wanted)
+
+    def _is_beside(self, delta: Delta) -> bool:
+        return is_platform(self.means.attributes[delta.path].place.root)
+
+    async def _completed(self, attempt: Attempt, outcome: Outcome, rest: Sequence[Delta]) -> Outcome:
+        """Write what no creation over SCIM takes, once the account is there."""
+        if not rest or outcome.status not in {Status.DONE, Status.ALREADY} or not attempt.account:
+            return outcome
+        beside = await self.writer.write(attempt, rest, self.means.operations_of(rest), outcome.version)
+        if beside.code:
+            return beside
+        return replace(beside, status=outcome.status, code=outcome.code, detail=outcome.detail)
 
     async def _told(self, reply: Reply, deltas: Sequence[Delta]) -> Reply | None:
         """The new account as the answer shows it, or as it is found at the place that the answer names."""

@@ -28,6 +28,7 @@ from scimsync.core.findings import (
     of_unmatched,
     of_unread,
     of_unresolved,
+    of_unshown,
     of_vain,
     of_waiting,
 )
@@ -175,6 +176,9 @@ class _Planning:
         if told is None:
             complete, told = await read_directory(self.ports, self.request, self.bench)
         self.findings += told
+        unread = {path: why for path, why in self.ports.target.unread.items() if path in policy.by_path}
+        self.findings += [of_unshown(path, why) for path, why in unread.items()]
+        judged = replace(judged, frozen=judged.frozen | unread.keys())
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
         self.findings += correlation.run(complete=complete, only=self.request.only, source=self.request.source)

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 from scimsync.core import drifting, trust
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.engine.freshness import Freshness, read_again
+from scimsync.engine.freshness import MOST_READ_AGAIN, Freshness, read_again
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
 from scimsync.model.outcomes import Sweep
 from scimsync.model.plans import LOGIN, Finding
-from scimsync.workbench import asked
+from scimsync.workbench import asked, unlisted
 from scimsync.workbench.accounts import AccountSpool, hold_late
 from scimsync.workbench.bench import Workbench, encode
 from scimsync.workbench.recalled import RECALLED, Recall
@@ -76,10 +76,25 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     spool.load(request.keep)
     if recalls:
         sweep = await _reread(ports, request, (recall, spool), roots, sweep)
+    await _unlisted(ports, request, bench, spool)
     holes = trust.incomplete(sweep)
     late = await _renewed(ports, request, bench, spool)
     recall.save(whole=not recalls)
     return holes is None, [*([] if holes is None else [holes]), *late]
+
+
+async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> None:
+    """Read by id of whom the listing left out what is kept beside SCIM; what nobody tells is as it was agreed."""
+    attributes = request.policy.attributes
+    doubted = unlisted.doubted(bench, attributes, MOST_READ_AGAIN)
+    if doubted:
+        ports.observer.stage("reading by id what the listing left out", len(doubted))
+    again = await read_again(ports.target, ports.observer, doubted, request.workers)
+    if again.fresh:
+        spool.renew(again.fresh, [])
+    refused = any(not mapped.place.published and mapped.path in ports.target.unread for mapped in attributes)
+    unseen = {*again.gone, *again.unread, *(doubted if refused else ())}
+    unlisted.presume(bench, attributes, [account for account in doubted if account not in unseen])
 
 
 async def _reread(

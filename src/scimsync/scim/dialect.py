@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from scimsync.scim.platform import ELSEWHERE, GENESYS_PLATFORM, PLATFORM_USER
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Schema
 
 _CORE = f"{CORE_USER.lower()}:"
@@ -261,8 +262,9 @@ GENESYS = Dialect(
     name="genesys",
     users=Catalog(
         GENESYS_CORE,
-        (GENESYS_ENTERPRISE, GENESYS_EXTENSION),
-        {"enterprise": ENTERPRISE_USER, "genesys": GENESYS_USER},
+        (GENESYS_ENTERPRISE, GENESYS_EXTENSION, GENESYS_PLATFORM),
+        {"enterprise": ENTERPRISE_USER, "genesys": GENESYS_USER, "platform": PLATFORM_USER},
+        ELSEWHERE,
     ),
     base_path="/api/v2/scim/v2",
     page_size=100,
@@ -296,6 +298,8 @@ GENESYS = Dialect(
         NameList(kind="division", root=f"{ENTERPRISE_USER}:division", url="/api/v2/authorization/divisions"),
         NameList(kind="skill", root=f"{GENESYS_USER}:routingSkills", url="/api/v2/routing/skills"),
         NameList(kind="language", root=f"{GENESYS_USER}:routingLanguages", url="/api/v2/routing/languages"),
+        NameList(kind="location", root=f"{PLATFORM_USER}:location", url="/api/v2/locations"),
+        NameList(kind="team", root=f"{PLATFORM_USER}:team", url="/api/v2/teams"),
     ),
     members_at_once=50,
     default_roles=frozenset({"employee"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import Enum
 from typing import TypeAlias
@@ -88,6 +88,8 @@ class Schema:
     description: str = ""
     #: the enumerated words were published in capitals, as Genesys did before July 2021 (documented)
     capitals: bool = False
+    #: the provider publishes it; else it is of our own making, for what is kept beside SCIM
+    published: bool = True
 
     def attribute(self, name: str) -> Attribute | None:
         """The attribute of that name, case ignored."""
@@ -115,6 +117,8 @@ class Place:
     attribute: Attribute
     leaf: Attribute
     kind: Kind
+    #: the provider publishes its schema
+    published: bool = True
 
     @property
     def urn(self) -> str | None:
@@ -152,6 +156,16 @@ class Place:
     def read_only(self) -> bool:
         """Whether a client may never write here."""
         return "readOnly" in {self.attribute.mutability, self.leaf.mutability}
+
+    def is_told(self, resource: Mapping[str, object]) -> bool:
+        """Whether a resource says anything of this place: over SCIM always, since absent is empty (RFC 7643 §2.5).
+
+        Of what is kept beside SCIM, absent is unknown (`scim.platform`).
+        """
+        if self.published or self.urn is None:
+            return True
+        holder = lookup(resource, self.urn)
+        return isinstance(holder, Mapping) and self.attribute.name in holder
 
     def read(self, resource: Mapping[str, object]) -> Value:
         """The value at this place in a resource, as a `Value`."""
@@ -232,11 +246,18 @@ class Catalog:
     core: Schema
     extensions: tuple[Schema, ...] = ()
     prefixes: Mapping[str, str] = field(default_factory=dict)
+    #: name in lower case, of what people look for and the schemas have not -> where it is
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def schemas(self) -> tuple[Schema, ...]:
         """The core schema, then the extensions."""
         return (self.core, *self.extensions)
+
+    @property
+    def published(self) -> Catalog:
+        """What of it the provider itself knows."""
+        return replace(self, extensions=tuple(schema for schema in self.extensions if schema.published))
 
     def expand(self, text: str) -> str:
         """Replace a short prefix by the URN it stands for."""
@@ -263,7 +284,7 @@ class Catalog:
         sub_name = path.sub or path.attribute.sub
         leaf = attribute
         if sub_name is not None:
-            leaf = attribute.sub(sub_name) or _unknown_sub(text, sub_name, attribute)
+            leaf = attribute.sub(sub_name) or self._unknown_sub(text, sub_name, schema, attribute)
         if path.filter is not None and not attribute.multi_valued:
             raise InvalidPath(text, f"{attribute.name} has one value, so it takes no [filter]")
         urn = None if schema is self.core else schema.id
@@ -287,6 +308,7 @@ class Catalog:
             attribute=attribute,
             leaf=leaf,
             kind=kind,
+            published=schema.published,
         )
 
     def _attribute(self, path: Path, text: str) -> tuple[Schema, Attribute]:
@@ -315,6 +337,8 @@ class Catalog:
             for a in s.attributes
             if a.name.lower() == name.lower()
         ]
+        if told := self.elsewhere.get(name.lower()):
+            return told
         if elsewhere:
             return f"did you mean {elsewhere[0]}?"
         names = {self.shorten(f"{s.id}:{a.name}").lower(): self.shorten(f"{s.id}:{a.name}")
@@ -325,6 +349,14 @@ class Catalog:
         ]
         hint = f"; did you mean {names[near[0]]}?" if near else ""
         return f"the target has no attribute {name}{hint}"
+
+    def _unknown_sub(self, text: str, name: str, schema: Schema, attribute: Attribute) -> Attribute:
+        if not schema.published and attribute.multi_valued:
+            element = self.shorten(f'{schema.id}:{attribute.name}[{element_key(attribute)} eq "{name}"].value')
+            raise InvalidPath(text, f"name one of its elements: {element}")
+        if not schema.published and (told := self.elsewhere.get(name.lower())):
+            raise InvalidPath(text, told)
+        return _unknown_sub(text, name, attribute)
 
     def places(self) -> Iterator[Attribute]:
         """All attributes, core first."""

@@ -1,0 +1,156 @@
+"""What Genesys Cloud keeps of people beside SCIM, in its Platform API: as a schema of our own, and as a table of hints.
+
+The URN is published by nobody. It lets a mapping name such an attribute like any other (`platform:location`), so that
+comparing, merging and planning need to know nothing of it; who reads and writes it is an adapter of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scimsync.scim.schema import Attribute, Schema
+
+PLATFORM_USER = "urn:scimsync:genesys:platform:User"
+
+_PART = Attribute(name="value", case_exact=True)
+
+GENESYS_PLATFORM = Schema(
+    id=PLATFORM_USER,
+    name="PlatformUser",
+    description="What the Platform API has of a user, and SCIM has not",
+    attributes=(
+        Attribute(
+            name="employerInfo",
+            type="complex",
+            sub_attributes=(
+                Attribute(name="officialName", case_exact=True),
+                Attribute(name="employeeType", case_exact=True),
+            ),
+        ),
+        Attribute(
+            name="customAttributes",
+            type="complex",
+            multi_valued=True,
+            sub_attributes=(Attribute(name="name", case_exact=True, required=True), _PART),
+        ),
+        Attribute(name="location", case_exact=True),
+        Attribute(name="team", case_exact=True),
+    ),
+    published=False,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """An attribute of the schema above: where the Platform API has it, and what our client must be allowed."""
+
+    #: name of the attribute, as `Schema.attributes` has it
+    name: str
+    #: what `expand` of a listing of users calls it
+    expand: str
+    #: a request that writes it; attributes of one request are written together
+    writes: str
+    reading: tuple[str, ...]
+    writing: tuple[str, ...]
+
+    @property
+    def root(self) -> str:
+        """The attribute with its URN, as `Place.root` has it."""
+        return f"{PLATFORM_USER}:{self.name}"
+
+
+_USER = "PATCH /api/v2/users/{id}"
+_SEEN, _EDITED = ("directory:user:view",), ("directory:user:edit",)
+
+#: what is served, in the order in which it is written; permissions: documented by the SDKs (reference §16)
+SERVED: tuple[Served, ...] = (
+    Served(name="employerInfo", expand="employerInfo", writes=_USER, reading=_SEEN, writing=_EDITED),
+    Served(name="location", expand="locations", writes=_USER, reading=_SEEN, writing=_EDITED),
+    Served(
+        name="customAttributes",
+        expand="customAttributes",
+        writes="PATCH or PUT /api/v2/users/{id}/customattributes",
+        reading=("directory:user:view", "directory:user:edit"),
+        writing=_EDITED,
+    ),
+    Served(
+        name="team",
+        expand="team",
+        writes="POST and DELETE /api/v2/teams/{team}/members",
+        reading=("directory:user:view", "groups:team:view"),
+        writing=("groups:team:assign",),
+    ),
+)
+
+
+def _as(name: str, permission: str = "directory:user:edit") -> str:
+    return f"not in SCIM; in the Platform API as {name} ({permission}), which scimsync does not write"
+
+
+_OWN = 'platform:customAttributes[name eq "..."].value'
+#: name that people look for, in lower case -> where it is
+ELSEWHERE: Mapping[str, str] = {
+    **{
+        word: f"not in SCIM; in the Platform API as platform:{path}"
+        for path, words in {
+            "employerInfo.officialName": ("officialname", "employer", "company"),
+            "employerInfo.employeeType": ("employeetype", "usertype", "employmenttype"),
+            "location": ("location", "locations", "office", "site"),
+            "team": ("team", "workteam", "teams"),
+            'customAttributes[name eq "..."].value': ("customattributes", "customattribute", "custom"),
+        }.items()
+        for word in words
+    },
+    **dict.fromkeys(("employerinfo",), "not in SCIM; in the Platform API as platform:employerInfo.officialName, "
+                    "platform:employerInfo.employeeType; its other two are enterprise:employeeNumber and "
+                    "enterprise:dateHire"),
+    **dict.fromkeys(("employeeid",), "in SCIM it is enterprise:employeeNumber"),
+    **dict.fromkeys(("preferredname", "nickname"), _as("preferredName of a user")),
+    **dict.fromkeys(
+        ("locale", "language", "languages", "preferredlanguage", "languagepreference"),
+        "not in SCIM; the Platform API shows the language of the interface as languagePreference of a user, and names "
+        "no request that sets it for somebody else; languages that calls are routed by are genesys:routingLanguages",
+    ),
+    **dict.fromkeys(
+        ("station", "stations", "defaultstation", "defaultphone", "webrtcphone"),
+        _as("PUT /api/v2/users/{id}/station/defaultstation/{station}", "telephony:phone:assign"),
+    ),
+    **dict.fromkeys(
+        ("queue", "queues"), _as("POST /api/v2/routing/queues/{queue}/members", "routing:queueMember:manage")
+    ),
+    **dict.fromkeys(("acdautoanswer", "autoanswer"), _as("acdAutoAnswer of a user")),
+    **dict.fromkeys(
+        ("invitation", "invite", "invited"), _as("POST /api/v2/users/{id}/invite", "directory:user:add")
+    ),
+    **dict.fromkeys(
+        ("costcenter", "organization", "timezone", "profileurl"),
+        f"Genesys Cloud has none; a custom attribute of yours may hold it: {_OWN}",
+    ),
+}  # fmt: skip
+
+
+def is_platform(path: str | None) -> bool:
+    """Whether a path of an operation, or the root of a place, is of the Platform API.
+
+    Examples:
+        >>> is_platform(f"{PLATFORM_USER}:location"), is_platform("title"), is_platform(None)
+        (True, False, False)
+    """
+    return path is not None and path.lower().startswith(_HEAD)
+
+
+_HEAD = f"{PLATFORM_USER.lower()}:"
+
+
+def request_of(path: str) -> int:
+    """The number of the request that writes a path of the Platform API; paths of one number are written together.
+
+    Examples:
+        >>> [request_of(f"{PLATFORM_USER}:{name}") for name in ("employerInfo.officialName", "location", "team")]
+        [0, 0, 2]
+    """
+    name = path[len(_HEAD) :].lower()
+    requests = list(dict.fromkeys(served.writes for served in SERVED))
+    found = (served for served in SERVED if name.startswith(served.name.lower()))
+    return next((requests.index(served.writes) for served in found), len(requests))
