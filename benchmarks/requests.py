@@ -34,5 +34,7 @@ def measure(size: Size) -> Report:
         most, longest = _BARS.get(what, ("", ""))
         small = size.people <= USUAL
         rows.append(Row(work=f"{what}: requests", values=[requests], unit="", bar=most, always=True))
-        rows.append(Row(work=f"{what}: time", values=[seconds], unit="s", bar=longest if small else "", always=True))
+        if seconds:
+            bar = longest if small else ""
+            rows.append(Row(work=f"{what}: time", values=[seconds], unit="s", bar=bar, always=True))
     return Report(name="requests", size=size, rows=rows, notes=NOTES)

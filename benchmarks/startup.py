@@ -65,11 +65,11 @@ def measure(size: Size) -> Report:
     rows = [*_help(size.pairs * 5)]
     notes = [*NOTES]
     with tempfile.TemporaryDirectory(prefix="scimsync-bench-") as made, _simulator() as announced:
-        older = _checkout(Path(made))
+        older = _checkout(Path(made)) if size.pairs > 1 else None
         if older is None:
-            notes.append(f"not compared with {BEFORE}: that commit is not in this clone.")
+            notes.append(f"not compared with {BEFORE}: that commit is not in this clone, or this is a quick look.")
         for kind in _SOURCES:
-            rows += _plans(Path(made), kind, announced, older, size.pairs * 3)
+            rows += _plans(Path(made), kind, announced, older, size.pairs * 3 if size.pairs > 1 else 1)
     return Report(name="startup", size=Size(people=0, usual=0, pairs=size.pairs), notes=notes, rows=rows)
 
 

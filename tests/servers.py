@@ -402,3 +402,26 @@ def last(report: Report, key: object) -> Outcome:
 def codes(made: Plan) -> set[str]:
     """The codes of all findings."""
     return {finding.code for finding in made.findings}
+
+
+@contextlib.contextmanager
+def heard(status: int = 204) -> Iterator[tuple[str, list[tuple[bool, bytes]]]]:
+    """A receiver of events that answers with `status`, and what it was told: whether it was signed, and the body."""
+    bodies: list[tuple[bool, bytes]] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            bodies.append((self.headers["webhook-signature"] is not None, body))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/hook", bodies
+        server.shutdown()
+        thread.join()

@@ -8,13 +8,16 @@ from enum import Enum
 
 from scimsync.config import unfit
 from scimsync.core import planner
-from scimsync.core.operations import validate_operations as findings_of
+from scimsync.core.lifecycle import ACTIVE
+from scimsync.core.operations import checked_operations
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.accounts import Pair
 from scimsync.model.plans import Delta, Finding
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.scim.dialect import GENESYS, Dialect
-from scimsync.scim.drift import PLAIN, SCHEMAS, Drift, compare_documents
+from scimsync.scim.drift import Drift, compare_any
+from scimsync.scim.forms import truth
+from scimsync.scim.grammar import lookup
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Kind, Place, Value, compared, entries
 
@@ -125,7 +128,7 @@ def build_delta_matrix(
         account=str(current.get("id", "")),
         version="",
         desired=values,
-        current={m.path: m.place.read(current) for m in mapped},
+        current={ACTIVE: truth(lookup(current, ACTIVE))} | {m.path: m.place.read(current) for m in mapped},
         base={place.short: _value(place, value) for place, value in agreed.items()},
     )
     planned = planner.plan_pair(pair, Policy(attributes=tuple(mapped), match=()))
@@ -150,51 +153,46 @@ def patch_operations(deltas: Sequence[Delta], *, dialect: Dialect = GENESYS) -> 
 def validate_operations(
     operations: Iterable[Operation | Mapping[str, object]], *, dialect: Dialect = GENESYS
 ) -> tuple[Finding, ...]:
-    """What is wrong with the operations of one PATCH, all at once; nothing is sent and nothing is asked.
+    """What is wrong with the operations of one PATCH, all at once; nothing is sent, nothing asked, nothing raised.
 
     Args:
-        operations: As they would be sent (RFC 7644 §3.5.2), as objects or as JSON.
+        operations: As they would be sent (RFC 7644 §3.5.2), as objects or as JSON; also a whole body with
+            `Operations`. Whatever else it is, or one of them is, is `operation.invalid`.
         dialect: Whose schemas and limits they must fit.
 
     Examples:
         >>> [finding] = validate_operations([{"op": "replace", "path": "groups[].value", "value": "x"}])
         >>> finding.code
         'operation.invalid'
+        >>> validate_operations(["replace title"])[0].detail
+        'PATCH: operation 1 is no object, but a str'
         >>> validate_operations(patch_operations(build_delta_matrix({"title": "Lead"}, {})))
         ()
     """
-    read = [
-        o if isinstance(o, Operation) else Operation(str(o.get("op", "")), _path(o), o.get("value")) for o in operations
-    ]
-    return findings_of(read, dialect.users, dialect=dialect)
-
-
-def _path(operation: Mapping[str, object]) -> str | None:
-    path = operation.get("path")
-    return None if path is None else str(path)
+    return checked_operations(operations, dialect.users, dialect=dialect)
 
 
 def check_schema_drift(
     baseline: Mapping[str, object], published: Mapping[str, object], *, dialect: Dialect = GENESYS
 ) -> tuple[Drift, ...]:
-    """What became of a schema since a baseline was taken.
+    """What became of a schema since a baseline was taken. Nothing is raised: what cannot be read is a drift, too.
 
     Args:
-        baseline: SCIM path -> type, or an answer of the `/Schemas` endpoint (RFC 7644 §4) from then.
-        published: An answer of the `/Schemas` endpoint from now.
+        baseline: SCIM path -> type, or an answer of the `/Schemas` endpoint (RFC 7644 §4) from then. A path that
+            nothing published has is `removed`; a line that is none, and a whole that is none, is `unreadable`.
+        published: An answer of the `/Schemas` endpoint from now. Anything else, such as the body of an error, is
+            one drift, `unreadable`.
         dialect: Gives the short names of the extensions.
-
-    Raises:
-        ConfigError: The baseline names what there is not; all faults at once.
 
     Examples:
         >>> now = {"Resources": [{"id": "urn:ietf:params:scim:schemas:core:2.0:User", "name": "User",
         ...     "attributes": [{"name": "title", "type": "boolean"}]}]}
-        >>> [str(drift) for drift in check_schema_drift({"title": "string"}, now)]
-        ['title: type string -> boolean']
+        >>> [str(drift) for drift in check_schema_drift({"title": "string", "nickName": "string"}, now)]
+        ['title: type string -> boolean', 'nickName: removed (string)']
+        >>> [str(drift) for drift in check_schema_drift({"title": "string"}, {"status": 404, "code": "not.found"})]
+        ['Schemas: unreadable (an error: 404 not.found)']
     """
-    kind = SCHEMAS if "Resources" in baseline else PLAIN
-    return compare_documents({kind: baseline}, {SCHEMAS: published}, dialect.users)
+    return compare_any(baseline, published, dialect.users)
 
 
 def authority_of(resolution: object) -> Authority:

@@ -20,6 +20,9 @@ from scimsync.simulator.people import Person
 
 #: values of the switches that take numbers or free text, as a client feels them
 FELT: Mapping[str, tuple[object, ...]] = {
+    "divisions": ("all",),  # people of others are not there: with fewer no run of these people comes to rest
+    "password_length": (0, 8),  # the client sends none
+    "inactive_wall": (0, 10_000),
     "group_batch": (0, 1),
     "search_lag_ms": (0, 500, 60_000),
     "max_count": (0, 5),

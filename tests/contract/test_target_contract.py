@@ -14,7 +14,7 @@ from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import TargetSettings
 from scimsync.engine.ports import Target
-from scimsync.model.outcomes import Exchange, Reply
+from scimsync.model.outcomes import Exchange, Reply, Rights
 from scimsync.scim.dialect import GENESYS
 from scimsync.scim.messages import Operation
 from scimsync.simulator import people
@@ -27,6 +27,10 @@ NAMES = {"role": people.ROLES, "division": people.DIVISIONS, "skill": people.SKI
 PEOPLE = ["ada.berg@example.com", "ben.holm@example.com", "cem.rossi@example.com"]
 
 GROUPS = ["Billing", "Sales"]
+RIGHTS = Rights(
+    granted=dict.fromkeys(people.DIVISIONS, frozenset({"directory:user:edit", "routing:skill:assign"})),
+    limits={"expensive.page.size": 25},
+)
 
 
 def person(login: str) -> dict[str, object]:
@@ -43,7 +47,7 @@ def play(request: pytest.FixtureRequest) -> Iterator[Play[object]]:
     """Run a scene against a fresh, empty directory."""
     if request.param == "memory":
         teams = [{"displayName": name} for name in GROUPS]
-        yield lambda scene: asyncio.run(scene(MemoryTarget(names=NAMES, groups=teams)))  # type: ignore[arg-type]
+        yield lambda scene: asyncio.run(scene(MemoryTarget(names=NAMES, groups=teams, rights=RIGHTS)))  # type: ignore[arg-type]
         return
     with running(Settings(users=0, options={"rate_limit": 0})) as simulator:
         for name in GROUPS:
@@ -269,5 +273,17 @@ def test_a_patch_of_a_group_without_version_is_never_sent_and_an_unknown_group_i
         nowhere = "00000000-0000-4000-8000-00000000beef"
         assert (await target.get_group(nowhere)).status == 404
         assert (await target.patch_group(nowhere, adding(ids[0]), "1")).status == 404
+
+    play(scene)
+
+
+def test_a_target_says_what_we_may_do_in_each_division_and_what_limits_it_keeps(play: Play[object]) -> None:
+    async def scene(target: Target) -> None:
+        rights = await target.rights()
+        assert rights.granted is not None
+        assert set(rights.granted) == set(people.DIVISIONS)
+        assert all("routing:skill:assign" in held for held in rights.granted.values())
+        assert rights.limits is not None
+        assert rights.limits["expensive.page.size"] == 25
 
     play(scene)

@@ -195,11 +195,21 @@ def test_an_exchange_that_is_killed_in_the_middle_is_brought_to_its_end(
     strict.quiet()
 
 
-def test_a_login_that_the_directory_does_not_give_waits_alone_after_one_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("detail", "kind"),
+    [
+        ("userName is taken by a deleted user", "uniqueness"),
+        ("A USER with this email ALREADY exists", ""),
+        ("", ""),
+    ],
+)
+def test_a_login_that_the_directory_does_not_give_waits_alone_after_one_answer(
+    tmp_path: Path, detail: str, kind: str
+) -> None:
     class Deleted(Strict):
         def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
             if any(o.get("path") == "userName" for o in body["Operations"]):
-                return self.refuse(409, "userName is taken by a deleted user", "uniqueness")
+                return self.refuse(409, detail, kind)
             return super().patch(resource, body, if_match)
 
     with firm(tmp_path, Deleted(account(1), account(2))) as found:
@@ -209,6 +219,21 @@ def test_a_login_that_the_directory_does_not_give_waits_alone_after_one_answer(t
         assert {(last(report, key).status, last(report, key).code) for key in (1, 2)} == {
             (Status.HELD, "account.name-taken")
         }
+        assert detail in last(report, 1).detail
+        assert detail or "the account is as it was" in last(report, 1).detail
         assert [asked.status for asked in found.provider.sent("PATCH")] in ([409, 200, 409], [409, 409, 200])
         assert found.provider.users["u0001"]["title"] == "Lead"
         assert person(1)["login"] == found.provider.users["u0001"]["userName"]
+
+
+def test_a_409_that_says_nothing_is_told_as_what_it_is_where_nobody_changed_the_account(tmp_path: Path) -> None:
+    class Silent(Strict):
+        def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+            return self.refuse(409, "", "")
+
+    with firm(tmp_path, Silent(account(1))) as found:
+        found.hr({"id": 1, "title": "Lead"})
+        _, report = found.sync()
+        assert (last(report, 1).status, last(report, 1).code) == (Status.FAILED, "target.refused")
+        assert "the account is as it was" in last(report, 1).detail
+        assert [asked.status for asked in found.provider.sent("PATCH")] == [409]

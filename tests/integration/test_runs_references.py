@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.runs import House, house
+from tests.runs import House, codes, house
 
+from scimsync.cli.sample import ATTRIBUTES
+from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Status
 from scimsync.simulator.people import Person
 
@@ -81,3 +83,58 @@ def test_a_manager_who_fails_defers_the_reports_and_holds_up_nobody_else(home: H
     assert {home.manager(report) for report in reports} == {home.account(boss)["id"]}
     assert home.writes() == second_plan.requests == 1 + len(reports)
     home.quiet()
+
+
+# --- managers whom HR does not have ---------------------------------------------------------------
+
+
+def outside(home: House, expression: str) -> None:
+    home.configure(attributes=ATTRIBUTES.replace('"ref(manager_id)"', f'"{expression}"'))
+
+
+@pytest.mark.parametrize("only", [False, True])
+@pytest.mark.parametrize("by", ["login", "capitals", "id"])
+def test_a_manager_whom_hr_does_not_have_is_named_by_login_or_id(home: House, by: str, only: bool) -> None:
+    boss, who, other = home.active(3)
+    home.dismiss(boss)
+    account = home.account(boss)["id"]
+    name = {"login": boss.email, "capitals": boss.email.upper(), "id": account}[by]
+    home.hr("UPDATE employee SET manager_id = NULL WHERE employee_id = ?", who.employee_id)
+    home.set(other, manager_id=who.employee_id)
+    outside(home, f"coalesce(ref(manager_id), account('{name}'))")
+    made = home.plan(*[who.employee_id, other.employee_id] * only)
+    home.apply(made.id)
+    assert home.manager(who) == account
+    assert home.manager(other) == home.account(who)["id"]
+    assert "reference.unknown" not in codes(made)
+
+
+def test_a_login_that_no_account_has_leaves_the_manager_alone(home: House) -> None:
+    who = home.active(1)[0]
+    before = home.manager(who)
+    home.set(who, job_title="Moved", manager_id="nobody@example.com")
+    outside(home, "CASE WHEN manager_id LIKE '%@%' THEN account(manager_id) ELSE ref(manager_id) END")
+    made, report = home.sync()
+    assert [(f.code, f.detail) for f in made.findings if f.subject == who.employee_id] == [
+        ("reference.unknown", "enterprise:manager")
+    ]
+    assert home.account(who)["title"] == "Moved"
+    assert home.manager(who) == before
+    assert report.clean
+    home.quiet()
+
+
+def test_a_person_who_is_named_as_their_own_manager_by_login_is_told(home: House) -> None:
+    who = home.active(1)[0]
+    home.set(who, manager_id=who.email)
+    outside(home, "CASE WHEN manager_id LIKE '%@%' THEN account(manager_id) ELSE ref(manager_id) END")
+    assert [f.code for f in home.plan().findings if f.subject == who.employee_id] == ["reference.self"]
+
+
+@pytest.mark.parametrize(
+    "expression", ["account(lower(ref(manager_id)))", "'x' || account(email)", "coalesce(ref(manager_id), email)"]
+)
+def test_a_reference_is_all_that_an_expression_gives(home: House, expression: str) -> None:
+    outside(home, expression)
+    with pytest.raises(ConfigError, match="must be the whole expression"):
+        home.plan()

@@ -414,8 +414,7 @@ def test_a_deleted_name_can_also_stay_gone(client: Client, ada: str, switch: str
 
 def test_deactivating_moves_a_person_from_one_listing_to_the_other(client: Client, ada: str) -> None:
     before = client.get(count=0).json()["totalResults"]
-    roles = client.set(ada, "active", value=False).json()["roles"]
-    assert roles == [{"value": "employee"}]
+    assert client.set(ada, "active", value=False).status_code == 200
     assert client.get(count=0).json()["totalResults"] == before - 1
     assert ada in {u["id"] for u in client.get(filter="active eq false").json()["Resources"]}
     assert client.set(ada, "active", value=True).json()["active"] is True

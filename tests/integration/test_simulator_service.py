@@ -413,9 +413,25 @@ def test_a_put_can_keep_what_it_leaves_out(client: Client) -> None:
     assert answer.json()["phoneNumbers"] == user["phoneNumbers"]
 
 
-def test_roles_may_go_when_a_person_becomes_inactive(client: Client) -> None:
-    client.options(inactive_roles="remove")
+def test_roles_go_when_a_person_becomes_inactive_and_do_not_come_back(client: Client) -> None:
     assert "roles" not in client.set("active", value=False).json()
+    assert "roles" not in client.set("active", value=True).json()
+    client.options(permissions="No Roles")
+    assert client.patch(("replace", "active", False), path=f"/Users/{account_id(7, 6)}").status_code == 200
+    inactive = client.get("/Users", filter="active eq false").json()["Resources"]
+    assert inactive
+    assert all("roles" not in user for user in inactive)
+
+
+def test_inactive_people_may_keep_their_roles(client: Client) -> None:
+    client.options(inactive_roles="keep")
+    assert client.set("active", value=False).json()["roles"]
+    with running(Settings(users=60, seed=7, options={"inactive_roles": "keep"})) as sim:
+        keeping = Client(sim)
+        with closing(keeping.http):
+            inactive = keeping.get("/Users", filter="active eq false").json()["Resources"]
+            assert inactive
+            assert all(user["roles"] for user in inactive)
 
 
 def test_a_restored_account_keeps_its_data_and_its_home(client: Client) -> None:

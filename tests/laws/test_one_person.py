@@ -34,7 +34,7 @@ BOSS, NOBODY = "00000000-0000-4000-8000-00000000b055", "00000000-0000-4000-8000-
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 EXTENSION = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
 WORK_PHONE, WORK_MAIL = 'phoneNumbers[type eq "work"].value', 'emails[type eq "work"].value'
-SKILLS, MANAGER = "genesys:routingSkills", "enterprise:manager"
+SKILLS, BADGES, MANAGER = "genesys:routingSkills", "genesys:externalIds", "enterprise:manager"
 WIDE = Limits(**dict.fromkeys(("disable", "enable", "create", "update", "clear", "source_rows_drop"), Limit(share=1)))
 
 # --- what is drawn -----------------------------------------------------------------------------------
@@ -49,6 +49,10 @@ skills = st.lists(
     }),
     max_size=3,
 )  # fmt: skip
+badges = st.lists(
+    st.fixed_dictionaries({"authority": st.sampled_from(["badge", "x-pc:scimv2:v1:me"]), "value": st.just("B1")}),
+    max_size=2,
+)
 WANTED: Mapping[str, st.SearchStrategy[object]] = {
     "title": st.none() | texts,
     "displayName": texts,
@@ -59,6 +63,9 @@ WANTED: Mapping[str, st.SearchStrategy[object]] = {
     WORK_PHONE: st.none() | phones,
     WORK_MAIL: st.sampled_from([None, "a@example.com", "A@example.com", "no address"]),
     SKILLS: st.none() | skills,
+    BADGES: st.none() | badges,
+    "externalId": st.sampled_from([None, "E1", "E2"]),
+    "roles": st.lists(st.fixed_dictionaries({"value": st.sampled_from(["employee", "lead", "king"])}), max_size=2),
     "userName": st.sampled_from(["same", "SAME", "other@example.com", "no login", ""]),
 }
 held_texts = st.sampled_from([None, "Lead", "lead", "Boss", "é", "e\u0301"])
@@ -86,13 +93,16 @@ def cases(draw: st.DrawFn, paths: Sequence[str]) -> Case:
         "mail": draw(st.sampled_from([None, "a@example.com", "b@example.com"])),
         "skills": draw(st.lists(st.sampled_from(["Billing", "Sales", "Gone"]), unique=True, max_size=3)),
         "level": draw(st.sampled_from([0.0, 2.5])),
+        "badges": draw(st.lists(st.sampled_from(["badge", "key", "x-pc:scimv2:v1:you"]), unique=True, max_size=3)),
+        "roles": draw(st.lists(st.sampled_from(["employee", "lead"]), unique=True, max_size=2)),
+        "external": draw(st.sampled_from([None, "E1", "E3"])),
     }
     wanted = {path: draw(WANTED[path]) for path in paths}
     known = draw(st.sets(st.sampled_from(paths)))
     base = {
         path: draw(st.sampled_from([wanted[path], None, "held"]))
         for path in paths
-        if path in known and path not in {SKILLS, MANAGER, "userName"}
+        if path in known and path not in {SKILLS, BADGES, MANAGER, "userName", "roles"}
     }
     return Case(wanted=wanted, held=held, base=base)
 
@@ -120,6 +130,13 @@ def account_of(number: int, case: Case) -> dict[str, object]:
         ENTERPRISE: extension,
         EXTENSION: {"routingSkills": [{"name": name, "proficiency": held["level"]} for name in held["skills"]]},
     }
+    if held["badges"]:
+        badges_ = [{"authority": name, "value": "B1"} for name in held["badges"]]
+        found[EXTENSION] = {**found[EXTENSION], "externalIds": badges_}  # type: ignore[dict-item]
+    if held["roles"]:
+        found["roles"] = [{"value": name} for name in held["roles"]]
+    if held["external"] is not None:
+        found["externalId"] = f"{held['external']}-{number}"
     if held["title"] is not None:
         found["title"] = held["title"]
     if held["phone"] is not None:
@@ -137,6 +154,7 @@ def wanted_of(number: int, case: Case) -> dict[str, object]:
         "SAME": login.upper(),
         "other@example.com": f"n{number}@example.com",
         "no login": f"no login {number}",
+        **{name: f"{name}-{number}" for name in ("E1", "E2")},
     }
     return {path: named.get(value, value) if isinstance(value, str) else value for path, value in case.wanted.items()}
 
@@ -166,6 +184,8 @@ def expression(place: Place, column: str) -> str:
         case Kind.BOOLEAN:
             return f"{column}::BOOLEAN"
         case Kind.LIST:
+            if len(compared(place.attribute)) == 1:
+                return f"string_split({column}, chr(30))"
             members = []
             for number, sub in enumerate(compared(place.attribute), 1):
                 part = f"nullif(split_part(e, chr(31), {number}), '')"
@@ -279,7 +299,9 @@ def test_one_person_planned_alone_comes_to_what_the_whole_directory_comes_to(
     policy = Policy(attributes=attributes, match=(), limits=WIDE, on_bad_value=BadValue.PERSON)
     accounts = {id_of(number): account_of(number, case) for number, case in enumerate(people)}
     boss = {"id": BOSS, "userName": "boss@example.com", "displayName": "Boss"}
-    target = MemoryTarget(users=[boss, *accounts.values()], names={"skill": ["Billing", "Sales"]})
+    target = MemoryTarget(
+        users=[boss, *accounts.values()], names={"skill": ["Billing", "Sales"], "role": ["employee", "lead"]}
+    )
     given_ = {id_of(n): [wanted_of(n, case)[m.path] for m in attributes] for n, case in enumerate(people)}
     bases = {id_of(n): base_of(attributes, accounts[id_of(n)], case) for n, case in enumerate(people)}
     with TemporaryDirectory() as folder:

@@ -13,6 +13,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from scimsync.adapters.target_customs import (
+    CustomSchema,
+    Unwritable,
+    by_name,
+    read_records,
+    read_schema,
+    text_of,
+    typed,
+)
 from scimsync.adapters.target_http import Client
 from scimsync.adapters.target_sweep import query_of
 from scimsync.adapters.target_wire import PAGES_AT_ONCE, Answer, Ask
@@ -21,7 +30,7 @@ from scimsync.scim.grammar import lookup
 from scimsync.scim.messages import Operation, read_error
 from scimsync.scim.patch import apply
 from scimsync.scim.platform import PLATFORM_USER, SERVED, Served
-from scimsync.scim.schema import Catalog, Place, truth
+from scimsync.scim.schema import Catalog, Place
 
 #: people and names on a page
 PAGE = 100
@@ -52,20 +61,6 @@ class Unreadable(Exception):
         self.answer = answer
 
 
-class Unwritable(Exception):
-    """A value has no form that the Platform API takes. Caught by who wanted it written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Schema:
-    """The custom attributes that belong together: what a record names it by, and the core type of each."""
-
-    id: str
-    name: str
-    version: int
-    types: Mapping[str, str]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Person:
     """What was read of one person by id."""
@@ -93,7 +88,7 @@ class Beside:
         #: id -> what was last read of a person by id
         self.last: dict[str, JsonObject] = {}
         self._people: dict[str, _Person] = {}
-        self._known: dict[str, Mapping[str, _Schema]] = {}
+        self._known: dict[str, Mapping[str, CustomSchema]] = {}
         self._named: dict[str, dict[str, str]] = {}
 
     def manage(self, places: Iterable[Place]) -> None:
@@ -187,14 +182,14 @@ class Beside:
             return {}
         if not isinstance(answer.value, list):
             raise Unreadable(answer)
-        return _records(answer.value)
+        return read_records(answer.value)
 
     def _members(self, user: Mapping[str, object], records: Mapping[str, JsonObject] | None = None) -> JsonObject:
         """What a user of the Platform API holds of what is managed; what it does not tell is left out."""
         found: JsonObject = {}
         for served in self.served:
             if served.name == _CUSTOM and records is None and isinstance(listed := user.get(_CUSTOM), list):
-                records = _records(listed)
+                records = read_records(listed)
             if served.name == _CUSTOM and records is not None:
                 found[_CUSTOM] = self._elements(records)
             elif served.name != _CUSTOM and served.expand in user:
@@ -216,7 +211,7 @@ class Beside:
             name: records.get(schema.id, {}).get(name)
             for name, schema in self._schemas_of().items()
         }  # fmt: skip
-        return [{"name": name, "value": _text(value)} for name, value in held.items() if value not in (None, "")]
+        return [{"name": name, "value": text_of(value)} for name, value in held.items() if value not in (None, "")]
 
     # -- names and schemas ---------------------------------------------------------------------------
 
@@ -273,7 +268,7 @@ class Beside:
             )
             if not isinstance(answer.value, _Page):
                 raise Unreadable(answer)
-            schemas = map(_schema, answer.value.entities)
+            schemas = map(read_schema, answer.value.entities)
             self._known["schemas"] = {schema.id: schema for schema in schemas if schema is not None}
         for short, place in self._places.items():
             if place.attribute.name == _CUSTOM and (fault := self._doubt(_name_of(place))):
@@ -290,7 +285,7 @@ class Beside:
             return f"no schema of custom attributes has {name}; there are {', '.join(listed) or 'none'}"
         return f"{name} is a {having[0].types[name]}, which cannot be mapped" if having[0].types[name] == "tag" else ""
 
-    def _schemas_of(self) -> dict[str, _Schema]:
+    def _schemas_of(self) -> dict[str, CustomSchema]:
         """Name of a managed custom attribute -> its schema."""
         wanted = {
             _name_of(place)
@@ -384,12 +379,12 @@ class Beside:
 
     async def _write_custom(self, account: str, person: _Person, before: JsonObject, after: JsonObject) -> Answer:
         """One request for each schema: amended where values are set alone, else replaced by all that shall be there."""
-        held, wanted = _by_name(before), _by_name(after)
+        held, wanted = by_name(before), by_name(after)
         schemas = self._schemas_of()
         changed: dict[str, JsonObject] = {}
         for name in sorted(held.keys() | wanted.keys()):
             if held.get(name) != wanted.get(name) and name in schemas:
-                value = None if wanted.get(name) is None else _typed(name, str(wanted[name]), schemas[name].types[name])
+                value = None if wanted.get(name) is None else typed(name, str(wanted[name]), schemas[name].types[name])
                 changed.setdefault(schemas[name].id, {})[name] = value
         answer = Answer(exchange=Exchange.ANSWERED, status=200)
         for id_, values in changed.items():
@@ -419,75 +414,6 @@ def _found(answer: Answer) -> JsonObject:
     if isinstance(answer.value, dict):
         return answer.value
     raise Unreadable(answer)
-
-
-def _schema(document: Mapping[str, object]) -> _Schema | None:
-    """A `DataSchema`; None for one that is not in use."""
-    inner = document.get("jsonSchema")
-    properties = inner.get("properties") if isinstance(inner, Mapping) else None
-    if document.get("enabled") is False or not isinstance(properties, Mapping):
-        return None
-    version = document.get("version")
-    return _Schema(
-        id=str(document.get("id")),
-        name=str(document.get("name")),
-        version=version if isinstance(version, int) else 1,
-        types={str(name): _core_type(held) for name, held in properties.items()},
-    )
-
-
-def _core_type(held: object) -> str:
-    """The core type that a property refers to: `{"allOf": [{"$ref": "#/definitions/text"}]}`."""
-    listed = held.get("allOf") if isinstance(held, Mapping) else None
-    first = listed[0] if isinstance(listed, list) and listed else None
-    return str(first.get("$ref", "")).rpartition("/")[2] if isinstance(first, Mapping) else ""
-
-
-def _records(listed: Sequence[object]) -> dict[str, JsonObject]:
-    """Schema id -> attributes, of records as `UserCustomAttributes` has them."""
-    found: dict[str, JsonObject] = {}
-    for record in listed:
-        schema = record.get("schema") if isinstance(record, Mapping) else None
-        attributes = record.get("attributes") if isinstance(record, Mapping) else None
-        if isinstance(schema, Mapping) and isinstance(attributes, dict):
-            found[str(schema.get("id"))] = attributes
-    return found
-
-
-def _text(value: object) -> str:
-    """A value as a mapping says it: true, 5, 2.5."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _typed(name: str, text: str, kind: str) -> object:
-    """A text as the core type of its attribute wants it.
-
-    Raises:
-        Unwritable: It says nothing of this type.
-    """
-    try:
-        match kind:
-            case "integer":
-                return int(text)
-            case "number":
-                return float(text)
-            case "checkbox" if (said := truth(text)) is not None:
-                return said
-            case "checkbox":
-                raise ValueError
-    except ValueError:
-        raise Unwritable(f"the custom attribute {name} is of type {kind}, and the value is not") from None
-    return text
-
-
-def _by_name(members: Mapping[str, object]) -> dict[str, object]:
-    listed = members.get(_CUSTOM)
-    found = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
-    return {str(one.get("name")): one.get("value") for one in found}
 
 
 def _name_of(place: Place) -> str:

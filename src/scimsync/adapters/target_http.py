@@ -189,6 +189,11 @@ class Client:
         rate = self._pace.rate
         return max(1, int(rate)) if rate < 60_000 else 60_000
 
+    @property
+    def announced(self) -> int | None:
+        """Requests a minute that the target last announced."""
+        return self._pace.announced
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._wire.close()

@@ -211,9 +211,9 @@ class Pace:
 
     def observe(self, said: Announced) -> None:
         """Heed what an answer announced. A minute that is used up is waited out before a refusal."""
+        self._announced = said.allowed
         if not self.paced:
             return
-        self._announced = said.allowed
         if said.count >= said.allowed and 0 < said.reset_s <= 61:
             self._pause(said.reset_s)
 

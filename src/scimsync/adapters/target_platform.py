@@ -13,7 +13,8 @@ from dataclasses import replace
 import httpx2
 import msgspec
 
-from scimsync.adapters.target_beside import Beside, Unwritable
+from scimsync.adapters.target_beside import Beside
+from scimsync.adapters.target_customs import Unwritable
 from scimsync.adapters.target_http import Clock, Watch
 from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import OBJECT, Answer, TargetSettings

@@ -20,10 +20,11 @@ import msgspec
 
 from scimsync.adapters.target_http import Client, Clock, Watch, date_of, is_troubled
 from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
+from scimsync.adapters.target_rights import read_rights
 from scimsync.adapters.target_sweep import CORE, SMALL_PAGE, SWEEPS, Listings, query_of
 from scimsync.adapters.target_wire import OBJECT, Answer, Ask, TargetSettings
 from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
-from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
+from scimsync.model.outcomes import Description, Document, Exchange, Reply, Rights, Sweep
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
 from scimsync.scim.messages import Operation, patch_body, read_error, version_of
 from scimsync.scim.schema import Place
@@ -330,6 +331,15 @@ class ScimTarget:
             found |= {one.name for one in answer.value.entities}
             page, pages = page + 1, answer.value.pages
         return None if listed is None else frozenset(found)
+
+    async def rights(self) -> Rights:
+        """What our client may do and how much; of what the target does not say, why.
+
+        Raises:
+            TargetError: The target cannot be reached, or refuses our credentials.
+        """
+        dialect = self._dialect
+        return await read_rights(self._client, self._settings.api_url, dialect.rights_url, dialect.limits_url)
 
     async def list_groups(
         self, sink: Callable[[Sequence[bytes]], None], wanted: Sequence[tuple[str, str]] = ()

@@ -14,7 +14,7 @@ import click
 
 from scimsync.cli.sample import ATTRIBUTES, COLUMNS, rows, write_database
 from scimsync.errors import ConfigError
-from scimsync.scim.dialect import GENESYS_REGIONS, region_of
+from scimsync.scim.regions import GENESYS_REGIONS, nearest_region, region_of
 from scimsync.services import configuring
 from scimsync.simulator.people import Person, people, person
 
@@ -160,7 +160,9 @@ def _target(options: Options) -> str:
     region = region_of(options.region, GENESYS_REGIONS) if options.region else next(iter(GENESYS_REGIONS))
     if not region:
         known = ", ".join(f"{name} ({domain})" for name, domain in GENESYS_REGIONS.items())
-        raise ConfigError(f"init: --region {options.region} is no region of Genesys Cloud. Regions: {known}")
+        near = nearest_region(options.region, GENESYS_REGIONS)
+        meant = f"; did you mean {near}?" if near else "."
+        raise ConfigError(f"init: --region {options.region} is no region of Genesys Cloud{meant} Regions: {known}")
     return _REAL.format(region=region)
 
 

@@ -9,11 +9,8 @@ from scimsync.scim.schema import Kind, Place
 
 def unfit(place: Place, dialect: Dialect) -> str | None:
     """Why a place cannot be mapped: not to be written, or nothing that one value can fill; None where it can."""
-    for name, why in dialect.unwritable.items():
-        if place.short.lower().startswith(name.lower()):
-            return f"{place.short} cannot be mapped: {why}"
-    if place.read_only:
-        return f"{place.short} cannot be mapped: it is read-only"
+    if why := dialect.refusal(place):
+        return f"{place.short} cannot be mapped: {why}"
     if place.path.filter is not None and not place.selector:
         return f'{place.short}: only filters of the form [type eq "work"] can be mapped'
     if place.path.filter is not None and place.leaf is place.attribute:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from scimsync.config import document, faults
+from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest
 from scimsync.config.document import Document
 from scimsync.config.mapping import MappingReader, span
@@ -31,9 +31,8 @@ from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError
 from scimsync.model.events import PROFILE, EventKind
 from scimsync.model.policy import Authority, BadValue, Grouping, Leavers, LoginExchange, Nested, Others, Policy, Rekey
-from scimsync.scim.dialect import DIALECTS, Dialect, region_of
+from scimsync.scim.dialect import DIALECTS, Dialect
 
-_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _T = TypeVar("_T")
 
 
@@ -203,34 +202,18 @@ class _Reader:
         region, api, login = given.region, given.api_url, given.login_url
         if region and (api or login):
             self.told.tell(("target", "region"), "[target] give either region, or api_url and login_url, not both")
-        meant = region_of(region, dialect.regions)
-        if region and not meant:
-            known = ", ".join(dialect.regions) or "none for this dialect; set api_url and login_url"
-            near = hint(region, [*dialect.regions, *dialect.regions.values()]) or "."
-            said = f"[target] region = {region!r} does not exist{near} Regions: {known}"
-            self.told.tell(("target", "region"), said)
-        if meant:
-            domain = dialect.regions[meant]
-            return f"https://api.{domain}", f"https://login.{domain}"
+        hosts = hosts_of(region, dialect)
+        if region and not hosts:
+            self.told.tell(("target", "region"), f"[target] region = {region_fault(region, dialect)}")
+        if hosts:
+            return hosts
         if not region and not (api and login) and not self.told.knows("target", "region", "api_url", "login_url"):
             self.told.tell(("target", "region"), "[target] needs region, or api_url and login_url")
         return self._address("api_url", api), self._address("login_url", login)
 
     def _address(self, key: str, url: str) -> str:
-        if not url:
-            return ""
-        try:
-            parts = urlsplit(url)
-            fit = bool(parts.hostname) and parts.scheme in {"https", "http"} and not parts.username and not parts.query
-            host = parts.hostname
-        except ValueError:
-            fit, host = False, None
-        if not fit:
-            said = f"[target] {key} is not an address: write for instance https://api.mypurecloud.com"
-            self.told.tell(("target", key), said)
-        elif url.startswith("http:") and host not in _LOCAL:
-            said = f"[target] {key} must be https: a token would travel in clear to {host}"
-            self.told.tell(("target", key), said)
+        if url and (fault := target_fault(url)):
+            self.told.tell(("target", key), f"[target] {key} {fault}")
         return url.rstrip("/")
 
     # --- policy -----------------------------------------------------------------------------
@@ -316,20 +299,10 @@ class _Reader:
         )
 
     def _endpoint(self, number: int, url: str, *, private: bool) -> str:
-        where, place = f"[[webhook]] {number}", ("webhook", number - 1, "url")
-        try:
-            parts = urlsplit(url)
-            fit = bool(parts.hostname) and parts.scheme in {"https", "http"} and "@" not in parts.netloc
-            fit = fit and url.isascii() and (parts.port is None or parts.port > 0)
-        except ValueError:
-            fit = False
-        if url and not fit:
-            self.told.tell(place, f"{where} url is not an address: write for instance https://hr.example.com/hook")
-            return ""
-        if url and parts.scheme == "http" and not (private and parts.hostname in _LOCAL):
-            said = f"{where} url must be https; http goes to this machine only, with allow_private = true"
-            self.told.tell(place, said)
-        return url
+        fault = webhook_fault(url, private=private) if url else ""
+        if fault:
+            self.told.tell(("webhook", number - 1, "url"), f"[[webhook]] {number} url {fault}")
+        return "" if fault else url
 
     def _kinds(self, number: int, names: Sequence[str]) -> frozenset[EventKind]:
         known = {kind.value: kind for kind in EventKind}

@@ -10,7 +10,7 @@ from pydantic_core import core_schema
 
 from scimsync.config.document import Document
 from scimsync.model.events import PROFILE, EventKind
-from scimsync.scim.dialect import GENESYS_REGIONS
+from scimsync.scim.regions import GENESYS_REGIONS
 
 #: how the schema calls itself; no address, because nothing is fetched
 ID = "urn:scimsync:configuration"

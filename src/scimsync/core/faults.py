@@ -12,7 +12,8 @@ from datetime import date
 
 from scimsync.model.plans import Finding, Severity
 from scimsync.scim.dialect import Dialect
-from scimsync.scim.schema import Attribute, Kind, Place, Value, phone_form
+from scimsync.scim.forms import phone_form
+from scimsync.scim.schema import Attribute, Kind, Place, Value
 
 #: controls, and what is as invisible and turns or joins what stands around it (zero width, direction, a mark inside)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
@@ -43,6 +44,9 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "record.not-canonical": ("a value is none of those that the schema lists", "take one of those"),
     "record.duplicate-element": ("a list names one thing twice", "keep one of the two in the source"),
+    "record.reserved-element": (
+        "a list names an element that the directory keeps for itself", "take it from the source, or from the mapping",
+    ),
     "record.duplicate-login": ("several people want the same login", "give each of them a login of its own"),
     "record.duplicate-external-id": (
         "several people want the same externalId", "give each of them a value of its own in the source",
@@ -56,6 +60,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "language.unknown": (
         "the directory has no language of this name", "make it in Genesys Cloud, or correct the source",
     ),
+    "location.unknown": (
+        "the directory has no location of this name", "make it in Genesys Cloud, or correct the source",
+    ),
+    "team.unknown": ("the directory has no work team of this name", "make it in Genesys Cloud, or correct the source"),
 }  # fmt: skip
 
 
@@ -109,6 +117,8 @@ def value_fault(place: Place, value: Value, held: Value, dialect: Dialect) -> Fa
 def element_fault(place: Place, element: Mapping[str, object], dialect: Dialect) -> Fault | None:
     """The first thing that is wrong with one element of a list, or with the members of a complex value."""
     held = {name.lower(): value for name, value in element.items()}
+    if place.is_reserved(element):
+        return Fault("record.reserved-element", place.short, str(held[place.key.lower()]))
     for sub in place.attribute.sub_attributes:
         value, path = held.get(sub.name.lower()), f"{place.short}.{sub.name}"
         if sub.required and value in (None, ""):
@@ -154,7 +164,7 @@ def _is_of(type_: str, value: object) -> bool:
         case "boolean":
             return isinstance(value, bool)
         case "integer":
-            return is_number and value == int(value)  # type: ignore[call-overload]
+            return is_number and float(value).is_integer()  # type: ignore[arg-type]
         case "decimal":
             return is_number
         case "complex":

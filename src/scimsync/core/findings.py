@@ -48,11 +48,11 @@ def _left_alone(is_known: bool, subject: str, detail: str, row: int | None = Non
         subject=subject,
         summary="a reference names somebody who is in the source and has no account; it is left alone"
         if is_known
-        else "a reference names somebody who is neither in the source nor linked; it is left alone",
+        else "a reference names nobody who is known: no record, no link, no account; it is left alone",
         detail=detail,
         hint="see what this plan says about that person; somebody who is inactive and has no account gets none"
         if is_known
-        else "correct the key in the source, or add the missing person",
+        else "correct the key or the login, or add the missing person",
         row=row,
     )
 
@@ -158,6 +158,19 @@ def of_vain(change: Change, path: str, awaited: str, edge: Deferred | None) -> F
         detail=_since(path, awaited, edge),
         hint=f"see the finding about {awaited}",
         row=change.row,
+    )
+
+
+def of_foreign(key: str, path: str, row: int | None) -> Finding:
+    """A finding about a value that another program put into an account."""
+    return Finding(
+        severity=Severity.WARNING,
+        code="account.foreign-value",
+        subject=key,
+        summary="the account holds a value that is neither HR's nor ours, so another program's; it is kept",
+        detail=path,
+        hint="clear it in the directory if nobody needs it, and run again; or take the path from the mapping",
+        row=row,
     )
 
 

@@ -32,7 +32,7 @@ def merge(place: Place, sides: Sides, authority: Authority) -> Merged | None:
     """Decide what becomes of one attribute.
 
     The directory's value is overwritten in two cases only: it has not moved since both sides agreed,
-    or policy says that HR wins.
+    or policy says that HR wins; where others have values of their own (`Place.filled`), in the first case only.
 
     Returns:
         The verdict; None where there is nothing to do, because both sides hold the same, or because
@@ -46,6 +46,8 @@ def merge(place: Place, sides: Sides, authority: Authority) -> Merged | None:
     if reason is Reason.SOURCE_MOVED:
         return Merged(Verdict.WRITE, reason, sides.desired)
     match authority:
+        case Authority.LOCAL_WINS if place.filled and sides.current is not None:
+            return Merged(Verdict.KEEP, reason)
         case Authority.LOCAL_WINS:
             return Merged(Verdict.WRITE, reason, sides.desired)
         case Authority.CLOUD_WINS:

@@ -24,11 +24,11 @@ import msgspec
 from scimsync.core import grouping, leaving, planner
 from scimsync.core.writing import resource
 from scimsync.model.events import PROFILE, Event, EventKind, Message, Subscription
-from scimsync.model.outcomes import Outcome, Run, Status
+from scimsync.model.outcomes import STRIPPED, Outcome, Run, Status
 from scimsync.model.plans import Action, Change, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped
+from scimsync.scim.kept import value_to_json
 from scimsync.scim.messages import patch_body
-from scimsync.scim.schema import value_to_json
 
 #: a longer body goes without its values (Standard Webhooks asks for less than 20 kB)
 LONGEST_BODY = 20_000
@@ -58,7 +58,7 @@ def of_outcome(
     if outcome.status is not Status.DONE:
         return
     written = sorted(outcome.written)
-    if change.action is Action.CREATE and change.account is None and outcome.code != "account.adopted":
+    if change.action is Action.CREATE and change.account is None and outcome.code not in {"account.adopted", STRIPPED}:
         if _is_first(change, outcome):
             yield about.notice(EventKind.CREATE, written, _created(outcome, attributes) if values else None)
             return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scimsync.core.faults import Fault, element_fault, text_fault, value_fault
 from scimsync.core.writing import body_bytes
@@ -11,6 +12,56 @@ from scimsync.model.plans import Finding
 from scimsync.scim.dialect import GENERIC, Dialect
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Catalog, Kind, Place
+
+
+def checked_operations(given: object, catalog: Catalog, *, dialect: Dialect = GENERIC) -> tuple[Finding, ...]:
+    """What is wrong with whatever somebody takes for the operations of one PATCH.
+
+    Args:
+        given: A list of operations, as objects or as JSON; a whole body; or anything else.
+        catalog: The schemas they are about.
+        dialect: What the provider takes beyond its schemas.
+    """
+    if isinstance(given, Mapping):
+        given = given.get("Operations", [given])
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        return (Fault("operation.invalid", "PATCH", f"a list of operations, not {_kind(given)}").finding("", None),)
+    read: list[Operation] = []
+    faults: list[Fault] = []
+    for number, one in enumerate(given, 1):
+        operation = _read(one)
+        if isinstance(operation, str):
+            faults.append(Fault("operation.invalid", "PATCH", f"operation {number} {operation}"))
+        else:
+            read.append(operation)
+    told = tuple(fault.finding("", None) for fault in faults)
+    return told + validate_operations(read, catalog, dialect=dialect)
+
+
+def _read(one: object) -> Operation | str:
+    """One operation as it would be sent, or what is wrong with it."""
+    op: object
+    path: object
+    if isinstance(one, Operation):
+        op, path, value = one.op, one.path, one.value
+    elif isinstance(one, Mapping):
+        op, path, value = one.get("op"), one.get("path"), one.get("value")
+    else:
+        return f"is no object, but {_kind(one)}"
+    if not isinstance(op, str):
+        return f"has {_kind(op)} for op, which is one of add, replace, remove"
+    if not isinstance(path, str | None):
+        return f"has {_kind(path)} for path, which is a text"
+    try:
+        operation = Operation(op, path, json.loads(json.dumps(value, allow_nan=False)))
+        body_bytes([Operation("add", path, [op, operation.value])])
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return "cannot be sent: its value is no JSON (RFC 8259), or nested too deeply"
+    return operation
+
+
+def _kind(found: object) -> str:
+    return "nothing" if found is None else f"a {type(found).__name__}"
 
 
 def validate_operations(
@@ -59,7 +110,7 @@ def _operation_faults(operation: Operation, catalog: Catalog, dialect: Dialect) 
         yield from _member_faults(operation, catalog, dialect)
     else:
         place = resolved(path, catalog, dialect)
-        fault = Fault("operation.invalid", path, place) if isinstance(place, str) else None
+        fault = Fault("operation.invalid", path or "PATCH", place) if isinstance(place, str) else None
         if not isinstance(place, str):
             value = None if op == "remove" else operation.value
             fault = _written_fault(place, value, dialect)
@@ -86,13 +137,8 @@ def resolved(path: str, catalog: Catalog, dialect: Dialect) -> Place | str:
         place = catalog.resolve(path)
     except InvalidPath as error:
         return error.reason
-    for name, why in dialect.unwritable.items():
-        if place.short.lower() == name.lower() or place.short.lower().startswith(
-            (f"{name.lower()}.", f"{name.lower()}[")
-        ):
-            return why
-    if place.read_only:
-        return "it is read-only"
+    if why := dialect.refusal(place):
+        return why
     for name, wanted in place.selector.items():
         sub = place.attribute.sub(name)
         words = sub.canonical_values if sub else ()

@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from scimsync.core import findings as told
-from scimsync.core import identity, leaving, logins, planner, validation
+from scimsync.core import identity, leaving, logins, planner, returning, validation
 from scimsync.core.desired import Desired, is_main
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.model.accounts import Pair
 from scimsync.model.plans import LOGIN, Action, Change, Finding, Tally
 from scimsync.model.policy import BadValue, Leavers, Policy
 from scimsync.scim.dialect import Dialect
+from scimsync.scim.forms import truth
+from scimsync.scim.grammar import lookup
 from scimsync.scim.schema import Kind, Value
 
 
@@ -97,7 +99,8 @@ def decide(desired: Desired, seen: Seen, policy: Policy) -> Decided:
         account=seen.account,
         version=seen.version,
         desired=desired.values,
-        current={mapped.path: mapped.place.read(seen.resource) for mapped in policy.attributes},
+        current={ACTIVE: truth(lookup(seen.resource, ACTIVE))}
+        | {mapped.path: mapped.place.read(seen.resource) for mapped in policy.attributes},
         base={path: seen.base[path] for path in policy.by_path if path in seen.base},
         unresolved=seen.unresolved,
         left_out=_left_out(desired, policy, grave=grave) | seen.unread.keys(),
@@ -149,6 +152,7 @@ def conclude(decided: Decided, policy: Policy, dialect: Dialect, known: validati
         others = filter(None, [identity.other_person(pair, change)]) if change is not None else ()
         found += identity.named([*others])
         found += _circles(decided, policy, found)
+        found += _stripped(decided, policy, dialect, handed.changes)
     changes, _ = planner.lined_up(handed.changes)
     findings = tuple(told.in_order(found))
     agreed, equal = _agreed(decided, policy)
@@ -177,6 +181,13 @@ def _kept(
         yield leaving.finding(seen.key, leaving.reasons(found, notices).get(seen.key, leaving.UNREAD))
 
 
+def _stripped(decided: Decided, policy: Policy, dialect: Dialect, changes: tuple[Change, ...]) -> Iterator[Finding]:
+    """A finding where a person comes back to an account that lost what the mapping does not give back."""
+    if any(change.action is Action.ENABLE for change in changes):
+        for place in returning.bare(returning.unmapped(policy, dialect), decided.seen.resource):
+            yield returning.finding(decided.seen.key, place, None)
+
+
 def _circles(decided: Decided, policy: Policy, found: list[Finding]) -> Iterator[Finding]:
     """A finding where HR makes a person refer to themselves, and that is not told as a bad value."""
     key = decided.seen.key
@@ -195,6 +206,8 @@ def _agreed(decided: Decided, policy: Policy) -> tuple[dict[str, Value], int]:
     if pair is None:
         return {}, 0
     left = pair.unresolved | pair.left_out
+    if pair.current[ACTIVE] is False and pair.desired.get(ACTIVE) is not True:
+        left |= {m.path for m in policy.attributes if m.place.dropped}
     same = {m.path for m in policy.attributes if m.place.same(pair.desired[m.path], pair.current[m.path])} - left
     return {path: pair.desired[path] for path in same} | dict(decided.planned.settled), len(same | left)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from scimsync.core.findings import of_foreign
 from scimsync.core.leaving import KEPT
 from scimsync.core.lifecycle import ACTIVE, GIVING, ORDER, giving, of_pair, shown, turn
 from scimsync.core.merge import merge
@@ -60,8 +61,11 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         frozen: Paths that must be left alone in this run.
     """
     deltas, settled = [], []
+    inactive = _ends_inactive(pair, policy, frozen)
     for mapped in policy.attributes:
         if mapped.path in pair.unresolved | pair.left_out | frozen or _stays(pair, mapped, policy):
+            continue
+        if inactive and mapped.place.dropped:
             continue
         delta = _delta(pair, mapped)
         if delta is not None:
@@ -69,6 +73,7 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         elif pair.desired[mapped.path] != pair.current.get(mapped.path) and not _is_hidden(mapped.path, pair):
             settled.append((mapped.path, pair.desired[mapped.path]))
     writes = [d for d in deltas if d.verdict in SENT]
+    foreign = tuple(of_foreign(pair.key, d.path, pair.row) for d in deltas if _is_foreign(d, policy))
     rest = tuple(d for d in deltas if d.verdict in {Verdict.KEEP, Verdict.CONFLICT})
     action, lifecycle = of_pair(
         wanted=pair.desired.get(ACTIVE),
@@ -92,7 +97,13 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         return Planned(findings=(_protected(pair.key, pair.row),), settled=tuple(settled))
     notice = replace(whole, deltas=rest, operations=()) if rest else None
     change, besides = _apart(whole, policy.attributes) if writes else (None, None)
-    return Planned(change=change, besides=besides, notice=notice, settled=tuple(settled))
+    return Planned(change=change, besides=besides, notice=notice, findings=foreign, settled=tuple(settled))
+
+
+def _is_foreign(delta: Delta, policy: Policy) -> bool:
+    """Whether HR should win, and the value stays because it is another provisioner's."""
+    kept = delta.verdict is Verdict.KEEP and delta.authority is Authority.LOCAL_WINS
+    return kept and policy.by_path[delta.path].place.filled and delta.sides.desired is not None
 
 
 def _apart(whole: Change, attributes: Sequence[Mapped]) -> tuple[Change, Change | None]:
@@ -113,6 +124,20 @@ def _stays(pair: Pair, mapped: Mapped, policy: Policy) -> bool:
     return mapped.path == ACTIVE and pair.desired[ACTIVE] is False and policy.leavers is Leavers.KEEP
 
 
+def _ends_inactive(pair: Pair, policy: Policy, frozen: frozenset[str]) -> bool:
+    """Whether the account is inactive once the plan is carried out: what the directory takes then is not asked for."""
+    mapped, held = policy.by_path.get(ACTIVE), pair.current.get(ACTIVE)
+    if mapped is None or ACTIVE in pair.left_out | frozen or _stays(pair, mapped, policy):
+        return held is False
+    delta = _delta(pair, mapped)
+    return (delta.sides.desired if delta is not None and delta.verdict is Verdict.WRITE else held) is False
+
+
+def _was_inactive(pair: Pair) -> bool:
+    """Whether the account is inactive, or was when both sides last agreed on that."""
+    return pair.current.get(ACTIVE) is False or pair.base.get(ACTIVE) is False
+
+
 def _delta(pair: Pair, mapped: Mapped) -> Delta | None:
     path = mapped.path
     sides = Sides(
@@ -121,6 +146,8 @@ def _delta(pair: Pair, mapped: Mapped) -> Delta | None:
         base=pair.base.get(path),
         known=path in pair.base,
     )
+    if mapped.place.dropped and sides.current is None and _was_inactive(pair):  # taken by nobody who decides
+        sides = replace(sides, base=None, known=True)
     awaits = pair.awaits.get(path)
     if awaits is not None:  # whatever id the new account gets, it is another than the one that is held
         sides = replace(sides, desired=f"(the account of {awaits}, once it exists)")

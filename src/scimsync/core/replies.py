@@ -6,6 +6,7 @@ Whatever else a write is answered with is unknown, and is settled by reading and
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 
 from scimsync.model.outcomes import Exchange, Reply
@@ -70,15 +71,42 @@ _CREDENTIALS = {
 }
 
 
-_TAKEN = ("unique", "taken", "already exist", "already in use", "already used", "duplicate")
+#: a permission of Genesys Cloud: domain, entity, action
+_PERMISSION = re.compile(r"\b[a-zA-Z]+:[a-zA-Z]+:[a-zA-Z]+\b")
+
+
+def forbidden(reply: Reply) -> str:
+    """What a 403 says that our client may not do, alike for all who are refused for it; "" for another answer.
+
+    The permissions by name, where the text names some (documented: `missing.permissions`), else its words. A code
+    that speaks of a division is about one person (guessed), and so is "".
+
+    Examples:
+        >>> from scimsync.scim.messages import ErrorReport
+        >>> told = ErrorReport(status=403, code="missing.any.permissions", detail="one of: [routing:skill:assign]")
+        >>> forbidden(Reply(exchange=Exchange.ANSWERED, method="PATCH", status=403, error=told))
+        'routing:skill:assign'
+    """
+    said = reply.error
+    if reply.status != 403 or (said is not None and "division" in said.code.lower()):
+        return ""
+    names = sorted(set(_PERMISSION.findall(said.detail))) if said is not None else []
+    plain = (said.detail or said.code or said.scim_type) if said is not None else ""
+    return ", ".join(names) or plain or "a permission that it does not name"
+
+
+_TAKEN = ("unique", "taken", "already exist", "already in use", "already used", "used by", "duplicate")
 
 
 def is_taken(reply: Reply) -> bool:
-    """Whether the answer to a PATCH says that another account has a value that no two may have (RFC 7644 §3.12)."""
-    if reply.method != "PATCH" or reply.error is None or reply.status not in {400, 409}:
+    """Whether the answer to a change says that somebody else has a value that no two may have (RFC 7644 §3.12).
+
+    Where no keyword says so the words of the detail do, in any letter case (guessed: no wording is published).
+    """
+    if reply.method == "POST" or reply.error is None or reply.status not in {400, 409}:
         return False
-    told = reply.status == 409 and any(word in reply.error.detail.lower() for word in _TAKEN)
-    return reply.error.scim_type == "uniqueness" or told
+    told = reply.status == 409 and not _names_version(reply) and _has(reply, *_TAKEN)
+    return reply.error.scim_type.lower() == "uniqueness" or told
 
 
 def is_conflict(reply: Reply) -> bool:
@@ -86,13 +114,29 @@ def is_conflict(reply: Reply) -> bool:
 
     412, 409 on anything but POST, and 400 with `invalidVers` or a text about the current version all
     mean the same, because the published documents contradict each other (documented, contradictory). One
-    that says `uniqueness` is about a value that somebody else has (RFC 7644 §3.12).
+    that says that somebody else has a value is about that (`is_taken`).
     """
-    if reply.method == "POST" or (reply.error is not None and reply.error.scim_type == "uniqueness"):
+    if reply.method == "POST" or is_taken(reply):
         return False
     if reply.status in {409, 412}:
         return True
-    if reply.status != 400 or reply.error is None:
-        return False
-    words = reply.error.detail.lower()
-    return reply.error.scim_type == "invalidVers" or ("version" in words and ("match" in words or "current" in words))
+    return reply.status == 400 and _names_version(reply) and (_is_of_version(reply) or _has(reply, "match", "current"))
+
+
+def is_vague(reply: Reply) -> bool:
+    """Whether a conflict is one by its status alone, which may mean something else than a version."""
+    return reply.status == 409 and not _names_version(reply)
+
+
+def _names_version(reply: Reply) -> bool:
+    return _is_of_version(reply) or _has(reply, "version")
+
+
+def _is_of_version(reply: Reply) -> bool:
+    return reply.error is not None and reply.error.scim_type.lower() == "invalidvers"
+
+
+def _has(reply: Reply, *words: str) -> bool:
+    """Whether the detail of an error has one of these words, in any letter case."""
+    told = reply.error.detail.lower() if reply.error is not None else ""
+    return any(word in told for word in words)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from scimsync.core import planner
-from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, words
+from scimsync.core import planner, returning
+from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, is_vague, words
 from scimsync.core.writing import split
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.recording import edits_of
@@ -27,6 +27,8 @@ class AccountWriter:
     open: Collection[tuple[str, int]]
     #: told of a reply after which the run had better end
     defer: Callable[[Reply], None]
+    #: told of whom the target refused, and how
+    deny: Callable[[str, Reply], None]
     #: what one PATCH may hold; 0 for no limit
     operations_per_patch: int = 0
     request_bytes: int = 0
@@ -35,6 +37,12 @@ class AccountWriter:
         self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
     ) -> Outcome:
         """Send operations under a version, until they are settled, held, or there is nothing left to send."""
+        outcome = await self._written(attempt, deltas, operations, version)
+        return returning.judged(outcome, deltas, self.means.dropped, attempt.before or {})
+
+    async def _written(
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+    ) -> Outcome:
         caution, reopened = self.means.caution, (attempt.key, attempt.part) in self.open
         beside = any(is_platform(operation.path) for operation in operations)  # a listing may not tell what is there
         if reopened or not version or beside or caution.wants_sight(operations):
@@ -59,7 +67,7 @@ class AccountWriter:
             if step in {Next.CONFIRM, Next.READ_BACK} and is_whole:
                 return await self._answered(attempt, deltas, operations, reply)
             if is_taken(reply) and any(d.path == LOGIN for d in deltas):
-                return await self._without_login(attempt, deltas, reply, version)
+                return await self._without_login(attempt, deltas, reply, version, words(reply))
             if step not in {Next.CONFIRM, Next.REPLAN, Next.READ_BACK, Next.SETTLE}:
                 return self.refused(attempt, step, reply)
             if step is Next.REPLAN:
@@ -69,11 +77,23 @@ class AccountWriter:
                 return looked if step is Next.REPLAN else attempt.harmed(before, operations, looked)
             if attempt.races > MOST_RACES or attempt.looks - looks > 2 * MOST_RACES:
                 return attempt.outcome(Status.HELD, "write.races", "the account changed again each time we came")
-            deltas, operations, version = looked
+            sent, (deltas, operations, version) = version, looked
+            if step is Next.REPLAN and version == sent and is_vague(reply):
+                return await self._not_raced(attempt, deltas, reply, version)
 
-    async def _without_login(self, attempt: Attempt, deltas: Sequence[Delta], reply: Reply, version: str) -> Outcome:
-        """Send the rest of a change whose login somebody else has."""
-        attempt.taken = words(reply)
+    async def _not_raced(self, attempt: Attempt, deltas: Sequence[Delta], reply: Reply, version: str) -> Outcome:
+        """What it comes to where nobody changed the account: a login that somebody has, or a plain refusal."""
+        attempt.races -= 1
+        told = f"{words(reply)} (the account is as it was, so this was no other program's write)"
+        if any(delta.path == LOGIN for delta in deltas):
+            return await self._without_login(attempt, deltas, reply, version, told)
+        return attempt.outcome(Status.FAILED, "target.refused", told, reply)
+
+    async def _without_login(
+        self, attempt: Attempt, deltas: Sequence[Delta], reply: Reply, version: str, told: str
+    ) -> Outcome:
+        """Send the rest of a change whose login somebody else has, as the target told."""
+        attempt.taken = told
         rest = [delta for delta in deltas if delta.path != LOGIN]
         if not rest:
             return attempt.settled(Status.DONE, reply)
@@ -137,4 +157,5 @@ class AccountWriter:
             return attempt.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
         if step is Next.GONE:
             return attempt.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", reply)
+        self.deny(attempt.key, reply)
         return attempt.outcome(Status.FAILED, "target.refused", words(reply), reply)

@@ -23,6 +23,7 @@ from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.account_writer import AccountWriter
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.caution import Caution
+from scimsync.engine.denying import Denials
 from scimsync.engine.group_writer import GroupPorts, GroupWriter
 from scimsync.engine.journal import Journal
 from scimsync.engine.owners import Owners
@@ -33,7 +34,7 @@ from scimsync.engine.searching import Search
 from scimsync.engine.standing import GOOD, Standing
 from scimsync.errors import ScimsyncError, TargetError
 from scimsync.model.outcomes import Outcome, Reply, Run, RunState, Status
-from scimsync.model.plans import LOGIN, Change, GroupChange, Plan
+from scimsync.model.plans import LOGIN, Action, Change, GroupChange, Plan
 from scimsync.model.reports import Report
 
 _C = TypeVar("_C", Change, GroupChange)
@@ -113,6 +114,7 @@ class _Applier:
             target=ports.target,
             attributes=options.attributes,
             caution=Caution(trusting=options.keeps_others),
+            dropped=options.dropped,
             shown=ports.shown,
         )
         digest = digest_of(ports.store.artifact(run.plan)) if run.plan else ""
@@ -124,11 +126,15 @@ class _Applier:
             subscriptions=options.subscriptions,
             attributes=options.attributes,
         )
+        self._denials = Denials(ports.target)
+        #: changes that take access away, and what came of them, as long as they are not judged
+        self._taken: list[tuple[Change, Outcome]] = []
         self._writer = AccountWriter(
             means=self._means,
             journal=self._journal,
             open=standing.open,
             defer=self._defer,
+            deny=self._denials.refused,
             operations_per_patch=options.operations_per_patch,
             request_bytes=options.request_bytes,
         )
@@ -177,6 +183,7 @@ class _Applier:
         turns = [lifecycle.turn(change, givers) for change, _, _ in todo]
         for number in sorted(set(turns)):
             await self._phase([task for task, turn in zip(todo, turns, strict=True) if turn == number])
+            await self._judge_taken()
         await self._phase(
             [(c, c.part + 1, self._second) for c in self._standing.plan.changes if self._standing.later(c)]
         )
@@ -199,6 +206,7 @@ class _Applier:
                         return
                     outcome = await self._settle(change, part, await carry(change))
                     self._metrics.settled(change.word, outcome, self._clock.monotonic() - began)
+                    await self._judge(change, outcome)
                 except TargetError as error:
                     self._standing.fail(error)
                     return
@@ -211,6 +219,24 @@ class _Applier:
                     group.create_task(worker())
         except BaseExceptionGroup as raised:  # what is wrong with the store is wrong for every worker
             raise raised.exceptions[0] from raised
+
+    async def _judge(self, change: Change | GroupChange, outcome: Outcome) -> None:
+        """End the run where the target forbids our client something; but first try to take access from everybody.
+
+        Raises:
+            TargetDenied: It does.
+        """
+        if isinstance(change, Change) and change.action is Action.DISABLE:
+            self._taken.append((change, outcome))
+        elif isinstance(change, Change) and (denied := await self._denials.judge(change, outcome)) is not None:
+            raise denied
+
+    async def _judge_taken(self) -> None:
+        """The same for access that was to be taken away, once all of it was tried."""
+        taken, self._taken = sorted(self._taken, key=lambda one: one[1].status in GOOD, reverse=True), []
+        for change, outcome in taken:
+            if (denied := await self._denials.judge(change, outcome)) is not None:
+                self._standing.fail(denied)
 
     def _begin(self, key: str, part: int) -> asyncio.Event:
         begun = asyncio.Event()

@@ -23,6 +23,8 @@ class Means:
     target: Target
     attributes: Mapping[str, Mapped]
     caution: Caution
+    #: what the target takes from inactive people and the mapping does not give back
+    dropped: Sequence[Place] = ()
     #: told of the account as the target shows it after each look and each write
     shown: Callable[[Mapping[str, object]], None] = lambda _: None
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from scimsync.core import grouping
 from scimsync.core.grouping import Left
-from scimsync.core.replies import MOST_RACES, Next, decide, words
+from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, words
 from scimsync.engine.ports import Target
 from scimsync.model.outcomes import Outcome, Reply, Status
 from scimsync.model.plans import GroupChange
@@ -104,7 +104,7 @@ class GroupWriter:
             reply = self._last = await self._target.patch_group(
                 self._change.group, grouping.operations(batch), self._version
             )
-            step = decide(reply)
+            step = Next.REPLAN if self._is_there(reply) else decide(reply)
             if step is Next.CONFIRM and (shown := self._shown(batch, reply)) is not None:
                 self._take(batch, reply.version, shown)
             elif step in {Next.CONFIRM, Next.READ_BACK, Next.REPLAN, Next.SETTLE}:
@@ -134,6 +134,11 @@ class GroupWriter:
         self._left = grouping.without(self._left, {*batch.add, *batch.remove})
         self._version, self._members = version, members
         self._in_a_row = self._losses = 0
+
+    @staticmethod
+    def _is_there(reply: Reply) -> bool:
+        """Whether the words say that something exists already: of a member, that somebody else was faster."""
+        return reply.error is not None and not reply.error.scim_type and is_taken(reply)
 
     def _is_about_some(self, reply: Reply) -> bool:
         return reply.error is not None and reply.error.scim_type in _ABOUT_SOME and self._refusals < MOST_REFUSALS

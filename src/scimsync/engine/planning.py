@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 from scimsync import files
 from scimsync.core import (
@@ -14,6 +15,7 @@ from scimsync.core import (
     logins,
     notifications,
     planner,
+    rights,
     sealing,
     trust,
     validation,
@@ -36,7 +38,7 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import limiting
+from scimsync.engine import limiting, returning
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
@@ -121,6 +123,10 @@ class _Planning:
     #: what counts with the plan, and what it wanted to take away
     past: Past = field(default_factory=Past)
     clearing: list[Demand] = field(default_factory=list)
+    #: the base that the plan rests on
+    former: Path | None = None
+    #: what leavers hold that the directory is about to take from them
+    last: returning.Last = field(default_factory=list)
 
     async def run(self) -> Plan:
         policy, store = self.request.policy, self.ports.store
@@ -130,7 +136,8 @@ class _Planning:
         base = last.base if last else ""
         decisions = store.link_decisions()
         stage_links(self.bench, store.links(), parted(decisions))
-        stage_base(self.bench, store.artifact(base) if base else None, policy.attributes)
+        self.former = store.artifact(base) if base else None
+        stage_base(self.bench, self.former, policy.attributes)
         health = self._map(health, expressions)
         judged = self._judge(reading, health, self._own(), expressions)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
@@ -176,7 +183,7 @@ class _Planning:
         if told is None:
             complete, told = await read_directory(self.ports, self.request, self.bench)
         self.findings += told
-        unread = {path: why for path, why in self.ports.target.unread.items() if path in policy.by_path}
+        unread = await self._unread()
         self.findings += [of_unshown(path, why) for path, why in unread.items()]
         judged = replace(judged, frozen=judged.frozen | unread.keys())
         self.ports.observer.stage("comparing")
@@ -189,6 +196,8 @@ class _Planning:
         await self._validate(comparison)
         self._spare(comparison.linked())
         self._drop_vain_waits()
+        told, self.last = await returning.look(self.ports, self.request, self.bench, self.changes, self.former)
+        self.findings += told
         decided = Decided(
             changes=self.changes,
             notices=self.notices,
@@ -199,6 +208,15 @@ class _Planning:
         )
         self.findings += kept(self.bench, comparison, policy, decided)
         return await self._plan_groups(comparison, judged, complete=complete), complete
+
+    async def _unread(self) -> dict[str, str]:
+        """Path beside SCIM -> why it is left alone: what was refused, and what would be."""
+        policy, target = self.request.policy, self.ports.target
+        found = {path: why for path, why in target.unread.items() if path in policy.by_path}
+        if all(mapped.place.published for mapped in policy.attributes):
+            return found
+        granted = (await target.rights()).granted
+        return (rights.closed(policy, self.request.dialect, granted) if granted is not None else {}) | found
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
         attributes = self.request.policy.attributes
@@ -433,8 +451,7 @@ class _Planning:
             place=reading.place,
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        former = ports.store.artifact(seal.base) if seal.base else None
-        write_agreed(comparison, ports.store.artifact(agreed), self.settled, former)
+        write_agreed(comparison, ports.store.artifact(agreed), self.settled, self.former, self.last)
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         files.write(ports.store.artifact(name), sealing.encode(plan))

@@ -21,7 +21,7 @@ from scimsync.engine.state import (
     Runs,
 )
 from scimsync.model.events import Receipt
-from scimsync.model.outcomes import Description, Document, Outcome, Reply, Sweep
+from scimsync.model.outcomes import Description, Document, Outcome, Reply, Rights, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.messages import Operation
@@ -45,7 +45,19 @@ class Source(Protocol):
         ...
 
 
-class Target(Protocol):
+class Authorization(Protocol):
+    """Who we are to the target."""
+
+    async def rights(self) -> Rights:
+        """What our client may do and how much; of what the target does not say, why.
+
+        Raises:
+            TargetError: The target cannot be reached, or refuses our credentials.
+        """
+        ...
+
+
+class Target(Authorization, Protocol):
     """The SCIM service provider that is changed. Async; every answer to a write is a Reply."""
 
     @property

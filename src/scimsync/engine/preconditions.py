@@ -18,6 +18,7 @@ from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Finding, Plan
 from scimsync.model.policy import Mapped, Policy
+from scimsync.scim.schema import Place
 
 #: a plan rests on what HR said when it was made; older than this, it must be made again
 MAX_AGE = timedelta(hours=24)
@@ -67,6 +68,8 @@ class ApplyOptions:
     subscriptions: tuple[Subscription, ...] = ()
     #: roles and entitlements that every new account gets by itself
     default_roles: frozenset[str] = frozenset()
+    #: what the target takes from inactive people and the mapping does not give back
+    dropped: tuple[Place, ...] = ()
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:

@@ -158,6 +158,9 @@ async def read_asked(ports: PlanPorts, request: PlanRequest, bench: Workbench) -
         for name, value in asked.searched(bench, policy.attributes, policy.match):
             for reply in await ports.target.find(name, value):
                 found[str((reply.body or {}).get("id", ""))] = reply.body or {}
+        for name in asked.named_accounts(bench, policy.attributes):
+            replies = await ports.target.find(LOGIN, name) or [await ports.target.get(name)]
+            found |= {str(reply.body.get("id", "")): reply.body for reply in replies if reply.body is not None}
     except FilterRefused:
         return None
     if found:

@@ -11,6 +11,9 @@ from scimsync.model.records import SourceHealth
 from scimsync.scim.messages import ErrorReport
 from scimsync.scim.schema import Value
 
+#: the code of what was done for somebody who cannot work all the same: active again, and without roles
+STRIPPED = "account.stripped"
+
 
 class Exchange(Enum):
     """How far one request came."""
@@ -83,6 +86,21 @@ class Description:
     def body(self, name: str) -> Mapping[str, object]:
         """One document; empty where the target has none."""
         return self.documents[name].body if name in self.documents else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What a target says of our client: what it may do, and how much."""
+
+    #: division -> permissions there, such as `routing:skill:assign`, in which `*` stands for any word; None where the
+    #: target does not say, and `untold` why
+    granted: Mapping[str, frozenset[str]] | None = None
+    untold: str = ""
+    #: limits by name; None where the target does not say, and `unlimited` why
+    limits: Mapping[str, int] | None = None
+    unlimited: str = ""
+    #: requests a minute that it announces with each answer; None where it announces nothing
+    announced: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

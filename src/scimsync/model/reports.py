@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from scimsync.model.outcomes import Outcome, Status
+from scimsync.model.outcomes import STRIPPED, Outcome, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +34,10 @@ class Report:
 
     @property
     def clean(self) -> bool:
-        """Whether everything was done."""
-        return (
-            not self.left
-            and not self.stopped
-            and all(
-                outcome.status in {Status.DONE, Status.ALREADY} for parts in self.outcomes.values() for outcome in parts
-            )
-        )
+        """Whether everything was done, and nobody waits."""
+        outcomes = [outcome for parts in self.outcomes.values() for outcome in parts]
+        done = all(o.status in {Status.DONE, Status.ALREADY} and o.code != STRIPPED for o in outcomes)
+        return done and not self.left and not self.stopped
 
 
 _RANK = {

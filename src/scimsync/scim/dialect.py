@@ -7,11 +7,12 @@ knows it. The simulator reads the schemas here; nothing else of a dialect.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from scimsync.scim.platform import ELSEWHERE, GENESYS_PLATFORM, PLATFORM_USER
-from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Schema
+from scimsync.scim.platform import ELSEWHERE, GENESYS_PLATFORM, PLATFORM_PERMISSIONS, PLATFORM_USER
+from scimsync.scim.regions import GENESYS_REGIONS
+from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Place, Schema
 
 _CORE = f"{CORE_USER.lower()}:"
 GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
@@ -54,6 +55,21 @@ class NameList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """What the provider must allow our client, and what of a configuration needs it."""
+
+    name: str
+    #: attributes with their URN, as `Place.root` has them, that are written with it
+    roots: tuple[str, ...] = ()
+    #: what is done with it: create, update, delete (of accounts), members (of groups)
+    actions: tuple[str, ...] = ()
+    #: the list of names of this kind is shown with it
+    names: str = ""
+    #: when it is needed at all; "" for always
+    only: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """What the client must know about a provider before it asks."""
 
@@ -72,6 +88,12 @@ class Dialect:
     counts_versions: bool = False
     #: paths that must never be written, with the reason
     unwritable: Mapping[str, str] = field(default_factory=dict)
+    #: attribute with URN -> how the key of those of its elements begins, in small letters, that are the provider's
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    #: attributes with URN in which another provisioner may have a value of its own, which stays
+    filled: frozenset[str] = frozenset()
+    #: attributes with URN that the provider takes from whoever becomes inactive, and does not give back
+    dropped: frozenset[str] = frozenset()
     #: requests a minute that the provider grants where it does not say so itself
     requests_per_minute: int = 300
     #: operations that one PATCH takes; 0: no limit
@@ -94,6 +116,12 @@ class Dialect:
     phones_are_e164: bool = False
     #: the names that must exist before they are referred to
     names: tuple[NameList, ...] = ()
+    #: what our client must be allowed
+    permissions: tuple[Permission, ...] = ()
+    #: path below the API host at which the provider says what our client may do, in which divisions; "" for none
+    rights_url: str = ""
+    #: path below the API host at which it says what limits it keeps for SCIM; "" for none
+    limits_url: str = ""
     #: members that one PATCH of a group may add and remove
     members_at_once: int = 50
     #: roles and entitlements that every new account gets by itself
@@ -102,6 +130,23 @@ class Dialect:
     regions: Mapping[str, str] = field(default_factory=dict)
     #: field name -> what its value rests on; each field but `name` and this one has an entry
     grounds: Mapping[str, Ground] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Let every place that is found in the schemas know what in it is not ours."""
+        users = self.users
+        object.__setattr__(
+            self, "users", replace(users, reserved=self.reserved, filled=self.filled, dropped=self.dropped)
+        )
+
+    def refusal(self, place: Place) -> str:
+        """Why nothing may be written at a place; "" where something may."""
+        name = place.short.lower()
+        for path, why in self.unwritable.items():
+            if name == path.lower() or name.startswith((f"{path.lower()}.", f"{path.lower()}[")):
+                return why
+        if place.is_reserved(place.selector):
+            return f"{place.selector[place.key]} belongs to the directory"
+        return "it is read-only" if place.read_only else ""
 
     def is_expensive(self, name: str) -> bool:
         """Whether an attribute, one below it, or (for a whole extension) one in it costs a second look-up.
@@ -228,28 +273,6 @@ GENESYS_GROUP = Schema(
     ),
 )
 
-#: region -> domain
-GENESYS_REGIONS: Mapping[str, str] = {
-    "us-east-1": "mypurecloud.com",
-    "us-east-2": "use2.us-gov-pure.cloud",
-    "us-west-2": "usw2.pure.cloud",
-    "ca-central-1": "cac1.pure.cloud",
-    "mx-central-1": "mxc1.pure.cloud",
-    "sa-east-1": "sae1.pure.cloud",
-    "eu-west-1": "mypurecloud.ie",
-    "eu-west-2": "euw2.pure.cloud",
-    "eu-central-1": "mypurecloud.de",
-    "eu-central-2": "euc2.pure.cloud",
-    "eusc-de-east-1": "edee1.eusc-pure.cloud",
-    "me-central-1": "mec1.pure.cloud",
-    "ap-south-1": "aps1.pure.cloud",
-    "ap-southeast-1": "apse1.pure.cloud",
-    "ap-southeast-2": "mypurecloud.com.au",
-    "ap-northeast-1": "mypurecloud.jp",
-    "ap-northeast-2": "apne2.pure.cloud",
-    "ap-northeast-3": "apne3.pure.cloud",
-}
-
 _NEVER = {
     "id": "the directory gives ids",
     "meta": "the directory keeps it",
@@ -264,7 +287,7 @@ GENESYS = Dialect(
         GENESYS_CORE,
         (GENESYS_ENTERPRISE, GENESYS_EXTENSION, GENESYS_PLATFORM),
         {"enterprise": ENTERPRISE_USER, "genesys": GENESYS_USER, "platform": PLATFORM_USER},
-        ELSEWHERE,
+        elsewhere=ELSEWHERE,
     ),
     base_path="/api/v2/scim/v2",
     page_size=100,
@@ -281,6 +304,9 @@ GENESYS = Dialect(
     lists_active_only=True,
     counts_versions=True,
     unwritable=_NEVER,
+    reserved={f"{GENESYS_USER}:externalIds": "x-pc:scimv2:v1"},
+    filled=frozenset({"externalId"}),
+    dropped=frozenset({"roles"}),
     requests_per_minute=300,
     request_bytes=512_000,
     elements={
@@ -301,6 +327,24 @@ GENESYS = Dialect(
         NameList(kind="location", root=f"{PLATFORM_USER}:location", url="/api/v2/locations"),
         NameList(kind="team", root=f"{PLATFORM_USER}:team", url="/api/v2/teams"),
     ),
+    permissions=(
+        Permission(name="directory:user:add", actions=("create",)),
+        Permission(name="directory:user:edit", actions=("update",)),
+        Permission(name="directory:user:delete", actions=("delete",)),
+        Permission(name="directory:group:edit", actions=("members",)),
+        Permission(name="authorization:grant:add", roots=("roles",)),
+        Permission(name="authorization:grant:delete", roots=("roles",)),
+        Permission(name="routing:skill:assign", roots=(f"{GENESYS_USER}:routingSkills",)),
+        Permission(name="routing:language:assign", roots=(f"{GENESYS_USER}:routingLanguages",)),
+        Permission(name="telephony:extension:assign", roots=("phoneNumbers",), only="where a number has an extension"),
+        Permission(name="authorization:role:view", names="role"),
+        Permission(name="authorization:division:view", names="division"),
+        Permission(name="routing:skill:view", names="skill"),
+        Permission(name="routing:language:view", names="language"),
+        *(Permission(name=name, roots=roots) for name, roots in PLATFORM_PERMISSIONS.items()),
+    ),
+    rights_url="/api/v2/authorization/subjects/me?includeFullRoles=true",
+    limits_url="/api/v2/organizations/limits/namespaces/scim",
     members_at_once=50,
     default_roles=frozenset({"employee"}),
     regions=GENESYS_REGIONS,
@@ -316,6 +360,11 @@ GENESYS = Dialect(
         "lists_active_only": _documented("inactive people need filter=active eq false"),
         "counts_versions": _documented("an integer in quotes"),
         "unwritable": _documented("API specification, read-only members; `password` by our own choice"),
+        "reserved": _documented("API specification: the SCIM authority x-pc:scimv2:v1 of externalIds is immutable"),
+        "dropped": _documented(
+            "Resource Center: roles go on deactivation and do not come back; an older page denies it"
+        ),
+        "filled": _guessed("externalId is that of the provisioning client; whether each client sees its own is open"),
         "requests_per_minute": _documented("rate limit of the SCIM routes"),
         "operations_per_patch": _documented("no limit in the API specification"),
         "characters": _documented("no limit in the API specification"),
@@ -327,6 +376,9 @@ GENESYS = Dialect(
         "login_is_email": _documented("userName is the login e-mail"),
         "phones_are_e164": _documented("E.164, or a tel URI with ext"),
         "names": _documented("Platform API"),
+        "permissions": _guessed("API specification: any of them will do; that each area needs its own is inferred"),
+        "rights_url": _documented("Platform API, needs no permission"),
+        "limits_url": _documented("Platform API; its keys are not published"),
         "default_roles": _documented("a new user without roles gets the role employee"),
         "members_at_once": _guessed("documented for the Platform API, silent about SCIM"),
         "regions": _documented("the three official lists agree"),
@@ -397,6 +449,7 @@ GENERIC = Dialect(
     operations_per_patch=50,
     characters=255,
     unwritable={name: why for name, why in _NEVER.items() if "[" not in name},
+    filled=frozenset({"externalId"}),
     grounds={
         "users": _documented("RFC 7643 §4.1, §4.3"),
         "base_path": _documented("none: api_url is the SCIM base, RFC 7644 §1.3"),
@@ -406,6 +459,9 @@ GENERIC = Dialect(
         "lists_active_only": _documented("RFC 7644 §3.4.2 lists all resources"),
         "counts_versions": _documented("RFC 7644 §3.14: versions are opaque"),
         "unwritable": _documented("RFC 7643 §3.1, §4.1.2; `password` by our own choice"),
+        "reserved": _documented("RFC 7643 §2.4 knows none"),
+        "dropped": _documented("none: RFC 7643 §4.1.1 leaves an inactive account as it is"),
+        "filled": _documented("RFC 7643 §3.1: the identifier of the provisioning client that set it"),
         "requests_per_minute": _guessed("RFC 7644 names no rate"),
         "operations_per_patch": _guessed("what common tutorials assume; RFC 7644 names none"),
         "characters": _guessed("what common tutorials assume; RFC 7643 names none"),
@@ -417,26 +473,14 @@ GENERIC = Dialect(
         "login_is_email": _documented("RFC 7643 §4.1.1: any text"),
         "phones_are_e164": _documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
         "names": _documented("none: RFC 7644 knows no such lists"),
+        "permissions": _documented("none: RFC 7644 leaves them to the provider"),
+        "rights_url": _documented("none: RFC 7644 knows no such answer"),
+        "limits_url": _documented("none: RFC 7644 knows no such answer"),
         "default_roles": _documented("none: RFC 7643 gives nobody a role"),
         "members_at_once": _guessed("RFC 7644 names no number"),
         "regions": _documented("none: the RFC knows no regions"),
     },
 )
-
-
-def region_of(text: str, regions: Mapping[str, str]) -> str:
-    """The region that a person means: its name, its domain, or any address in it; "" where it is none.
-
-    Examples:
-        >>> region_of("eu-central-1", GENESYS_REGIONS), region_of("https://apps.mypurecloud.de/admin", GENESYS_REGIONS)
-        ('eu-central-1', 'eu-central-1')
-        >>> region_of("mypurecloud.com.au", GENESYS_REGIONS), region_of("example.com", GENESYS_REGIONS)
-        ('ap-southeast-2', '')
-    """
-    said = text.strip().lower()
-    host = said.split("://")[-1].split("/")[0].split(":")[0]
-    found = (name for name, domain in regions.items() if said == name or host == domain or host.endswith(f".{domain}"))
-    return next(found, "")
 
 
 DIALECTS: Mapping[str, Dialect] = {"genesys": GENESYS, "generic": GENERIC}

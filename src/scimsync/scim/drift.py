@@ -13,6 +13,8 @@ from enum import Enum
 
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.scim.dialect import GENESYS
+from scimsync.scim.grammar import parse_path
+from scimsync.scim.messages import plain, read_error
 from scimsync.scim.published import schemas_from_json
 from scimsync.scim.schema import Attribute, Catalog, Schema
 from scimsync.scim.schema import Kind as PlaceKind
@@ -24,6 +26,8 @@ DOCUMENTS = (CONFIG, SCHEMAS, RESOURCE_TYPES)
 PLAIN = "plain"
 
 FEATURES = ("patch", "etag", "filter", "bulk", "sort", "changePassword")
+#: texts up to this length are shown
+_SHORT = 40
 _TYPES = ("string", "boolean", "decimal", "integer", "dateTime", "reference", "complex", "binary")
 
 
@@ -43,6 +47,7 @@ class Kind(Enum):
     RETURNED = "returned"
     CAPITALS = "capitals"
     FEATURE = "feature"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class Drift:
     def what(self) -> str:
         """The difference without its path."""
         match self.kind:
-            case Kind.REMOVED | Kind.ADDED:
+            case Kind.REMOVED | Kind.ADDED | Kind.UNREADABLE:
                 return f"{self.kind.value} ({self.before or self.after})"
             case Kind.VALUE_REMOVED | Kind.VALUE_ADDED:
                 return f"{self.kind.value}: {self.before or self.after}"
@@ -216,7 +221,8 @@ def _list(listed: dict[str, dict[str, Attribute]], text: str, given: object, cat
     """Add what one line of a plain baseline names."""
     types = {name.lower(): name for name in _TYPES}
     if not isinstance(given, str) or given.lower() not in types:
-        raise ValueError(f"{given!r} is no type; types are {', '.join(_TYPES)}")
+        said = repr(given) if isinstance(given, str | int | float | None) else f"a {type(given).__name__}"
+        raise ValueError(f"{said} is no type; types are {', '.join(_TYPES)}")
     type_ = types[given.lower()]
     place = catalog.resolve(_ANY.sub("", text))
     if place.urn not in {None, *(schema.id for schema in catalog.published.schemas)}:
@@ -231,6 +237,98 @@ def _list(listed: dict[str, dict[str, Attribute]], text: str, given: object, cat
     else:
         others = tuple(sub for sub in known.sub_attributes if sub.name != leaf.name)
         held[attribute.name] = replace(known, sub_attributes=(*others, replace(leaf, type=type_)))
+
+
+# Whatever somebody has at hand
+
+
+def compare_any(baseline: object, published: object, catalog: Catalog) -> tuple[Drift, ...]:
+    """Compare a baseline of either form with an answer of `/Schemas`; what cannot be read is a drift, too.
+
+    A path that the catalog does not know may be one that the provider has by now, or has no more: what is
+    published decides.
+
+    Args:
+        baseline: `{path: type}`, an answer of `/Schemas`, or anything else.
+        published: An answer of `/Schemas`, or anything else.
+        catalog: Gives the short prefixes, and whatever a plain baseline does not say.
+    """
+    found = _schemas_of(published)
+    if found is None:
+        return (Drift(SCHEMAS, Kind.UNREADABLE, "", _what(published)),)
+    if not isinstance(baseline, Mapping):
+        return (Drift("baseline", Kind.UNREADABLE, _what(baseline)),)
+    if "Resources" in baseline or not isinstance(baseline.get("attributes", ""), str):
+        before = _schemas_of(baseline)
+        if before is None:
+            return (Drift("baseline", Kind.UNREADABLE, _what(baseline)),)
+        return compare(before, found, catalog)
+    return tuple(_against_lines(baseline, found, catalog))
+
+
+def _against_lines(plain: Mapping[object, object], found: Sequence[Schema], catalog: Catalog) -> Iterator[Drift]:
+    """What became of the paths of a plain baseline, each read by what the catalog knows or what is published."""
+    core = next((schema for schema in found if schema.id.lower() == catalog.core.id.lower()), None)
+    others = tuple(schema for schema in found if schema is not core)
+    now = Catalog(core or replace(catalog.core, attributes=()), others, catalog.prefixes)
+    for reader in (catalog, now):
+        listed: dict[str, dict[str, Attribute]] = {}
+        for text, given in plain.items():
+            known = _known_by(text, catalog, now)
+            if known is reader and (fault := _line(listed, text, given, reader)):
+                yield fault
+            if known is None and reader is now:
+                yield _lost(text, given)
+        schemas = [replace(s, attributes=tuple(listed[s.id].values())) for s in reader.schemas if s.id in listed]
+        yield from (drift for drift in compare(schemas, found, catalog) if not drift.is_new)
+
+
+def _known_by(text: object, *catalogs: Catalog) -> Catalog | None:
+    for catalog in catalogs:
+        try:
+            catalog.resolve(_ANY.sub("", text) if isinstance(text, str) else "")
+        except InvalidPath:
+            continue
+        return catalog
+    return None
+
+
+def _line(listed: dict[str, dict[str, Attribute]], text: object, given: object, catalog: Catalog) -> Drift | None:
+    try:
+        _list(listed, str(text), given, catalog)
+    except ValueError:
+        return Drift(str(text), Kind.UNREADABLE, _what(given))
+    return None
+
+
+def _lost(text: object, given: object) -> Drift:
+    """A path that names nothing now: gone, where it is one."""
+    if not isinstance(text, str):
+        return Drift("baseline", Kind.UNREADABLE, _what(text))
+    try:
+        parse_path(_ANY.sub("", text))
+    except InvalidPath:
+        return Drift(text, Kind.UNREADABLE, "it is no path")
+    return Drift(text, Kind.REMOVED, given if isinstance(given, str) else _what(given))
+
+
+def _schemas_of(document: object) -> tuple[Schema, ...] | None:
+    """The schemas of an answer; None where it is none. An empty list is an answer."""
+    if not isinstance(document, Mapping):
+        return None
+    schemas = schemas_from_json(document)
+    return schemas if schemas or document.get("Resources") == [] else None
+
+
+def _what(found: object) -> str:
+    """What somebody gave, for people: a type, what an error body says, or a short text."""
+    if isinstance(found, Mapping):
+        said = read_error(0, found)
+        words = [plain(found.get("status")), said.code, said.detail]
+        return "an error: " + " ".join(filter(None, words)) if any(words) else "an object without schemas"
+    if isinstance(found, str) and len(found) <= _SHORT:
+        return f"{found!r} is none of {', '.join(_TYPES)}" if found else "an empty text"
+    return "nothing" if found is None else f"a {type(found).__name__}"
 
 
 # Whole descriptions

@@ -126,6 +126,8 @@ def parse_path(text: str) -> Path:
 
     try:
         tree = Parsed(text).ast
+    except RecursionError:
+        raise InvalidPath(text, "it is nested too deeply") from None
     except (ValueError, SCIMException) as error:
         raise InvalidPath(text, _empty_brackets(text) or _first_line(error)) from error
     if tree is None:
@@ -150,6 +152,8 @@ def parse_filter(text: str) -> Filter:
 
     try:
         tree = ScimFilter(text).ast
+    except RecursionError:
+        raise InvalidFilter(text, "it is nested too deeply") from None
     except (ValueError, SCIMException) as error:
         raise InvalidFilter(text, _first_line(error)) from error
     converted = _convert(tree)

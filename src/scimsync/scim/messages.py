@@ -49,15 +49,26 @@ def read_error(status: int, body: object, correlation_id: str = "") -> ErrorRepo
     """Read an error body of either format; anything else leaves the texts empty."""
     if not isinstance(body, Mapping):
         return ErrorReport(status=status, correlation_id=correlation_id)
-    said = {name.lower(): held for name, held in body.items()}
-    text = said.get("detail") or said.get("message") or said.get("error_description") or ""
+    said = {name.lower(): held for name, held in body.items() if isinstance(name, str)}
+    text = said.get("detail") or said.get("message") or said.get("error_description")
     return ErrorReport(
         status=status,
-        scim_type=str(said.get("scimtype") or ""),
-        code=str(said.get("code") or said.get("error") or ""),
-        detail=str(text),
-        correlation_id=correlation_id or str(said.get("contextid") or ""),
+        scim_type=plain(said.get("scimtype")),
+        code=plain(said.get("code") or said.get("error")),
+        detail=plain(text),
+        correlation_id=correlation_id or plain(said.get("contextid")),
     )
+
+
+def plain(found: object) -> str:
+    """A text, or a number of ordinary size as text; "" for whatever else stands where one should.
+
+    Examples:
+        >>> plain("gone"), plain(404), plain(None), plain(["gone"]), plain(10**5000)
+        ('gone', '404', '', '', '')
+    """
+    is_number = isinstance(found, int | float) and abs(found) < 2**63
+    return found if isinstance(found, str) else str(found) if is_number else ""
 
 
 def scim_error(status: int, detail: str, scim_type: str | None = None) -> dict[str, object]:

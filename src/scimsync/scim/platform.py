@@ -83,6 +83,12 @@ SERVED: tuple[Served, ...] = (
     ),
 )
 
+#: permission, but for that which every change of a person needs -> the roots that are read or written with it
+PLATFORM_PERMISSIONS: Mapping[str, tuple[str, ...]] = {
+    name: tuple(served.root for served in SERVED if name in served.reading + served.writing)
+    for name in sorted({name for served in SERVED for name in served.reading + served.writing} - {*_EDITED})
+}
+
 
 def _as(name: str, permission: str = "directory:user:edit") -> str:
     return f"not in SCIM; in the Platform API as {name} ({permission}), which scimsync does not write"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,8 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import TypeAlias
 
-from scimsync.errors import InvalidPath, ProtocolError
+from scimsync.errors import InvalidPath
+from scimsync.scim.forms import phone_form, truth
 from scimsync.scim.grammar import AttributePath, Path, Scalar, equality, lookup, parse_path
 
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -119,6 +119,12 @@ class Place:
     kind: Kind
     #: the provider publishes its schema
     published: bool = True
+    #: how the key of an element begins, in small letters, that is the provider's own; "" where none is
+    reserved: str = ""
+    #: written where nothing stands, or what was ours; the value of another provisioner stays
+    filled: bool = False
+    #: taken by the provider from whoever becomes inactive
+    dropped: bool = False
 
     @property
     def urn(self) -> str | None:
@@ -172,7 +178,8 @@ class Place:
         holder = lookup(resource, self.urn) if self.urn else resource
         found = lookup(holder, self.attribute.name) if isinstance(holder, Mapping) else None
         if self.kind is Kind.LIST:
-            return entries(found, self.attribute)
+            shared = [e for e in found if not self.is_reserved(e)] if isinstance(found, list) else None
+            return entries(shared, self.attribute)
         if self.path.filter is not None:
             found = self._selected(found)
         if isinstance(found, Mapping):
@@ -198,6 +205,11 @@ class Place:
             elif held != wanted:
                 return False
         return True
+
+    def is_reserved(self, element: object) -> bool:
+        """Whether an element of the attribute is the provider's: nobody else writes, removes or compares it."""
+        key = lookup(element, self.key) if self.reserved and isinstance(element, Mapping) else None
+        return isinstance(key, str) and key.lower().startswith(self.reserved)
 
     def normal(self, value: Value) -> Value:
         """The form in which values of this place compare: equal forms are one value for SCIM."""
@@ -248,6 +260,10 @@ class Catalog:
     prefixes: Mapping[str, str] = field(default_factory=dict)
     #: name in lower case, of what people look for and the schemas have not -> where it is
     elsewhere: Mapping[str, str] = field(default_factory=dict)
+    #: as `Dialect` has them, by which the places know what is not theirs alone
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    filled: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
 
     @property
     def schemas(self) -> tuple[Schema, ...]:
@@ -302,13 +318,14 @@ class Catalog:
             path.filter,
             leaf.name if path.sub else None,
         )
-        return Place(
-            short=self.shorten(str(spelled)),
-            path=spelled,
-            attribute=attribute,
-            leaf=leaf,
-            kind=kind,
+        place = Place(short=self.shorten(str(spelled)), path=spelled, attribute=attribute, leaf=leaf, kind=kind)
+        reserved, root = self.reserved.get(place.root, ""), place.root
+        return replace(
+            place,
             published=schema.published,
+            reserved=reserved,
+            filled=root in self.filled,
+            dropped=root in self.dropped,
         )
 
     def _attribute(self, path: Path, text: str) -> tuple[Schema, Attribute]:
@@ -378,20 +395,6 @@ def element_key(attribute: Attribute) -> str:
     return "value"
 
 
-#: the forms in which booleans are met on the wire; any other is unknown
-TRUTHS: Mapping[str, bool] = {"true": True, "1": True, "false": False, "0": False}
-
-
-def truth(found: object) -> bool | None:
-    """A boolean, also where it travels as text or number; None where it says neither.
-
-    Examples:
-        >>> [truth(found) for found in (True, "False", 1, "0", "", None, "perhaps")]
-        [True, False, True, False, None, None, None]
-    """
-    return TRUTHS.get(str(found).strip().lower())
-
-
 def entries(found: object, attribute: Attribute) -> tuple[Entry, ...] | None:
     """Read a list of a resource as entries: empty sub-attributes and those of the provider left out, sorted."""
     kept = {sub.name for sub in compared(attribute)}
@@ -415,43 +418,6 @@ def compared(attribute: Attribute) -> list[Attribute]:
     derived = {"$ref", "primary", "display"}
     subs = [s for s in attribute.sub_attributes if s.mutability != "readOnly" and s.name not in derived]
     return sorted(subs, key=lambda sub: sub.name)
-
-
-def value_to_json(value: Value) -> object:
-    """The form in which files and tables keep a value: a list becomes a list of objects.
-
-    Examples:
-        >>> value_to_json(((("primary", True), ("value", "a@example.com")),))
-        [{'primary': True, 'value': 'a@example.com'}]
-    """
-    return [dict(entry) for entry in value] if isinstance(value, tuple) else value
-
-
-def value_from_json(found: object) -> Value:
-    """Read what `value_to_json` wrote: an equal value of the same types.
-
-    Raises:
-        ProtocolError: It wrote no such thing.
-    """
-    if isinstance(found, list):
-        return tuple(tuple((str(name), _scalar(held)) for name, held in _object(e).items()) for e in found)
-    return _scalar(found)
-
-
-def phone_form(text: str) -> str:
-    """A phone number as E.164 with `;ext=`, as far as the text alone allows (RFC 3966 read loosely).
-
-    Examples:
-        >>> phone_form("tel:+1-317-555-0100;ext=42")
-        '+13175550100;ext=42'
-    """
-    number = _SCHEME.sub("", _SEPARATORS.sub("", text.casefold()))
-    return _EXTENSION.sub(r";ext=\1", number)
-
-
-_EXTENSION = re.compile(r"(?:;ext=|,?ext|(?<=[0-9])x)([0-9]+)$")
-_SCHEME = re.compile(r"^(?:tel:)+")
-_SEPARATORS = re.compile(r"[\s().\-/]+")
 
 
 def _kind(schema: Schema, attribute: Attribute, leaf: Attribute, *, filtered: bool) -> Kind:
@@ -479,18 +445,6 @@ def _named(attributes: Iterable[Attribute], name: str) -> Attribute | None:
             return attribute
     lowered = name.lower()
     return next((a for a in attributes if a.name.lower() == lowered), None)
-
-
-def _object(found: object) -> Mapping[str, object]:
-    if isinstance(found, dict):
-        return found
-    raise ProtocolError(f"an element of a kept list is a JSON object, not {type(found).__name__}")
-
-
-def _scalar(found: object) -> Scalar:
-    if found is None or isinstance(found, str | bool | int | float):
-        return found
-    raise ProtocolError(f"a kept value is a JSON scalar or a list of objects, not {type(found).__name__}")
 
 
 def _is_number(value: object) -> bool:

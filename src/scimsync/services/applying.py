@@ -10,6 +10,7 @@ from dataclasses import replace
 from scimsync.bootstrap import actor, make_clock
 from scimsync.config import Settings
 from scimsync.core.lifecycle import active_of
+from scimsync.core.returning import unmapped
 from scimsync.engine import applying, planning, preconditions
 from scimsync.engine.ports import Observer, Store, Target
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
@@ -93,6 +94,7 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         beyond=(active_of(settings.policy, settings.target.dialect.users),),
         subscriptions=subscriptions(settings),
         default_roles=settings.target.dialect.default_roles,
+        dropped=unmapped(settings.policy, settings.target.dialect),
     )
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from scimsync.bootstrap import make_pairs, make_source, open_store
 from scimsync.config import Settings
 from scimsync.core import drifting
+from scimsync.core.rights import Missing
+from scimsync.core.rights import missing as missing_rights
 from scimsync.errors import StoreError
-from scimsync.model.outcomes import Run
+from scimsync.model.outcomes import Rights, Run
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
 from scimsync.scim.platform import is_platform
 from scimsync.scim.published import schemas_from_json
@@ -83,10 +85,13 @@ class TargetFacts:
     #: what the schemas were compared with, and what drifted
     baseline: str
     rulings: tuple[drifting.Ruling, ...]
+    #: what our client may do and how much, and the permissions that the configuration needs and we lack
+    rights: Rights
+    lacking: tuple[Missing, ...]
 
 
 async def describe_target(settings: Settings) -> TargetFacts:
-    """Ask the target who it is: token, schemas, clock, rate.
+    """Ask the target who it is, and who we are to it: token, schemas, clock, rate, rights.
 
     Raises:
         TargetError: It refuses us or cannot be reached.
@@ -97,9 +102,10 @@ async def describe_target(settings: Settings) -> TargetFacts:
         with suppress(StoreError), open_store(settings) as store:  # the state has a check of its own
             pin = store.pin(target.name)
         found = await target.describe()
+        rights = await target.rights()
     published = schemas_from_json(found.body(SCHEMAS))
     known = {(s.id.lower(), a.name.lower()) for s in published for a in s.attributes}
-    missing = [
+    absent = [
         mapped.path
         for mapped in settings.policy.attributes
         if not is_platform(mapped.place.root)
@@ -111,7 +117,11 @@ async def describe_target(settings: Settings) -> TargetFacts:
         skew_s=found.skew_s,
         config=config_facts(found.body(CONFIG)),
         schemas=tuple(schema.name or schema.id for schema in published),
-        missing=tuple(missing) if known else (),
+        missing=tuple(absent) if known else (),
         baseline=baseline.name,
         rulings=drifting.judge(baseline, found, settings.policy, catalog),
+        rights=rights,
+        lacking=tuple(missing_rights(settings.policy, settings.target.dialect, rights.granted))
+        if rights.granted is not None
+        else (),
     )

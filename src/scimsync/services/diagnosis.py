@@ -113,7 +113,47 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
         checks.append(Check("schema", "fail", words, TargetError.exit_code))
     if not found.missing:
         checks.append(Check("schema", "ok", "every mapped attribute is in the target's schema"))
-    return [*checks, *_announced(found), *_drifted(found), *_assumed(settings.target.dialect)]
+    return [
+        *checks,
+        *_allowed(settings.target.dialect, found),
+        *_announced(found),
+        *_drifted(found),
+        *_assumed(settings.target.dialect),
+    ]
+
+
+def _allowed(dialect: Dialect, found: TargetFacts) -> Iterator[Check]:
+    """What our client may do, in which divisions, and how much."""
+    rights = found.rights
+    if dialect.rights_url and rights.granted is None:
+        yield Check("rights", "warn", f"the target does not say what the client may do ({rights.untold})")
+    for lack in found.lacking:
+        words = f"permission {lack.permission} is missing"
+        if lack.only_in:
+            words = f"permission {lack.permission} is granted in {', '.join(lack.only_in)} only"
+        words += f", needed by {', '.join(lack.needed_by)}{f' {lack.when}' if lack.when else ''}"
+        words += "; add it to a role of the OAuth client (Genesys: 'SCIM Integration'), in every division"
+        bearable = lack.bearable or bool(lack.only_in)
+        yield Check("rights", "warn" if bearable else "fail", words, 0 if bearable else TargetError.exit_code)
+    if rights.granted is not None:
+        if not found.lacking:
+            yield Check("rights", "ok", "the client has every permission that the configuration needs")
+        names = sorted(rights.granted)
+        words = f"the client sees {len(names)}: {', '.join(names)}; people of others can be neither seen nor written"
+        yield Check("divisions", "ok" if names else "warn", words if names else "no role is granted in any division")
+    if dialect.limits_url:
+        yield _limited(found)
+
+
+def _limited(found: TargetFacts) -> Check:
+    """The limits that the target keeps for us, as it says itself."""
+    rights, said = found.rights, []
+    if rights.announced is not None:
+        said.append(f"{rights.announced:,} requests a minute announced with each answer")
+    said += [f"{name} {value:,}" for name, value in (rights.limits or {}).items()]
+    if rights.limits is None:
+        said.append(f"the target does not show its own list ({rights.unlimited})")
+    return Check("limits", "warn" if rights.limits is None else "ok", ", ".join(said))
 
 
 def _announced(found: TargetFacts) -> Iterator[Check]:

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from scimsync.config import (
     AuditSettings,
@@ -16,16 +15,16 @@ from scimsync.config import (
     TargetSettings,
     WebhookSettings,
 )
+from scimsync.config.addresses import hosts_of, is_local, region_fault, target_fault, webhook_fault
 from scimsync.core.drifting import Baseline
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, UnsignedWebhook
 from scimsync.model.policy import BadValue, Limits, Policy
-from scimsync.scim.dialect import GENESYS, region_of
+from scimsync.scim.dialect import GENESYS
 from scimsync.scim.drift import PLAIN, plain_baseline
 
 #: each call names one person and what they shall become, so it counts alone
 _ALONE = Limits(window=timedelta())
-_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def settings_of(  # noqa: PLR0913 - the contract of the library
@@ -58,8 +57,13 @@ def settings_of(  # noqa: PLR0913 - the contract of the library
         raise ConfigError("api_url and login_url belong together: give both, or neither and org_domain")
     if not api_url:
         api_url, login_url = _hosts(organisation)
-    for name, url in (("api_url", api_url), ("login_url", login_url)):
-        _check(name, url)
+    faults = [
+        f"{name} {fault}"
+        for name, url in (("api_url", api_url), ("login_url", login_url))
+        if (fault := target_fault(url))
+    ]
+    if faults:
+        raise ConfigError(*faults)
     if requests_per_minute is not None and (type(requests_per_minute) is not int or requests_per_minute < 0):
         raise ConfigError(f"requests_per_minute must be a whole number from 0, not {requests_per_minute!r}")
     folder = Path() if state is None else Path(state).absolute()
@@ -94,30 +98,22 @@ def baseline_of(schema: Mapping[str, str] | None) -> Baseline | None:
     return Baseline(name="baseline_schema", documents={PLAIN: dict(schema)})
 
 
-def _hosts(organisation: str) -> tuple[str, str]:
-    regions = GENESYS.regions
-    domain = regions.get(region_of(organisation, regions), "")
-    if not domain:
+def _hosts(organisation: object) -> tuple[str, str]:
+    if not isinstance(organisation, str) or not organisation.strip():
         raise ConfigError(
-            f"org_domain {organisation!r} is neither a region nor a domain of Genesys Cloud. "
-            f"Regions: {', '.join(regions)}. Or give api_url and login_url."
+            "give org_domain, a region (us-east-1) or a domain (mypurecloud.com), or api_url and login_url"
         )
-    return f"https://api.{domain}", f"https://login.{domain}"
-
-
-def _check(name: str, url: str) -> None:
-    """Refuse an address to which no secret and no event should go."""
-    parts = urlsplit(url)
-    if not parts.hostname or parts.scheme not in {"https", "http"} or "@" in parts.netloc:
-        raise ConfigError(f"{name} must look like https://host or https://host/path")
-    if parts.scheme == "http" and parts.hostname not in _LOCAL:
-        raise ConfigError(f"{name} must be https; http goes to this machine only")
+    hosts = hosts_of(organisation, GENESYS)
+    if not hosts:
+        raise ConfigError(f"org_domain = {region_fault(organisation, GENESYS)}. Or give api_url and login_url.")
+    return hosts
 
 
 def _webhooks(url: str, secret: str) -> tuple[WebhookSettings, ...]:
     if not url:
         return ()
-    _check("webhook_url", url)
+    if fault := webhook_fault(url, private=is_local(url)):
+        raise ConfigError(f"webhook_url {fault}")
     try:
         keys = (key_of(secret),) if secret else ()
     except ValueError as error:
@@ -129,4 +125,4 @@ def _webhooks(url: str, secret: str) -> tuple[WebhookSettings, ...]:
             UnsignedWebhook,
             stacklevel=4,
         )
-    return (WebhookSettings(number=1, url=url, keys=keys, allow_private=urlsplit(url).hostname in _LOCAL),)
+    return (WebhookSettings(number=1, url=url, keys=keys, allow_private=is_local(url)),)

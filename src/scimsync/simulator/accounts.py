@@ -182,7 +182,7 @@ class Accounts:
 
     def invent(self, seed: int, count: int, since: float) -> None:
         """Take in invented people, without groups."""
-        self.generated = GeneratedUsers(seed, count, since)
+        self.generated = GeneratedUsers(seed, count, since, inactive_roles=self.options.inactive_roles == "keep")
         self._next = count
         for active, index in self._by_state.items():
             index.take(number for number, word in enumerate(self.generated.words) if is_active(word) is active)

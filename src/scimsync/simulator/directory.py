@@ -219,8 +219,6 @@ class Directory(Readings):
         if self.options.readonly_write == "error" and not actor.edits:
             normalising.refuse_other_mail(entity.resource, resource)
         settled = self._settle(resource, entity.resource, actor, dropped)
-        if self.options.inactive_roles == "remove" and settled.get("active") is False:
-            settled.pop("roles", None)
         name = str(settled["userName"]).lower()
         renamed = name != str(entity.resource.get("userName", "")).lower() or entity.deleted or not entity.version
         if renamed and any(n != entity.number for n in self.holders("userName", name)):
@@ -230,6 +228,8 @@ class Directory(Readings):
         self._allow(entity.resource, settled, actor)
         if "password" in resource and actor.method != "POST":
             permissions.demand(actor.permissions, [permissions.PASSWORD])
+        if self.options.inactive_roles == "remove" and settled.get("active") is False:
+            settled.pop("roles", None)  # the service takes them, whatever the client may do
         if actor.fails:
             settled = areas.keep_back(entity.resource, settled, actor.fails)
         self._commit(entity, settled, actor, operations)

@@ -36,12 +36,13 @@ class GeneratedUsers:
         seed: Which people.
         count: How many.
         since: When the directory took them in, as seconds; their `lastModified`.
+        inactive_roles: Whether the inactive ones kept their roles.
     """
 
-    def __init__(self, seed: int, count: int, since: float) -> None:
+    def __init__(self, seed: int, count: int, since: float, *, inactive_roles: bool = False) -> None:
         if count > _INDEX_MASK:
             raise ValueError(f"no more than {_INDEX_MASK} accounts can be invented")
-        self.seed, self.since = seed, since
+        self.seed, self.since, self.inactive_roles = seed, since, inactive_roles
         self.words = array("Q", (people.draw(seed, index) for index in range(count)))
         self._ids = array("Q", sorted(_mark(people.account_id(seed, i)) | i for i in range(count)))
 
@@ -114,13 +115,13 @@ class GeneratedUsers:
         phone, mobile = people.phones(number, word)
         more = f',{{"type":"mobile","value":"{mobile}"}}' if mobile else ""
         above = f',"manager":{manager}' if manager else ""
+        roles = f'"roles":{_LEAD if "Lead" in title else _PLAIN},' if word >> 63 or self.inactive_roles else ""
         return (
             f'{_HEAD}{id_}","active":{"true" if word >> 63 else "false"},"userName":"{mail}",'
             f'"displayName":"{people.display_name(word)}","title":"{title}","externalId":"{employee}",'
             f'"emails":[{{"type":"work","value":"{mail}"}},{{"type":"other","value":"{mail}"}}],'
             f'"phoneNumbers":[{{"type":"work","value":"{phone}"}}{more}],'
-            f'"roles":{_LEAD if "Lead" in title else _PLAIN},'
-            f'"{ENTERPRISE_USER}":{{"division":"{people.division(word)}","department":"{department}",'
+            f'{roles}"{ENTERPRISE_USER}":{{"division":"{people.division(word)}","department":"{department}",'
             f'"employeeNumber":"{employee}","dateHire":"{_DAYS[word >> 50 & 0x1FFF]}"{above}}},'
             f'"{GENESYS_USER}":{{{_skills(word & _SKILL_BITS)}"externalIds":'
             f'[{{"authority":"{EXTERNAL_AUTHORITY}","value":"{employee}"}}]}}'

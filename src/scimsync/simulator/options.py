@@ -79,7 +79,8 @@ SWITCHES: Mapping[str, Switch] = {
     "empty_value": _one_of("folklore", "§4.2", "an empty text: passed over, or clears", "ignore", "clear"),
     "put_absent": _one_of("unknown", "§4.3", "what a PUT body leaves out", "clear", "keep"),
     "inactive_roles": _one_of(
-        "documented", "§4.4", "roles of a person made inactive; two pages contradict each other", "keep", "remove",
+        "documented", "§4.4", "roles of a person made inactive: the newest page has them removed, an older one kept",
+        "remove", "keep",
     ),
     "default_role": _plain("documented", "§4.4", "a new user without roles gets the role employee"),
     "post_on_deleted": _one_of(
@@ -182,7 +183,7 @@ class Options:
     create_on_replace: bool = False
     empty_value: str = "ignore"
     put_absent: str = "clear"
-    inactive_roles: str = "keep"
+    inactive_roles: str = "remove"
     default_role: bool = True
     post_on_deleted: str = "restore"
     rename_conflict: str = "409"

@@ -9,7 +9,7 @@ from itertools import count
 import msgspec
 
 from scimsync.errors import ProtocolError
-from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
+from scimsync.model.outcomes import Description, Document, Exchange, Reply, Rights, Sweep
 from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, Dialect
 from scimsync.scim.drift import SCHEMAS
 from scimsync.scim.messages import ErrorReport, Operation, version_of
@@ -35,6 +35,7 @@ class MemoryTarget:
         users: resources to begin with; an id and a version are given where there is none.
         names: kind -> the names that exist; a kind that is not given cannot be known.
         groups: the same for groups.
+        rights: what it says of us; by default it says nothing.
     """
 
     name = "memory://target"
@@ -48,9 +49,11 @@ class MemoryTarget:
         users: Iterable[Mapping[str, object]] = (),
         names: Mapping[str, Iterable[str]] | None = None,
         groups: Iterable[Mapping[str, object]] = (),
+        rights: Rights | None = None,
     ) -> None:
         self._dialect = dialect
         self._names = {kind: frozenset(listed) for kind, listed in (names or {}).items()}
+        self._rights = rights or Rights(untold="a directory in memory", unlimited="a directory in memory")
         self._ids = count(1)
         #: what it publishes; set others to let them drift
         self.schemas: Sequence[Schema] = dialect.users.published.schemas
@@ -117,6 +120,10 @@ class MemoryTarget:
     async def names(self, kind: str) -> frozenset[str] | None:
         """The names of a kind, as they were given."""
         return self._names.get(kind)
+
+    async def rights(self) -> Rights:
+        """What we may do, as it was given."""
+        return self._rights
 
     async def create(self, resource: dict[str, object]) -> Reply:
         """POST: 201, or 409 where the login is taken."""

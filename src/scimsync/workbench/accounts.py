@@ -12,7 +12,8 @@ from scimsync import files
 from scimsync.errors import ConfigError, TargetUnavailable
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
-from scimsync.scim.schema import TRUTHS, Attribute, Catalog, Kind, Place
+from scimsync.scim.forms import TRUTHS
+from scimsync.scim.schema import Attribute, Catalog, Kind, Place
 from scimsync.workbench.bench import Workbench, encode, quoted, row_of, text
 from scimsync.workbench.values import ELEMENT, list_text
 
@@ -130,6 +131,9 @@ def current(place: Place) -> str:
         quoted(place.attribute.name) if place.urn is None else f"{quoted(place.urn)}.{quoted(place.attribute.name)}"
     )
     if place.kind is Kind.LIST:
+        if place.reserved:
+            own = f"starts_with(lower({ELEMENT}.{quoted(place.key)}), {text(place.reserved)})"
+            holder = f"list_filter({holder}, lambda {ELEMENT}: NOT coalesce({own}, false))"
         return list_text(place, holder)
     if place.path.filter is not None:
         tests = " AND ".join(_selects(place, name, wanted) for name, wanted in place.selector.items())

@@ -9,15 +9,17 @@ import msgspec
 
 from scimsync import files
 from scimsync.model.policy import Mapped
-from scimsync.scim.schema import Value
+from scimsync.scim.schema import Place, Value
 from scimsync.workbench import owning
 from scimsync.workbench.bench import ACCOUNT, Workbench, quoted, text
 from scimsync.workbench.comparing import Comparison
-from scimsync.workbench.values import text_of
+from scimsync.workbench.values import text_of, value_of
 
 #: before the path of a shared list: what HR wants there. Once the merged list is written, that is what
 #: was agreed; the elements of others in it are none of ours, and must not look dropped by HR next time.
 _WISH = "scimsync_wish "
+#: before the path of what an account held before it was disabled; agreed by nobody, so no part of a comparison
+_LAST = "scimsync_last "
 
 
 def write_agreed(
@@ -25,6 +27,7 @@ def write_agreed(
     path: Path,
     settled: Iterable[tuple[str, str, Value]],
     former: Path | None = None,
+    last: Iterable[tuple[str, str, Value]] = (),
 ) -> None:
     """Write what both sides agree on now, as the ground of the next base.
 
@@ -33,6 +36,7 @@ def write_agreed(
         path: The Parquet file: key, then one text column for each managed path.
         settled: (key, path, value) on which the rules found agreement where tables could not.
         former: The base whose other paths stay agreed for the people of other sources.
+        last: (key, path, value) of what accounts hold that are about to be disabled, and will not hold then.
     """
     bench, attributes = comparison.bench, comparison.attributes
     values = [f"{sql} AS {quoted(m.path)}" for m, sql in zip(attributes, comparison.agreement(), strict=True)]
@@ -56,7 +60,31 @@ def write_agreed(
         )
     if former is not None:
         _keep_rest(bench, attributes, former)
+    _keep_last(bench, last, former)
     write_parquet(bench, "agreed", path)
+
+
+def _keep_last(bench: Workbench, last: Iterable[tuple[str, str, Value]], former: Path | None) -> None:
+    """Keep what accounts held before they were disabled, also of those that a base tells of."""
+    sql = bench.sql
+    base = f"read_parquet({text(str(former))})"
+    described = bench.rows(f"SELECT column_name FROM (DESCRIBE SELECT * FROM {base})") if former is not None else ()
+    for name in [str(name) for (name,) in described if str(name).startswith(_LAST)]:
+        sql.execute(f"ALTER TABLE agreed ADD COLUMN IF NOT EXISTS {quoted(name)} VARCHAR")
+        sql.execute(f"UPDATE agreed SET {quoted(name)} = f.{quoted(name)} FROM {base} f WHERE f.key = agreed.key")
+    for key, path, value in last:
+        sql.execute(f"ALTER TABLE agreed ADD COLUMN IF NOT EXISTS {quoted(_LAST + path)} VARCHAR")
+        sql.execute(f"UPDATE agreed SET {quoted(_LAST + path)} = ? WHERE key = ?", [text_of(value), key])
+
+
+def last_known(bench: Workbench, base: Path, place: Place) -> dict[str, Value]:
+    """What accounts held at a place before they were disabled, by key."""
+    name, table = _LAST + place.short, f"read_parquet({text(str(base))})"
+    described = bench.rows(f"SELECT column_name FROM (DESCRIBE SELECT * FROM {table})")
+    if (name,) not in list(described):
+        return {}
+    query = f"SELECT key, {quoted(name)} FROM {table} WHERE {quoted(name)} IS NOT NULL"
+    return {str(key): value_of(place, value) for key, value in bench.rows(query)}
 
 
 def agreement_of(

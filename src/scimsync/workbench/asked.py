@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place
-from scimsync.workbench.bench import Workbench
-from scimsync.workbench.values import comparable
+from scimsync.workbench.bench import Workbench, text
+from scimsync.workbench.expressions import ACCOUNT_MARK
+from scimsync.workbench.values import comparable, lowered
 
 _LOGIN = "userName"
 
@@ -52,6 +53,21 @@ def linked_accounts(bench: Workbench) -> list[str]:
         "AND account NOT IN (SELECT id FROM accounts) ORDER BY 1"
     )
     return [str(account) for (account,) in bench.rows(query)]
+
+
+def named_accounts(bench: Workbench, attributes: Sequence[Mapped]) -> list[str]:
+    """The logins and ids by which references name accounts that are not in `accounts`."""
+    found: set[str] = set()
+    for index, mapped in enumerate(attributes):
+        if mapped.place.kind is Kind.REFERENCE:
+            query = (
+                f"SELECT DISTINCT d.d{index}[2:] FROM desired d JOIN asked k ON k.key = d.key WHERE NOT k.named AND "
+                f"starts_with(d.d{index}, {text(ACCOUNT_MARK)}) AND {lowered(f'd.d{index}[2:]')} NOT IN "
+                f"(SELECT {lowered('user_name')} FROM accounts WHERE user_name IS NOT NULL "
+                "UNION ALL SELECT id FROM accounts)"
+            )
+            found |= {str(name) for (name,) in bench.rows(query)}
+    return sorted(found)
 
 
 def is_anybody_new(bench: Workbench) -> bool:

@@ -12,8 +12,9 @@ from scimsync.core.references import find_cycles
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.outcomes import Deferred
 from scimsync.model.policy import Mapped
-from scimsync.scim.schema import Kind, Place
-from scimsync.workbench.bench import Workbench
+from scimsync.scim.schema import Kind, Place, Value
+from scimsync.workbench.bench import ACCOUNT, Workbench, text
+from scimsync.workbench.expressions import ACCOUNT_MARK
 from scimsync.workbench.values import lowered, value_of, writable
 
 
@@ -42,12 +43,15 @@ class Comparison:
             "WHERE l.key NOT IN (SELECT key FROM pairing) AND (l.ours OR l.key NOT IN (SELECT key FROM desired "
             "UNION ALL SELECT key FROM held WHERE key IS NOT NULL))"
         )
+        self._name_accounts()
         values, joins = [], []
         for index, _ in enumerate(self.attributes):
             if index in self._references:
-                values.append(f"p{index}.id AS d{index}")
+                found = f"coalesce(p{index}.id, q{index}.id)"
+                values.append(f"{found} AS d{index}")
                 values.append(f"CASE WHEN p{index}.id IS NULL THEN j{index}.key END AS w{index}")
-                values.append(f"(d.d{index} IS NOT NULL AND p{index}.id IS NULL AND j{index}.key IS NULL) AS u{index}")
+                values.append(f"(d.d{index} IS NOT NULL AND {found} IS NULL AND j{index}.key IS NULL) AS u{index}")
+                joins.append(f"LEFT JOIN named q{index} ON q{index}.name = {lowered(f'd.d{index}')}")
                 joins.append(f"LEFT JOIN people p{index} ON p{index}.key = d.d{index}")
                 joins.append(f"LEFT JOIN joiners j{index} ON j{index}.key = d.d{index}")
             else:
@@ -56,6 +60,19 @@ class Comparison:
         self.bench.sql.execute(
             f"CREATE OR REPLACE TABLE wanted AS SELECT d.n, d.place, d.key, {', '.join(values)} "
             f"FROM desired d {' '.join(joins)}"
+        )
+
+    def _name_accounts(self) -> None:
+        """Make `named` (name, id): the accounts that references name by login or id, where that is one account's."""
+        asked = " UNION ALL ".join(
+            f"SELECT {lowered(f'd{index}')} AS name FROM desired WHERE starts_with(d{index}, {text(ACCOUNT_MARK)})"
+            for index in self._references
+        )
+        names = [f"{text(ACCOUNT_MARK)} || {lowered(column)}" for column in ("user_name", "id")]
+        self.bench.sql.execute(
+            "CREATE OR REPLACE TABLE named AS SELECT name, min(id) AS id FROM ("
+            + " UNION ALL ".join(f"SELECT {name} AS name, id FROM accounts" for name in names)
+            + f") WHERE name IN ({asked or 'NULL'}) GROUP BY name HAVING count(DISTINCT id) = 1"
         )
 
     def circles(self) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -117,7 +134,15 @@ class Comparison:
         test = f"({writable(place, f'{left}.d{index}')} IS DISTINCT FROM {writable(place, f'{right}.c{index}')})"
         if index in self._references:
             test = f"(({test} OR {left}.w{index} IS NOT NULL) AND NOT {left}.u{index})"
+        if self.attributes[index].place.dropped:
+            test = f"({test} AND NOT {self._inactive(left, right)})"
         return f"({test} AND NOT {left}.x{index})" if index in self._spoiled else test
+
+    def _inactive(self, left: str = "w", right: str = "a") -> str:
+        """The SQL that says of whom nothing is compared that the directory takes from inactive people."""
+        index = self._index.get("active")
+        wanted = "true" if index is None else f"{left}.d{index} IS DISTINCT FROM 'true'"
+        return f"({right}.active IS NOT DISTINCT FROM false AND {wanted})"
 
     def _filter(self, key: str) -> str:
         return f"((SELECT count(*) FROM only_keys) = 0 OR {key} IN (SELECT key FROM only_keys))"
@@ -149,27 +174,45 @@ class Comparison:
     def pairs(self) -> Iterator[Pair]:
         """Everybody who has an account and differs in some managed attribute."""
         tests = " OR ".join(self._differs(i) for i, _ in enumerate(self.attributes))
-        columns = ["w.key", "a.user_name", "w.place", "a.id", "a.version"]
+        columns = ["w.key", "a.user_name", "w.place", "a.id", "a.version", "a.active"]
         for index, _ in enumerate(self.attributes):
-            columns += [f"w.d{index}", f"a.c{index}", f"b.b{index}"]
+            columns += [f"w.d{index}", f"a.c{index}", self._base(index)]
         columns += self._marks()
         query = (
             f"SELECT {', '.join(columns)} FROM wanted w JOIN pairing p ON p.n = w.n "
-            f"JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key "
+            f"JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key {self._formerly()}"
             f"WHERE ({tests}) AND {self._filter('w.key')} ORDER BY w.key"
         )
         for row in self.bench.rows(query):
             yield self._pair(row)
 
+    def _base(self, index: int) -> str:
+        """The SQL of what was agreed; of what others may fill, also of what shows that the value is ours."""
+        return (
+            f"coalesce(b.b{index}, f.f{index}, k{index}.key)" if self.attributes[index].place.filled else f"b.b{index}"
+        )
+
+    def _formerly(self) -> str:
+        """The joins by which a value is ours: it was agreed with the account under another key, or is a linked key."""
+        filled = [index for index, mapped in enumerate(self.attributes) if mapped.place.filled]
+        if not filled:
+            return ""
+        values = ", ".join(f"max(b{index}) AS f{index}" for index in filled)
+        keys = [f"LEFT JOIN links k{i} ON k{i}.account = a.id AND k{i}.key = a.c{i}" for i in filled]
+        former = f"LEFT JOIN (SELECT {ACCOUNT} AS id, {values} FROM base GROUP BY 1) f ON f.id = a.id"
+        return f"{former} {' '.join(keys)} "
+
     def _pair(self, row: Sequence[object]) -> Pair:
-        desired, current, base = {}, {}, {}
+        desired: dict[str, Value] = {}
+        current: dict[str, Value] = {"active": row[5] if isinstance(row[5], bool) else None}
+        base: dict[str, Value] = {}
         for index, mapped in enumerate(self.attributes):
-            wanted, held, agreed = row[5 + 3 * index : 8 + 3 * index]
+            wanted, held, agreed = row[6 + 3 * index : 9 + 3 * index]
             desired[mapped.path] = value_of(mapped.place, wanted)
             current[mapped.path] = value_of(mapped.place, held)
             if agreed is not None:
                 base[mapped.path] = value_of(mapped.place, agreed)
-        awaits, unresolved, left_out = self._waiting(row[5 + 3 * len(self.attributes) :])
+        awaits, unresolved, left_out = self._waiting(row[6 + 3 * len(self.attributes) :])
         return Pair(
             key=str(row[0]),
             name=str(row[1] or ""),
@@ -323,6 +366,7 @@ class Comparison:
         """The SQL of what both sides agree on now, for each attribute: the base where they differ."""
         return [
             f"CASE WHEN {self._differs(i)}{f' OR w.u{i}' if i in self._references else ''}"
-            f"{f' OR w.x{i}' if i in self._spoiled else ''} THEN b.b{i} ELSE coalesce(w.d{i}, '') END"
-            for i, _ in enumerate(self.attributes)
+            f"{f' OR w.x{i}' if i in self._spoiled else ''}"
+            f"{f' OR {self._inactive()}' if m.place.dropped else ''} THEN b.b{i} ELSE coalesce(w.d{i}, '') END"
+            for i, m in enumerate(self.attributes)
         ]

@@ -38,6 +38,7 @@ OPERATORS = frozenset({"||", "+", "-", "*", "/", "%", "//", "~~", "!~~", "~~*", 
 HELPERS: Mapping[str, tuple[int, int, str]] = {
     "e164": (1, 2, "e164(phone, country)"),
     "ref": (1, 1, "ref(manager_id)"),
+    "account": (1, 1, "account('boss@example.com')"),
     "skills": (1, 3, "skills(text, ';', ':')"),
     "names": (1, 2, "names(text, ';')"),
     "blank": (1, 1, "blank(column)"),
@@ -67,6 +68,8 @@ _WORDS = frozenset({"current_date"})  # the parser takes it for a column
 
 #: A value that begins with this character is a fault of the record, not a value; the rest is its code.
 FAULT_MARK = "\x01"
+#: A reference that begins with this character names a login or the id of an account, not a source key.
+ACCOUNT_MARK = "\x02"
 
 #: The helpers as SQL. `e164` looks up a table that the library filled beforehand, so that each distinct
 #: number is parsed once; a number already in E.164 needs no look-up. The columns of that table have names
@@ -80,6 +83,7 @@ CREATE MACRO phone_of(phone, country) AS
                       AND scimsync_region = coalesce(upper(tidy(country)), '')), '{FAULT_MARK}phone') END;
 CREATE MACRO e164(phone) AS phone_of(phone, NULL), (phone, country) AS phone_of(phone, country);
 CREATE MACRO ref(key) AS nullif(tidy(key), '');
+CREATE MACRO account(name) AS '{ACCOUNT_MARK}' || nullif(tidy(name), '');
 CREATE MACRO blank(text) AS nullif(tidy(text), '');
 CREATE MACRO title_case(text) AS
   array_to_string(list_transform(string_split(text, ' '),
@@ -241,9 +245,12 @@ def check(
     known = None if columns is None else {name.lower(): name for name in columns}
     walk = _Check(text, known)
     walk.walk(tree, frozenset())
-    reference = _is_call(tree, "ref")
-    if not reference and any(_is_call(node, "ref") for node in _all(tree)):
-        walk.fault(tree, "ref(...) must be the whole expression")
+    named = [node for node in _all(tree) if _is_reference(node)]
+    results = list(_results(tree))
+    reference = bool(named) and all(_is_reference(node) or _is_null(node) for node in results)
+    if named and (not reference or len(named) > sum(map(_is_reference, results))):
+        name = str(named[0].get("function_name", "")).lower()
+        walk.fault(tree, f"{name}(...) must be the whole expression, or all that CASE or coalesce may give")
     if walk.faults:
         return tuple(dict.fromkeys(walk.faults))
     phones = tuple(
@@ -401,6 +408,30 @@ def _all(node: Tree) -> Iterator[Tree]:
 
 def _is_call(node: Tree, name: str) -> bool:
     return node.get("class") == "FUNCTION" and str(node.get("function_name", "")).lower() == name
+
+
+def _is_reference(node: Tree) -> bool:
+    return _is_call(node, "ref") or _is_call(node, "account")
+
+
+def _is_null(node: Tree) -> bool:
+    literal = node.get("literal")
+    return node.get("class") == "CONSTANT" and isinstance(literal, dict) and literal.get("kind") == "NULL_LITERAL"
+
+
+def _results(node: Tree) -> Iterator[Tree]:
+    """What an expression may give: the branches of CASE and coalesce, however deep, or the whole of it."""
+    checks, given = node.get("case_checks"), node.get("children")
+    if node.get("class") == "CASE" and isinstance(checks, list):
+        branches = [check["then_expr"] for check in checks] + [node["else_expr"]]
+    elif node.get("type") == "OPERATOR_COALESCE" and isinstance(given, list):
+        branches = given
+    else:
+        yield node
+        return
+    for branch in branches:
+        if isinstance(branch, dict):
+            yield from _results(branch)
 
 
 def _parameters(node: Tree) -> frozenset[str] | None:

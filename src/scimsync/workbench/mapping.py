@@ -49,10 +49,10 @@ def check_mapping(
 
 def _reference_fault(mapped: Mapped, result: Expression) -> str:
     if result.is_reference:
-        return f"[attributes] {mapped.path}: ref(...) makes a reference to a person; this attribute takes none"
+        return f"[attributes] {mapped.path}: ref(...) and account(...) make a reference; this attribute takes none"
     return (
         f"[attributes] {mapped.path} = {mapped.expression!r}: the directory wants the id of another account "
-        "here; write ref(COLUMN), where COLUMN holds the source key of that person"
+        "here; write ref(COLUMN), where COLUMN holds the source key of that person, or account(LOGIN)"
     )
 
 

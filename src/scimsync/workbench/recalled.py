@@ -150,7 +150,7 @@ class Recall:
         Args:
             whole: Whether everybody was read in this run; else those of table `renewed` were.
         """
-        if not self.is_kept:
+        if not self.is_kept or self._bench.number("SELECT count(*) FROM accounts") < RECALLED_FROM:
             return
         values = ", ".join(f"a.c{i} AS {quoted(place.short)}" for i, place in self._places.items())
         read_at, known = f"{text(_naive(self._now).isoformat())}::TIMESTAMP", ""

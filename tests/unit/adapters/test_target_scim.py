@@ -600,8 +600,9 @@ class TestSweep:
             (["id", "externalId"], "25"),
             (["EXTERNALID"], "25"),
             (["urn:ietf:params:scim:schemas:core:2.0:User:roles"], "25"),
-            (["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value"], "25"),
-            (["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"], "25"),
+            (["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value"], "100"),
+            (["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"], "100"),
+            (["urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"], "25"),
             (["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department"], "100"),
             ([], "25"),
         ],
@@ -617,13 +618,14 @@ class TestSweep:
         sweep, ids = swept(Bench(directory))
         assert (sweep.incomplete, len(ids)) == ("", 230)
 
-    def test_pages_that_are_refused_for_their_size_become_small(self) -> None:
+    def test_pages_that_are_refused_for_their_size_are_halved_until_they_are_small(self) -> None:
         directory = Directory(250, 30)
         directory.spoil = lambda asked, *_: http(429, {}, Retry_After="2") if int(asked.query["count"]) > 25 else None
         bench = Bench(directory)
         sweep, ids = swept(bench)
         assert (sweep.incomplete, len(ids)) == ("", 280)
-        assert sum(int(asked.query["count"]) > 25 for asked in bench.server.asked) == 2
+        assert [asked.query["count"] for asked in bench.server.asked[:5]] == ["100", "100", "50", "50", "25"]
+        assert all(int(asked.query["count"]) <= 25 for asked in bench.server.asked[4:])
 
     def test_one_refusal_in_the_middle_does_not_make_pages_small(self) -> None:
         directory = Directory(250)

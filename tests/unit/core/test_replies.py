@@ -93,8 +93,32 @@ def test_a_403_is_told_as_what_it_is() -> None:
     assert words(refusal(403, detail="missing role")) == "403 missing role (the credentials do not allow this)"
 
 
-def test_a_value_that_somebody_else_has_is_no_race() -> None:
-    assert decide(refusal(409, scim_type="uniqueness")) is Next.HOLD
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+@pytest.mark.parametrize(
+    ("scim_type", "detail"),
+    [
+        ("uniqueness", ""),
+        ("UNIQUENESS", ""),
+        ("", "A user with this EMAIL already exists"),
+        ("", "Duplicate userName"),
+        ("", "the userName is used by another user"),
+        ("", "userName must be Unique"),
+    ],
+)
+def test_a_value_that_somebody_else_has_is_no_race(method: str, scim_type: str, detail: str) -> None:
+    assert decide(refusal(409, method=method, scim_type=scim_type, detail=detail)) is Next.HOLD
+
+
+@pytest.mark.parametrize(
+    ("scim_type", "detail"),
+    [
+        ("invalidVers", "already used"),
+        ("", "version 3 is already taken by another write"),
+        ("", "the resource was changed by another user"),
+    ],
+)
+def test_a_409_about_the_version_is_a_race_in_whatever_words(scim_type: str, detail: str) -> None:
+    assert decide(refusal(409, scim_type=scim_type, detail=detail)) is Next.REPLAN
 
 
 @pytest.mark.parametrize("method", WRITES)

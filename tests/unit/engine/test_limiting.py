@@ -13,7 +13,7 @@ from tests.unit.engine.test_whole_runs import Company, Silent, codes, twin_of
 
 from scimsync.engine.applying import apply_plan, settle_run
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
-from scimsync.errors import PlanRefused, StoreError
+from scimsync.errors import PlanRefused, StoreError, TargetDenied
 from scimsync.model.outcomes import Reply, RunState
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Limit, Limits, Policy
@@ -183,7 +183,8 @@ def test_what_the_directory_refused_does_not_count(firm: Firm) -> None:
         return replace(await firm.target.get(given[0]), status=403, body=None)
 
     firm.target.patch = no  # type: ignore[method-assign]
-    firm.apply(firm.plan())
+    with pytest.raises(TargetDenied, match="refused 3 people alike"):
+        firm.apply(firm.plan())
     firm.target.patch = patch  # type: ignore[method-assign]
     assert firm.refused() == ""
     assert firm.active == 191

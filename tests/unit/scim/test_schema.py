@@ -13,8 +13,10 @@ from tests.strategies import PLACES, any_texts, phone_texts, skill_lists, values
 
 from scimsync.errors import InvalidPath, ProtocolError
 from scimsync.scim.dialect import GENERIC, GENESYS, GENESYS_USER
+from scimsync.scim.forms import phone_form
+from scimsync.scim.kept import value_from_json, value_to_json
 from scimsync.scim.published import schema_from_json
-from scimsync.scim.schema import ENTERPRISE_USER, Kind, Place, Value, phone_form, value_from_json, value_to_json
+from scimsync.scim.schema import ENTERPRISE_USER, Kind, Place, Value
 
 
 @pytest.mark.parametrize(

@@ -247,7 +247,7 @@ def test_all_faults_of_a_mapping_are_told_at_once(bench: Workbench) -> None:
         "this attribute is a text, but the expression gives BOOLEAN",
         "this attribute is a list; write for instance skills(COLUMN)",
         "write ref(COLUMN)",
-        "ref(...) makes a reference to a person; this attribute takes none",
+        "ref(...) and account(...) make a reference; this attribute takes none",
     ):
         assert any(words in fault for fault in found), words
 

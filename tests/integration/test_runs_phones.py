@@ -1,0 +1,91 @@
+"""Numbers as HR systems hold them: an extension alone, a number that is none, a number with its extension."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.runs import SOURCE_CSV, House, csv_of, house, outcome
+
+from scimsync.adapters.phones_library import read_phone
+from scimsync.cli.sample import ATTRIBUTES
+from scimsync.model.outcomes import Status
+from scimsync.simulator.people import Person
+
+WORK = 'phoneNumbers[type eq "work"].value'
+NUMBERS = ["4711", "ext. 4711", "x4711", "Ext 4711", ";ext=4711", "tel:4711", "04711", "n/a", "555"]
+
+
+def extract(home: House, numbers: dict[str, str], *new: Person) -> None:
+    """An HR extract with these phone numbers, and other titles for whoever has one."""
+    lines = csv_of([*home.people, *new]).decode().splitlines()
+    columns = lines[0].split(",")
+    phone, title = columns.index("phone"), columns.index("job_title")
+    for at, line in enumerate(lines[1:], 1):
+        cells = line.split(",")
+        if cells[0] in numbers:
+            cells[phone], cells[title] = numbers[cells[0]], "Moved"
+            lines[at] = ",".join(cells)
+    (home.folder / "hr.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def phone(home: House, who: Person) -> str | None:
+    listed = home.account(who).get("phoneNumbers", [])
+    return next((str(one["value"]) for one in listed if one["type"] == "work"), None)
+
+
+@pytest.mark.parametrize("expression", ["e164(phone, country)", "e164(phone)", "phone"])
+def test_an_extension_alone_or_a_bad_number_waits_and_the_person_does_not(tmp_path: Path, expression: str) -> None:
+    with house(tmp_path, users=24) as home:
+        attributes = ATTRIBUTES.replace('"e164(phone, country)"', f'"{expression}"')
+        home.configure(source=SOURCE_CSV, attributes=attributes)
+        who = home.active(len(NUMBERS), start=0)
+        held = [phone(home, one) for one in who]
+        new = home.newcomer(1)
+        numbers = {one.employee_id: number for one, number in zip([*who, new], [*NUMBERS, "4711"], strict=True)}
+        extract(home, numbers, new)
+        made, report = home.sync()
+        bad = {(f.subject, f.code, f.path) for f in made.findings if f.code == "record.bad-phone"}
+        assert bad >= {(key, "record.bad-phone", WORK) for key in numbers}
+        for one, before in zip(who, held, strict=True):
+            assert outcome(report, one).status is Status.DONE
+            assert home.account(one)["title"] == "Moved"
+            assert phone(home, one) == before
+        assert outcome(report, new).status is Status.DONE
+        assert phone(home, new) is None
+
+
+@pytest.mark.parametrize("number", ["+1 317 555 0142 x4711", "(317) 555-0142 ext. 4711", "+13175550142;ext=4711"])
+def test_a_number_with_its_extension_is_written_and_quiet(tmp_path: Path, number: str) -> None:
+    with house(tmp_path, users=12) as home:
+        home.configure(source=SOURCE_CSV)
+        who = next(one for one in home.people if one.active and one.country == "US")
+        extract(home, {who.employee_id: number})
+        home.sync()
+        assert phone(home, who) == "+13175550142;ext=4711"
+        home.quiet()
+
+
+@pytest.mark.parametrize("region", ["US", "DE", "AT", "GB", "FI", "AU", "NL", ""])
+@pytest.mark.parametrize(
+    "number",
+    ["4711", "47110", "471101", "47 110", "x47110", "ext. 471101", "Ext: 4711000", ";ext=47110", "#47110", "DW 47110"],
+)
+def test_an_extension_is_no_number_of_any_country(number: str, region: str) -> None:
+    assert read_phone(number, region) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "region", "read"),
+    [
+        ("(317) 555-0100", "US", "+13175550100"),
+        ("317-555-0100 x47110", "US", "+13175550100;ext=47110"),
+        ("030 901820 ext 12", "DE", "+4930901820;ext=12"),
+        ("0471 590-0", "DE", "+494715900"),
+        ("471123", "LU", "+352471123"),
+        ("29 85 20", "FO", "+298298520"),
+        ("tel:+49-30-901820", "", "+4930901820"),
+    ],
+)
+def test_a_whole_number_is_read_however_short_its_country_makes_it(number: str, region: str, read: str) -> None:
+    assert read_phone(number, region) == read
