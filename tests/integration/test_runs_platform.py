@@ -14,6 +14,7 @@ from tests.runs import ENTERPRISE, House, actions, change_of, codes, house, outc
 from scimsync import GenesysScimSyncer
 from scimsync.cli.sample import ATTRIBUTES, COLUMNS
 from scimsync.model.outcomes import Status
+from scimsync.scim.platform import INVITATION
 from scimsync.simulator.people import Person
 from scimsync.simulator.permissions import ALL, TEAM_ASSIGN
 
@@ -300,6 +301,85 @@ def test_a_custom_attribute_that_no_schema_has_is_told_by_its_path(home: House) 
     assert (told.subject, "costCenter" in told.detail) == (unknown, True)
     assert paths(made, who) == {COST}
     assert report.clean
+
+
+INVITED = {**MAPPING, INVITATION: "status = 'active'"}
+
+
+def mails(home: House, who: Person) -> int:
+    """How many invitations a person got."""
+    return home.simulator.directory.beside.invited.count(home.account(who)["id"])
+
+
+def test_joiners_are_invited_once_and_who_was_there_never(home: House) -> None:
+    manage(home, INVITED)
+    joiner, starter = home.newcomer(1), home.newcomer(2, active=False)
+    hire(home, joiner, starter)
+    home.set(joiner, crew="Claims")
+    made, report = home.sync()
+    assert report.clean, report.outcomes
+    assert INVITATION in paths(made, joiner)
+    assert home.simulator.directory.beside.invited == [home.account(joiner)["id"]]
+    home.quiet()
+    home.set(starter, status="active")
+    home.set(home.active(1)[0], job_title="Lead")
+    assert home.sync()[1].clean
+    assert (mails(home, joiner), mails(home, starter)) == (1, 1)
+    home.option(expand_listed="never")
+    home.set(joiner, status="inactive")
+    home.sync()
+    home.set(joiner, status="active")
+    home.sync()
+    home.quiet()
+    assert len(home.simulator.directory.beside.invited) == 2
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_invitation_whose_answer_is_lost_is_sent_once(home: House, when: str) -> None:
+    manage(home, INVITED)
+    joiner = home.newcomer(1)
+    hire(home, joiner)
+    made = home.plan()
+    home.fault({"on": "invite", "kind": "reset", "when": when, "times": 1})
+    assert home.apply(made.id).clean
+    assert mails(home, joiner) == 1
+    home.quiet()
+
+
+def test_an_invitation_that_was_refused_is_owed_and_sent_by_a_later_run(home: House) -> None:
+    manage(home, INVITED)
+    joiner = home.newcomer(1)
+    hire(home, joiner)
+    made = home.plan()
+    home.fault({"on": "invite", "status": 403, "times": 0})
+    report = home.apply(made.id)
+    assert status(report, joiner) is Status.FAILED
+    home.fault()
+    made, report = home.sync()
+    assert paths(made, joiner) == {INVITATION}
+    assert report.clean, report.outcomes
+    assert mails(home, joiner) == 1
+    home.quiet()
+
+
+def test_a_run_that_was_killed_before_the_invitation_owes_it_still(home: House) -> None:
+    manage(home, INVITED)
+    joiner = home.newcomer(1)
+    hire(home, joiner)
+    made = home.plan()
+    home.fault({"on": "invite", "kind": "hang", "seconds": 30, "times": 0})
+    with home.start("apply", made.id, "--yes") as process:
+        until = time.monotonic() + 60
+        while not home.stats()["invite"]:
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        process.kill()
+    home.fault()
+    said = home.command("sync")  # a new plan, and not the old one gone on with
+    assert said.code == 0, said.err
+    assert mails(home, joiner) == 1
+    home.quiet()
 
 
 def test_one_person_is_read_and_written_as_everybody_is(home: House) -> None:

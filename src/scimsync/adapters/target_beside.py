@@ -38,6 +38,7 @@ PAGE = 100
 SCHEMAS_LISTED = 5
 _JSON = "application/json"
 _EMPLOYER, _CUSTOM, _LOCATION, _TEAM = "employerInfo", "customAttributes", "location", "team"
+_INVITATION = "invitation"
 JsonObject = dict[str, object]
 
 
@@ -88,6 +89,7 @@ class Beside:
         #: id -> what was last read of a person by id
         self.last: dict[str, JsonObject] = {}
         self._people: dict[str, _Person] = {}
+        self._invited: set[str] = set()
         self._known: dict[str, Mapping[str, CustomSchema]] = {}
         self._named: dict[str, dict[str, str]] = {}
 
@@ -192,6 +194,9 @@ class Beside:
                 records = read_records(listed)
             if served.name == _CUSTOM and records is not None:
                 found[_CUSTOM] = self._elements(records)
+            elif served.name == _INVITATION and served.expand in user:
+                sent = user[served.expand] or str(user.get("id")) in self._invited
+                found[_INVITATION] = True if sent else None
             elif served.name != _CUSTOM and served.expand in user:
                 found[served.name] = self._member(served.name, user[served.expand])
         return found
@@ -324,6 +329,8 @@ class Beside:
         name = str(operations[0].path)[len(PLATFORM_USER) + 1 :].lower()
         if name.startswith(_CUSTOM.lower()):
             return await self._write_custom(account, person, before, after)
+        if name.startswith(_INVITATION):
+            return await self._invite(account)
         if name.startswith(_TEAM):
             return await self._write_team(account, before.get(_TEAM), after.get(_TEAM))
         return await self._write_user(account, person, before, after, version)
@@ -369,6 +376,13 @@ class Beside:
             if isinstance(failures, list) and failures:
                 told = failures[0].get("reason") if isinstance(failures[0], dict) else ""
                 raise Unwritable(f"the work team {after} does not take this person: {told}")
+        return answer
+
+    async def _invite(self, account: str) -> Answer:
+        """Send the mail; one that is outstanding is not sent again (documented), so that asking twice does no harm."""
+        answer = await self._send("POST", f"/users/{account}/invite?force=false")
+        if 200 <= answer.status < 300:
+            self._invited.add(account)
         return answer
 
     async def _team_ids(self) -> dict[str, str]:

@@ -31,6 +31,7 @@ from scimsync.model.plans import (
 )
 from scimsync.model.policy import Authority, Leavers, Mapped, Policy
 from scimsync.scim.messages import Operation
+from scimsync.scim.platform import INVITATION
 from scimsync.scim.schema import Kind, Place, Value
 
 #: verdicts by which something is sent, now or later in the run
@@ -428,6 +429,9 @@ def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Map
     for delta in deltas:
         mapped = attributes[delta.path]
         held = _held(delta, mapped.place, fresh)
+        if delta.path == INVITATION and held is not True:  # not sent yet, whatever was seen before
+            writes.append(delta)
+            continue
         sides = Sides(desired=delta.sides.desired, current=held, base=delta.sides.current, known=True)
         merged = merge(mapped.place, sides, delta.authority)
         if merged is None:

@@ -20,7 +20,7 @@ from scimsync.errors import TargetUnanswered
 from scimsync.model.outcomes import LinkDecision, Outcome, Reply, Status
 from scimsync.model.plans import LOGIN, Delta, Verdict
 from scimsync.model.policy import Policy
-from scimsync.scim.platform import is_platform
+from scimsync.scim.platform import INVITATION, is_platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +97,13 @@ class AccountMaker:
 
     async def _completed(self, attempt: Attempt, outcome: Outcome, rest: Sequence[Delta]) -> Outcome:
         """Write what no creation over SCIM takes, once the account is there."""
-        if not rest or outcome.status not in {Status.DONE, Status.ALREADY} or not attempt.account:
+        if outcome.status not in {Status.DONE, Status.ALREADY} or not attempt.account:
             return outcome
+        owed = [d.path for d in rest if d.path == INVITATION and d.sides.desired is not True]
+        attempt.already |= dict.fromkeys(owed, False)
+        rest = [delta for delta in rest if delta.path not in owed]
+        if not rest:
+            return replace(outcome, written=attempt.already)
         beside = await self.writer.write(attempt, rest, self.means.operations_of(rest), outcome.version)
         if beside.code:
             return beside
@@ -157,11 +162,13 @@ class AccountMaker:
             return attempt.outcome(Status.HELD, "account.protected", told, found)
         attempt.account = account
         back = self._brought_back(attempt, deltas, found) if ours else None
-        return await self._adopt(attempt, deltas, found) if back is None else back
+        return await self._adopt(attempt, deltas, found, ours=ours) if back is None else back
 
-    async def _adopt(self, attempt: Attempt, deltas: Sequence[Delta], found: Reply) -> Outcome:
-        """Take over the account that a search found, and that is nobody else's."""
+    async def _adopt(self, attempt: Attempt, deltas: Sequence[Delta], found: Reply, *, ours: bool) -> Outcome:
+        """Take over the account that a search found, and that is nobody else's; one that we did not make is invited."""
         body = found.body or {}
+        mails = [delta for delta in deltas if delta.path == INVITATION]
+        deltas = [delta for delta in deltas if delta.path != INVITATION]
         adopted = planner.adopt(deltas, body, self.means.attributes)
         held = [d.path for d in adopted if d.verdict is Verdict.CONFLICT]
         if held:
@@ -170,6 +177,8 @@ class AccountMaker:
             return attempt.outcome(Status.HELD, "account.adoption", told)
         attempt.already = {d.path: d.sides.desired for d in deltas if d.path not in {a.path for a in adopted}}
         writes = [d for d in adopted if d.verdict is Verdict.WRITE]
+        writes += [mail for mail in mails if ours and mail.sides.desired is True]
+        attempt.already |= {mail.path: not ours for mail in mails}
         if not writes:
             return attempt.outcome(Status.ALREADY, reply=found)
         self.open.discard((attempt.key, attempt.part))

@@ -13,6 +13,7 @@ from scimsync.model.outcomes import Outcome, Reply, Status
 from scimsync.model.plans import LOGIN, Change, Delta
 from scimsync.model.policy import Mapped
 from scimsync.scim.messages import Operation
+from scimsync.scim.platform import INVITATION
 from scimsync.scim.schema import Place, Value
 
 
@@ -79,6 +80,7 @@ class Attempt:
         self._left_alone |= {d.path: "unseen" for d in unseen}
         left = planner.replan([d for d in deltas if d not in unseen], reply.body, attributes)
         self.already |= dict(left.already)
+        self.already |= {d.path: False for d in left.writes if d.path == INVITATION}  # owed until it is sent
         self._overwritten |= dict.fromkeys(left.overwritten)
         self._left_alone |= dict.fromkeys(left.kept, "kept") | dict.fromkeys(left.conflicts, "conflict")
         if not left.writes:

@@ -61,6 +61,7 @@ from scimsync.workbench.expressions import Expression
 from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired, stage_phones
 from scimsync.workbench.past import stage_base, stage_links
 from scimsync.workbench.records import stage_records
+from scimsync.workbench.unlisted import owe
 from scimsync.workbench.wording import unknown_words
 
 
@@ -189,6 +190,7 @@ class _Planning:
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
         self.findings += correlation.run(complete=complete, only=self.request.only, source=self.request.source)
+        owe(self.bench, policy.attributes)
         comparison.resolve()
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)

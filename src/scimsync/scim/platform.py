@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from scimsync.scim.schema import Attribute, Schema
 
 PLATFORM_USER = "urn:scimsync:genesys:platform:User"
+#: the path of the mail that lets a new person in: sent once to whom we made an account for, never taken back
+INVITATION = "platform:invitation"
 
 _PART = Attribute(name="value", case_exact=True)
 
@@ -36,6 +38,7 @@ GENESYS_PLATFORM = Schema(
         ),
         Attribute(name="location", case_exact=True),
         Attribute(name="team", case_exact=True),
+        Attribute(name="invitation", type="boolean"),
     ),
     published=False,
 )
@@ -81,12 +84,21 @@ SERVED: tuple[Served, ...] = (
         reading=("directory:user:view", "groups:team:view"),
         writing=("groups:team:assign",),
     ),
+    Served(
+        name="invitation",
+        expand="dateWelcomeSent",
+        writes="POST /api/v2/users/{id}/invite",
+        reading=_SEEN,
+        writing=("directory:user:add",),
+    ),
 )
 
 #: permission, but for that which every change of a person needs -> the roots that are read or written with it
 PLATFORM_PERMISSIONS: Mapping[str, tuple[str, ...]] = {
     name: tuple(served.root for served in SERVED if name in served.reading + served.writing)
-    for name in sorted({name for served in SERVED for name in served.reading + served.writing} - {*_EDITED})
+    for name in sorted(
+        {name for served in SERVED for name in served.reading + served.writing} - {*_EDITED, "directory:user:add"}
+    )
 }
 
 
@@ -104,6 +116,7 @@ ELSEWHERE: Mapping[str, str] = {
             "employerInfo.employeeType": ("employeetype", "usertype", "employmenttype"),
             "location": ("location", "locations", "office", "site"),
             "team": ("team", "workteam", "teams"),
+            "invitation": ("invitation", "invite", "invited", "welcome"),
             'customAttributes[name eq "..."].value': ("customattributes", "customattribute", "custom"),
         }.items()
         for word in words
@@ -126,9 +139,6 @@ ELSEWHERE: Mapping[str, str] = {
         ("queue", "queues"), _as("POST /api/v2/routing/queues/{queue}/members", "routing:queueMember:manage")
     ),
     **dict.fromkeys(("acdautoanswer", "autoanswer"), _as("acdAutoAnswer of a user")),
-    **dict.fromkeys(
-        ("invitation", "invite", "invited"), _as("POST /api/v2/users/{id}/invite", "directory:user:add")
-    ),
     **dict.fromkeys(
         ("costcenter", "organization", "timezone", "profileurl"),
         f"Genesys Cloud has none; a custom attribute of yours may hold it: {_OWN}",

@@ -115,6 +115,8 @@ class Beside:
                 {**one, "locationDefinition": {"id": one["id"], "name": self.locations[one["id"]]}}
                 for one in (listed if isinstance(listed, list) else [])
             ]
+        if "dateWelcomeSent" in expand and user in self.invited:
+            found["dateWelcomeSent"] = "2026-11-01T08:00:00.000Z"
         if "team" in expand and "team" in held:
             found["team"] = {"id": held["team"], "name": self.teams[str(held["team"])]}
         return found

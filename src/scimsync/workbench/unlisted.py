@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from scimsync.model.policy import Mapped
+from scimsync.scim.platform import INVITATION
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.values import writable
 
@@ -30,6 +31,7 @@ def doubted(bench: Workbench, attributes: Sequence[Mapped], most: int) -> list[s
     tests = [
         f"(a.c{i} IS NULL AND b.b{i} <> '' AND {writable(m.place, f'd.d{i}')} = {writable(m.place, f'b.b{i}')})"
         for i, m in beside(attributes)
+        if m.path != INVITATION
     ]
     if not tests:
         return []
@@ -41,6 +43,21 @@ def doubted(bench: Workbench, attributes: Sequence[Mapped], most: int) -> list[s
     return [str(account) for (account,) in bench.rows(query, [most])]
 
 
+def owe(bench: Workbench, attributes: Sequence[Mapped]) -> None:
+    """Let the invitation of everybody be as HR wants it, but of whom we made an account for and sent none yet.
+
+    Who existed before us, or was invited, is never invited again; of others the base says that we owe it. Wants
+    `pairing` too.
+    """
+    for number, mapped in beside(attributes):
+        if mapped.path == INVITATION:
+            bench.sql.execute(f"UPDATE accounts SET c{number} = NULL")
+            bench.sql.execute(
+                f"UPDATE accounts SET c{number} = CASE WHEN b.b{number} = 'false' THEN 'false' ELSE d.d{number} END "
+                "FROM pairing p JOIN desired d ON d.n = p.n LEFT JOIN base b ON b.key = p.key WHERE p.id = accounts.id"
+            )
+
+
 def presume(bench: Workbench, attributes: Sequence[Mapped], read: Sequence[str]) -> None:
     """Let what is not listed be as it was agreed, but for accounts that were read by id.
 
@@ -49,7 +66,9 @@ def presume(bench: Workbench, attributes: Sequence[Mapped], read: Sequence[str])
         attributes: The mapping, in the order of the columns.
         read: The ids of the accounts that were.
     """
-    for number, _ in beside(attributes):
+    for number, mapped in beside(attributes):
+        if mapped.path == INVITATION:
+            continue
         bench.sql.execute(
             f"UPDATE accounts SET c{number} = b.b{number} FROM base b JOIN links l ON l.key = b.key "
             f"WHERE l.account = accounts.id AND accounts.c{number} IS NULL AND b.b{number} <> '' "
