@@ -102,48 +102,73 @@ PLATFORM_PERMISSIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _as(name: str, permission: str = "directory:user:edit") -> str:
-    return f"not in SCIM; in the Platform API as {name} ({permission}), which scimsync does not write"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unserved:
+    """What administrators ask for, and scimsync does not write: where the Platform API has it."""
+
+    what: str
+    #: names under which people look for it, in lower case
+    words: tuple[str, ...]
+    where: str
+    permission: str
 
 
-_OWN = 'platform:customAttributes[name eq "..."].value'
+UNSERVED: tuple[Unserved, ...] = (
+    Unserved(
+        what="preferred name",
+        words=("preferredname", "nickname"),
+        where="`preferredName` of a user, PATCH /api/v2/users/{id}",
+        permission="directory:user:edit",
+    ),
+    Unserved(
+        what="language of the interface",
+        words=("locale", "language", "languages", "preferredlanguage", "languagepreference"),
+        where="`languagePreference` of a user, which is shown; no request is documented that sets it for somebody else",
+        permission="",
+    ),
+    Unserved(
+        what="station, default phone",
+        words=("station", "stations", "defaultstation", "defaultphone", "webrtcphone"),
+        where="PUT /api/v2/users/{id}/station/defaultstation/{station}",
+        permission="telephony:phone:assign",
+    ),
+    Unserved(
+        what="queues",
+        words=("queue", "queues"),
+        where="POST /api/v2/routing/queues/{queue}/members",
+        permission="routing:queue:edit",
+    ),
+    Unserved(
+        what="auto-answer",
+        words=("acdautoanswer", "autoanswer"),
+        where="`acdAutoAnswer` of a user, PATCH /api/v2/users/{id}",
+        permission="directory:user:edit",
+    ),
+)
+_HERE: Mapping[str, tuple[str, ...]] = {
+    "platform:employerInfo.officialName": ("officialname", "employer", "company"),
+    "platform:employerInfo.employeeType": ("employeetype", "usertype", "employmenttype"),
+    "platform:employerInfo.officialName and platform:employerInfo.employeeType": ("employerinfo",),
+    "platform:location": ("location", "locations", "office", "site"),
+    "platform:team": ("team", "workteam", "teams"),
+    "platform:invitation": ("invitation", "invite", "invited", "welcome"),
+    'platform:customAttributes[name eq "..."].value': ("customattributes", "customattribute", "custom"),
+}
+_OWN = 'Genesys Cloud has none; a custom attribute may hold it: platform:customAttributes[name eq "..."].value'
+
+
+def _told(other: Unserved) -> str:
+    allowed = f" ({other.permission})" if other.permission else ""
+    return f"not in SCIM; in the Platform API as {other.where.replace('`', '')}{allowed}; scimsync does not write it"
+
+
 #: name that people look for, in lower case -> where it is
 ELSEWHERE: Mapping[str, str] = {
-    **{
-        word: f"not in SCIM; in the Platform API as platform:{path}"
-        for path, words in {
-            "employerInfo.officialName": ("officialname", "employer", "company"),
-            "employerInfo.employeeType": ("employeetype", "usertype", "employmenttype"),
-            "location": ("location", "locations", "office", "site"),
-            "team": ("team", "workteam", "teams"),
-            "invitation": ("invitation", "invite", "invited", "welcome"),
-            'customAttributes[name eq "..."].value': ("customattributes", "customattribute", "custom"),
-        }.items()
-        for word in words
-    },
-    **dict.fromkeys(("employerinfo",), "not in SCIM; in the Platform API as platform:employerInfo.officialName, "
-                    "platform:employerInfo.employeeType; its other two are enterprise:employeeNumber and "
-                    "enterprise:dateHire"),
-    **dict.fromkeys(("employeeid",), "in SCIM it is enterprise:employeeNumber"),
-    **dict.fromkeys(("preferredname", "nickname"), _as("preferredName of a user")),
-    **dict.fromkeys(
-        ("locale", "language", "languages", "preferredlanguage", "languagepreference"),
-        "not in SCIM; the Platform API shows the language of the interface as languagePreference of a user, and names "
-        "no request that sets it for somebody else; languages that calls are routed by are genesys:routingLanguages",
-    ),
-    **dict.fromkeys(
-        ("station", "stations", "defaultstation", "defaultphone", "webrtcphone"),
-        _as("PUT /api/v2/users/{id}/station/defaultstation/{station}", "telephony:phone:assign"),
-    ),
-    **dict.fromkeys(
-        ("queue", "queues"), _as("POST /api/v2/routing/queues/{queue}/members", "routing:queueMember:manage")
-    ),
-    **dict.fromkeys(("acdautoanswer", "autoanswer"), _as("acdAutoAnswer of a user")),
-    **dict.fromkeys(
-        ("costcenter", "organization", "timezone", "profileurl"),
-        f"Genesys Cloud has none; a custom attribute of yours may hold it: {_OWN}",
-    ),
-}  # fmt: skip
+    **{word: f"not in SCIM; in the Platform API as {path}" for path, words in _HERE.items() for word in words},
+    **{word: _told(other) for other in UNSERVED for word in other.words},
+    **dict.fromkeys(("employeeid",), "it is enterprise:employeeNumber"),
+    **dict.fromkeys(("costcenter", "organization", "timezone", "profileurl"), _OWN),
+}
 
 
 def is_platform(path: str | None) -> bool:
