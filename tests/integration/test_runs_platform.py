@@ -148,13 +148,13 @@ def test_a_version_race_is_read_and_planned_again(home: House) -> None:
     assert home.account(who)["title"] == "By hand"
 
 
-def test_a_person_whom_everybody_edits_is_held_and_keeps_what_is_there(home: House) -> None:
+def test_a_conflict_that_no_version_explains_is_a_refusal_and_changes_nothing(home: House) -> None:
     who = home.active(1)[0]
     home.set(who, kind="Full-time")
     made = home.plan()
     home.fault({"on": "person_patch", "status": 409, "times": 0})
     report = home.apply(made.id)
-    assert (status(report, who), outcome(report, who).code) == (Status.HELD, "write.races")
+    assert (status(report, who), outcome(report, who).code) == (Status.FAILED, "target.refused")
     assert beside(home, who) == {}
 
 

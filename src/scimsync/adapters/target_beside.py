@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
@@ -22,7 +23,7 @@ from scimsync.adapters.target_customs import (
     text_of,
     typed,
 )
-from scimsync.adapters.target_http import Client
+from scimsync.adapters.target_http import Client, Clock
 from scimsync.adapters.target_sweep import query_of
 from scimsync.adapters.target_wire import PAGES_AT_ONCE, Answer, Ask
 from scimsync.model.outcomes import Exchange
@@ -34,9 +35,12 @@ from scimsync.scim.schema import Catalog, Place
 
 #: people and names on a page
 PAGE = 100
+#: seconds for which names, schemas and refusals are good enough
+GOOD_S = 600.0
 #: schemas of custom attributes that a listing takes (documented)
 SCHEMAS_LISTED = 5
 _JSON = "application/json"
+_T = TypeVar("_T")
 _EMPLOYER, _CUSTOM, _LOCATION, _TEAM = "employerInfo", "customAttributes", "location", "team"
 _INVITATION = "invitation"
 JsonObject = dict[str, object]
@@ -78,10 +82,12 @@ class Beside:
         client: Asks.
         api_url: Where the API is.
         catalog: What is managed is one of its places.
+        clock: Says when names, schemas and refusals are asked for again.
     """
 
-    def __init__(self, client: Client, api_url: str, catalog: Catalog) -> None:
-        self._client, self._catalog = client, catalog
+    def __init__(self, client: Client, api_url: str, catalog: Catalog, clock: Clock) -> None:
+        self._client, self._catalog, self._clock = client, catalog, clock
+        self._asked_at = -GOOD_S
         self._api = api_url.rstrip("/") + "/api/v2"
         self._places: dict[str, Place] = {}
         #: path -> why it can be neither read nor written
@@ -96,6 +102,11 @@ class Beside:
     def manage(self, places: Iterable[Place]) -> None:
         """From now on read and write these places too; those of SCIM are passed over."""
         self._places |= {place.short: place for place in places if place.urn == PLATFORM_USER}
+
+    @property
+    def manages(self) -> bool:
+        """Whether anything is managed, refused to us or not."""
+        return bool(self._places)
 
     @property
     def served(self) -> list[Served]:
@@ -148,13 +159,10 @@ class Beside:
         await self._prepare()
         if not self.served:
             return {}
-        try:
-            person = _Person(user=await self._user(account), records=await self._records(account))
-        except Unreadable as error:
-            if error.answer.status == 403:
-                self._refuse(self.served, error.answer)
-                return {}
+        user, records = await self._or_refused(self._user, account), await self._or_refused(self._records, account)
+        if user is None or records is None:
             return None
+        person = _Person(user=user, records=records)
         self._people[account] = person
         self.last[account] = self._whole(person)
         return self.last[account]
@@ -166,6 +174,17 @@ class Beside:
     def forget(self, account: str) -> None:
         """Read a person again before the next write: a write over SCIM moves what both show, as employee number."""
         self._people.pop(account, None)
+
+    async def _or_refused(self, read: Callable[[str], Awaitable[dict[str, _T]]], account: str) -> dict[str, _T] | None:
+        """What a reading gives; nothing where it is refused for good, None where it cannot be had now."""
+        try:
+            return await read(account)
+        except Unreadable as error:
+            if error.answer.status != 403:
+                return None
+            custom = read == self._records
+            self._refuse([served for served in self.served if (served.name == _CUSTOM) is custom], error.answer)
+            return {}
 
     async def _user(self, account: str) -> JsonObject:
         query = self._expand()
@@ -226,6 +245,7 @@ class Beside:
         Raises:
             TargetError: The target cannot be reached, or refuses our credentials.
         """
+        self._named.pop(kind, None)  # who asks wants to know what there is now
         try:
             return frozenset(await self._ids(kind))
         except Unreadable:
@@ -253,7 +273,12 @@ class Beside:
         return self._named[kind]
 
     async def _prepare(self) -> None:
-        """Ask once for what is needed to understand people: schemas, locations, teams."""
+        """Ask for what is needed to understand people: schemas, locations, teams; once in some minutes."""
+        if (now := self._clock.monotonic()) >= self._asked_at + GOOD_S:
+            self._asked_at = now
+            self._known.clear()
+            self._named.clear()
+            self.unread.clear()
         for served in self.served:
             asks: dict[str, Callable[[], Awaitable[object]]] = {
                 _CUSTOM: self._learn_schemas,
@@ -321,7 +346,9 @@ class Beside:
             TargetError: The target cannot be reached, or refuses our credentials.
         """
         if account not in self._people and await self.of(account) is None:
-            raise Unwritable("the Platform API does not show what the account holds")
+            return Answer(
+                exchange=Exchange.ANSWERED, status=503, detail="the account cannot be read now; nothing was sent"
+            )
         person = self._people.pop(account, _Person())
         before = self._whole(person)
         wanted = apply({PLATFORM_USER: before}, operations, self._catalog).get(PLATFORM_USER, {})

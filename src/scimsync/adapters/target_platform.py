@@ -48,7 +48,7 @@ class PlatformTarget(ScimTarget):
         watch: Watch | None = None,
     ) -> None:
         super().__init__(settings, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
-        self._beside = Beside(self._client, settings.api_url, settings.dialect.users)
+        self._beside = Beside(self._client, settings.api_url, settings.dialect.users, clock)
         #: id -> what the last listing showed of the Platform API
         self._listed: Mapping[str, bytes] = {}
 
@@ -96,7 +96,7 @@ class PlatformTarget(ScimTarget):
         return [await self._completed(reply) for reply in await super().find(attribute, value)]
 
     async def _completed(self, reply: Reply) -> Reply:
-        if not reply.ok or reply.body is None or not self._beside.served:
+        if not reply.ok or reply.body is None or not self._beside.manages:
             return reply
         members = await self._beside.of(str(reply.body["id"]))
         return reply if members is None else _joined(reply, members)
