@@ -19,12 +19,13 @@ import sqlalchemy as sa
 
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
-from scimsync.engine.state import Deferrals, Journal, Links, Memberships, Pins, Refusals, Runs
+from scimsync.engine.state import Deferrals, Endings, Journal, Links, Memberships, Pins, Refusals, Runs
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.outcomes import (
     Deferred,
     Document,
+    Ending,
     JournalLine,
     Link,
     LinkDecision,
@@ -51,7 +52,7 @@ def make_line(key: str = "p1", *, run: str = "run-1", **members: object) -> Jour
     return JournalLine(run=run, key=key, **given)  # type: ignore[arg-type]
 
 
-class People(Links, Deferrals, Memberships, Protocol):
+class People(Links, Deferrals, Endings, Memberships, Protocol):
     """The part that knows whose account is whose."""
 
 
@@ -734,3 +735,20 @@ def test_more_memberships_than_one_statement_takes(store: People) -> None:
     store.change_memberships(many, [])
     store.change_memberships([], many[:2400])
     assert set(store.memberships()) == set(many[2400:])
+
+
+def make_ending(key: str = "p1", **members: object) -> Ending:
+    given: dict[str, object] = {"account": "a1", "since": MOMENT, "proven": True, **members}
+    return Ending(key, **given)  # type: ignore[arg-type]
+
+
+def test_endings_come_back_by_key(store: People) -> None:
+    store.change_endings(one for one in (make_ending("p2"), make_ending("p1", proven=False)))
+    assert list(store.endings()) == [make_ending("p1", proven=False), make_ending("p2")]
+
+
+def test_an_ending_takes_the_place_of_what_its_key_had(store: People) -> None:
+    store.change_endings([make_ending(), make_ending("p2")])
+    later = make_ending(account="a9", since=MOMENT + timedelta(days=1))
+    store.change_endings([later], ["p1", "p2", "p3"])
+    assert list(store.endings()) == [later]

@@ -290,3 +290,59 @@ def test_a_target_says_what_we_may_do_in_each_division_and_what_limits_it_keeps(
         assert rights.limits["expensive.page.size"] == 25
 
     play(scene)
+
+
+def test_a_deleted_account_is_gone(play: Play[object]) -> None:
+    async def scene(target: Target) -> tuple[Reply, Reply, Reply]:
+        ada, *_ = await fill(target)
+        version = (await target.get(ada)).version
+        return await target.delete(ada, version), await target.get(ada), await target.delete(ada, version)
+
+    gone, seen, again = play(scene)  # type: ignore[misc]
+    assert (gone.ok, gone.method, seen.status, again.status) == (True, "DELETE", 404, 404)
+
+
+def test_a_deletion_under_an_old_version_is_refused(play: Play[object]) -> None:
+    async def scene(target: Target) -> tuple[Reply, Reply]:
+        ada, *_ = await fill(target)
+        version = (await target.get(ada)).version
+        await target.patch(ada, [Operation("replace", "title", "Lead")], version)
+        return await target.delete(ada, version), await target.get(ada)
+
+    refused, seen = play(scene)  # type: ignore[misc]
+    assert (refused.status, seen.status) == (400, 200)
+
+
+def test_nothing_is_deleted_without_a_version(play: Play[object]) -> None:
+    async def scene(target: Target) -> None:
+        ada, *_ = await fill(target)
+        with pytest.raises(ValueError, match="version"):
+            await target.delete(ada, "")
+
+    play(scene)
+
+
+def test_a_deleted_account_is_found_by_its_login_and_comes_back_without_roles(play: Play[object]) -> None:
+    async def scene(target: Target) -> None:
+        ada, *_ = await fill(target)
+        assert await target.deleted([PEOPLE[0]]) == {}
+        await target.delete(ada, (await target.get(ada)).version)
+        found = await target.deleted([PEOPLE[0].upper(), "nobody@example.com"])
+        assert found is not None
+        ((login, (one,)),) = found.items()
+        assert (login, one.id, one.name, one.holds) == (PEOPLE[0], ada, "ada", ("title",))
+        assert (await target.restore(ada, "999")).status == 409
+        assert (await target.restore(ada, one.version)).ok
+        back = (await target.get(ada)).body
+        assert back is not None
+        assert (back["active"], back["title"], back.get("roles")) == (True, "Agent", None)
+        assert await target.deleted([PEOPLE[0]]) == {}
+
+    play(scene)
+
+
+def test_what_was_never_there_does_not_come_back(play: Play[object]) -> None:
+    async def scene(target: Target) -> Reply:
+        return await target.restore("00000000-0000-4000-8000-00000000dead", "1")
+
+    assert play(scene).status == 404  # type: ignore[attr-defined]

@@ -241,6 +241,11 @@ def test_a_link_that_cannot_be_is_refused_with_the_next_step(home: House, words:
 # --- accounts that come back ----------------------------------------------------------------------------------
 
 
+def unasked(home: House) -> None:
+    """The client may not see deleted accounts, so only the answer to a creation shows that one came back."""
+    home.option(permissions="No View")
+
+
 def test_a_joiner_does_not_get_the_account_of_a_leaver_that_the_directory_brings_back(home: House) -> None:
     gone = home.active(1)[0]
     home.dismiss(gone)
@@ -248,9 +253,12 @@ def test_a_joiner_does_not_get_the_account_of_a_leaver_that_the_directory_brings
     home.delete(gone)
     new = home.newcomer(1, email=gone.email)
     home.hire(new)
-    _, report = home.sync()
-    assert (status(report, new), outcome(report, new).code) == (Status.HELD, "correlation.taken")
+    unasked(home)
+    made, report = home.sync()
+    assert "target.deleted-unseen" in {finding.code for finding in made.findings}
+    assert (status(report, new), outcome(report, new).code) == (Status.HELD, "account.restored")
     assert f"linked to {gone.employee_id}" in outcome(report, new).detail
+    assert home.account(gone)["active"] is False
     made, _ = home.sync()
     assert actions(made) == {}
     assert {finding.code for finding in about(made, new.employee_id)} == {"correlation.contested"}
@@ -264,24 +272,49 @@ def test_a_joiner_does_not_get_what_a_deleted_stranger_left(home: House) -> None
     home.delete(gone)
     new = home.newcomer(1, email=gone.email, mobile=None, skills=())
     home.hire(new)
+    unasked(home)
     made = home.plan()
     report = home.apply(made.id)
     assert (status(report, new), outcome(report, new).code) == (Status.HELD, "account.restored")
     assert "routingSkills" in outcome(report, new).detail
+    assert home.account(gone)["active"] is False
     account = home.account(gone)["id"]
     made, _ = home.sync()
     assert {finding.code for finding in about(made, new.employee_id)} == {"correlation.taken"}
     link(home, new.employee_id, account)
     _, report = home.sync()
-    assert report.clean
-    home.quiet()
+    assert outcome(report, new).code == "account.stripped"  # it came back without roles
+    assert home.account(gone)["active"] is True
 
 
-def test_the_deleted_account_of_a_person_comes_back_to_that_person(home: House) -> None:
+def test_the_deleted_account_of_a_person_is_held_and_comes_back_where_policy_wants_it(home: House) -> None:
     person = home.active(1)[0]
     account = home.account(person)["id"]
     home.delete(person)
-    _, report = home.sync()
-    assert report.clean
+    made, _ = home.sync()
+    assert actions(made) == {}
+    (finding,) = about(made, person.employee_id)
+    assert (finding.code, finding.holds) == ("account.deleted", True)
+    assert "the same person, by the link" in finding.detail
+    home.configure(policy='deleted = "restore"')
+    made, report = home.sync()
+    assert actions(made)[person.employee_id] == "restore"
+    assert report.clean, report.outcomes
     assert (outcome(report, person).code, home.account(person)["id"]) == ("account.restored", account)
+    assert "no roles" in outcome(report, person).detail
     home.quiet()
+
+
+def test_an_account_that_comes_back_with_nothing_but_a_high_version_is_held_too(home: House) -> None:
+    gone = home.newcomer(2)
+    home.simulator.directory.create({"userName": gone.email, "displayName": "Old Hand"}, Actor("by-hand", "POST"))
+    for number in range(12):
+        home.edit(home.account(gone)["id"], "displayName", f"Old Hand {number}")
+    home.delete(gone)
+    new = home.newcomer(1, email=gone.email, mobile=None, skills=())
+    home.hire(new)
+    unasked(home)
+    _, report = home.sync()
+    assert (status(report, new), outcome(report, new).code) == (Status.HELD, "account.restored")
+    assert "meta.version" in outcome(report, new).detail
+    assert home.account(gone)["active"] is False

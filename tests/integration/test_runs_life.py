@@ -200,12 +200,11 @@ def test_a_restored_account_of_a_deleted_person_is_one_account(home: House) -> N
     gone = home.active(1)[0]
     before = home.account(gone)["id"]
     home.delete(gone)
+    home.configure(policy='deleted = "restore"')
     made, report = home.sync()
     assert report.clean, report.outcomes
-    if actions(made).get(gone.employee_id) == "create":
-        assert home.account(gone)["id"] == before  # the simulator restores (documented)
-    else:
-        assert any(f.subject == gone.employee_id and f.holds for f in made.findings)
+    assert actions(made)[gone.employee_id] == "restore"
+    assert home.account(gone)["id"] == before
     home.quiet()
 
 

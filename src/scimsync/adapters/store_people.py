@@ -9,9 +9,18 @@ from itertools import islice
 import sqlalchemy as sa
 
 from scimsync.adapters.store_connections import CHUNK, Connections
-from scimsync.adapters.store_tables import DEFERRED, GROUP_NAME, GROUP_PARTIAL, LINK, LINK_DECISION, MEMBERSHIP, SOURCE
+from scimsync.adapters.store_tables import (
+    DEFERRED,
+    ENDING,
+    GROUP_NAME,
+    GROUP_PARTIAL,
+    LINK,
+    LINK_DECISION,
+    MEMBERSHIP,
+    SOURCE,
+)
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.outcomes import Deferred, Link, LinkDecision
+from scimsync.model.outcomes import Deferred, Ending, Link, LinkDecision
 
 
 class People(Connections):
@@ -116,6 +125,21 @@ class People(Connections):
             fresh = (row for row in rows if (row["key"], row["path"], row["awaits"]) not in known)
             while chunk := list(islice(fresh, CHUNK)):
                 connection.execute(remember, chunk)
+
+    def endings(self) -> Iterator[Ending]:
+        """Since when the accounts of people are inactive, by key."""
+        with self._rows(sa.select(ENDING).order_by(ENDING.c.key)) as rows:
+            for row in rows:
+                yield Ending(**row)
+
+    def change_endings(self, add: Iterable[Ending], remove: Iterable[str] = ()) -> None:
+        """Forget those of some keys, then remember others, in one transaction."""
+        gone, rows = iter(remove), (asdict(ending) for ending in add)
+        with self._writing() as connection:
+            while keys := list(islice(gone, CHUNK)):
+                connection.execute(sa.delete(ENDING).where(ENDING.c.key.in_(keys)))
+            while chunk := list(islice(rows, CHUNK)):
+                connection.execute(self._upsert(ENDING), chunk)
 
     def memberships(self) -> Iterator[Membership]:
         """The memberships that both sides last agreed on, read as they are walked."""

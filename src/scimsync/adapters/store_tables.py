@@ -112,6 +112,14 @@ DEFERRED = sa.Table(
     sa.Column("run", sa.Text, nullable=False),
     sa.Column("since", Instant, nullable=False),
 )
+ENDING = sa.Table(
+    "ending",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("proven", sa.Boolean, nullable=False),
+)
 LEASE = sa.Table(
     "lease",
     TABLES,

@@ -33,6 +33,20 @@ PAGE = msgspec.json.Decoder(Page, strict=False)
 _HEAD = msgspec.json.Decoder(_Head)
 
 
+class _Named(msgspec.Struct):
+    name: str
+
+
+class NamesPage(msgspec.Struct, rename={"pages": "pageCount"}):
+    """A page of a listing of the Platform API of Genesys Cloud."""
+
+    entities: list[_Named]
+    pages: int
+
+
+NAMES_PAGE_OF = msgspec.json.Decoder(NamesPage, strict=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What a list request asks for."""
@@ -161,6 +175,12 @@ class Stretch:
             self.census.repeated()
         self.census.announced += fresh
         return True
+
+    def walled(self, why: str) -> str:
+        """Note that the target lists no more of what it announced, and count on no more; gives why."""
+        missing = (self.total or 0) - self.met
+        self.census.announced -= missing
+        return f"{self.met:,} of {self.total or 0:,} inactive accounts are listed, the rest is refused ({why})"
 
     def refused(self, status: int) -> None:
         """Note that the target does not let anybody see whether more follows."""

@@ -13,17 +13,20 @@ import json
 import random
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx2
 import msgspec
 
+from scimsync.adapters.target_deleted import DeletedAccounts
 from scimsync.adapters.target_http import Client, Clock, Watch, date_of, is_troubled
-from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
+from scimsync.adapters.target_listing import NAMES_PAGE_OF, PAGE, Census, Listing, NamesPage, Page
 from scimsync.adapters.target_rights import read_rights
 from scimsync.adapters.target_sweep import CORE, SMALL_PAGE, SWEEPS, Listings, query_of
 from scimsync.adapters.target_wire import OBJECT, Answer, Ask, TargetSettings
 from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
+from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Reply, Rights, Sweep
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
 from scimsync.scim.messages import Operation, patch_body, read_error, version_of
@@ -37,20 +40,6 @@ INACTIVE_GOOD_S = 60.0
 _ID = re.compile(r"[A-Za-z0-9._~-]{1,256}")
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
 _VERSION = re.compile(r"[\x21\x23-\x7e]{1,256}")  # etagc of RFC 9110 §8.8.3, ASCII only
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _NamesPage(msgspec.Struct, rename={"pages": "pageCount"}):
-    """A page of a listing of the Platform API of Genesys Cloud."""
-
-    entities: list[_Named]
-    pages: int
-
-
-_NAMES_PAGE = msgspec.json.Decoder(_NamesPage, strict=False)
 
 
 def _as_document(content: bytes) -> object:
@@ -156,7 +145,7 @@ class ScimTarget:
     """The directory behind `settings.api_url`. Fits `scimsync.engine.ports.Target`.
 
     `counts` counts requests that were sent, by kind: token, list, get, find, names, create, patch, probe,
-    describe, group_list, group_get, group_patch; and `throttled`, the answers that were 429.
+    delete, deleted, restore, describe, group_list, group_get, group_patch; and `throttled`, the answers that were 429.
     """
 
     def __init__(
@@ -179,6 +168,7 @@ class ScimTarget:
         probe = self._describe_ask(CONFIG, {}, "probe")
         self._client = Client(settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
         self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice)
+        self._bygone = DeletedAccounts(self._client, settings.api_url.rstrip("/") + settings.dialect.deleted)
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
 
@@ -304,9 +294,10 @@ class ScimTarget:
             read_at = self._clock.monotonic()
             census = Census(lambda resources: pairs.extend(_pairs(resources, attribute)))
             census.begin()
-            await self._listings.read_slice(census, Listing(names, "active eq false", "find"), SWEEPS)
+            listing = Listing(names, "active eq false", "find")
+            walled = await self._listings.read_slice(census, listing, SWEEPS)
             census.close()
-            if census.trouble:
+            if census.trouble and not walled:
                 raise TargetUnanswered(
                     f"{self._client.host}: the list of inactive accounts has holes: {census.trouble}"
                 )
@@ -325,12 +316,24 @@ class ScimTarget:
         while listed is not None and page <= pages:
             query = query_of({"pageNumber": str(page), "pageSize": str(NAMES_PAGE)})
             url = f"{self._settings.api_url.rstrip('/')}{listed.url}?{query}"
-            answer = await self._client.call(Ask(kind="names", method="GET", url=url, decode=_NAMES_PAGE.decode))
-            if not isinstance(answer.value, _NamesPage):
+            answer = await self._client.call(Ask(kind="names", method="GET", url=url, decode=NAMES_PAGE_OF.decode))
+            if not isinstance(answer.value, NamesPage):
                 return None
             found |= {one.name for one in answer.value.entities}
             page, pages = page + 1, answer.value.pages
         return None if listed is None else frozenset(found)
+
+    async def deleted(self, logins: Collection[str]) -> Mapping[str, Sequence[DeletedAccount]] | None:
+        """The deleted accounts that had one of these logins; None where the target does not show them to us.
+
+        Raises:
+            TargetError: The target cannot be reached, or refuses our credentials.
+        """
+        return await self._bygone.find(logins) if self._dialect.deleted else None
+
+    async def restore(self, account: str, version: str) -> Reply:
+        """Bring a deleted account back, where it has this version still; only where the dialect knows of such."""
+        return replace(_reply("PATCH", await self._bygone.restore(account, version)), body=None, version="")
 
     async def rights(self) -> Rights:
         """What our client may do and how much; of what the target does not say, why.
@@ -448,6 +451,19 @@ class ScimTarget:
         body = msgspec.json.encode(patch_body(operations))
         ask = Ask(kind="patch", method="PATCH", url=url, body=body, version=version, decode=self._as_resource)
         return _reply("PATCH", await self._client.call(ask), account)
+
+    async def delete(self, account: str, version: str) -> Reply:
+        """DELETE an account under If-Match (RFC 7644 §3.6, §3.14).
+
+        Raises:
+            ValueError: `version` is empty or cannot be an entity tag.
+        """
+        if not _VERSION.fullmatch(version):
+            raise ValueError("a DELETE needs the version it rests on")
+        if (url := self._account_url(account)) is None:
+            return _refused_here("DELETE", "an account id that cannot stand in an address")
+        self._inactive.clear()
+        return _reply("DELETE", await self._client.call(Ask(kind="delete", method="DELETE", url=url, version=version)))
 
     async def patch_group(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
         """PATCH a group under If-Match (RFC 7644 §3.5.2, §3.14).

@@ -25,12 +25,18 @@ SWEEPS = 3
 WORTH_TELLING = 150
 #: a page that Genesys serves without a second thought (documented)
 SMALL_PAGE = 25
+#: the filter that lists who is inactive
+INACTIVE = "active eq false"
 CORE = "urn:ietf:params:scim:schemas:core:2.0:user:"
 
 
 def query_of(parameters: Mapping[str, str]) -> str:
     """Parameters as the query of an address."""
     return urlencode(parameters, quote_via=quote, safe=",:")
+
+
+class _WallMet(Exception):
+    """The target refuses to list more of the inactive people."""
 
 
 class Listings:
@@ -68,12 +74,12 @@ class Listings:
             TargetError: The directory cannot be read at all.
         """
         before = self._client.counts.get("list", 0)
-        census, slices = Census(sink), self._slices()
+        census, slices, unlisted = Census(sink), self._slices(), ""
         for reading in range(1, SWEEPS + 1):
             census.begin()
             for only in slices:
                 census.turn()
-                await self.read_slice(census, Listing(tuple(attributes), only), reading)
+                unlisted = await self.read_slice(census, Listing(tuple(attributes), only), reading)
             census.close()
             if not census.trouble:
                 break
@@ -82,6 +88,7 @@ class Listings:
             accounts=census.accounts,
             announced=census.announced,
             incomplete=f"{census.trouble} (read {reading} times)" if census.trouble else "",
+            unlisted=unlisted,
             requests=self._client.counts.get("list", 0) - before,
         )
 
@@ -102,32 +109,49 @@ class Listings:
         census = Census(sink)
         census.begin()
         for first in range(0, len(asked), PAGES_AT_ONCE):
-            pages = (self._page(*each, size) for each in asked[first : first + PAGES_AT_ONCE])
+            pages = (self._listed(*each, size) for each in asked[first : first + PAGES_AT_ONCE])
             for page in await asyncio.gather(*pages):
                 census.take(page)
 
+    async def _listed(self, listing: Listing, start: int, want: int) -> Page:
+        """One page; an empty one where the target refuses to list so many inactive people."""
+        try:
+            return await self._page(listing, start, want)
+        except _WallMet:
+            return Page(total=0)
+
     def _slices(self) -> tuple[str, ...]:
         """The filters whose answers together are everybody."""
-        return ("", "active eq false") if self._dialect.lists_active_only else ("",)
+        return ("", INACTIVE) if self._dialect.lists_active_only else ("",)
 
-    async def read_slice(self, census: Census, listing: Listing, reading: int, *, whole: bool = True) -> None:
+    async def read_slice(self, census: Census, listing: Listing, reading: int, *, whole: bool = True) -> str:
         """Read one listing to its end, or to its first trouble where there will be another reading.
+
+        Some of the inactive people may be all that is listed: Genesys Cloud answers 400 beyond 10,000 (documented of
+        the Platform API, inferred of SCIM).
 
         Args:
             census: Where accounts are counted.
             listing: What is asked for.
             reading: Which reading it is.
             whole: Whether an end that was announced must be proven.
+
+        Returns:
+            Why the rest of the inactive people is not listed; "" where all are.
         """
         stretch = Stretch(census, self._page_size(listing.attributes))
-        async with aclosing(self._pages(listing, at_once=reading == 1)) as pages:
-            async for page in pages:
-                if not stretch.take(page) or (census.trouble and reading < SWEEPS):
-                    return
+        try:
+            async with aclosing(self._pages(listing, at_once=reading == 1)) as pages:
+                async for page in pages:
+                    if not stretch.take(page) or (census.trouble and reading < SWEEPS):
+                        return ""
+        except _WallMet as met:
+            return stretch.walled(str(met))
         while whole and stretch.is_open:
             beyond = await self._beyond(stretch, listing)
             if beyond is None or not stretch.take_beyond(beyond):
-                return
+                return ""
+        return ""
 
     async def _beyond(self, stretch: Stretch, listing: Listing) -> Page | None:
         """What follows the end that a listing has announced; None where that is refused."""
@@ -180,6 +204,8 @@ class Listings:
             if want > SMALL_PAGE:
                 ask = replace(ask, throttles=2)
             answer = await self._client.call(ask)
+            if answer.status == 400 and start > 1 and listing.only == INACTIVE:
+                raise _WallMet(answer.why())
             if not (answer.status == 429 and want > SMALL_PAGE and answer.retry_after_s is None):
                 return self._client.value(answer, Page)
             self._page_cap = min(self._page_cap, max(SMALL_PAGE, want // 2))

@@ -11,7 +11,7 @@ import click
 from scimsync.core import grouping, leaving, sealing, waiting
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Outcome, Run, Status
-from scimsync.model.plans import BESIDES, LOGIN, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
+from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
 from scimsync.model.reports import Report
 from scimsync.scim.kept import value_to_json
 from scimsync.scim.schema import Entry, Value
@@ -22,14 +22,20 @@ SYMBOLS = {
     Action.UPDATE: ("~", "yellow"),
     Action.DISABLE: ("-", "red"),
     Action.ENABLE: ("^", "cyan"),
+    Action.DELETE: ("x", "red"),
+    Action.RESTORE: ("<", "green"),
 }
+#: actions that the summary names only where there are some
+RARE = frozenset({Action.DELETE, Action.RESTORE})
 #: people shown of each action where nobody asks for all
 SHOWN = 12
 _TITLES = {
     Action.DISABLE: "leavers: access is taken away",
+    Action.RESTORE: "joiners: deleted accounts are brought back",
     Action.CREATE: "joiners: accounts are created",
     Action.ENABLE: "rehires: accounts are enabled again",
     Action.UPDATE: "movers: accounts are updated",
+    Action.DELETE: "people who left long ago: accounts are deleted",
 }
 _BESIDES = "leavers: what else HR says about them, after their access is gone"
 _SEVERITIES = {Severity.ERROR: ("!", "red"), Severity.WARNING: ("!", "yellow"), Severity.INFO: ("i", "blue")}
@@ -79,7 +85,8 @@ def _head(plan: Plan) -> Iterator[str]:
     )
     marks = [
         click.style(f"{SYMBOLS[a][0]} {tally.actions.get(a.value, 0):,} {a.value}", fg=SYMBOLS[a][1])
-        for a in (Action.CREATE, Action.UPDATE, Action.DISABLE, Action.ENABLE)
+        for a in SYMBOLS
+        if a not in RARE or tally.actions.get(a.value)
     ]
     more = [
         f"{counted(number, word)} {what}"
@@ -174,7 +181,7 @@ def change_lines(change: Change) -> Iterator[str]:
     width = max((len(d.path) for d in change.deltas), default=0)
     for delta in change.deltas:
         if delta.verdict in {Verdict.WRITE, Verdict.AWAIT, Verdict.DEFER}:
-            yield f"      {delta.path:<{width}}  {delta_text(delta, new=change.action is Action.CREATE)}"
+            yield f"      {delta.path:<{width}}  {delta_text(delta, new=change.action in MAKING)}"
 
 
 def _person(change: Change) -> str:

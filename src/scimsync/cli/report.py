@@ -21,7 +21,7 @@ from markupsafe import Markup, escape
 
 from scimsync.cli import figures
 from scimsync.cli.figures import Column, Course, Grouping
-from scimsync.cli.render import SYMBOLS, counted, value_text
+from scimsync.cli.render import RARE, SYMBOLS, counted, value_text
 from scimsync.core import leaving
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import JournalLine, Outcome, Run, Status
@@ -31,9 +31,11 @@ from scimsync.scim.schema import Entry, Value
 #: the order and the headings of the changes: what takes access away comes first
 _SECTIONS = {
     Action.DISABLE: ("Leavers", "access is taken away"),
+    Action.RESTORE: ("Joiners", "deleted accounts are brought back"),
     Action.CREATE: ("Joiners", "accounts are created"),
     Action.ENABLE: ("Rehires", "accounts are enabled again"),
     Action.UPDATE: ("Movers", "accounts are updated"),
+    Action.DELETE: ("People who left long ago", "accounts are deleted"),
 }
 _WORDS = {
     Status.DONE: "done",
@@ -241,7 +243,8 @@ class _Tile:
 def _tiles(plan: Plan) -> Iterator[_Tile]:
     tally = plan.tally
     for action in _SECTIONS:
-        yield _Tile(action.value.capitalize(), tally.actions.get(action.value, 0), action.value)
+        if action not in RARE or tally.actions.get(action.value):
+            yield _Tile(action.value.capitalize(), tally.actions.get(action.value, 0), action.value)
     yield _Tile("Conflicts held", tally.conflicts, "warn")
     yield _Tile("Left out", tally.held, "warn")
     yield _Tile("Values left out", tally.values, "warn")

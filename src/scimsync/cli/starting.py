@@ -69,7 +69,7 @@ match = ["externalId", "enterprise:employeeNumber", "userName"]
 [policy]
 authority = "ask"                              # who wins where the directory says something else: local_wins,
                                                # cloud_wins, merge, ask. With ask nothing there is overwritten
-leavers   = "disable"                          # or keep
+leavers   = "disable"                          # or keep, or delete after a while
 protected = ["admin@example.com"]              # keys or user names that are never changed
 
 [limits]                                       # a plan beyond a limit is refused: a number or a share

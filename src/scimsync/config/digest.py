@@ -11,12 +11,12 @@ import hashlib
 import msgspec
 
 from scimsync.config.settings import GroupSettings, SourceSettings, TargetSettings
-from scimsync.model.policy import BadValue, Limits, LoginExchange, Policy, Rekey
+from scimsync.model.policy import BadValue, Deleted, Leavers, Limits, LoginExchange, Policy, Rekey
 
 #: the limits that every digest holds; what came after them counts where it is not the default
 _FIRST_LIMITS = ("disable", "create", "update", "source_rows_drop", "group_loss")
 #: in the order in which they are digested
-_LATER_LIMITS = ("enable", "clear", "window", "group_gain")
+_LATER_LIMITS = ("enable", "clear", "window", "group_gain", "delete")
 
 
 def _since(source: SourceSettings, limits: Limits) -> dict[str, object]:
@@ -55,6 +55,10 @@ def digest(source: SourceSettings, target: TargetSettings, policy: Policy, group
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
     decisive |= _since(source, policy.limits)
+    if policy.leavers is Leavers.DELETE:
+        decisive["leavers_after"] = policy.leavers_after.total_seconds()
+    if policy.deleted is not Deleted.HOLD:
+        decisive["deleted"] = policy.deleted.value
     if policy.exchange is not LoginExchange.PARK:
         decisive["exchange"] = policy.exchange.value
     if groups is not None and policy.groups is not None:

@@ -16,6 +16,7 @@ REFERENCE = r"^(env|file):"
 FORMER_REFERENCE = r"^((env|file):|$)"
 SIGNING_KEY = r"^(file|keyring):."
 SHARE = r"^[ \t]*[0-9]+(\.[0-9]+)?[ \t]*%[ \t]*$"
+AFTER = r"^[ \t]*[1-9][0-9]{0,4}[ \t]*[dh][ \t]*$"
 WINDOW = r"^[ \t]*([0-9]{1,5}[ \t]*[dh][ \t]*|0)$"
 MEMORY = r"^[0-9]+(\.[0-9]+)?[ \t]*[KMGTkmgt][Ii]?[Bb]$"
 TEXTFILE = r"\.prom$"
@@ -223,10 +224,26 @@ class Policy(Section):
     authority: AuthorityWord = _key(
         "Who wins where the directory was edited, for every attribute without its own.", "local_wins", example="ask"
     )
-    leavers: Literal["disable", "keep"] = _key(
-        "What becomes of the account of a person who left: `disable` it, or `keep` it active.",
+    leavers: Literal["disable", "keep", "delete"] = _key(
+        "What becomes of the account of a person who left: `disable` it, `keep` it active, or disable it and `delete` "
+        "it after a while (leaver.expired).",
         "disable",
-        example="keep",
+        example="delete",
+    )
+    leavers_after: str = _like(
+        AFTER,
+        "How long an account is inactive before it is deleted, in days (`d`) or hours (`h`), where `leavers` is "
+        "`delete`. Counted from the day on which it was disabled; where nobody knows that day, from the first on which "
+        "a plan met it inactive.",
+        "30d",
+        example="90d",
+    )
+    deleted: Literal["hold", "restore"] = _key(
+        "What becomes of a joiner whose login belonged to a deleted account, where the target would bring that account "
+        "back (account.deleted). `hold` the joiner for a person, or `restore` the account where it is not known to be "
+        "another person's.",
+        "hold",
+        example="restore",
     )
     protected: list[str] = _key(
         "Source keys or user names that are never changed. One that nobody has is reported (policy.protected-unknown).",
@@ -251,6 +268,12 @@ class Limits(Section):
     enable: Share = _key("The share of the linked accounts that may be enabled again, or a number.", "5%", example=10)
     create: Share = _key("The share of the records that may be created, or a number.", "20%", example="30%")
     update: Share = _key("The share of the linked accounts that may be updated, or a number.", "50%", example=500)
+    delete: Share = _key(
+        "The share of the linked accounts that may be deleted, or a number. Beyond it none is deleted, and the rest "
+        "goes on (limits.delete).",
+        "5%",
+        example=10,
+    )
     clear: Share | dict[str, Annotated[Share, _key("The limit for this attribute.", example=5)]] = _key(
         "The share of the linked accounts of which the value of one attribute may be taken away, or a number. Or a "
         "table of paths with limits of their own, and `default`. Beyond it those values stay, and the rest goes on "

@@ -57,6 +57,7 @@ class MappingReader:
             enable=_limit(written.enable, standard.enable),
             create=_limit(written.create, standard.create),
             update=_limit(written.update, standard.update),
+            delete=_limit(written.delete, standard.delete),
             source_rows_drop=_limit(written.source_rows_drop, standard.source_rows_drop),
             group_loss=_limit(written.group_loss, standard.group_loss),
             group_gain=_limit(written.group_gain, standard.group_gain),

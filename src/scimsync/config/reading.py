@@ -30,7 +30,18 @@ from scimsync.config.words import hint
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError
 from scimsync.model.events import PROFILE, EventKind
-from scimsync.model.policy import Authority, BadValue, Grouping, Leavers, LoginExchange, Nested, Others, Policy, Rekey
+from scimsync.model.policy import (
+    Authority,
+    BadValue,
+    Deleted,
+    Grouping,
+    Leavers,
+    LoginExchange,
+    Nested,
+    Others,
+    Policy,
+    Rekey,
+)
 from scimsync.scim.dialect import DIALECTS, Dialect
 
 _T = TypeVar("_T")
@@ -232,6 +243,8 @@ class _Reader:
             match=tuple(place for place in match if place),
             rekey=Rekey(self.written.correlation.rekey),
             leavers=Leavers(given.leavers),
+            leavers_after=span(given.leavers_after),
+            deleted=Deleted(given.deleted),
             protected=frozenset(name.lower() for name in given.protected),
             exchange=LoginExchange(given.exchange),
             on_bad_value=BadValue(given.on_bad_value),

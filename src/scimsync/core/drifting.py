@@ -46,7 +46,7 @@ class Reach:
     def of(cls, policy: Policy, catalog: Catalog) -> Reach:
         """What a policy touches; disabling a leaver writes `active`, mapped or not."""
         places = [mapped.place for mapped in policy.attributes]
-        if policy.leavers is Leavers.DISABLE:
+        if policy.leavers is not Leavers.KEEP:
             places.append(catalog.resolve(ACTIVE))
         matched = [place for place in policy.match if place.short not in policy.by_path]
         roots = {_root(place, catalog) for place in (*places, *matched)}

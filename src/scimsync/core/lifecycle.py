@@ -45,8 +45,15 @@ def shown(held: Value, before: Value) -> Value:
     return False if held is None and before is True else held
 
 
-#: The order of work: who loses access goes first, then who needs it, then the rest.
-ORDER = {Action.DISABLE: 0, Action.CREATE: 2, Action.ENABLE: 3, Action.UPDATE: 4}
+#: The order of work: who loses access goes first, then who needs it, then the rest; what is deleted goes last.
+ORDER = {
+    Action.DISABLE: 0,
+    Action.RESTORE: 2,
+    Action.CREATE: 2,
+    Action.ENABLE: 3,
+    Action.UPDATE: 4,
+    Action.DELETE: 5,
+}
 #: when those come who give a login up to somebody: whoever takes it may be a joiner
 GIVING = 1
 

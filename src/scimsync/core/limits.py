@@ -14,14 +14,16 @@ from datetime import timedelta
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.planner import SENT, operations_of
 from scimsync.model.outcomes import Outcome, Status
-from scimsync.model.plans import Action, Change, Delta, Finding, Severity, Tally, Verdict
+from scimsync.model.plans import MAKING, Action, Change, Delta, Finding, Severity, Tally, Verdict
 from scimsync.model.policy import Limit, Limits, Mapped
 from scimsync.scim.schema import Value
 
 #: the rule about values that are taken away
 CLEAR = "limits.clear"
 #: the rules about how much changes, which a person may set aside
-RULES = frozenset({f"limits.{action.value}" for action in Action} | {CLEAR})
+RULES = frozenset({f"limits.{action.value}" for action in Action if action is not Action.RESTORE} | {CLEAR})
+#: the rules beyond which something is left as it is, and the rest of the plan goes on
+_LEAVING = frozenset({CLEAR, "limits.delete"})
 #: people whom one finding names
 _NAMED = 5
 
@@ -77,9 +79,12 @@ def rule_of(kind: str) -> str:
 
 
 def demands(counted: Tally, limits: Limits) -> Iterator[Demand]:
-    """What a plan wants, action by action."""
+    """What a plan wants, action by action; whom an account is given back is made one."""
+    made = sum(counted.actions.get(action.value, 0) for action in MAKING)
     for action in Action:
-        number = counted.actions.get(action.value, 0)
+        if action is Action.RESTORE:
+            continue
+        number = made if action is Action.CREATE else counted.actions.get(action.value, 0)
         of = counted.records if action is Action.CREATE else counted.linked
         yield Demand(kind=action.value, number=number, of=of, limit=getattr(limits, action.value))
 
@@ -131,7 +136,7 @@ def _beyond(demand: Demand, past: Past) -> Finding:
 
 def _frozen(demand: Demand, run: str) -> Finding:
     rule = rule_of(demand.kind)
-    answer = f"scimsync apply {run}" if rule != CLEAR else "scimsync sync"
+    answer = f"scimsync apply {run}" if rule not in _LEAVING else "scimsync sync"
     return Finding(
         severity=Severity.ERROR,
         code=rule,
@@ -192,16 +197,22 @@ def _left(why: Finding, path: str, keys: Sequence[str]) -> Finding:
     )
 
 
-def done(outcomes: Iterable[tuple[str, Iterable[Outcome]]], created: Container[str]) -> dict[str, int]:
+def done(
+    outcomes: Iterable[tuple[str, Iterable[Outcome]]], created: Container[str], deleted: Container[str] = ()
+) -> dict[str, int]:
     """How many accounts a run changed, by kind.
 
     Args:
         outcomes: The outcomes of each person, by key.
         created: The keys of people who had no account before.
+        deleted: The keys of people whose account was to be deleted.
     """
     counted: Counter[str] = Counter()
     for key, parts in outcomes:
-        ours = (part for part in parts if part.status is not Status.ALREADY)
+        ours = [part for part in parts if part.status is not Status.ALREADY]
+        if key in deleted:
+            counted["delete"] += any(part.status is Status.DONE for part in ours)
+            continue
         written = {path: value for part in ours for path, value in part.written.items()}
         if key in created:
             counted["create"] += bool(written)

@@ -25,7 +25,7 @@ from scimsync.core import grouping, leaving, planner
 from scimsync.core.writing import resource
 from scimsync.model.events import PROFILE, Event, EventKind, Message, Subscription
 from scimsync.model.outcomes import STRIPPED, Outcome, Run, Status
-from scimsync.model.plans import Action, Change, GroupChange, Plan, Verdict
+from scimsync.model.plans import MAKING, Action, Change, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped
 from scimsync.scim.kept import value_to_json
 from scimsync.scim.messages import patch_body
@@ -58,12 +58,19 @@ def of_outcome(
     if outcome.status is not Status.DONE:
         return
     written = sorted(outcome.written)
-    if change.action is Action.CREATE and change.account is None and outcome.code not in {"account.adopted", STRIPPED}:
+    is_taken_over = outcome.code in {"account.adopted", STRIPPED}
+    if change.action is Action.DELETE:
+        yield about.event(EventKind.DELETE, {})
+    elif change.action in MAKING and change.account is None and not is_taken_over:
         if _is_first(change, outcome):
             yield about.notice(EventKind.CREATE, written, _created(outcome, attributes) if values else None)
             return
     elif _ACTIVE in written:
-        kinds = {Action.DISABLE: EventKind.DEACTIVATE, Action.ENABLE: EventKind.ACTIVATE}
+        kinds = {
+            Action.DISABLE: EventKind.DEACTIVATE,
+            Action.ENABLE: EventKind.ACTIVATE,
+            Action.RESTORE: EventKind.ACTIVATE,
+        }
         if change.action in kinds:
             yield about.event(kinds[change.action], {"version": outcome.version} if outcome.version else {})
             written.remove(_ACTIVE)

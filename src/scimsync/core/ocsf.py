@@ -1,6 +1,6 @@
 """Audit records as events of the Open Cybersecurity Schema Framework 1.8: what becomes of which class.
 
-3001 Account Change        accounts that were created, enabled or disabled
+3001 Account Change        accounts that were created, enabled, brought back, disabled or deleted
 3004 Entity Management     attributes that were updated, and what people decided
 3006 Group Management      one event for each member that was added or removed
 
@@ -33,7 +33,13 @@ _NAMES = {
 }
 _UPDATE = (3, "Update")
 _OTHER = 99
-_ACCOUNT = {"create": (1, "Create"), "enable": (2, "Enable"), "disable": (5, "Disable"), "delete": (6, "Delete")}
+_ACCOUNT = {
+    "create": (1, "Create"),
+    "enable": (2, "Enable"),
+    "restore": (2, "Enable"),
+    "disable": (5, "Disable"),
+    "delete": (6, "Delete"),
+}
 _DECISIONS = {
     "hold": ((_OTHER, "Hold"), "person"),
     "override": ((_OTHER, "Set aside"), "rule"),

@@ -16,6 +16,7 @@ from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.plans import (
     BESIDES,
     LOGIN,
+    MAKING,
     Action,
     Change,
     Delta,
@@ -263,11 +264,11 @@ def lined_up(changes: Iterable[Change]) -> tuple[tuple[Change, ...], tuple[Loop,
     order is deferred: an edge that was cut, and that of a person who goes before all joiners.
     """
     found = list(changes)
-    joiners = {c.key for c in found if c.action is Action.CREATE}
+    joiners = {c.key for c in found if c.action in MAKING}
     edges = [
         Edge(c.key, d.awaits, EdgeKind.MANAGER)
         for c in found
-        if c.action is Action.CREATE
+        if c.action in MAKING
         for d in c.awaiting
         if d.awaits in joiners
     ]

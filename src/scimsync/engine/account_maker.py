@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from scimsync.core import planner
 from scimsync.core.identity import brought_back
+from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.replies import MOST_RACES, Next, decide, words
 from scimsync.core.writing import resource
+from scimsync.engine.account_reviver import RESTORED, AccountReviver
 from scimsync.engine.account_writer import AccountWriter
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.owners import Owners, whose
@@ -19,7 +21,7 @@ from scimsync.engine.state import Links
 from scimsync.errors import TargetUnanswered
 from scimsync.model.outcomes import LinkDecision, Outcome, Reply, Status
 from scimsync.model.plans import LOGIN, Delta, Verdict
-from scimsync.model.policy import Policy
+from scimsync.model.policy import Deleted, Policy
 from scimsync.scim.platform import INVITATION, is_platform
 
 
@@ -32,12 +34,15 @@ class AccountMaker:
     writer: AccountWriter
     search: Search
     owners: Owners
+    reviver: AccountReviver
     links: Links
     policy: Policy
     #: a second account of one login is refused, so that a creation may be sent twice
     unique_logins: bool
     #: roles and entitlements that every new account gets by itself
     default_roles: frozenset[str]
+    #: the highest version of an account whose creation is just answered; 0: versions do not tell
+    newborn_version: int
     #: (key, part) of what was intended and has no outcome
     open: set[tuple[str, int]]
     #: accounts that this run made -> key
@@ -66,7 +71,8 @@ class AccountMaker:
         if found is None or self.owners.whose(attempt.key, deltas, found) != attempt.key:
             return None
         attempt.account = str((found.body or {}).get("id", ""))
-        return self._brought_back(attempt, deltas, found)
+        back = await self._brought_back(attempt, deltas, found, writes=False)
+        return back if back is not None and back.status is Status.HELD else None
 
     async def _made(self, attempt: Attempt, deltas: Sequence[Delta]) -> Outcome | None:
         """Send one POST; None where it was lost, nobody is found, and the directory refuses a second account."""
@@ -74,7 +80,7 @@ class AccountMaker:
         reply = await self.means.target.create(self._resource(deltas))
         step = decide(reply)
         if step in {Next.CONFIRM, Next.READ_BACK} and (made := await self._told(reply, deltas)) is not None:
-            return self._created(attempt, deltas, made)
+            return await self._created(attempt, deltas, made)
         if step not in {Next.SETTLE, Next.READ_BACK, Next.CONFIRM, Next.LOOK_UP}:
             return self.writer.refused(attempt, step, reply)
         look = self.search.person if step is Next.LOOK_UP else self.search.patiently
@@ -120,30 +126,60 @@ class AccountMaker:
         is_known = self.owners.of(str(reply.body.get("id", ""))) is not None
         return reply if is_known or self.owners.fits(deltas, reply, but=LOGIN) else None
 
-    def _created(self, attempt: Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
+    async def _created(self, attempt: Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
         """What came of a creation that was answered: a new account, one that was brought back, or somebody else's."""
         account = str((made.body or {}).get("id", ""))
         owner = self.owners.of(account)
         if owner not in {None, attempt.key} or self.owners.is_parted(attempt.key, account):
-            told = f"the directory answered with the account {account}, which is {whose(owner)}; look at it"
-            return attempt.outcome(Status.HELD, "correlation.taken", told, made)
+            told = f"the directory answered with the account {account}, which is {whose(owner)}"
+            active = self.means.attributes.get(ACTIVE)
+            if active is not None and self.owners.is_former(account, active):
+                return await self.reviver.undone(attempt, account, made, told)
+            return attempt.outcome(Status.HELD, "correlation.taken", f"{told}; look at it", made)
         attempt.account = account
-        back = self._brought_back(attempt, deltas, made)
-        outcome = attempt.confirm(deltas, (), made) if back is None else back
+        back = await self._brought_back(attempt, deltas, made, aged=self._is_aged(made))
+        if back is not None and back.status is Status.HELD:
+            return back
+        outcome = attempt.confirm(deltas, (), made)
         self.born[account] = attempt.key
+        if back is not None:
+            return replace(outcome, code=back.code, detail=back.detail) if not outcome.code else outcome
         restored = owner == attempt.key and outcome.status is Status.DONE
         told = "the deleted account of this person came back; look whether roles and groups did too"
-        return replace(outcome, code="account.restored", detail=told) if restored else outcome
+        return replace(outcome, code=RESTORED, detail=told) if restored else outcome
 
-    def _brought_back(self, attempt: Attempt, deltas: Sequence[Delta], reply: Reply) -> Outcome | None:
-        """Hold a joiner whose new account holds what nobody sent: it was somebody's before."""
+    def _is_aged(self, made: Reply) -> bool:
+        """Whether the account that a creation is answered with was written more often than a new one can be."""
+        return 0 < self.newborn_version < (int(made.version) if made.version.isdecimal() else 0)
+
+    async def _brought_back(
+        self, attempt: Attempt, deltas: Sequence[Delta], reply: Reply, *, aged: bool = False, writes: bool = True
+    ) -> Outcome | None:
+        """What becomes of a joiner whose new account holds what nobody sent: it was somebody's before.
+
+        It is disabled again, where what we sent stands on it, and the joiner waits; where policy wants such accounts,
+        it is the joiner's from now on.
+
+        Args:
+            attempt: The creation.
+            deltas: What was sent.
+            reply: The account.
+            aged: Whether its version alone shows that it was somebody's.
+            writes: Whether anything may be sent.
+        """
         shown = brought_back(self._resource(deltas), reply.body or {}, self.default_roles)
+        shown += ["meta.version"] if aged else []
         if not shown or self.owners.of(attempt.account) == attempt.key:
             return None
+        told = f"a deleted account came back as {attempt.account}, with {', '.join(shown)} of whoever had it"
+        if self.policy.deleted is Deleted.RESTORE:
+            return attempt.outcome(Status.DONE, RESTORED, f"{told}; look at it, and give it the roles it needs", reply)
         account, attempt.account = attempt.account, ""
         self.links.decide_link(LinkDecision(attempt.key, account, same=False))
-        told = f"a deleted account came back as {account}, with {', '.join(shown)} of whoever had it"
-        return attempt.outcome(Status.HELD, "account.restored", told, reply)
+        if writes and not planner.unmet(deltas, reply.body or {}, self.means.attributes):
+            return await self.reviver.undone(attempt, account, reply, told)
+        told = f"{told}; it may be active: look at it now"
+        return attempt.outcome(Status.HELD, RESTORED, told, reply)
 
     async def _met(self, attempt: Attempt, deltas: Sequence[Delta], hit: Hit, *, ours: bool) -> Outcome:
         """Go on with what a search found; `ours` where it should be the account that we asked for."""
@@ -161,11 +197,13 @@ class AccountMaker:
             told = f"{hit.path} finds a protected account, or one that shows no login: {account}"
             return attempt.outcome(Status.HELD, "account.protected", told, found)
         attempt.account = account
-        back = self._brought_back(attempt, deltas, found) if ours else None
-        return await self._adopt(attempt, deltas, found, ours=ours) if back is None else back
+        back = await self._brought_back(attempt, deltas, found) if ours else None
+        if back is not None and back.status is Status.HELD:
+            return back
+        return await self._adopt(attempt, deltas, found, ours=ours)
 
     async def _adopt(self, attempt: Attempt, deltas: Sequence[Delta], found: Reply, *, ours: bool) -> Outcome:
-        """Take over the account that a search found, and that is nobody else's; one that we did not make is invited."""
+        """Take over the account that a search found, and that is nobody else's; who had it before us is not invited."""
         body = found.body or {}
         mails = [delta for delta in deltas if delta.path == INVITATION]
         deltas = [delta for delta in deltas if delta.path != INVITATION]

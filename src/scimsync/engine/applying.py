@@ -20,6 +20,8 @@ from scimsync.core import grouping, leaving, lifecycle, logins
 from scimsync.core.grouping import Left
 from scimsync.engine import limiting, recording, settling
 from scimsync.engine.account_maker import AccountMaker
+from scimsync.engine.account_remover import AccountRemover
+from scimsync.engine.account_reviver import AccountReviver
 from scimsync.engine.account_writer import AccountWriter
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.caution import Caution
@@ -34,7 +36,7 @@ from scimsync.engine.searching import Search
 from scimsync.engine.standing import GOOD, Standing
 from scimsync.errors import ScimsyncError, TargetError
 from scimsync.model.outcomes import Outcome, Reply, Run, RunState, Status
-from scimsync.model.plans import LOGIN, Action, Change, GroupChange, Plan
+from scimsync.model.plans import LOGIN, MAKING, Action, Change, GroupChange, Plan
 from scimsync.model.reports import Report
 
 _C = TypeVar("_C", Change, GroupChange)
@@ -138,17 +140,31 @@ class _Applier:
             operations_per_patch=options.operations_per_patch,
             request_bytes=options.request_bytes,
         )
+        self._remover = AccountRemover(
+            means=self._means, journal=self._journal, writer=self._writer, policy=options.policy
+        )
         places = [place for place in options.policy.match if place.short in options.attributes]
+        owners = Owners(standing.plan, ports.store, run.agreed, places, standing.born)
+        self._reviver = AccountReviver(
+            means=self._means,
+            journal=self._journal,
+            writer=self._writer,
+            owners=owners,
+            open=standing.open,
+            born=standing.born,
+        )
         self._maker = AccountMaker(
             means=self._means,
             journal=self._journal,
             writer=self._writer,
             search=Search(ports.target, ports.clock, places, ports.observer.say),
-            owners=Owners(standing.plan, ports.store, run.agreed, places, standing.born),
+            owners=owners,
+            reviver=self._reviver,
             links=ports.store,
             policy=options.policy,
             unique_logins=options.unique_logins,
             default_roles=options.default_roles,
+            newborn_version=options.newborn_version,
             open=standing.open,
             born=standing.born,
         )
@@ -169,14 +185,27 @@ class _Applier:
         for change in self._standing.plan.changes:
             for part in (change.part, change.part + 1):
                 if (change.key, part) in self._standing.open:
-                    outcome = await settling.looked_after(change, part, self._standing, self._means, self._maker)
+                    outcome = await self._looked_after(change, part)
                     await self._settle(change, part, outcome)
         for group in self._standing.plan.groups:
             if (group.key, 1) in self._standing.open:
                 await self._settle(group, 1, await GroupWriter(group, self._group_ports(group)).settle())
 
+    async def _looked_after(self, change: Change, part: int) -> Outcome:
+        """What came of a write that was left open, by reading; nothing is sent."""
+        if change.action is Action.RESTORE and (await self._ports.target.get(str(change.account))).status == 404:
+            attempt = Attempt(self._means, change.key, part, "")
+            return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short before it came back")
+        if change.action is not Action.DELETE:
+            return await settling.looked_after(change, part, self._standing, self._means, self._maker)
+        attempt = Attempt(self._means, change.key, part, change.account or "")
+        looked = await self._remover.look(attempt, Status.DONE)
+        if isinstance(looked, Outcome):
+            return looked
+        return attempt.outcome(Status.DEFERRED, "run.unfinished", "the run was cut short; the account is there")
+
     async def _phases(self) -> None:
-        todo = [(c, c.part, self._first) for c in self._standing.plan.changes if c.operations or c.awaiting]
+        todo = [(c, c.part, self._first) for c in self._standing.plan.changes if c.is_sent]
         later = sum(1 for c in self._standing.plan.changes if c.deferred)
         self._observer.stage("applying", len(todo) + later + len(self._standing.plan.groups))
         givers = lifecycle.giving(self._standing.plan.changes)
@@ -264,13 +293,17 @@ class _Applier:
         self._standing.defer(reply, self._clock.now())
 
     async def _first(self, change: Change) -> Outcome:
-        """Write what can be written by now."""
+        """Write what can be written by now; delete the account of who left long ago."""
+        if change.action is Action.DELETE:
+            return await self._remover.remove(Attempt(self._means, change.key, change.part, change.account or ""))
         deltas, left_out = self._standing.written(change)
         attempt = Attempt(self._means, change.key, change.part, change.account or "")
-        if not deltas or (change.account is None and LOGIN in left_out):
+        if not deltas or (change.action in MAKING and LOGIN in left_out):
             outcome = attempt.deferred(change, left_out)
         elif change.account is None:
             outcome = await self._maker.create(attempt, deltas)
+        elif change.action is Action.RESTORE:
+            outcome = await self._reviver.restore(attempt, deltas, change.version)
         else:
             filled = [d for d in deltas if d.awaits is not None]
             operations = (*change.operations, *self._means.operations_of(filled))

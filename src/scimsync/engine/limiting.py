@@ -12,7 +12,7 @@ from scimsync.core import limits, sealing
 from scimsync.core.limits import Demand, Past, rule_of
 from scimsync.engine.state import Artifacts, Journal, Refusals, Runs
 from scimsync.model.outcomes import Outcome, Run, RunState
-from scimsync.model.plans import Action, Plan
+from scimsync.model.plans import MAKING, Action, Plan
 
 #: a run of last night does not count with that of tonight, though this one starts some minutes earlier in the day
 _EARLY = 24
@@ -48,19 +48,23 @@ def past(store: PastState, now: datetime, window: timedelta, sources: Sequence[s
 
 def _journalled(store: Journal, run: Run, since: datetime) -> dict[str, int]:
     """What a run did that has not come to its end."""
-    created: set[str] = set()
+    created, deleted = set[str](), set[str]()
     outcomes: dict[str, list[Outcome]] = {}
     for line in store.journal(run.id, since=since):
         if line.method == "POST":
             created.add(line.key)
+        elif line.method == "DELETE":
+            deleted.add(line.key)
         if line.outcome is not None and not line.key.startswith("group:"):
             outcomes.setdefault(line.key, []).append(line.outcome)
-    return limits.done(outcomes.items(), created)
+    return limits.done(outcomes.items(), created, deleted)
 
 
 def done(plan: Plan, outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, int]:
     """What a run did to people by the end of its work."""
-    return limits.done(outcomes.items(), {change.key for change in plan.changes if change.action is Action.CREATE})
+    created = {change.key for change in plan.changes if change.action in MAKING}
+    deleted = {change.key for change in plan.changes if change.action is Action.DELETE}
+    return limits.done(outcomes.items(), created, deleted)
 
 
 def begin(store: Refusals, plan: Plan, run: Run, overrides: Iterable[str], now: datetime) -> Run:

@@ -24,7 +24,7 @@ from scimsync.engine.state import Artifacts, Memberships
 from scimsync.errors import SourceEmpty, SourceError, TargetError
 from scimsync.model.accounts import Group, GroupMemory, Membership
 from scimsync.model.outcomes import Outcome
-from scimsync.model.plans import Action, Change, Finding, GroupChange, Member
+from scimsync.model.plans import MAKING, Change, Finding, GroupChange, Member
 from scimsync.model.policy import Grouping, Nested, Policy
 from scimsync.model.records import Reading
 from scimsync.workbench.bench import Workbench
@@ -114,7 +114,7 @@ class MembershipPlanning:
         remembered = {name: group for name, group in self._memory.names.items() if group in based}
         ours = self._managed(named, edges, remembered)
         ids = self._resolve(ours, named, edges, remembered)
-        created = [change.key for change in changes if change.action is Action.CREATE]
+        created = [change.key for change in changes if change.action in MAKING]
         spelled = {name: folded(name, self.grouping.match) for name in _spelled(written, nested)}
         self._members.lay_names(spelled, edges, circles)
         self._members.lay_groups(ids, created, self.policy.protected)

@@ -9,10 +9,11 @@ from scimsync.core.identity import parted
 from scimsync.engine.state import Artifacts, Links
 from scimsync.model.outcomes import Reply
 from scimsync.model.plans import Delta, Plan
+from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Place
 from scimsync.workbench.agreed import unremembered
 from scimsync.workbench.bench import Workbench
-from scimsync.workbench.past import stage_links
+from scimsync.workbench.past import agreed_with, stage_links
 
 
 class OwnersState(Links, Artifacts, Protocol):
@@ -39,9 +40,22 @@ class Owners:
 
     def of(self, account: str) -> str | None:
         """The key whose account it is; None where it is nobody's."""
+        return self._present(account) or self._store.owner_of(account)
+
+    def is_former(self, account: str, active: Mapped) -> bool:
+        """Whether it is only remembered, as the account of somebody who left: both sides agreed that it is inactive."""
+        owner = self._store.owner_of(account)
+        if owner is None or self._present(account) is not None:
+            return False
+        agreed = self._store.artifact(self._agreed)
+        with Workbench(agreed.parent, helpers=False) as bench:
+            return agreed_with(bench, agreed, owner, [active]).get(active.path) is False
+
+    def _present(self, account: str) -> str | None:
+        """The key whose account it is, by the plan or by what its run made."""
         if self._known is None:
             self._known = {c.account: c.key for c in self._plan.changes if c.account} | self._paired()
-        return self._born.get(account) or self._known.get(account) or self._store.owner_of(account)
+        return self._born.get(account) or self._known.get(account)
 
     def is_parted(self, key: str, account: str) -> bool:
         """Whether somebody said that these two are not one person."""

@@ -15,12 +15,12 @@ from scimsync.core import (
     logins,
     notifications,
     planner,
-    rights,
+    reviving,
     sealing,
     trust,
     validation,
 )
-from scimsync.core import owning as owning_rules
+from scimsync.core.ending import UNLISTED
 from scimsync.core.findings import (
     in_order,
     of_circles,
@@ -30,7 +30,6 @@ from scimsync.core.findings import (
     of_unmatched,
     of_unread,
     of_unresolved,
-    of_unshown,
     of_vain,
     of_waiting,
 )
@@ -38,20 +37,21 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import limiting, returning
+from scimsync.engine import ending, limiting, returning
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.membership import MembershipPlanning
+from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.engine.reading import compare_schema, read_asked, read_directory
+from scimsync.engine.reading import compare_schema, left_alone, read_asked, read_directory
+from scimsync.engine.reviving import plan_revivals
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Deferred, Run, RunState
-from scimsync.model.plans import LOGIN, Action, Change, Finding, GroupChange, Plan, Seal, Severity
+from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal, Severity
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
-from scimsync.workbench import owning
 from scimsync.workbench.agreed import write_agreed
 from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
@@ -124,6 +124,11 @@ class _Planning:
     #: what counts with the plan, and what it wanted to take away
     past: Past = field(default_factory=Past)
     clearing: list[Demand] = field(default_factory=list)
+    ending: tuple[Demand, ...] = ()
+    #: the paths of which HR says that there is nothing, of those who join
+    cleared: dict[str, frozenset[str]] = field(default_factory=dict)
+    #: the directory lists all inactive accounts
+    listed: bool = True
     #: the base that the plan rests on
     former: Path | None = None
     #: what leavers hold that the directory is about to take from them
@@ -140,7 +145,10 @@ class _Planning:
         self.former = store.artifact(base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
         health = self._map(health, expressions)
-        judged = self._judge(reading, health, self._own(), expressions)
+        owned = own_links(self.bench, store, self.request.source, self.request.overrides)
+        self.findings += owned.findings
+        self.takes = owned.takes
+        judged = self._judge(reading, health, owned.health, expressions)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
         if strangers := comparison.strangers(self.request.only):
             raise PersonUnknown(*strangers)
@@ -157,7 +165,7 @@ class _Planning:
         ]
         self.findings += [of_hidden(key, row) for key, row in comparison.hidden()]
         self.findings += identity.named(self.others)
-        if complete and self.whole:
+        if complete and self.whole and self.listed:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
         if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
@@ -170,7 +178,8 @@ class _Planning:
         )
         plan = self._store(comparison, judged.remembered, reading, seal, groups)
         whole = complete and judged.whole and not comparison.opaque() and not self.request.only
-        demanded = [*limits.demands(plan.tally, policy.limits), *self.clearing]
+        wanted = {demand.kind: demand for demand in limits.demands(plan.tally, policy.limits)}
+        demanded = [*(wanted | {demand.kind: demand for demand in self.ending}).values(), *self.clearing]
         limiting.remember(store, plan, demanded, self.past, self._sources(), whole=whole)
         return plan
 
@@ -183,10 +192,10 @@ class _Planning:
         self.whole, complete = told is None, True
         if told is None:
             complete, told = await read_directory(self.ports, self.request, self.bench)
-        self.findings += told
-        unread = await self._unread()
-        self.findings += [of_unshown(path, why) for path, why in unread.items()]
-        judged = replace(judged, frozen=judged.frozen | unread.keys())
+        closed = await left_alone(self.ports, self.request)
+        judged = replace(judged, frozen=judged.frozen | {finding.subject for finding in closed})
+        self.findings += [*told, *closed]
+        self.listed = all(finding.code != UNLISTED for finding in told)
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
         self.findings += correlation.run(complete=complete, only=self.request.only, source=self.request.source)
@@ -196,8 +205,10 @@ class _Planning:
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
         self._decide(comparison, judged)
         await self._validate(comparison)
+        await self._revive()
         self._spare(comparison.linked())
         self._drop_vain_waits()
+        self._end(comparison, judged, complete=complete)
         told, self.last = await returning.look(self.ports, self.request, self.bench, self.changes, self.former)
         self.findings += told
         decided = Decided(
@@ -210,15 +221,6 @@ class _Planning:
         )
         self.findings += kept(self.bench, comparison, policy, decided)
         return await self._plan_groups(comparison, judged, complete=complete), complete
-
-    async def _unread(self) -> dict[str, str]:
-        """Path beside SCIM -> why it is left alone: what was refused, and what would be."""
-        policy, target = self.request.policy, self.ports.target
-        found = {path: why for path, why in target.unread.items() if path in policy.by_path}
-        if all(mapped.place.published for mapped in policy.attributes):
-            return found
-        granted = (await target.rights()).granted
-        return (rights.closed(policy, self.request.dialect, granted) if granted is not None else {}) | found
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
         attributes = self.request.policy.attributes
@@ -244,24 +246,6 @@ class _Planning:
         column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
         self.findings += unknown_words(self.bench, expressions.get(ACTIVE), column)
         return replace(health, desired=desired_blanks(self.bench, policy.attributes))
-
-    def _own(self) -> SourceHealth | None:
-        """Tell our links from those of other sources; give the health of our last reading that was applied."""
-        store, source = self.ports.store, self.request.source
-        recent = store.begun(owning_rules.SILENT)
-        lately = {run.source for run in recent} if len(recent) == owning_rules.SILENT else None
-        held = []
-        for name, links, met in owning.met(self.bench):
-            last = store.last_applied(name)
-            rows = last.health.rows if last and last.health else 0
-            alive = lately is None or name in lately
-            held.append(owning_rules.Held(source=name, links=links, met=met, rows=rows, alive=alive))
-        judged = owning_rules.judge(source, held, known=source in store.sources(), overrides=self.request.overrides)
-        self.findings += judged.findings
-        self.takes = judged.takes
-        owning.own(self.bench, (source, *self.takes))
-        applied = [run for name in (source, *self.takes) if (run := store.last_applied(name)) is not None]
-        return max(applied, key=lambda run: run.base).health if applied else None
 
     def _judge(
         self,
@@ -299,6 +283,7 @@ class _Planning:
         for pair in comparison.pairs():
             self._take(pair.key, planner.plan_pair(pair, policy, frozen=judged.frozen), pair)
         for pair in comparison.joiners():
+            self.cleared[pair.key] = reviving.cleared(pair, judged.frozen)
             self._take(pair.key, planner.plan_joiner(pair, policy, frozen=judged.frozen), pair)
         active = active_of(policy, self.request.catalog)
         opaque = comparison.opaque()
@@ -326,6 +311,30 @@ class _Planning:
             self.changes = list(spared.changes)
             self.findings += spared.findings
 
+    async def _revive(self) -> None:
+        """Ask whether a joiner's login belonged to a deleted account; of who is found, this is told and no more."""
+        if self.request.dialect.deleted:
+            ports, policy = self.ports, self.request.policy
+            self.changes, told = await plan_revivals(self.changes, self.cleared, ports.target, ports.store, policy)
+            found = {("account.gone", finding.subject) for finding in told}
+            self.findings = [*(f for f in self.findings if (f.code, f.subject) not in found), *told]
+
+    def _end(self, comparison: Comparison, judged: trust.Trust, *, complete: bool) -> None:
+        """Delete who left long enough ago, and do nothing else about them."""
+        known = ending.Known(
+            now=self.ports.clock.now(),
+            believed=complete and judged.whole and not comparison.opaque(),
+            listed=self.listed,
+            whole=self.whole,
+            absence=judged.absence,
+            past=self.past,
+        )
+        ends = ending.plan_ends(self.bench, comparison, self.request, self.ports.store, known)
+        ended = {change.key for change in ends.changes}
+        self.changes = [*(change for change in self.changes if change.key not in ended), *ends.changes]
+        self.findings += ends.findings
+        self.ending = ends.demanded
+
     async def _plan_groups(
         self, comparison: Comparison, judged: trust.Trust, *, complete: bool
     ) -> tuple[GroupChange, ...]:
@@ -342,7 +351,7 @@ class _Planning:
 
     def _drop_vain_waits(self) -> None:
         """A reference that waits for somebody who gets no account in this plan is left alone."""
-        created = {change.key for change in self.changes if change.action is Action.CREATE}
+        created = {change.key for change in self.changes if change.action in MAKING}
         kept = []
         for change in self.changes:
             vain = {d.path: d.awaits for d in change.awaiting if d.path != LOGIN and d.awaits not in created}
@@ -485,13 +494,6 @@ class _Planning:
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""
         only = frozenset(self.request.only)
-        chosen = [
-            finding
-            for finding in self.findings
-            if not only
-            or not finding.subject
-            or finding.subject in only
-            or finding.code in trust.RULES
-            or finding.code.startswith(grouping.ABOUT)
-        ]
-        yield from in_order(chosen)
+        of_all = (*trust.RULES, *grouping.ABOUT)
+        told = (f for f in self.findings if not only or f.subject in {"", *only} or f.code.startswith(of_all))
+        yield from in_order([*told])

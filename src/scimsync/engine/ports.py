@@ -10,6 +10,7 @@ from scimsync.engine.state import (
     Artifacts,
     Audit,
     Deferrals,
+    Endings,
     Inbox,
     Journal,
     Lease,
@@ -20,6 +21,7 @@ from scimsync.engine.state import (
     Refusals,
     Runs,
 )
+from scimsync.model.accounts import DeletedAccount
 from scimsync.model.events import Receipt
 from scimsync.model.outcomes import Description, Document, Outcome, Reply, Rights, Sweep
 from scimsync.model.plans import Plan
@@ -142,6 +144,24 @@ class Target(Authorization, Protocol):
         """
         ...
 
+    async def delete(self, account: str, version: str) -> Reply:
+        """DELETE an account under If-Match; `version` must not be empty. A success may have no body."""
+        ...
+
+    async def deleted(self, logins: Collection[str]) -> Mapping[str, Sequence[DeletedAccount]] | None:
+        """The deleted accounts that had one of these logins, by login in lower case.
+
+        None where they cannot be known: the target does not tell of them, or does not show them to us.
+
+        Raises:
+            TargetError: The target cannot be reached, or refuses our credentials.
+        """
+        ...
+
+    async def restore(self, account: str, version: str) -> Reply:
+        """Bring a deleted account back, active, where it has this version still. A success has no body."""
+        ...
+
     async def list_groups(
         self, sink: Callable[[Sequence[bytes]], None], wanted: Sequence[tuple[str, str]] = ()
     ) -> Sweep:
@@ -182,7 +202,20 @@ class Target(Authorization, Protocol):
 
 
 class Store(
-    Runs, Refusals, Pins, Links, Deferrals, Memberships, Journal, Audit, Outbox, Inbox, Lease, Artifacts, Protocol
+    Runs,
+    Refusals,
+    Pins,
+    Links,
+    Deferrals,
+    Endings,
+    Memberships,
+    Journal,
+    Audit,
+    Outbox,
+    Inbox,
+    Lease,
+    Artifacts,
+    Protocol,
 ):
     """The state, all of it: the sum of its parts (`engine.state`), of which each use case asks for what it uses."""
 
@@ -214,7 +247,7 @@ class Metrics(Protocol):
     """
 
     def asked(self, call: str, outcome: str, seconds: float) -> None:
-        """One exchange with the target: list, get, find, create, patch, token, probe or describe; how it ended."""
+        """One exchange with the target: list, get, find, create, patch, delete, ...; how it ended."""
         ...
 
     def retried(self, call: str, reason: str, wait_s: float) -> None:

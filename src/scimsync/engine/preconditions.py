@@ -12,7 +12,7 @@ from scimsync.core.identity import said
 from scimsync.engine import limiting
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Target
-from scimsync.engine.state import Artifacts, Audit, Deferrals, Journal, Links, Memberships, Refusals, Runs
+from scimsync.engine.state import Artifacts, Audit, Deferrals, Endings, Journal, Links, Memberships, Refusals, Runs
 from scimsync.errors import PlanRefused, PlanStale
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
@@ -28,7 +28,7 @@ MAX_AHEAD = timedelta(minutes=5)
 RULES = frozenset({"plan.age"})
 
 
-class ApplyState(Runs, Refusals, Links, Deferrals, Memberships, Journal, Audit, Artifacts, Protocol):
+class ApplyState(Runs, Refusals, Links, Deferrals, Endings, Memberships, Journal, Audit, Artifacts, Protocol):
     """Of the state: what applying reads and writes."""
 
 
@@ -68,6 +68,8 @@ class ApplyOptions:
     subscriptions: tuple[Subscription, ...] = ()
     #: roles and entitlements that every new account gets by itself
     default_roles: frozenset[str] = frozenset()
+    #: the highest version of an account whose creation is just answered; 0: versions do not tell
+    newborn_version: int = 0
     #: what the target takes from inactive people and the mapping does not give back
     dropped: tuple[Place, ...] = ()
 

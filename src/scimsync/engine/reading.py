@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from scimsync.core import drifting, trust
+from scimsync.core import drifting, ending, rights, trust
+from scimsync.core.findings import of_unshown
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.freshness import MOST_READ_AGAIN, Freshness, read_again
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
@@ -47,6 +48,21 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> list[Finding
     return [*drifting.findings(rulings), *([] if unpublished is None else [unpublished])]
 
 
+async def left_alone(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
+    """A finding about each path beside SCIM that is left alone: what was refused in reading, or would be in writing.
+
+    Raises:
+        TargetError: The target cannot be asked.
+    """
+    policy, target = request.policy, ports.target
+    if all(mapped.place.published for mapped in policy.attributes):
+        return []
+    granted = (await target.rights()).granted
+    closed = rights.closed(policy, request.dialect, granted) if granted is not None else {}
+    closed |= {path: why for path, why in target.unread.items() if path in policy.by_path}
+    return [of_unshown(path, why) for path, why in closed.items()]
+
+
 async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbench) -> tuple[bool, list[Finding]]:
     """Make the table `accounts`; whether it is whole, and what is to be told of it.
 
@@ -80,7 +96,9 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     holes = trust.incomplete(sweep)
     late = await _renewed(ports, request, bench, spool)
     recall.save(whole=not recalls)
-    return holes is None, [*([] if holes is None else [holes]), *late]
+    told = [] if holes is None else [holes]
+    told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
+    return holes is None, [*told, *late]
 
 
 async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from scimsync.core import leaving, notifications
-from scimsync.engine import limiting
+from scimsync.engine import ending, limiting
 from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.membership import remember
@@ -67,6 +67,7 @@ def finish(
         state = RunState.DONE if report.clean else RunState.PARTIAL
         state = RunState.INTERRUPTED if report.stopped or report.left else state
     now = ports.clock.now()
+    ending.remember(store, plan, people, now)
     did = limiting.done(plan, people)
     ended = replace(run, state=state, base=base, finished=now, statuses=report.statuses, done=did)
     unbegun = [key for key, why in report.kept.items() if why == leaving.UNBEGUN]

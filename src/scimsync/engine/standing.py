@@ -130,7 +130,7 @@ class Standing:
         parts: dict[str, tuple[Outcome, ...]] = {}
         for (key, _), outcome in sorted(self.outcomes.items()):
             parts[key] = (*parts.get(key, ()), outcome)
-        wanted = [(c.key, c.part) for c in self.plan.changes if c.operations or c.awaiting]
+        wanted = [(c.key, c.part) for c in self.plan.changes if c.is_sent]
         wanted += [(c.key, c.part + 1) for c in self.plan.changes if self.later(c)]
         wanted += [(group.key, 1) for group in self.plan.groups]
         left = dict.fromkeys(key for key, part in wanted if (key, part) not in self.outcomes)

@@ -14,7 +14,7 @@ from typing import Protocol
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Message, MessageState
-from scimsync.model.outcomes import Deferred, JournalLine, Link, LinkDecision, Pin, Run
+from scimsync.model.outcomes import Deferred, Ending, JournalLine, Link, LinkDecision, Pin, Run
 
 
 class Runs(Protocol):
@@ -127,6 +127,18 @@ class Deferrals(Protocol):
 
         One that waits for the same person already stays as it is: `since` tells the first time.
         """
+        ...
+
+
+class Endings(Protocol):
+    """Since when the accounts of people are inactive."""
+
+    def endings(self) -> Iterator[Ending]:
+        """All of them, by key."""
+        ...
+
+    def change_endings(self, add: Iterable[Ending], remove: Iterable[str] = ()) -> None:
+        """Forget those of some keys, then remember others, each in the place of what its key had."""
         ...
 
 

@@ -58,6 +58,22 @@ class GroupMemory:
     partial: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedAccount:
+    """An account that was deleted, and that the target can bring back."""
+
+    id: str
+    #: the login that it had
+    login: str
+    #: the name that people read
+    name: str = ""
+    version: str = ""
+    #: its employee number; "" where it shows none
+    number: str = ""
+    #: names of the attributes that come back with it, as SCIM spells them
+    holds: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Leaver:
     """A linked account whose person is no longer in the source."""

@@ -61,6 +61,8 @@ class Sweep:
     announced: int
     #: why nothing may be concluded from absence; "" when the reading is complete
     incomplete: str = ""
+    #: why the target does not list all inactive accounts, though all others; "" where it does
+    unlisted: str = ""
     requests: int = 0
 
 
@@ -147,6 +149,17 @@ class Deferred:
     #: the run that left it, and when that was planned
     run: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """That the account of a person is inactive, remembered until it is active again or deleted."""
+
+    key: str
+    account: str
+    since: datetime
+    #: whether we disabled it then; if not, that is when a plan first met it inactive
+    proven: bool
 
 
 class Status(Enum):

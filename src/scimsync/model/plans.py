@@ -24,6 +24,12 @@ class Action(Enum):
     UPDATE = "update"
     DISABLE = "disable"
     ENABLE = "enable"
+    DELETE = "delete"
+    RESTORE = "restore"
+
+
+#: what gives a person an account who had none: a new one, or a deleted one that comes back
+MAKING = frozenset({Action.CREATE, Action.RESTORE})
 
 
 class Lifecycle(Enum):
@@ -57,6 +63,7 @@ class Reason(Enum):
     RETURNED = "came back"
     AWAITS = "waits for an account"
     HANDED = "waits for the login of another person"
+    REVIVED = "brought back by a creation"
     PARKED = "makes room in an exchange of logins"
 
 
@@ -113,6 +120,11 @@ class Change:
     def word(self) -> str:
         """What is done, in one word."""
         return self.action.value
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the first pass has anything to do: something to write, or an account to delete."""
+        return bool(self.operations or self.awaiting) or self.action is Action.DELETE
 
     @property
     def deferred(self) -> tuple[Delta, ...]:
@@ -268,5 +280,5 @@ class Plan:
     @property
     def requests(self) -> int:
         """How many writes the plan needs: one a change, two where a reference is deferred, one a batch of members."""
-        people = sum(bool(c.operations or c.awaiting) + bool(c.deferred) for c in self.changes)
+        people = sum(c.is_sent + bool(c.deferred) for c in self.changes)
         return people + sum(group.requests for group in self.groups)

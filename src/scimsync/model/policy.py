@@ -24,6 +24,14 @@ class Leavers(Enum):
 
     DISABLE = "disable"
     KEEP = "keep"
+    DELETE = "delete"  #: disable it, and delete it once it was inactive for long enough
+
+
+class Deleted(Enum):
+    """What becomes of a joiner whose login belonged to a deleted account, which a creation would bring back."""
+
+    HOLD = "hold"  #: a person decides
+    RESTORE = "restore"  #: the account comes back, where it is not known to be another person's
 
 
 class LoginExchange(Enum):
@@ -131,6 +139,7 @@ class Limits:
     enable: Limit = Limit(share=0.05, floor=3)
     create: Limit = Limit(share=0.20, floor=20)
     update: Limit = Limit(share=0.50, floor=20)
+    delete: Limit = Limit(share=0.05, floor=3)
     source_rows_drop: Limit = Limit(share=0.10, floor=3)
     group_loss: Limit = Limit(share=0.30)
     group_gain: Limit = Limit(share=0.50, floor=20)
@@ -154,6 +163,9 @@ class Policy:
     match: tuple[Place, ...]
     rekey: Rekey = Rekey.HOLD
     leavers: Leavers = Leavers.DISABLE
+    #: how long an account is inactive before it is deleted, where leavers are
+    leavers_after: timedelta = timedelta(days=30)
+    deleted: Deleted = Deleted.HOLD
     on_bad_value: BadValue = BadValue.ATTRIBUTE
     exchange: LoginExchange = LoginExchange.PARK
     #: keys or user names, lower case

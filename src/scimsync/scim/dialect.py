@@ -116,6 +116,11 @@ class Dialect:
     phones_are_e164: bool = False
     #: the names that must exist before they are referred to
     names: tuple[NameList, ...] = ()
+    #: path below the API host that lists people in the state `deleted`, and brings one back by PATCH of its id;
+    #: "" where none is known
+    deleted: str = ""
+    #: the highest version that an account has when its creation is answered; 0: versions do not tell
+    newborn_version: int = 0
     #: what our client must be allowed
     permissions: tuple[Permission, ...] = ()
     #: path below the API host at which the provider says what our client may do, in which divisions; "" for none
@@ -327,8 +332,13 @@ GENESYS = Dialect(
         NameList(kind="location", root=f"{PLATFORM_USER}:location", url="/api/v2/locations"),
         NameList(kind="team", root=f"{PLATFORM_USER}:team", url="/api/v2/teams"),
     ),
+    deleted="/api/v2/users",
+    newborn_version=9,
     permissions=(
         Permission(name="directory:user:add", actions=("create",)),
+        Permission(
+            name="directory:user:view", actions=("create",), only="to see whose login belonged to a deleted account"
+        ),
         Permission(name="directory:user:edit", actions=("update",)),
         Permission(name="directory:user:delete", actions=("delete",)),
         Permission(name="directory:group:edit", actions=("members",)),
@@ -376,6 +386,8 @@ GENESYS = Dialect(
         "login_is_email": _documented("userName is the login e-mail"),
         "phones_are_e164": _documented("E.164, or a tel URI with ext"),
         "names": _documented("Platform API"),
+        "deleted": _documented("Platform API, GET and PATCH /api/v2/users; a creation brings one back: inferred"),
+        "newborn_version": _guessed("a creation is spread over some six services, each of which may count it once"),
         "permissions": _guessed("API specification: any of them will do; that each area needs its own is inferred"),
         "rights_url": _documented("Platform API, needs no permission"),
         "limits_url": _documented("Platform API; its keys are not published"),
@@ -473,6 +485,8 @@ GENERIC = Dialect(
         "login_is_email": _documented("RFC 7643 §4.1.1: any text"),
         "phones_are_e164": _documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
         "names": _documented("none: RFC 7644 knows no such lists"),
+        "deleted": _documented("none: RFC 7644 §3.6 knows nothing of an account that was deleted"),
+        "newborn_version": _documented("none: RFC 7644 §3.14: versions are opaque"),
         "permissions": _documented("none: RFC 7644 leaves them to the provider"),
         "rights_url": _documented("none: RFC 7644 knows no such answer"),
         "limits_url": _documented("none: RFC 7644 knows no such answer"),

@@ -94,6 +94,7 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         beyond=(active_of(settings.policy, settings.target.dialect.users),),
         subscriptions=subscriptions(settings),
         default_roles=settings.target.dialect.default_roles,
+        newborn_version=settings.target.dialect.newborn_version,
         dropped=unmapped(settings.policy, settings.target.dialect),
     )
 

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.outcomes import Deferred, Link, LinkDecision
+from scimsync.model.outcomes import Deferred, Ending, Link, LinkDecision
 from scimsync.testing.store_memory import Memory
 
 
 class MemoryPeople(Memory):
-    """Whose account is whose. Fits `Links`, `Deferrals` and `Memberships` of `scimsync.engine.state`."""
+    """Whose account is whose. Fits `Links`, `Deferrals`, `Endings` and `Memberships` of `scimsync.engine.state`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -19,6 +19,7 @@ class MemoryPeople(Memory):
         self._sources: set[str] = set()
         self._decisions: list[LinkDecision] = []
         self._deferred: dict[tuple[str, str], Deferred] = {}
+        self._endings: dict[str, Ending] = {}
         self._memberships: dict[Membership, None] = {}
         self._group_memory = GroupMemory()
 
@@ -88,6 +89,19 @@ class MemoryPeople(Memory):
                 held = self._deferred.get((edge.key, edge.path))
                 if held is None or held.awaits != edge.awaits:
                     self._deferred[edge.key, edge.path] = edge
+
+    def endings(self) -> Iterator[Ending]:
+        """Since when the accounts of people are inactive, by key."""
+        with self._lock:
+            held = sorted(self._endings.items())
+        yield from (ending for _, ending in held)
+
+    def change_endings(self, add: Iterable[Ending], remove: Iterable[str] = ()) -> None:
+        """Forget those of some keys, then remember others."""
+        with self._lock:
+            for key in remove:
+                self._endings.pop(key, None)
+            self._endings |= {ending.key: ending for ending in add}
 
     def memberships(self) -> Iterator[Membership]:
         """The memberships that both sides last agreed on."""

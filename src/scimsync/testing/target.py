@@ -9,6 +9,7 @@ from itertools import count
 import msgspec
 
 from scimsync.errors import ProtocolError
+from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Reply, Rights, Sweep
 from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, Dialect
 from scimsync.scim.drift import SCHEMAS
@@ -17,6 +18,8 @@ from scimsync.scim.patch import apply
 from scimsync.scim.schema import Catalog, Place, Schema
 
 _GROUPS = Catalog(GENESYS_GROUP)
+#: what is told of a deleted account
+_HELD = ("title", "department", "manager", "phoneNumbers", "routingSkills", "routingLanguages")
 
 
 def members_of(group: Mapping[str, object]) -> set[str]:
@@ -63,6 +66,11 @@ class MemoryTarget:
         self.listed: dict[str, dict[str, object]] | None = None
         for user in users:
             self._put({"active": True, **user}, version=1)
+        #: deleted resources by id, and whether the creation of a login that one of them had brings it back
+        self.bygone: dict[str, dict[str, object]] = {}
+        self.revives = False
+        #: whether it tells of them
+        self.tells_of_deleted = True
         self.groups: dict[str, dict[str, object]] = {}
         for group in groups:
             self._put_group(dict(group), version=1)
@@ -130,6 +138,9 @@ class MemoryTarget:
         login = str(resource.get("userName", "")).casefold()
         if any(str(user.get("userName", "")).casefold() == login for user in self.users.values()):
             return self._refused("POST", 409, "the user name is taken", "uniqueness")
+        gone = [account for account, user in self.bygone.items() if str(user.get("userName", "")).casefold() == login]
+        if gone and self.revives:
+            return self._answered("POST", self._revive(gone[0], resource), status=201)
         return self._answered("POST", self._put({"active": True, **resource}, version=1), status=201)
 
     async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
@@ -147,6 +158,56 @@ class MemoryTarget:
         except ProtocolError as error:
             return self._refused("PATCH", 400, str(error), error.scim_type)
         return self._answered("PATCH", self._put(changed, version=int(held) + 1))
+
+    async def delete(self, account: str, version: str) -> Reply:
+        """DELETE: 204 without a body; 404 and 400 `invalidVers` as for `patch`."""
+        if not version:
+            raise ValueError("a DELETE needs a version")
+        user = self.users.get(account)
+        if user is None:
+            return self._refused("DELETE", 404, "not found")
+        if self._answered("GET", user).version != version:
+            return self._refused("DELETE", 400, "the version does not match the current version", "invalidVers")
+        self.bygone[account] = self._put(self.users.pop(account), version=int(version) + 1)
+        del self.users[account]
+        return Reply(exchange=Exchange.ANSWERED, method="DELETE", status=204)
+
+    async def deleted(self, logins: Collection[str]) -> Mapping[str, Sequence[DeletedAccount]] | None:
+        """The deleted accounts that had one of these logins."""
+        wanted = {login.lower() for login in logins}
+        found: dict[str, list[DeletedAccount]] = {}
+        for user in self.bygone.values():
+            if (login := str(user.get("userName", "")).lower()) in wanted:
+                found.setdefault(login, []).append(self._bygone(login, user))
+        return found if self.tells_of_deleted else None
+
+    def _bygone(self, login: str, user: dict[str, object]) -> DeletedAccount:
+        extensions = [held for name, held in user.items() if ":" in name and isinstance(held, dict)]
+        flat = {**user, **{name: held for extension in extensions for name, held in extension.items()}}
+        return DeletedAccount(
+            id=str(user["id"]),
+            login=login,
+            name=str(user.get("displayName") or ""),
+            version=self._answered("GET", user).version,
+            number=str(flat.get("employeeNumber") or ""),
+            holds=tuple(name for name in _HELD if flat.get(name)),
+        )
+
+    async def restore(self, account: str, version: str) -> Reply:
+        """Bring a deleted account back without roles: 200, or 404, or 409 where the version has moved."""
+        user = self.bygone.get(account)
+        if user is None:
+            return self._refused("PATCH", 404, "not found")
+        if self._answered("GET", user).version != version:
+            return self._refused("PATCH", 409, "the version does not match the current version")
+        self._revive(account, {})
+        return Reply(exchange=Exchange.ANSWERED, method="PATCH", status=200)
+
+    def _revive(self, account: str, written: Mapping[str, object]) -> dict[str, object]:
+        user = self.bygone.pop(account)
+        held = {name: value for name, value in user.items() if name != "roles"}
+        changed = apply(held, [Operation("replace", None, {"active": True, **written})], self._dialect.users)
+        return self._put(changed, version=int(self._answered("GET", user).version) + 1)
 
     async def list_groups(
         self,

@@ -26,4 +26,6 @@ def test_everything_else_is_a_mover(*, wanted: bool | None, held: bool | None, w
 
 
 def test_who_loses_access_goes_first_then_who_needs_it() -> None:
-    assert sorted(Action, key=ORDER.__getitem__) == [Action.DISABLE, Action.CREATE, Action.ENABLE, Action.UPDATE]
+    order = [Action.DISABLE, Action.CREATE, Action.RESTORE, Action.ENABLE, Action.UPDATE, Action.DELETE]
+    assert sorted(Action, key=ORDER.__getitem__) == order
+    assert ORDER[Action.CREATE] == ORDER[Action.RESTORE]

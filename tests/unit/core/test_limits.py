@@ -17,7 +17,7 @@ from scimsync.model.plans import Action, Change, Finding, Tally, Verdict
 from scimsync.model.policy import Limit, Limits
 
 DAY = timedelta(days=1)
-ACTIONS = [action.value for action in Action]
+ACTIONS = [action.value for action in Action if action is not Action.RESTORE]
 
 
 def told(counted: Tally, given: Limits, *overrides: str, **more: Any) -> list[Finding]:
@@ -65,6 +65,11 @@ def test_shares_are_of_the_linked_accounts_and_of_the_records_for_joiners() -> N
     assert told(Tally(linked=10, records=0, actions={"disable": 5}), Limits(disable=limit)) == []
     assert told(Tally(linked=0, records=10, actions={"create": 5}), Limits(create=limit)) == []
     assert told(Tally(linked=0, records=10, actions={"disable": 5}), Limits(disable=limit)) != []
+
+
+def test_whom_an_account_is_given_back_is_made_one() -> None:
+    counted = Tally(records=10, actions={"create": 3, "restore": 3})
+    assert codes(told(counted, Limits(create=Limit(count=5)))) == ["limits.create"]
 
 
 def test_giving_access_back_is_limited_like_taking_it() -> None:

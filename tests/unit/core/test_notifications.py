@@ -154,3 +154,16 @@ def test_an_endpoint_gets_what_it_wants_and_no_more() -> None:
     assert [message.type for message in everything] == [PROV + "patch:notice", "scimsync.ping"]
     assert [(message.type, message.endpoint) for message in some] == [("scimsync.ping", "b")]
     assert everything[0].body == notifications.encode(events[0])
+
+
+def test_a_deletion_is_told_as_such_and_one_that_was_not_needed_is_not() -> None:
+    what = make_change(action=Action.DELETE, deltas=())
+    (event,) = told(what, outcome(written={}))
+    assert (event.type, payload(event)) == (PROV + "delete", {})
+    assert told(what, outcome(Status.ALREADY, written={})) == []
+
+
+def test_an_account_that_is_brought_back_is_activated_and_patched() -> None:
+    what = change(Action.RESTORE, "active", "title", account="u1", lifecycle=Lifecycle.JOINER)
+    events = told(what, outcome(written={"active": True, "title": "Lead"}, code="account.restored"))
+    assert [event.type for event in events] == [PROV + "activate", PROV + "patch:notice"]

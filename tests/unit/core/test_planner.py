@@ -253,11 +253,11 @@ def test_a_leaver_is_kept_by_policy_or_protected_by_name() -> None:
 # --- the whole ----------------------------------------------------------------------------------
 
 
-@given(st.permutations([(a, k) for a in Action for k in ("E1", "E2")]))
+@given(st.permutations([(a, k) for a in Action if a is not Action.RESTORE for k in ("E1", "E2")]))
 def test_leavers_go_before_joiners_before_rehires_before_movers(order: list[tuple[Action, str]]) -> None:
     done = [(c.action, c.key) for c in ordered(make_change(k, a) for a, k in order)]
-    assert [a for a, _ in done[::2]] == [Action.DISABLE, Action.CREATE, Action.ENABLE, Action.UPDATE]
-    assert [k for _, k in done] == ["E1", "E2"] * 4
+    assert [a for a, _ in done[::2]] == [Action.DISABLE, Action.CREATE, Action.ENABLE, Action.UPDATE, Action.DELETE]
+    assert [k for _, k in done] == ["E1", "E2"] * 5
 
 
 def awaits(key: str, *managers: str, action: Action = Action.CREATE) -> Change:

@@ -3,7 +3,7 @@
   const bar = document.getElementById("find"), query = document.getElementById("query"), count = document.getElementById("count");
   const items = [...document.querySelectorAll("[data-a]")].map((node) => ({ node, action: node.dataset.a, look: node.dataset.look === "1", text: "" }));
   const groups = [...document.querySelectorAll("[data-group]")].map((node) => ({ node, items: [...node.querySelectorAll("[data-a]")] }));
-  const counted = { create: 1, update: 1, disable: 1, enable: 1, group: 1 };
+  const counted = { create: 1, update: 1, disable: 1, enable: 1, delete: 1, restore: 1, group: 1 };
   const total = items.filter((item) => item.action in counted).length;
   let ready = false;
   const chosen = () => document.querySelector("#find input[name=show]:checked").value;

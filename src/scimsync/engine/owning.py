@@ -1,0 +1,53 @@
+"""Whose links are whose: tell ours from those of other sources, and find what our last reading was like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from scimsync.core import owning as rules
+from scimsync.engine.state import Links, Runs
+from scimsync.model.plans import Finding
+from scimsync.model.records import SourceHealth
+from scimsync.workbench import owning as tables
+from scimsync.workbench.bench import Workbench
+
+
+class OwnedState(Runs, Links, Protocol):
+    """Of the state: which sources were met, and what came of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """What is known of a source and its links."""
+
+    findings: tuple[Finding, ...]
+    #: sources that this one is known to be, under another name
+    takes: tuple[str, ...]
+    #: the health of our last reading that was applied; None on a first run
+    health: SourceHealth | None
+
+
+def own_links(bench: Workbench, store: OwnedState, source: str, overrides: Iterable[str]) -> Owned:
+    """Say in the table `links` which are ours.
+
+    Args:
+        bench: The tables `links`, `desired` and `held`.
+        store: The state.
+        source: What the source is known by.
+        overrides: Rules that a person set aside.
+    """
+    recent = store.begun(rules.SILENT)
+    lately = {run.source for run in recent} if len(recent) == rules.SILENT else None
+    held = []
+    for name, links, met in tables.met(bench):
+        last = store.last_applied(name)
+        rows = last.health.rows if last and last.health else 0
+        alive = lately is None or name in lately
+        held.append(rules.Held(source=name, links=links, met=met, rows=rows, alive=alive))
+    judged = rules.judge(source, held, known=source in store.sources(), overrides=overrides)
+    tables.own(bench, (source, *judged.takes))
+    applied = [run for name in (source, *judged.takes) if (run := store.last_applied(name)) is not None]
+    health = max(applied, key=lambda run: run.base).health if applied else None
+    return Owned(findings=tuple(judged.findings), takes=judged.takes, health=health)
