@@ -431,7 +431,10 @@ def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Map
         mapped = attributes[delta.path]
         held = _held(delta, mapped.place, fresh)
         if delta.path == INVITATION and held is not True:  # not sent yet, whatever was seen before
-            writes.append(delta)
+            if delta.sides.desired is True:
+                writes.append(delta)
+            else:
+                already.append((delta.path, False))
             continue
         sides = Sides(desired=delta.sides.desired, current=held, base=delta.sides.current, known=True)
         merged = merge(mapped.place, sides, delta.authority)
