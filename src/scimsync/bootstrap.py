@@ -148,11 +148,14 @@ def make_target(
         remembers: Whether how large a page may be is kept among the artifacts.
     """
     from scimsync.adapters.target_pages import PAGE_SIZES  # noqa: PLC0415
+    from scimsync.adapters.target_platform import PlatformTarget  # noqa: PLC0415 - loads httpx2
     from scimsync.adapters.target_scim import ScimTarget  # noqa: PLC0415 - loads httpx2
     from scimsync.adapters.target_wire import TargetSettings  # noqa: PLC0415 - loads httpx2
 
     given = settings.target
-    return ScimTarget(
+    users = given.dialect.users
+    kind = ScimTarget if users == users.published else PlatformTarget
+    target = kind(
         TargetSettings(
             api_url=given.api_url,
             login_url=given.login_url,
@@ -170,6 +173,8 @@ def make_target(
         notice=notice,
         watch=metrics,
     )
+    target.manage(mapped.place for mapped in settings.policy.attributes)
+    return target
 
 
 def now() -> datetime:

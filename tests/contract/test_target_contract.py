@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from scimsync.adapters.clock_system import SystemClock
+from scimsync.adapters.target_platform import PlatformTarget
 from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import TargetSettings
 from scimsync.engine.ports import Target
@@ -44,7 +45,7 @@ async def fill(target: Target) -> list[str]:
     return [str((reply.body or {})["id"]) for reply in made]
 
 
-@pytest.fixture(params=["memory", "scim"])
+@pytest.fixture(params=["memory", "scim", "platform"])
 def play(request: pytest.FixtureRequest) -> Iterator[Play[object]]:
     """Run a scene against a fresh, empty directory."""
     if request.param == "memory":
@@ -66,7 +67,9 @@ def play(request: pytest.FixtureRequest) -> Iterator[Play[object]]:
                 client_secret=simulator.client_secret,
                 requests_per_minute=0,
             )
-            target = ScimTarget(settings, clock=SystemClock(), rng=random.Random(1))
+            kind = PlatformTarget if request.param == "platform" else ScimTarget
+            target = kind(settings, clock=SystemClock(), rng=random.Random(1))
+            target.manage(map(GENESYS.users.resolve, ("title", "platform:team", "platform:location")))
             try:
                 return await scene(target)
             finally:
@@ -184,7 +187,7 @@ def test_a_target_describes_the_schemas_of_its_people(play: Play[object]) -> Non
     async def scene(target: Target) -> None:
         listed = (await target.describe()).body("Schemas")["Resources"]
         assert isinstance(listed, list)
-        assert {s.id for s in GENESYS.users.schemas} <= {schema["id"] for schema in listed}
+        assert {s.id for s in GENESYS.users.published.schemas} <= {schema["id"] for schema in listed}
 
     play(scene)
 

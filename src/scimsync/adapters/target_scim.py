@@ -12,7 +12,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, unquote, urlsplit
 
@@ -32,6 +32,7 @@ from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Reply, Rights, Sweep
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
 from scimsync.scim.messages import Operation, patch_body, read_error, version_of
+from scimsync.scim.schema import Place
 from scimsync.scim.spelling import Spelling, document
 
 #: seconds for which the list of inactive accounts is good enough to look up a name
@@ -182,6 +183,14 @@ class ScimTarget:
     def rate(self) -> int:
         """Requests a minute that are allowed now; where nothing is paced, what one could hope for."""
         return self._client.rate
+
+    def manage(self, places: Iterable[Place]) -> None:
+        """Nothing beside SCIM is read or written here."""
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Nothing that is managed is refused to us beforehand."""
+        return {}
 
     @property
     def counts(self) -> Mapping[str, int]:

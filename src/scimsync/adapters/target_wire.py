@@ -81,6 +81,8 @@ class Ask:
     #: the ETag of what we have, for If-None-Match
     unless: str = ""
     decode: Callable[[bytes], object] = OBJECT.decode
+    #: what a body is
+    media: str = MEDIA_TYPE
     #: tries that may be refused with 429
     throttles: int = TRIES
 
@@ -93,7 +95,7 @@ class Ask:
         """The headers of one try, but for `Authorization`."""
         headers = {"Accept": f"{MEDIA_TYPE}, application/json;q=0.9", "Accept-Encoding": "gzip"}
         if self.body:
-            headers["Content-Type"] = MEDIA_TYPE
+            headers["Content-Type"] = self.media
         if self.version:
             headers["If-Match"] = entity_tag(self.version)
         if self.unless:

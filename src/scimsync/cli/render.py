@@ -13,7 +13,8 @@ from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
 from scimsync.model.reports import Report
-from scimsync.scim.schema import Entry, Value, value_to_json
+from scimsync.scim.kept import value_to_json
+from scimsync.scim.schema import Entry, Value
 
 #: how people see an action at a glance
 SYMBOLS = {

@@ -32,6 +32,7 @@ from scimsync.model.plans import (
 )
 from scimsync.model.policy import Authority, Leavers, Mapped, Policy
 from scimsync.scim.messages import Operation
+from scimsync.scim.platform import INVITATION
 from scimsync.scim.schema import Kind, Place, Value
 
 #: verdicts by which something is sent, now or later in the run
@@ -426,11 +427,18 @@ def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Map
         fresh: The resource as it is now.
         attributes: The managed attributes by path; those of the deltas must be among them.
     """
-    writes, already = [], []
+    writes: list[Delta] = []
+    already: list[tuple[str, Value]] = []
     marks: dict[Verdict, list[str]] = {Verdict.WRITE: [], Verdict.KEEP: [], Verdict.CONFLICT: []}
     for delta in deltas:
         mapped = attributes[delta.path]
         held = _held(delta, mapped.place, fresh)
+        if delta.path == INVITATION and held is not True:  # not sent yet, whatever was seen before
+            if delta.sides.desired is True:
+                writes.append(delta)
+            else:
+                already.append((delta.path, False))
+            continue
         sides = Sides(desired=delta.sides.desired, current=held, base=delta.sides.current, known=True)
         merged = merge(mapped.place, sides, delta.authority)
         if merged is None:

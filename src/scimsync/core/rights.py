@@ -58,6 +58,13 @@ def _looked_up(kind: str, dialect: Dialect) -> str:
     return f"to check names before the first write{costs}" if kind else ""
 
 
+def closed(policy: Policy, dialect: Dialect, granted: Mapping[str, Set[str]]) -> dict[str, str]:
+    """Mapped path that is kept beside SCIM -> the permission that it needs and our client has not."""
+    beside = {mapped.path for mapped in policy.attributes if not mapped.place.published}
+    lacking = missing(policy, dialect, granted) if beside else ()
+    return {path: f"needs {one.permission}" for one in lacking for path in one.needed_by if path in beside}
+
+
 def is_held(name: str, granted: Mapping[str, Set[str]]) -> bool:
     """Whether a permission is held in some division."""
     return any(_holds(held, name) for held in granted.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from scimsync.model.outcomes import Description, Document, Outcome, Reply, Right
 from scimsync.model.plans import Plan
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.messages import Operation
+from scimsync.scim.schema import Place
 
 
 class Source(Protocol):
@@ -83,6 +84,15 @@ class Target(Authorization, Licensing, Protocol):
     @property
     def rate(self) -> int:
         """Requests a minute that the target grants, as far as it is known by now."""
+        ...
+
+    def manage(self, places: Iterable[Place]) -> None:
+        """From now on read and write these places, where some are kept beside SCIM; may be called again for more."""
+        ...
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Path of a managed place -> why it can be neither read nor written, as far as it is known by now."""
         ...
 
     async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:
@@ -142,7 +152,10 @@ class Target(Authorization, Licensing, Protocol):
         ...
 
     async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
-        """PATCH an account under If-Match; `version` must not be empty."""
+        """PATCH an account under If-Match; `version` must not be empty.
+
+        Operations on what is kept beside SCIM (`scim.platform`) come alone, those of one request together.
+        """
         ...
 
     async def delete(self, account: str, version: str) -> Reply:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from scimsync.scim.platform import ELSEWHERE, GENESYS_PLATFORM, PLATFORM_PERMISSIONS, PLATFORM_USER
 from scimsync.scim.regions import GENESYS_REGIONS
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Place, Schema
 
@@ -291,8 +292,9 @@ GENESYS = Dialect(
     name="genesys",
     users=Catalog(
         GENESYS_CORE,
-        (GENESYS_ENTERPRISE, GENESYS_EXTENSION),
-        {"enterprise": ENTERPRISE_USER, "genesys": GENESYS_USER},
+        (GENESYS_ENTERPRISE, GENESYS_EXTENSION, GENESYS_PLATFORM),
+        {"enterprise": ENTERPRISE_USER, "genesys": GENESYS_USER, "platform": PLATFORM_USER},
+        elsewhere=ELSEWHERE,
     ),
     base_path="/api/v2/scim/v2",
     page_size=100,
@@ -329,6 +331,8 @@ GENESYS = Dialect(
         NameList(kind="division", root=f"{ENTERPRISE_USER}:division", url="/api/v2/authorization/divisions"),
         NameList(kind="skill", root=f"{GENESYS_USER}:routingSkills", url="/api/v2/routing/skills"),
         NameList(kind="language", root=f"{GENESYS_USER}:routingLanguages", url="/api/v2/routing/languages"),
+        NameList(kind="location", root=f"{PLATFORM_USER}:location", url="/api/v2/locations"),
+        NameList(kind="team", root=f"{PLATFORM_USER}:team", url="/api/v2/teams"),
     ),
     deleted="/api/v2/users",
     newborn_version=9,
@@ -349,6 +353,7 @@ GENESYS = Dialect(
         Permission(name="authorization:division:view", names="division"),
         Permission(name="routing:skill:view", names="skill"),
         Permission(name="routing:language:view", names="language"),
+        *(Permission(name=name, roots=roots) for name, roots in PLATFORM_PERMISSIONS.items()),
     ),
     rights_url="/api/v2/authorization/subjects/me?includeFullRoles=true",
     limits_url="/api/v2/organizations/limits/namespaces/scim",
@@ -394,6 +399,7 @@ GENESYS = Dialect(
     },
 )
 
+_HONORIFICS = ("honorificPrefix", "honorificSuffix")
 _RFC_VALUE = (_text("value"), _text("display"), _text("type"), _text("primary", type="boolean"))
 
 GENERIC = Dialect(
@@ -409,17 +415,7 @@ GENERIC = Dialect(
                 _text("userName", required=True, uniqueness="server"),
                 _complex(
                     "name",
-                    *(
-                        _text(n)
-                        for n in (
-                            "formatted",
-                            "familyName",
-                            "givenName",
-                            "middleName",
-                            "honorificPrefix",
-                            "honorificSuffix",
-                        )
-                    ),
+                    *map(_text, ("formatted", "familyName", "givenName", "middleName", *_HONORIFICS)),
                 ),
                 *(
                     _text(n)

@@ -15,7 +15,7 @@ from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, Dialect
 from scimsync.scim.drift import SCHEMAS
 from scimsync.scim.messages import ErrorReport, Operation, version_of
 from scimsync.scim.patch import apply
-from scimsync.scim.schema import Catalog, Schema
+from scimsync.scim.schema import Catalog, Place, Schema
 
 _GROUPS = Catalog(GENESYS_GROUP)
 #: what is told of a deleted account
@@ -44,6 +44,8 @@ class MemoryTarget:
 
     name = "memory://target"
     rate = 60_000
+    #: path -> why it can be neither read nor written; set it to play a lacking permission
+    unread: Mapping[str, str] = {}
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class MemoryTarget:
         self._rights = rights or Rights(untold="a directory in memory", unlimited="a directory in memory")
         self._ids = count(1)
         #: what it publishes; set others to let them drift
-        self.schemas: Sequence[Schema] = dialect.users.schemas
+        self.schemas: Sequence[Schema] = dialect.users.published.schemas
         #: resources by id
         self.users: dict[str, dict[str, object]] = {}
         #: what sweeps and searches show, where they lag; None: what is there
@@ -85,6 +87,9 @@ class MemoryTarget:
         identity = str(user.get("id") or f"00000000-0000-4000-8000-{next(self._ids):012d}")
         self.users[identity] = {**user, "id": identity, "meta": {"resourceType": "User", "version": str(version)}}
         return self.users[identity]
+
+    def manage(self, places: Iterable[Place]) -> None:
+        """All that the catalog has is shown anyway."""
 
     async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:  # noqa: ARG002
         """Hand over all accounts, with every attribute."""

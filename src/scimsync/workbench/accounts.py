@@ -12,7 +12,8 @@ from scimsync import files
 from scimsync.errors import ConfigError, TargetUnavailable
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
-from scimsync.scim.schema import TRUTHS, Attribute, Catalog, Kind, Place, Value
+from scimsync.scim.forms import TRUTHS
+from scimsync.scim.schema import Attribute, Catalog, Kind, Place, Value
 from scimsync.workbench.bench import Workbench, encode, quoted, row_of, text
 from scimsync.workbench.values import ELEMENT, list_text, value_of
 
