@@ -427,8 +427,7 @@ def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Map
         fresh: The resource as it is now.
         attributes: The managed attributes by path; those of the deltas must be among them.
     """
-    writes: list[Delta] = []
-    already: list[tuple[str, Value]] = []
+    writes, already = list[Delta](), list[tuple[str, Value]]()
     marks: dict[Verdict, list[str]] = {Verdict.WRITE: [], Verdict.KEEP: [], Verdict.CONFLICT: []}
     for delta in deltas:
         mapped = attributes[delta.path]
