@@ -12,7 +12,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, unquote, urlsplit
 
@@ -23,36 +23,23 @@ from scimsync.adapters.target_deleted import DeletedAccounts
 from scimsync.adapters.target_guard import Guarded
 from scimsync.adapters.target_http import Client, Clock, Watch, date_of, is_troubled
 from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
+from scimsync.adapters.target_names import Names
+from scimsync.adapters.target_pages import PageSizes
 from scimsync.adapters.target_rights import read_rights
-from scimsync.adapters.target_sweep import CORE, SMALL_PAGE, SWEEPS, Listings, query_of
+from scimsync.adapters.target_sweep import CORE, SMALL_PAGE, SWEEPS, Listings
 from scimsync.adapters.target_wire import OBJECT, Answer, Ask, TargetSettings
 from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Rights, Sweep
 from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
 from scimsync.scim.messages import Operation, error_within, patch_body, read_error
+from scimsync.scim.schema import Place
 from scimsync.scim.spelling import Spelling, document
 
-#: names that are asked for at a time
-NAMES_PAGE = 100
 #: seconds for which the list of inactive accounts is good enough to look up a name
 INACTIVE_GOOD_S = 60.0
 _ID = re.compile(r"[A-Za-z0-9._~-]{1,256}")
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _NamesPage(msgspec.Struct, rename={"pages": "pageCount"}):
-    """A page of a listing of the Platform API of Genesys Cloud."""
-
-    entities: list[_Named]
-    pages: int
-
-
-_NAMES_PAGE = msgspec.json.Decoder(_NamesPage, strict=False)
 
 
 def _as_document(content: bytes) -> object:
@@ -152,7 +139,7 @@ def _member(holder: object, name: str) -> object:
 class ScimTarget:
     """The directory behind `settings.api_url`. Fits `scimsync.engine.ports.Target`.
 
-    `counts` counts requests that were sent, by kind: token, list, get, find, names, create, patch, probe,
+    `counts` counts requests that were sent, by kind: token, list, get, find, names, licences, create, patch, probe,
     delete, deleted, restore, describe, group_list, group_get, group_patch; and `throttled`, the answers that were 429.
     """
 
@@ -175,9 +162,11 @@ class ScimTarget:
         self._spelling = Spelling(settings.dialect.users)
         probe = self._describe_ask(CONFIG, {}, "probe")
         self._client = Client(settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
-        self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice)
+        sizes = PageSizes(settings.page_sizes, self._base, clock.now)
+        self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice, sizes)
         self._guarded = Guarded(self._client, settings.dialect, clock, self._describe_ask(CONFIG, {}), notice)
         self._bygone = DeletedAccounts(self._client, settings.api_url.rstrip("/") + settings.dialect.deleted)
+        self._names = Names(self._client, settings.api_url, settings.dialect)
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
 
@@ -190,6 +179,14 @@ class ScimTarget:
     def rate(self) -> int:
         """Requests a minute that are allowed now; where nothing is paced, what one could hope for."""
         return self._client.rate
+
+    def manage(self, places: Iterable[Place]) -> None:
+        """Nothing beside SCIM is read or written here."""
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Nothing that is managed is refused to us beforehand."""
+        return {}
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -312,18 +309,16 @@ class ScimTarget:
         Raises:
             TargetError: The target cannot be reached, or refuses our credentials.
         """
-        listed = next((one for one in self._dialect.names if one.kind == kind), None)
-        found: set[str] = set()
-        page = pages = 1
-        while listed is not None and page <= pages:
-            query = query_of({"pageNumber": str(page), "pageSize": str(NAMES_PAGE)})
-            url = f"{self._settings.api_url.rstrip('/')}{listed.url}?{query}"
-            answer = await self._client.call(Ask(kind="names", method="GET", url=url, decode=_NAMES_PAGE.decode))
-            if not isinstance(answer.value, _NamesPage):
-                return None
-            found |= {one.name for one in answer.value.entities}
-            page, pages = page + 1, answer.value.pages
-        return None if listed is None else frozenset(found)
+        found = await self._names.read(kind)
+        return None if found is None else frozenset(found)
+
+    async def licences(self, sets: Collection[frozenset[str]]) -> Mapping[frozenset[str], frozenset[str]] | None:
+        """The licences that follow from each set of roles; None where they cannot be known.
+
+        Raises:
+            TargetError: The target cannot be reached, or refuses our credentials.
+        """
+        return await self._names.licences(sets)
 
     async def deleted(self, logins: Collection[str]) -> Mapping[str, Sequence[DeletedAccount]] | None:
         """The deleted accounts that had one of these logins; None where the target does not show them to us.

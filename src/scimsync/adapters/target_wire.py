@@ -65,6 +65,8 @@ class TargetSettings:
     reply_bytes: int = 8 * 1024 * 1024
     #: one more certificate authority to trust, PEM
     ca_file: Path | None = None
+    #: where it is remembered how large a page may be; None: it is not
+    page_sizes: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ class Ask:
     #: the ETag of what we have, for If-None-Match
     unless: str = ""
     decode: Callable[[bytes], object] = OBJECT.decode
+    #: what a body is
+    media: str = MEDIA_TYPE
     #: tries that may be refused with 429
     throttles: int = TRIES
     #: tries that were refused so before, each of which makes the wait longer
@@ -94,7 +98,7 @@ class Ask:
         """The headers of one try, but for `Authorization`."""
         headers = {"Accept": f"{MEDIA_TYPE}, application/json;q=0.9", "Accept-Encoding": "gzip"}
         if self.body:
-            headers["Content-Type"] = MEDIA_TYPE
+            headers["Content-Type"] = self.media
         if self.match:
             headers["If-Match"] = self.match
         if self.unless:

@@ -115,7 +115,7 @@ class Baseline:
         if pin is not None:
             documents = {name: document.body for name, document in pin.documents.items()}
             return cls(name=f"the pin of {pin.at:%Y-%m-%d %H:%M} UTC", documents=documents)
-        assumed = {SCHEMAS: {"Resources": [schema.to_json() for schema in catalog.schemas]}}
+        assumed = {SCHEMAS: {"Resources": [schema.to_json() for schema in catalog.published.schemas]}}
         return cls(name="what the dialect assumes", documents=assumed, assumed=True)
 
 

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from scimsync.core import drifting, ending, trust
+from scimsync.core import drifting, ending, rights, trust
+from scimsync.core.findings import of_unshown
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.engine.freshness import Freshness, read_again
+from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN, Freshness, read_again, written
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
-from scimsync.model.outcomes import Sweep
+from scimsync.model.outcomes import Run
 from scimsync.model.plans import LOGIN, Finding
-from scimsync.workbench import asked
+from scimsync.workbench import asked, unlisted
 from scimsync.workbench.accounts import AccountSpool, hold_late
 from scimsync.workbench.bench import Workbench, encode
 from scimsync.workbench.recalled import RECALLED, Recall
@@ -27,14 +28,15 @@ SCHEMA_BELIEVED = timedelta(days=1)
 async def compare_schema(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
     """Hold what the target says about itself against the pin, or what the dialect assumes.
 
-    A plan for some people believes the schema of a plan for everybody that was made within a day.
+    A plan for some people believes the schema of a plan for everybody that was made within a day, under the same
+    configuration: under another it was compared for other paths.
 
     Raises:
         SchemaDrifted: What the mapping writes is not what it was.
     """
     since = ports.clock.now() - SCHEMA_BELIEVED
     plans = (run for run in ports.store.runs() if run.plan and not run.partial and run.target == ports.target.name)
-    if request.only and any(run.created > since for run in plans):
+    if request.only and any(run.created > since and _is_under(ports, run, request.configuration) for run in plans):
         return []
     ports.observer.stage("comparing the schema")
     pin = ports.store.pin(ports.target.name)
@@ -45,6 +47,30 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> list[Finding
         raise SchemaDrifted(baseline.name, blocking)
     unpublished = drifting.unpublished(found)
     return [*drifting.findings(rulings), *([] if unpublished is None else [unpublished])]
+
+
+async def left_alone(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
+    """A finding about each path beside SCIM that is left alone: what was refused in reading, or would be in writing.
+
+    Raises:
+        TargetError: The target cannot be asked.
+    """
+    policy, target = request.policy, ports.target
+    if all(mapped.place.published for mapped in policy.attributes):
+        return []
+    granted = (await target.rights()).granted
+    closed = rights.closed(policy, request.dialect, granted) if granted is not None else {}
+    closed |= {path: why for path, why in target.unread.items() if path in policy.by_path}
+    return [of_unshown(path, why) for path, why in closed.items()]
+
+
+def _is_under(ports: PlanPorts, run: Run, configuration: str) -> bool:
+    """Whether the plan of a run was made under a configuration."""
+    file = ports.store.artifact(run.plan)
+    if not file.is_file():
+        return False
+    with file.open("rb") as lines:
+        return configuration.encode() in next(lines, b"")
 
 
 async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbench) -> tuple[bool, list[Finding]]:
@@ -74,22 +100,44 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
         spool.close()
         raise
     spool.load(request.keep)
-    if recalls:
-        sweep = await _reread(ports, request, (recall, spool), roots, sweep)
+    unread = await _reread(ports, request, (recall, spool), roots) if recalls else []
+    if unread and not sweep.incomplete:
+        sweep = replace(sweep, incomplete=f"{len(unread)} accounts could not be read again")
+    await _unlisted(ports, request, bench, spool)
     holes = trust.incomplete(sweep)
     late = await _renewed(ports, request, bench, spool)
+    late += hold_late(bench, unread, "the account could not be read by its id")
     recall.save(whole=not recalls)
     told = [] if holes is None else [holes]
     told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
     return holes is None, [*told, *late]
 
 
+async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> None:
+    """Read by id of whom the listing left out what is kept beside SCIM; what nobody tells is as it was agreed."""
+    attributes = request.policy.attributes
+    doubted = unlisted.doubted(bench, attributes, MOST_READ_AGAIN)
+    if doubted:
+        ports.observer.stage("reading by id what the listing left out", len(doubted))
+    again = await read_again(ports.target, ports.observer, doubted, request.workers)
+    if again.fresh:
+        spool.renew(again.fresh, [])
+    refused = any(not mapped.place.published and mapped.path in ports.target.unread for mapped in attributes)
+    unseen = {*again.gone, *again.unread, *(doubted if refused else ())}
+    unlisted.presume(bench, attributes, [account for account in doubted if account not in unseen])
+
+
 async def _reread(
-    ports: PlanPorts, request: PlanRequest, into: tuple[Recall, AccountSpool], roots: Sequence[str], sweep: Sweep
-) -> Sweep:
-    """Recall what an earlier plan read, and read again whom that is not good enough for."""
+    ports: PlanPorts, request: PlanRequest, into: tuple[Recall, AccountSpool], roots: Sequence[str]
+) -> list[str]:
+    """Recall what an earlier plan read, and read again whom that is not good enough for; who could not be read."""
     recall, spool = into
-    stale = {*recall.fill(), *await _claimed(ports, recall.sought(request.policy.match), recall.unlinked())}
+    lines = [*written(ports.store, recall.newest - LONGEST_LAG)]
+    touched = {line.key for line in lines} | {line.outcome.account or "" for line in lines if line.outcome is not None}
+    stale = {
+        *recall.fill(request.policy.match, touched),
+        *await _claimed(ports, recall.sought(request.policy.match), recall.unlinked()),
+    }
     found: list[bytes] = []
     ports.observer.stage("reading again whose version or place has moved", len(stale))
     await ports.target.reread(stale, roots, found.extend)
@@ -98,9 +146,7 @@ async def _reread(
     again = await read_again(ports.target, ports.observer, recall.missing(stale), request.workers)
     if again.fresh or again.gone:
         spool.renew(again.fresh, again.gone)
-    if again.unread and not sweep.incomplete:
-        return replace(sweep, incomplete=f"{len(again.unread)} accounts could not be read again")
-    return sweep
+    return again.unread
 
 
 async def _claimed(ports: PlanPorts, sought: Sequence[tuple[str, str]], unlinked: Sequence[str]) -> Sequence[str]:
@@ -150,8 +196,9 @@ async def read_asked(ports: PlanPorts, request: PlanRequest, bench: Workbench) -
             found |= {str(reply.body.get("id", "")): reply.body for reply in replies if reply.body is not None}
     except FilterRefused:
         return None
-    if found:
-        spool.renew([encode(body) for body in found.values()], [])
+    # a search may show late what was read by its id already
+    if new := [encode(found[account]) for account in asked.unread(bench, found)]:
+        spool.renew(new, [])
     asked.stand_in(bench)
     return hold_late(bench, [*unread, *named[1]], "the account could not be read by its id")
 
@@ -166,7 +213,7 @@ async def _read_linked(
     return again.gone, again.unread
 
 
-async def _renewed(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> Sequence[Finding]:
+async def _renewed(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> list[Finding]:
     """Read again what the listing shows as it was before our last writes."""
     freshness = Freshness(
         target=ports.target,

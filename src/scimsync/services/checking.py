@@ -16,6 +16,7 @@ from scimsync.core.rights import missing as missing_rights
 from scimsync.errors import StoreError
 from scimsync.model.outcomes import Guard, Rights, Run
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
+from scimsync.scim.platform import is_platform
 from scimsync.scim.published import schemas_from_json
 from scimsync.services.reaching import reached
 
@@ -109,7 +110,8 @@ async def describe_target(settings: Settings) -> TargetFacts:
     absent = [
         mapped.path
         for mapped in settings.policy.attributes
-        if ((mapped.place.urn or catalog.core.id).lower(), mapped.place.attribute.name.lower()) not in known
+        if not is_platform(mapped.place.root)
+        and ((mapped.place.urn or catalog.core.id).lower(), mapped.place.attribute.name.lower()) not in known
     ]
     baseline = drifting.Baseline.of(pin, catalog)
     return TargetFacts(
