@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scimsync import files
 from scimsync.core import (
+    fixing,
     grouping,
     identity,
     limits,
@@ -185,8 +186,10 @@ class _Planning:
     async def _decide_all(self, comparison: Comparison, judged: trust.Trust) -> tuple[tuple[GroupChange, ...], bool]:
         """Read the directory, decide about everybody; what becomes of groups, and whether it was read whole."""
         policy = self.request.policy
+        immutable: frozenset[str] = frozenset()
         if self.request.schema:
-            self.findings += await compare_schema(self.ports, self.request)
+            seen, immutable = await compare_schema(self.ports, self.request)
+            self.findings += seen
         told = await read_asked(self.ports, self.request, self.bench)
         self.whole, complete = told is None, True
         if told is None:
@@ -200,6 +203,8 @@ class _Planning:
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
         self._decide(comparison, judged)
+        self.changes, unchanged = fixing.leave(self.changes, immutable, policy.attributes)
+        self.findings += unchanged
         await self._validate(comparison)
         await self._revive()
         self._spare(comparison.linked())

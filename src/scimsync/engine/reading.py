@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from scimsync.core import drifting, ending, trust
+from scimsync.core import drifting, ending, fixing, trust
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.freshness import Freshness, read_again
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
-from scimsync.model.outcomes import Sweep
+from scimsync.model.outcomes import Document, Pin, Sweep
 from scimsync.model.plans import LOGIN, Finding
+from scimsync.scim.drift import SCHEMAS
+from scimsync.scim.published import schemas_from_json
 from scimsync.workbench import asked
 from scimsync.workbench.accounts import AccountSpool, hold_late
 from scimsync.workbench.bench import Workbench, encode
@@ -24,8 +26,10 @@ MOST_ASKED = 50
 SCHEMA_BELIEVED = timedelta(days=1)
 
 
-async def compare_schema(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
+async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[Finding], frozenset[str]]:
     """Hold what the target says about itself against the pin, or what the dialect assumes.
+
+    Gives what is to be told, and the mapped paths that are written only where an account is made.
 
     A plan for some people believes the schema of a plan for everybody that was made within a day.
 
@@ -34,17 +38,30 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> list[Finding
     """
     since = ports.clock.now() - SCHEMA_BELIEVED
     plans = (run for run in ports.store.runs() if run.plan and not run.partial and run.target == ports.target.name)
-    if request.only and any(run.created > since for run in plans):
-        return []
-    ports.observer.stage("comparing the schema")
     pin = ports.store.pin(ports.target.name)
+    if request.only and any(run.created > since for run in plans):
+        return [], _fixed(request, pin.documents if pin else {})
+    ports.observer.stage("comparing the schema")
     found = await ports.target.describe(pin.documents if pin else None)
-    baseline = drifting.Baseline.of(pin, request.catalog)
+    baseline = drifting.Baseline.of(pin, request.dialect)
     rulings = drifting.judge(baseline, found, request.policy, request.catalog)
     if blocking := tuple(f"{r.drift} ({r.hint})" for r in rulings if r.blocks):
         raise SchemaDrifted(baseline.name, blocking)
-    unpublished = drifting.unpublished(found)
-    return [*drifting.findings(rulings), *([] if unpublished is None else [unpublished])]
+    told, fixed = drifting.findings(rulings, stops=baseline.stops), _fixed(request, found.documents)
+    if unpublished := drifting.unpublished(found):
+        return [*told, unpublished], fixed
+    if pin is None and not baseline.stops:
+        documents = found.documents
+        ports.store.save_pin(
+            Pin(target=ports.target.name, at=ports.clock.now(), actor=drifting.FIRST_PLAN, documents=documents)
+        )
+        told = (*told, drifting.remembered(found))
+    return [*told], fixed
+
+
+def _fixed(request: PlanRequest, documents: Mapping[str, Document]) -> frozenset[str]:
+    published = schemas_from_json(documents[SCHEMAS].body) if SCHEMAS in documents else ()
+    return fixing.fixed(published, request.policy.attributes, request.catalog)
 
 
 async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbench) -> tuple[bool, list[Finding]]:
@@ -81,7 +98,7 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     recall.save(whole=not recalls)
     told = [] if holes is None else [holes]
     told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
-    return holes is None, [*told, *late]
+    return holes is None, [*told, *spool.findings, *late]
 
 
 async def _reread(
@@ -153,7 +170,8 @@ async def read_asked(ports: PlanPorts, request: PlanRequest, bench: Workbench) -
     if found:
         spool.renew([encode(body) for body in found.values()], [])
     asked.stand_in(bench)
-    return hold_late(bench, [*unread, *named[1]], "the account could not be read by its id")
+    late = hold_late(bench, [*unread, *named[1]], "the account could not be read by its id")
+    return [*spool.findings, *late]
 
 
 async def _read_linked(

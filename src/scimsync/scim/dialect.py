@@ -76,6 +76,11 @@ class Dialect:
     users: Catalog
     #: path below the API host
     base_path: str
+    #: `users` is what this one product publishes, so that another answer is a drift; else a provider need not list all
+    #: that it serves, and what it lists is not held against it
+    knows_schemas: bool = False
+    #: what a message names as the place where our rights are given
+    access: str = "the rights of the token"
     #: resources a page where no expensive attribute is asked for, and where one is
     page_size: int
     expensive_page_size: int
@@ -293,6 +298,8 @@ GENESYS = Dialect(
         {"enterprise": ENTERPRISE_USER, "genesys": GENESYS_USER},
     ),
     base_path="/api/v2/scim/v2",
+    knows_schemas=True,
+    access="the roles of the OAuth client (Genesys: 'SCIM Integration')",
     page_size=100,
     expensive_page_size=25,
     expensive=frozenset(
@@ -356,6 +363,8 @@ GENESYS = Dialect(
     grounds={
         "users": _guessed("put together from the models of the API; no /Schemas answer is published"),
         "base_path": _documented("API specification, SCIM routes"),
+        "knows_schemas": _guessed("put together from the models of the API, as users"),
+        "access": _documented("Resource Center: the role SCIM Integration"),
         "page_size": _guessed("no maximum is published"),
         "expensive_page_size": _documented("above 25 the answer may be 429"),
         "expensive": _guessed(
@@ -460,6 +469,8 @@ GENERIC = Dialect(
     grounds={
         "users": _documented("RFC 7643 §4.1, §4.3"),
         "base_path": _documented("none: api_url is the SCIM base, RFC 7644 §1.3"),
+        "knows_schemas": _documented("RFC 7643 §3.1, §4: which attributes a provider has is its own"),
+        "access": _documented("RFC 7644 §2 leaves it to the provider"),
         "page_size": _guessed("RFC 7644 §3.4.2.4 leaves it to the provider"),
         "expensive_page_size": _guessed("as page_size: RFC 7644 knows no expensive attributes"),
         "expensive": _documented("none: RFC 7644 knows no expensive attributes"),
