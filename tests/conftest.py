@@ -13,6 +13,9 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+#: programs that run on the SDKs, where those are
+collect_ignore = ["sdks"]
+
 _NAMES = count()
 
 # A test run that a closed terminal does not end (nohup) would hand that on to every command that it plays.

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.runs import SKILLS, House, actions, codes, house
+from tests.runs import SKILLS, House, actions, codes, house, row
 
+from scimsync.cli.sample import COLUMNS
 from scimsync.simulator.entities import Actor
 from scimsync.simulator.people import Person
 from scimsync.workbench.recalled import RECALLED, RECALLED_FROM
@@ -97,6 +98,66 @@ def test_a_new_person_is_found_by_a_mark_that_nobody_recalls(home: House, active
     home.hire(joiner)
     made = home.plan()
     assert {change.key: change.account for change in made.changes} == {joiner.employee_id: account.id}
+
+
+def decided(home: House) -> tuple[dict[str, tuple[str, str | None, set[str]]], list[tuple[str, str]]]:
+    """What a plan would do, and says of people."""
+    made = home.plan()
+    changes = {c.key: (c.action.value, c.account, {d.path for d in c.deltas}) for c in made.changes}
+    return changes, sorted((f.subject, f.code) for f in made.findings if f.subject)
+
+
+def decides_as_if_all_were_read(home: House) -> None:
+    """Assert that a plan that recalls decides as one that reads everybody whole."""
+    some = decided(home)
+    recalled(home, "0d")
+    assert some == decided(home)
+
+
+def test_an_account_found_by_its_login_is_looked_at_for_the_mark_of_somebody_else(home: House) -> None:
+    joiner = home.newcomer(7)
+    made = {"userName": joiner.email, "displayName": "By Hand", "active": True}
+    account = home.simulator.directory.create(made, Actor("by-hand", "POST"))
+    home.plan()
+    home.edit(account.id, "externalId", "OTHER-9", "add")
+    home.hire(joiner)
+    decides_as_if_all_were_read(home)
+
+
+def test_who_lost_their_account_is_found_by_a_mark_that_nobody_recalls(home: House) -> None:
+    who = home.active(1)[0]
+    made = {"userName": "by.hand@example.com", "displayName": "By Hand", "active": True}
+    account = home.simulator.directory.create(made, Actor("by-hand", "POST"))
+    home.plan()
+    home.edit(account.id, "externalId", who.employee_id, "add")
+    home.delete(who)
+    decides_as_if_all_were_read(home)
+
+
+@pytest.mark.parametrize("nights", [1, 2])
+def test_a_skill_that_we_gave_is_taken_again(home: House, nights: int) -> None:
+    who = next(one for one in home.active(60) if not one.skills)
+    home.plan()
+    home.set(who, skill_list="Billing:5")
+    version = entity(home, who).version
+    for _ in range(nights):
+        home.sync()
+    assert home.skills(who) == {"Billing"}
+    assert entity(home, who).version == version, "the directory does not tell of our own write"
+    home.set(who, skill_list=None)
+    home.sync()
+    assert not home.skills(who)
+
+
+def test_a_skill_that_we_took_is_given_back(home: House) -> None:
+    who = next(one for one in home.active(60) if len(one.skills) == 1)
+    home.plan()
+    home.set(who, skill_list=None)
+    home.apply(home.plan(who.employee_id).id)
+    assert not home.skills(who)
+    home.set(who, skill_list=row(who)[COLUMNS.index("skill_list")])
+    home.sync()
+    assert home.skills(who) == {name for name, _ in who.skills}
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 not at all"])

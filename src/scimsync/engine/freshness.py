@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from scimsync.engine.ports import Clock, Observer, Target
 from scimsync.engine.state import Journal, Runs
 from scimsync.errors import TargetError
+from scimsync.model.outcomes import JournalLine
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped
 from scimsync.workbench.accounts import AccountSpool, hold_late, late_accounts, stage_written
@@ -23,6 +24,8 @@ from scimsync.workbench.bench import Workbench, encode
 
 #: how far back a write may still be missing from a listing; three minutes are documented of a client
 LONGEST_LAG = timedelta(hours=1)
+#: how long a run takes at most that was begun, cut short and gone on with
+LONGEST_RUN = timedelta(days=7)
 #: accounts that one plan reads again: the requests of two minutes. Whoever is beyond waits for a later run
 MOST_READ_AGAIN = 600
 
@@ -71,13 +74,16 @@ class Freshness:
 
     def _written(self) -> Iterator[tuple[str, str, str]]:
         """Key, account and version of what was lately written."""
-        since = self.clock.now() - LONGEST_LAG
-        for run in self.store.begun():
-            if (run.finished or self.clock.now()) < since:
-                continue
-            for line in self.store.journal(run.id, since=since):
-                if line.outcome is not None and line.outcome.account and line.outcome.version:
-                    yield line.key, line.outcome.account, line.outcome.version
+        for line in written(self.store, self.clock.now() - LONGEST_LAG):
+            if line.outcome is not None and line.outcome.account and line.outcome.version:
+                yield line.key, line.outcome.account, line.outcome.version
+
+
+def written(store: WrittenState, since: datetime) -> Iterator[JournalLine]:
+    """What the journals of all runs say from a moment on."""
+    for run in store.worked(since - LONGEST_RUN):
+        if run.finished is None or run.finished >= since:
+            yield from store.journal(run.id, since=since)
 
 
 @dataclass(frozen=True, slots=True)

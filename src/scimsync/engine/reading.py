@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from scimsync.core import drifting, ending, fixing, trust
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.engine.freshness import Freshness, read_again
+from scimsync.engine.freshness import LONGEST_LAG, Freshness, read_again, written
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
-from scimsync.model.outcomes import Document, Pin, Sweep
+from scimsync.model.outcomes import Document, Pin, Run
 from scimsync.model.plans import LOGIN, Finding
 from scimsync.scim.drift import SCHEMAS
 from scimsync.scim.published import schemas_from_json
@@ -31,7 +31,8 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[F
 
     Gives what is to be told, and the mapped paths that are written only where an account is made.
 
-    A plan for some people believes the schema of a plan for everybody that was made within a day.
+    A plan for some people believes the schema of a plan for everybody that was made within a day, under the same
+    configuration: under another it was compared for other paths.
 
     Raises:
         SchemaDrifted: What the mapping writes is not what it was.
@@ -39,7 +40,7 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[F
     since = ports.clock.now() - SCHEMA_BELIEVED
     plans = (run for run in ports.store.runs() if run.plan and not run.partial and run.target == ports.target.name)
     pin = ports.store.pin(ports.target.name)
-    if request.only and any(run.created > since for run in plans):
+    if request.only and any(run.created > since and _is_under(ports, run, request.configuration) for run in plans):
         return [], _fixed(request, pin.documents if pin else {})
     ports.observer.stage("comparing the schema")
     found = await ports.target.describe(pin.documents if pin else None)
@@ -62,6 +63,15 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[F
 def _fixed(request: PlanRequest, documents: Mapping[str, Document]) -> frozenset[str]:
     published = schemas_from_json(documents[SCHEMAS].body) if SCHEMAS in documents else ()
     return fixing.fixed(published, request.policy.attributes, request.catalog)
+
+
+def _is_under(ports: PlanPorts, run: Run, configuration: str) -> bool:
+    """Whether the plan of a run was made under a configuration."""
+    file = ports.store.artifact(run.plan)
+    if not file.is_file():
+        return False
+    with file.open("rb") as lines:
+        return configuration.encode() in next(lines, b"")
 
 
 async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbench) -> tuple[bool, list[Finding]]:
@@ -91,10 +101,12 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
         spool.close()
         raise
     spool.load(request.keep)
-    if recalls:
-        sweep = await _reread(ports, request, (recall, spool), roots, sweep)
+    unread = await _reread(ports, request, (recall, spool), roots) if recalls else []
+    if unread and not sweep.incomplete:
+        sweep = replace(sweep, incomplete=f"{len(unread)} accounts could not be read again")
     holes = trust.incomplete(sweep)
     late = await _renewed(ports, request, bench, spool)
+    late += hold_late(bench, unread, "the account could not be read by its id")
     recall.save(whole=not recalls)
     told = [] if holes is None else [holes]
     told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
@@ -102,11 +114,16 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
 
 
 async def _reread(
-    ports: PlanPorts, request: PlanRequest, into: tuple[Recall, AccountSpool], roots: Sequence[str], sweep: Sweep
-) -> Sweep:
-    """Recall what an earlier plan read, and read again whom that is not good enough for."""
+    ports: PlanPorts, request: PlanRequest, into: tuple[Recall, AccountSpool], roots: Sequence[str]
+) -> list[str]:
+    """Recall what an earlier plan read, and read again whom that is not good enough for; who could not be read."""
     recall, spool = into
-    stale = {*recall.fill(), *await _claimed(ports, recall.sought(request.policy.match), recall.unlinked())}
+    lines = [*written(ports.store, recall.newest - LONGEST_LAG)]
+    touched = {line.key for line in lines} | {line.outcome.account or "" for line in lines if line.outcome is not None}
+    stale = {
+        *recall.fill(request.policy.match, touched),
+        *await _claimed(ports, recall.sought(request.policy.match), recall.unlinked()),
+    }
     found: list[bytes] = []
     ports.observer.stage("reading again whose version or place has moved", len(stale))
     await ports.target.reread(stale, roots, found.extend)
@@ -115,9 +132,7 @@ async def _reread(
     again = await read_again(ports.target, ports.observer, recall.missing(stale), request.workers)
     if again.fresh or again.gone:
         spool.renew(again.fresh, again.gone)
-    if again.unread and not sweep.incomplete:
-        return replace(sweep, incomplete=f"{len(again.unread)} accounts could not be read again")
-    return sweep
+    return again.unread
 
 
 async def _claimed(ports: PlanPorts, sought: Sequence[tuple[str, str]], unlinked: Sequence[str]) -> Sequence[str]:
@@ -167,8 +182,9 @@ async def read_asked(ports: PlanPorts, request: PlanRequest, bench: Workbench) -
             found |= {str(reply.body.get("id", "")): reply.body for reply in replies if reply.body is not None}
     except FilterRefused:
         return None
-    if found:
-        spool.renew([encode(body) for body in found.values()], [])
+    # a search may show late what was read by its id already
+    if new := [encode(found[account]) for account in asked.unread(bench, found)]:
+        spool.renew(new, [])
     asked.stand_in(bench)
     late = hold_late(bench, [*unread, *named[1]], "the account could not be read by its id")
     return [*spool.findings, *late]
@@ -184,7 +200,7 @@ async def _read_linked(
     return again.gone, again.unread
 
 
-async def _renewed(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> Sequence[Finding]:
+async def _renewed(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> list[Finding]:
     """Read again what the listing shows as it was before our last writes."""
     freshness = Freshness(
         target=ports.target,

@@ -6,7 +6,7 @@ and references find their people; `unseen` holds these ids, until `forget_unseen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place
@@ -70,6 +70,12 @@ def named_accounts(bench: Workbench, attributes: Sequence[Mapped]) -> list[str]:
     return sorted(found)
 
 
+def unread(bench: Workbench, accounts: Iterable[str]) -> list[str]:
+    """Of some accounts the ids of those that are not in `accounts`."""
+    query = "SELECT unnest(?::VARCHAR[]) EXCEPT SELECT id FROM accounts ORDER BY 1"
+    return [str(account) for (account,) in bench.rows(query, [[*accounts]])]
+
+
 def is_anybody_new(bench: Workbench) -> bool:
     """Whether somebody of table `asked` has a record, good or bad, and no account that is known."""
     return bench.number(f"SELECT count(*) FROM ({_records()}) d WHERE {_new()}") > 0
@@ -121,6 +127,8 @@ def stand_in(bench: Workbench) -> None:
 
 
 def forget_unseen(bench: Workbench) -> None:
-    """Take out who only stood in: nothing is agreed with an account that nobody read."""
-    bench.sql.execute("DELETE FROM pairing WHERE id IN (SELECT id FROM unseen)")
+    """Take out who only stood in, and pairs of people who were not asked for: nothing is agreed about them."""
+    bench.sql.execute(
+        "DELETE FROM pairing WHERE key NOT IN (SELECT key FROM asked WHERE NOT named UNION ALL SELECT key FROM moved)"
+    )
     bench.sql.execute("DELETE FROM accounts WHERE id IN (SELECT id FROM unseen)")

@@ -2,23 +2,27 @@
 
 A provider may list everybody cheaply and charge a second look-up for some attributes (documented of Genesys Cloud).
 So a listing asks for the cheap ones, and table `accounts` gets the others from a file that the plan before left. Who
-must be read again: whose version moved, whose values are too old (what the version does not cover may have moved
-alone), and whoever a difference, or a new person's mark, is about: nothing is written on the word of an old reading.
+must be read again: whose version moved, whom we wrote since, whose values are too old (what the version does not cover
+may have moved alone), and whoever a difference, or another record, is about: nothing is written on the word of an old
+reading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
+from scimsync.core.lifecycle import ACTIVE
+from scimsync.model.plans import LOGIN
 from scimsync.model.policy import Authority, Mapped
 from scimsync.scim.dialect import Dialect
-from scimsync.scim.schema import Kind, Place
+from scimsync.scim.schema import Place
 from scimsync.workbench.agreed import write_parquet
-from scimsync.workbench.bench import Workbench, quoted, text
+from scimsync.workbench.bench import ACCOUNT, Workbench, quoted, text
 from scimsync.workbench.values import comparable, writable
 
 #: name of the artifact; the number grows with the form of the values
@@ -49,7 +53,9 @@ class Recall:
         now: datetime,
     ) -> None:
         self._bench, self._path, self._within, self._now = bench, path, within, now
+        self._attributes = attributes
         self._mapped = {i: m for i, m in enumerate(attributes) if dialect.is_expensive(m.place.root)}
+        self._active = next((i for i, m in enumerate(attributes) if m.path == ACTIVE), None)
         self._places = {i: m.place for i, m in self._mapped.items()}
 
     @property
@@ -64,40 +70,50 @@ class Recall:
         wanted = ["id", "version", "read_at", *(f"{quoted(p.short)} AS c{i}" for i, p in self._places.items())]
         source = f"read_parquet({text(str(self._path))})"
         try:
-            self._bench.sql.execute(f"CREATE OR REPLACE TABLE recalled AS SELECT {', '.join(wanted)} FROM {source}")
+            self._bench.sql.execute(
+                f"CREATE OR REPLACE TABLE recalled AS SELECT {', '.join(wanted)} FROM {source} "
+                f"WHERE version <> '' AND read_at BETWEEN ? AND ?",
+                [_naive(self._now - self._within), _naive(self._now)],
+            )
         except duckdb.Error:  # of another mapping, or damaged: it only spares requests
             return False
         return self._bench.number("SELECT count(*) FROM recalled") >= RECALLED_FROM
 
-    def fill(self) -> list[str]:
+    @property
+    def newest(self) -> datetime:
+        """When the latest of what is recalled was read."""
+        (newest,) = next(self._bench.rows("SELECT max(read_at) FROM recalled"))
+        return newest.replace(tzinfo=UTC) if isinstance(newest, datetime) else self._now
+
+    def fill(self, match: Sequence[Place], written: Iterable[str]) -> list[str]:
         """Put what is recalled into `accounts`, which a listing without it made; the ids of who must be read again.
 
-        Wants `desired`, `links` and `base` too.
+        Wants `desired`, `left_out`, `links` and `base` too.
+
+        Args:
+            match: What people are found by.
+            written: Keys of people and ids of accounts that were written since; their version may not have moved.
         """
         sql = self._bench.sql
+        sql.execute("CREATE OR REPLACE TABLE touched AS SELECT unnest(?::VARCHAR[]) AS name", [[*{*written}]])
         sets = ", ".join(f"c{i} = r.c{i}" for i in self._places)
         same = "r.id = accounts.id AND r.version = accounts.version"
-        sql.execute("DELETE FROM recalled WHERE version = ''")
         sql.execute(f"UPDATE accounts SET {sets} FROM recalled r WHERE {same}")
-        newest = "(SELECT max(read_at) FROM recalled)"
-        share = self._bench.number(
-            "SELECT ceil(count(*) * least(1.0, greatest(0.0, epoch(?::TIMESTAMP - "
-            f"coalesce({newest}, ?::TIMESTAMP)) / ?))) FROM accounts",
-            [_naive(self._now), _naive(self._now), self._within.total_seconds()],
-        )
+        passed = min(1.0, max(0.0, (self._now - self.newest) / self._within))
+        share = math.ceil(passed * self._bench.number("SELECT count(*) FROM accounts"))
         queries = [
             "SELECT id FROM accounts WHERE NOT EXISTS "
             "(SELECT 1 FROM recalled r WHERE r.id = accounts.id AND r.version = accounts.version)",
-            "SELECT id FROM recalled WHERE read_at < ?::TIMESTAMP",
             # in the order of the listing, so that those of one page come together
             f"SELECT id FROM (SELECT a.id FROM accounts a JOIN recalled r ON r.id = a.id "
             f"ORDER BY r.read_at, a.rowid LIMIT {share})",
+            "SELECT name FROM touched UNION SELECT account FROM links WHERE key IN (SELECT name FROM touched)",
+            *self._met(match),
             *(self._doubted(i, mapped) for i, mapped in self._mapped.items()),
         ]
         found = self._bench.rows(
             f"SELECT id FROM ({' UNION '.join(f'({query})' for query in queries)}) WHERE id IN "
-            "(SELECT id FROM accounts)",
-            [_naive(self._now - self._within)],
+            "(SELECT id FROM accounts)"
         )
         return [str(account) for (account,) in found]
 
@@ -107,7 +123,8 @@ class Recall:
         for index, place in self._places.items():
             if place.is_filter and place.short in {one.short for one in match}:
                 query = (
-                    f"SELECT DISTINCT d.d{index} FROM desired d WHERE d.key NOT IN (SELECT key FROM links) AND "
+                    f"SELECT DISTINCT d.d{index} FROM desired d WHERE d.key NOT IN "
+                    "(SELECT l.key FROM links l JOIN accounts a ON a.id = l.account) AND "
                     f"{comparable(place, f'd.d{index}')} NOT IN (SELECT {comparable(place, f'c{index}')} FROM accounts "
                     f"WHERE c{index} IS NOT NULL) ORDER BY 1"
                 )
@@ -124,24 +141,32 @@ class Recall:
         fresh = {str(account) for (account,) in self._bench.rows("SELECT id FROM renewed")}
         return sorted(set(wanted) - fresh)
 
+    def _met(self, match: Sequence[Place]) -> Iterator[str]:
+        """The SQL of the accounts that a record may be about which is not linked to them: all their marks count."""
+        names = {LOGIN, *(place.short for place in match)}
+        for index, mapped in enumerate(self._attributes):
+            if mapped.path in names:
+                mine, theirs = (comparable(mapped.place, column) for column in (f"d.d{index}", f"a.c{index}"))
+                yield (
+                    "SELECT a.id FROM (SELECT * FROM desired UNION ALL SELECT * FROM left_out) d "
+                    f"JOIN accounts a ON {mine} = {theirs} "
+                    "WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.key = d.key AND l.account = a.id)"
+                )
+
     def _doubted(self, index: int, mapped: Mapped) -> str:
-        """The SQL of the accounts about which a recalled value would decide something."""
-        place, stays = mapped.place, ""
-        if mapped.is_shared or mapped.authority is Authority.CLOUD_WINS:  # nothing is written while HR wants the same
-            stays = f" AND coalesce(d.d{index}, '') IS DISTINCT FROM b.b{index}"
-        wanted = f"d.d{index}"
-        if place.kind is Kind.REFERENCE:
-            wanted = f"(SELECT min(n.account) FROM links n WHERE n.key = d.d{index})"
-        differing = (
-            "SELECT a.id FROM links l JOIN desired d ON d.key = l.key JOIN accounts a ON a.id = l.account "
-            "LEFT JOIN base b ON b.key = l.key "
-            f"WHERE {writable(place, wanted)} IS DISTINCT FROM {writable(place, f'a.c{index}')}{stays}"
-        )
-        if place.kind is not Kind.TEXT:
-            return differing
+        """The SQL of the linked accounts about which a recalled value would decide something."""
+        place = mapped.place
+        moved = f"coalesce(d.d{index}, '') IS DISTINCT FROM b.b{index}"
+        test = f"{writable(place, f'd.d{index}')} IS DISTINCT FROM {writable(place, f'a.c{index}')}"
+        if mapped.is_shared:  # whatever others have there: nothing is written while HR wants the same
+            test = moved
+        elif mapped.authority is Authority.CLOUD_WINS:
+            test = f"{test} AND {moved}"
+        if place.dropped and self._active is not None:  # the directory took it, and it is not compared
+            test = f"{test} AND (a.active IS DISTINCT FROM false OR d.d{self._active} IS NOT DISTINCT FROM 'true')"
         return (
-            f"{differing} UNION SELECT a.id FROM accounts a WHERE a.id NOT IN (SELECT account FROM links) AND "
-            f"{comparable(place, f'a.c{index}')} IN (SELECT {comparable(place, f'd.d{index}')} FROM desired d)"
+            "SELECT a.id FROM links l JOIN desired d ON d.key = l.key JOIN accounts a ON a.id = l.account "
+            f"LEFT JOIN base b ON b.key = l.key AND coalesce(b.{ACCOUNT}, a.id) = a.id WHERE ({test})"
         )
 
     def save(self, *, whole: bool) -> None:
@@ -156,10 +181,10 @@ class Recall:
         read_at, known = f"{text(_naive(self._now).isoformat())}::TIMESTAMP", ""
         if not whole:
             read_at = f"CASE WHEN a.id IN (SELECT id FROM renewed) THEN {read_at} ELSE r.read_at END"
-            known = " JOIN recalled r ON r.id = a.id"
+            known = " LEFT JOIN recalled r ON r.id = a.id AND r.version = a.version"
         self._bench.sql.execute(
             f"CREATE OR REPLACE TABLE kept AS SELECT a.id, a.version, {read_at} AS read_at, {values} "
-            f"FROM accounts a{' LEFT' if known else ''}{known} WHERE a.version <> ''"
+            f"FROM accounts a{known} WHERE a.version <> ''"
         )
         self._bench.sql.execute("DELETE FROM kept WHERE read_at IS NULL")
         write_parquet(self._bench, "kept", self._path, order="id")

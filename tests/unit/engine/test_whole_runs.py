@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -22,13 +23,15 @@ from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.planning import make_plan
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
-from scimsync.errors import ConfigError, StoreError
+from scimsync.errors import ConfigError, SchemaDrifted, StoreError
 from scimsync.model.outcomes import Exchange, JournalLine, Link, Reply, RunState, Status, Step
 from scimsync.model.plans import Action, Plan, Verdict
 from scimsync.model.policy import Authority, Limits, Mapped, Policy
 from scimsync.model.reports import Report
 from scimsync.scim.dialect import GENESYS
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock
+from scimsync.workbench.bench import Workbench
+from scimsync.workbench.past import agreed_with
 
 USERS = GENESYS.users
 MAPPING = {
@@ -61,6 +64,8 @@ class Company:
         self.dialect = GENESYS
         self.mapping, self.columns = dict(MAPPING), COLUMNS
         self.more: dict[str, Any] = {}
+        self.recall = timedelta()
+        self.configuration = "configuration-1"
         self._fresh = count()
 
     @staticmethod
@@ -105,17 +110,20 @@ class Company:
             catalog=USERS,
             key="id",
             source=self.source,
-            configuration="c",
+            configuration=self.configuration,
             only=only,
             overrides=dict.fromkeys(overrides, "test"),
             dialect=self.dialect,
+            recall=self.recall,
         )
         self.clock.advance(1)
         return asyncio.run(make_plan(ports, request))
 
     def apply(self, plan: Plan) -> Report:
         ports = ApplyPorts(target=self.target, store=self.store, clock=self.clock, observer=Silent())
-        options = ApplyOptions(policy=self.policy, configuration="c", overrides=dict.fromkeys(sorted(LIMITS), "test"))
+        options = ApplyOptions(
+            policy=self.policy, configuration=self.configuration, overrides=dict.fromkeys(sorted(LIMITS), "test")
+        )
         self.clock.advance(1)
         run = check_plan(plan, self.store.run(plan.id), ports, options)
         return asyncio.run(apply_plan(plan, run, ports, options))
@@ -271,6 +279,42 @@ def test_a_plan_for_some_people_leaves_the_rest_alone(company: Company) -> None:
     plan = company.sync(only=("E1",))
     assert [c.key for c in plan.changes] == ["E1"]
     assert [c.key for c in company.plan().changes] == ["E2"]
+
+
+def test_a_plan_for_some_people_agrees_on_nothing_about_others(company: Company) -> None:
+    one, other = company.rows["E3"], company.rows["E4"]
+    for column in ("email", "name"):  # their keys were exchanged, which the account of the other would show
+        one[column], other[column] = other[column], one[column]
+    one["title"] = "Lead"
+    company.edit("E3", title="Lead")
+    company.rows["E0"]["boss"] = "E3"
+    company.sync(only=("E0",))
+    last = company.store.last_applied()
+    assert last is not None
+    with Workbench(company.store.artifact("plan").parent) as bench:
+        attributes = company.policy.attributes
+        assert agreed_with(bench, company.store.artifact(last.base), "E3", attributes)["title"] == "Agent"
+
+
+def test_a_plan_for_some_people_compares_the_schema_where_the_configuration_is_another(company: Company) -> None:
+    core, *rest = company.target.schemas
+    company.target.schemas = (replace(core, attributes=tuple(a for a in core.attributes if a.name != "title")), *rest)
+    assert company.plan(only=("E1",)), "what a plan for everybody saw today is believed"
+    company.configuration = "configuration-2"
+    with pytest.raises(SchemaDrifted):
+        company.plan(only=("E1",))
+
+
+def test_a_late_search_does_not_undo_what_a_plan_for_some_people_read_by_id(company: Company) -> None:
+    company.target.lag()
+    company.rows["E1"]["title"] = "Lead"
+    company.sync()
+    version = company.account("E1")["meta"]["version"]
+    company.rows["E0"]["email"], company.rows["E1"]["email"] = company.rows["E1"]["email"], "new@example.com"
+    plan = company.plan(only=("E0", "E1"))
+    found = {change.key: change for change in plan.changes}
+    assert found["E1"].version == version
+    assert [delta.path for delta in found["E1"].deltas] == ["userName"]
 
 
 def test_a_match_path_that_is_not_mapped_is_named(tmp_path: Path) -> None:
