@@ -11,8 +11,6 @@ from scimsync.model.plans import Change, Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Attribute, Catalog, Kind, Place, Schema
 
-CODE = "attribute.immutable"
-
 
 def fixed(published: Iterable[Schema], attributes: Sequence[Mapped], catalog: Catalog) -> frozenset[str]:
     """The mapped paths that the target's schemas call immutable; never `active`, by which access is taken away.
@@ -70,7 +68,7 @@ def leave(
 def _left(change: Change, path: str) -> Finding:
     return Finding(
         severity=Severity.WARNING,
-        code=CODE,
+        code="attribute.immutable",
         subject=change.key,
         summary="the target takes this value only where an account is made; the account keeps the one that it has",
         detail=path,
