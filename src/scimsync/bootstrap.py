@@ -136,13 +136,26 @@ def make_traces(work: str) -> list[Metrics]:
     return [Traces(work)]
 
 
-def make_target(settings: Settings, notice: Callable[[str], None], metrics: Metrics | None = None) -> Target:
-    """The target that the configuration names; must be made and closed inside one event loop."""
+def make_target(
+    settings: Settings, notice: Callable[[str], None], metrics: Metrics | None = None, *, remembers: bool = False
+) -> Target:
+    """The target that the configuration names; must be made and closed inside one event loop.
+
+    Args:
+        settings: Which it is.
+        notice: Told of what a person should know meanwhile.
+        metrics: Told of each exchange.
+        remembers: Whether how large a page may be is kept among the artifacts.
+    """
+    from scimsync.adapters.target_pages import PAGE_SIZES  # noqa: PLC0415
+    from scimsync.adapters.target_platform import PlatformTarget  # noqa: PLC0415 - loads httpx2
     from scimsync.adapters.target_scim import ScimTarget  # noqa: PLC0415 - loads httpx2
     from scimsync.adapters.target_wire import TargetSettings  # noqa: PLC0415 - loads httpx2
 
     given = settings.target
-    return ScimTarget(
+    users = given.dialect.users
+    kind = ScimTarget if users == users.published else PlatformTarget
+    target = kind(
         TargetSettings(
             api_url=given.api_url,
             login_url=given.login_url,
@@ -153,12 +166,15 @@ def make_target(settings: Settings, notice: Callable[[str], None], metrics: Metr
             requests_per_minute=given.requests_per_minute,
             workers=given.workers,
             ca_file=given.ca_file,
+            page_sizes=settings.state.artifacts / PAGE_SIZES if remembers else None,
         ),
         clock=SystemClock(),
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,
         watch=metrics,
     )
+    target.manage(mapped.place for mapped in settings.policy.attributes)
+    return target
 
 
 def now() -> datetime:

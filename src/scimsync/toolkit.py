@@ -16,9 +16,11 @@ from scimsync.model.plans import Delta, Finding
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.scim.dialect import GENESYS, Dialect
 from scimsync.scim.drift import Drift, compare_any
+from scimsync.scim.forms import truth
 from scimsync.scim.grammar import lookup
 from scimsync.scim.messages import Operation
-from scimsync.scim.schema import Kind, Place, Value, compared, entries, truth
+from scimsync.scim.platform import INVITATION
+from scimsync.scim.schema import Kind, Place, Value, compared, entries
 
 
 class ConflictResolution(Enum):
@@ -50,6 +52,8 @@ def mapping(data: Mapping[str, object], authority: Authority, dialect: Dialect) 
             faults.append(str(error))
             continue
         fault = unfit(place, dialect) or _type_fault(place, value)
+        if place.short == INVITATION:
+            fault = f"{INVITATION} is for accounts that a plan makes; this account is there"
         if fault is None and place.short in mapped:
             fault = f"{path} is given twice"
         if fault is not None:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from scimsync.adapters.clock_system import SystemClock
+from scimsync.adapters.target_platform import PlatformTarget
 from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import TargetSettings
 from scimsync.engine.ports import Target
@@ -31,6 +32,8 @@ RIGHTS = Rights(
     granted=dict.fromkeys(people.DIVISIONS, frozenset({"directory:user:edit", "routing:skill:assign"})),
     limits={"expensive.page.size": 25},
 )
+#: role -> licence, as the simulator has it
+LICENCES = {"Agent": ["engage1"], "employee": ["collaborate"]}
 
 
 def person(login: str) -> dict[str, object]:
@@ -42,12 +45,14 @@ async def fill(target: Target) -> list[str]:
     return [str((reply.body or {})["id"]) for reply in made]
 
 
-@pytest.fixture(params=["memory", "scim"])
+@pytest.fixture(params=["memory", "scim", "platform"])
 def play(request: pytest.FixtureRequest) -> Iterator[Play[object]]:
     """Run a scene against a fresh, empty directory."""
     if request.param == "memory":
         teams = [{"displayName": name} for name in GROUPS]
-        yield lambda scene: asyncio.run(scene(MemoryTarget(names=NAMES, groups=teams, rights=RIGHTS)))  # type: ignore[arg-type]
+        yield lambda scene: asyncio.run(
+            scene(MemoryTarget(names=NAMES, groups=teams, rights=RIGHTS, licences=LICENCES))
+        )  # type: ignore[arg-type]
         return
     with running(Settings(users=0, options={"rate_limit": 0})) as simulator:
         for name in GROUPS:
@@ -62,7 +67,9 @@ def play(request: pytest.FixtureRequest) -> Iterator[Play[object]]:
                 client_secret=simulator.client_secret,
                 requests_per_minute=0,
             )
-            target = ScimTarget(settings, clock=SystemClock(), rng=random.Random(1))
+            kind = PlatformTarget if request.param == "platform" else ScimTarget
+            target = kind(settings, clock=SystemClock(), rng=random.Random(1))
+            target.manage(map(GENESYS.users.resolve, ("title", "platform:team", "platform:location")))
             try:
                 return await scene(target)
             finally:
@@ -180,7 +187,7 @@ def test_a_target_describes_the_schemas_of_its_people(play: Play[object]) -> Non
     async def scene(target: Target) -> None:
         listed = (await target.describe()).body("Schemas")["Resources"]
         assert isinstance(listed, list)
-        assert {s.id for s in GENESYS.users.schemas} <= {schema["id"] for schema in listed}
+        assert {s.id for s in GENESYS.users.published.schemas} <= {schema["id"] for schema in listed}
 
     play(scene)
 
@@ -285,6 +292,18 @@ def test_a_target_says_what_we_may_do_in_each_division_and_what_limits_it_keeps(
         assert all("routing:skill:assign" in held for held in rights.granted.values())
         assert rights.limits is not None
         assert rights.limits["expensive.page.size"] == 25
+
+    play(scene)
+
+
+def test_a_target_says_which_licences_follow_from_sets_of_roles(play: Play[object]) -> None:
+    async def scene(target: Target) -> None:
+        both, one = frozenset({"Agent", "employee"}), frozenset({"Agent"})
+        assert await target.licences([both, one]) == {
+            both: frozenset({"engage1", "collaborate"}),
+            one: frozenset({"engage1"}),
+        }
+        assert await target.licences([one, frozenset({"Nobody's role"})]) is None, "a part of the truth is none"
 
     play(scene)
 

@@ -25,7 +25,8 @@ def told(home: House, check: str) -> tuple[int, list[str]]:
         ("SCIM Integration", 0, ["ok    rights       the client has every permission that the configuration needs"]),
         ("No Routing", 5, ["fail  rights       permission routing:skill:assign is missing, needed by "
                            "genesys:routingSkills; add it to a role"]),
-        ("Read Only", 5, ["directory:user:add is missing, needed by joiners", "directory:user:edit is missing",
+        ("Read Only", 5, ["directory:user:add is missing, needed by joiners",
+                          "warn  rights       permission directory:user:view", "directory:user:edit is missing",
                           "routing:skill:assign", "warn  rights       permission telephony:extension:assign",
                           "authorization:division:view is missing, needed by enterprise:division to check names",
                           "routing:skill:view"]),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.runs import SKILLS, House, actions, codes, house, row
 
+from scimsync.adapters.target_pages import PAGE_SIZES
 from scimsync.cli.sample import COLUMNS
 from scimsync.simulator.entities import Actor
 from scimsync.simulator.people import Person
@@ -166,3 +169,80 @@ def test_a_damaged_memory_costs_requests_and_nothing_else(home: House, content: 
     (home.settings().state.artifacts / RECALLED).write_bytes(content)
     assert actions(home.plan()) == {}
     assert "target.incomplete" not in codes(home.plan())
+
+
+# --- pages that are refused -------------------------------------------------------------------------
+
+DEAR = """\
+[attributes]
+userName = "lower(trim(email))"
+displayName = "first_name || ' ' || last_name"
+active = "one_of(status, ['active'], ['inactive', 'left'])"
+"enterprise:division" = "division"
+"enterprise:manager" = "ref(manager_id)"
+"""
+
+
+@pytest.fixture
+def costly(tmp_path: Path) -> Iterator[House]:
+    """A directory that refuses large pages of what the mapping asks for, though no document names it."""
+    with house(tmp_path, users=130, expensive_page_429="always") as found:
+        found.configure(attributes=DEAR, match='["userName"]')
+        yield found
+
+
+def night(home: House) -> tuple[int, int]:
+    """Pages of accounts that a plan asks for, and how many of all its requests are refused as too many."""
+    home.reset()
+    home.plan()
+    return home.stats()["list"], home.stats()["throttled"]
+
+
+def aged(home: House, **changes: object) -> None:
+    """Change what is remembered of page sizes."""
+    file = home.settings().state.artifacts / PAGE_SIZES
+    assert file.stat().st_mode & 0o777 == 0o600
+    kept = json.loads(file.read_bytes())
+    (what,) = kept["sizes"]
+    assert (kept["target"], kept["sizes"][what]["most"]) == (home.settings().target.api_url + "/api/v2/scim/v2", 25)
+    kept["target"] = changes.pop("target", kept["target"])
+    kept["sizes"][what].update(changes)
+    file.write_text(json.dumps(kept))
+
+
+def test_a_page_size_that_was_refused_is_not_tried_again_the_next_night(costly: House) -> None:
+    first, refused = night(costly)
+    assert refused >= 2
+    second, spared = night(costly)
+    assert (spared, second) == (0, first - refused)
+    assert night(costly) == (second, 0)
+
+
+@pytest.mark.parametrize("days", [27, 29])
+def test_after_four_weeks_the_larger_page_is_tried_again(costly: House, days: int) -> None:
+    first = night(costly)
+    since = datetime.now(UTC) - timedelta(days=days)
+    aged(costly, since=since.isoformat())
+    assert (night(costly)[1] > 0) == (days > 28)
+    costly.option(expensive_page_429="never")
+    aged(costly, since=(datetime.now(UTC) - timedelta(days=29)).isoformat())
+    assert night(costly)[0] < first[0] / 2
+
+
+def test_the_page_size_of_another_directory_or_mapping_says_nothing(costly: House) -> None:
+    night(costly)
+    costly.option(expensive_page_429="never")
+    small = night(costly)[0]
+    costly.configure(attributes=DEAR.replace('"enterprise:manager" = "ref(manager_id)"\n', ""), match='["userName"]')
+    assert night(costly)[0] < small
+    costly.configure(attributes=DEAR, match='["userName"]')
+    assert night(costly)[0] == small
+    aged(costly, target="https://elsewhere.example.com")
+    assert night(costly)[0] < small
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[", b"\xff", b'{"target": 1}'])
+def test_a_damaged_memory_of_page_sizes_only_costs_the_waits(costly: House, content: bytes) -> None:
+    first = night(costly)
+    (costly.settings().state.artifacts / PAGE_SIZES).write_bytes(content)
+    assert night(costly) == first

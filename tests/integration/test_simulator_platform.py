@@ -294,3 +294,74 @@ def test_licences_follow_from_roles(client: Client) -> None:
     assert client.http.post(infer, json=[]).json() == []
     assert code(client.http.post(infer, json=["nobody"])) == (400, "bad.request")
     assert code(client.http.post(infer, json={"roles": []})) == (400, "bad.request")
+
+
+# -- beside SCIM -----------------------------------------------------------------------------------
+
+
+def named(client: Client, path: str, name: str) -> str:
+    """The id of a location or work team."""
+    found: str = next(one["id"] for one in client.get(path).json()["entities"] if one["name"] == name)
+    return found
+
+
+def shown(client: Client, expand: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(f"/users/{ADA}", expand=expand).json()
+    return found
+
+
+def test_employer_and_locations_are_written_under_the_version_and_move_it(client: Client) -> None:
+    before = shown(client, "employerInfo")
+    dublin = named(client, "/locations", "Dublin")
+    body = {"employerInfo": {**before["employerInfo"], "employeeType": "Full-time"}, "locations": [{"id": dublin}]}
+    assert code(client.patch(**body, version=before["version"] + 1)) == (409, "general.conflict")
+    assert client.patch(**body, version=before["version"]).status_code == 200
+    after = shown(client, "employerInfo,locations")
+    assert after["version"] == before["version"] + 1
+    assert after["employerInfo"] == {**before["employerInfo"], "employeeType": "Full-time"}
+    assert after["locations"][0]["locationDefinition"] == {"id": dublin, "name": "Dublin"}
+    assert client.scim()["meta"]["version"] == str(after["version"])
+    assert code(client.patch(locations=[{"id": "nowhere"}], version=after["version"])) == (400, "bad.request")
+
+
+def test_a_listing_may_leave_out_what_expand_asks_for(client: Client) -> None:
+    listed = client.get("/users", expand="employerInfo,customAttributes").json()["entities"]
+    assert all("employerInfo" in one and one["customAttributes"] == [] for one in listed)
+    client.options(expand_listed="never")
+    listed = client.get("/users", expand="employerInfo,customAttributes").json()["entities"]
+    assert not any("employerInfo" in one or "customAttributes" in one for one in listed)
+    assert "employerInfo" in shown(client, "employerInfo")
+
+
+def test_locations_and_work_teams_are_listed(client: Client) -> None:
+    first = client.get("/teams", pageSize=2).json()
+    assert len(first["entities"]) == 2
+    after = first["nextUri"].partition("after=")[2]
+    assert [len(client.get("/teams", pageSize=2, after=after).json()[key]) for key in ("entities",)] == [1]
+    client.options(permissions="No Teams")
+    assert code(client.get("/teams"))[0] == 403
+    client.options(permissions="Read Only")
+    assert client.get("/locations").json()["total"] == 4
+
+
+def test_a_person_is_in_one_work_team(client: Client) -> None:
+    claims, billing = named(client, "/teams", "Claims"), named(client, "/teams", "Billing")
+    http = client.http
+    added = http.post(f"/api/v2/teams/{claims}/members", json={"memberIds": [ADA]}).json()
+    assert (added["entities"], added["failures"]) == ([{"id": ADA}], [])
+    assert shown(client, "team")["team"] == {"id": claims, "name": "Claims"}
+    assert http.post(f"/api/v2/teams/{billing}/members", json={"memberIds": [ADA]}).json()["failures"][0]["id"] == ADA
+    assert http.delete(f"/api/v2/teams/{claims}/members", params={"id": ADA}).status_code == 204
+    assert "team" not in shown(client, "team")
+    assert code(http.post("/api/v2/teams/none/members", json={"memberIds": [ADA]})) == (404, "not.found")
+    client.options(permissions="No Teams")
+    assert code(http.post(f"/api/v2/teams/{claims}/members", json={"memberIds": [ADA]}))[0] == 403
+
+
+def test_an_invitation_is_sent_once(client: Client) -> None:
+    assert "dateWelcomeSent" not in shown(client, "dateWelcomeSent")
+    for force in ("false", "false", "true"):
+        assert client.http.post(f"/api/v2/users/{ADA}/invite", params={"force": force}).status_code == 204
+    assert "dateWelcomeSent" in shown(client, "dateWelcomeSent")
+    client.options(permissions="Read Only")
+    assert code(client.http.post(f"/api/v2/users/{ADA}/invite"))[0] == 403

@@ -13,7 +13,7 @@ from scimsync.model.audit import Entry, Head, PersonKey
 from scimsync.model.events import Message, MessageState
 from scimsync.model.outcomes import Document, JournalLine, Outcome, Pin, Run, RunState, Status, Step
 from scimsync.model.records import SourceHealth
-from scimsync.scim.schema import value_from_json, value_to_json
+from scimsync.scim.kept import value_from_json, value_to_json
 
 
 def still_pending(endpoint: str) -> sa.ColumnElement[bool]:

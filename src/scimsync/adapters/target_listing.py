@@ -43,6 +43,11 @@ class Listing:
     #: address of what is listed; the accounts where empty
     url: str = ""
 
+    @property
+    def what(self) -> str:
+        """What decides how large a page of it may be."""
+        return f"{self.kind} {','.join(sorted(self.attributes))}"
+
 
 class Census:
     """Counts accounts over up to three readings and passes each on once.

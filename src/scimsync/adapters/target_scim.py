@@ -12,7 +12,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
@@ -24,37 +24,24 @@ from scimsync.adapters.target_deleted import DeletedAccounts
 from scimsync.adapters.target_describing import describe_ask, read_description
 from scimsync.adapters.target_http import Client, Clock, Watch, is_troubled
 from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
+from scimsync.adapters.target_names import Names
+from scimsync.adapters.target_pages import PageSizes
 from scimsync.adapters.target_rights import read_rights
-from scimsync.adapters.target_sweep import CORE, SWEEPS, Listings, query_of
+from scimsync.adapters.target_sweep import CORE, SWEEPS, Listings
 from scimsync.adapters.target_wire import OBJECT, Answer, Ask, TargetSettings, lenient
 from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Reply, Rights, Sweep
 from scimsync.scim.drift import CONFIG, largest_page
-from scimsync.scim.forms import fitted
+from scimsync.scim.fitting import fitted
 from scimsync.scim.messages import Operation, patch_body, read_error, version_of
+from scimsync.scim.schema import Place
 from scimsync.scim.spelling import Spelling
 
-#: names that are asked for at a time
-NAMES_PAGE = 100
 #: seconds for which the list of inactive accounts is good enough to look up a name
 INACTIVE_GOOD_S = 60.0
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
 _VERSION = re.compile(r"[\x21\x23-\x7e]{1,256}")  # etagc of RFC 9110 §8.8.3, ASCII only
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _NamesPage(msgspec.Struct, rename={"pages": "pageCount"}):
-    """A page of a listing of the Platform API of Genesys Cloud."""
-
-    entities: list[_Named]
-    pages: int
-
-
-_NAMES_PAGE = msgspec.json.Decoder(_NamesPage, strict=False)
 
 
 def _reply(method: str, answer: Answer, account: str = "") -> Reply:
@@ -134,7 +121,7 @@ def _member(holder: object, name: str) -> object:
 class ScimTarget:
     """The directory behind `settings.api_url`. Fits `scimsync.engine.ports.Target`.
 
-    `counts` counts requests that were sent, by kind: token, list, get, find, names, create, patch, probe,
+    `counts` counts requests that were sent, by kind: token, list, get, find, names, licences, create, patch, probe,
     delete, deleted, restore, describe, group_list, group_get, group_patch; and `throttled`, the answers that were 429.
     """
 
@@ -157,8 +144,10 @@ class ScimTarget:
         self._spelling = Spelling(settings.dialect.users)
         probe = describe_ask(self._base, CONFIG, {}, "probe")
         self._client = Client(settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
-        self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice)
+        sizes = PageSizes(settings.page_sizes, self._base, clock.now)
+        self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice, sizes)
         self._bygone = DeletedAccounts(self._client, settings.api_url.rstrip("/") + settings.dialect.deleted)
+        self._names = Names(self._client, settings.api_url, settings.dialect)
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
 
@@ -171,6 +160,14 @@ class ScimTarget:
     def rate(self) -> int:
         """Requests a minute that are allowed now; where nothing is paced, what one could hope for."""
         return self._client.rate
+
+    def manage(self, places: Iterable[Place]) -> None:
+        """Nothing beside SCIM is read or written here."""
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Nothing that is managed is refused to us beforehand."""
+        return {}
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -293,18 +290,16 @@ class ScimTarget:
         Raises:
             TargetError: The target cannot be reached, or refuses our credentials.
         """
-        listed = next((one for one in self._dialect.names if one.kind == kind), None)
-        found: set[str] = set()
-        page = pages = 1
-        while listed is not None and page <= pages:
-            query = query_of({"pageNumber": str(page), "pageSize": str(NAMES_PAGE)})
-            url = f"{self._settings.api_url.rstrip('/')}{listed.url}?{query}"
-            answer = await self._client.call(Ask(kind="names", method="GET", url=url, decode=_NAMES_PAGE.decode))
-            if not isinstance(answer.value, _NamesPage):
-                return None
-            found |= {one.name for one in answer.value.entities}
-            page, pages = page + 1, answer.value.pages
-        return None if listed is None else frozenset(found)
+        found = await self._names.read(kind)
+        return None if found is None else frozenset(found)
+
+    async def licences(self, sets: Collection[frozenset[str]]) -> Mapping[frozenset[str], frozenset[str]] | None:
+        """The licences that follow from each set of roles; None where they cannot be known.
+
+        Raises:
+            TargetError: The target cannot be reached, or refuses our credentials.
+        """
+        return await self._names.licences(sets)
 
     async def deleted(self, logins: Collection[str]) -> Mapping[str, Sequence[DeletedAccount]] | None:
         """The deleted accounts that had one of these logins; None where the target does not show them to us.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 from scimsync.adapters.target_http import Client
 from scimsync.adapters.target_listing import Census, Listing, Page, Stretch
+from scimsync.adapters.target_pages import PageSizes
 from scimsync.adapters.target_wire import PAGES_AT_ONCE, Ask
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Sweep
@@ -50,6 +50,7 @@ class Listings:
         users: The address of the accounts, which a listing is of where it names no other.
         decode: Makes a page of a text of JSON.
         notice: Takes a sentence when much is to be read.
+        sizes: Knows how large a page may be.
     """
 
     def __init__(
@@ -59,10 +60,10 @@ class Listings:
         users: str,
         decode: Callable[[bytes], object],
         notice: Callable[[str], None],
+        sizes: PageSizes,
     ) -> None:
         self._client, self._dialect, self._users, self._decode = client, dialect, users, decode
-        self._notice = notice
-        self._page_cap = sys.maxsize
+        self._notice, self._sizes = notice, sizes
         #: the parameter `attributes` was refused, so whole resources are read
         self._plain = False
         #: the largest page that the target announces; 0 for none
@@ -106,7 +107,7 @@ class Listings:
         Raises:
             TargetError: The directory cannot be read at all.
         """
-        size, wanted = self._page_size(attributes), frozenset(accounts)
+        size, wanted = self._page_size(Listing(tuple(attributes))), frozenset(accounts)
         asked = [
             (Listing(tuple(attributes), only), 1 + size * page)
             for only, order in self._order.items()
@@ -125,7 +126,8 @@ class Listings:
         Raises:
             TargetError: It cannot be read.
         """
-        return await self._page(Listing(attributes), 1, self._page_size(attributes))
+        listing = Listing(attributes)
+        return await self._page(listing, 1, self._page_size(listing))
 
     async def _listed(self, listing: Listing, start: int, want: int) -> Page:
         """One page; an empty one where the target refuses to list so many inactive people."""
@@ -153,7 +155,7 @@ class Listings:
         Returns:
             Why the rest of the inactive people is not listed; "" where all are.
         """
-        stretch = Stretch(census, self._page_size(listing.attributes))
+        stretch = Stretch(census, self._page_size(listing))
         try:
             async with aclosing(self._pages(listing, at_once=reading == 1)) as pages:
                 async for page in pages:
@@ -169,7 +171,8 @@ class Listings:
 
     async def _beyond(self, stretch: Stretch, listing: Listing) -> Page | None:
         """What follows the end that a listing has announced; None where that is refused."""
-        answer = await self._client.call(self.ask(listing, stretch.met + 1, min(stretch.asked, self._page_cap)))
+        count = min(stretch.asked, self._sizes.most(listing.what))
+        answer = await self._client.call(self.ask(listing, stretch.met + 1, count))
         if answer.status == 404:
             return Page(total=stretch.met)
         if 400 <= answer.status < 500 and answer.status not in {401, 408, 425, 429}:
@@ -179,7 +182,7 @@ class Listings:
 
     async def _pages(self, listing: Listing, *, at_once: bool) -> AsyncGenerator[Page, None]:
         """The pages in order: some ahead in the first reading, later one after the other."""
-        size = self._page_size(listing.attributes)
+        size = self._page_size(listing)
         first = await self._page(listing, 1, size)
         yield first
         step, total = len(first.resources), first.total
@@ -204,33 +207,35 @@ class Listings:
                 task.cancel()
             await asyncio.gather(*ahead, return_exceptions=True)
 
-    def _page_size(self, attributes: Sequence[str]) -> int:
-        expensive = not attributes or any(map(self._dialect.is_expensive, attributes))
-        return self._dialect.expensive_page_size if expensive else self._dialect.page_size
+    def _page_size(self, listing: Listing) -> int:
+        expensive = not listing.attributes or any(map(self._dialect.is_expensive, listing.attributes))
+        size = self._dialect.expensive_page_size if expensive else self._dialect.page_size
+        return min(size, self._sizes.most(listing.what))
 
     async def _page(self, listing: Listing, start: int, want: int) -> Page:
         """Resources `start` to `start + want`; in pages of half the size each time the target refuses one.
 
         Documented by Genesys: `count` above 25 may itself cause a 429. Two in a row decide it.
         """
-        if want <= self._page_cap:
+        if want <= self._sizes.most(listing.what):
             ask = self.ask(listing, start, want)
             if want > SMALL_PAGE:
                 ask = replace(ask, throttles=2)
             answer = await self._client.call(ask)
             if answer.status == 400 and start > 1 and listing.only == INACTIVE:
                 raise _WallMet(answer.why())
-            is_throttled = answer.status == 429 and want > SMALL_PAGE and answer.retry_after_s is None
-            if is_throttled:
-                self._page_cap = min(self._page_cap, max(SMALL_PAGE, want // 2))
+            if answer.status == 429 and want > SMALL_PAGE and answer.retry_after_s is None:
+                self._sizes.refused(listing.what, max(SMALL_PAGE, want // 2))
             elif not (answer.status in _REFUSED and start == 1 and await self._suits(listing, want)):
-                return self._client.value(answer, Page)
-            if want <= self._page_cap:
+                served = self._client.value(answer, Page)
+                self._sizes.accepted(listing.what, want)
+                return served
+            if want <= self._sizes.most(listing.what):
                 return await self._page(listing, start, want)
-        page = await self._page(listing, start, min(want, self._page_cap))
+        page = await self._page(listing, start, min(want, self._sizes.most(listing.what)))
         resources = list(page.resources)
         while len(resources) < want and start + len(resources) <= page.total:
-            count = min(self._page_cap, want - len(resources))
+            count = min(self._sizes.most(listing.what), want - len(resources))
             page = await self._page(listing, start + len(resources), count)
             if not page.resources:
                 break
@@ -240,7 +245,7 @@ class Listings:
     @property
     def small_page(self) -> int:
         """A page that the target surely serves."""
-        return min(SMALL_PAGE, self._page_cap, self.announced or SMALL_PAGE)
+        return min(SMALL_PAGE, self.announced or SMALL_PAGE)
 
     async def _suits(self, listing: Listing, want: int) -> bool:
         """Find out what of a first page was refused, and do without; False where that is neither size nor attributes.
@@ -259,7 +264,7 @@ class Listings:
                 return True
         if want == 1:
             return False
-        self._page_cap = self.announced if 0 < self.announced < want else want // 2
+        self._sizes.refused(listing.what, self.announced if 0 < self.announced < want else want // 2)
         return True
 
     def ask(self, listing: Listing, start: int, count: int) -> Ask:

@@ -75,6 +75,8 @@ class TargetSettings:
     reply_bytes: int = 8 * 1024 * 1024
     #: one more certificate authority to trust, PEM
     ca_file: Path | None = None
+    #: where it is remembered how large a page may be; None: it is not
+    page_sizes: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,8 @@ class Ask:
     #: the ETag of what we have, for If-None-Match
     unless: str = ""
     decode: Callable[[bytes], object] = OBJECT.decode
+    #: what a body is
+    media: str = MEDIA_TYPE
     #: tries that may be refused with 429
     throttles: int = TRIES
     #: tries that may come back as something else than JSON
@@ -110,7 +114,7 @@ class Ask:
         """The headers of one try, but for `Authorization`."""
         headers = {"Accept": f"{MEDIA_TYPE}, application/json;q=0.9", "Accept-Encoding": "gzip"}
         if self.body:
-            headers["Content-Type"] = MEDIA_TYPE
+            headers["Content-Type"] = self.media
         if self.version:
             headers["If-Match"] = entity_tag(self.version)
         if self.unless:

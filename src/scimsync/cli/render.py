@@ -13,7 +13,8 @@ from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
 from scimsync.model.reports import Report
-from scimsync.scim.schema import Entry, Value, value_to_json
+from scimsync.scim.kept import value_to_json
+from scimsync.scim.schema import Entry, Value
 
 #: how people see an action at a glance
 SYMBOLS = {
@@ -102,6 +103,19 @@ def _head(plan: Plan) -> Iterator[str]:
     ]
     yield "  " + "   ".join([*marks, *more])
     yield f"  {tally.match_rate:.1%} of {tally.compared:,} compared attributes are equal already"
+    if tally.licences:
+        yield f"  Licences: {licences_text(tally.licences)}"
+
+
+def licences_text(licences: Mapping[str, int]) -> str:
+    """What a plan costs, in half a line; more licences first.
+
+    Examples:
+        >>> licences_text({"CX 1": -3, "CX 2": 12})
+        '+12 CX 2, -3 CX 1 (inferred from roles)'
+    """
+    ordered = sorted(licences.items(), key=lambda one: (one[1] < 0, one[0]))
+    return ", ".join(f"{number:+,} {_printable(name)}" for name, number in ordered) + " (inferred from roles)"
 
 
 def _groups(plan: Plan, *, everybody: bool) -> Iterator[str]:
@@ -330,6 +344,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "groups",
                 "members_added",
                 "members_removed",
+                "licences",
                 "match_rate",
             )
         },

@@ -21,7 +21,7 @@ from markupsafe import Markup, escape
 
 from scimsync.cli import figures
 from scimsync.cli.figures import Column, Course, Grouping
-from scimsync.cli.render import RARE, SYMBOLS, counted, value_text
+from scimsync.cli.render import RARE, SYMBOLS, counted, licences_text, value_text
 from scimsync.core import leaving
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import JournalLine, Outcome, Run, Status
@@ -478,6 +478,8 @@ def _facts(plan: Plan, run: Run | None) -> Iterator[tuple[str, str]]:
     if tally.groups:
         members = f"{tally.members_added:,} members join, {tally.members_removed:,} leave"
         yield "Groups changed", f"{tally.groups:,}: {members}"
+    if tally.licences:
+        yield "Licences", licences_text(tally.licences)
     yield "Allowed rate", f"{plan.rate:,} requests a minute"
     yield "Seal: configuration", plan.seal.configuration
     yield "Seal: source", plan.seal.source

@@ -235,6 +235,11 @@ class _Reader:
         given, mapping = self.written.policy, MappingReader(dialect, self.told.faults)
         attributes = mapping.attributes(self.written.attributes, Authority(given.authority))
         match = [mapping.place("[correlation] match", path) for path in self.written.correlation.match]
+        self.told.faults += [
+            f"[correlation] match: {place.short} is not in SCIM, and people are found over SCIM; name another path"
+            for place in match
+            if place is not None and not place.published
+        ]
         return Policy(
             attributes=tuple(attributes),
             match=tuple(place for place in match if place),

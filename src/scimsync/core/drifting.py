@@ -126,7 +126,7 @@ class Baseline:
             documents = {name: document.body for name, document in pin.documents.items()}
             what = "what the first plan saw" if pin.actor == FIRST_PLAN else "the pin of"
             return cls(name=f"{what} {pin.at:%Y-%m-%d %H:%M} UTC", documents=documents)
-        assumed = {SCHEMAS: {"Resources": [schema.to_json() for schema in dialect.users.schemas]}}
+        assumed = {SCHEMAS: {"Resources": [schema.to_json() for schema in dialect.users.published.schemas]}}
         name = "what the dialect assumes"
         return cls(name=name, documents=assumed, assumed=True, stops=dialect.knows_schemas)
 

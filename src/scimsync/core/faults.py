@@ -12,7 +12,8 @@ from datetime import date
 
 from scimsync.model.plans import Finding, Severity
 from scimsync.scim.dialect import Dialect
-from scimsync.scim.schema import Attribute, Kind, Place, Value, phone_form
+from scimsync.scim.forms import phone_form
+from scimsync.scim.schema import Attribute, Kind, Place, Value
 
 #: controls, and what is as invisible and turns or joins what stands around it (zero width, direction, a mark inside)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
@@ -59,6 +60,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "language.unknown": (
         "the directory has no language of this name", "make it in Genesys Cloud, or correct the source",
     ),
+    "location.unknown": (
+        "the directory has no location of this name", "make it in Genesys Cloud, or correct the source",
+    ),
+    "team.unknown": ("the directory has no work team of this name", "make it in Genesys Cloud, or correct the source"),
 }  # fmt: skip
 
 

@@ -57,6 +57,18 @@ def _left_alone(is_known: bool, subject: str, detail: str, row: int | None = Non
     )
 
 
+def of_unshown(path: str, why: str) -> Finding:
+    """A path beside SCIM that we may not read or write, so it is left alone; everything else goes on."""
+    return Finding(
+        severity=Severity.WARNING,
+        code="platform.unread",
+        subject=path,
+        summary="what the Platform API has here is not open to us; it is left alone in this plan",
+        detail=why,
+        hint="give the role of the OAuth client the permission, correct the name, or take the path from [attributes]",
+    )
+
+
 def of_unread(kinds: Sequence[str]) -> Finding:
     """A finding about lists of names that the directory does not show us."""
     return Finding(

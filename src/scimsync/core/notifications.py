@@ -27,8 +27,8 @@ from scimsync.model.events import PROFILE, Event, EventKind, Message, Subscripti
 from scimsync.model.outcomes import STRIPPED, Outcome, Run, Status
 from scimsync.model.plans import MAKING, Action, Change, GroupChange, Plan, Verdict
 from scimsync.model.policy import Mapped
+from scimsync.scim.kept import value_to_json
 from scimsync.scim.messages import patch_body
-from scimsync.scim.schema import value_to_json
 
 #: a longer body goes without its values (Standard Webhooks asks for less than 20 kB)
 LONGEST_BODY = 20_000

@@ -18,8 +18,9 @@ from scimsync.model.accounts import Pair
 from scimsync.model.plans import LOGIN, Action, Change, Finding, Tally
 from scimsync.model.policy import BadValue, Leavers, Policy
 from scimsync.scim.dialect import Dialect
+from scimsync.scim.forms import truth
 from scimsync.scim.grammar import lookup
-from scimsync.scim.schema import Kind, Value, truth
+from scimsync.scim.schema import Kind, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class Seen:
     base: Mapping[str, Value] = field(default_factory=dict)
     #: paths whose reference names nobody with an account
     unresolved: frozenset[str] = frozenset()
+    #: path beside SCIM -> why it is neither read nor written
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def login(self) -> str:
@@ -85,6 +88,7 @@ def decide(desired: Desired, seen: Seen, policy: Policy) -> Decided:
     findings = [
         fault.finding(seen.key, path, path="" if is_out else path) for path, fault in sorted(desired.bad.items())
     ]
+    findings += [told.of_unshown(path, why) for path, why in seen.unread.items()]
     if is_out:
         planned = planner.Planned()
         return Decided(desired=desired, seen=seen, pair=None, planned=planned, findings=tuple(findings))
@@ -99,7 +103,7 @@ def decide(desired: Desired, seen: Seen, policy: Policy) -> Decided:
         | {mapped.path: mapped.place.read(seen.resource) for mapped in policy.attributes},
         base={path: seen.base[path] for path in policy.by_path if path in seen.base},
         unresolved=seen.unresolved,
-        left_out=_left_out(desired, policy, grave=grave),
+        left_out=_left_out(desired, policy, grave=grave) | seen.unread.keys(),
     )
     planned = planner.plan_pair(pair, policy)
     return Decided(desired=desired, seen=seen, pair=pair, planned=planned, findings=(*findings, *planned.findings))

@@ -32,6 +32,7 @@ from scimsync.model.plans import (
 )
 from scimsync.model.policy import Authority, Leavers, Mapped, Policy
 from scimsync.scim.messages import Operation
+from scimsync.scim.platform import INVITATION
 from scimsync.scim.schema import Kind, Place, Value
 
 #: verdicts by which something is sent, now or later in the run
@@ -304,6 +305,7 @@ def tally(
     notices: Sequence[Change],
     findings: Sequence[Finding],
     groups: Sequence[GroupChange] = (),
+    licences: Mapping[str, int] | None = None,
 ) -> Tally:
     """Count a plan."""
     deltas = [d for c in changes for d in c.deltas]
@@ -323,6 +325,7 @@ def tally(
         groups=len(groups),
         members_added=sum(len(group.add) for group in groups),
         members_removed=sum(len(group.remove) for group in groups),
+        licences=dict(licences or {}),
     )
 
 
@@ -424,11 +427,17 @@ def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Map
         fresh: The resource as it is now.
         attributes: The managed attributes by path; those of the deltas must be among them.
     """
-    writes, already = [], []
+    writes, already = list[Delta](), list[tuple[str, Value]]()
     marks: dict[Verdict, list[str]] = {Verdict.WRITE: [], Verdict.KEEP: [], Verdict.CONFLICT: []}
     for delta in deltas:
         mapped = attributes[delta.path]
         held = _held(delta, mapped.place, fresh)
+        if delta.path == INVITATION and held is not True:  # not sent yet, whatever was seen before
+            if delta.sides.desired is True:
+                writes.append(delta)
+            else:
+                already.append((delta.path, False))
+            continue
         sides = Sides(desired=delta.sides.desired, current=held, base=delta.sides.current, known=True)
         merged = merge(mapped.place, sides, delta.authority)
         if merged is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from scimsync.model.policy import Policy
-from scimsync.scim.dialect import Dialect, Permission
+from scimsync.scim.dialect import ROLE, Dialect, Permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,21 @@ def missing(policy: Policy, dialect: Dialect, granted: Mapping[str, Set[str]]) -
         # accounts are of a division; the rest need only be held somewhere
         least = len(granted) if permission.actions else 1
         if needed_by and len(holding) < max(1, least):
-            bearable = bool(permission.only or permission.names)
-            when = permission.only or ("to check names before the first write" if permission.names else "")
-            yield Missing(permission.name, needed_by, holding, bearable, when)
+            when = permission.only or _looked_up(permission.names, dialect)
+            yield Missing(permission.name, needed_by, holding, bool(when), when)
+
+
+def _looked_up(kind: str, dialect: Dialect) -> str:
+    """When a list of names is needed; "" for none."""
+    costs = " and to say which licences a plan needs" if kind == ROLE and dialect.licences_url else ""
+    return f"to check names before the first write{costs}" if kind else ""
+
+
+def closed(policy: Policy, dialect: Dialect, granted: Mapping[str, Set[str]]) -> dict[str, str]:
+    """Mapped path that is kept beside SCIM -> the permission that it needs and our client has not."""
+    beside = {mapped.path for mapped in policy.attributes if not mapped.place.published}
+    lacking = missing(policy, dialect, granted) if beside else ()
+    return {path: f"needs {one.permission}" for one in lacking for path in one.needed_by if path in beside}
 
 
 def is_held(name: str, granted: Mapping[str, Set[str]]) -> bool:

@@ -39,8 +39,8 @@ from scimsync.model.plans import (
     Verdict,
 )
 from scimsync.model.policy import Authority
+from scimsync.scim.kept import value_from_json, value_to_json
 from scimsync.scim.messages import Operation
-from scimsync.scim.schema import value_from_json, value_to_json
 
 FORMAT = 1
 _encode = msgspec.json.Encoder().encode

@@ -24,7 +24,7 @@ from scimsync.scim.dialect import Dialect, NameList
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Catalog, Kind, Place, Value
 
-_UNKNOWN = {kind: f"{kind}.unknown" for kind in ("role", "division", "skill", "language")}
+_UNKNOWN = {kind: f"{kind}.unknown" for kind in ("role", "division", "skill", "language", "location", "team")}
 #: what no two people may share, and the code where two of a plan would
 _UNIQUE = {"userName": "record.duplicate-login", "externalId": "record.duplicate-external-id"}
 

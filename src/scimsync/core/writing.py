@@ -14,6 +14,7 @@ import msgspec
 from scimsync.core.merge import is_keyed, keyed
 from scimsync.scim.grammar import render_value
 from scimsync.scim.messages import Operation, patch_body
+from scimsync.scim.platform import is_platform, request_of
 from scimsync.scim.schema import CORE_USER, Entry, Kind, Place, Value
 
 
@@ -122,8 +123,18 @@ def split(operations: Sequence[Operation], *, most: int = 0, size: int = 0) -> l
 
     Where there must be several, the account is a valid one after each: access goes with the first and
     comes with the last, and an element takes the mark `primary` after the others have given it up. An
-    operation that is too large for a body of its own stands alone in one, unless it adds a list.
+    operation that is too large for a body of its own stands alone in one, unless it adds a list. What the
+    Platform API has beside SCIM comes after all that, in bodies of its own.
     """
+    scim = [operation for operation in operations if not is_platform(operation.path)]
+    beside: dict[int, list[Operation]] = {}
+    for operation in operations:
+        if is_platform(operation.path):
+            beside.setdefault(request_of(str(operation.path)), []).append(operation)
+    return [*_split(scim, most, size), *(tuple(part) for _, part in sorted(beside.items()))]
+
+
+def _split(operations: Sequence[Operation], most: int, size: int) -> list[tuple[Operation, ...]]:
     if _fits(operations, most, size):
         return [tuple(operations)] if operations else []
     parts: list[list[Operation]] = []

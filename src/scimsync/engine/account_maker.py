@@ -22,6 +22,7 @@ from scimsync.errors import TargetUnanswered
 from scimsync.model.outcomes import LinkDecision, Outcome, Reply, Status
 from scimsync.model.plans import LOGIN, Delta, Verdict
 from scimsync.model.policy import Deleted, Policy
+from scimsync.scim.platform import INVITATION, is_platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +55,11 @@ class AccountMaker:
             hit = await self.search.person(deltas, login=is_resumed or not self.unique_logins)
             if hit is not None:
                 return await self._met(attempt, deltas, hit, ours=is_resumed)
+            made = [delta for delta in deltas if not self._is_beside(delta)]
             for _ in range(MOST_RACES):
-                outcome = await self._made(attempt, deltas)
+                outcome = await self._made(attempt, made)
                 if outcome is not None:
-                    return outcome
+                    return await self._completed(attempt, outcome, [d for d in deltas if self._is_beside(d)])
         except TargetUnanswered as error:
             return attempt.outcome(Status.DEFERRED, "target.not-now", str(error))
         return attempt.outcome(Status.HELD, "write.unknown", "the account could be neither created nor found")
@@ -93,7 +95,25 @@ class AccountMaker:
         return attempt.outcome(Status.HELD, "write.unknown", told, reply)
 
     def _resource(self, deltas: Sequence[Delta]) -> dict[str, object]:
-        return resource((self.means.attributes[d.path].place, d.sides.desired) for d in deltas)
+        wanted = (delta for delta in deltas if not self._is_beside(delta))
+        return resource((self.means.attributes[d.path].place, d.sides.desired) for d in wanted)
+
+    def _is_beside(self, delta: Delta) -> bool:
+        return is_platform(self.means.attributes[delta.path].place.root)
+
+    async def _completed(self, attempt: Attempt, outcome: Outcome, rest: Sequence[Delta]) -> Outcome:
+        """Write what no creation over SCIM takes, once the account is there."""
+        if outcome.status not in {Status.DONE, Status.ALREADY} or not attempt.account:
+            return outcome
+        owed = [d.path for d in rest if d.path == INVITATION and d.sides.desired is not True]
+        attempt.already |= dict.fromkeys(owed, False)
+        rest = [delta for delta in rest if delta.path not in owed]
+        if not rest:
+            return replace(outcome, written=attempt.already)
+        beside = await self.writer.write(attempt, rest, self.means.operations_of(rest), outcome.version)
+        if beside.code:
+            return beside
+        return replace(beside, status=outcome.status, code=outcome.code, detail=outcome.detail)
 
     async def _told(self, reply: Reply, deltas: Sequence[Delta]) -> Reply | None:
         """The new account as the answer shows it, or as it is found at the place that the answer names."""
@@ -180,11 +200,13 @@ class AccountMaker:
         back = await self._brought_back(attempt, deltas, found) if ours else None
         if back is not None and back.status is Status.HELD:
             return back
-        return await self._adopt(attempt, deltas, found)
+        return await self._adopt(attempt, deltas, found, ours=ours)
 
-    async def _adopt(self, attempt: Attempt, deltas: Sequence[Delta], found: Reply) -> Outcome:
-        """Take over the account that a search found, and that is nobody else's."""
+    async def _adopt(self, attempt: Attempt, deltas: Sequence[Delta], found: Reply, *, ours: bool) -> Outcome:
+        """Take over the account that a search found, and that is nobody else's; who had it before us is not invited."""
         body = found.body or {}
+        mails = [delta for delta in deltas if delta.path == INVITATION]
+        deltas = [delta for delta in deltas if delta.path != INVITATION]
         adopted = planner.adopt(deltas, body, self.means.attributes)
         held = [d.path for d in adopted if d.verdict is Verdict.CONFLICT]
         if held:
@@ -193,6 +215,8 @@ class AccountMaker:
             return attempt.outcome(Status.HELD, "account.adoption", told)
         attempt.already = {d.path: d.sides.desired for d in deltas if d.path not in {a.path for a in adopted}}
         writes = [d for d in adopted if d.verdict is Verdict.WRITE]
+        writes += [mail for mail in mails if ours and mail.sides.desired is True]
+        attempt.already |= {mail.path: not ours for mail in mails}
         if not writes:
             return attempt.outcome(Status.ALREADY, reply=found)
         self.open.discard((attempt.key, attempt.part))

@@ -14,6 +14,7 @@ from scimsync.engine.run_journal import RunJournal
 from scimsync.model.outcomes import Outcome, Reply, Status
 from scimsync.model.plans import LOGIN, Delta
 from scimsync.scim.messages import Operation
+from scimsync.scim.platform import is_platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ class AccountWriter:
         self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
     ) -> Outcome:
         caution, reopened = self.means.caution, (attempt.key, attempt.part) in self.open
-        if reopened or not version or caution.wants_sight(operations):
+        beside = any(is_platform(operation.path) for operation in operations)  # a listing may not tell what is there
+        if reopened or not version or beside or caution.wants_sight(operations):
             looked = await attempt.look(deltas, after=Next.SETTLE if reopened or not version else Next.REPLAN)
             if isinstance(looked, Outcome):
                 return looked

@@ -13,6 +13,7 @@ from scimsync.model.outcomes import Outcome, Reply, Status
 from scimsync.model.plans import LOGIN, Change, Delta
 from scimsync.model.policy import Mapped
 from scimsync.scim.messages import Operation
+from scimsync.scim.platform import INVITATION
 from scimsync.scim.schema import Place, Value
 
 
@@ -75,8 +76,11 @@ class Attempt:
         self.before = reply.body
         self._means.shown(reply.body)
         attributes = self._means.attributes
-        left = planner.replan(deltas, reply.body, attributes)
+        unseen = [d for d in deltas if not attributes[d.path].place.is_told(reply.body)]
+        self._left_alone |= {d.path: "unseen" for d in unseen}
+        left = planner.replan([d for d in deltas if d not in unseen], reply.body, attributes)
         self.already |= dict(left.already)
+        self.already |= {d.path: False for d in left.writes if d.path == INVITATION}  # owed until it is sent
         self._overwritten |= dict.fromkeys(left.overwritten)
         self._left_alone |= dict.fromkeys(left.kept, "kept") | dict.fromkeys(left.conflicts, "conflict")
         if not left.writes:
@@ -128,7 +132,7 @@ class Attempt:
 
     def _guarded(self, before: Mapping[str, object], operations: Sequence[Operation], done: Outcome) -> Outcome:
         """A success, but where it shows that somebody else wrote between our look and our write."""
-        managed = {place.root for place in self._means.places}
+        managed = {place.root for place in self._means.places if place.published}  # versions guard SCIM alone
         others = harm.edited(before, self.before or {}, operations, managed)
         if not others:
             return done
@@ -144,6 +148,10 @@ class Attempt:
             return self.outcome(Status.HELD, "write.harmed", words, reply)
         if self.taken:
             return self.outcome(Status.HELD, "account.name-taken", self.taken, reply)
+        unseen = [path for path, why in self._left_alone.items() if why == "unseen"]
+        if unseen:
+            words = f"the Platform API does not show now what the account holds: {', '.join(unseen)}"
+            return self.outcome(Status.DEFERRED, "target.not-now", words, reply)
         conflicts = [path for path, why in self._left_alone.items() if why == "conflict"]
         if conflicts:
             words = f"edited in the directory since the plan: {', '.join(conflicts)}"

@@ -98,6 +98,7 @@ async def plan_person(ports: PersonPorts, request: PersonRequest) -> PersonPlan:
         TargetError: There is no such account, or the directory refuses or cannot be reached.
     """
     target, policy = ports.target, request.policy
+    target.manage(mapped.place for mapped in policy.attributes)
     reply = await _read(target, request.account)
     if reply.body is None:
         raise TargetDenied(
@@ -112,6 +113,11 @@ async def plan_person(ports: PersonPorts, request: PersonRequest) -> PersonPlan:
         resource=reply.body,
         base=base,
         unresolved=await _unresolved(target, desired, reply.body, policy),
+        unread={
+            mapped.path: target.unread.get(mapped.path, "the Platform API does not show it now")
+            for mapped in policy.attributes
+            if not mapped.place.is_told(reply.body)
+        },
     )
     decided = person.decide(desired, seen, policy)
     asked = validation.name_kinds(decided.changes, policy.attributes, request.dialect)

@@ -40,10 +40,11 @@ from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
 from scimsync.engine import ending, limiting, returning
 from scimsync.engine.leaving import Decided, kept, unplanned
+from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.engine.reading import compare_schema, read_asked, read_directory
+from scimsync.engine.reading import compare_schema, left_alone, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
@@ -62,6 +63,7 @@ from scimsync.workbench.expressions import Expression
 from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired, stage_phones
 from scimsync.workbench.past import stage_base, stage_links
 from scimsync.workbench.records import stage_records
+from scimsync.workbench.unlisted import owe
 from scimsync.workbench.wording import unknown_words
 
 
@@ -133,6 +135,8 @@ class _Planning:
     former: Path | None = None
     #: what leavers hold that the directory is about to take from them
     last: returning.Last = field(default_factory=list)
+    #: licence -> how many more are needed
+    licences: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> Plan:
         policy, store = self.request.policy, self.ports.store
@@ -169,6 +173,7 @@ class _Planning:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
         if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
+        self.licences = await needed(self.ports, self.request, self.bench, self.changes)
         seal = Seal(
             target=self.ports.target.name,
             configuration=self.request.configuration,
@@ -186,19 +191,20 @@ class _Planning:
     async def _decide_all(self, comparison: Comparison, judged: trust.Trust) -> tuple[tuple[GroupChange, ...], bool]:
         """Read the directory, decide about everybody; what becomes of groups, and whether it was read whole."""
         policy = self.request.policy
-        immutable: frozenset[str] = frozenset()
-        if self.request.schema:
-            seen, immutable = await compare_schema(self.ports, self.request)
-            self.findings += seen
+        seen, immutable = await compare_schema(self.ports, self.request) if self.request.schema else ([], frozenset())
+        self.findings += seen
         told = await read_asked(self.ports, self.request, self.bench)
         self.whole, complete = told is None, True
         if told is None:
             complete, told = await read_directory(self.ports, self.request, self.bench)
-        self.findings += told
+        closed = await left_alone(self.ports, self.request)
+        judged = replace(judged, frozen=judged.frozen | {finding.subject for finding in closed})
+        self.findings += [*told, *closed]
         self.listed = all(finding.code != UNLISTED for finding in told)
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
         self.findings += correlation.run(complete=complete, only=self.request.only, source=self.request.source)
+        owe(self.bench, policy.attributes)
         comparison.resolve()
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
@@ -438,7 +444,9 @@ class _Planning:
         if not self.whole:
             forget_unseen(self.bench)
         numbers = {**comparison.numbers(), "linked": linked}
-        counted = planner.tally(numbers, changes, self.notices, findings, groups)
+        counted = planner.tally(numbers, changes, self.notices, findings, groups, self.licences)
+        demanded = limits.demands(counted, request.policy.limits)
+        refused = limits.refusals(demanded, request.overrides, self.past, partial=bool(request.only))
         plan = Plan(
             id=identity,
             created=created,
@@ -448,15 +456,7 @@ class _Planning:
             notices=planner.ordered(self.notices),
             findings=findings,
             groups=groups,
-            refusals=(
-                *self.refusals,
-                *limits.refusals(
-                    limits.demands(counted, request.policy.limits),
-                    request.overrides,
-                    self.past,
-                    partial=bool(request.only),
-                ),
-            ),
+            refusals=(*self.refusals, *refused),
             moved=self.moved,
             overrides=dict(request.overrides),
             rate=ports.target.rate,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from scimsync.model.outcomes import Description, Document, Outcome, Reply, Right
 from scimsync.model.plans import Plan
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.messages import Operation
+from scimsync.scim.schema import Place
 
 
 class Source(Protocol):
@@ -58,7 +59,21 @@ class Authorization(Protocol):
         ...
 
 
-class Target(Authorization, Protocol):
+class Licensing(Protocol):
+    """What people cost at the target."""
+
+    async def licences(self, sets: Collection[frozenset[str]]) -> Mapping[frozenset[str], frozenset[str]] | None:
+        """The names of the licences that follow from each of some sets of roles, by the names of the roles.
+
+        None where they cannot be known: the target does not tell, does not show it to us, or does not know a role.
+
+        Raises:
+            TargetError: The target cannot be reached, or refuses our credentials.
+        """
+        ...
+
+
+class Target(Authorization, Licensing, Protocol):
     """The SCIM service provider that is changed. Async; every answer to a write is a Reply."""
 
     @property
@@ -69,6 +84,15 @@ class Target(Authorization, Protocol):
     @property
     def rate(self) -> int:
         """Requests a minute that the target grants, as far as it is known by now."""
+        ...
+
+    def manage(self, places: Iterable[Place]) -> None:
+        """From now on read and write these places, where some are kept beside SCIM; may be called again for more."""
+        ...
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Path of a managed place -> why it can be neither read nor written, as far as it is known by now."""
         ...
 
     async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:
@@ -128,7 +152,10 @@ class Target(Authorization, Protocol):
         ...
 
     async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
-        """PATCH an account under If-Match; `version` must not be empty."""
+        """PATCH an account under If-Match; `version` must not be empty.
+
+        Operations on what is kept beside SCIM (`scim.platform`) come alone, those of one request together.
+        """
         ...
 
     async def delete(self, account: str, version: str) -> Reply:

@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from scimsync.core import drifting, ending, fixing, trust
+from scimsync.core import drifting, ending, fixing, rights, trust
+from scimsync.core.findings import of_unshown
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.engine.freshness import LONGEST_LAG, Freshness, read_again, written
+from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN, Freshness, read_again, written
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
 from scimsync.model.outcomes import Document, Pin, Run
 from scimsync.model.plans import LOGIN, Finding
 from scimsync.scim.drift import SCHEMAS
 from scimsync.scim.published import schemas_from_json
-from scimsync.workbench import asked
+from scimsync.workbench import asked, unlisted
 from scimsync.workbench.accounts import AccountSpool, hold_late
 from scimsync.workbench.bench import Workbench, encode
 from scimsync.workbench.recalled import RECALLED, Recall
@@ -65,6 +66,21 @@ def _fixed(request: PlanRequest, documents: Mapping[str, Document]) -> frozenset
     return fixing.fixed(published, request.policy.attributes, request.catalog)
 
 
+async def left_alone(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
+    """A finding about each path beside SCIM that is left alone: what was refused in reading, or would be in writing.
+
+    Raises:
+        TargetError: The target cannot be asked.
+    """
+    policy, target = request.policy, ports.target
+    if all(mapped.place.published for mapped in policy.attributes):
+        return []
+    granted = (await target.rights()).granted
+    closed = rights.closed(policy, request.dialect, granted) if granted is not None else {}
+    closed |= {path: why for path, why in target.unread.items() if path in policy.by_path}
+    return [of_unshown(path, why) for path, why in closed.items()]
+
+
 def _is_under(ports: PlanPorts, run: Run, configuration: str) -> bool:
     """Whether the plan of a run was made under a configuration."""
     file = ports.store.artifact(run.plan)
@@ -104,6 +120,7 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     unread = await _reread(ports, request, (recall, spool), roots) if recalls else []
     if unread and not sweep.incomplete:
         sweep = replace(sweep, incomplete=f"{len(unread)} accounts could not be read again")
+    await _unlisted(ports, request, bench, spool)
     holes = trust.incomplete(sweep)
     late = await _renewed(ports, request, bench, spool)
     late += hold_late(bench, unread, "the account could not be read by its id")
@@ -111,6 +128,20 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     told = [] if holes is None else [holes]
     told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
     return holes is None, [*told, *spool.findings, *late]
+
+
+async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> None:
+    """Read by id of whom the listing left out what is kept beside SCIM; what nobody tells is as it was agreed."""
+    attributes = request.policy.attributes
+    doubted = unlisted.doubted(bench, attributes, MOST_READ_AGAIN)
+    if doubted:
+        ports.observer.stage("reading by id what the listing left out", len(doubted))
+    again = await read_again(ports.target, ports.observer, doubted, request.workers)
+    if again.fresh:
+        spool.renew(again.fresh, [])
+    refused = any(not mapped.place.published and mapped.path in ports.target.unread for mapped in attributes)
+    unseen = {*again.gone, *again.unread, *(doubted if refused else ())}
+    unlisted.presume(bench, attributes, [account for account in doubted if account not in unseen])
 
 
 async def _reread(

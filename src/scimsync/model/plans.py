@@ -236,6 +236,8 @@ class Tally:
     groups: int = 0
     members_added: int = 0
     members_removed: int = 0
+    #: licence -> people who will need it, less those who need it no more; empty where that is not known, or none moves
+    licences: dict[str, int] = field(default_factory=dict)
 
     @property
     def changes(self) -> int:

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from scimsync.scim.grounds import Ground, documented, guessed
+from scimsync.scim.platform import ELSEWHERE, GENESYS_PLATFORM, PLATFORM_PERMISSIONS, PLATFORM_USER
 from scimsync.scim.regions import GENESYS_REGIONS
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Place, Schema
 
+ROLE = "role"  #: the kind of names that licences follow from
 _CORE = f"{CORE_USER.lower()}:"
 GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
 
@@ -96,8 +98,7 @@ class Dialect:
     phones_are_e164: bool = False
     #: the names that must exist before they are referred to
     names: tuple[NameList, ...] = ()
-    #: path below the API host that lists people in the state `deleted`, and brings one back by PATCH of its id;
-    #: "" where none is known
+    #: path below the API host that lists people in the state `deleted`, and brings one back by PATCH; "" for none
     deleted: str = ""
     #: the highest version that an account has when its creation is answered; 0: versions do not tell
     newborn_version: int = 0
@@ -107,6 +108,8 @@ class Dialect:
     rights_url: str = ""
     #: path below the API host at which it says what limits it keeps for SCIM; "" for none
     limits_url: str = ""
+    #: path below the API host that tells by POST which licences follow from ids of roles; "" for none
+    licences_url: str = ""
     #: members that one PATCH of a group may add and remove
     members_at_once: int = 50
     #: roles and entitlements that every new account gets by itself
@@ -270,8 +273,9 @@ GENESYS = Dialect(
     name="genesys",
     users=Catalog(
         GENESYS_CORE,
-        (GENESYS_ENTERPRISE, GENESYS_EXTENSION),
-        {"enterprise": ENTERPRISE_USER, "genesys": GENESYS_USER},
+        (GENESYS_ENTERPRISE, GENESYS_EXTENSION, GENESYS_PLATFORM),
+        {"enterprise": ENTERPRISE_USER, "genesys": GENESYS_USER, "platform": PLATFORM_USER},
+        elsewhere=ELSEWHERE,
     ),
     base_path="/api/v2/scim/v2",
     knows_schemas=True,
@@ -306,10 +310,12 @@ GENESYS = Dialect(
     login_is_email=True,
     phones_are_e164=True,
     names=(
-        NameList(kind="role", root="roles", url="/api/v2/authorization/roles"),
+        NameList(kind=ROLE, root="roles", url="/api/v2/authorization/roles"),
         NameList(kind="division", root=f"{ENTERPRISE_USER}:division", url="/api/v2/authorization/divisions"),
         NameList(kind="skill", root=f"{GENESYS_USER}:routingSkills", url="/api/v2/routing/skills"),
         NameList(kind="language", root=f"{GENESYS_USER}:routingLanguages", url="/api/v2/routing/languages"),
+        NameList(kind="location", root=f"{PLATFORM_USER}:location", url="/api/v2/locations"),
+        NameList(kind="team", root=f"{PLATFORM_USER}:team", url="/api/v2/teams"),
     ),
     deleted="/api/v2/users",
     newborn_version=9,
@@ -326,13 +332,15 @@ GENESYS = Dialect(
         Permission(name="routing:skill:assign", roots=(f"{GENESYS_USER}:routingSkills",)),
         Permission(name="routing:language:assign", roots=(f"{GENESYS_USER}:routingLanguages",)),
         Permission(name="telephony:extension:assign", roots=("phoneNumbers",), only="where a number has an extension"),
-        Permission(name="authorization:role:view", names="role"),
+        Permission(name="authorization:role:view", names=ROLE),
         Permission(name="authorization:division:view", names="division"),
         Permission(name="routing:skill:view", names="skill"),
         Permission(name="routing:language:view", names="language"),
+        *(Permission(name=name, roots=roots) for name, roots in PLATFORM_PERMISSIONS.items()),
     ),
     rights_url="/api/v2/authorization/subjects/me?includeFullRoles=true",
     limits_url="/api/v2/organizations/limits/namespaces/scim",
+    licences_url="/api/v2/license/infer",
     members_at_once=50,
     default_roles=frozenset({"employee"}),
     regions=GENESYS_REGIONS,
@@ -351,9 +359,7 @@ GENESYS = Dialect(
         "counts_versions": documented("an integer in quotes"),
         "unwritable": documented("API specification, read-only members; `password` by our own choice"),
         "reserved": documented("API specification: the SCIM authority x-pc:scimv2:v1 of externalIds is immutable"),
-        "dropped": documented(
-            "Resource Center: roles go on deactivation and do not come back; an older page denies it"
-        ),
+        "dropped": documented("Resource Center: roles go on deactivation for good; an older page denies it"),
         "filled": guessed("externalId is that of the provisioning client; whether each client sees its own is open"),
         "requests_per_minute": documented("rate limit of the SCIM routes"),
         "operations_per_patch": documented("no limit in the API specification"),
@@ -371,12 +377,14 @@ GENESYS = Dialect(
         "permissions": guessed("API specification: any of them will do; that each area needs its own is inferred"),
         "rights_url": documented("Platform API, needs no permission"),
         "limits_url": documented("Platform API; its keys are not published"),
+        "licences_url": documented("Platform API, needs no permission; what names it gives licences is guessed"),
         "default_roles": documented("a new user without roles gets the role employee"),
         "members_at_once": guessed("documented for the Platform API, silent about SCIM"),
         "regions": documented("the three official lists agree"),
     },
 )
 
+_HONORIFICS = ("honorificPrefix", "honorificSuffix")
 _RFC_VALUE = (_text("value"), _text("display"), _text("type"), _text("primary", type="boolean"))
 
 GENERIC = Dialect(
@@ -392,17 +400,7 @@ GENERIC = Dialect(
                 _text("userName", required=True, uniqueness="server"),
                 _complex(
                     "name",
-                    *(
-                        _text(n)
-                        for n in (
-                            "formatted",
-                            "familyName",
-                            "givenName",
-                            "middleName",
-                            "honorificPrefix",
-                            "honorificSuffix",
-                        )
-                    ),
+                    *map(_text, ("formatted", "familyName", "givenName", "middleName", *_HONORIFICS)),
                 ),
                 *(
                     _text(n)
@@ -472,6 +470,7 @@ GENERIC = Dialect(
         "permissions": documented("none: RFC 7644 leaves them to the provider"),
         "rights_url": documented("none: RFC 7644 knows no such answer"),
         "limits_url": documented("none: RFC 7644 knows no such answer"),
+        "licences_url": documented("none: RFC 7644 knows no licences"),
         "default_roles": documented("none: RFC 7643 gives nobody a role"),
         "members_at_once": guessed("RFC 7644 names no number"),
         "regions": documented("none: the RFC knows no regions"),

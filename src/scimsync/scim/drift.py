@@ -225,6 +225,8 @@ def _list(listed: dict[str, dict[str, Attribute]], text: str, given: object, cat
         raise ValueError(f"{said} is no type; types are {', '.join(_TYPES)}")
     type_ = types[given.lower()]
     place = catalog.resolve(_ANY.sub("", text))
+    if place.urn not in {None, *(schema.id for schema in catalog.published.schemas)}:
+        raise ValueError("it is not in SCIM, so no schema is published to compare it with")
     attribute, leaf = place.attribute, place.leaf
     held = listed.setdefault(place.urn or catalog.core.id, {})
     known = held.get(attribute.name, replace(attribute, sub_attributes=()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,8 @@ from difflib import get_close_matches
 from enum import Enum
 from typing import TypeAlias
 
-from scimsync.errors import InvalidPath, ProtocolError
+from scimsync.errors import InvalidPath
+from scimsync.scim.forms import phone_form, truth
 from scimsync.scim.grammar import AttributePath, Path, Scalar, equality, lookup, parse_path
 
 CORE_USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -88,6 +88,8 @@ class Schema:
     description: str = ""
     #: the enumerated words were published in capitals, as Genesys did before July 2021 (documented)
     capitals: bool = False
+    #: the provider publishes it; else it is of our own making, for what is kept beside SCIM
+    published: bool = True
 
     def attribute(self, name: str) -> Attribute | None:
         """The attribute of that name, case ignored."""
@@ -115,6 +117,8 @@ class Place:
     attribute: Attribute
     leaf: Attribute
     kind: Kind
+    #: the provider publishes its schema
+    published: bool = True
     #: how the key of an element begins, in small letters, that is the provider's own; "" where none is
     reserved: str = ""
     #: written where nothing stands, or what was ours; the value of another provisioner stays
@@ -158,6 +162,16 @@ class Place:
     def read_only(self) -> bool:
         """Whether a client may never write here."""
         return "readOnly" in {self.attribute.mutability, self.leaf.mutability}
+
+    def is_told(self, resource: Mapping[str, object]) -> bool:
+        """Whether a resource says anything of this place: over SCIM always, since absent is empty (RFC 7643 §2.5).
+
+        Of what is kept beside SCIM, absent is unknown (`scim.platform`).
+        """
+        if self.published or self.urn is None:
+            return True
+        holder = lookup(resource, self.urn)
+        return isinstance(holder, Mapping) and self.attribute.name in holder
 
     def read(self, resource: Mapping[str, object]) -> Value:
         """The value at this place in a resource, as a `Value`."""
@@ -244,6 +258,8 @@ class Catalog:
     core: Schema
     extensions: tuple[Schema, ...] = ()
     prefixes: Mapping[str, str] = field(default_factory=dict)
+    #: name in lower case, of what people look for and the schemas have not -> where it is
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     #: as `Dialect` has them, by which the places know what is not theirs alone
     reserved: Mapping[str, str] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
@@ -253,6 +269,11 @@ class Catalog:
     def schemas(self) -> tuple[Schema, ...]:
         """The core schema, then the extensions."""
         return (self.core, *self.extensions)
+
+    @property
+    def published(self) -> Catalog:
+        """What of it the provider itself knows."""
+        return replace(self, extensions=tuple(schema for schema in self.extensions if schema.published))
 
     def expand(self, text: str) -> str:
         """Replace a short prefix by the URN it stands for."""
@@ -279,7 +300,7 @@ class Catalog:
         sub_name = path.sub or path.attribute.sub
         leaf = attribute
         if sub_name is not None:
-            leaf = attribute.sub(sub_name) or _unknown_sub(text, sub_name, attribute)
+            leaf = attribute.sub(sub_name) or self._unknown_sub(text, sub_name, schema, attribute)
         if path.filter is not None and not attribute.multi_valued:
             raise InvalidPath(text, f"{attribute.name} has one value, so it takes no [filter]")
         urn = None if schema is self.core else schema.id
@@ -299,7 +320,13 @@ class Catalog:
         )
         place = Place(short=self.shorten(str(spelled)), path=spelled, attribute=attribute, leaf=leaf, kind=kind)
         reserved, root = self.reserved.get(place.root, ""), place.root
-        return replace(place, reserved=reserved, filled=root in self.filled, dropped=root in self.dropped)
+        return replace(
+            place,
+            published=schema.published,
+            reserved=reserved,
+            filled=root in self.filled,
+            dropped=root in self.dropped,
+        )
 
     def _attribute(self, path: Path, text: str) -> tuple[Schema, Attribute]:
         urn = path.attribute.urn
@@ -327,6 +354,8 @@ class Catalog:
             for a in s.attributes
             if a.name.lower() == name.lower()
         ]
+        if told := self.elsewhere.get(name.lower()):
+            return told
         if elsewhere:
             return f"did you mean {elsewhere[0]}?"
         names = {self.shorten(f"{s.id}:{a.name}").lower(): self.shorten(f"{s.id}:{a.name}")
@@ -337,6 +366,14 @@ class Catalog:
         ]
         hint = f"; did you mean {names[near[0]]}?" if near else ""
         return f"the target has no attribute {name}{hint}"
+
+    def _unknown_sub(self, text: str, name: str, schema: Schema, attribute: Attribute) -> Attribute:
+        if not schema.published and attribute.multi_valued:
+            element = self.shorten(f'{schema.id}:{attribute.name}[{element_key(attribute)} eq "{name}"].value')
+            raise InvalidPath(text, f"name one of its elements: {element}")
+        if not schema.published and (told := self.elsewhere.get(name.lower())):
+            raise InvalidPath(text, told)
+        return _unknown_sub(text, name, attribute)
 
     def places(self) -> Iterator[Attribute]:
         """All attributes, core first."""
@@ -356,20 +393,6 @@ def element_key(attribute: Attribute) -> str:
         if attribute.sub(name) is not None:
             return name
     return "value"
-
-
-#: the forms in which booleans are met on the wire; any other is unknown
-TRUTHS: Mapping[str, bool] = {"true": True, "1": True, "false": False, "0": False}
-
-
-def truth(found: object) -> bool | None:
-    """A boolean, also where it travels as text or number; None where it says neither.
-
-    Examples:
-        >>> [truth(found) for found in (True, "False", 1, "0", "", None, "perhaps")]
-        [True, False, True, False, None, None, None]
-    """
-    return TRUTHS.get(str(found).strip().lower())
 
 
 def entries(found: object, attribute: Attribute) -> tuple[Entry, ...] | None:
@@ -397,43 +420,6 @@ def compared(attribute: Attribute) -> list[Attribute]:
     return sorted(subs, key=lambda sub: sub.name)
 
 
-def value_to_json(value: Value) -> object:
-    """The form in which files and tables keep a value: a list becomes a list of objects.
-
-    Examples:
-        >>> value_to_json(((("primary", True), ("value", "a@example.com")),))
-        [{'primary': True, 'value': 'a@example.com'}]
-    """
-    return [dict(entry) for entry in value] if isinstance(value, tuple) else value
-
-
-def value_from_json(found: object) -> Value:
-    """Read what `value_to_json` wrote: an equal value of the same types.
-
-    Raises:
-        ProtocolError: It wrote no such thing.
-    """
-    if isinstance(found, list):
-        return tuple(tuple((str(name), _scalar(held)) for name, held in _object(e).items()) for e in found)
-    return _scalar(found)
-
-
-def phone_form(text: str) -> str:
-    """A phone number as E.164 with `;ext=`, as far as the text alone allows (RFC 3966 read loosely).
-
-    Examples:
-        >>> phone_form("tel:+1-317-555-0100;ext=42")
-        '+13175550100;ext=42'
-    """
-    number = _SCHEME.sub("", _SEPARATORS.sub("", text.casefold()))
-    return _EXTENSION.sub(r";ext=\1", number)
-
-
-_EXTENSION = re.compile(r"(?:;ext=|,?ext|(?<=[0-9])x)([0-9]+)$")
-_SCHEME = re.compile(r"^(?:tel:)+")
-_SEPARATORS = re.compile(r"[\s().\-/]+")
-
-
 def _kind(schema: Schema, attribute: Attribute, leaf: Attribute, *, filtered: bool) -> Kind:
     if attribute.multi_valued and not filtered:
         return Kind.LIST
@@ -459,18 +445,6 @@ def _named(attributes: Iterable[Attribute], name: str) -> Attribute | None:
             return attribute
     lowered = name.lower()
     return next((a for a in attributes if a.name.lower() == lowered), None)
-
-
-def _object(found: object) -> Mapping[str, object]:
-    if isinstance(found, dict):
-        return found
-    raise ProtocolError(f"an element of a kept list is a JSON object, not {type(found).__name__}")
-
-
-def _scalar(found: object) -> Scalar:
-    if found is None or isinstance(found, str | bool | int | float):
-        return found
-    raise ProtocolError(f"a kept value is a JSON scalar or a list of objects, not {type(found).__name__}")
 
 
 def _is_number(value: object) -> bool:

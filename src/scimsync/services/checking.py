@@ -19,6 +19,7 @@ from scimsync.errors import StoreError, TargetError
 from scimsync.model.outcomes import Rights, Run
 from scimsync.model.plans import LOGIN
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
+from scimsync.scim.platform import is_platform
 from scimsync.scim.published import schemas_from_json
 from scimsync.services.reaching import Target, reached
 
@@ -128,7 +129,8 @@ async def describe_target(settings: Settings) -> TargetFacts:
     absent = [
         mapped.path
         for mapped in settings.policy.attributes
-        if ((mapped.place.urn or catalog.core.id).lower(), mapped.place.attribute.name.lower()) not in known
+        if not is_platform(mapped.place.root)
+        and ((mapped.place.urn or catalog.core.id).lower(), mapped.place.attribute.name.lower()) not in known
     ]
     baseline = drifting.Baseline.of(pin, settings.target.dialect)
     return TargetFacts(

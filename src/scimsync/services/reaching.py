@@ -23,7 +23,7 @@ async def reached(
         notice: told of what a person should know meanwhile.
         metrics: told of each exchange.
     """
-    target = make_target(settings, notice, metrics)
+    target = make_target(settings, notice, metrics, remembers=True)
     try:
         yield target
     finally:

@@ -209,6 +209,7 @@ _REQUESTS = (
     "token", "list", "get", "post", "put", "patch", "delete", "schema",
     "group_list", "group_get", "group_put", "group_patch", "unknown",
     "people", "person", "person_patch", "custom", "custom_schema", "subject", "limits", "license",
+    "invite", "locations", "teams", "team_members",
 )  # fmt: skip
 _HANDLERS: Mapping[tuple[str, str], Callable[[Steered, object], object]] = {
     ("GET", "stats"): _stats,

@@ -16,6 +16,7 @@ from scimsync.scim.messages import Operation
 from scimsync.scim.schema import CORE_GROUP, ENTERPRISE_USER
 from scimsync.simulator import areas, normalising, permissions
 from scimsync.simulator.accounts import found_alike
+from scimsync.simulator.beside import Beside
 from scimsync.simulator.custom import CustomAttributes, CustomSchema
 from scimsync.simulator.entities import (
     EDITOR,
@@ -53,6 +54,7 @@ class Directory(Readings):
         super().clear()
         self.social: set[str] = set()  #: ids of groups that are not official
         self.custom = CustomAttributes()
+        self.beside = Beside()
         self.born = 0
 
     def adopt(self, other: Directory) -> None:
@@ -324,6 +326,19 @@ class Directory(Readings):
                 correlation_id=actor.correlation_id,
             )
         )
+
+    def write_beside(self, entity: Entity, body: Mapping[str, object], actor: Actor, *, moved: bool) -> None:
+        """Write employer and locations of an account, whose version moves once.
+
+        Raises:
+            Refused: Something of it cannot be taken.
+        """
+        if self.beside.write(entity.id, body):
+            self._keep(entity)
+            entity.version += not moved
+            entity.modified = self.clock()
+            entity.wire.clear()
+            self._note("User", entity, actor, [])
 
     def write_custom(self, entity: Entity, body: object, actor: Actor, *, whole: bool) -> CustomSchema:
         """Write custom attributes of an account; its version stays.

@@ -16,7 +16,7 @@ JsonObject = dict[str, object]
 #: Turns a full resource into the part of it that was asked for.
 Projection = Callable[[JsonObject], JsonObject]
 
-USERS = GENESYS.users
+USERS = GENESYS.users.published
 GROUPS = Catalog(GENESYS_GROUP)
 #: what an admin can do to a group beyond what SCIM allows: give it another name
 GROUPS_BY_HAND = Catalog(

@@ -121,6 +121,10 @@ SWITCHES: Mapping[str, Switch] = {
         "unknown", "§2.2", "names in attributes that are not listed: 400; only those of no schema: 400; passed over",
         "error", "lenient", "ignore",
     ),
+    "expand_listed": _one_of(
+        "documented", "§16", "a listing of people shows what `expand` asks for: best effort, not guaranteed",
+        "always", "never",
+    ),
     "group_active": _one_of(
         "documented", "§2.2", "`active` in attributes of groups, which have none and are said to return it always",
         "accept", "error",
@@ -206,6 +210,7 @@ class Options:
     delete_status: str = "204"
     v2_groups_filter_required: bool = False
     inactive_wall: int = 10_000
+    expand_listed: str = "always"
     max_count: int = 0
     permissions: str = "SCIM Integration"
     divisions: str = "all"

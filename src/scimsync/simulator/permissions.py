@@ -13,6 +13,7 @@ PASSWORD = "directory:user:setPassword"  # noqa: S105 - the name of a permission
 GROUP = "directory:group:edit"
 GRANT_ADD, GRANT_DELETE = "authorization:grant:add", "authorization:grant:delete"
 SKILL, LANGUAGE, EXTENSION = "routing:skill:assign", "routing:language:assign", "telephony:extension:assign"
+TEAM_VIEW, TEAM_ASSIGN = "groups:team:view", "groups:team:assign"
 #: what shows the lists of names of the Platform API; which role holds them is not documented
 VIEWS: Mapping[str, str] = {
     "roles": "authorization:role:view",
@@ -21,7 +22,7 @@ VIEWS: Mapping[str, str] = {
     "languages": "routing:language:view",
 }
 _SHARED = (GRANT_ADD, GRANT_DELETE, SKILL, LANGUAGE, EXTENSION)
-ALL = frozenset({ADD, EDIT, DELETE, VIEW, PASSWORD, GROUP, *_SHARED, *VIEWS.values()})
+ALL = frozenset({ADD, EDIT, DELETE, VIEW, PASSWORD, GROUP, TEAM_VIEW, TEAM_ASSIGN, *_SHARED, *VIEWS.values()})
 #: what the spec names for each method on a user ("ANY of")
 ANY_OF: Mapping[str, tuple[str, ...]] = {
     "POST": (ADD, *_SHARED),
@@ -40,6 +41,7 @@ ROLES: Mapping[str, frozenset[str]] = {
     "No Delete": ALL - {DELETE},
     "No Names": ALL - frozenset(VIEWS.values()),
     "No View": ALL - {VIEW},
+    "No Teams": ALL - {TEAM_VIEW, TEAM_ASSIGN},
 }
 
 

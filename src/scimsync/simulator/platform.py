@@ -16,11 +16,12 @@ from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import ENTERPRISE_USER
 from scimsync.simulator.answers import Answer, Refused, as_json, refuse_beyond
+from scimsync.simulator.custom import CustomSchema
 from scimsync.simulator.directory import Directory
 from scimsync.simulator.entities import Actor, Entity, JsonObject, NameTaken
 from scimsync.simulator.messages import Item, Request, document_of, page_number
 from scimsync.simulator.people import identifier
-from scimsync.simulator.permissions import DELETE, EDIT, VIEW, VIEWS, demand_any, name_of
+from scimsync.simulator.permissions import ADD, DELETE, EDIT, TEAM_ASSIGN, TEAM_VIEW, VIEW, VIEWS, demand_any, name_of
 from scimsync.simulator.readings import division_of
 from scimsync.simulator.routes import STATES
 from scimsync.simulator.tokens import Tokens
@@ -41,6 +42,11 @@ _FIELDS: Mapping[str, str] = {
     "title": "title",
     "department": f"{ENTERPRISE_USER}:department",
     "manager": f"{ENTERPRISE_USER}:manager.value",
+}
+#: member of `employerInfo` -> path over SCIM
+_SHARED: Mapping[str, str] = {
+    "employeeId": f"{ENTERPRISE_USER}:employeeNumber",
+    "dateHire": f"{ENTERPRISE_USER}:dateHire",
 }
 
 
@@ -66,6 +72,10 @@ class Platform:
             "subject": self._subject,
             "limits": self._limits,
             "license": self._licenses,
+            "invite": self._invite,
+            "locations": self._locations,
+            "teams": self._teams,
+            "team_members": self._team_members,
         }
 
     def _held(self, request: Request, *needed: str) -> frozenset[str]:
@@ -96,8 +106,21 @@ class Platform:
         page, rest = _page(found, asked, most=_MOST)
         if not ids and _last(asked, "state", "active") == "inactive":
             refuse_beyond(self.options.inactive_wall, (rest["pageNumber"] - 1) * rest["pageSize"] + len(page))
-        expand = _listed(asked, "expand")
-        return as_json({"entities": [self._shown(self.directory.entity(n), expand) for n in page], **rest})
+        expand = _listed(asked, "expand") if self.options.expand_listed == "always" else ()
+        entities = [self.directory.entity(number) for number in page]
+        return as_json({"entities": [self._with_custom(entity, expand, asked) for entity in entities], **rest})
+
+    def _with_custom(self, entity: Entity, expand: Sequence[str], asked: Mapping[str, list[str]]) -> JsonObject:
+        """A person with the records that are asked for; in what form is not published (a guess)."""
+        shown, custom = self._shown(entity, expand), self.directory.custom
+        if "customAttributes" in expand:
+            held = custom.records.get(entity.id, {})
+            shown["customAttributes"] = [custom.show(entity.id, s) for s in self._schemas(asked) if s.id in held]
+        return shown
+
+    def _schemas(self, asked: Mapping[str, list[str]]) -> list[CustomSchema]:
+        known = self.directory.custom.schemas
+        return [known[id_] for id_ in _listed(asked, "userCustomAttributeSchemaIds") if id_ in known]
 
     def _by_id(self, ids: Sequence[str]) -> Sequence[int]:
         users = [self.directory.user(id_) for given in ids for id_ in given.split(",")]
@@ -132,7 +155,7 @@ class Platform:
         entity = self._find(request, state or "any")
         if not state and entity.deleted:
             raise Refused(404, "There is no user with this id.")
-        return as_json(self._shown(entity, _listed(asked, "expand")))
+        return as_json(self._with_custom(entity, _listed(asked, "expand"), asked))
 
     def _change(self, request: Request) -> Answer:
         """`state` is changed alone (documented); `version` must be the present one, else 409 (documented)."""
@@ -151,17 +174,23 @@ class Platform:
         try:
             if "state" in body:
                 self._move(entity, body["state"], actor)
-            elif operations := [
-                Operation("replace" if value else "remove", _FIELDS[name], value or None)
-                for name, value in body.items()
-                if name in _FIELDS
-            ]:
-                self.directory.patch(entity, operations, actor)
+            else:
+                self._amend(entity, body, actor)
         except NameTaken as error:
             raise Refused(409, "Another user has this e-mail address.") from error
         except ProtocolError as error:
             raise Refused(400, str(error)) from error
         return as_json(self._shown(entity))
+
+    def _amend(self, entity: Entity, body: JsonObject, actor: Actor) -> None:
+        version = entity.version
+        given = {_FIELDS[name]: value for name, value in body.items() if name in _FIELDS}
+        if "employerInfo" in body:
+            given |= {path: _part(body, "employerInfo").get(name) for name, path in _SHARED.items()}
+        operations = [Operation("replace" if value else "remove", path, value or None) for path, value in given.items()]
+        if operations:
+            self.directory.patch(entity, operations, actor)
+        self.directory.write_beside(entity, body, actor, moved=entity.version != version)
 
     def _move(self, entity: Entity, state: object, actor: Actor) -> None:
         if state not in STATES or state == "any":
@@ -208,10 +237,6 @@ class Platform:
         self, entity: Entity, enterprise: JsonObject, genesys: JsonObject, expand: frozenset[str]
     ) -> JsonObject:
         more: dict[str, Callable[[], object]] = {
-            "employerInfo": lambda: {
-                "employeeId": enterprise.get("employeeNumber"),
-                "dateHire": enterprise.get("dateHire"),
-            },
             "skills": lambda: _levels(genesys, "skills", "routingSkills"),
             "languages": lambda: _levels(genesys, "languages", "routingLanguages"),
             "authorization": lambda: {
@@ -219,7 +244,53 @@ class Platform:
             },
             "groups": lambda: [{"id": id_} for id_ in self.directory.groups_of(entity)],
         }
-        return {name: make() for name, make in more.items() if name in expand}
+        shared = {name: enterprise.get(path.rpartition(":")[2]) for name, path in _SHARED.items()}
+        held = {name: value for name, value in shared.items() if value is not None}
+        found = {name: make() for name, make in more.items() if name in expand}
+        return found | self.directory.beside.shown(entity.id, held, expand)
+
+    def _invite(self, request: Request) -> Answer:
+        """Send the activation mail; an outstanding one is sent again only where `force` says so (documented)."""
+        self._held(request, ADD)
+        entity, invited = self._find(request), self.directory.beside.invited
+        if entity.deleted:
+            raise Refused(404, "There is no user with this id.")
+        if entity.id not in invited or _last(_asked(request), "force", "false").lower() == "true":
+            invited.append(entity.id)
+        return Answer(204)
+
+    # -- locations and work teams ------------------------------------------------------------------
+
+    def _locations(self, request: Request) -> Answer:
+        """Needs no permission (documented)."""
+        self._held(request)
+        page, rest = _page(sorted(self.directory.beside.locations.items()), _asked(request))
+        return as_json({"entities": [{"id": id_, "name": name, "state": "active"} for id_, name in page], **rest})
+
+    def _teams(self, request: Request) -> Answer:
+        """Pages by a cursor (documented)."""
+        self._held(request, TEAM_VIEW)
+        asked = _asked(request)
+        size, after = page_number(_last(asked, "pageSize", "25")), _last(asked, "after", "")
+        listed = [item for item in sorted(self.directory.beside.teams.items()) if item[0] > after]
+        shown: JsonObject = {"entities": [{"id": id_, "name": name} for id_, name in listed[:size]]}
+        if len(listed) > size:
+            shown["nextUri"] = f"/api/v2/teams?pageSize={size}&after={listed[size - 1][0]}"
+        return as_json(shown)
+
+    def _team_members(self, request: Request) -> Answer:
+        """Add or remove members; the versions of people stay."""
+        self._held(request, TEAM_ASSIGN)
+        if request.method == "DELETE":
+            self.directory.beside.leave(request.id, _listed(_asked(request), "id"))
+            return Answer(204)
+        given = document_of(request, self.options.request_bytes).get("memberIds")
+        users = [str(id_) for id_ in given] if isinstance(given, list) else []
+        if unknown := [id_ for id_ in users if self.directory.user(id_) is None]:
+            raise Refused(400, f"There is no user {unknown[0]}.")
+        failures = self.directory.beside.join(request.id, users)
+        refused = {failure["id"] for failure in failures}
+        return as_json({"entities": [{"id": id_} for id_ in users if id_ not in refused], "failures": failures})
 
     # -- custom attributes -------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from scimsync import files
 from scimsync.scim.dialect import GENESYS_USER
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER
 from scimsync.simulator import normalising
+from scimsync.simulator.beside import Beside
 from scimsync.simulator.custom import CustomSchema
 from scimsync.simulator.directory import Directory
 from scimsync.simulator.entities import Entity
@@ -41,6 +42,7 @@ class State(msgspec.Struct):
     names: dict[str, list[str]] = msgspec.field(default_factory=dict)
     schemas: list[CustomSchema] = msgspec.field(default_factory=list)  #: of custom attributes
     custom: dict[str, dict[str, JsonObject]] = msgspec.field(default_factory=dict)  #: by id of user and schema
+    beside: Beside = msgspec.field(default_factory=Beside)
 
 
 def folder_of(root: Path | None, name: object) -> Path:
@@ -79,6 +81,7 @@ def write(directory: Directory, folder: Path) -> JsonObject:
         names={kind: sorted(getattr(directory.names, kind)) for kind in directory.names.__slots__},
         schemas=list(directory.custom.schemas.values()),
         custom=directory.custom.records,
+        beside=directory.beside,
     )
     files.write(folder / "state.json", [msgspec.json.encode(state)])
     return {"users": users, "groups": groups, "deleted": gone}
@@ -145,6 +148,7 @@ def _fill(
     if state.schemas:
         directory.custom.schemas = {schema.id: schema for schema in state.schemas}
     directory.custom.records.update(state.custom)
+    directory.beside = state.beside
     for group in groups:
         _add_group(directory, group)
     directory.social.update(state.social)

@@ -15,7 +15,7 @@ from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, Dialect
 from scimsync.scim.drift import SCHEMAS
 from scimsync.scim.messages import ErrorReport, Operation, version_of
 from scimsync.scim.patch import apply
-from scimsync.scim.schema import Catalog, Schema
+from scimsync.scim.schema import Catalog, Place, Schema
 
 _GROUPS = Catalog(GENESYS_GROUP)
 #: what is told of a deleted account
@@ -39,10 +39,13 @@ class MemoryTarget:
         names: kind -> the names that exist; a kind that is not given cannot be known.
         groups: the same for groups.
         rights: what it says of us; by default it says nothing.
+        licences: role -> the licences that follow from it; of a role that is not given they cannot be known.
     """
 
     name = "memory://target"
     rate = 60_000
+    #: path -> why it can be neither read nor written; set it to play a lacking permission
+    unread: Mapping[str, str] = {}
 
     def __init__(
         self,
@@ -51,13 +54,15 @@ class MemoryTarget:
         names: Mapping[str, Iterable[str]] | None = None,
         groups: Iterable[Mapping[str, object]] = (),
         rights: Rights | None = None,
+        licences: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         self._dialect = dialect
         self._names = {kind: frozenset(listed) for kind, listed in (names or {}).items()}
+        self._licences = {role: frozenset(named) for role, named in (licences or {}).items()}
         self._rights = rights or Rights(untold="a directory in memory", unlimited="a directory in memory")
         self._ids = count(1)
         #: what it publishes; set others to let them drift
-        self.schemas: Sequence[Schema] = dialect.users.schemas
+        self.schemas: Sequence[Schema] = dialect.users.published.schemas
         #: resources by id
         self.users: dict[str, dict[str, object]] = {}
         #: what sweeps and searches show, where they lag; None: what is there
@@ -82,6 +87,9 @@ class MemoryTarget:
         identity = str(user.get("id") or f"00000000-0000-4000-8000-{next(self._ids):012d}")
         self.users[identity] = {**user, "id": identity, "meta": {"resourceType": "User", "version": str(version)}}
         return self.users[identity]
+
+    def manage(self, places: Iterable[Place]) -> None:
+        """All that the catalog has is shown anyway."""
 
     async def sweep(self, attributes: Sequence[str], sink: Callable[[Sequence[bytes]], None]) -> Sweep:  # noqa: ARG002
         """Hand over all accounts, with every attribute."""
@@ -123,6 +131,12 @@ class MemoryTarget:
     async def names(self, kind: str) -> frozenset[str] | None:
         """The names of a kind, as they were given."""
         return self._names.get(kind)
+
+    async def licences(self, sets: Collection[frozenset[str]]) -> Mapping[frozenset[str], frozenset[str]] | None:
+        """The licences of all roles of a set together, as they were given."""
+        if not frozenset().union(*sets) <= self._licences.keys():
+            return None
+        return {roles: frozenset().union(*(self._licences[role] for role in roles)) for roles in sets}
 
     async def rights(self) -> Rights:
         """What we may do, as it was given."""

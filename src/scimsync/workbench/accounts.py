@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
@@ -12,10 +12,11 @@ from scimsync import files
 from scimsync.errors import ConfigError
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
-from scimsync.scim.schema import TRUTHS, Attribute, Catalog, Kind, Place
+from scimsync.scim.forms import TRUTHS
+from scimsync.scim.schema import Attribute, Catalog, Kind, Place, Value
 from scimsync.workbench.bench import Workbench, encode, quoted, row_of, text
 from scimsync.workbench.forms import Forms
-from scimsync.workbench.values import ELEMENT, list_text
+from scimsync.workbench.values import ELEMENT, list_text, value_of
 
 
 class AccountSpool:
@@ -237,3 +238,19 @@ def hold_late(bench: Workbench, accounts: Sequence[str], why: str) -> list[Findi
         )
         for key, place in bench.rows("SELECT key, place FROM late ORDER BY key")
     ]
+
+
+def held_by(
+    bench: Workbench, index: int, place: Place, accounts: Sequence[str]
+) -> Iterator[tuple[str, bool | None, Value]]:
+    """Account, whether it is active, and what it holds at one place; of those that were read.
+
+    Args:
+        bench: The table `accounts`.
+        index: The number of its column.
+        place: The place of that column.
+        accounts: Ids of whom is meant.
+    """
+    query = f"SELECT id, active, c{index} FROM accounts WHERE id IN (SELECT unnest(?::VARCHAR[]))"
+    for account, active, held in bench.rows(query, [list(accounts)]):
+        yield str(account), active if isinstance(active, bool) else None, value_of(place, held)

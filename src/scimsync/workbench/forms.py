@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from scimsync.model.plans import Finding, Severity
-from scimsync.scim.forms import fitted
+from scimsync.scim.fitting import fitted
 from scimsync.scim.schema import Catalog
 from scimsync.workbench.bench import encode
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -139,3 +140,11 @@ def test_a_value_that_no_plan_holds_is_damage() -> None:
     change["deltas"][0]["after"] = {"nested": {"deep": 1}}
     with pytest.raises(PlanDamaged):
         decode(sealed(head(), {"change": change}))
+
+
+def test_a_plan_holds_the_licences_it_needs_and_one_of_a_version_without_them_opens_too() -> None:
+    plan = replace(SMALL, tally=replace(SMALL.tally, licences={"CX 1": -3, "CX 2": 12}))
+    assert decode(encode(plan)) == plan
+    first, *rest = (json.loads(line) for line in LINES[:-1])
+    del first["tally"]["licences"]
+    assert decode(sealed(first, *rest)) == SMALL
