@@ -16,7 +16,7 @@ from scimsync.engine import applying, planning, preconditions
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Store, Target
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
-from scimsync.model.outcomes import Description, Document, Exchange, Reply, Sweep
+from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
 from scimsync.scim.messages import Operation
@@ -87,6 +87,10 @@ class PageTarget:
     async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:  # noqa: ARG002
         """Done, at once."""
         return self._reply("PATCH", account)
+
+    async def guard(self, account: str = "") -> Guard:  # noqa: ARG002
+        """By version."""
+        return Guard()
 
     def _reply(self, method: str, account: str) -> Reply:
         body = self._answers.get(account)

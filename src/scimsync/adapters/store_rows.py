@@ -117,6 +117,7 @@ def _outcome_to_json(outcome: Outcome) -> dict[str, object]:
         "correlation_id": outcome.correlation_id,
         "overwritten": list(outcome.overwritten),
         "deferred": list(outcome.deferred),
+        **({} if outcome.window_s is None else {"window_s": outcome.window_s}),
     }
 
 

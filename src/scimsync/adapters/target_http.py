@@ -24,6 +24,7 @@ from scimsync.adapters.target_limits import (
     retry_after,
 )
 from scimsync.adapters.target_redirects import MOST_HOPS, Slashes, followed
+from scimsync.adapters.target_throttles import in_milliseconds, is_spent, is_throttle, policy_of, wait_of
 from scimsync.adapters.target_wire import (
     TRIES,
     Answer,
@@ -180,6 +181,8 @@ class Client:
         self._watch = watch or _Unwatched()
         self._notice = notice
         self._breaker = Breaker(clock, self._probe, self._noticed, name=self.host, patience_s=settings.patience_s)
+        #: a wait in thousands was not one in milliseconds, or was tried as such
+        self._in_seconds = False
         #: requests that were sent, by kind
         self.counts: dict[str, int] = {}
 
@@ -224,7 +227,7 @@ class Client:
             sent_at = await self._turn()
             answer = replace(await self._authorised(ask), tries=attempt)
             self._learn(answer, sent_at)
-            again = self._again(ask, answer, attempt)
+            again = self._again(ask, answer, ask.tried + attempt)
             if again is None:
                 self._heed(answer, sent_at)
                 if 0 < answer.status < 400:
@@ -235,7 +238,7 @@ class Client:
             waited += again.wait_s
             last = attempt >= (min(ask.throttles, TRIES) if again.throttled else TRIES)
             if last or waited > LONGEST_PATIENCE_S or not self._budget.spend(again.cost):
-                return answer
+                return replace(answer, retry_after_s=None)
             spent += again.cost
             self._watch.retried(ask.kind, _cause(answer), again.wait_s)
             if not again.throttled:  # a refusal is waited out by everybody, in the pace
@@ -251,7 +254,10 @@ class Client:
                 return sent_at
 
     def _again(self, ask: Ask, answer: Answer, attempt: int) -> _Again | None:
-        """Whether and how to try once more; None where this is the answer."""
+        """Whether and how to try once more; None where this is the answer.
+
+        A wait that is too long to be slept may be one in milliseconds (observed), which is tried once.
+        """
         throttled = answer.status == 429
         if _is_unreadable(answer) and attempt >= ask.unreadables:
             return None
@@ -260,7 +266,10 @@ class Client:
             return None
         asked = self._asked(answer)
         if asked is not None and asked > LONGEST_WAIT_S:
-            return None
+            asked = None if self._in_seconds else in_milliseconds(answer.headers.get_list("retry-after"))
+            self._in_seconds = True
+            if asked is None:
+                return None
         if throttled:
             return _Again(RetryBudget.THROTTLED, self._backoff.throttled(asked, attempt), throttled=True)
         return _Again(RetryBudget.TRANSIENT, max(asked or 0.0, self._backoff.delay(attempt)))
@@ -275,7 +284,14 @@ class Client:
         """What a refusal asks us to wait, by the target's own clock where it shows one."""
         if answer.status != 429 and not is_troubled(answer.status):
             return None
-        return retry_after(answer.headers.get_list("retry-after"), date_of(answer.headers) or self._clock.now())
+        if answer.status != 429 and not is_spent(answer.headers):  # else its limits say nothing of this trouble
+            values = answer.headers.get_list("retry-after")
+            return retry_after(values, date_of(answer.headers) or self._clock.now())
+        return self._wait(answer)
+
+    def _wait(self, answer: Answer) -> float | None:
+        now = date_of(answer.headers) or self._clock.now()
+        return wait_of(answer.headers, answer.headers.get_list("retry-after"), now)
 
     async def _authorised(self, ask: Ask) -> Answer:
         """One try. An answer of 401 renews the token once, and the request is repeated once."""
@@ -305,7 +321,9 @@ class Client:
                 break
             self._slashes.learn(url, there)
             answer = await self._exchange(ask.kind, ask.method, url := there, headers, ask.body)
-        if answer.status == 429:
+        if is_throttle(answer.status, answer.headers, answer.content):
+            told = "" if answer.status == 429 else f"the target throttles with status {answer.status}"
+            answer = replace(answer, status=429, detail=told)
             self._count("throttled")
         asked = self._asked(answer)
         if asked is not None and asked > LONGEST_WAIT_S:
@@ -328,8 +346,8 @@ class Client:
 
     def _learn(self, answer: Answer, sent_at: float) -> None:
         """Let limiter and breaker see an answer."""
-        if (said := announced(answer.headers)) is not None and answer.status != 429:
-            self._pace.observe(said)
+        if answer.status != 429:
+            self._heed_limits(answer)
         slow = self._clock.monotonic() - sent_at > Breaker.SLOW_S
         if answer.exchange is Exchange.NOT_SENT:
             self._breaker.record(Health.UNREACHABLE, answer.why())
@@ -337,6 +355,15 @@ class Client:
             self._breaker.record(Health.BAD, answer.why())
         elif answer.status != 429:
             self._breaker.record(Health.GOOD)
+
+    def _heed_limits(self, answer: Answer) -> None:
+        """Let the pace know what an answer says of a limit that it did not meet."""
+        if (said := announced(answer.headers) or policy_of(answer.headers)) is not None:
+            self._pace.observe(said)
+        elif 0 < answer.status < 400 and is_spent(answer.headers):
+            wait = self._wait(answer)
+            if wait is not None and wait <= LONGEST_WAIT_S:
+                self._pace.spent(wait)
 
     def _noticed(self, text: str) -> None:
         """Pass on what the breaker says; it speaks when its state changes, and only then."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ LONGEST_WAIT_S = 180.0
 LONGEST_BACKOFF_S = 60.0
 #: what a `Retry-After` may ask at most before it is nonsense
 _YEAR_S = 366 * 86400.0
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT")
 #: seconds below which a wait is rounding
 _EPSILON_S = 1e-6
 
@@ -42,7 +44,7 @@ class Clock(Protocol):
 
 
 def retry_after(values: Sequence[str], now: datetime) -> float | None:
-    """Read `Retry-After` (RFC 9110 §10.2.3): whole seconds, or an HTTP date.
+    """Read `Retry-After` (RFC 9110 §10.2.3): whole seconds, or a date.
 
     Args:
         values: every `Retry-After` header of the answer; more than one is no answer.
@@ -70,9 +72,9 @@ def retry_after(values: Sequence[str], now: datetime) -> float | None:
 
 
 def _seconds_until(text: str, now: datetime) -> float:
-    """Seconds until an HTTP date; negative where there is nothing to wait for."""
+    """Seconds until an HTTP date, or one of ISO 8601 (observed: Zoom); negative where there is nothing to wait for."""
     try:
-        date = parsedate_to_datetime(text)
+        date = datetime.fromisoformat(text) if _ISO.match(text) else parsedate_to_datetime(text)
         # "-0000" gives a naive time by RFC 5322 §3.3; HTTP dates are UTC (RFC 9110 §5.6.7)
         date = date if date.tzinfo else date.replace(tzinfo=UTC)
         return ((date - now).total_seconds()) or -1.0
@@ -216,6 +218,11 @@ class Pace:
             return
         if said.count >= said.allowed and 0 < said.reset_s <= 61:
             self._pause(said.reset_s)
+
+    def spent(self, seconds: float) -> None:
+        """Wait out a limit of which nothing is left, before a refusal."""
+        if self.paced:
+            self._pause(seconds)
 
     def penalise(self, seconds: float, sent_at: float) -> None:
         """Pause everybody, and lower the rate if the refused request was sent after the last cut."""

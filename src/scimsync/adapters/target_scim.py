@@ -22,6 +22,7 @@ import msgspec
 from scimsync.adapters.target_addresses import resource_url
 from scimsync.adapters.target_deleted import DeletedAccounts
 from scimsync.adapters.target_describing import describe_ask, read_description
+from scimsync.adapters.target_guard import Guarded
 from scimsync.adapters.target_http import Client, Clock, Watch, is_troubled
 from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
 from scimsync.adapters.target_names import Names
@@ -31,17 +32,16 @@ from scimsync.adapters.target_sweep import CORE, SWEEPS, Listings
 from scimsync.adapters.target_wire import OBJECT, Answer, Ask, TargetSettings, lenient
 from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.accounts import DeletedAccount
-from scimsync.model.outcomes import Description, Document, Exchange, Reply, Rights, Sweep
+from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Rights, Sweep
 from scimsync.scim.drift import CONFIG, largest_page
 from scimsync.scim.fitting import fitted
-from scimsync.scim.messages import Operation, patch_body, read_error, version_of
+from scimsync.scim.messages import Operation, error_within, patch_body, read_error
 from scimsync.scim.schema import Place
 from scimsync.scim.spelling import Spelling
 
 #: seconds for which the list of inactive accounts is good enough to look up a name
 INACTIVE_GOOD_S = 60.0
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
-_VERSION = re.compile(r"[\x21\x23-\x7e]{1,256}")  # etagc of RFC 9110 §8.8.3, ASCII only
 
 
 def _reply(method: str, answer: Answer, account: str = "") -> Reply:
@@ -50,16 +50,17 @@ def _reply(method: str, answer: Answer, account: str = "") -> Reply:
     detail = answer.detail
     if body is not None and (not isinstance(body.get("id"), str) or account not in {"", body["id"]}):
         body, detail = None, "the answer shows another account than the one asked for"
-    error = None
+    error = error_within(answer.value)
     if answer.exchange is Exchange.ANSWERED and answer.status >= 400:
         error = read_error(answer.status, lenient(answer.content), answer.correlation)
         detail = detail or error.detail
     return Reply(
         exchange=Exchange.LOST if _is_page(answer) else answer.exchange,
         method=method,
-        status=answer.status,
+        status=error.status if error and method == "POST" else answer.status,
         body=body,
-        version=_version(answer.headers, body) if 200 <= answer.status < 300 else "",
+        version=answer.version if 200 <= answer.status < 300 else "",
+        window_s=answer.window_s,
         error=error,
         detail=detail,
         correlation_id=answer.correlation or (error.correlation_id if error else ""),
@@ -85,12 +86,6 @@ def _made(headers: httpx2.Headers) -> str:
 
 def _refused_here(method: str, why: str) -> Reply:
     return Reply(exchange=Exchange.NOT_SENT, method=method, detail=f"not sent: {why}", tries=0)
-
-
-def _version(headers: Mapping[str, str], body: Mapping[str, object] | None) -> str:
-    """The version of a resource: entity tag first, then `meta.version` (RFC 7644 §3.14)."""
-    meta = body.get("meta") if body else None
-    return version_of(headers.get("etag")) or version_of(meta.get("version") if isinstance(meta, dict) else None)
 
 
 def _or_hidden(fits: bool, held: str | None) -> bool:  # noqa: FBT001 - one pair of a comparison
@@ -146,6 +141,7 @@ class ScimTarget:
         self._client = Client(settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
         sizes = PageSizes(settings.page_sizes, self._base, clock.now)
         self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice, sizes)
+        self._guarded = Guarded(self._client, settings.dialect, clock, describe_ask(self._base, CONFIG, {}), notice)
         self._bygone = DeletedAccounts(self._client, settings.api_url.rstrip("/") + settings.dialect.deleted)
         self._names = Names(self._client, settings.api_url, settings.dialect)
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
@@ -201,7 +197,7 @@ class ScimTarget:
         if (url := self._account_url(account)) is None:
             return _refused_here("GET", "an account id that cannot stand in an address")
         return _reply(
-            "GET", await self._client.call(Ask(kind="get", method="GET", url=url, decode=self._as_resource)), account
+            "GET", await self._guarded.read(Ask(kind="get", method="GET", url=url, decode=self._as_resource)), account
         )
 
     async def find(self, attribute: str, value: str) -> Sequence[Reply]:
@@ -234,7 +230,8 @@ class ScimTarget:
             )
         # whoever does not show the attribute was found by it, where the filter is heeded
         found = [body for body, fits in zip(bodies, matching, strict=True) if fits or is_heeded]
-        replies = [_reply("GET", Answer(exchange=Exchange.ANSWERED, status=200, value=body)) for body in found]
+        answers = [Answer(exchange=Exchange.ANSWERED, status=200, value=body) for body in found]
+        replies = [_reply("GET", self._guarded.shown(answer)) for answer in answers]
         if replies or not self._dialect.lists_active_only:
             return replies
         return await self._find_inactive(attribute, value)
@@ -370,7 +367,7 @@ class ScimTarget:
             return _refused_here("GET", "a group id that cannot stand in an address")
         return _reply(
             "GET",
-            await self._client.call(Ask(kind="group_get", method="GET", url=url, decode=self._as_resource)),
+            await self._guarded.read(Ask(kind="group_get", method="GET", url=url, decode=self._as_resource)),
             group,
         )
 
@@ -384,6 +381,7 @@ class ScimTarget:
         """
         found = await read_description(self._client, self._base, known or {}, self._clock)
         self._listings.announced = largest_page(found.body(CONFIG))
+        self._guarded.told(found.body(CONFIG))
         return found
 
     async def create(self, resource: dict[str, object]) -> Reply:
@@ -391,55 +389,54 @@ class ScimTarget:
         body = msgspec.json.encode(resource)
         if resource.get("active") is False:
             self._inactive.clear()
-        return _reply(
-            "POST",
-            await self._client.call(
-                Ask(kind="create", method="POST", url=self._users, body=body, decode=self._as_resource)
-            ),
-        )
+        ask = Ask(kind="create", method="POST", url=self._users, body=body, decode=self._as_resource)
+        return _reply("POST", self._guarded.shown(await self._client.call(ask)))
 
-    async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
-        """PATCH an account under If-Match (RFC 7644 §3.5.2, §3.14).
+    async def guard(self, account: str = "") -> Guard:
+        """How writes are guarded here; an account is looked at where the target does not say.
 
         Raises:
-            ValueError: `version` is empty or cannot be an entity tag: a blind write is never sent.
+            TargetError: It cannot be asked at all.
         """
-        if not _VERSION.fullmatch(version):
-            raise ValueError("a PATCH needs the version it rests on")
+        return await self._guarded.guard(self._account_url(account) or "" if account else "")
+
+    async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
+        """PATCH an account (RFC 7644 §3.5.2, §3.14) that is what `version` says.
+
+        Raises:
+            ValueError: `version` is empty: a blind write is never sent.
+        """
         if (url := self._account_url(account)) is None:
             return _refused_here("PATCH", "an account id that cannot stand in an address")
         if any(o.path is None or o.path.lower() == "active" for o in operations):
             self._inactive.clear()
         body = msgspec.json.encode(patch_body(operations))
-        ask = Ask(kind="patch", method="PATCH", url=url, body=body, version=version, decode=self._as_resource)
-        return _reply("PATCH", await self._client.call(ask), account)
+        ask = Ask(kind="patch", method="PATCH", url=url, body=body, decode=self._as_resource)
+        return _reply("PATCH", await self._guarded.write(ask, version, operations), account)
 
     async def delete(self, account: str, version: str) -> Reply:
-        """DELETE an account under If-Match (RFC 7644 §3.6, §3.14).
+        """DELETE an account (RFC 7644 §3.6, §3.14) that is what `version` says.
 
         Raises:
-            ValueError: `version` is empty or cannot be an entity tag.
+            ValueError: `version` is empty.
         """
-        if not _VERSION.fullmatch(version):
-            raise ValueError("a DELETE needs the version it rests on")
         if (url := self._account_url(account)) is None:
             return _refused_here("DELETE", "an account id that cannot stand in an address")
         self._inactive.clear()
-        return _reply("DELETE", await self._client.call(Ask(kind="delete", method="DELETE", url=url, version=version)))
+        ask = Ask(kind="delete", method="DELETE", url=url)
+        return _reply("DELETE", await self._guarded.write(ask, version))
 
     async def patch_group(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
-        """PATCH a group under If-Match (RFC 7644 §3.5.2, §3.14).
+        """PATCH a group (RFC 7644 §3.5.2, §3.14) that is what `version` says.
 
         Raises:
-            ValueError: `version` is empty or cannot be an entity tag.
+            ValueError: `version` is empty.
         """
-        if not _VERSION.fullmatch(version):
-            raise ValueError("a PATCH needs the version it rests on")
         if (url := resource_url(self._groups, group)) is None:
             return _refused_here("PATCH", "a group id that cannot stand in an address")
         body = msgspec.json.encode(patch_body(operations))
-        ask = Ask(kind="group_patch", method="PATCH", url=url, body=body, version=version, decode=self._as_resource)
-        return _reply("PATCH", await self._client.call(ask), group)
+        ask = Ask(kind="group_patch", method="PATCH", url=url, body=body, decode=self._as_resource)
+        return _reply("PATCH", await self._guarded.write(ask, version), group)
 
     def _account_url(self, account: str) -> str | None:
         return resource_url(self._users, account)

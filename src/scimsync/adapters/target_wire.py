@@ -20,7 +20,7 @@ import msgspec
 from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Exchange
 from scimsync.scim.dialect import Dialect
-from scimsync.scim.messages import MEDIA_TYPE, entity_tag, read_error
+from scimsync.scim.messages import MEDIA_TYPE, read_error
 
 #: what JSON is called (`text/json` by Okta's own examples); some give no type at all
 _JSON_TYPE = re.compile(r"(?:(?:application|text)/(?:[a-z0-9.-]+\+|x-)?json\s*(?:;.*)?)?", re.IGNORECASE | re.DOTALL)
@@ -87,7 +87,8 @@ class Ask:
     method: str
     url: str
     body: bytes = b""
-    version: str = ""
+    #: the value of If-Match, each character one byte of it
+    match: str = ""
     #: the ETag of what we have, for If-None-Match
     unless: str = ""
     decode: Callable[[bytes], object] = OBJECT.decode
@@ -97,6 +98,8 @@ class Ask:
     throttles: int = TRIES
     #: tries that may come back as something else than JSON
     unreadables: int = TRIES
+    #: tries that were refused so before, each of which makes the wait longer
+    tried: int = 0
 
     @property
     def shown(self) -> str:
@@ -115,8 +118,8 @@ class Ask:
         headers = {"Accept": f"{MEDIA_TYPE}, application/json;q=0.9", "Accept-Encoding": "gzip"}
         if self.body:
             headers["Content-Type"] = self.media
-        if self.version:
-            headers["If-Match"] = entity_tag(self.version)
+        if self.match:
+            headers["If-Match"] = self.match
         if self.unless:
             headers["If-None-Match"] = self.unless
         return headers
@@ -137,6 +140,9 @@ class Answer:
     retry_after_s: float | None = None
     #: the request, as messages name it
     asked: str = ""
+    #: as `Reply` has them
+    version: str = ""
+    window_s: float | None = None
 
     @property
     def correlation(self) -> str:
@@ -191,7 +197,8 @@ class Wire:
         """Send one request once."""
         try:
             async with asyncio.timeout(self._settings.exchange_s):
-                request = self._client.build_request(method, url, headers=headers, content=body or None)
+                sent = httpx2.Headers(headers, encoding="latin-1")
+                request = self._client.build_request(method, url, headers=sent, content=body or None)
                 response = await self._client.send(request, stream=True)
                 try:
                     content, detail = await self._read(response)

@@ -378,10 +378,19 @@ def report_lines(report: Report, *, everybody: bool = False) -> Iterator[str]:
     words = [f"{counted[s.value]:,} {word}" for s, word in _STATUS_WORDS.items() if counted.get(s.value)]
     yield click.style(f"Run {report.run}: ", bold=True) + (", ".join(words) or "nothing to do") + "."
     yield from outcome_lines((o for parts in report.outcomes.values() for o in parts), everybody=everybody)
+    yield from _window(o for parts in report.outcomes.values() for o in parts)
     if report.stopped:
         yield click.style(f"Ended early: {report.stopped}.", fg="yellow")
     if report.left:
         yield f"Continue with: scimsync apply {report.run}"
+
+
+def _window(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """What no version guarded."""
+    windows = [outcome.window_s for outcome in outcomes if outcome.window_s is not None]
+    if windows:
+        told = "were compared and not guarded by a version: at most"
+        yield f"{len(windows):,} {told} {max(windows):.2f} s between reading and writing."
 
 
 def outcome_lines(outcomes: Iterable[Outcome], *, everybody: bool = False) -> Iterator[str]:
@@ -434,6 +443,7 @@ def outcome_document(outcome: Outcome) -> dict[str, object]:
         "overwritten": list(outcome.overwritten),
         "deferred": list(outcome.deferred),
         "correlation_id": outcome.correlation_id,
+        "window_s": outcome.window_s,
     }
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from scimsync.config.settings import GroupSettings, SourceSettings, TargetSettings
 from scimsync.model.policy import BadValue, Deleted, Leavers, Limits, LoginExchange, Policy, Rekey
+from scimsync.scim.dialect import DIALECTS
 
 #: the limits that every digest holds; what came after them counts where it is not the default
 _FIRST_LIMITS = ("disable", "create", "update", "source_rows_drop", "group_loss")
@@ -19,14 +20,20 @@ _FIRST_LIMITS = ("disable", "create", "update", "source_rows_drop", "group_loss"
 _LATER_LIMITS = ("enable", "clear", "window", "group_gain", "delete")
 
 
-def _since(source: SourceSettings, limits: Limits) -> dict[str, object]:
+def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> dict[str, object]:
     """What later versions brought, as far as it is used: a plan of an earlier one stays good where it is not."""
     standard = Limits()
     changed = {
         key: str(getattr(limits, key)) for key in _LATER_LIMITS if getattr(limits, key) != getattr(standard, key)
     }
     changed |= {f"clear {path}": str(limit) for path, limit in sorted(limits.clears.items())}
-    found: dict[str, object] = {"null_values": list(source.null_values), "later limits": changed}
+    given = target.dialect.concurrency
+    concurrency = given if given != DIALECTS[target.dialect.name].concurrency else ""
+    found: dict[str, object] = {
+        "concurrency": concurrency,
+        "null_values": list(source.null_values),
+        "later limits": changed,
+    }
     return {name: value for name, value in found.items() if value}
 
 
@@ -54,7 +61,7 @@ def digest(source: SourceSettings, target: TargetSettings, policy: Policy, group
         decisive["on_bad_value"] = policy.on_bad_value.value
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
-    decisive |= _since(source, policy.limits)
+    decisive |= _since(source, target, policy.limits)
     if policy.leavers is Leavers.DELETE:
         decisive["leavers_after"] = policy.leavers_after.total_seconds()
     if policy.deleted is not Deleted.HOLD:

@@ -150,6 +150,14 @@ class Target(Section):
     )
     workers: int = _key("How many requests run at a time.", 8, example=4, ge=1)
     ca_file: str = _text("One more certificate authority to trust, PEM.", example="company-ca.pem")
+    concurrency: Literal["version", "compare", "auto"] | None = _key(
+        "What keeps a write from undoing somebody else's: `version` (If-Match; where the target gives no version, "
+        "nothing is written), `compare` (read, compare with what the plan saw, write, read back; what somebody else "
+        "writes in between is not seen), or `auto`: `version` where the target shows one and does not say that it "
+        "ignores it, else `compare`. Default: that of the dialect, `generic` `auto`, `genesys` always `version`.",
+        None,
+        example="compare",
+    )
     operations_per_patch: int | None = _key(
         "How many operations one PATCH may hold; 0 for no limit. A larger change is sent as several, each under the "
         "version that the one before left. Default: that of the dialect, `generic` 50, `genesys` 0.",

@@ -189,9 +189,13 @@ class _Reader:
                 self.told.need("target", "client_secret", given.client_secret)
             client_id = self.references.resolve("[target] client_id", given.client_id)
             client_secret = self.references.resolve("[target] client_secret", given.client_secret)
+        if dialect.concurrency == "version" != _or(given.concurrency, "version"):
+            told = f"[target] concurrency: dialect {dialect.name} is always written under a version; take the key away"
+            self.told.tell(("target", "concurrency"), told)
         return TargetSettings(
             dialect=replace(
                 dialect,
+                concurrency=_or(given.concurrency, dialect.concurrency),
                 operations_per_patch=_or(given.operations_per_patch, dialect.operations_per_patch),
                 characters=_or(given.characters, dialect.characters),
                 request_bytes=_or(given.request_bytes, dialect.request_bytes),

@@ -33,7 +33,7 @@ class AccountRemover:
                 return seen
             line = self.journal.line(attempt.key, attempt.part, "DELETE", seen.version, attempt.races + 1)
             await self.journal.intend(line, (), attempt.account)
-            reply = await self.means.target.delete(attempt.account, seen.version)
+            reply = attempt.sent(await self.means.target.delete(attempt.account, seen.version))
             step = decide(reply)
             if step in {Next.CONFIRM, Next.READ_BACK, Next.GONE}:
                 return attempt.outcome(Status.DONE, reply=reply)

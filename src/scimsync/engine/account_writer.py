@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scimsync.core import planner, returning
 from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, is_vague, words
@@ -11,7 +11,7 @@ from scimsync.core.writing import split
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.recording import edits_of
 from scimsync.engine.run_journal import RunJournal
-from scimsync.model.outcomes import Outcome, Reply, Status
+from scimsync.model.outcomes import Exchange, Outcome, Reply, Status
 from scimsync.model.plans import LOGIN, Delta
 from scimsync.scim.messages import Operation
 from scimsync.scim.platform import is_platform
@@ -56,7 +56,7 @@ class AccountWriter:
     async def _sent(
         self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
     ) -> Outcome:
-        looks = attempt.looks
+        looks, unmoved = attempt.looks, 0
         while True:
             deltas, operations = self._spared(attempt, deltas, operations)
             if not operations:
@@ -75,11 +75,22 @@ class AccountWriter:
             looked = await attempt.look(deltas, after=step)
             if isinstance(looked, Outcome):
                 return looked if step is Next.REPLAN else attempt.harmed(before, operations, looked)
-            if attempt.races > MOST_RACES or attempt.looks - looks > 2 * MOST_RACES:
-                return attempt.outcome(Status.HELD, "write.races", "the account changed again each time we came")
             sent, (deltas, operations, version) = version, looked
-            if step is Next.REPLAN and version == sent and is_vague(reply):
+            unmoved = unmoved + 1 if version == sent else 0
+            if step is Next.REPLAN and unmoved and (is_vague(reply) or unmoved > 1):
                 return await self._not_raced(attempt, deltas, reply, version)
+            often = attempt.looks - looks > 2 * MOST_RACES or (step is not Next.REPLAN and unmoved > MOST_RACES)
+            if often or attempt.races > MOST_RACES:
+                return self._given_up(attempt, step, reply)
+
+    def _given_up(self, attempt: Attempt, step: Next, reply: Reply) -> Outcome:
+        """What it comes to where somebody else writes again and again, or every answer is trouble."""
+        if step is Next.REPLAN:
+            return attempt.outcome(Status.HELD, "write.races", "the account changed again each time we came")
+        told = f"{words(reply) or 'no answer'}, each time; the account is as it was"
+        if reply.exchange is Exchange.ANSWERED:
+            return attempt.outcome(Status.DEFERRED, "target.not-now", told, reply)
+        return attempt.outcome(Status.HELD, "write.unknown", told, reply)
 
     async def _not_raced(self, attempt: Attempt, deltas: Sequence[Delta], reply: Reply, version: str) -> Outcome:
         """What it comes to where nobody changed the account: a login that somebody has, or a plain refusal."""
@@ -123,7 +134,11 @@ class AccountWriter:
             if (not seen.ok or seen.body is None) and reply.body is None:
                 return attempt.outcome(Status.DEFERRED, "target.not-now", words(seen), seen)
             seen = seen if seen.ok and seen.body is not None else reply
-        return attempt.confirm(deltas, operations, seen)
+        outcome = attempt.confirm(deltas, operations, replace(seen, window_s=reply.window_s))
+        if reply.error is None or outcome.code != "write.mismatch":
+            return outcome
+        said = words(replace(reply, status=reply.error.status))
+        return replace(outcome, detail=f"{outcome.detail}; it said within its answer: {said}")
 
     async def _send(
         self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
@@ -148,7 +163,7 @@ class AccountWriter:
     ) -> Reply:
         line = self.journal.line(attempt.key, attempt.part, "PATCH", version, attempt.races + 1)
         await self.journal.intend(line, edits_of(deltas), attempt.account)
-        return await self.means.target.patch(attempt.account, operations, version)
+        return attempt.sent(await self.means.target.patch(attempt.account, operations, version))
 
     def refused(self, attempt: Attempt, step: Next, reply: Reply) -> Outcome:
         """What it comes to where the target does not take a write."""

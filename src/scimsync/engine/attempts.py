@@ -50,10 +50,18 @@ class Attempt:
         self.already: dict[str, Value] = {}
         #: what the target said of a login that it does not give
         self.taken = ""
+        #: seconds between reading and writing where no version guarded the write: the longest
+        self.window_s: float | None = None
         self._overwritten: dict[str, None] = {}
         self._left_alone: dict[str, str] = {}
         #: the account as it was last read; None where it was not
         self.before: Mapping[str, object] | None = None
+
+    def sent(self, reply: Reply) -> Reply:
+        """Note what a write says of the time in which nobody else's was seen."""
+        if reply.window_s is not None:
+            self.window_s = max(reply.window_s, self.window_s or 0.0)
+        return reply
 
     def spare(self, paths: Iterable[str]) -> None:
         """Note what is not written, because such a write did harm."""
@@ -177,6 +185,7 @@ class Attempt:
             races=self.races,
             correlation_id=reply.correlation_id if reply else "",
             overwritten=tuple(path for path in self._overwritten if path in self.already),
+            window_s=self.window_s,
         )
 
 

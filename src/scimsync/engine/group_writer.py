@@ -64,6 +64,7 @@ class GroupWriter:
         self._in_a_row = 0
         self._refused: list[str] = []
         self._last: Reply | None = None
+        self._window_s: float | None = None
 
     async def write(self, *, resumed: bool) -> Outcome:
         """Send what is wanted until it is there, held, or refused.
@@ -104,6 +105,8 @@ class GroupWriter:
             reply = self._last = await self._target.patch_group(
                 self._change.group, grouping.operations(batch), self._version
             )
+            if reply.window_s is not None:
+                self._window_s = max(reply.window_s, self._window_s or 0.0)
             step = Next.REPLAN if self._is_there(reply) else decide(reply)
             if step is Next.CONFIRM and (shown := self._shown(batch, reply)) is not None:
                 self._take(batch, reply.version, shown)
@@ -272,6 +275,7 @@ class GroupWriter:
             detail=f"{self._change.name}: {detail}" if detail else "",
             races=self._races,
             correlation_id=self._last.correlation_id if self._last else "",
+            window_s=self._window_s,
         )
 
 

@@ -38,7 +38,7 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import ending, limiting, returning
+from scimsync.engine import ending, guarding, limiting, returning
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
@@ -162,6 +162,7 @@ class _Planning:
             if lost := unplanned(self.bench, policy):
                 self.ports.observer.say(sentence(lost))
             raise
+        self.findings += await guarding.look(self.ports.target, self.bench, self.changes, groups)
         self.findings += [
             *of_unresolved(comparison.unresolved(), self.strange),
             *of_unmatched(policy),
@@ -192,14 +193,13 @@ class _Planning:
         """Read the directory, decide about everybody; what becomes of groups, and whether it was read whole."""
         policy = self.request.policy
         seen, immutable = await compare_schema(self.ports, self.request) if self.request.schema else ([], frozenset())
-        self.findings += seen
         told = await read_asked(self.ports, self.request, self.bench)
         self.whole, complete = told is None, True
         if told is None:
             complete, told = await read_directory(self.ports, self.request, self.bench)
         closed = await left_alone(self.ports, self.request)
         judged = replace(judged, frozen=judged.frozen | {finding.subject for finding in closed})
-        self.findings += [*told, *closed]
+        self.findings += [*seen, *told, *closed]
         self.listed = all(finding.code != UNLISTED for finding in told)
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)

@@ -23,7 +23,7 @@ from scimsync.engine.state import (
 )
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.events import Receipt
-from scimsync.model.outcomes import Description, Document, Outcome, Reply, Rights, Sweep
+from scimsync.model.outcomes import Description, Document, Guard, Outcome, Reply, Rights, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.messages import Operation
@@ -152,14 +152,27 @@ class Target(Authorization, Licensing, Protocol):
         ...
 
     async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
-        """PATCH an account under If-Match; `version` must not be empty.
+        """PATCH an account that is what `version` says; the answer is 412 where it is not.
 
         Operations on what is kept beside SCIM (`scim.platform`) come alone, those of one request together.
+
+        Args:
+            account: its id.
+            operations: what to change.
+            version: the version or fingerprint of a Reply; it must not be empty.
+        """
+        ...
+
+    async def guard(self, account: str = "") -> Guard:
+        """How writes are guarded here; an account is looked at where the target does not say.
+
+        Raises:
+            TargetError: The target cannot be asked at all.
         """
         ...
 
     async def delete(self, account: str, version: str) -> Reply:
-        """DELETE an account under If-Match; `version` must not be empty. A success may have no body."""
+        """DELETE an account that is what `version` says; `version` must not be empty. A success may have no body."""
         ...
 
     async def deleted(self, logins: Collection[str]) -> Mapping[str, Sequence[DeletedAccount]] | None:
@@ -204,7 +217,7 @@ class Target(Authorization, Licensing, Protocol):
         ...
 
     async def patch_group(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
-        """PATCH a group under If-Match; `version` must not be empty."""
+        """PATCH a group that is what `version` says; `version` must not be empty."""
         ...
 
     async def describe(self, known: Mapping[str, Document] | None = None) -> Description:

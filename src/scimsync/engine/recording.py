@@ -94,7 +94,7 @@ class Recorder:
                 correlation_id=outcome.correlation_id,
                 status=outcome.status.value,
                 code=outcome.code,
-                detail=outcome.detail,
+                detail=_told(outcome),
             )
         )
 
@@ -120,6 +120,14 @@ class Recorder:
             account=record.account or (change.account if change else "") or "",
             action=change.action.value if change else MEMBERS,
         )
+
+
+def _told(outcome: Outcome) -> str:
+    """The detail of an outcome, and where no version guarded the write, how long nobody else's was seen."""
+    if outcome.window_s is None:
+        return outcome.detail
+    window = f"no version guarded this: {outcome.window_s:.3f} s between reading and writing"
+    return f"{outcome.detail}; {window}" if outcome.detail else window
 
 
 def edits_of(deltas: Iterable[Delta]) -> tuple[Edit, ...]:

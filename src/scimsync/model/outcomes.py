@@ -13,6 +13,8 @@ from scimsync.scim.schema import Value
 
 #: the code of what was done for somebody who cannot work all the same: active again, and without roles
 STRIPPED = "account.stripped"
+#: how the fingerprint of a resource begins, which stands for a version where the target guards nothing by one
+COMPARED = "compared:"
 
 
 class Exchange(Enum):
@@ -34,8 +36,11 @@ class Reply:
     method: str
     status: int = 0
     body: Mapping[str, object] | None = None
-    #: bare version (`meta.version` or ETag); "" where the answer had none
+    #: version (ETag or `meta.version`), as it came but for the quotes of a strong tag; a fingerprint that begins with
+    #: `COMPARED` where writes are guarded by comparing; "" where the answer had none
     version: str = ""
+    #: seconds between reading and writing, in which nobody else's write is seen; None where a version guarded the write
+    window_s: float | None = None
     error: ErrorReport | None = None
     detail: str = ""
     correlation_id: str = ""
@@ -105,6 +110,18 @@ class Rights:
     unlimited: str = ""
     #: requests a minute that it announces with each answer; None where it announces nothing
     announced: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """How the writes of a target are kept from landing on what nobody has seen."""
+
+    #: without a version: read, compared with what the plan saw, written, read back
+    compares: bool = False
+    #: not at all: the target gives no version, and nothing is written without one
+    unguarded: bool = False
+    #: accounts are written with PUT of all that the target shows, with our change in it
+    puts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +214,8 @@ class Outcome:
     overwritten: tuple[str, ...] = ()
     #: references left out of the write, because the accounts they name were not there
     deferred: tuple[str, ...] = ()
+    #: as in `Reply`: the longest of the writes
+    window_s: float | None = None
 
 
 class Step(Enum):

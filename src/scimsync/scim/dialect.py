@@ -68,6 +68,8 @@ class Dialect:
     lists_active_only: bool = False
     #: versions are counters: of two versions of one account, the greater number is the newer
     counts_versions: bool = False
+    #: what guards a write: `version`, `compare` (read, compare, write, read back), or `auto`: a version if there is one
+    concurrency: str = "auto"
     #: paths that must never be written, with the reason
     unwritable: Mapping[str, str] = field(default_factory=dict)
     #: attribute with URN -> how the key of those of its elements begins, in small letters, that are the provider's
@@ -293,6 +295,7 @@ GENESYS = Dialect(
     ),
     lists_active_only=True,
     counts_versions=True,
+    concurrency="version",
     unwritable=_NEVER,
     reserved={f"{GENESYS_USER}:externalIds": "x-pc:scimv2:v1"},
     filled=frozenset({"externalId"}),
@@ -357,6 +360,7 @@ GENESYS = Dialect(
         ),
         "lists_active_only": documented("inactive people need filter=active eq false"),
         "counts_versions": documented("an integer in quotes"),
+        "concurrency": documented("§4.1: If-Match on every write"),
         "unwritable": documented("API specification, read-only members; `password` by our own choice"),
         "reserved": documented("API specification: the SCIM authority x-pc:scimv2:v1 of externalIds is immutable"),
         "dropped": documented("Resource Center: roles go on deactivation for good; an older page denies it"),
@@ -450,6 +454,7 @@ GENERIC = Dialect(
         "expensive": documented("none: RFC 7644 knows no expensive attributes"),
         "lists_active_only": documented("RFC 7644 §3.4.2 lists all resources"),
         "counts_versions": documented("RFC 7644 §3.14: versions are opaque"),
+        "concurrency": documented("RFC 7644 §3.14: versions are optional"),
         "unwritable": documented("RFC 7643 §3.1, §4.1.2; `password` by our own choice"),
         "reserved": documented("RFC 7643 §2.4 knows none"),
         "dropped": documented("none: RFC 7643 §4.1.1 leaves an inactive account as it is"),

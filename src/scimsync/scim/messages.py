@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 MEDIA_TYPE = "application/scim+json"
+#: what no header may hold
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,26 @@ def read_error(status: int, body: object, correlation_id: str = "") -> ErrorRepo
     )
 
 
+def error_within(body: object) -> ErrorReport | None:
+    """The error that a body tells though the status of the answer is a success; None where it tells none.
+
+    Examples:
+        >>> error_within({"schemas": [ERROR], "status": "400", "detail": "no"})
+        ErrorReport(status=400, scim_type='', code='', detail='no', correlation_id='')
+        >>> error_within({"id": "1", "status": "409", "detail": "a user named no"})
+    """
+    if not isinstance(body, Mapping) or "id" in body:
+        return None
+    said = {name.lower(): held for name, held in body.items() if isinstance(name, str)}
+    status = plain(said.get("status") or said.get("statuscode") or said.get("code"))
+    number = int(status) if status.isascii() and status.isdigit() and len(status) == 3 else 0
+    schemas = said.get("schemas")
+    named = (isinstance(schemas, list) and ERROR in schemas) or "scimtype" in said
+    if not named and not (400 <= number < 600 and {"detail", "message", "error"} & said.keys()):
+        return None
+    return read_error(number if 400 <= number < 600 else 400, body)
+
+
 def plain(found: object) -> str:
     """A text, or a number of ordinary size as text; "" for whatever else stands where one should.
 
@@ -90,18 +113,30 @@ def list_response(resources: Sequence[object], *, total: int, start: int) -> dic
     }
 
 
+#: characters of a version that is believed
+_LONGEST_VERSION = 512
+
+
 def version_of(text: object) -> str:
-    """The bare version of an entity tag or of `meta.version`: without `W/` and quotes; "" if none.
+    """The version of an entity tag or of `meta.version` as it came, without the quotes of a strong tag.
+
+    A version is opaque (RFC 7644 §3.14): a weak tag keeps its mark, and spaces, quotes within and letters of any
+    alphabet stay. "" where there is none, and for what no header can carry.
 
     Examples:
-        >>> version_of('W/"42"'), version_of("42"), version_of(None)
-        ('42', '42', '')
+        >>> version_of('"42"'), version_of(42), version_of(None), version_of("a b")
+        ('42', '42', '', 'a b')
+        >>> version_of('W/"42"')
+        'W/"42"'
     """
-    if not isinstance(text, str | int):
+    if not isinstance(text, str | int) or isinstance(text, bool):
         return ""
-    return str(text).strip().removeprefix("W/").strip('"')
+    found = str(text).strip()
+    if len(found) > 1 and found[0] == found[-1] == '"':
+        found = found[1:-1]
+    return found if len(found) <= _LONGEST_VERSION and not _CONTROLS.search(found) else ""
 
 
 def entity_tag(version: str) -> str:
-    """A version as a strong entity tag for If-Match."""
+    """A version as a strong entity tag."""
     return f'"{version}"'

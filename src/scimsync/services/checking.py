@@ -16,7 +16,7 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.rights import Missing
 from scimsync.core.rights import missing as missing_rights
 from scimsync.errors import StoreError, TargetError
-from scimsync.model.outcomes import Rights, Run
+from scimsync.model.outcomes import Guard, Rights, Run
 from scimsync.model.plans import LOGIN
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
 from scimsync.scim.platform import is_platform
@@ -90,6 +90,8 @@ class TargetFacts:
     rulings: tuple[drifting.Ruling, ...]
     #: what our client may do and how much, and the permissions that the configuration needs and we lack
     rights: Rights
+    #: what keeps our writes from undoing somebody else's
+    guard: Guard
     lacking: tuple[Missing, ...]
     #: accounts and groups that are announced by what a run reads; None for unknown
     listed: tuple[int, int | None] | None
@@ -121,7 +123,7 @@ async def describe_target(settings: Settings) -> TargetFacts:
         with suppress(StoreError), open_store(settings) as store:  # the state has a check of its own
             pin = store.pin(target.name)
         found = await target.describe()
-        rights = await target.rights()
+        rights, guard = await target.rights(), await target.guard()
         listed, unread = await _look(settings, target)
     published = schemas_from_json(found.body(SCHEMAS))
     known = {(s.id.lower(), a.name.lower()) for s in published for a in s.attributes}
@@ -145,6 +147,7 @@ async def describe_target(settings: Settings) -> TargetFacts:
         baseline=baseline.name,
         rulings=drifting.judge(baseline, found, settings.policy, catalog),
         rights=rights,
+        guard=guard,
         lacking=tuple(missing_rights(settings.policy, settings.target.dialect, rights.granted))
         if rights.granted is not None
         else (),

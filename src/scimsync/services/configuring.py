@@ -21,7 +21,7 @@ MASK = "***"
 _SECRETS = frozenset({"client_secret", "token", "secret", "old_secret"})
 _REFERABLE = _SECRETS | {"url", "client_id"}
 _BY_REGION = frozenset({"api_url", "login_url"})
-_BY_DIALECT = frozenset({"operations_per_patch", "characters", "request_bytes", "default_roles"})
+_BY_DIALECT = frozenset({"concurrency", "operations_per_patch", "characters", "request_bytes", "default_roles"})
 
 
 def schema() -> dict[str, Any]:
@@ -193,7 +193,7 @@ def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
     found: dict[tuple[Place, str], object] = {
         ((section,), key): str(value) for (section, key), value in texts.items() if value
     }
-    for key in ("operations_per_patch", "characters", "request_bytes"):
+    for key in ("concurrency", "operations_per_patch", "characters", "request_bytes"):
         found[("target",), key] = getattr(target.dialect, key)
     found[("target",), "default_roles"] = sorted(target.dialect.default_roles)
     for webhook in settings.webhooks:

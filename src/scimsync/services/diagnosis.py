@@ -10,6 +10,7 @@ from typing import TypeAlias
 from scimsync.config import Settings, load
 from scimsync.core.signing import LEAST_KEY
 from scimsync.errors import ConfigError, ScimsyncError, TargetError
+from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.drift import CONFIG, SCHEMAS
@@ -123,6 +124,7 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
         *checks,
         *_allowed(settings.target.dialect, found),
         *_announced(found),
+        *_guarded(settings.target.dialect, found.guard),
         *_drifted(found),
         *_assumed(settings.target.dialect),
     ]
@@ -198,6 +200,22 @@ def _announced(found: TargetFacts) -> Iterator[Check]:
 
 def _because(found: TargetFacts, document: str) -> str:
     return f" ({found.untold[document]})" if document in found.untold else ""
+
+
+def _guarded(dialect: Dialect, guard: Guard) -> Iterator[Check]:
+    """What keeps our writes from undoing somebody else's."""
+    if guard.compares:
+        words = "no version guards writes: each account is read, compared with the plan, written and read back; what "
+        words += "somebody else writes in between, the time of about one request, may be undone (target.compares)"
+        yield Check("guard", "warn", words)
+    elif dialect.concurrency == "auto":
+        words = "under the version that the target shows; the plan says so where it shows none (target.compares)"
+        yield Check("guard", "ok", words)
+    else:
+        yield Check("guard", "ok", "under the version that the target shows; nothing is written without one")
+    if guard.puts:
+        words = "the target takes no PATCH: accounts are written with PUT of all that it shows and our change"
+        yield Check("guard", "warn", f"{words}; what it does not show may get lost (target.no-patch)")
 
 
 def _drifted(found: TargetFacts) -> Iterator[Check]:

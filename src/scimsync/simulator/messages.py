@@ -81,7 +81,10 @@ def names_version(header: bytes, version: int, *, strong: bool = False) -> bool:
     """Whether an entity-tag header names the present version; `*` and lists as in RFC 9110 §13.1."""
     tags = [tag.strip() for tag in header.decode("latin-1").split(",")]
     wanted = str(version)
-    return any(tag == "*" or (version_of(tag) == wanted and not (strong and tag.startswith("W/"))) for tag in tags)
+    return any(
+        tag == "*" or (version_of(tag.removeprefix("W/")) == wanted and not (strong and tag.startswith("W/")))
+        for tag in tags
+    )
 
 
 def parameter_names(query: bytes) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from scimsync.errors import ProtocolError
 from scimsync.model.accounts import DeletedAccount
-from scimsync.model.outcomes import Description, Document, Exchange, Reply, Rights, Sweep
+from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Rights, Sweep
 from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, Dialect
 from scimsync.scim.drift import SCHEMAS
 from scimsync.scim.messages import ErrorReport, Operation, version_of
@@ -167,6 +167,10 @@ class MemoryTarget:
         except ProtocolError as error:
             return self._refused("PATCH", 400, str(error), error.scim_type)
         return self._answered("PATCH", self._put(changed, version=int(held) + 1))
+
+    async def guard(self, account: str = "") -> Guard:  # noqa: ARG002
+        """By version, always."""
+        return Guard()
 
     async def delete(self, account: str, version: str) -> Reply:
         """DELETE: 204 without a body; 404 and 400 `invalidVers` as for `patch`."""

@@ -18,6 +18,12 @@ from scimsync.workbench.bench import Workbench, encode, quoted, row_of, text
 from scimsync.workbench.forms import Forms
 from scimsync.workbench.values import ELEMENT, list_text, value_of
 
+#: the SQL of the version, as `scim.messages.version_of` reads it: what no header can carry is none
+_VERSION = (
+    "CASE WHEN regexp_matches(meta.version, '[\\x00-\\x1f\\x7f]') THEN '' ELSE "
+    "regexp_replace(trim(coalesce(meta.version, '')), '^\"(.*)\"$', '\\1') END"
+)
+
 
 class AccountSpool:
     """Takes the raw resources of a sweep, and makes the table `accounts` of them.
@@ -85,7 +91,7 @@ class AccountSpool:
         query = (
             f'{into} SELECT id, "userName" AS user_name, '
             f"{_truth(quoted('active'))} AS active, "
-            "regexp_replace(coalesce(meta.version, ''), '^W/|\"', '', 'g') AS version, "
+            f"{_VERSION} AS version, "
             f"{', '.join(values)} FROM read_ndjson({text(str(self._path))}, columns = {{{columns}}}, "
             "maximum_object_size = 67108864) WHERE id IS NOT NULL"
         )
@@ -197,7 +203,7 @@ def late_accounts(bench: Workbench, attributes: Sequence[Mapped], *, counters: b
     if counters:
         queries.append(
             "SELECT w.account FROM written w JOIN accounts a ON a.id = w.account "
-            "WHERE TRY_CAST(a.version AS UBIGINT) < w.version"
+            "WHERE TRY_CAST(regexp_replace(a.version, 'W/|\"', '', 'g') AS UBIGINT) < w.version"
         )
     active = next((n for n, mapped in enumerate(attributes) if mapped.path == "active"), None)
     matters = "true" if active is None else f"(d.d{active} = 'true' OR b.b{active} IS DISTINCT FROM 'false')"

@@ -339,7 +339,7 @@ class TestWrites:
 
     def test_a_patch_without_a_version_is_a_mistake_of_the_caller(self) -> None:
         bench = Bench(script(http(200, user(1))))
-        for version in ("", 'a"b', "a\r\nX: y", " "):
+        for version in ("", "a\r\nX: y", " "):
 
             async def work(target: ScimTarget, version: str = version) -> object:
                 return await target.patch("id-1", TITLE, version)
