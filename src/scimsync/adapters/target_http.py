@@ -23,8 +23,18 @@ from scimsync.adapters.target_limits import (
     announced,
     retry_after,
 )
+from scimsync.adapters.target_redirects import MOST_HOPS, Slashes, followed
 from scimsync.adapters.target_throttles import in_milliseconds, is_spent, is_throttle, policy_of, wait_of
-from scimsync.adapters.target_wire import TRIES, Answer, Ask, TargetSettings, Wire, check_addresses, judged
+from scimsync.adapters.target_wire import (
+    TRIES,
+    Answer,
+    Ask,
+    TargetSettings,
+    Wire,
+    check_addresses,
+    judged,
+    said_by,
+)
 from scimsync.errors import ConfigError, TargetDenied, TargetError, TargetUnavailable
 from scimsync.model.outcomes import Exchange
 
@@ -113,8 +123,11 @@ def _cause(answer: Answer) -> str:
 
 def _is_transient(answer: Answer) -> bool:
     """Whether a GET may do better next time. An unreadable 200 comes from something in between."""
-    unreadable = 200 <= answer.status < 300 and answer.value is None
-    return answer.exchange is Exchange.LOST or is_troubled(answer.status) or unreadable
+    return answer.exchange is Exchange.LOST or is_troubled(answer.status) or _is_unreadable(answer)
+
+
+def _is_unreadable(answer: Answer) -> bool:
+    return 200 <= answer.status < 300 and answer.value is None
 
 
 def is_troubled(status: int) -> bool:
@@ -160,6 +173,7 @@ class Client:
         self._probe_ask = probe
         self._clock = clock
         self._wire = Wire(settings, transport)
+        self._slashes = Slashes(settings.api_url.rstrip("/") + settings.dialect.base_path)
         self._keeper = self._make_keeper(rng)
         self._backoff = Backoff(rng)
         self._budget = RetryBudget()
@@ -245,6 +259,8 @@ class Client:
         A wait that is too long to be slept may be one in milliseconds (observed), which is tried once.
         """
         throttled = answer.status == 429
+        if _is_unreadable(answer) and attempt >= ask.unreadables:
+            return None
         unsent = answer.exchange is Exchange.NOT_SENT
         if not (throttled or unsent or (ask.safe and _is_transient(answer))):
             return None
@@ -298,7 +314,13 @@ class Client:
 
     async def _send(self, ask: Ask, grant: Grant) -> Answer:
         headers = ask.headers() | {"Authorization": grant.header}
-        answer = await self._exchange(ask.kind, ask.method, ask.url, headers, ask.body)
+        url = self._slashes.address(ask.url)
+        answer = await self._exchange(ask.kind, ask.method, url, headers, ask.body)
+        for _ in range(MOST_HOPS):
+            if (there := followed(ask.method, url, answer)) is None:
+                break
+            self._slashes.learn(url, there)
+            answer = await self._exchange(ask.kind, ask.method, url := there, headers, ask.body)
         if is_throttle(answer.status, answer.headers, answer.content):
             told = "" if answer.status == 429 else f"the target throttles with status {answer.status}"
             answer = replace(answer, status=429, detail=told)
@@ -306,7 +328,7 @@ class Client:
         asked = self._asked(answer)
         if asked is not None and asked > LONGEST_WAIT_S:
             answer = replace(answer, retry_after_s=asked)
-        return judged(answer, ask)
+        return judged(replace(answer, asked=ask.shown), ask)
 
     async def _probe(self) -> bool:
         """Whether the target serves again; one GET that changes nothing."""
@@ -366,8 +388,9 @@ class Client:
         raise self.failure(answer)
 
     def failure(self, answer: Answer) -> TargetError:
-        """The exception for a read that did not succeed."""
-        why = answer.why()
+        """The exception for a read that did not succeed: what was asked, and what the target says of it itself."""
+        dialect = self._settings.dialect
+        why = f"{answer.why()}{said_by(answer)}{' to ' if answer.asked else ''}{answer.asked}"
         if answer.redirected:
             return TargetDenied(f"{self.host}: {why}")
         if answer.status == 429:
@@ -375,8 +398,8 @@ class Client:
             when = f" and asks to come back in {asked:.0f} s" if asked else ""
             return TargetUnavailable(f"{self.host} refuses further requests{when}: {why}. Start again later.")
         if answer.status >= 400 and not is_troubled(answer.status):
+            where = "api_url or region" if dialect.regions else "api_url"
             return TargetDenied(
-                f"{self.host} refuses to be read: {why}. Check api_url or region, the dialect, and the roles "
-                "of the OAuth client (Genesys: 'SCIM Integration')."
+                f"{self.host} refuses to be read: {why}. Check {where}, the dialect, and {dialect.access}."
             )
         return TargetUnavailable(f"{self.host} could not be read after {answer.tries} tries: {why}. Try again later.")

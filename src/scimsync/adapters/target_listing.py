@@ -26,7 +26,7 @@ class Page(msgspec.Struct, rename={"listed": "Resources", "total": "totalResults
 
 
 class _Head(msgspec.Struct):
-    id: str
+    id: str | int  # RFC 7643 §3.1 wants a text; numbers are met
 
 
 PAGE = msgspec.json.Decoder(Page, strict=False)
@@ -87,7 +87,7 @@ class Census:
         fresh = 0
         for raw in page.resources:
             try:
-                account = _HEAD.decode(raw).id
+                account = str(_HEAD.decode(raw).id)
             except (msgspec.DecodeError, RecursionError):
                 self.orders[-1].append("")
                 self.complain("a resource has no readable id")

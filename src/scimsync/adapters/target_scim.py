@@ -14,43 +14,34 @@ import random
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 import msgspec
 
+from scimsync.adapters.target_addresses import resource_url
 from scimsync.adapters.target_deleted import DeletedAccounts
+from scimsync.adapters.target_describing import describe_ask, read_description
 from scimsync.adapters.target_guard import Guarded
-from scimsync.adapters.target_http import Client, Clock, Watch, date_of, is_troubled
+from scimsync.adapters.target_http import Client, Clock, Watch, is_troubled
 from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
 from scimsync.adapters.target_names import Names
 from scimsync.adapters.target_pages import PageSizes
 from scimsync.adapters.target_rights import read_rights
-from scimsync.adapters.target_sweep import CORE, SMALL_PAGE, SWEEPS, Listings
-from scimsync.adapters.target_wire import OBJECT, Answer, Ask, TargetSettings
+from scimsync.adapters.target_sweep import CORE, SWEEPS, Listings
+from scimsync.adapters.target_wire import OBJECT, Answer, Ask, TargetSettings, lenient
 from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Rights, Sweep
-from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS
+from scimsync.scim.drift import CONFIG, largest_page
+from scimsync.scim.fitting import fitted
 from scimsync.scim.messages import Operation, error_within, patch_body, read_error
 from scimsync.scim.schema import Place
-from scimsync.scim.spelling import Spelling, document
+from scimsync.scim.spelling import Spelling
 
 #: seconds for which the list of inactive accounts is good enough to look up a name
 INACTIVE_GOOD_S = 60.0
-_ID = re.compile(r"[A-Za-z0-9._~-]{1,256}")
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
-
-
-def _as_document(content: bytes) -> object:
-    """What a provider says about itself, with its words spelled as RFC 7643 does."""
-    return document(msgspec.json.decode(content))
-
-
-def _resource_url(kind: str, identity: str) -> str | None:
-    if not _ID.fullmatch(identity) or identity in {".", ".."}:
-        return None
-    return f"{kind}/{quote(identity, safe='')}"
 
 
 def _reply(method: str, answer: Answer, account: str = "") -> Reply:
@@ -61,7 +52,7 @@ def _reply(method: str, answer: Answer, account: str = "") -> Reply:
         body, detail = None, "the answer shows another account than the one asked for"
     error = error_within(answer.value)
     if answer.exchange is Exchange.ANSWERED and answer.status >= 400:
-        error = read_error(answer.status, _lenient(answer.content), answer.correlation)
+        error = read_error(answer.status, lenient(answer.content), answer.correlation)
         detail = detail or error.detail
     return Reply(
         exchange=Exchange.LOST if _is_page(answer) else answer.exchange,
@@ -82,7 +73,8 @@ def _reply(method: str, answer: Answer, account: str = "") -> Reply:
 def _is_page(answer: Answer) -> bool:
     """Whether a web page came with 200: something in between spoke, and what the target did is unknown."""
     kind = answer.headers.get("content-type", "").strip().lower()
-    return answer.status == 200 and answer.value is None and kind.startswith("text/html")
+    is_page = kind.startswith("text/html") or (not kind and answer.body.lstrip().startswith(b"<"))
+    return answer.status == 200 and answer.value is None and is_page
 
 
 def _made(headers: httpx2.Headers) -> str:
@@ -94,21 +86,6 @@ def _made(headers: httpx2.Headers) -> str:
 
 def _refused_here(method: str, why: str) -> Reply:
     return Reply(exchange=Exchange.NOT_SENT, method=method, detail=f"not sent: {why}", tries=0)
-
-
-def _lenient(content: bytes) -> object:
-    """The body of an error, if it is JSON of any kind."""
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _readable(raw: msgspec.Raw) -> dict[str, object] | None:
-    try:
-        return OBJECT.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
 
 
 def _or_hidden(fits: bool, held: str | None) -> bool:  # noqa: FBT001 - one pair of a comparison
@@ -160,11 +137,11 @@ class ScimTarget:
         self._groups = self._base + "/Groups"
         self._clock = clock
         self._spelling = Spelling(settings.dialect.users)
-        probe = self._describe_ask(CONFIG, {}, "probe")
+        probe = describe_ask(self._base, CONFIG, {}, "probe")
         self._client = Client(settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
         sizes = PageSizes(settings.page_sizes, self._base, clock.now)
         self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice, sizes)
-        self._guarded = Guarded(self._client, settings.dialect, clock, self._describe_ask(CONFIG, {}), notice)
+        self._guarded = Guarded(self._client, settings.dialect, clock, describe_ask(self._base, CONFIG, {}), notice)
         self._bygone = DeletedAccounts(self._client, settings.api_url.rstrip("/") + settings.dialect.deleted)
         self._names = Names(self._client, settings.api_url, settings.dialect)
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
@@ -240,9 +217,10 @@ class ScimTarget:
             raise ValueError(f"{attribute!r} is not the name of an attribute")
         only = f"{attribute} eq {json.dumps(value, ensure_ascii=False)}"
         page = self._hits(
-            await self._client.call(self._listings.ask(Listing((), only, "find"), 1, SMALL_PAGE)), attribute
+            await self._client.call(self._listings.ask(Listing((), only, "find"), 1, self._listings.small_page)),
+            attribute,
         )
-        bodies = [body for raw in page.resources if (body := _readable(raw)) is not None]
+        bodies = [body for raw in page.resources if (body := self._readable(raw)) is not None]
         held = [_held(body, attribute) for body in bodies]
         matching = [text is not None and text.casefold() == value.casefold() for text in held]
         is_heeded = len(bodies) == len(page.resources) and all(map(_or_hidden, matching, held))
@@ -368,9 +346,24 @@ class ScimTarget:
             requests=self._client.counts.get("group_list", 0) - before,
         )
 
+    async def look(self, attributes: Sequence[str], *, groups: bool) -> tuple[int, int | None]:
+        """Read one page as `sweep` does, and one of groups; how many accounts and groups are announced.
+
+        None for groups that are not asked for, or are listed by filter only.
+
+        Raises:
+            TargetError: They cannot be read.
+        """
+        accounts = await self._listings.first(tuple(attributes))
+        if not groups:
+            return accounts.total, None
+        listing = Listing(("id", "displayName"), kind="group_list", url=self._groups)
+        answer = await self._client.call(self._listings.ask(listing, 1, 1))
+        return accounts.total, None if answer.status == 400 else self._client.value(answer, Page).total
+
     async def get_group(self, group: str) -> Reply:
         """Read one group, with its members. Trouble that outlasts the tries comes as a Reply."""
-        if (url := _resource_url(self._groups, group)) is None:
+        if (url := resource_url(self._groups, group)) is None:
             return _refused_here("GET", "a group id that cannot stand in an address")
         return _reply(
             "GET",
@@ -381,46 +374,15 @@ class ScimTarget:
     async def describe(self, known: Mapping[str, Document] | None = None) -> Description:
         """What the target says about itself (RFC 7644 §4), and what its clock shows.
 
-        A document that we know is asked for with its ETag; 304 is documented for ServiceProviderConfig
-        alone, and the two others may carry none. A document that the target does not serve is left out.
+        What it does not serve, or shows in no form that can be read, is left out, with why.
 
         Raises:
-            TargetError: It does not say.
+            TargetError: It is down, or refuses our credentials.
         """
-        known = known or {}
-        documents: dict[str, Document] = {}
-
-        def keep(name: str, answer: Answer) -> None:
-            if answer.status not in {404, 501}:
-                documents[name] = self._document(answer, known.get(name))
-
-        first = await self._client.call(self._describe_ask(CONFIG, known))
-        keep(CONFIG, first)  # raises before more is asked of a target that is down
-        others = (SCHEMAS, RESOURCE_TYPES)
-        answers = await asyncio.gather(*(self._client.call(self._describe_ask(name, known)) for name in others))
-        for name, answer in zip(others, answers, strict=True):
-            keep(name, answer)
-        if not documents:
-            raise self._client.failure(first)
-        self._guarded.told(documents[CONFIG].body if CONFIG in documents else {})
-        date = date_of(first.headers)
-        return Description(
-            documents=documents,
-            server_date=date,
-            skew_s=(date - self._clock.now()).total_seconds() if date else None,
-            correlation_id=first.correlation,
-        )
-
-    def _document(self, answer: Answer, known: Document | None) -> Document:
-        """What was answered, or what we knew where it did not change."""
-        if answer.status == 304 and known is not None:
-            return known
-        body: dict[str, object] = self._client.value(answer, dict)
-        return Document(body, answer.headers.get("etag", ""))
-
-    def _describe_ask(self, what: str, known: Mapping[str, Document], kind: str = "describe") -> Ask:
-        tag = known[what].tag if what in known else ""
-        return Ask(kind=kind, method="GET", url=f"{self._base}/{what}", unless=tag, decode=_as_document)
+        found = await read_description(self._client, self._base, known or {}, self._clock)
+        self._listings.announced = largest_page(found.body(CONFIG))
+        self._guarded.told(found.body(CONFIG))
+        return found
 
     async def create(self, resource: dict[str, object]) -> Reply:
         """POST a new account (RFC 7644 §3.3)."""
@@ -470,19 +432,26 @@ class ScimTarget:
         Raises:
             ValueError: `version` is empty.
         """
-        if (url := _resource_url(self._groups, group)) is None:
+        if (url := resource_url(self._groups, group)) is None:
             return _refused_here("PATCH", "a group id that cannot stand in an address")
         body = msgspec.json.encode(patch_body(operations))
         ask = Ask(kind="group_patch", method="PATCH", url=url, body=body, decode=self._as_resource)
         return _reply("PATCH", await self._guarded.write(ask, version), group)
 
     def _account_url(self, account: str) -> str | None:
-        return _resource_url(self._users, account)
+        return resource_url(self._users, account)
 
     def _as_resource(self, content: bytes) -> object:
-        """A resource, with known names as the catalog spells them."""
+        """A resource, with known names as the catalog spells them and values in the form that it gives them."""
         found = OBJECT.decode(content)
-        return self._spelling.resource(found) if self._spelling.is_odd(content) else found
+        spelled = self._spelling.resource(found) if self._spelling.is_odd(content) else found
+        return fitted(spelled, self._dialect.users)[0] if isinstance(spelled, dict) else spelled
+
+    def _readable(self, raw: msgspec.Raw) -> dict[str, object] | None:
+        try:
+            return fitted(OBJECT.decode(raw), self._dialect.users)[0]
+        except (msgspec.DecodeError, RecursionError):
+            return None
 
     def _as_page(self, content: bytes) -> object:
         """A page of resources, spelled so."""

@@ -25,6 +25,8 @@ SWEEPS = 3
 WORTH_TELLING = 150
 #: a page that Genesys serves without a second thought (documented)
 SMALL_PAGE = 25
+#: how a target says that it does not understand a question
+_REFUSED = frozenset({400, 414, 501})
 #: the filter that lists who is inactive
 INACTIVE = "active eq false"
 CORE = "urn:ietf:params:scim:schemas:core:2.0:user:"
@@ -62,6 +64,10 @@ class Listings:
     ) -> None:
         self._client, self._dialect, self._users, self._decode = client, dialect, users, decode
         self._notice, self._sizes = notice, sizes
+        #: the parameter `attributes` was refused, so whole resources are read
+        self._plain = False
+        #: the largest page that the target announces; 0 for none
+        self.announced = 0
         #: filter -> ids in the order of the last listing of accounts
         self._order: dict[str, list[str]] = {}
 
@@ -113,6 +119,15 @@ class Listings:
             pages = (self._listed(*each, size) for each in asked[first : first + PAGES_AT_ONCE])
             for page in await asyncio.gather(*pages):
                 census.take(page)
+
+    async def first(self, attributes: tuple[str, ...]) -> Page:
+        """The first page of accounts.
+
+        Raises:
+            TargetError: It cannot be read.
+        """
+        listing = Listing(attributes)
+        return await self._page(listing, 1, self._page_size(listing))
 
     async def _listed(self, listing: Listing, start: int, want: int) -> Page:
         """One page; an empty one where the target refuses to list so many inactive people."""
@@ -209,11 +224,14 @@ class Listings:
             answer = await self._client.call(ask)
             if answer.status == 400 and start > 1 and listing.only == INACTIVE:
                 raise _WallMet(answer.why())
-            if not (answer.status == 429 and want > SMALL_PAGE and answer.retry_after_s is None):
+            if answer.status == 429 and want > SMALL_PAGE and answer.retry_after_s is None:
+                self._sizes.refused(listing.what, max(SMALL_PAGE, want // 2))
+            elif not (answer.status in _REFUSED and start == 1 and await self._suits(listing, want)):
                 served = self._client.value(answer, Page)
                 self._sizes.accepted(listing.what, want)
                 return served
-            self._sizes.refused(listing.what, max(SMALL_PAGE, want // 2))
+            if want <= self._sizes.most(listing.what):
+                return await self._page(listing, start, want)
         page = await self._page(listing, start, min(want, self._sizes.most(listing.what)))
         resources = list(page.resources)
         while len(resources) < want and start + len(resources) <= page.total:
@@ -224,10 +242,35 @@ class Listings:
             resources += page.resources
         return Page(total=page.total, listed=resources)
 
+    @property
+    def small_page(self) -> int:
+        """A page that the target surely serves."""
+        return min(SMALL_PAGE, self.announced or SMALL_PAGE)
+
+    async def _suits(self, listing: Listing, want: int) -> bool:
+        """Find out what of a first page was refused, and do without; False where that is neither size nor attributes.
+
+        Some refuse a page above their largest, which they may announce, instead of making it smaller (RFC 7644
+        §3.4.2.4); scimmy refuses an attribute with its URN. A page of one tells which.
+        """
+        refused, self._plain = self._plain, True
+        if (await self._client.call(self.ask(listing, 1, 1))).status >= 300:
+            self._plain = refused
+            return False
+        if listing.attributes and not refused:
+            self._plain = False
+            self._plain = (await self._client.call(self.ask(listing, 1, 1))).status in _REFUSED
+            if self._plain:
+                return True
+        if want == 1:
+            return False
+        self._sizes.refused(listing.what, self.announced if 0 < self.announced < want else want // 2)
+        return True
+
     def ask(self, listing: Listing, start: int, count: int) -> Ask:
         """What asks for a part of a listing."""
         query = {"startIndex": str(start), "count": str(count)}
-        if listing.attributes:
+        if listing.attributes and not self._plain:
             query["attributes"] = ",".join(listing.attributes)
         if listing.only:
             query["filter"] = listing.only

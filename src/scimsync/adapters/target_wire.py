@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import msgspec
@@ -20,9 +20,17 @@ import msgspec
 from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Exchange
 from scimsync.scim.dialect import Dialect
-from scimsync.scim.messages import MEDIA_TYPE
+from scimsync.scim.messages import MEDIA_TYPE, read_error
 
-_JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+#: what JSON is called (`text/json` by Okta's own examples); some give no type at all
+_JSON_TYPE = re.compile(r"(?:(?:application|text)/(?:[a-z0-9.-]+\+|x-)?json\s*(?:;.*)?)?", re.IGNORECASE | re.DOTALL)
+#: half a pair of surrogates: JSON can write it (RFC 8259 §8.2), and no text can hold it
+_HALF = re.compile(
+    rb"(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})(?<!\\)\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+#: a mark of the order of bytes, which does not belong in front of JSON (RFC 8259 §8.1) and is met there
+_BOM = b"\xef\xbb\xbf"
 #: raised before the first byte of a request left (measured: reliability, appendix B)
 _NOT_SENT = (
     httpx2.ConnectError,
@@ -37,6 +45,8 @@ _NOT_SENT = (
 PAGES_AT_ONCE = 4
 #: tries of one request, the first included
 TRIES = 5
+#: characters of a target's own words that a message shows
+_MOST_SAID = 200
 #: decodes a JSON object
 OBJECT = msgspec.json.Decoder(dict[str, object])
 
@@ -86,8 +96,17 @@ class Ask:
     media: str = MEDIA_TYPE
     #: tries that may be refused with 429
     throttles: int = TRIES
+    #: tries that may come back as something else than JSON
+    unreadables: int = TRIES
     #: tries that were refused so before, each of which makes the wait longer
     tried: int = 0
+
+    @property
+    def shown(self) -> str:
+        """The request as messages name it: method, path, and the names of its parameters."""
+        parts = urlsplit(self.url)
+        names = ", ".join(name for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+        return f"{self.method} {parts.path}{' with ' if names else ''}{names}"
 
     @property
     def safe(self) -> bool:
@@ -119,6 +138,8 @@ class Answer:
     detail: str = ""
     tries: int = 1
     retry_after_s: float | None = None
+    #: the request, as messages name it
+    asked: str = ""
     #: as `Reply` has them
     version: str = ""
     window_s: float | None = None
@@ -130,8 +151,13 @@ class Answer:
         return "".join(sign for sign in text if "!" <= sign <= "~")[:128]
 
     @property
+    def body(self) -> bytes:
+        """The content without a mark of the order of its bytes."""
+        return self.content.removeprefix(_BOM)
+
+    @property
     def redirected(self) -> bool:
-        """Whether the target sends us elsewhere. We do not go."""
+        """Whether the target sends us where we do not go."""
         return 300 <= self.status < 400 and self.status != 304
 
     def why(self) -> str:
@@ -253,6 +279,27 @@ def _brief(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or "no further detail"
 
 
+def lenient(content: bytes) -> object:
+    """The body of an error, if it is JSON of any kind."""
+    try:
+        return msgspec.json.decode(content.removeprefix(_BOM))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def said_by(answer: Answer) -> str:
+    """The target's own words about a refusal, made safe to print, for the end of a sentence; "" for none.
+
+    A refused filter is often quoted in them, and has the value of a person: then there are none.
+    """
+    if answer.status < 400 or "filter" in answer.asked:
+        return ""
+    error = read_error(answer.status, lenient(answer.content))
+    words = " ".join(filter(None, (error.scim_type or error.code, error.detail)))
+    words = " ".join("".join(sign if sign.isprintable() else " " for sign in words).split())[:_MOST_SAID]
+    return f', which says "{words}"' if words else ""
+
+
 def judged(answer: Answer, ask: Ask) -> Answer:
     """Decode a 2xx answer, or say why it cannot be believed."""
     if answer.redirected:
@@ -261,12 +308,18 @@ def judged(answer: Answer, ask: Ask) -> Answer:
         return replace(answer, detail=detail)
     if not 200 <= answer.status < 300:
         return answer
-    if not answer.content:
+    if not answer.body:
         return replace(answer, detail="the answer has no body")
     kind = answer.headers.get("content-type", "")
     if not _JSON_TYPE.fullmatch(kind.strip()):
         return replace(answer, detail=f"the answer is {kind.split(';')[0][:60]!r} and not JSON (a proxy, perhaps?)")
     try:
-        return replace(answer, value=ask.decode(answer.content))
+        return replace(answer, value=ask.decode(answer.body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return replace(answer, detail=f"the answer is not the JSON that was expected ({type(error).__name__})")
+        wrong = error
+    try:
+        if (whole := _HALF.sub(b"?", answer.body)) != answer.body:
+            return replace(answer, value=ask.decode(whole))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        wrong = error
+    return replace(answer, detail=f"the answer is not the JSON that was expected ({type(wrong).__name__})")

@@ -115,11 +115,12 @@ class Target(Section):
         example="eu-central-1",
     )
     api_url: str = _text(
-        "Where the API is, instead of `region` and with `login_url`. https, or http on this machine.",
+        "Where the API is, instead of `region` and with `login_url` or `token`. https, or http on this machine.",
         example="https://api.mypurecloud.de",
     )
     login_url: str = _text(
-        "Where tokens are given, instead of `region` and with `api_url`.", example="https://login.mypurecloud.de"
+        "Where tokens are given, instead of `region` and with `api_url`. Not needed with `token`.",
+        example="https://login.mypurecloud.de",
     )
     client_id: str = _text(
         "The id of the OAuth client; env:NAME or file:PATH. Needed without `token`.", example="env:GENESYS_CLIENT_ID"

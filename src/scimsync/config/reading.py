@@ -222,8 +222,10 @@ class _Reader:
             self.told.tell(("target", "region"), f"[target] region = {region_fault(region, dialect)}")
         if hosts:
             return hosts
-        if not region and not (api and login) and not self.told.knows("target", "region", "api_url", "login_url"):
-            self.told.tell(("target", "region"), "[target] needs region, or api_url and login_url")
+        enough = api and (login or given.token)  # a ready-made token is given nowhere
+        if not region and not enough and not self.told.knows("target", "region", "api_url", "login_url"):
+            needed = "api_url" if given.token else "region, or api_url and login_url"
+            self.told.tell(("target", "region"), f"[target] needs {needed}")
         return self._address("api_url", api), self._address("login_url", login)
 
     def _address(self, key: str, url: str) -> str:

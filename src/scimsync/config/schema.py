@@ -65,7 +65,10 @@ def _narrow(sections: Node) -> None:
         {"if": {"required": ["kind"], "properties": {"kind": {"enum": kind}}}, "then": {"required": needed}}
         for kind, needed in kinds
     ]
-    sections["target"]["oneOf"] = [{"required": ["region"]}, {"required": ["api_url", "login_url"]}]
+    sections["target"]["oneOf"] = [
+        {"required": ["region"]},
+        {"required": ["api_url"], "anyOf": [{"required": ["login_url"]}, {"required": ["token"]}]},
+    ]
     sections["target"]["properties"]["region"]["anyOf"] = [{"enum": [*GENESYS_REGIONS]}, {"minLength": 1}]
     sections["groups"]["oneOf"] = [{"required": [key]} for key in ("query", "path", "column")]
     names = [kind.value for kind in EventKind]

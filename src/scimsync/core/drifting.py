@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.outcomes import Description, Pin
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Leavers, Policy
-from scimsync.scim.drift import CONFIG, RESOURCE_TYPES, SCHEMAS, Drift, Kind, compare_documents
+from scimsync.scim.dialect import Dialect
+from scimsync.scim.drift import CONFIG, PLAIN, RESOURCE_TYPES, SCHEMAS, Drift, Kind, compare_documents
 from scimsync.scim.published import schemas_from_json
 from scimsync.scim.schema import CORE_GROUP, Catalog, Place, compared
 from scimsync.scim.schema import Kind as PlaceKind
@@ -22,6 +23,10 @@ _BREAKS = frozenset({Kind.REMOVED, Kind.TYPE, Kind.MULTI_VALUED})
 _ALIKE = (frozenset({"string", "datetime", "reference", "binary"}), frozenset({"integer", "decimal"}))
 #: features without which there is no conditional PATCH
 _NEEDED = frozenset({f"{CONFIG}.patch", f"{CONFIG}.etag"})
+#: the common attributes, which no schema need list (RFC 7643 §3.1)
+COMMON = frozenset({"id", "externalid", "meta", "schemas"})
+#: who recorded a pin that no person asked for
+FIRST_PLAN = "the first plan"
 #: what is written and read of a group where groups are managed
 _MEMBERS = (f"{CORE_GROUP}:members", f"{CORE_GROUP}:members.value")
 _GROUP_NAME = f"{CORE_GROUP}:displayName"
@@ -108,15 +113,22 @@ class Baseline:
     documents: Mapping[str, Mapping[str, object]]
     #: it is what a dialect assumes, in part a guess
     assumed: bool = False
+    #: it may stop a run; else what differs from it is told, and written all the same
+    stops: bool = True
 
     @classmethod
-    def of(cls, pin: Pin | None, catalog: Catalog) -> Baseline:
-        """The pin, or where there is none the schemas that the dialect assumes."""
+    def of(cls, pin: Pin | None, dialect: Dialect) -> Baseline:
+        """The pin, or where there is none the schemas that the dialect assumes.
+
+        They stop a run only where the dialect is that of one product: any other lists what it likes of the RFC.
+        """
         if pin is not None:
             documents = {name: document.body for name, document in pin.documents.items()}
-            return cls(name=f"the pin of {pin.at:%Y-%m-%d %H:%M} UTC", documents=documents)
-        assumed = {SCHEMAS: {"Resources": [schema.to_json() for schema in catalog.published.schemas]}}
-        return cls(name="what the dialect assumes", documents=assumed, assumed=True)
+            what = "what the first plan saw" if pin.actor == FIRST_PLAN else "the pin of"
+            return cls(name=f"{what} {pin.at:%Y-%m-%d %H:%M} UTC", documents=documents)
+        assumed = {SCHEMAS: {"Resources": [schema.to_json() for schema in dialect.users.published.schemas]}}
+        name = "what the dialect assumes"
+        return cls(name=name, documents=assumed, assumed=True, stops=dialect.knows_schemas)
 
 
 def judge(
@@ -137,11 +149,22 @@ def judge(
     if baseline.assumed and not schemas_from_json(found.body(SCHEMAS)):
         return ()  # a target that publishes no schemas contradicts no assumption
     documents = {name: document.body for name, document in found.documents.items()}
-    drifts = compare_documents(baseline.documents, documents, catalog)
+    before = {name: body for name, body in baseline.documents.items() if name == PLAIN or name in documents}
+    drifts = compare_documents(before, documents, catalog)
     reach = Reach.of(policy, catalog)
     if baseline.assumed:  # a dialect does not claim to list everything
+        drifts = tuple(d for d in drifts if d.kind is not Kind.REMOVED or d.path.lower() not in COMMON)
         drifts = tuple(d for d in drifts if d.kind is not Kind.ADDED) if whole else touched(drifts, reach)
-    return rule(drifts, reach, assumed=baseline.assumed)
+    rulings = rule(drifts, reach, assumed=baseline.assumed)
+    return rulings if baseline.stops else tuple(map(_told, rulings))
+
+
+def _told(ruling: Ruling) -> Ruling:
+    """A ruling that stops nothing."""
+    if not ruling.blocks:
+        return ruling
+    hint = "it is written all the same, as the RFC has it; where the target refuses it, take it out of [attributes]"
+    return replace(ruling, severity=Severity.WARNING, hint=hint)
 
 
 def unpublished(found: Description) -> Finding | None:
@@ -153,7 +176,20 @@ def unpublished(found: Description) -> Finding | None:
         code="schema.unpublished",
         subject="",
         summary="the target publishes no schemas, so drift cannot be seen",
-        hint="check [attributes] against the provider's manual",
+        detail="; ".join(f"{name}: {why}" for name, why in found.untold.items()),
+        hint="what the dialect assumes is taken for true; check [attributes] against the provider's manual",
+    )
+
+
+def remembered(found: Description) -> Finding:
+    """That the first plan keeps what it saw of the schemas, which from then on is the baseline."""
+    return Finding(
+        severity=Severity.INFO,
+        code="schema.remembered",
+        subject="",
+        summary="the target's schemas were remembered; a run stops where they change under the mapping",
+        detail=", ".join(schema.name or schema.id for schema in schemas_from_json(found.body(SCHEMAS))),
+        hint="nothing to do; scimsync schema pin records them anew",
     )
 
 
@@ -185,14 +221,15 @@ def _wants(drift: Drift) -> bool:
     return drift.kind is Kind.REQUIRED and drift.after == "true"
 
 
-def findings(rulings: Iterable[Ruling]) -> tuple[Finding, ...]:
-    """The rulings as findings of a plan."""
+def findings(rulings: Iterable[Ruling], *, stops: bool = True) -> tuple[Finding, ...]:
+    """The rulings as findings of a plan, against a baseline that may stop it or not."""
+    was = "not what it was" if stops else "not that of the RFC"
     return tuple(
         Finding(
             severity=ruling.severity,
             code=CODE,
             subject="",
-            summary="the target's schema is not what it was",
+            summary=f"the target's schema is {was}",
             detail=str(ruling.drift),
             hint=ruling.hint,
         )
@@ -217,7 +254,10 @@ def _rule(drift: Drift, reach: Reach, *, assumed: bool) -> Ruling:
             if _is_of_groups(drift):
                 hint = "members of groups are written there: take out [groups] until the provider says how"
             return Ruling(drift=drift, severity=Severity.ERROR, hint=hint)
-        return Ruling(drift=drift, severity=Severity.WARNING, hint="see that the mapping still fits")
+        hint = "see that the mapping still fits"
+        if drift.kind is Kind.MUTABILITY and drift.after.lower() == "immutable":
+            hint = "it is written where an account is made, and never after"
+        return Ruling(drift=drift, severity=Severity.WARNING, hint=hint)
     if reach.maps(drift.path):
         return Ruling(
             drift=drift, severity=Severity.WARNING, hint="it is mapped and not written: see that it still fits"
@@ -248,7 +288,7 @@ def _breaks(drift: Drift, reach: Reach) -> bool:
     """Whether a write to the path of this drift can fail now."""
     match drift.kind:
         case Kind.MUTABILITY:
-            return drift.after.lower() in {"readonly", "immutable"}
+            return drift.after.lower() == "readonly"
         case Kind.UNIQUENESS:
             return drift.after in {"server", "global"} and drift.before not in {"server", "global"}
         case Kind.CASE:
@@ -264,7 +304,7 @@ def _surely(drift: Drift) -> bool:
     """Whether the write fails whatever the provider makes of its own words."""
     if drift.kind is Kind.TYPE:
         return not any({drift.before.lower(), drift.after.lower()} <= alike for alike in _ALIKE)
-    return drift.kind in _BREAKS or drift.kind is Kind.MUTABILITY
+    return drift.kind in _BREAKS or (drift.kind is Kind.MUTABILITY and drift.after.lower() == "readonly")
 
 
 def _root(place: Place, catalog: Catalog) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scimsync import files
 from scimsync.core import (
+    fixing,
     grouping,
     identity,
     limits,
@@ -191,15 +192,14 @@ class _Planning:
     async def _decide_all(self, comparison: Comparison, judged: trust.Trust) -> tuple[tuple[GroupChange, ...], bool]:
         """Read the directory, decide about everybody; what becomes of groups, and whether it was read whole."""
         policy = self.request.policy
-        if self.request.schema:
-            self.findings += await compare_schema(self.ports, self.request)
+        seen, immutable = await compare_schema(self.ports, self.request) if self.request.schema else ([], frozenset())
         told = await read_asked(self.ports, self.request, self.bench)
         self.whole, complete = told is None, True
         if told is None:
             complete, told = await read_directory(self.ports, self.request, self.bench)
         closed = await left_alone(self.ports, self.request)
         judged = replace(judged, frozen=judged.frozen | {finding.subject for finding in closed})
-        self.findings += [*told, *closed]
+        self.findings += [*seen, *told, *closed]
         self.listed = all(finding.code != UNLISTED for finding in told)
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
@@ -209,6 +209,8 @@ class _Planning:
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
         self._decide(comparison, judged)
+        self.changes, unchanged = fixing.leave(self.changes, immutable, policy.attributes)
+        self.findings += unchanged
         await self._validate(comparison)
         await self._revive()
         self._spare(comparison.linked())

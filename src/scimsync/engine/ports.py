@@ -204,6 +204,14 @@ class Target(Authorization, Licensing, Protocol):
         """
         ...
 
+    async def look(self, attributes: Sequence[str], *, groups: bool) -> tuple[int, int | None]:
+        """Read one page of accounts and, where wanted, one of groups; how many of each are announced, None for unknown.
+
+        Raises:
+            TargetError: They cannot be read.
+        """
+        ...
+
     async def get_group(self, group: str) -> Reply:
         """Read one group, with its members."""
         ...

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from scimsync.core import drifting, ending, rights, trust
+from scimsync.core import drifting, ending, fixing, rights, trust
 from scimsync.core.findings import of_unshown
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN, Freshness, read_again, written
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
-from scimsync.model.outcomes import Run
+from scimsync.model.outcomes import Document, Pin, Run
 from scimsync.model.plans import LOGIN, Finding
+from scimsync.scim.drift import SCHEMAS
+from scimsync.scim.published import schemas_from_json
 from scimsync.workbench import asked, unlisted
 from scimsync.workbench.accounts import AccountSpool, hold_late
 from scimsync.workbench.bench import Workbench, encode
@@ -25,8 +27,10 @@ MOST_ASKED = 50
 SCHEMA_BELIEVED = timedelta(days=1)
 
 
-async def compare_schema(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
+async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[Finding], frozenset[str]]:
     """Hold what the target says about itself against the pin, or what the dialect assumes.
+
+    Gives what is to be told, and the mapped paths that are written only where an account is made.
 
     A plan for some people believes the schema of a plan for everybody that was made within a day, under the same
     configuration: under another it was compared for other paths.
@@ -36,17 +40,30 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> list[Finding
     """
     since = ports.clock.now() - SCHEMA_BELIEVED
     plans = (run for run in ports.store.runs() if run.plan and not run.partial and run.target == ports.target.name)
-    if request.only and any(run.created > since and _is_under(ports, run, request.configuration) for run in plans):
-        return []
-    ports.observer.stage("comparing the schema")
     pin = ports.store.pin(ports.target.name)
+    if request.only and any(run.created > since and _is_under(ports, run, request.configuration) for run in plans):
+        return [], _fixed(request, pin.documents if pin else {})
+    ports.observer.stage("comparing the schema")
     found = await ports.target.describe(pin.documents if pin else None)
-    baseline = drifting.Baseline.of(pin, request.catalog)
+    baseline = drifting.Baseline.of(pin, request.dialect)
     rulings = drifting.judge(baseline, found, request.policy, request.catalog)
     if blocking := tuple(f"{r.drift} ({r.hint})" for r in rulings if r.blocks):
         raise SchemaDrifted(baseline.name, blocking)
-    unpublished = drifting.unpublished(found)
-    return [*drifting.findings(rulings), *([] if unpublished is None else [unpublished])]
+    told, fixed = drifting.findings(rulings, stops=baseline.stops), _fixed(request, found.documents)
+    if unpublished := drifting.unpublished(found):
+        return [*told, unpublished], fixed
+    if pin is None and not baseline.stops:
+        documents = found.documents
+        ports.store.save_pin(
+            Pin(target=ports.target.name, at=ports.clock.now(), actor=drifting.FIRST_PLAN, documents=documents)
+        )
+        told = (*told, drifting.remembered(found))
+    return [*told], fixed
+
+
+def _fixed(request: PlanRequest, documents: Mapping[str, Document]) -> frozenset[str]:
+    published = schemas_from_json(documents[SCHEMAS].body) if SCHEMAS in documents else ()
+    return fixing.fixed(published, request.policy.attributes, request.catalog)
 
 
 async def left_alone(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
@@ -110,7 +127,7 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     recall.save(whole=not recalls)
     told = [] if holes is None else [holes]
     told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
-    return holes is None, [*told, *late]
+    return holes is None, [*told, *spool.findings, *late]
 
 
 async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> None:
@@ -200,7 +217,8 @@ async def read_asked(ports: PlanPorts, request: PlanRequest, bench: Workbench) -
     if new := [encode(found[account]) for account in asked.unread(bench, found)]:
         spool.renew(new, [])
     asked.stand_in(bench)
-    return hold_late(bench, [*unread, *named[1]], "the account could not be read by its id")
+    late = hold_late(bench, [*unread, *named[1]], "the account could not be read by its id")
+    return [*spool.findings, *late]
 
 
 async def _read_linked(

@@ -84,6 +84,8 @@ class Description:
     """What a target says about itself: documents by the name of their endpoint (`scim.drift.DOCUMENTS`)."""
 
     documents: Mapping[str, Document]
+    #: name of a document that it does not show us -> why
+    untold: Mapping[str, str] = field(default_factory=dict)
     #: the target's `Date`; None where it sends none
     server_date: datetime | None = None
     #: seconds by which the target's clock is ahead of ours

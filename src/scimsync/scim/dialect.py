@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
+from scimsync.scim.grounds import Ground, documented, guessed
 from scimsync.scim.platform import ELSEWHERE, GENESYS_PLATFORM, PLATFORM_PERMISSIONS, PLATFORM_USER
 from scimsync.scim.regions import GENESYS_REGIONS
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Place, Schema
@@ -17,30 +17,6 @@ from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribu
 ROLE = "role"  #: the kind of names that licences follow from
 _CORE = f"{CORE_USER.lower()}:"
 GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
-
-
-class Certainty(Enum):
-    """How sure an entry of a dialect is."""
-
-    DOCUMENTED = "documented"
-    OBSERVED = "observed"
-    GUESSED = "guessed"
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What an entry of a dialect rests on."""
-
-    certainty: Certainty
-    source: str
-
-
-def _documented(source: str) -> Ground:
-    return Ground(Certainty.DOCUMENTED, source)
-
-
-def _guessed(source: str) -> Ground:
-    return Ground(Certainty.GUESSED, source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +54,11 @@ class Dialect:
     users: Catalog
     #: path below the API host
     base_path: str
+    #: `users` is what this one product publishes, so that another answer is a drift; else a provider need not list all
+    #: that it serves, and what it lists is not held against it
+    knows_schemas: bool = False
+    #: what a message names as the place where our rights are given
+    access: str = "the rights of the token"
     #: resources a page where no expensive attribute is asked for, and where one is
     page_size: int
     expensive_page_size: int
@@ -299,6 +280,8 @@ GENESYS = Dialect(
         elsewhere=ELSEWHERE,
     ),
     base_path="/api/v2/scim/v2",
+    knows_schemas=True,
+    access="the roles of the OAuth client (Genesys: 'SCIM Integration')",
     page_size=100,
     expensive_page_size=25,
     expensive=frozenset(
@@ -365,41 +348,43 @@ GENESYS = Dialect(
     default_roles=frozenset({"employee"}),
     regions=GENESYS_REGIONS,
     grounds={
-        "users": _guessed("put together from the models of the API; no /Schemas answer is published"),
-        "base_path": _documented("API specification, SCIM routes"),
-        "page_size": _guessed("no maximum is published"),
-        "expensive_page_size": _documented("above 25 the answer may be 429"),
-        "expensive": _guessed(
+        "users": guessed("put together from the models of the API; no /Schemas answer is published"),
+        "base_path": documented("API specification, SCIM routes"),
+        "knows_schemas": guessed("put together from the models of the API, as users"),
+        "access": documented("Resource Center: the role SCIM Integration"),
+        "page_size": guessed("no maximum is published"),
+        "expensive_page_size": documented("above 25 the answer may be 429"),
+        "expensive": guessed(
             "API specification, which names them in three places and no two alike; these four stand in all. "
             "For others a page is halved where the provider refuses it"
         ),
-        "lists_active_only": _documented("inactive people need filter=active eq false"),
-        "counts_versions": _documented("an integer in quotes"),
-        "concurrency": _documented("§4.1: If-Match on every write"),
-        "unwritable": _documented("API specification, read-only members; `password` by our own choice"),
-        "reserved": _documented("API specification: the SCIM authority x-pc:scimv2:v1 of externalIds is immutable"),
-        "dropped": _documented("Resource Center: roles go on deactivation for good; an older page denies it"),
-        "filled": _guessed("externalId is that of the provisioning client; whether each client sees its own is open"),
-        "requests_per_minute": _documented("rate limit of the SCIM routes"),
-        "operations_per_patch": _documented("no limit in the API specification"),
-        "characters": _documented("no limit in the API specification"),
-        "request_bytes": _guessed("413 is documented, the number is only told"),
-        "elements": _documented("API specification; external ids: of the Platform API"),
-        "ranges": _documented("API specification, proficiency"),
-        "keeps_others": _documented("the shipped Entra mapping writes single elements by value filter"),
-        "unique_logins": _documented("409 on POST: the user name is used by a user who is not deleted"),
-        "login_is_email": _documented("userName is the login e-mail"),
-        "phones_are_e164": _documented("E.164, or a tel URI with ext"),
-        "names": _documented("Platform API"),
-        "deleted": _documented("Platform API, GET and PATCH /api/v2/users; a creation brings one back: inferred"),
-        "newborn_version": _guessed("a creation is spread over some six services, each of which may count it once"),
-        "permissions": _guessed("API specification: any of them will do; that each area needs its own is inferred"),
-        "rights_url": _documented("Platform API, needs no permission"),
-        "limits_url": _documented("Platform API; its keys are not published"),
-        "licences_url": _documented("Platform API, needs no permission; what names it gives licences is guessed"),
-        "default_roles": _documented("a new user without roles gets the role employee"),
-        "members_at_once": _guessed("documented for the Platform API, silent about SCIM"),
-        "regions": _documented("the three official lists agree"),
+        "lists_active_only": documented("inactive people need filter=active eq false"),
+        "counts_versions": documented("an integer in quotes"),
+        "concurrency": documented("§4.1: If-Match on every write"),
+        "unwritable": documented("API specification, read-only members; `password` by our own choice"),
+        "reserved": documented("API specification: the SCIM authority x-pc:scimv2:v1 of externalIds is immutable"),
+        "dropped": documented("Resource Center: roles go on deactivation for good; an older page denies it"),
+        "filled": guessed("externalId is that of the provisioning client; whether each client sees its own is open"),
+        "requests_per_minute": documented("rate limit of the SCIM routes"),
+        "operations_per_patch": documented("no limit in the API specification"),
+        "characters": documented("no limit in the API specification"),
+        "request_bytes": guessed("413 is documented, the number is only told"),
+        "elements": documented("API specification; external ids: of the Platform API"),
+        "ranges": documented("API specification, proficiency"),
+        "keeps_others": documented("the shipped Entra mapping writes single elements by value filter"),
+        "unique_logins": documented("409 on POST: the user name is used by a user who is not deleted"),
+        "login_is_email": documented("userName is the login e-mail"),
+        "phones_are_e164": documented("E.164, or a tel URI with ext"),
+        "names": documented("Platform API"),
+        "deleted": documented("Platform API, GET and PATCH /api/v2/users; a creation brings one back: inferred"),
+        "newborn_version": guessed("a creation is spread over some six services, each of which may count it once"),
+        "permissions": guessed("API specification: any of them will do; that each area needs its own is inferred"),
+        "rights_url": documented("Platform API, needs no permission"),
+        "limits_url": documented("Platform API; its keys are not published"),
+        "licences_url": documented("Platform API, needs no permission; what names it gives licences is guessed"),
+        "default_roles": documented("a new user without roles gets the role employee"),
+        "members_at_once": guessed("documented for the Platform API, silent about SCIM"),
+        "regions": documented("the three official lists agree"),
     },
 )
 
@@ -460,38 +445,40 @@ GENERIC = Dialect(
     unwritable={name: why for name, why in _NEVER.items() if "[" not in name},
     filled=frozenset({"externalId"}),
     grounds={
-        "users": _documented("RFC 7643 §4.1, §4.3"),
-        "base_path": _documented("none: api_url is the SCIM base, RFC 7644 §1.3"),
-        "page_size": _guessed("RFC 7644 §3.4.2.4 leaves it to the provider"),
-        "expensive_page_size": _guessed("as page_size: RFC 7644 knows no expensive attributes"),
-        "expensive": _documented("none: RFC 7644 knows no expensive attributes"),
-        "lists_active_only": _documented("RFC 7644 §3.4.2 lists all resources"),
-        "counts_versions": _documented("RFC 7644 §3.14: versions are opaque"),
-        "concurrency": _documented("RFC 7644 §3.14: versions are optional"),
-        "unwritable": _documented("RFC 7643 §3.1, §4.1.2; `password` by our own choice"),
-        "reserved": _documented("RFC 7643 §2.4 knows none"),
-        "dropped": _documented("none: RFC 7643 §4.1.1 leaves an inactive account as it is"),
-        "filled": _documented("RFC 7643 §3.1: the identifier of the provisioning client that set it"),
-        "requests_per_minute": _guessed("RFC 7644 names no rate"),
-        "operations_per_patch": _guessed("what common tutorials assume; RFC 7644 names none"),
-        "characters": _guessed("what common tutorials assume; RFC 7643 names none"),
-        "request_bytes": _documented("RFC 7644 names none"),
-        "elements": _documented("RFC 7643 names none"),
-        "ranges": _documented("RFC 7643 names none"),
-        "keeps_others": _guessed("RFC 7644 §3.5.2 demands it; servers are met that replace the whole list"),
-        "unique_logins": _guessed("RFC 7643 §4.1.1 demands it; servers are met that do not check"),
-        "login_is_email": _documented("RFC 7643 §4.1.1: any text"),
-        "phones_are_e164": _documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
-        "names": _documented("none: RFC 7644 knows no such lists"),
-        "deleted": _documented("none: RFC 7644 §3.6 knows nothing of an account that was deleted"),
-        "newborn_version": _documented("none: RFC 7644 §3.14: versions are opaque"),
-        "permissions": _documented("none: RFC 7644 leaves them to the provider"),
-        "rights_url": _documented("none: RFC 7644 knows no such answer"),
-        "limits_url": _documented("none: RFC 7644 knows no such answer"),
-        "licences_url": _documented("none: RFC 7644 knows no licences"),
-        "default_roles": _documented("none: RFC 7643 gives nobody a role"),
-        "members_at_once": _guessed("RFC 7644 names no number"),
-        "regions": _documented("none: the RFC knows no regions"),
+        "users": documented("RFC 7643 §4.1, §4.3"),
+        "base_path": documented("none: api_url is the SCIM base, RFC 7644 §1.3"),
+        "knows_schemas": documented("RFC 7643 §3.1, §4: which attributes a provider has is its own"),
+        "access": documented("RFC 7644 §2 leaves it to the provider"),
+        "page_size": guessed("RFC 7644 §3.4.2.4 leaves it to the provider"),
+        "expensive_page_size": guessed("as page_size: RFC 7644 knows no expensive attributes"),
+        "expensive": documented("none: RFC 7644 knows no expensive attributes"),
+        "lists_active_only": documented("RFC 7644 §3.4.2 lists all resources"),
+        "counts_versions": documented("RFC 7644 §3.14: versions are opaque"),
+        "concurrency": documented("RFC 7644 §3.14: versions are optional"),
+        "unwritable": documented("RFC 7643 §3.1, §4.1.2; `password` by our own choice"),
+        "reserved": documented("RFC 7643 §2.4 knows none"),
+        "dropped": documented("none: RFC 7643 §4.1.1 leaves an inactive account as it is"),
+        "filled": documented("RFC 7643 §3.1: the identifier of the provisioning client that set it"),
+        "requests_per_minute": guessed("RFC 7644 names no rate"),
+        "operations_per_patch": guessed("what common tutorials assume; RFC 7644 names none"),
+        "characters": guessed("what common tutorials assume; RFC 7643 names none"),
+        "request_bytes": documented("RFC 7644 names none"),
+        "elements": documented("RFC 7643 names none"),
+        "ranges": documented("RFC 7643 names none"),
+        "keeps_others": guessed("RFC 7644 §3.5.2 demands it; servers are met that replace the whole list"),
+        "unique_logins": guessed("RFC 7643 §4.1.1 demands it; servers are met that do not check"),
+        "login_is_email": documented("RFC 7643 §4.1.1: any text"),
+        "phones_are_e164": documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
+        "names": documented("none: RFC 7644 knows no such lists"),
+        "deleted": documented("none: RFC 7644 §3.6 knows nothing of an account that was deleted"),
+        "newborn_version": documented("none: RFC 7644 §3.14: versions are opaque"),
+        "permissions": documented("none: RFC 7644 leaves them to the provider"),
+        "rights_url": documented("none: RFC 7644 knows no such answer"),
+        "limits_url": documented("none: RFC 7644 knows no such answer"),
+        "licences_url": documented("none: RFC 7644 knows no licences"),
+        "default_roles": documented("none: RFC 7643 gives nobody a role"),
+        "members_at_once": guessed("RFC 7644 names no number"),
+        "regions": documented("none: the RFC knows no regions"),
     },
 )
 

@@ -392,6 +392,17 @@ def _type_facts(document: Mapping[str, object]) -> dict[str, str]:
     return facts
 
 
+def largest_page(document: Mapping[str, object]) -> int:
+    """The most results of one answer that a ServiceProviderConfig announces; 0 where it announces none.
+
+    Examples:
+        >>> largest_page({"filter": {"supported": True, "maxResults": "50"}}), largest_page({})
+        (50, 0)
+    """
+    said = config_facts(document).get("filter.maxResults", "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+
+
 def config_facts(document: Mapping[str, object]) -> dict[str, str]:
     """The facts of a ServiceProviderConfig that a client rests on, as text by name; what it does not say is absent.
 

@@ -11,14 +11,17 @@ from pathlib import Path
 from scimsync.bootstrap import make_pairs, make_source, open_store
 from scimsync.config import Settings
 from scimsync.core import drifting
+from scimsync.core.drifting import COMMON
+from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.rights import Missing
 from scimsync.core.rights import missing as missing_rights
-from scimsync.errors import StoreError
+from scimsync.errors import StoreError, TargetError
 from scimsync.model.outcomes import Guard, Rights, Run
+from scimsync.model.plans import LOGIN
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
 from scimsync.scim.platform import is_platform
 from scimsync.scim.published import schemas_from_json
-from scimsync.services.reaching import reached
+from scimsync.services.reaching import Target, reached
 
 
 def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
@@ -90,6 +93,22 @@ class TargetFacts:
     #: what keeps our writes from undoing somebody else's
     guard: Guard
     lacking: tuple[Missing, ...]
+    #: accounts and groups that are announced by what a run reads; None for unknown
+    listed: tuple[int, int | None] | None
+    #: why what a run reads cannot be read
+    unread: str
+    #: name of a document in which the target would describe itself -> why it does not
+    untold: Mapping[str, str]
+
+
+async def _look(settings: Settings, target: Target) -> tuple[tuple[int, int | None] | None, str]:
+    """Read what a run reads, one page of it."""
+    policy = settings.policy
+    roots = [*dict.fromkeys([*(mapped.place.root for mapped in policy.attributes), LOGIN, ACTIVE])]
+    try:
+        return await target.look(roots, groups=policy.groups is not None), ""
+    except TargetError as error:
+        return None, str(error)
 
 
 async def describe_target(settings: Settings) -> TargetFacts:
@@ -105,21 +124,26 @@ async def describe_target(settings: Settings) -> TargetFacts:
             pin = store.pin(target.name)
         found = await target.describe()
         rights, guard = await target.rights(), await target.guard()
+        listed, unread = await _look(settings, target)
     published = schemas_from_json(found.body(SCHEMAS))
     known = {(s.id.lower(), a.name.lower()) for s in published for a in s.attributes}
+    known |= {(catalog.core.id.lower(), name) for name in COMMON} if known else set()
     absent = [
         mapped.path
         for mapped in settings.policy.attributes
         if not is_platform(mapped.place.root)
         and ((mapped.place.urn or catalog.core.id).lower(), mapped.place.attribute.name.lower()) not in known
     ]
-    baseline = drifting.Baseline.of(pin, catalog)
+    baseline = drifting.Baseline.of(pin, settings.target.dialect)
     return TargetFacts(
         rate=target.rate,
         skew_s=found.skew_s,
         config=config_facts(found.body(CONFIG)),
         schemas=tuple(schema.name or schema.id for schema in published),
         missing=tuple(absent) if known else (),
+        listed=listed,
+        unread=unread,
+        untold=found.untold,
         baseline=baseline.name,
         rulings=drifting.judge(baseline, found, settings.policy, catalog),
         rights=rights,

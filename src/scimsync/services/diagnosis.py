@@ -13,6 +13,7 @@ from scimsync.errors import ConfigError, ScimsyncError, TargetError
 from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
 from scimsync.scim.dialect import Dialect
+from scimsync.scim.drift import CONFIG, SCHEMAS
 from scimsync.services import checking
 from scimsync.services.checking import TargetFacts
 
@@ -101,7 +102,7 @@ def _state(settings: Settings) -> list[Check]:
 def _target(settings: Settings, wait: Wait) -> list[Check]:
     found = wait(checking.describe_target(settings))
     checks = [
-        Check("credentials", "ok", f"a token was given for client {settings.target.client_id or '(ready-made token)'}"),
+        Check("credentials", "ok", _token(settings.target.client_id)),
         Check("target", "ok", f"{settings.target.api_url} answers; {found.rate:,} requests a minute"),
     ]
     if found.skew_s is not None and abs(found.skew_s) > _SKEW_S:
@@ -109,9 +110,14 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
         checks.append(Check("clock", "warn", words))
     else:
         checks.append(Check("clock", "ok", f"differs by {round(found.skew_s or 0):+d} s"))
+    checks += _read(found)
     for path in found.missing:
-        words = f"{path} is mapped, but the target's schema does not have it; take it from [attributes]"
-        checks.append(Check("schema", "fail", words, TargetError.exit_code))
+        if settings.target.dialect.knows_schemas:
+            words = f"{path} is mapped, but the target's schema does not have it; take it from [attributes]"
+            checks.append(Check("schema", "fail", words, TargetError.exit_code))
+        else:
+            words = f"{path} is mapped, but the target does not list it; it is written all the same: see that it stays"
+            checks.append(Check("schema", "warn", words))
     if not found.missing:
         checks.append(Check("schema", "ok", "every mapped attribute is in the target's schema"))
     return [
@@ -122,6 +128,21 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
         *_drifted(found),
         *_assumed(settings.target.dialect),
     ]
+
+
+def _token(client: str) -> str:
+    return f"a token was given for client {client}" if client else "a ready-made token is used"
+
+
+def _read(found: TargetFacts) -> Iterator[Check]:
+    """What a run reads, one page of it."""
+    if found.listed is None:
+        yield Check("accounts", "fail", found.unread, TargetError.exit_code)
+        return
+    accounts, groups = found.listed
+    yield Check("accounts", "ok", f"{accounts:,} are listed; a page was read with the attributes of the mapping")
+    if groups is not None:
+        yield Check("accounts", "ok", f"{groups:,} groups are listed")
 
 
 def _allowed(dialect: Dialect, found: TargetFacts) -> Iterator[Check]:
@@ -168,13 +189,17 @@ def _announced(found: TargetFacts) -> Iterator[Check]:
         yield Check("announces", "ok", f"largest page {'not announced' if largest == '0' else largest}")
         yield Check("announces", "ok", f"authentication {schemes}")
     else:
-        yield Check(
-            "announces", "warn", "the target publishes no ServiceProviderConfig; scimsync uses what the dialect says"
-        )
+        words = "the target publishes no ServiceProviderConfig; scimsync uses what the dialect says"
+        yield Check("announces", "warn", words + _because(found, CONFIG))
     if found.schemas:
         yield Check("announces", "ok", f"{len(found.schemas)} schemas: {', '.join(found.schemas)}")
     else:
-        yield Check("announces", "warn", "the target publishes no schemas, so drift cannot be seen")
+        words = "the target publishes no schemas, so drift cannot be seen"
+        yield Check("announces", "warn", words + _because(found, SCHEMAS))
+
+
+def _because(found: TargetFacts, document: str) -> str:
+    return f" ({found.untold[document]})" if document in found.untold else ""
 
 
 def _guarded(dialect: Dialect, guard: Guard) -> Iterator[Check]:

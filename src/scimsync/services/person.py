@@ -166,7 +166,7 @@ class PeopleSync:
             return ()
         found = await self._description(target)
         catalog = settings.target.dialect.users
-        baseline = self._baseline or Baseline.of(None, catalog)
+        baseline = self._baseline or Baseline.of(None, settings.target.dialect)
         rulings = drifting.judge(baseline, found, settings.policy, catalog, whole=self._baseline is not None)
         if blocking := tuple(f"{ruling.drift} ({ruling.hint})" for ruling in rulings if ruling.blocks):
             raise SchemaDrifted(baseline.name, blocking)

@@ -58,10 +58,10 @@ async def diff_schema(settings: Settings, store: Pins, given: drifting.Baseline 
         TargetError: The target does not say.
         ConfigError: The baseline cannot be read.
     """
-    catalog = settings.target.dialect.users
+    dialect = settings.target.dialect
     async with reached(settings) as target:
         pin = store.pin(target.name) if given is None else None
         found = await target.describe(pin.documents if pin else None)
-    baseline = given or drifting.Baseline.of(pin, catalog)
-    rulings = drifting.judge(baseline, found, settings.policy, catalog, whole=True)
+    baseline = given or drifting.Baseline.of(pin, dialect)
+    rulings = drifting.judge(baseline, found, settings.policy, dialect.users, whole=True)
     return SchemaDiff(target=target.name, baseline=baseline.name, rulings=rulings)

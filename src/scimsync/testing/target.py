@@ -232,6 +232,10 @@ class MemoryTarget:
         sink([msgspec.json.encode(group) for group in bare])
         return Sweep(accounts=len(bare), announced=len(bare), requests=1)
 
+    async def look(self, attributes: Sequence[str], *, groups: bool) -> tuple[int, int | None]:  # noqa: ARG002
+        """How many accounts and groups there are."""
+        return len(self.users), len(self.groups) if groups else None
+
     async def get_group(self, group: str) -> Reply:
         """Read one group, with its members."""
         held = self.groups.get(group)

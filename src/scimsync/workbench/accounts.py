@@ -9,12 +9,13 @@ import _duckdb as duckdb  # the compiled half alone: the other half takes longer
 import msgspec
 
 from scimsync import files
-from scimsync.errors import ConfigError, TargetUnavailable
+from scimsync.errors import ConfigError
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.forms import TRUTHS
 from scimsync.scim.schema import Attribute, Catalog, Kind, Place, Value
 from scimsync.workbench.bench import Workbench, encode, quoted, row_of, text
+from scimsync.workbench.forms import Forms
 from scimsync.workbench.values import ELEMENT, list_text, value_of
 
 #: the SQL of the version, as `scim.messages.version_of` reads it: what no header can carry is none
@@ -37,6 +38,7 @@ class AccountSpool:
         self._columns = _resource_columns(catalog, self._places)
         self._path = bench.spool / "accounts.ndjson"
         self._file = self._path.open("wb")
+        self._forms = Forms(catalog)
 
     def take(self, resources: Sequence[bytes]) -> None:
         """Write the resources of one page to the spool. Each must be one line of JSON or is made one."""
@@ -93,15 +95,21 @@ class AccountSpool:
             f"{', '.join(values)} FROM read_ndjson({text(str(self._path))}, columns = {{{columns}}}, "
             "maximum_object_size = 67108864) WHERE id IS NOT NULL"
         )
+        table = into.split()[-2]
         try:
             self._bench.sql.execute(query)
-        except duckdb.Error as error:
-            raise TargetUnavailable(
-                "target: an account does not have the form that the schema gives it "
-                f"({type(error).__name__.removesuffix('Exception').lower()} error), so nobody can be compared. "
-                "Look with scimsync doctor whether its schema is the one of [target] dialect."
-            ) from None
+            odd = self._bench.number(f"SELECT count(*) FROM {table} WHERE user_name[1] IN ('[', '{{')")
+        except duckdb.Error:
+            odd = 1
+        if odd:  # an account has another form than its schema gives it, and must not stop the others
+            self._forms.mend(self._path)
+            self._bench.sql.execute(query)
         self._path.unlink()
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was met in another form than the schema gives it."""
+        return self._forms.findings
 
     def close(self) -> None:
         """Give up: close the spool file."""

@@ -43,7 +43,7 @@ def severity(drift: Drift, *, assumed: bool = False, policy: Policy | None = Non
         (Drift("Title", Kind.TYPE, "string", "boolean"), ERROR),
         (Drift("title", Kind.MULTI_VALUED, "false", "true"), ERROR),
         (Drift("title", Kind.MUTABILITY, "readWrite", "readOnly"), ERROR),
-        (Drift("title", Kind.MUTABILITY, "readWrite", "immutable"), ERROR),
+        (Drift("title", Kind.MUTABILITY, "readWrite", "immutable"), WARNING),
         (Drift("title", Kind.UNIQUENESS, "none", "server"), ERROR),
         (Drift("title", Kind.CASE, "without case", "caseExact"), ERROR),
         (Drift("title", Kind.VALUE_REMOVED, "Agent"), ERROR),
@@ -158,7 +158,7 @@ def test_without_a_pin_a_run_speaks_only_of_what_the_mapping_touches() -> None:
     assert isinstance(attributes, list)
     gone = {"title", "roles"}
     documents[0]["attributes"] = [a for a in attributes if a["name"] not in gone] + [{"name": "hobby"}]
-    baseline = Baseline.of(None, USERS)
+    baseline = Baseline.of(None, GENESYS)
     assert [r.drift.path for r in judge(baseline, described(*documents), make_policy(), USERS)] == ["title"]
     whole = judge(baseline, described(*documents), make_policy(), USERS, whole=True)
     assert {r.drift.path for r in whole} == {"title", "roles"}
@@ -166,7 +166,7 @@ def test_without_a_pin_a_run_speaks_only_of_what_the_mapping_touches() -> None:
 
 def test_a_target_that_publishes_no_schemas_contradicts_no_assumption_and_is_a_finding() -> None:
     silent = Description(documents={})
-    assert judge(Baseline.of(None, USERS), silent, make_policy(), USERS) == ()
+    assert judge(Baseline.of(None, GENESYS), silent, make_policy(), USERS) == ()
     finding = unpublished(silent)
     assert finding is not None
     assert finding.code == "schema.unpublished"

@@ -1,0 +1,32 @@
+"""How sure an entry of a dialect is, and whence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Certainty(Enum):
+    """How sure an entry of a dialect is."""
+
+    DOCUMENTED = "documented"
+    OBSERVED = "observed"
+    GUESSED = "guessed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What an entry of a dialect rests on."""
+
+    certainty: Certainty
+    source: str
+
+
+def documented(source: str) -> Ground:
+    """What the provider, or the RFC, says in writing."""
+    return Ground(Certainty.DOCUMENTED, source)
+
+
+def guessed(source: str) -> Ground:
+    """What nobody says in writing, and nobody saw."""
+    return Ground(Certainty.GUESSED, source)
