@@ -65,7 +65,7 @@ class Company:
         self.mapping, self.columns = dict(MAPPING), COLUMNS
         self.more: dict[str, Any] = {}
         self.recall = timedelta()
-        self.configuration = "configuration-1"
+        self.configuration = "c"
         self._fresh = count()
 
     @staticmethod

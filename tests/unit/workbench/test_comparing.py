@@ -219,7 +219,7 @@ def test_nobody_who_agrees_is_looked_at(meet: Any) -> None:
 
 def test_a_pair_has_what_a_change_needs(meet: Any) -> None:
     pair = meet([record("1", job="Lead")], [account("1", userName="Ada@x", meta={"version": 'W/"9"'})]).pairs["1"]
-    assert (pair.name, pair.row, pair.account, pair.version, pair.base) == ("Ada@x", 2, "u-1", "9", {})
+    assert (pair.name, pair.row, pair.account, pair.version, pair.base) == ("Ada@x", 2, "u-1", 'W/"9"', {})
 
 
 def test_what_was_agreed_is_the_base_of_the_next_run(meet: Any) -> None:
