@@ -257,6 +257,18 @@ def test_a_target_without_patch_is_written_with_all_that_it_shows_and_our_change
         it.quiet()
 
 
+def test_a_put_that_would_lose_what_nobody_can_read_is_not_sent(tmp_path: Path) -> None:
+    provider = Replacing(account(1, title="Old", nickName={"en": "Nick"}), account(2, title="Old"))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1, "title": "New"}, {"id": 2, "title": "New"})
+        _, report = it.sync()
+        assert provider.users["u0001"]["title"] == "Old"
+        assert provider.users["u0001"]["nickName"] == {"en": "Nick"}
+        assert provider.users["u0002"]["title"] == "New"
+        assert not report.clean
+        assert "nickName" in str(report.outcomes)
+
+
 def test_a_put_keeps_what_another_hand_wrote_since_the_plan(tmp_path: Path) -> None:
     provider = Replacing(account(1, title="Old"))
     with firm(tmp_path, provider) as it:

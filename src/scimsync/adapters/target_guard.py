@@ -25,6 +25,7 @@ from scimsync.adapters.target_wire import OBJECT, TRIES, Answer, Ask
 from scimsync.errors import ProtocolError
 from scimsync.model.outcomes import COMPARED, Exchange, Guard
 from scimsync.scim.dialect import Dialect
+from scimsync.scim.fitting import fitted
 from scimsync.scim.messages import Operation, error_within, version_of
 from scimsync.scim.patch import apply
 
@@ -228,6 +229,9 @@ class Guarded:
         if version not in (texts if not version.startswith(COMPARED) else (fingerprint(body),)):
             return Answer(exchange=Exchange.ANSWERED, status=412, detail="it is not any more what was read before")
         if operations:
+            if lost := fitted(OBJECT.decode(seen.answer.body), self._dialect.users)[1].lost:
+                told = f"not sent: a PUT would lose {', '.join(sorted(lost))}, which cannot be read as they are"
+                return Answer(exchange=Exchange.ANSWERED, status=400, detail=told)
             try:
                 whole = apply(body, operations, self._dialect.users, create_on_replace=True)
             except ProtocolError as error:

@@ -182,10 +182,15 @@ def stage_written(bench: Workbench, written: Iterable[tuple[str, str, str]]) -> 
         file.flush()
         bench.sql.execute(
             "CREATE OR REPLACE TABLE written AS SELECT max(k) AS key, a AS account, "
-            "max(TRY_CAST(v AS UBIGINT)) AS version FROM "
+            f"max({_counted('v')}) AS version FROM "
             f"read_ndjson({text(str(path))}, columns = {{k: 'VARCHAR', a: 'VARCHAR', v: 'VARCHAR'}}) "
             "WHERE a IS NOT NULL GROUP BY a"
         )
+
+
+def _counted(version: str) -> str:
+    """The SQL of the number in a version that is a counter, in whatever form it travelled."""
+    return f"TRY_CAST(regexp_replace({version}, 'W/|\"', '', 'g') AS UBIGINT)"
 
 
 def late_accounts(bench: Workbench, attributes: Sequence[Mapped], *, counters: bool) -> list[str]:
@@ -203,7 +208,7 @@ def late_accounts(bench: Workbench, attributes: Sequence[Mapped], *, counters: b
     if counters:
         queries.append(
             "SELECT w.account FROM written w JOIN accounts a ON a.id = w.account "
-            "WHERE TRY_CAST(regexp_replace(a.version, 'W/|\"', '', 'g') AS UBIGINT) < w.version"
+            f"WHERE {_counted('a.version')} < w.version"
         )
     active = next((n for n, mapped in enumerate(attributes) if mapped.path == "active"), None)
     matters = "true" if active is None else f"(d.d{active} = 'true' OR b.b{active} IS DISTINCT FROM 'false')"
