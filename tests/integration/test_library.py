@@ -408,7 +408,7 @@ def test_an_id_that_is_none_is_an_error_of_the_caller(home: House, account: Any)
         ours.sync_user_attributes(account, {"title": "Lead"})
 
 
-@pytest.mark.parametrize("account", ["x\ny", "../Groups", "ABC/def"])
+@pytest.mark.parametrize("account", ["x\ny", "../Groups", "x" * 2000])
 def test_an_id_that_cannot_be_is_never_sent_and_is_not_worth_another_try(home: House, account: str) -> None:
     home.reset()
     with syncer(home) as ours, pytest.raises(TargetDenied, match="not the id of an account"):
