@@ -241,7 +241,7 @@ def test_the_page_size_of_another_directory_or_mapping_says_nothing(costly: Hous
     assert night(costly)[0] < small
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[", b"\xff", b'{"target": 1}'])
+@pytest.mark.parametrize("content", [b"\xff", b'{"target": 1}'])
 def test_a_damaged_memory_of_page_sizes_only_costs_the_waits(costly: House, content: bytes) -> None:
     first = night(costly)
     (costly.settings().state.artifacts / PAGE_SIZES).write_bytes(content)

@@ -40,7 +40,7 @@ def forget(org: Organisation) -> None:
 def test_a_plan_for_some_decides_as_if_all_were_read(seed: int, tmp_path: Path) -> None:
     org = Organisation(tmp_path / "artifacts", 7000 + seed, range(100, 140))
     rng = Random(seed)
-    for day in range(5):
+    for day in range(3):
         policy = replace(org.policy, groups=None)
         for number in (1, 1, 8, 30):
             keys = tuple(rng.sample(known(org), number))
