@@ -287,15 +287,14 @@ def test_a_joiner_does_not_get_what_a_deleted_stranger_left(home: House) -> None
     assert home.account(gone)["active"] is True
 
 
-def test_the_deleted_account_of_a_person_is_held_and_comes_back_where_policy_wants_it(home: House) -> None:
+def test_the_deleted_account_of_a_person_is_told_and_comes_back_as_theirs(home: House) -> None:
     person = home.active(1)[0]
     account = home.account(person)["id"]
     home.delete(person)
-    made, _ = home.sync()
-    assert actions(made) == {}
+    made = home.plan()
+    assert actions(made)[person.employee_id] == "create"
     (finding,) = about(made, person.employee_id)
-    assert (finding.code, finding.holds) == ("account.deleted", True)
-    assert "the same person, by the link" in finding.detail
+    assert (finding.code, finding.holds) == ("account.gone", False)
     home.configure(policy='deleted = "restore"')
     made, report = home.sync()
     assert actions(made)[person.employee_id] == "restore"

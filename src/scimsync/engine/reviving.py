@@ -8,7 +8,7 @@ from scimsync.core import reviving as rules
 from scimsync.engine.ports import Target
 from scimsync.engine.state import Links
 from scimsync.model.plans import Change, Finding
-from scimsync.model.policy import Policy
+from scimsync.model.policy import Deleted, Policy
 
 
 async def plan_revivals(
@@ -40,6 +40,8 @@ async def plan_revivals(
     for login, accounts in sorted(found.items()):
         change = wanted[login]
         owners = {account.id: key for account in accounts if (key := links.owner_of(account.id)) is not None}
+        if policy.deleted is Deleted.HOLD and [owners.get(account.id) for account in accounts] == [change.key]:
+            continue  # their own account, which somebody deleted: `account.gone` tells of it
         made = rules.revival(change, cleared.get(change.key, ()), accounts, owners, policy)
         instead[change.key] = made.change
         findings.append(made.finding)
