@@ -51,7 +51,8 @@ def test_a_leaver_is_disabled_deleted_and_then_nothing_is_heard_of_him(home: Hou
     home.quiet()
 
 
-def test_who_comes_back_after_the_deletion_is_recognised(home: House) -> None:
+@pytest.mark.parametrize("deleted", ["hold", "restore"])
+def test_who_comes_back_after_the_deletion_gets_their_own_account(home: House, deleted: str) -> None:
     leaver = home.active(1)[0]
     account = home.account(leaver)["id"]
     home.dismiss(leaver)
@@ -60,9 +61,9 @@ def test_who_comes_back_after_the_deletion_is_recognised(home: House) -> None:
     made = home.plan(leaver.employee_id)
     home.apply(made.id)
     home.hire(leaver)
-    home.configure(policy=f'{DELETING}\ndeleted = "restore"')
+    home.configure(policy=f'{DELETING}\ndeleted = "{deleted}"')
     made, report = home.sync()
-    assert actions(made)[leaver.employee_id] == "restore"
+    assert actions(made)[leaver.employee_id] == {"hold": "create", "restore": "restore"}[deleted]
     assert outcome(report, leaver).code == "account.restored"
     assert (home.account(leaver)["id"], home.account(leaver)["active"]) == (account, True)
 

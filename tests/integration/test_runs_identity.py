@@ -304,6 +304,16 @@ def test_the_deleted_account_of_a_person_is_told_and_comes_back_as_theirs(home: 
     home.quiet()
 
 
+def test_somebodys_own_account_that_an_admin_deleted_comes_back_without_asking(home: House) -> None:
+    person = home.active(1)[0]
+    account = home.account(person)["id"]
+    home.delete(person)
+    _, report = home.sync()
+    assert (outcome(report, person).status, outcome(report, person).code) == (Status.DONE, "account.restored")
+    assert (home.account(person)["id"], home.account(person)["active"]) == (account, True)
+    home.quiet()
+
+
 def test_an_account_that_comes_back_with_nothing_but_a_high_version_is_held_too(home: House) -> None:
     gone = home.newcomer(2)
     home.simulator.directory.create({"userName": gone.email, "displayName": "Old Hand"}, Actor("by-hand", "POST"))
