@@ -440,10 +440,10 @@ class _Planning:
         self.findings += of_circles(self._circles(comparison), loops)
         self._wait(comparison, identity, created)
         findings = tuple(self._findings())
-        linked = comparison.linked()
+        numbers = comparison.numbers()
         if not self.whole:
             forget_unseen(self.bench)
-        numbers = {**comparison.numbers(), "linked": linked}
+            numbers = comparison.numbers() | {name: numbers[name] for name in ("linked", "unmanaged")}
         counted = planner.tally(numbers, changes, self.notices, findings, groups, self.licences)
         demanded = limits.demands(counted, request.policy.limits)
         refused = limits.refusals(demanded, request.overrides, self.past, partial=bool(request.only))

@@ -317,6 +317,14 @@ def test_a_late_search_does_not_undo_what_a_plan_for_some_people_read_by_id(comp
     assert [delta.path for delta in found["E1"].deltas] == ["userName"]
 
 
+def test_whom_somebody_names_is_nobody_whom_hr_does_not_know(company: Company, tmp_path: Path) -> None:
+    company.rows["E1"]["boss"] = "E2"
+    company.store = MemoryStore(tmp_path / "another")
+    plan = company.plan(only=("E1",))
+    assert [change.key for change in plan.changes] == ["E1"]
+    assert (plan.tally.accounts, plan.tally.unmanaged) == (2, 0)
+
+
 def test_a_match_path_that_is_not_mapped_is_named(tmp_path: Path) -> None:
     company = Company(tmp_path / "artifacts", people=2)
     company.match = ("enterprise:employeeNumber", "userName")
