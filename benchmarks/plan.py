@@ -12,7 +12,7 @@ import msgspec
 
 from benchmarks import world
 from benchmarks.harness import BenchmarkError, Report, Row, Size, Spent, measured, part, tell
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.schema import CORE_USER, ENTERPRISE_USER
 from scimsync.simulator.people import Person, account_id, people
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from benchmarks import world
 from benchmarks.harness import ROOT, BenchmarkError, Report, Row, Size, served
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER
 from scimsync.simulator.people import account_id, people
 

@@ -24,7 +24,8 @@ from scimsync.model.plans import (
 )
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.model.records import Batch, Cell, Reading, SourceHealth
-from scimsync.scim.dialect import GENERIC, GENESYS
+from scimsync.scim.generic import GENERIC
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.messages import ErrorReport
 from scimsync.scim.schema import Entry, Place, Value
 

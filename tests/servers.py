@@ -26,7 +26,7 @@ from scimsync.errors import ProtocolError
 from scimsync.model.outcomes import Outcome
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.scim.dialect import GENERIC
+from scimsync.scim.generic import GENERIC
 from scimsync.scim.grammar import Comparison, parse_filter
 from scimsync.scim.messages import Operation, list_response, scim_error
 from scimsync.scim.patch import apply

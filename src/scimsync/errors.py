@@ -7,7 +7,8 @@
     ├── TargetError           5   TargetUnavailable (try later), TargetDenied (nobody will succeed),
     │                             SchemaDrifted (what we write is not what it was)
     ├── StoreError            6   StoreLocked (somebody else is at work), StoreDamaged
-    └── ProtocolError             InvalidPath, InvalidFilter, PatchRefused: a text that is not SCIM;
+    └── ProtocolError             InvalidPath, InvalidFilter, PatchRefused, InvalidDialect: a text that is not
+                                  SCIM, or no dialect;
                                   callers turn it into one of the above or into a finding
 
 A message is one paragraph that says where, what, and what to do next. No secret and no personal
@@ -146,6 +147,14 @@ class InvalidFilter(ProtocolError):
         self.text = text
         self.reason = reason
         super().__init__(f"{text!r} is not a SCIM filter: {reason}")
+
+
+class InvalidDialect(ProtocolError):
+    """A name or a file is no dialect. `faults` lists all that is wrong at once."""
+
+    def __init__(self, *faults: str) -> None:
+        self.faults = faults
+        super().__init__("\n".join(faults))
 
 
 class PatchRefused(ProtocolError):

@@ -24,7 +24,7 @@ from scimsync.errors import PlanRefused
 from scimsync.model.outcomes import Status
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.services import applying, planning, state
 from scimsync.services.loop_thread import LoopThread
 from scimsync.services.observing import Observer, Silent

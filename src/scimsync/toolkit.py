@@ -14,9 +14,10 @@ from scimsync.errors import ConfigError, InvalidPath
 from scimsync.model.accounts import Pair
 from scimsync.model.plans import Delta, Finding
 from scimsync.model.policy import Authority, Mapped, Policy
-from scimsync.scim.dialect import GENESYS, Dialect
+from scimsync.scim.dialect import Dialect
 from scimsync.scim.drift import Drift, compare_any
 from scimsync.scim.forms import truth
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.grammar import lookup
 from scimsync.scim.messages import Operation
 from scimsync.scim.platform import INVITATION

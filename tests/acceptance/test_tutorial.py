@@ -55,7 +55,7 @@ from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine import ledger
 from scimsync.errors import ConfigError, PlanRefused, SchemaDrifted, TargetDenied, TargetError
 from scimsync.model.outcomes import Status
-from scimsync.scim.dialect import GENERIC
+from scimsync.scim.generic import GENERIC
 
 WORK_MAIL = 'emails[type eq "work"].value'
 SKILLS = "genesys:routingSkills"

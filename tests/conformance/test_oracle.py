@@ -31,7 +31,7 @@ from tests.strategies import values_of
 from scimsync.core.planner import plan_pair
 from scimsync.core.writing import resource, split
 from scimsync.errors import ProtocolError
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.messages import Operation, patch_body
 from scimsync.scim.patch import apply
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Place, Value

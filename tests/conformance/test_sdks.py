@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.simulator.options import SWITCHES
 from scimsync.simulator.server import Running, Settings, running
 from scimsync.simulator.statements import STANDINGS, STATEMENTS

@@ -16,7 +16,7 @@ from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import TargetSettings
 from scimsync.engine.ports import Target
 from scimsync.model.outcomes import Exchange, Reply, Rights
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.messages import Operation
 from scimsync.simulator import people
 from scimsync.simulator.server import Settings, running

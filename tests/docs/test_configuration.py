@@ -13,7 +13,7 @@ from scimsync.cli.configuring import toml
 from scimsync.config import document, load
 from scimsync.config.schema import schema
 from scimsync.model.policy import Authority, Leavers, Limit, Limits
-from scimsync.scim.dialect import DIALECTS
+from scimsync.scim.dialect_file import CODED
 from scimsync.workbench.expressions import HELPERS, PLAIN_FUNCTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -151,7 +151,7 @@ def test_the_defaults_and_floors_of_the_limits_are_those_of_the_code() -> None:
 
 def test_every_region_is_listed() -> None:
     text = section("## [target]")
-    assert all(region in text for region in DIALECTS["genesys"].regions)
+    assert all(region in text for region in CODED["genesys"].regions)
 
 
 def example(page: str) -> str:

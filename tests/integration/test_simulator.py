@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.messages import ERROR, PATCH_OP
 from scimsync.scim.schema import ENTERPRISE_USER
 from scimsync.simulator.people import account_id, people, person

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from scimsync.cli.main import cli
 from scimsync.cli.simulating import Options, simulate
 from scimsync.errors import ConfigError
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.messages import PATCH_OP
 from scimsync.scim.schema import CORE_USER, ENTERPRISE_USER
 from scimsync.simulator.faults import KINDS, bomb, read_faults

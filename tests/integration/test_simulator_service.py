@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.messages import PATCH_OP
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER
 from scimsync.simulator.normalising import EXTERNAL_AUTHORITY

@@ -16,7 +16,7 @@ from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import TargetSettings
 from scimsync.errors import TargetDenied
 from scimsync.model.outcomes import Exchange, Reply, Sweep
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.messages import Operation
 from scimsync.simulator.server import Running, Settings, running
 

@@ -28,7 +28,7 @@ from scimsync.model.outcomes import Exchange, Reply, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Authority, Grouping, Limit, Limits, Mapped, Policy
 from scimsync.model.reports import Report
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.messages import ErrorReport, Operation
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from scimsync import check_schema_drift, validate_operations
 from scimsync.model.plans import Finding
-from scimsync.scim.dialect import GENERIC, GENESYS
 from scimsync.scim.drift import Drift, Kind
+from scimsync.scim.generic import GENERIC
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.messages import Operation
 
 CORE = GENESYS.users.core.id

@@ -23,7 +23,7 @@ from scimsync.model.outcomes import Link, Run, RunState
 from scimsync.model.plans import Change, Finding, Plan, Seal
 from scimsync.model.policy import Authority, BadValue, Limit, Limits, Mapped, Policy
 from scimsync.model.records import Cell
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.schema import Kind, Place, Value, compared
 from scimsync.services.observing import Silent
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock

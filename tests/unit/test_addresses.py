@@ -13,7 +13,7 @@ from scimsync import GenesysScimSyncer
 from scimsync.config import load
 from scimsync.config.addresses import hosts_of, is_local, region_fault, target_fault, webhook_fault
 from scimsync.errors import ConfigError
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.regions import GENESYS_REGIONS
 
 HOSTS = {f"https://{host}.{domain}" for domain in GENESYS_REGIONS.values() for host in ("api", "login")}

@@ -24,7 +24,7 @@ from scimsync.config.mapping import MappingReader
 from scimsync.config.schema import ID, schema
 from scimsync.errors import ConfigError
 from scimsync.model.policy import Authority, BadValue, Leavers, Limits, LoginExchange, Nested, Others, Rekey
-from scimsync.scim.dialect import DIALECTS, GENESYS
+from scimsync.scim.genesys import GENESYS
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = schema()
@@ -114,7 +114,6 @@ def test_the_words_are_those_of_the_product() -> None:
     for path, enum in words.items():
         assert NODES[path]["enum"] == [word.value for word in enum], path
     assert get_args(AuthorityWord) == tuple(word.value for word in Authority)
-    assert NODES["/target/dialect"]["enum"] == list(DIALECTS)
     assert (NODES["/log/format"]["enum"], NODES["/log/level"]["enum"]) == (list(LOG_FORMATS), list(LOG_LEVELS))
 
 

@@ -15,7 +15,7 @@ def hosts_of(region: str, dialect: Dialect) -> tuple[str, str] | None:
     """Where the API of a region is, and where its tokens are given; None where the dialect knows no such region.
 
     Examples:
-        >>> from scimsync.scim.dialect import GENESYS
+        >>> from scimsync.scim.genesys import GENESYS
         >>> hosts_of("https://login.mypurecloud.de/", GENESYS)
         ('https://api.mypurecloud.de', 'https://login.mypurecloud.de')
         >>> hosts_of("mypurecloud.de.example.com", GENESYS)
@@ -28,7 +28,7 @@ def region_fault(region: str, dialect: Dialect) -> str:
     """What to say of a region that is none, with the nearest that is.
 
     Examples:
-        >>> from scimsync.scim.dialect import GENESYS
+        >>> from scimsync.scim.genesys import GENESYS
         >>> region_fault("eu-central-3", GENESYS)[:72]
         "'eu-central-3' does not exist; did you mean eu-central-2? Regions: us-ea"
     """

@@ -7,12 +7,15 @@ where it is used.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
 
 from scimsync.config.settings import GroupSettings, SourceSettings, TargetSettings
 from scimsync.model.policy import BadValue, Deleted, Leavers, Limits, LoginExchange, Policy, Rekey
-from scimsync.scim.dialect import DIALECTS
+from scimsync.scim.dialect import Dialect
+from scimsync.scim.dialect_file import CODED, entries_of
+from scimsync.scim.generic import GENERIC
 
 #: the limits that every digest holds; what came after them counts where it is not the default
 _FIRST_LIMITS = ("disable", "create", "update", "source_rows_drop", "group_loss")
@@ -27,14 +30,20 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         key: str(getattr(limits, key)) for key in _LATER_LIMITS if getattr(limits, key) != getattr(standard, key)
     }
     changed |= {f"clear {path}": str(limit) for path, limit in sorted(limits.clears.items())}
-    given = target.dialect.concurrency
-    concurrency = given if given != DIALECTS[target.dialect.name].concurrency else ""
+    dialect = target.dialect
+    concurrency = dialect.concurrency if dialect.concurrency != CODED.get(dialect.name, GENERIC).concurrency else ""
     found: dict[str, object] = {
         "concurrency": concurrency,
+        "dialect": _dialect(dialect),
         "null_values": list(source.null_values),
         "later limits": changed,
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _dialect(dialect: Dialect) -> Mapping[str, object]:
+    """What a file makes of a dialect; those that are part of the product are known by their name."""
+    return {} if dialect.name in CODED else entries_of(dialect)
 
 
 def digest(source: SourceSettings, target: TargetSettings, policy: Policy, groups: GroupSettings | None) -> str:

@@ -104,10 +104,11 @@ class Source(Section):
 class Target(Section):
     """The directory that is kept equal to HR."""
 
-    dialect: Literal["genesys", "generic"] = _key(
-        "The kind of directory: `genesys`, or `generic` for a provider that keeps to the RFC.",
+    dialect: str = _text(
+        "The kind of directory: `genesys`, `generic` for a provider that keeps to the RFC, another shipped one, or "
+        "file: and the name of a dialect file as `scimsync probe` writes it (docs/dialects.md).",
         "genesys",
-        example="generic",
+        example="file:acme.toml",
     )
     region: str = _text(
         "A Genesys Cloud region, or its domain as in the address bar (`mypurecloud.de`, `apps.mypurecloud.de`). It "

@@ -28,7 +28,7 @@ from scimsync.config.settings import (
 )
 from scimsync.config.words import hint
 from scimsync.core.signing import key_of
-from scimsync.errors import ConfigError
+from scimsync.errors import ConfigError, InvalidDialect
 from scimsync.model.events import PROFILE, EventKind
 from scimsync.model.policy import (
     Authority,
@@ -42,7 +42,8 @@ from scimsync.model.policy import (
     Policy,
     Rekey,
 )
-from scimsync.scim.dialect import DIALECTS, Dialect
+from scimsync.scim.dialect import Dialect
+from scimsync.scim.dialect_file import dialect_of
 
 _T = TypeVar("_T")
 
@@ -94,7 +95,7 @@ class _Reader:
         self.references = References(file, told.faults)
 
     def settings(self) -> Settings | None:
-        dialect = None if self.told.knows("target", "dialect") else DIALECTS[self.written.target.dialect]
+        dialect = self._dialect()
         target = self._target(dialect) if dialect else None
         source = self._source()
         state = self._state()
@@ -177,6 +178,16 @@ class _Reader:
         return self.references.beside(name) if name else None
 
     # --- target -----------------------------------------------------------------------------
+
+    def _dialect(self) -> Dialect | None:
+        if self.told.knows("target", "dialect"):
+            return None
+        try:
+            return dialect_of(self.written.target.dialect, self.file.parent)
+        except InvalidDialect as error:
+            for fault in error.faults:
+                self.told.tell(("target", "dialect"), f"[target] dialect: {fault}")
+            return None
 
     def _target(self, dialect: Dialect) -> TargetSettings:
         given = self.written.target

@@ -9,7 +9,8 @@ from scimsync.core.faults import Fault, element_fault, text_fault, value_fault
 from scimsync.core.writing import body_bytes
 from scimsync.errors import InvalidPath
 from scimsync.model.plans import Finding
-from scimsync.scim.dialect import GENERIC, Dialect
+from scimsync.scim.dialect import Dialect
+from scimsync.scim.generic import GENERIC
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Catalog, Kind, Place
 
@@ -82,7 +83,7 @@ def validate_operations(
         row: Where that person stands in the source.
 
     Examples:
-        >>> from scimsync.scim.dialect import GENESYS
+        >>> from scimsync.scim.genesys import GENESYS
         >>> wrong = [
         ...     Operation("replace", "titel", "Lead"),
         ...     Operation("add", "emails", [{"value": "a@b", "type": "work"}]),

@@ -34,7 +34,7 @@ def missing(policy: Policy, dialect: Dialect, granted: Mapping[str, Set[str]]) -
 
     Examples:
         >>> from scimsync.model.policy import Authority, Mapped
-        >>> from scimsync.scim.dialect import GENESYS
+        >>> from scimsync.scim.genesys import GENESYS
         >>> paths = ("title", "genesys:routingSkills")
         >>> mapped = tuple(Mapped(place=GENESYS.users.resolve(p), expression="x", authority=Authority.ASK)
         ...                for p in paths)

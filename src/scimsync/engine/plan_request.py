@@ -13,7 +13,8 @@ from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.model.events import Subscription
 from scimsync.model.policy import Policy
-from scimsync.scim.dialect import GENERIC, Dialect
+from scimsync.scim.dialect import Dialect
+from scimsync.scim.generic import GENERIC
 from scimsync.scim.schema import Catalog
 
 

@@ -1,7 +1,6 @@
 """How one provider departs from the RFC, as data. `grounds` says of each entry how sure it is, and whence.
 
-`GENERIC` is a provider that keeps to the RFC; `GENESYS` is Genesys Cloud as far as the reference
-knows it. The simulator reads the schemas here; nothing else of a dialect.
+`generic` has a provider that keeps to the RFC, `genesys` Genesys Cloud; all others are files (`dialect_file`).
 """
 
 from __future__ import annotations
@@ -9,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from scimsync.scim.grounds import Ground, documented, guessed
-from scimsync.scim.platform import ELSEWHERE, GENESYS_PLATFORM, PLATFORM_PERMISSIONS, PLATFORM_USER
-from scimsync.scim.regions import GENESYS_REGIONS
-from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Place, Schema
+from scimsync.scim.grounds import Ground
+from scimsync.scim.messages import MEDIA_TYPE
+from scimsync.scim.schema import CORE_USER, Catalog, Place
 
 ROLE = "role"  #: the kind of names that licences follow from
 _CORE = f"{CORE_USER.lower()}:"
-GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +115,65 @@ class Dialect:
     default_roles: frozenset[str] = frozenset()
     #: region name -> domain; empty where there are no regions
     regions: Mapping[str, str] = field(default_factory=dict)
-    #: field name -> what its value rests on; each field but `name` and this one has an entry
+    #: what bodies are called: `application/scim+json` (RFC 7644 §3.1), or `application/json`
+    media_type: str = MEDIA_TYPE
+    #: the documents about itself that it serves (RFC 7644 §4)
+    discovery: frozenset[str] = frozenset({"ServiceProviderConfig", "Schemas", "ResourceTypes"})
+    #: the number of the first resource of a listing
+    first_index: int = 1
+    #: two readings of one listing have one order
+    stable_pages: bool = True
+    #: the parameter `attributes` is heeded, or at least not refused
+    takes_attributes: bool = True
+    #: short paths on which a filter with `eq` is heeded; None: all
+    filterable: frozenset[str] | None = None
+    #: a filter on `userName` tells capitals from small letters, though logins do not differ by them
+    exact_filters: bool = False
+    #: where a version is shown: `header`, `meta`, `both`, `none`
+    versions_in: str = "both"
+    #: PATCH is served; else accounts are written with PUT
+    patches: bool = True
+    #: a path of a PATCH may select elements by their value: `emails[type eq "work"].value`
+    value_filters: bool = True
+    #: operations are called `Add`, `Replace`, `Remove`
+    capital_ops: bool = False
+    #: operations have no path, and an object as value
+    pathless: bool = False
+    #: what a creation answers with: `resource`, `nothing`
+    answers_creation: str = "resource"
+    #: short paths without which no account is made
+    required: frozenset[str] = frozenset({"userName"})
+    #: what becomes of an account that is not active: `shown`, `hidden` (readable, not listed), `gone` (404)
+    disabled: str = "shown"
+    #: what becomes of an account that is deleted: `gone`, `kept` (it stays, inactive), `refused`
+    deleting: str = "gone"
+    #: short paths that are written where an account is made, and never after
+    immutable: frozenset[str] = frozenset()
+    #: short paths that are taken and never shown
+    hidden: frozenset[str] = frozenset()
+    #: short paths that are answered with a success, and not kept
+    unkept: frozenset[str] = frozenset()
+    #: short paths whose values the provider writes in a form of its own
+    normalised: frozenset[str] = frozenset()
+    #: booleans are sent as texts
+    text_booleans: bool = False
+    #: seconds after which a search that may lag behind the writes is asked again; () where it does not lag
+    search_lag_s: tuple[float, ...] = ()
+    #: there are groups
+    groups: bool = True
+    #: the members of a group are `shown`, `capped` (some of them), `hidden`
+    members: str = "shown"
+    #: members that a group shows at most; 0: all
+    members_cap: int = 0
+    #: a member that is added again is `ignored`, `doubled`, `refused`
+    add_twice: str = "ignored"
+    #: how a member is removed: `filter` (`members[value eq "x"]`), or `value` (`members`, and whom as value)
+    remove_members: str = "filter"
+    #: groups may be members of groups
+    nested_groups: bool = True
+    #: what it is, for people
+    title: str = ""
+    #: field name -> what its value rests on; each field but `name`, `title` and this one has an entry
     grounds: Mapping[str, Ground] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -147,340 +202,3 @@ class Dialect:
         name = name.lower().removeprefix(_CORE)
         dear = self.expensive
         return any(name == one or name.startswith(one + ".") or one.startswith(name + ":") for one in dear)
-
-
-def _text(name: str, **more: object) -> Attribute:
-    return Attribute(name=name, **more)  # type: ignore[arg-type]
-
-
-def _complex(name: str, *subs: Attribute, **more: object) -> Attribute:
-    return Attribute(name=name, type="complex", sub_attributes=subs, **more)  # type: ignore[arg-type]
-
-
-_PHONE_TYPES = (
-    "work", "work2", "work3", "work4", "home", "mobile", "other",
-    "microsoftteams", "zoomphone", "eightbyeight", "ringcentral",
-)  # fmt: skip
-
-_ID = _text("id", case_exact=True, mutability="readOnly", returned="always", uniqueness="server")
-_EXTERNAL_ID = _text("externalId", case_exact=True)
-_META = _complex(
-    "meta",
-    _text("resourceType", case_exact=True, mutability="readOnly"),
-    _text("lastModified", type="dateTime", mutability="readOnly"),
-    _text("location", type="reference", case_exact=True, mutability="readOnly", reference_types=("uri",)),
-    _text("version", case_exact=True, mutability="readOnly"),
-    mutability="readOnly",
-)
-_ENTERPRISE_SHARED = (_text("division"), _text("department"), _text("employeeNumber"))
-_MANAGER = _complex(
-    "manager",
-    _text("value", case_exact=True),
-    _text("$ref", type="reference", case_exact=True, mutability="readOnly", reference_types=("User",)),
-)
-
-GENESYS_CORE = Schema(
-    id=CORE_USER,
-    name="User",
-    description="User Account",
-    attributes=(
-        _ID,
-        _EXTERNAL_ID,
-        _META,
-        _text("userName", required=True, uniqueness="server", returned="always"),
-        _text("displayName", required=True),
-        _text("title"),
-        _text("active", type="boolean", returned="always"),
-        _text("password", mutability="writeOnly", returned="never", case_exact=True),
-        _complex(
-            "emails",
-            _text("value", case_exact=False),
-            _text("type", canonical_values=("work", "other")),
-            _text("primary", type="boolean"),
-            multi_valued=True,
-        ),
-        _complex(
-            "phoneNumbers",
-            _text("value"),
-            _text("type", canonical_values=_PHONE_TYPES),
-            _text("primary", type="boolean"),
-            multi_valued=True,
-        ),
-        _complex(
-            "groups",
-            _text("value", mutability="readOnly", case_exact=True),
-            _text("type", mutability="readOnly"),
-            _text("$ref", type="reference", mutability="readOnly", reference_types=("Group",)),
-            multi_valued=True,
-            mutability="readOnly",
-        ),
-        _complex("roles", _text("value", case_exact=True), multi_valued=True),
-    ),
-)
-
-GENESYS_ENTERPRISE = Schema(
-    id=ENTERPRISE_USER,
-    name="EnterpriseUser",
-    description="Enterprise User",
-    attributes=(*_ENTERPRISE_SHARED, _MANAGER, _text("dateHire")),
-)
-
-_LEVEL = Attribute(name="proficiency", type="decimal")
-_NAME = Attribute(name="name", case_exact=True, required=True)
-
-GENESYS_EXTENSION = Schema(
-    id=GENESYS_USER,
-    name="GenesysUser",
-    description="Genesys Cloud User",
-    attributes=(
-        _complex("routingSkills", _NAME, _LEVEL, multi_valued=True),
-        _complex("routingLanguages", _NAME, _LEVEL, multi_valued=True),
-        _complex(
-            "externalIds",
-            _text("authority", case_exact=True, required=True),
-            _text("value", case_exact=True, required=True),
-            multi_valued=True,
-        ),
-    ),
-)
-
-GENESYS_GROUP = Schema(
-    id=CORE_GROUP,
-    name="Group",
-    description="Group",
-    attributes=(
-        _ID,
-        _EXTERNAL_ID,
-        _META,
-        _text("displayName", mutability="readOnly", required=True),
-        _complex(
-            "members",
-            _text("value", case_exact=True, mutability="immutable"),
-            _text("type", mutability="readOnly"),
-            _text("$ref", type="reference", mutability="readOnly", reference_types=("User", "Group")),
-            multi_valued=True,
-        ),
-    ),
-)
-
-_NEVER = {
-    "id": "the directory gives ids",
-    "meta": "the directory keeps it",
-    "groups": "membership is changed on the group; see [groups]",
-    "password": "scimsync never sends or stores passwords",
-    'emails[type eq "other"]': "it mirrors the login; map userName",
-}
-
-GENESYS = Dialect(
-    name="genesys",
-    users=Catalog(
-        GENESYS_CORE,
-        (GENESYS_ENTERPRISE, GENESYS_EXTENSION, GENESYS_PLATFORM),
-        {"enterprise": ENTERPRISE_USER, "genesys": GENESYS_USER, "platform": PLATFORM_USER},
-        elsewhere=ELSEWHERE,
-    ),
-    base_path="/api/v2/scim/v2",
-    knows_schemas=True,
-    access="the roles of the OAuth client (Genesys: 'SCIM Integration')",
-    page_size=100,
-    expensive_page_size=25,
-    expensive=frozenset(
-        name.lower()
-        for name in (
-            "externalId",
-            "roles",
-            f"{GENESYS_USER}:routingSkills",
-            f"{GENESYS_USER}:routingLanguages",
-        )
-    ),
-    lists_active_only=True,
-    counts_versions=True,
-    concurrency="version",
-    unwritable=_NEVER,
-    reserved={f"{GENESYS_USER}:externalIds": "x-pc:scimv2:v1"},
-    filled=frozenset({"externalId"}),
-    dropped=frozenset({"roles"}),
-    requests_per_minute=300,
-    request_bytes=512_000,
-    elements={
-        f"{GENESYS_USER}:routingSkills": 50,
-        f"{GENESYS_USER}:routingLanguages": 50,
-        f"{GENESYS_USER}:externalIds": 100,
-    },
-    ranges={"proficiency": (0.0, 5.0)},
-    keeps_others=True,
-    unique_logins=True,
-    login_is_email=True,
-    phones_are_e164=True,
-    names=(
-        NameList(kind=ROLE, root="roles", url="/api/v2/authorization/roles"),
-        NameList(kind="division", root=f"{ENTERPRISE_USER}:division", url="/api/v2/authorization/divisions"),
-        NameList(kind="skill", root=f"{GENESYS_USER}:routingSkills", url="/api/v2/routing/skills"),
-        NameList(kind="language", root=f"{GENESYS_USER}:routingLanguages", url="/api/v2/routing/languages"),
-        NameList(kind="location", root=f"{PLATFORM_USER}:location", url="/api/v2/locations"),
-        NameList(kind="team", root=f"{PLATFORM_USER}:team", url="/api/v2/teams"),
-    ),
-    deleted="/api/v2/users",
-    newborn_version=9,
-    permissions=(
-        Permission(name="directory:user:add", actions=("create",)),
-        Permission(
-            name="directory:user:view", actions=("create",), only="to see whose login belonged to a deleted account"
-        ),
-        Permission(name="directory:user:edit", actions=("update",)),
-        Permission(name="directory:user:delete", actions=("delete",)),
-        Permission(name="directory:group:edit", actions=("members",)),
-        Permission(name="authorization:grant:add", roots=("roles",)),
-        Permission(name="authorization:grant:delete", roots=("roles",)),
-        Permission(name="routing:skill:assign", roots=(f"{GENESYS_USER}:routingSkills",)),
-        Permission(name="routing:language:assign", roots=(f"{GENESYS_USER}:routingLanguages",)),
-        Permission(name="telephony:extension:assign", roots=("phoneNumbers",), only="where a number has an extension"),
-        Permission(name="authorization:role:view", names=ROLE),
-        Permission(name="authorization:division:view", names="division"),
-        Permission(name="routing:skill:view", names="skill"),
-        Permission(name="routing:language:view", names="language"),
-        *(Permission(name=name, roots=roots) for name, roots in PLATFORM_PERMISSIONS.items()),
-    ),
-    rights_url="/api/v2/authorization/subjects/me?includeFullRoles=true",
-    limits_url="/api/v2/organizations/limits/namespaces/scim",
-    licences_url="/api/v2/license/infer",
-    members_at_once=50,
-    default_roles=frozenset({"employee"}),
-    regions=GENESYS_REGIONS,
-    grounds={
-        "users": guessed("put together from the models of the API; no /Schemas answer is published"),
-        "base_path": documented("API specification, SCIM routes"),
-        "knows_schemas": guessed("put together from the models of the API, as users"),
-        "access": documented("Resource Center: the role SCIM Integration"),
-        "page_size": guessed("no maximum is published"),
-        "expensive_page_size": documented("above 25 the answer may be 429"),
-        "expensive": guessed(
-            "API specification, which names them in three places and no two alike; these four stand in all. "
-            "For others a page is halved where the provider refuses it"
-        ),
-        "lists_active_only": documented("inactive people need filter=active eq false"),
-        "counts_versions": documented("an integer in quotes"),
-        "concurrency": documented("§4.1: If-Match on every write"),
-        "unwritable": documented("API specification, read-only members; `password` by our own choice"),
-        "reserved": documented("API specification: the SCIM authority x-pc:scimv2:v1 of externalIds is immutable"),
-        "dropped": documented("Resource Center: roles go on deactivation for good; an older page denies it"),
-        "filled": guessed("externalId is that of the provisioning client; whether each client sees its own is open"),
-        "requests_per_minute": documented("rate limit of the SCIM routes"),
-        "operations_per_patch": documented("no limit in the API specification"),
-        "characters": documented("no limit in the API specification"),
-        "request_bytes": guessed("413 is documented, the number is only told"),
-        "elements": documented("API specification; external ids: of the Platform API"),
-        "ranges": documented("API specification, proficiency"),
-        "keeps_others": documented("the shipped Entra mapping writes single elements by value filter"),
-        "unique_logins": documented("409 on POST: the user name is used by a user who is not deleted"),
-        "login_is_email": documented("userName is the login e-mail"),
-        "phones_are_e164": documented("E.164, or a tel URI with ext"),
-        "names": documented("Platform API"),
-        "deleted": documented("Platform API, GET and PATCH /api/v2/users; a creation brings one back: inferred"),
-        "newborn_version": guessed("a creation is spread over some six services, each of which may count it once"),
-        "permissions": guessed("API specification: any of them will do; that each area needs its own is inferred"),
-        "rights_url": documented("Platform API, needs no permission"),
-        "limits_url": documented("Platform API; its keys are not published"),
-        "licences_url": documented("Platform API, needs no permission; what names it gives licences is guessed"),
-        "default_roles": documented("a new user without roles gets the role employee"),
-        "members_at_once": guessed("documented for the Platform API, silent about SCIM"),
-        "regions": documented("the three official lists agree"),
-    },
-)
-
-_HONORIFICS = ("honorificPrefix", "honorificSuffix")
-_RFC_VALUE = (_text("value"), _text("display"), _text("type"), _text("primary", type="boolean"))
-
-GENERIC = Dialect(
-    name="generic",
-    users=Catalog(
-        Schema(
-            id=CORE_USER,
-            name="User",
-            attributes=(
-                _ID,
-                _EXTERNAL_ID,
-                _META,
-                _text("userName", required=True, uniqueness="server"),
-                _complex(
-                    "name",
-                    *map(_text, ("formatted", "familyName", "givenName", "middleName", *_HONORIFICS)),
-                ),
-                *(
-                    _text(n)
-                    for n in (
-                        "displayName",
-                        "nickName",
-                        "profileUrl",
-                        "title",
-                        "userType",
-                        "preferredLanguage",
-                        "locale",
-                        "timezone",
-                    )
-                ),
-                _text("active", type="boolean"),
-                _text("password", mutability="writeOnly", returned="never"),
-                *(
-                    _complex(n, *_RFC_VALUE, multi_valued=True)
-                    for n in ("emails", "phoneNumbers", "ims", "photos", "entitlements", "roles")
-                ),
-                _complex("groups", *_RFC_VALUE, multi_valued=True, mutability="readOnly"),
-            ),
-        ),
-        (
-            Schema(
-                id=ENTERPRISE_USER,
-                name="EnterpriseUser",
-                attributes=(*_ENTERPRISE_SHARED, _text("costCenter"), _text("organization"), _MANAGER),
-            ),
-        ),
-        {"enterprise": ENTERPRISE_USER},
-    ),
-    base_path="",
-    page_size=100,
-    expensive_page_size=100,
-    operations_per_patch=50,
-    characters=255,
-    unwritable={name: why for name, why in _NEVER.items() if "[" not in name},
-    filled=frozenset({"externalId"}),
-    grounds={
-        "users": documented("RFC 7643 §4.1, §4.3"),
-        "base_path": documented("none: api_url is the SCIM base, RFC 7644 §1.3"),
-        "knows_schemas": documented("RFC 7643 §3.1, §4: which attributes a provider has is its own"),
-        "access": documented("RFC 7644 §2 leaves it to the provider"),
-        "page_size": guessed("RFC 7644 §3.4.2.4 leaves it to the provider"),
-        "expensive_page_size": guessed("as page_size: RFC 7644 knows no expensive attributes"),
-        "expensive": documented("none: RFC 7644 knows no expensive attributes"),
-        "lists_active_only": documented("RFC 7644 §3.4.2 lists all resources"),
-        "counts_versions": documented("RFC 7644 §3.14: versions are opaque"),
-        "concurrency": documented("RFC 7644 §3.14: versions are optional"),
-        "unwritable": documented("RFC 7643 §3.1, §4.1.2; `password` by our own choice"),
-        "reserved": documented("RFC 7643 §2.4 knows none"),
-        "dropped": documented("none: RFC 7643 §4.1.1 leaves an inactive account as it is"),
-        "filled": documented("RFC 7643 §3.1: the identifier of the provisioning client that set it"),
-        "requests_per_minute": guessed("RFC 7644 names no rate"),
-        "operations_per_patch": guessed("what common tutorials assume; RFC 7644 names none"),
-        "characters": guessed("what common tutorials assume; RFC 7643 names none"),
-        "request_bytes": documented("RFC 7644 names none"),
-        "elements": documented("RFC 7643 names none"),
-        "ranges": documented("RFC 7643 names none"),
-        "keeps_others": guessed("RFC 7644 §3.5.2 demands it; servers are met that replace the whole list"),
-        "unique_logins": guessed("RFC 7643 §4.1.1 demands it; servers are met that do not check"),
-        "login_is_email": documented("RFC 7643 §4.1.1: any text"),
-        "phones_are_e164": documented("RFC 7643 §4.1.2: should be RFC 3966, need not"),
-        "names": documented("none: RFC 7644 knows no such lists"),
-        "deleted": documented("none: RFC 7644 §3.6 knows nothing of an account that was deleted"),
-        "newborn_version": documented("none: RFC 7644 §3.14: versions are opaque"),
-        "permissions": documented("none: RFC 7644 leaves them to the provider"),
-        "rights_url": documented("none: RFC 7644 knows no such answer"),
-        "limits_url": documented("none: RFC 7644 knows no such answer"),
-        "licences_url": documented("none: RFC 7644 knows no licences"),
-        "default_roles": documented("none: RFC 7643 gives nobody a role"),
-        "members_at_once": guessed("RFC 7644 names no number"),
-        "regions": documented("none: the RFC knows no regions"),
-    },
-)
-
-
-DIALECTS: Mapping[str, Dialect] = {"genesys": GENESYS, "generic": GENERIC}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from scimsync.errors import ConfigError, InvalidPath
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.grammar import parse_path
 from scimsync.scim.messages import plain, read_error
 from scimsync.scim.published import schemas_from_json

@@ -29,7 +29,7 @@ def fitted(resource: Mapping[str, object], catalog: Catalog) -> tuple[dict[str, 
     """A resource in which each value has the form of its schema, and what was odd. Names are spelled as there.
 
     Examples:
-        >>> from scimsync.scim.dialect import GENERIC
+        >>> from scimsync.scim.generic import GENERIC
         >>> found = {"id": 7, "emails": ["a@x.org"], "title": {"en": "Boss"}}
         >>> made, odd = fitted(found, GENERIC.users)
         >>> made, odd.read, odd.lost

@@ -30,3 +30,8 @@ def documented(source: str) -> Ground:
 def guessed(source: str) -> Ground:
     """What nobody says in writing, and nobody saw."""
     return Ground(Certainty.GUESSED, source)
+
+
+def observed(source: str) -> Ground:
+    """What was seen: when, what was asked, and what came."""
+    return Ground(Certainty.OBSERVED, source)

@@ -51,7 +51,7 @@ def apply(
         InvalidPath: A path is not one, or names nothing in the catalog.
 
     Examples:
-        >>> from scimsync.scim.dialect import GENESYS
+        >>> from scimsync.scim.genesys import GENESYS
         >>> apply({"title": "Clerk"}, [Operation("replace", "title", "Lead")], GENESYS.users)
         {'title': 'Lead'}
     """

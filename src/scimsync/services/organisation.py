@@ -20,8 +20,8 @@ from scimsync.core.drifting import Baseline
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, UnsignedWebhook
 from scimsync.model.policy import BadValue, Limits, Policy
-from scimsync.scim.dialect import GENESYS
 from scimsync.scim.drift import PLAIN, plain_baseline
+from scimsync.scim.genesys import GENESYS
 
 #: each call names one person and what they shall become, so it counts alone
 _ALONE = Limits(window=timedelta())

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.grammar import lookup
 from scimsync.scim.schema import ENTERPRISE_USER
 from scimsync.simulator import normalising

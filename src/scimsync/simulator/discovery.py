@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from scimsync.scim.dialect import GENESYS_GROUP, GENESYS_USER
+from scimsync.scim.genesys import GENESYS_GROUP, GENESYS_USER
 from scimsync.scim.messages import list_response
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Attribute, Schema
 from scimsync.simulator.answers import Refused

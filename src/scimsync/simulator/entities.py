@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from scimsync.errors import PatchRefused
-from scimsync.scim.dialect import GENESYS, GENESYS_GROUP
+from scimsync.scim.genesys import GENESYS, GENESYS_GROUP
 from scimsync.scim.schema import Catalog
 from scimsync.simulator import permissions
 

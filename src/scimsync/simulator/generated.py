@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import msgspec
 
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.schema import CORE_USER, ENTERPRISE_USER
 from scimsync.simulator import people
 from scimsync.simulator.normalising import EXTERNAL_AUTHORITY

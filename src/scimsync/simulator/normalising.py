@@ -9,8 +9,8 @@ from datetime import datetime
 
 from scimsync.errors import PatchRefused
 from scimsync.scim import patch
-from scimsync.scim.dialect import GENESYS_CORE, GENESYS_USER
 from scimsync.scim.forms import phone_form
+from scimsync.scim.genesys import GENESYS_CORE, GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import ENTERPRISE_USER, Catalog
 

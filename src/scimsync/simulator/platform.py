@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from scimsync.errors import ProtocolError
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import ENTERPRISE_USER
 from scimsync.simulator.answers import Answer, Refused, as_json, refuse_beyond

@@ -9,7 +9,7 @@ from functools import lru_cache
 from urllib.parse import parse_qs
 
 from scimsync.errors import InvalidFilter
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.grammar import ValueFilter, equality, lookup, parse_filter
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Catalog
 from scimsync.simulator.answers import Refused

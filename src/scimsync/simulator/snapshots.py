@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from scimsync import files
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER
 from scimsync.simulator import normalising
 from scimsync.simulator.beside import Beside

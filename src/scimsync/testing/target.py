@@ -11,8 +11,9 @@ import msgspec
 from scimsync.errors import ProtocolError
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Rights, Sweep
-from scimsync.scim.dialect import GENESYS, GENESYS_GROUP, Dialect
+from scimsync.scim.dialect import Dialect
 from scimsync.scim.drift import SCHEMAS
+from scimsync.scim.genesys import GENESYS, GENESYS_GROUP
 from scimsync.scim.messages import ErrorReport, Operation, version_of
 from scimsync.scim.patch import apply
 from scimsync.scim.schema import Catalog, Place, Schema

@@ -23,7 +23,8 @@ from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import TargetSettings
 from scimsync.errors import ConfigError, TargetDenied, TargetError, TargetUnavailable
 from scimsync.model.outcomes import Document, Exchange, Reply, Sweep
-from scimsync.scim.dialect import GENERIC, GENESYS
+from scimsync.scim.generic import GENERIC
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.messages import Operation
 from scimsync.simulator.tls import make_certificates
 from scimsync.testing import VirtualClock

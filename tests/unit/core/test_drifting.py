@@ -10,8 +10,8 @@ from scimsync.core.drifting import Baseline, Reach, findings, judge, rule, unpub
 from scimsync.model.outcomes import Description, Document
 from scimsync.model.plans import Severity
 from scimsync.model.policy import Authority, Grouping, Leavers, Mapped, Policy
-from scimsync.scim.dialect import GENESYS
 from scimsync.scim.drift import Drift, Kind
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.schema import CORE_GROUP
 
 USERS = GENESYS.users

@@ -28,7 +28,7 @@ from scimsync.core.grouping import (
 )
 from scimsync.model.plans import GroupChange, Member
 from scimsync.model.policy import Limit, Limits
-from scimsync.scim.dialect import GENESYS_GROUP
+from scimsync.scim.genesys import GENESYS_GROUP
 from scimsync.scim.patch import apply
 from scimsync.scim.schema import Catalog
 

@@ -11,7 +11,7 @@ from tests.factories import rfc_place
 
 from scimsync.core.harm import Kind, at_stake, edited, kinds, lost
 from scimsync.core.writing import Move, operations
-from scimsync.scim.dialect import GENERIC
+from scimsync.scim.generic import GENERIC
 from scimsync.scim.messages import Operation
 from scimsync.scim.patch import apply
 from scimsync.scim.schema import ENTERPRISE_USER

@@ -9,7 +9,8 @@ import pytest
 from scimsync.core.licensing import NONE, Held, Roles, counted, mapped_roles, moves
 from scimsync.model.plans import BESIDES, Action, Change, Delta, Lifecycle, Reason, Sides, Verdict
 from scimsync.model.policy import Authority, Mapped, Policy
-from scimsync.scim.dialect import GENERIC, GENESYS
+from scimsync.scim.generic import GENERIC
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.schema import Value
 
 ROLES = Mapped(place=GENESYS.users.resolve("roles"), expression="x", authority=Authority.MERGE)

@@ -42,7 +42,7 @@ from scimsync.core.planner import (
 from scimsync.core.writing import resource
 from scimsync.model.plans import Action, Change, Lifecycle, Reason, Tally, Verdict
 from scimsync.model.policy import Authority, Leavers
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.patch import apply
 from scimsync.scim.schema import Value

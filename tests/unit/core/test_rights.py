@@ -8,7 +8,8 @@ import pytest
 
 from scimsync.core.rights import missing
 from scimsync.model.policy import Authority, Grouping, Mapped, Policy
-from scimsync.scim.dialect import GENERIC, GENESYS
+from scimsync.scim.generic import GENERIC
+from scimsync.scim.genesys import GENESYS
 
 PATHS = (
     "title", "roles", "genesys:routingSkills", "genesys:routingLanguages", 'phoneNumbers[type eq "work"].value',

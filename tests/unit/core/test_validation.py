@@ -26,7 +26,8 @@ from scimsync.core.operations import validate_operations
 from scimsync.core.planner import operations_of
 from scimsync.core.validation import Known, Validated, name_kinds, validate
 from scimsync.model.plans import BESIDES, Action, Change, Reason, Verdict
-from scimsync.scim.dialect import GENERIC, GENESYS, GENESYS_USER
+from scimsync.scim.generic import GENERIC
+from scimsync.scim.genesys import GENESYS, GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
 

@@ -12,7 +12,7 @@ from tests.strategies import LIST_PATHS, LOOSE_LISTS, PLACES, SINGLE_PATHS, loos
 
 from scimsync.core.writing import Move, body_bytes, resource, split
 from scimsync.core.writing import operations as operations_of_moves
-from scimsync.scim.dialect import GENESYS_USER
+from scimsync.scim.genesys import GENESYS_USER
 from scimsync.scim.messages import Operation
 from scimsync.scim.patch import apply
 from scimsync.scim.schema import CORE_USER, ENTERPRISE_USER, Catalog, Kind, Place, Value

@@ -21,7 +21,7 @@ from scimsync.model.events import EventKind
 from scimsync.model.outcomes import Exchange, Reply, Status
 from scimsync.model.plans import Action, Plan
 from scimsync.model.policy import Authority, BadValue, Leavers, Limit, Limits
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.messages import ErrorReport, Operation
 
 PHONE = 'phoneNumbers[type eq "work"].value'

@@ -20,7 +20,7 @@ from scimsync.model.outcomes import Reply, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Authority, Grouping, Limits, Mapped, Others, Policy
 from scimsync.model.reports import Report
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock, members_of
 
 USERS = GENESYS.users

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.engine.test_whole_runs import Company
 
 from scimsync.model.outcomes import Exchange, Reply, Sweep
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.testing import MemoryTarget
 
 

@@ -28,7 +28,7 @@ from scimsync.model.outcomes import Exchange, JournalLine, Link, Reply, RunState
 from scimsync.model.plans import Action, Plan, Verdict
 from scimsync.model.policy import Authority, Limits, Mapped, Policy
 from scimsync.model.reports import Report
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.past import agreed_with

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from scimsync.errors import ConfigError
-from scimsync.scim.dialect import DIALECTS, GENESYS, GENESYS_GROUP, Dialect
+from scimsync.scim.dialect import Dialect
+from scimsync.scim.dialect_file import CODED
 from scimsync.scim.drift import PLAIN, Drift, Kind, compare, compare_documents, plain_baseline
+from scimsync.scim.genesys import GENESYS, GENESYS_GROUP
 from scimsync.scim.published import schema_from_json, schemas_from_json
 from scimsync.scim.schema import Attribute, Schema
 
@@ -186,7 +188,7 @@ def test_features_and_resource_types_can_drift() -> None:
 # Dialects
 
 
-@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("dialect", CODED.values(), ids=CODED)
 def test_every_entry_of_a_dialect_says_what_it_rests_on(dialect: Dialect) -> None:
-    assert set(dialect.grounds) == {field.name for field in fields(dialect)} - {"name", "grounds"}
+    assert set(dialect.grounds) == {field.name for field in fields(dialect)} - {"name", "title", "grounds"}
     assert all(ground.source for ground in dialect.grounds.values())

@@ -13,7 +13,8 @@ from scim2_models import EnterpriseUser, PatchOp, ScimPolicy, User
 from scim2_models.exceptions import SCIMException
 
 from scimsync.errors import InvalidPath, PatchRefused, ProtocolError
-from scimsync.scim.dialect import GENERIC, GENESYS, GENESYS_GROUP, GENESYS_USER
+from scimsync.scim.generic import GENERIC
+from scimsync.scim.genesys import GENESYS, GENESYS_GROUP, GENESYS_USER
 from scimsync.scim.messages import Operation, patch_body
 from scimsync.scim.patch import apply
 from scimsync.scim.schema import CORE_USER, ENTERPRISE_USER, Attribute, Catalog, Schema

@@ -7,7 +7,7 @@ from tests.factories import RFC_USERS, USERS
 
 from scimsync.core.writing import split
 from scimsync.errors import InvalidPath
-from scimsync.scim.dialect import GENESYS
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.messages import Operation
 from scimsync.scim.platform import PLATFORM_USER, SERVED, UNSERVED
 

@@ -12,8 +12,9 @@ from tests.factories import MANAGER, SKILLS, USERS, WORK_EMAIL, WORK_PHONE, plac
 from tests.strategies import PLACES, any_texts, phone_texts, skill_lists, values_of
 
 from scimsync.errors import InvalidPath, ProtocolError
-from scimsync.scim.dialect import GENERIC, GENESYS, GENESYS_USER
 from scimsync.scim.forms import phone_form
+from scimsync.scim.generic import GENERIC
+from scimsync.scim.genesys import GENESYS, GENESYS_USER
 from scimsync.scim.kept import value_from_json, value_to_json
 from scimsync.scim.published import schema_from_json
 from scimsync.scim.schema import ENTERPRISE_USER, Kind, Place, Value

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scimsync.scim.dialect import GENERIC, GENESYS
+from scimsync.scim.generic import GENERIC
+from scimsync.scim.genesys import GENESYS
 from scimsync.scim.schema import ENTERPRISE_USER
 from scimsync.scim.spelling import Spelling, document
 
