@@ -7,7 +7,7 @@ ServiceProviderConfig wrapped into a list.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -28,11 +28,13 @@ def describe_ask(base: str, what: str, known: Mapping[str, Document], kind: str 
     return Ask(kind=kind, method="GET", url=f"{base}/{what}{part}", unless=tag, decode=_decoded, unreadables=2)
 
 
-async def read_description(client: Client, base: str, known: Mapping[str, Document], clock: Clock) -> Description:
+async def read_description(
+    client: Client, base: str, known: Mapping[str, Document], clock: Clock, served: Collection[str]
+) -> Description:
     """The documents, as far as the target shows them to us, and what its clock shows.
 
     A document that we know is asked for with its ETag; 304 is documented for ServiceProviderConfig alone, and the two
-    others may carry none.
+    others may carry none. Those two are asked for where the dialect says that they are `served`.
 
     Raises:
         TargetError: The target is down, refuses our credentials, or sends us elsewhere.
@@ -53,7 +55,8 @@ async def read_description(client: Client, base: str, known: Mapping[str, Docume
 
     first = await client.call(describe_ask(base, CONFIG, known))
     await keep(CONFIG, first)  # raises before more is asked of a target that is down
-    others = (SCHEMAS, RESOURCE_TYPES)
+    others = [name for name in (SCHEMAS, RESOURCE_TYPES) if name in served]
+    untold |= dict.fromkeys({SCHEMAS, RESOURCE_TYPES} - {*others}, "the dialect says that it is not served")
     answers = await asyncio.gather(*(client.call(describe_ask(base, name, known)) for name in others))
     for name, answer in zip(others, answers, strict=True):
         await keep(name, answer)

@@ -25,6 +25,7 @@ from scimsync.adapters.target_wire import OBJECT, TRIES, Answer, Ask
 from scimsync.errors import ProtocolError
 from scimsync.model.outcomes import COMPARED, Exchange, Guard
 from scimsync.scim.dialect import Dialect
+from scimsync.scim.dressing import dressed, told, wants_sight
 from scimsync.scim.fitting import fitted
 from scimsync.scim.messages import Operation, error_within, version_of
 from scimsync.scim.patch import apply
@@ -116,12 +117,12 @@ class Guarded:
     ) -> None:
         self._client, self._dialect, self._clock, self._notice = client, dialect, clock, notice
         self._config = config
-        self._versions = Versions(counted=dialect.counts_versions)
+        self._versions = Versions(counted=dialect.counts_versions, form=int(dialect.versions_in == "meta"))
         self._says: Mapping[str, object] | None = None
         self._asking = asyncio.Lock()
         #: writes go without a version; a target was seen to guard nothing, or says so
         self._compares = dialect.concurrency == "compare"
-        self._puts = self._patched = False
+        self._puts, self._patched = not dialect.patches, False
         self._reads: dict[str, _Seen] = {}
 
     # --- what is known of the target -----------------------------------------------------------
@@ -193,7 +194,7 @@ class Guarded:
         Args:
             ask: The request.
             version: The version, or the fingerprint, of what the caller saw.
-            operations: What the PATCH holds, where a PUT may stand in for it.
+            operations: What the PATCH of an account holds; its body is made of them, in the form that the target takes.
 
         Raises:
             ValueError: `version` is empty, or no header can carry it: a blind write is never sent.
@@ -205,7 +206,7 @@ class Guarded:
             puts = self._puts and bool(operations)
             compares = self._compares or version.startswith(COMPARED)
             tries = replace(ask, throttles=1, tried=tried) if compares else ask
-            answer = await self._once(tries, version, operations if puts else (), compares=compares)
+            answer = await self._once(tries, version, operations, compares=compares, puts=puts)
             if answer.status in _NO_PATCH and operations and not puts and not self._patched:
                 self._puts = True
                 told = f"{self._client.host} takes no PATCH ({answer.why()}); accounts are written with PUT"
@@ -217,9 +218,11 @@ class Guarded:
         self._patched = self._patched or (ask.method == "PATCH" and not puts and 200 <= answer.status < 300)
         return answer
 
-    async def _once(self, ask: Ask, version: str, operations: Sequence[Operation], *, compares: bool) -> Answer:
-        if not (compares or operations):
-            return await self._versioned(ask, version)
+    async def _once(
+        self, ask: Ask, version: str, operations: Sequence[Operation], *, compares: bool, puts: bool
+    ) -> Answer:
+        if not (compares or puts or wants_sight(operations, self._dialect)):
+            return await self._versioned(self._bodied(ask, operations), version)
         seen = await self._fresh(ask)
         body = seen.answer.value
         if not isinstance(body, dict):
@@ -228,15 +231,10 @@ class Guarded:
         texts = self._versions.of(seen.answer.headers, body)
         if version not in (texts if not version.startswith(COMPARED) else (fingerprint(body),)):
             return Answer(exchange=Exchange.ANSWERED, status=412, detail="it is not any more what was read before")
-        if operations:
-            if lost := fitted(OBJECT.decode(seen.answer.body), self._dialect.users)[1].lost:
-                told = f"not sent: a PUT would lose {', '.join(sorted(lost))}, which cannot be read as they are"
-                return Answer(exchange=Exchange.ANSWERED, status=400, detail=told)
-            try:
-                whole = apply(body, operations, self._dialect.users, create_on_replace=True)
-            except ProtocolError as error:
-                return Answer(exchange=Exchange.ANSWERED, status=400, detail=f"not sent: {error}")
-            ask = replace(ask, method="PUT", body=msgspec.json.encode(whole))
+        try:
+            ask = self._put(ask, seen, body, operations) if puts else self._bodied(ask, operations, body)
+        except ProtocolError as error:
+            return Answer(exchange=Exchange.ANSWERED, status=400, detail=f"not sent: {error}")
         if not compares:
             return await self._versioned(ask, version)
         answer = await self._client.call(ask)
@@ -247,6 +245,24 @@ class Guarded:
         if not isinstance(back.value, dict):
             return replace(answer, window_s=window)
         return replace(answer, value=back.value, headers=back.headers, version=back.version, window_s=window)
+
+    def _bodied(self, ask: Ask, operations: Sequence[Operation], held: Mapping[str, object] | None = None) -> Ask:
+        """A PATCH with its body, as the target takes it."""
+        if not operations:
+            return ask
+        return replace(ask, body=msgspec.json.encode(dressed(operations, self._dialect, held)))
+
+    def _put(self, ask: Ask, seen: _Seen, held: Mapping[str, object], operations: Sequence[Operation]) -> Ask:
+        """A PUT of all that the target shows, with our change in it.
+
+        Raises:
+            ProtocolError: It would lose what cannot be read.
+        """
+        if lost := fitted(OBJECT.decode(seen.answer.body), self._dialect.users)[1].lost:
+            raise ProtocolError(f"a PUT would lose {', '.join(sorted(lost))}, which cannot be read as they are")
+        whole: object = apply(held, operations, self._dialect.users, create_on_replace=True)
+        whole = told(whole) if self._dialect.text_booleans else whole
+        return replace(ask, method="PUT", body=msgspec.json.encode(whole))
 
     async def _fresh(self, ask: Ask) -> _Seen:
         """The resource as it was read just now."""

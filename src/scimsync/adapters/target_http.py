@@ -173,6 +173,7 @@ class Client:
         self._probe_ask = probe
         self._clock = clock
         self._wire = Wire(settings, transport)
+        self._media = settings.dialect.media_type
         self._slashes = Slashes(settings.api_url.rstrip("/") + settings.dialect.base_path)
         self._keeper = self._make_keeper(rng)
         self._backoff = Backoff(rng)
@@ -313,7 +314,7 @@ class Client:
         return answer
 
     async def _send(self, ask: Ask, grant: Grant) -> Answer:
-        headers = ask.headers() | {"Authorization": grant.header}
+        headers = ask.headers(self._media) | {"Authorization": grant.header}
         url = self._slashes.address(ask.url)
         answer = await self._exchange(ask.kind, ask.method, url, headers, ask.body)
         for _ in range(MOST_HOPS):

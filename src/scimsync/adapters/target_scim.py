@@ -33,6 +33,7 @@ from scimsync.adapters.target_wire import OBJECT, Answer, Ask, TargetSettings, l
 from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Rights, Sweep
+from scimsync.scim.dressing import told
 from scimsync.scim.drift import CONFIG, largest_page
 from scimsync.scim.fitting import fitted
 from scimsync.scim.messages import Operation, error_within, patch_body, read_error
@@ -215,6 +216,7 @@ class ScimTarget:
         """
         if not _ATTRIBUTE.fullmatch(attribute):
             raise ValueError(f"{attribute!r} is not the name of an attribute")
+        self._check_filter(attribute, value)
         only = f"{attribute} eq {json.dumps(value, ensure_ascii=False)}"
         page = self._hits(
             await self._client.call(self._listings.ask(Listing((), only, "find"), 1, self._listings.small_page)),
@@ -235,6 +237,15 @@ class ScimTarget:
         if replies or not self._dialect.lists_active_only:
             return replies
         return await self._find_inactive(attribute, value)
+
+    def _check_filter(self, attribute: str, value: str) -> None:
+        """Refuse what the dialect knows to prove nothing."""
+        dialect, short = self._dialect, self._dialect.users.shorten(attribute)
+        if dialect.filterable is not None and short not in dialect.filterable:
+            raise FilterRefused(f"{self._client.host} takes no filter on {short} (dialect {dialect.name}).")
+        if dialect.exact_filters and short == "userName" and value.lower() != value.upper():
+            told = f"{self._client.host} tells capitals apart in a filter on {short} (dialect {dialect.name})."
+            raise FilterRefused(told)
 
     def _hits(self, answer: Answer, attribute: str) -> Page:
         """The answer to a filter; 404 says that nobody meets it."""
@@ -379,14 +390,15 @@ class ScimTarget:
         Raises:
             TargetError: It is down, or refuses our credentials.
         """
-        found = await read_description(self._client, self._base, known or {}, self._clock)
+        served = self._dialect.discovery
+        found = await read_description(self._client, self._base, known or {}, self._clock, served)
         self._listings.announced = largest_page(found.body(CONFIG))
         self._guarded.told(found.body(CONFIG))
         return found
 
     async def create(self, resource: dict[str, object]) -> Reply:
         """POST a new account (RFC 7644 §3.3)."""
-        body = msgspec.json.encode(resource)
+        body = msgspec.json.encode(told(resource) if self._dialect.text_booleans else resource)
         if resource.get("active") is False:
             self._inactive.clear()
         ask = Ask(kind="create", method="POST", url=self._users, body=body, decode=self._as_resource)
@@ -410,8 +422,7 @@ class ScimTarget:
             return _refused_here("PATCH", "an account id that cannot stand in an address")
         if any(o.path is None or o.path.lower() == "active" for o in operations):
             self._inactive.clear()
-        body = msgspec.json.encode(patch_body(operations))
-        ask = Ask(kind="patch", method="PATCH", url=url, body=body, decode=self._as_resource)
+        ask = Ask(kind="patch", method="PATCH", url=url, decode=self._as_resource)
         return _reply("PATCH", await self._guarded.write(ask, version, operations), account)
 
     async def delete(self, account: str, version: str) -> Reply:

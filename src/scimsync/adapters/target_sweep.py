@@ -65,7 +65,7 @@ class Listings:
         self._client, self._dialect, self._users, self._decode = client, dialect, users, decode
         self._notice, self._sizes = notice, sizes
         #: the parameter `attributes` was refused, so whole resources are read
-        self._plain = False
+        self._plain = not dialect.takes_attributes
         #: the largest page that the target announces; 0 for none
         self.announced = 0
         #: filter -> ids in the order of the last listing of accounts
@@ -157,7 +157,8 @@ class Listings:
         """
         stretch = Stretch(census, self._page_size(listing))
         try:
-            async with aclosing(self._pages(listing, at_once=reading == 1)) as pages:
+            at_once = reading == 1 and self._dialect.stable_pages
+            async with aclosing(self._pages(listing, at_once=at_once)) as pages:
                 async for page in pages:
                     if not stretch.take(page) or (census.trouble and reading < SWEEPS):
                         return ""
@@ -269,7 +270,7 @@ class Listings:
 
     def ask(self, listing: Listing, start: int, count: int) -> Ask:
         """What asks for a part of a listing."""
-        query = {"startIndex": str(start), "count": str(count)}
+        query = {"startIndex": str(start - 1 + self._dialect.first_index), "count": str(count)}
         if listing.attributes and not self._plain:
             query["attributes"] = ",".join(listing.attributes)
         if listing.only:

@@ -92,8 +92,8 @@ class Ask:
     #: the ETag of what we have, for If-None-Match
     unless: str = ""
     decode: Callable[[bytes], object] = OBJECT.decode
-    #: what a body is
-    media: str = MEDIA_TYPE
+    #: what a body is called; "" for what the dialect calls it
+    media: str = ""
     #: tries that may be refused with 429
     throttles: int = TRIES
     #: tries that may come back as something else than JSON
@@ -113,11 +113,11 @@ class Ask:
         """Whether asking twice does no harm."""
         return self.method == "GET"
 
-    def headers(self) -> dict[str, str]:
-        """The headers of one try, but for `Authorization`."""
+    def headers(self, media: str) -> dict[str, str]:
+        """The headers of one try, but for `Authorization`; `media` is what a body of SCIM is called."""
         headers = {"Accept": f"{MEDIA_TYPE}, application/json;q=0.9", "Accept-Encoding": "gzip"}
         if self.body:
-            headers["Content-Type"] = self.media
+            headers["Content-Type"] = self.media or media
         if self.match:
             headers["If-Match"] = self.match
         if self.unless:

@@ -248,6 +248,10 @@ class _Reader:
 
     def _policy(self, dialect: Dialect) -> Policy:
         given, mapping = self.written.policy, MappingReader(dialect, self.told.faults)
+        if given.leavers == "delete" and dialect.deleting != "gone":
+            how = "refuses to delete accounts" if dialect.deleting == "refused" else "keeps accounts that are deleted"
+            told = f'[policy] leavers = "delete": the provider {how} (dialect {dialect.name}); write "disable"'
+            self.told.tell(("policy", "leavers"), told)
         attributes = mapping.attributes(self.written.attributes, Authority(given.authority))
         match = [mapping.place("[correlation] match", path) for path in self.written.correlation.match]
         self.told.faults += [

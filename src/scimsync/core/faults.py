@@ -97,7 +97,7 @@ class Fault:
 def value_fault(place: Place, value: Value, held: Value, dialect: Dialect) -> Fault | None:
     """The first thing that is wrong with a value; of a list, with what it does not hold already."""
     if value is None:
-        needed = place.leaf.required and place.path.filter is None
+        needed = place.needed or (place.leaf.required and place.path.filter is None)
         return Fault("record.incomplete", place.short) if needed else None
     if not isinstance(value, tuple):
         return text_fault(place, place.leaf, value, dialect, place.short)

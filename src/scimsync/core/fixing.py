@@ -9,22 +9,30 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.planner import SENT, operations_of
 from scimsync.model.plans import Change, Finding, Severity
 from scimsync.model.policy import Mapped
-from scimsync.scim.schema import Attribute, Catalog, Kind, Place, Schema
+from scimsync.scim.dialect import Dialect
+from scimsync.scim.schema import Attribute, Kind, Place, Schema
 
 
-def fixed(published: Iterable[Schema], attributes: Sequence[Mapped], catalog: Catalog) -> frozenset[str]:
-    """The mapped paths that the target's schemas call immutable; never `active`, by which access is taken away.
+def fixed(published: Iterable[Schema], attributes: Sequence[Mapped], dialect: Dialect) -> frozenset[str]:
+    """The mapped paths that the target's schemas, or its dialect, call immutable.
+
+    Never `active`, by which access is taken away.
 
     Args:
         published: The schemas as the target has them.
         attributes: The mapping.
-        catalog: Gives the core schema's name.
+        dialect: Of the target.
     """
+    catalog = dialect.users
     schemas = {schema.id.lower(): schema for schema in published}
     return frozenset(
         mapped.path
         for mapped in attributes
-        if mapped.path != ACTIVE and _is_fixed(schemas.get((mapped.place.urn or catalog.core.id).lower()), mapped.place)
+        if mapped.path != ACTIVE
+        and (
+            mapped.path in dialect.immutable
+            or _is_fixed(schemas.get((mapped.place.urn or catalog.core.id).lower()), mapped.place)
+        )
     )
 
 
@@ -63,6 +71,25 @@ def leave(
         elif any(delta.verdict in SENT for delta in deltas):
             kept.append(replace(change, deltas=deltas, operations=operations_of(deltas, attributes)))
     return kept, told
+
+
+def unkept(attributes: Sequence[Mapped], dialect: Dialect) -> list[Finding]:
+    """A finding about each mapped path that the dialect says the target does not keep, so that it is left alone.
+
+    Never about `active`: that access is to be taken is told each time.
+    """
+    return [
+        Finding(
+            severity=Severity.WARNING,
+            code="attribute.unkept",
+            subject=mapped.path,
+            summary="this directory does not keep this attribute; nothing is written to it",
+            detail=f"dialect {dialect.name}: {dialect.grounds['unkept'].source}",
+            hint="take the path from [attributes]; if the directory keeps it by now, correct the dialect",
+        )
+        for mapped in attributes
+        if mapped.path in dialect.unkept and mapped.path != ACTIVE
+    ]
 
 
 def _left(change: Change, path: str) -> Finding:

@@ -193,11 +193,7 @@ def operations_of(deltas: Iterable[Delta], attributes: Sequence[Mapped]) -> tupl
 
 def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset()) -> Planned:
     """Plan one person who has no account yet."""
-    missing = [
-        mapped.path
-        for mapped in policy.attributes
-        if mapped.place.attribute.required and mapped.place.urn is None and pair.desired[mapped.path] is None
-    ]
+    missing = [mapped.path for mapped in policy.attributes if mapped.place.needed and pair.desired[mapped.path] is None]
     missing += [path for path in ("userName",) if path not in pair.desired]
     if missing:
         return Planned(findings=(_incomplete(pair, missing),))

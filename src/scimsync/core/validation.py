@@ -159,7 +159,7 @@ class _Validation:
         """The paths without which a change says too little about a person."""
         if change.account is not None:
             return frozenset({"userName", ACTIVE})
-        needed = (m.path for m in self.attributes.values() if m.place.attribute.required and m.place.urn is None)
+        needed = (m.path for m in self.attributes.values() if m.place.needed)
         return frozenset({"userName", ACTIVE, *marks, *needed})
 
     def _without(self, change: Change, spoiled: AbstractSet[str]) -> Change | None:

@@ -63,22 +63,23 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[F
 
 def _fixed(request: PlanRequest, documents: Mapping[str, Document]) -> frozenset[str]:
     published = schemas_from_json(documents[SCHEMAS].body) if SCHEMAS in documents else ()
-    return fixing.fixed(published, request.policy.attributes, request.catalog)
+    return fixing.fixed(published, request.policy.attributes, request.dialect)
 
 
 async def left_alone(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
-    """A finding about each path beside SCIM that is left alone: what was refused in reading, or would be in writing.
+    """A finding about each path that is left alone: what the target does not keep, and what beside SCIM is refused us.
 
     Raises:
         TargetError: The target cannot be asked.
     """
     policy, target = request.policy, ports.target
+    unkept = fixing.unkept(policy.attributes, request.dialect)
     if all(mapped.place.published for mapped in policy.attributes):
-        return []
+        return unkept
     granted = (await target.rights()).granted
     closed = rights.closed(policy, request.dialect, granted) if granted is not None else {}
     closed |= {path: why for path, why in target.unread.items() if path in policy.by_path}
-    return [of_unshown(path, why) for path, why in closed.items()]
+    return [*unkept, *(of_unshown(path, why) for path, why in closed.items())]
 
 
 def _is_under(ports: PlanPorts, run: Run, configuration: str) -> bool:

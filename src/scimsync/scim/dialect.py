@@ -178,10 +178,10 @@ class Dialect:
 
     def __post_init__(self) -> None:
         """Let every place that is found in the schemas know what in it is not ours."""
-        users = self.users
-        object.__setattr__(
-            self, "users", replace(users, reserved=self.reserved, filled=self.filled, dropped=self.dropped)
+        users = replace(
+            self.users, reserved=self.reserved, filled=self.filled, dropped=self.dropped, required=self.required
         )
+        object.__setattr__(self, "users", users)
 
     def refusal(self, place: Place) -> str:
         """Why nothing may be written at a place; "" where something may."""

@@ -125,6 +125,8 @@ class Place:
     filled: bool = False
     #: taken by the provider from whoever becomes inactive
     dropped: bool = False
+    #: no account is made without it, by the schema or the dialect
+    needed: bool = False
 
     @property
     def urn(self) -> str | None:
@@ -264,6 +266,7 @@ class Catalog:
     reserved: Mapping[str, str] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
 
     @property
     def schemas(self) -> tuple[Schema, ...]:
@@ -326,6 +329,7 @@ class Catalog:
             reserved=reserved,
             filled=root in self.filled,
             dropped=root in self.dropped,
+            needed=(attribute.required and urn is None) or place.short in self.required,
         )
 
     def _attribute(self, path: Path, text: str) -> tuple[Schema, Attribute]:

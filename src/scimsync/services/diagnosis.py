@@ -58,6 +58,7 @@ def checks(config: Path, wait: Wait) -> Iterator[Check]:
     for path in settings.unmatched:
         words = f"[correlation] match: {path} is not mapped, so no account is found by it; add it to [attributes]"
         yield Check("correlation", "warn", words)
+    yield from _mapped(settings)
     for webhook in settings.webhooks:
         if any(len(key) < LEAST_KEY for key in webhook.keys):
             words = f"{webhook.shown}: its secret is shorter than {LEAST_KEY} bytes; take: openssl rand -base64 32"
@@ -66,6 +67,21 @@ def checks(config: Path, wait: Wait) -> Iterator[Check]:
     yield from _tried("state", lambda: _state(settings))
     if not faulty:
         yield from _tried("target", lambda: _target(settings, wait))
+
+
+def _mapped(settings: Settings) -> Iterator[Check]:
+    """What the dialect says against the mapping."""
+    dialect, mapped = settings.target.dialect, {mapped.path for mapped in settings.policy.attributes}
+    for path in sorted(dialect.required - mapped):
+        words = (
+            f"{path} is not mapped, and no account is made without it (dialect {dialect.name}); add it to [attributes]"
+        )
+        yield Check("mapping", "warn", words)
+    for path in sorted(dialect.unkept & mapped):
+        words = (
+            f"{path} is mapped, and the directory does not keep it (dialect {dialect.name}); take it from [attributes]"
+        )
+        yield Check("mapping", "warn", words)
 
 
 def _tried(name: str, look: Callable[[], list[Check]]) -> Iterator[Check]:
