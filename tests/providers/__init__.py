@@ -55,7 +55,7 @@ class Server:
         """All resources of a kind, as the server lists them."""
         found: list[dict[str, Any]] = []
         while True:
-            page = self.ask("GET", f"/{kind}?startIndex={len(found) + 1}&count=50").json()
+            page = self.ask("GET", f"/{kind}?startIndex={len(found) + 1}").json()
             found += page.get("Resources") or []
             if len(found) >= page["totalResults"] or not page.get("Resources"):
                 return found
@@ -69,7 +69,7 @@ class Server:
 def start(name: str) -> Iterator[Server]:
     """Start one of `NAMES`, and end it afterwards; it ends too where the test is killed."""
     program, script, *more = _COMMANDS[name]
-    with tempfile.TemporaryFile("w+") as trouble:
+    with tempfile.TemporaryFile("w+") as trouble, tempfile.TemporaryDirectory() as home:
         # it ends when nobody holds its standard input any more
         process = subprocess.Popen(
             [program, str(HERE / script), *more],
@@ -77,6 +77,7 @@ def start(name: str) -> Iterator[Server]:
             stdout=subprocess.PIPE,
             stderr=trouble,
             text=True,
+            cwd=home,
             env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": ""},
         )
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""canaille with its memory backend, and the token of a client that may write."""
+"""canaille on SQLite, and the token of a client that may write."""
 
 import datetime
 import logging
@@ -12,13 +12,15 @@ logging.disable(logging.CRITICAL)
 app = create_app(
     {
         "SECRET_KEY": "a-secret-of-at-least-thirty-two-characters",
-        "CANAILLE": {"DATABASE": "memory"},
+        "CANAILLE": {"DATABASE": "sql"},
+        "CANAILLE_SQL": {"DATABASE_URI": "sqlite:///canaille.sqlite"},
         "CANAILLE_OIDC": {},
         "CANAILLE_SCIM": {"ENABLE_SERVER": True},
-    }
+    },
+    init_backend=True,
 )
 now = datetime.datetime.now(datetime.UTC)
-with app.app_context():
+with app.app_context(), Backend.instance.session():
     client = models.Client(client_id="scimsync", client_name="scimsync", client_id_issued_at=now)
     Backend.instance.save(client)
     token = models.Token(
@@ -26,4 +28,5 @@ with app.app_context():
         scope=["openid"], issue_date=now, lifetime=86400,
     )  # fmt: skip
     Backend.instance.save(token)
-serve(app, "/scim/v2")
+# its own server, hypercorn, plays one request after another, too
+serve(app, "/scim/v2", threads=False)

@@ -13,7 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 TOKEN = "a-token"
 
 
-class _Server(ThreadingMixIn, WSGIServer):
+class _Threading(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
@@ -22,10 +22,11 @@ class _Handler(WSGIRequestHandler):
         """Say nothing."""
 
 
-def serve(application: Callable[..., Iterable[bytes]], path: str) -> None:
+def serve(application: Callable[..., Iterable[bytes]], path: str, *, threads: bool = True) -> None:
     """Serve on a free port, and say where on standard output."""
+    kind = _Threading if threads else WSGIServer
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with make_server("127.0.0.1", 0, application, server_class=_Server, handler_class=_Handler) as server:
+    with make_server("127.0.0.1", 0, application, server_class=kind, handler_class=_Handler) as server:
         told = {"url": f"http://127.0.0.1:{server.server_port}{path}", "token": TOKEN}
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
