@@ -386,6 +386,45 @@ def test_a_page_that_is_refused_is_asked_for_in_a_size_and_with_attributes_that_
         it.quiet()
 
 
+class Uncounted(Provider):
+    """It fails wherever it is asked for a page of some size, as canaille does; its own pages are of three."""
+
+    page = 3
+
+    def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+        if "count" in query:
+            return Answer(500, b"<html>TypeError</html>", {"Content-Type": "text/html"})
+        return super().list(table, query)
+
+
+def test_a_target_that_fails_on_the_size_of_a_page_is_read_in_its_own_pages_and_without_waits(tmp_path: Path) -> None:
+    provider = Uncounted(*(account(n) for n in range(8)))
+    with firm(tmp_path, provider) as it:
+        it.hr(*({"id": n, "title": "New"} for n in range(8)))
+        _, report = it.sync()
+        assert report.clean
+        assert {user["title"] for user in provider.users.values()} == {"New"}
+        failed = [asked for asked in provider.asked if asked.status == 500]
+        assert len(failed) <= 6
+        it.quiet()
+
+
+def test_a_target_that_fails_once_is_asked_for_pages_of_our_size_all_the_same(tmp_path: Path) -> None:
+    class Stumbling(Provider):
+        failures = 1
+
+        def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+            self.failures -= 1
+            return self.refuse(500, "not now") if self.failures >= 0 else super().list(table, query)
+
+    provider = Stumbling(account(1))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1})
+        it.sync()
+        pages = [asked for asked in provider.asked if asked.path.strip("/") == "Users" and asked.method == "GET"]
+        assert all("count" in asked.query for asked in pages[2:])
+
+
 # --- words, and what doctor reads ---------------------------------------------------------------
 
 

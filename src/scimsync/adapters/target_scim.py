@@ -219,7 +219,7 @@ class ScimTarget:
         self._check_filter(attribute, value)
         only = f"{attribute} eq {json.dumps(value, ensure_ascii=False)}"
         page = self._hits(
-            await self._client.call(self._listings.ask(Listing((), only, "find"), 1, self._listings.small_page)),
+            await self._listings.begin(Listing((), only, "find"), self._listings.small_page),
             attribute,
         )
         bodies = [body for raw in page.resources if (body := self._readable(raw)) is not None]
@@ -344,7 +344,7 @@ class ScimTarget:
         census = Census(sink, "group")
         listing = Listing(("id", "displayName"), kind="group_list", url=self._groups)
         before = self._client.counts.get("group_list", 0)
-        probe = await self._client.call(self._listings.ask(listing, 1, 1))
+        probe = await self._listings.begin(listing, 1)
         if probe.status == 400:
             await self._listings.read_each(census, listing, wanted)
         else:
@@ -369,7 +369,7 @@ class ScimTarget:
         if not groups:
             return accounts.total, None
         listing = Listing(("id", "displayName"), kind="group_list", url=self._groups)
-        answer = await self._client.call(self._listings.ask(listing, 1, 1))
+        answer = await self._listings.begin(listing, 1)
         return accounts.total, None if answer.status == 400 else self._client.value(answer, Page).total
 
     async def get_group(self, group: str) -> Reply:
