@@ -202,12 +202,15 @@ class Guarded:
         if not version_of(version):
             raise ValueError(f"a {ask.method} needs the version it rests on")
         await self._ask()
+        refused = False
         for tried in range(TRIES):
-            puts = self._puts and bool(operations)
+            puts = (self._puts or refused) and bool(operations)
             compares = self._compares or version.startswith(COMPARED)
             tries = replace(ask, throttles=1, tried=tried) if compares else ask
             answer = await self._once(tries, version, operations, compares=compares, puts=puts)
-            if answer.status in _NO_PATCH and operations and not puts and not self._patched:
+            if answer.status in _NO_PATCH and operations and not puts and self._patched:
+                refused = True  # it takes PATCH, and this one not
+            elif answer.status in _NO_PATCH and operations and not puts:
                 self._puts = True
                 told = f"{self._client.host} takes no PATCH ({answer.why()}); accounts are written with PUT"
                 self._notice(f"{told} of all that it shows and our change")
@@ -221,7 +224,7 @@ class Guarded:
     async def _once(
         self, ask: Ask, version: str, operations: Sequence[Operation], *, compares: bool, puts: bool
     ) -> Answer:
-        if not (compares or puts or wants_sight(operations, self._dialect)):
+        if not (compares or puts or ask.anew or wants_sight(operations, self._dialect)):
             return await self._versioned(self._bodied(ask, operations), version)
         seen = await self._fresh(ask)
         body = seen.answer.value
@@ -233,6 +236,7 @@ class Guarded:
             return Answer(exchange=Exchange.ANSWERED, status=412, detail="it is not any more what was read before")
         try:
             ask = self._put(ask, seen, body, operations) if puts else self._bodied(ask, operations, body)
+            ask = replace(ask, body=await ask.anew(body)) if ask.anew else ask
         except ProtocolError as error:
             return Answer(exchange=Exchange.ANSWERED, status=400, detail=f"not sent: {error}")
         if not compares:

@@ -8,7 +8,7 @@ import logging
 import re
 import ssl
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
@@ -87,6 +87,8 @@ class Ask:
     method: str
     url: str
     body: bytes = b""
+    #: makes the body of a write from what the resource is just before
+    anew: Callable[[Mapping[str, object]], Awaitable[bytes]] | None = None
     #: the value of If-Match, each character one byte of it
     match: str = ""
     #: the ETag of what we have, for If-None-Match

@@ -23,6 +23,7 @@ from scimsync.model.plans import GroupChange
 MOST_REFUSALS = 20
 #: refusals that may be about a few members of a batch, so that the others can be written without them
 _ABOUT_SOME = frozenset({"invalidValue", "noTarget", "tooMany"})
+_NOBODY = Left()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,8 @@ class GroupWriter:
         #: nothing was sent since the group was last read
         self._seen = False
         self._sent = self._races = self._losses = self._refusals = 0
+        #: a batch that adds and removes was refused: who joins is sent by itself, and need not wait for who leaves
+        self._apart = False
         #: races since a batch was last taken
         self._in_a_row = 0
         self._refused: list[str] = []
@@ -111,18 +114,22 @@ class GroupWriter:
             if step is Next.CONFIRM and (shown := self._shown(batch, reply)) is not None:
                 self._take(batch, reply.version, shown)
             elif step in {Next.CONFIRM, Next.READ_BACK, Next.REPLAN, Next.SETTLE}:
-                if (end := await self._look_after(step, batch)) is not None:
+                if (end := await self._look_after(step, batch, reply)) is not None:
                     return end
                 todo = self._portions()
             elif step is Next.HOLD and self._is_about_some(reply):
                 self._refusals += 1
                 todo[:0] = self._halved(batch)
+            elif step is Next.HOLD and batch.add and batch.remove:
+                self._apart = True
+                todo = self._portions()
             else:
-                return self._end(step, reply)
+                return self._end(step, reply, batch)
         return None
 
     def _portions(self) -> list[Left]:
-        return list(grouping.batches(self._left, self._change.batch))
+        sides = (Left(self._left.add, ()), Left((), self._left.remove)) if self._apart else (self._left,)
+        return [batch for side in sides for batch in grouping.batches(side, self._change.batch)]
 
     def _shown(self, batch: Left, reply: Reply) -> frozenset[str] | None:
         """The members after a batch, where the answer says nothing else; None where the group has to be read."""
@@ -176,7 +183,7 @@ class GroupWriter:
         else:
             self._left = grouping.remaining(self._wanted, self._members)
 
-    async def _look_after(self, step: Next, batch: Left) -> Outcome | None:
+    async def _look_after(self, step: Next, batch: Left, reply: Reply) -> Outcome | None:
         """Read the group after an answer that settles nothing."""
         before, version, number = self._members, self._version, len(self._left)
         if (end := await self._look()) is not None:
@@ -192,8 +199,10 @@ class GroupWriter:
             if absent:
                 return self._mismatch("the directory took the request, and the members are not as written")
         self._losses = 0 if len(self._left) < number else self._losses + 1
+        self._apart = self._apart or bool(self._losses and batch.add and batch.remove)
         if self._losses > 2 * MOST_RACES:
-            return self._outcome(Status.HELD, "write.unknown", "the answers were lost, and the group did not change")
+            how = f"each answer was {words(reply)}" if reply.status else "the answers were lost"
+            return self._outcome(Status.HELD, "write.unknown", f"{how}, and the group did not change{_who(batch)}")
         return None
 
     def _hides(self, batch: Left, before: frozenset[str], version: str) -> bool:
@@ -231,14 +240,14 @@ class GroupWriter:
 
     # --- the end ----------------------------------------------------------------------------
 
-    def _end(self, step: Next, reply: Reply) -> Outcome:
+    def _end(self, step: Next, reply: Reply, batch: Left = _NOBODY) -> Outcome:
         """The outcome of an answer that ends the work on this group."""
         if step is Next.DEFER:
             self._ports.defer(reply)
             return self._outcome(Status.DEFERRED, "target.not-now", words(reply))
         if step is Next.GONE:
             return self._outcome(Status.HELD, "group.gone", "the group was deleted in the directory")
-        return self._outcome(Status.FAILED, "target.refused", words(reply))
+        return self._outcome(Status.FAILED, "target.refused", words(reply) + _who(batch))
 
     def _settled(self) -> Outcome:
         if self._refused:
@@ -277,6 +286,11 @@ class GroupWriter:
             correlation_id=self._last.correlation_id if self._last else "",
             window_s=self._window_s,
         )
+
+
+def _who(batch: Left) -> str:
+    """Whom a batch that only removes leaves in a group, for messages."""
+    return f"; still in it: {_some(batch.remove)}" if batch.remove and not batch.add else ""
 
 
 def _some(names: Iterable[str]) -> str:

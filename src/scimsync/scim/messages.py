@@ -16,18 +16,18 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One PATCH operation (RFC 7644 §3.5.2). `op` in lower case; `value` is any JSON."""
+    """One PATCH operation (RFC 7644 §3.5.2). `op` in lower case; `value` is any JSON, of `remove` None by the RFC."""
 
     op: str
     path: str | None
     value: object = None
 
     def to_json(self) -> dict[str, object]:
-        """The operation as it is sent; `remove` carries no value."""
+        """The operation as it is sent."""
         body: dict[str, object] = {"op": self.op}
         if self.path is not None:
             body["path"] = self.path
-        if self.op != "remove":
+        if self.op.lower() != "remove" or self.value is not None:
             body["value"] = self.value
         return body
 
