@@ -122,6 +122,29 @@ def test_a_list_of_members_in_another_id_space_is_never_written_to(
         assert members(provider, "Agents") == {"3"}
 
 
+@pytest.mark.parametrize("ref", [True, False])
+def test_a_person_whose_id_is_also_that_of_a_group_leaves_a_group_as_everybody_does(
+    tmp_path: Path, *, ref: bool
+) -> None:
+    class Counting(Provider):
+        def show(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+            shown = super().show(resource)
+            if ref and "members" in shown:
+                shown["members"] = [{**one, "$ref": f"{self.address}/Users/{one['value']}"} for one in shown["members"]]
+            return shown
+
+    provider = provider_of(Counting, 3, {"u0002": [0], "Agents": []})
+    with firm(tmp_path, provider) as it:
+        it.configure(more=TEAM)
+        teams(it, {"u0002": [0], "Agents": [0, 1]}, 3)
+        it.sync()
+        assert members(provider, "Agents") == {"0", "1"}
+        teams(it, {"u0002": [0], "Agents": [0]}, 3)
+        it.sync()
+        assert members(provider, "Agents") == {"0"}
+        it.quiet()
+
+
 class Named(Provider):
     """It shows members by login, and serves an account by its login as well as by its id, as canaille does."""
 

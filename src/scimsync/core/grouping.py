@@ -149,12 +149,23 @@ def operations(left: Left) -> tuple[Operation, ...]:
 
 
 def members_of(resource: Mapping[str, object]) -> dict[str, str]:
-    """The members of a group as the target shows it: id, and of what type it is said to be, in small letters."""
+    """The members of a group as the target shows it: id, and of what type it is said to be, in small letters.
+
+    Examples:
+        >>> members_of({"members": [{"value": "7", "type": "Group"}, {"value": "7a", "$ref": "https://x/Users/7a"}]})
+        {'7': 'group', '7a': 'user'}
+    """
     found = {}
     for member in _listed(resource):
         if (identity := _identity(member)) and isinstance(member, Mapping):
-            found[identity] = str(member.get("type") or "").lower()
+            found[identity] = str(member.get("type") or "").lower() or _referred(member.get("$ref"))
     return found
+
+
+def _referred(reference: object) -> str:
+    """The type that a reference tells of; "" where it tells of none."""
+    kind = str(reference or "").rstrip("/").rpartition("/")[0].rpartition("/")[2].lower()
+    return {"users": "user", "groups": "group"}.get(kind, "")
 
 
 def is_readable(resource: Mapping[str, object]) -> bool:
