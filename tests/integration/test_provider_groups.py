@@ -122,6 +122,20 @@ def test_a_list_of_members_in_another_id_space_is_never_written_to(
         assert members(provider, "Agents") == {"3"}
 
 
+def test_a_joiner_whose_account_does_not_show_all_of_it_joins_groups_in_the_same_run(tmp_path: Path) -> None:
+    class Untitled(Provider):
+        def put(self, resource: Mapping[str, object], table: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+            return super().put({name: held for name, held in resource.items() if name != "title"}, table)
+
+    provider = provider_of(Untitled, 0, {"Agents": []})
+    with firm(tmp_path, provider) as it:
+        it.configure(more=TEAM)
+        teams(it, {"Agents": [0, 1]}, 2)
+        _, report = it.sync()
+        assert {report.outcomes[str(n)][-1].code for n in range(2)} == {"write.mismatch"}
+        assert members(provider, "Agents") == {"0", "1"}
+
+
 @pytest.mark.parametrize("ref", [True, False])
 def test_a_person_whose_id_is_also_that_of_a_group_leaves_a_group_as_everybody_does(
     tmp_path: Path, *, ref: bool
@@ -195,6 +209,7 @@ def test_who_joins_a_group_joins_though_nobody_can_be_removed_from_it(tmp_path: 
             assert not report.clean
             told = report.outcomes["group:Agents"][-1]
             assert told.detail.endswith("still in it: u0001"), told
+            assert len(provider.sent("PATCH", "/Groups")) < 12
 
 
 @pytest.mark.parametrize("form", ["value", "list"])

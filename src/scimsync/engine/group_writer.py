@@ -200,7 +200,7 @@ class GroupWriter:
                 return self._mismatch("the directory took the request, and the members are not as written")
         self._losses = 0 if len(self._left) < number else self._losses + 1
         self._apart = self._apart or bool(self._losses and batch.add and batch.remove)
-        if self._losses > 2 * MOST_RACES:
+        if self._losses > (1 if reply.status == 500 else 2 * MOST_RACES):
             how = f"each answer was {words(reply)}" if reply.status else "the answers were lost"
             return self._outcome(Status.HELD, "write.unknown", f"{how}, and the group did not change{_who(batch)}")
         return None
