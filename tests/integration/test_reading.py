@@ -425,6 +425,42 @@ def test_a_target_that_fails_once_is_asked_for_pages_of_our_size_all_the_same(tm
         assert all("count" in asked.query for asked in pages[2:])
 
 
+class Deaf(Provider):
+    """It never shows `externalId`, and answers a filter on anything with everybody."""
+
+    hidden = True
+    heeds = False
+
+    def show(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        shown = super().show(resource)
+        if self.hidden:
+            shown.pop("externalId", None)
+        return shown
+
+    def select(self, resources: list[dict[str, Any]], expression: str) -> list[dict[str, Any]]:
+        return super().select(resources, expression) if self.heeds else resources
+
+
+@pytest.mark.parametrize("others", [1, 3, 40])
+def test_nobody_gets_an_account_that_a_filter_found_which_was_not_heeded(tmp_path: Path, others: int) -> None:
+    provider = Deaf(*(account(n, title="Admin") for n in range(100, 100 + others)))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1})
+        it.sync()
+        assert [user["externalId"] for user in provider.named("p1@x.org")] == ["1"]
+        assert {user["title"] for user in provider.users.values()} == {"Admin", "T"}
+        assert len(provider.users) == others + 1
+
+
+def test_an_account_that_is_found_by_what_is_never_shown_is_taken_where_the_filter_is_heeded(tmp_path: Path) -> None:
+    provider = Deaf(account(1, userName="other@x.org"), account(2))
+    provider.heeds = True
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1}, {"id": 2})
+        it.sync()
+        assert len(provider.users) == 2
+
+
 # --- words, and what doctor reads ---------------------------------------------------------------
 
 

@@ -45,6 +45,11 @@ class Server:
     url: str
     token: str
 
+    @property
+    def address(self) -> str:
+        """Its address, as `tests.servers` calls it."""
+        return self.url
+
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> httpx2.Response:
         """Ask it something without scimsync in between; `path` begins with a slash."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/scim+json", **headers}

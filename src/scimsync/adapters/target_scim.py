@@ -44,6 +44,8 @@ from scimsync.scim.spelling import Spelling
 #: seconds for which the list of inactive accounts is good enough to look up a name
 INACTIVE_GOOD_S = 60.0
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
+#: a value that no attribute has
+_OF_NOBODY = "scimsync asks for nobody"
 
 
 def _reply(method: str, answer: Answer, account: str = "") -> Reply:
@@ -147,6 +149,8 @@ class ScimTarget:
         self._members = ShownMembers(self._account_id)
         self._bygone = DeletedAccounts(self._client, settings.api_url.rstrip("/") + settings.dialect.deleted)
         self._names = Names(self._client, settings.api_url, settings.dialect)
+        #: attributes that are not shown, and whether a filter on them is heeded
+        self._heeded: dict[str, bool] = {}
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
 
@@ -228,6 +232,8 @@ class ScimTarget:
         held = [_held(body, attribute) for body in bodies]
         matching = [text is not None and text.casefold() == value.casefold() for text in held]
         is_heeded = len(bodies) == len(page.resources) and all(map(_or_hidden, matching, held))
+        if is_heeded and not all(matching):
+            is_heeded = await self._heeds(attribute)
         if not is_heeded and page.total > len(page.resources):
             raise FilterRefused(
                 f"{self._client.host} answers a filter on {attribute} with accounts that do not match it."
@@ -248,6 +254,14 @@ class ScimTarget:
         if dialect.exact_filters and short == "userName" and value.lower() != value.upper():
             told = f"{self._client.host} tells capitals apart in a filter on {short} (dialect {dialect.name})."
             raise FilterRefused(told)
+
+    async def _heeds(self, attribute: str) -> bool:
+        """Whether a filter on an attribute that is not shown is heeded: one on a value of nobody finds nobody."""
+        if attribute not in self._heeded:
+            only = f"{attribute} eq {json.dumps(_OF_NOBODY)}"
+            answer = await self._listings.begin(Listing((), only, "find"), self._listings.small_page)
+            self._heeded[attribute] = not self._hits(answer, attribute).resources
+        return self._heeded[attribute]
 
     def _hits(self, answer: Answer, attribute: str) -> Page:
         """The answer to a filter; 404 says that nobody meets it."""
