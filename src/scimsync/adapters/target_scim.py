@@ -25,7 +25,7 @@ from scimsync.adapters.target_describing import describe_ask, read_description
 from scimsync.adapters.target_guard import Guarded
 from scimsync.adapters.target_http import Client, Clock, Watch, is_troubled
 from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
-from scimsync.adapters.target_members import ShownMembers, as_list, by_value
+from scimsync.adapters.target_members import Members
 from scimsync.adapters.target_names import Names
 from scimsync.adapters.target_pages import PageSizes
 from scimsync.adapters.target_rights import read_rights
@@ -37,7 +37,7 @@ from scimsync.model.outcomes import Description, Document, Exchange, Guard, Repl
 from scimsync.scim.dressing import told
 from scimsync.scim.drift import CONFIG, largest_page
 from scimsync.scim.fitting import fitted
-from scimsync.scim.messages import Operation, error_within, patch_body, read_error
+from scimsync.scim.messages import Operation, error_within, read_error
 from scimsync.scim.schema import Place
 from scimsync.scim.spelling import Spelling
 
@@ -146,7 +146,7 @@ class ScimTarget:
         sizes = PageSizes(settings.page_sizes, self._base, clock.now)
         self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice, sizes)
         self._guarded = Guarded(self._client, settings.dialect, clock, describe_ask(self._base, CONFIG, {}), notice)
-        self._members = ShownMembers(self._account_id)
+        self._members = Members(self._client, self._guarded, settings.dialect, self._users, self._as_resource)
         self._bygone = DeletedAccounts(self._client, settings.api_url.rstrip("/") + settings.dialect.deleted)
         self._names = Names(self._client, settings.api_url, settings.dialect)
         #: attributes that are not shown, and whether a filter on them is heeded
@@ -392,21 +392,7 @@ class ScimTarget:
         """Read one group, with its members. Trouble that outlasts the tries comes as a Reply."""
         if (url := resource_url(self._groups, group)) is None:
             return _refused_here("GET", "a group id that cannot stand in an address")
-        answer = await self._guarded.read(Ask(kind="group_get", method="GET", url=url, decode=self._as_resource))
-        return await self._named(_reply("GET", answer, group))
-
-    async def _named(self, reply: Reply) -> Reply:
-        """A group that was answered, with its members under the ids of their accounts."""
-        if self._dialect.knows_schemas or reply.body is None:
-            return reply
-        return replace(reply, body=await self._members.named(reply.body))
-
-    async def _account_id(self, shown: str) -> str:
-        if (url := self._account_url(shown)) is None:
-            return ""
-        answer = await self._client.call(Ask(kind="get", method="GET", url=url, decode=self._as_resource))
-        found = answer.value.get("id") if 200 <= answer.status < 300 and isinstance(answer.value, dict) else None
-        return found if isinstance(found, str) else ""
+        return _reply("GET", await self._members.read(url), group)
 
     async def describe(self, known: Mapping[str, Document] | None = None) -> Description:
         """What the target says about itself (RFC 7644 §4), and what its clock shows.
@@ -471,25 +457,7 @@ class ScimTarget:
         """
         if (url := resource_url(self._groups, group)) is None:
             return _refused_here("PATCH", "a group id that cannot stand in an address")
-        form, removes = self._dialect.remove_members, any(operation.op == "remove" for operation in operations)
-
-        async def anew(held: Mapping[str, object]) -> bytes:
-            return self._members_body([as_list(await self._members.named(held), operations)])
-
-        ask = Ask(
-            kind="group_patch",
-            method="PATCH",
-            url=url,
-            body=self._members_body(by_value(operations) if form == "value" else operations),
-            anew=anew if form == "list" and removes else None,
-            decode=self._as_resource,
-        )
-        answer = await self._guarded.write(ask, version)
-        return await self._named(_reply("PATCH", answer, group))
-
-    def _members_body(self, operations: Sequence[Operation]) -> bytes:
-        said = [replace(one, op=one.op.title()) for one in operations] if self._dialect.capital_ops else operations
-        return msgspec.json.encode(patch_body(said))
+        return _reply("PATCH", await self._members.write(url, operations, version), group)
 
     def _account_url(self, account: str) -> str | None:
         return resource_url(self._users, account)
