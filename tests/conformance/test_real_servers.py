@@ -202,6 +202,7 @@ def test_a_server_that_keeps_to_the_rfc_needs_neither_dialect_nor_another_mappin
             assert second.quiet, second.open
             assert second.people() == KEPT[name][day]
             assert second.members() == MEMBERS[day]
+            assert "schema.drift" not in codes(first.plan)
             # scimmy has versions that guard nothing, and says so
             assert ("target.compares" in codes(first.plan)) is (name == "scimmy")
 
