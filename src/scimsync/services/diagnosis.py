@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from scimsync.config import Settings, load
+from scimsync.config import Settings, TargetSettings, load
 from scimsync.core.signing import LEAST_KEY
 from scimsync.errors import ConfigError, ScimsyncError, TargetError
 from scimsync.model.outcomes import Guard
@@ -118,7 +118,7 @@ def _state(settings: Settings) -> list[Check]:
 def _target(settings: Settings, wait: Wait) -> list[Check]:
     found = wait(checking.describe_target(settings))
     checks = [
-        Check("credentials", "ok", _token(settings.target.client_id)),
+        Check("credentials", "ok", _credentials(settings.target)),
         Check("target", "ok", f"{settings.target.api_url} answers; {found.rate:,} requests a minute"),
     ]
     if found.skew_s is not None and abs(found.skew_s) > _SKEW_S:
@@ -146,8 +146,12 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
     ]
 
 
-def _token(client: str) -> str:
-    return f"a token was given for client {client}" if client else "a ready-made token is used"
+def _credentials(target: TargetSettings) -> str:
+    if target.client_id:
+        return f"a token was given for client {target.client_id}"
+    if target.username:
+        return f"HTTP Basic lets user {target.username} in"
+    return f"the header {target.header} lets us in" if target.header else "a ready-made token is used"
 
 
 def _read(found: TargetFacts) -> Iterator[Check]:
