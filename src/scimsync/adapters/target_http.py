@@ -50,6 +50,8 @@ from scimsync.model.outcomes import Exchange
 
 #: seconds that one request may wait between its tries, all together
 LONGEST_PATIENCE_S = 600.0
+#: letters from which on a secret is told from a word of a message
+LEAST_SECRET = 6
 _T = TypeVar("_T")
 #: server errors that say how the server is made, and not how it is
 _LASTING = frozenset({501, 505})
@@ -347,6 +349,7 @@ class Client:
                 break
             self._slashes.learn(url, there)
             answer = await self._exchange(ask.kind, ask.method, url := there, headers, ask.body)
+        answer = self._hushed(answer, grant)
         if is_throttle(answer.status, answer.headers, answer.content):
             told = "" if answer.status == 429 else f"the target throttles with status {answer.status}"
             answer = replace(answer, status=429, detail=told)
@@ -355,6 +358,16 @@ class Client:
         if asked is not None and asked > LONGEST_WAIT_S:
             answer = replace(answer, retry_after_s=asked)
         return judged(replace(answer, asked=ask.shown), ask)
+
+    def _hushed(self, answer: Answer, grant: Grant) -> Answer:
+        """A refusal that does not repeat what we were let in with, because its words are shown."""
+        given = self._settings
+        words = f"{grant.token} {given.password} {given.client_secret}".split()
+        secrets = [word.encode() for word in words if len(word) >= LEAST_SECRET]
+        content = answer.content
+        for secret in secrets if answer.status >= 400 else ():
+            content = content.replace(secret, b"***")
+        return answer if content == answer.content else replace(answer, content=content)
 
     async def _probe(self) -> bool:
         """Whether the target serves again; one GET that changes nothing."""
