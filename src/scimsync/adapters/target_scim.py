@@ -24,7 +24,7 @@ from scimsync.adapters.target_deleted import DeletedAccounts
 from scimsync.adapters.target_describing import describe_ask, read_description
 from scimsync.adapters.target_guard import Guarded
 from scimsync.adapters.target_http import Client, Clock, Watch, is_troubled
-from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
+from scimsync.adapters.target_listing import CURSOR_PAGE, PAGE, Census, Listing, Page
 from scimsync.adapters.target_names import Names
 from scimsync.adapters.target_pages import PageSizes
 from scimsync.adapters.target_rights import read_rights
@@ -138,6 +138,7 @@ class ScimTarget:
         self._groups = self._base + "/Groups"
         self._clock = clock
         self._spelling = Spelling(settings.dialect.users)
+        self._page = CURSOR_PAGE if settings.dialect.pages_by == "cursor" else PAGE
         probe = describe_ask(self._base, CONFIG, {}, "probe")
         self._client = Client(settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
         sizes = PageSizes(settings.page_sizes, self._base, clock.now)
@@ -226,7 +227,7 @@ class ScimTarget:
         held = [_held(body, attribute) for body in bodies]
         matching = [text is not None and text.casefold() == value.casefold() for text in held]
         is_heeded = len(bodies) == len(page.resources) and all(map(_or_hidden, matching, held))
-        if not is_heeded and page.total > len(page.resources):
+        if not is_heeded and (page.total > len(page.resources) or page.cursor):
             raise FilterRefused(
                 f"{self._client.host} answers a filter on {attribute} with accounts that do not match it."
             )
@@ -366,11 +367,12 @@ class ScimTarget:
             TargetError: They cannot be read.
         """
         accounts = await self._listings.first(tuple(attributes))
+        total = max(accounts.total, len(accounts.resources))  # who pages by cursor need not tell
         if not groups:
-            return accounts.total, None
+            return total, None
         listing = Listing(("id", "displayName"), kind="group_list", url=self._groups)
         answer = await self._client.call(self._listings.ask(listing, 1, 1))
-        return accounts.total, None if answer.status == 400 else self._client.value(answer, Page).total
+        return total, None if answer.status == 400 else self._client.value(answer, Page).total
 
     async def get_group(self, group: str) -> Reply:
         """Read one group, with its members. Trouble that outlasts the tries comes as a Reply."""
@@ -467,5 +469,5 @@ class ScimTarget:
     def _as_page(self, content: bytes) -> object:
         """A page of resources, spelled so."""
         if not self._spelling.is_odd(content):
-            return PAGE.decode(content)
-        return PAGE.decode(msgspec.json.encode(self._spelling.listing(msgspec.json.decode(content))))
+            return self._page.decode(content)
+        return self._page.decode(msgspec.json.encode(self._spelling.listing(msgspec.json.decode(content))))

@@ -107,6 +107,8 @@ class Listings:
         Raises:
             TargetError: The directory cannot be read at all.
         """
+        if self._by_cursor:  # no page has an address of its own
+            return
         size, wanted = self._page_size(Listing(tuple(attributes))), frozenset(accounts)
         asked = [
             (Listing(tuple(attributes), only), 1 + size * page)
@@ -156,6 +158,9 @@ class Listings:
             Why the rest of the inactive people is not listed; "" where all are.
         """
         stretch = Stretch(census, self._page_size(listing))
+        if self._by_cursor:
+            await self._read_on(stretch, listing, reading)
+            return ""
         try:
             at_once = reading == 1 and self._dialect.stable_pages
             async with aclosing(self._pages(listing, at_once=at_once)) as pages:
@@ -169,6 +174,28 @@ class Listings:
             if beyond is None or not stretch.take_beyond(beyond):
                 return ""
         return ""
+
+    @property
+    def _by_cursor(self) -> bool:
+        return self._dialect.pages_by == "cursor"
+
+    async def _read_on(self, stretch: Stretch, listing: Listing, reading: int) -> None:
+        """Read a listing by its cursors (RFC 9865), to the page that has none or to the first trouble."""
+        page = await self._page(listing, 1, stretch.asked)
+        stretch.take_next(page)
+        followed: set[str] = set()
+        while (cursor := page.cursor) and not (stretch.census.trouble and reading < SWEEPS):
+            if cursor in followed:
+                stretch.census.complain("a cursor leads back to a page that was read")
+                return
+            followed.add(cursor)
+            count = min(stretch.asked, self._sizes.most(listing.what))
+            answer = await self._client.call(self.ask(listing, 1, count, cursor))
+            if answer.status == 400:  # it has expired (RFC 9865 §2.1), so the listing begins anew
+                stretch.census.complain(f"a cursor was refused ({answer.why()})")
+                return
+            page = self._client.value(answer, Page)
+            stretch.take_next(page)
 
     async def _beyond(self, stretch: Stretch, listing: Listing) -> Page | None:
         """What follows the end that a listing has announced; None where that is refused."""
@@ -235,13 +262,13 @@ class Listings:
                 return await self._page(listing, start, want)
         page = await self._page(listing, start, min(want, self._sizes.most(listing.what)))
         resources = list(page.resources)
-        while len(resources) < want and start + len(resources) <= page.total:
+        while not self._by_cursor and len(resources) < want and start + len(resources) <= page.total:
             count = min(self._sizes.most(listing.what), want - len(resources))
             page = await self._page(listing, start + len(resources), count)
             if not page.resources:
                 break
             resources += page.resources
-        return Page(total=page.total, listed=resources)
+        return Page(total=page.total, listed=resources, cursor=page.cursor)
 
     @property
     def small_page(self) -> int:
@@ -268,9 +295,11 @@ class Listings:
         self._sizes.refused(listing.what, self.announced if 0 < self.announced < want else want // 2)
         return True
 
-    def ask(self, listing: Listing, start: int, count: int) -> Ask:
-        """What asks for a part of a listing."""
+    def ask(self, listing: Listing, start: int, count: int, cursor: str = "") -> Ask:
+        """What asks for a part of a listing: from the number of a resource, or, by cursors, what one leads to."""
         query = {"startIndex": str(start - 1 + self._dialect.first_index), "count": str(count)}
+        if self._by_cursor:  # an empty one asks for the first page, and for cursors (RFC 9865 §2)
+            query = {"cursor": cursor, "count": str(count)}
         if listing.attributes and not self._plain:
             query["attributes"] = ",".join(listing.attributes)
         if listing.only:

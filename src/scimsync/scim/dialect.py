@@ -121,6 +121,8 @@ class Dialect:
     discovery: frozenset[str] = frozenset({"ServiceProviderConfig", "Schemas", "ResourceTypes"})
     #: the number of the first resource of a listing
     first_index: int = 1
+    #: how a listing goes on: `index` (of the first resource) or `cursor` (RFC 9865)
+    pages_by: str = "index"
     #: two readings of one listing have one order
     stable_pages: bool = True
     #: the parameter `attributes` is heeded, or at least not refused
