@@ -34,7 +34,7 @@ from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Rights, Sweep
 from scimsync.scim.dressing import told
-from scimsync.scim.drift import CONFIG, largest_page
+from scimsync.scim.drift import CONFIG, largest_page, pages_by_cursor
 from scimsync.scim.fitting import fitted
 from scimsync.scim.messages import Operation, error_within, patch_body, read_error
 from scimsync.scim.schema import Place
@@ -138,7 +138,6 @@ class ScimTarget:
         self._groups = self._base + "/Groups"
         self._clock = clock
         self._spelling = Spelling(settings.dialect.users)
-        self._page = CURSOR_PAGE if settings.dialect.pages_by == "cursor" else PAGE
         probe = describe_ask(self._base, CONFIG, {}, "probe")
         self._client = Client(settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
         sizes = PageSizes(settings.page_sizes, self._base, clock.now)
@@ -395,6 +394,7 @@ class ScimTarget:
         served = self._dialect.discovery
         found = await read_description(self._client, self._base, known or {}, self._clock, served)
         self._listings.announced = largest_page(found.body(CONFIG))
+        self._listings.by_cursor |= pages_by_cursor(found.body(CONFIG))
         self._guarded.told(found.body(CONFIG))
         return found
 
@@ -468,6 +468,7 @@ class ScimTarget:
 
     def _as_page(self, content: bytes) -> object:
         """A page of resources, spelled so."""
+        pages = CURSOR_PAGE if self._listings.by_cursor else PAGE
         if not self._spelling.is_odd(content):
-            return self._page.decode(content)
-        return self._page.decode(msgspec.json.encode(self._spelling.listing(msgspec.json.decode(content))))
+            return pages.decode(content)
+        return pages.decode(msgspec.json.encode(self._spelling.listing(msgspec.json.decode(content))))

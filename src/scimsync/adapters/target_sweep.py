@@ -64,8 +64,10 @@ class Listings:
     ) -> None:
         self._client, self._dialect, self._users, self._decode = client, dialect, users, decode
         self._notice, self._sizes = notice, sizes
-        #: the parameter `attributes` was refused, so whole resources are read
+        #: the parameter `attributes` was refused, or is known to be, so whole resources are read
         self._plain = not dialect.takes_attributes
+        #: a listing goes on by cursors, not by numbers (RFC 9865)
+        self.by_cursor = dialect.pages_by == "cursor"
         #: the largest page that the target announces; 0 for none
         self.announced = 0
         #: filter -> ids in the order of the last listing of accounts
@@ -107,7 +109,7 @@ class Listings:
         Raises:
             TargetError: The directory cannot be read at all.
         """
-        if self._by_cursor:  # no page has an address of its own
+        if self.by_cursor:  # no page has an address of its own
             return
         size, wanted = self._page_size(Listing(tuple(attributes))), frozenset(accounts)
         asked = [
@@ -158,7 +160,7 @@ class Listings:
             Why the rest of the inactive people is not listed; "" where all are.
         """
         stretch = Stretch(census, self._page_size(listing))
-        if self._by_cursor:
+        if self.by_cursor:
             await self._read_on(stretch, listing, reading)
             return ""
         try:
@@ -174,10 +176,6 @@ class Listings:
             if beyond is None or not stretch.take_beyond(beyond):
                 return ""
         return ""
-
-    @property
-    def _by_cursor(self) -> bool:
-        return self._dialect.pages_by == "cursor"
 
     async def _read_on(self, stretch: Stretch, listing: Listing, reading: int) -> None:
         """Read a listing by its cursors (RFC 9865), to the page that has none or to the first trouble."""
@@ -262,7 +260,7 @@ class Listings:
                 return await self._page(listing, start, want)
         page = await self._page(listing, start, min(want, self._sizes.most(listing.what)))
         resources = list(page.resources)
-        while not self._by_cursor and len(resources) < want and start + len(resources) <= page.total:
+        while not self.by_cursor and len(resources) < want and start + len(resources) <= page.total:
             count = min(self._sizes.most(listing.what), want - len(resources))
             page = await self._page(listing, start + len(resources), count)
             if not page.resources:
@@ -298,7 +296,7 @@ class Listings:
     def ask(self, listing: Listing, start: int, count: int, cursor: str = "") -> Ask:
         """What asks for a part of a listing: from the number of a resource, or, by cursors, what one leads to."""
         query = {"startIndex": str(start - 1 + self._dialect.first_index), "count": str(count)}
-        if self._by_cursor:  # an empty one asks for the first page, and for cursors (RFC 9865 §2)
+        if self.by_cursor:  # an empty one asks for the first page, and for cursors (RFC 9865 §2)
             query = {"cursor": cursor, "count": str(count)}
         if listing.attributes and not self._plain:
             query["attributes"] = ",".join(listing.attributes)

@@ -29,7 +29,7 @@ _WORDS = (
     *("multiValued", "required", "caseExact", "mutability", "returned", "uniqueness", "canonicalValues"),
     *("referenceTypes", "endpoint", "schema", "schemaExtensions", "documentationUri", "patch", "bulk", "filter"),
     *("changePassword", "sort", "etag", "authenticationSchemes", "supported", "maxResults", "maxOperations"),
-    *("maxPayloadSize", "primary", "specUri"),
+    *("maxPayloadSize", "primary", "specUri", "pagination", "cursor", "index"),
 )
 
 
