@@ -161,6 +161,7 @@ def test_client_credentials_are_used_at_any_token_endpoint(
         assert len(made.changes) == 2
         assert report.clean
         assert len(endpoint.forms) == 2, "one token for the plan and one for the run"
+        assert "a token was given for client the client by 127.0.0.1" in home.command("doctor").out
         for headers, form in endpoint.forms:
             assert ("Authorization" in headers) is (by == "basic")
             assert ("client_secret" in form) is (by == "post")

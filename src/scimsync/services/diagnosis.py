@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from scimsync.config import Settings, TargetSettings, load
 from scimsync.core.signing import LEAST_KEY
@@ -148,7 +149,8 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
 
 def _credentials(target: TargetSettings) -> str:
     if target.client_id:
-        return f"a token was given for client {target.client_id}"
+        where = f" by {urlsplit(target.token_url).hostname}" if target.token_url else ""
+        return f"a token was given for client {target.client_id}{where}"
     if target.username:
         return f"HTTP Basic lets user {target.username} in"
     return f"the header {target.header} lets us in" if target.header else "a ready-made token is used"
