@@ -17,6 +17,7 @@ from scimsync.scim.grammar import Comparison, parse_filter
 from scimsync.scim.messages import LIST_RESPONSE
 
 ENTRA_USER = "urn:ietf:params:scim:schemas:extension:Microsoft:Entra:2.0:User"
+EMAIL = {WORK_EMAIL: "login", 'emails[type eq "work"].primary': "true"}
 NAMES = {"name.givenName": "name", "name.familyName": "id"}
 PEOPLE = 7
 
@@ -27,6 +28,8 @@ class Documented(Provider):
     versioned = False
     filters: frozenset[str] = frozenset()
     required: tuple[str, ...] = ("userName",)
+    #: an address must be marked as the primary one
+    marked = False
 
     def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
         if query.get("filter"):
@@ -39,6 +42,9 @@ class Documented(Provider):
     def post(self, body: dict[str, Any], table: dict[str, dict[str, Any]]) -> Answer:
         if table is self.users and (lack := [path for path in self.required if not _at(body, path)]):
             return self.refuse(400, f"{lack} are missing", "invalidValue")
+        emails = body.get("emails", [])
+        if self.marked and emails and [one.get("primary") for one in emails] != [True]:
+            return self.refuse(400, "one email, and it must be marked as primary", "invalidValue")
         return super().post(body, table)
 
 
@@ -82,6 +88,7 @@ class Aws(Cursors):
 
     filters = frozenset({"username", "externalid"})
     required = ("userName", "displayName", "name.givenName", "name.familyName")
+    marked = True
 
     def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
         if {"attributes", "excludedAttributes"} & query.keys():
@@ -117,6 +124,7 @@ class GitHub(Documented):
     page = 30
     filters = frozenset({"username", "externalid", "id", "displayname"})
     required = ("externalId", "active", "userName", "displayName", "emails")
+    marked = True
 
     def carry_out(self, resource: dict[str, Any], operations: Any) -> dict[str, Any]:
         heeded = [operation for operation in operations if "[" not in (operation.path or "")]
@@ -185,9 +193,9 @@ class Okta(Documented):
 
 #: the server, what is mapped besides, and what people are found by
 VENDORS: dict[str, tuple[type[Documented], dict[str, str], tuple[str, ...]]] = {
-    "aws": (Aws, NAMES, ("externalId", "userName")),
+    "aws": (Aws, {**NAMES, **EMAIL}, ("externalId", "userName")),
     "entra": (Entra, {**NAMES, "entra:mailNickname": "id"}, ("externalId", "userName")),
-    "github": (GitHub, {WORK_EMAIL: "login"}, ("externalId", "userName")),
+    "github": (GitHub, EMAIL, ("externalId", "userName")),
     "slack": (Slack, {"emails[primary eq true].value": "login"}, ("userName",)),
     "gitlab": (GitLab, {WORK_EMAIL: "login", "name.formatted": "name"}, ("userName",)),
     "atlassian": (Atlassian, {WORK_EMAIL: "login"}, ("externalId", "userName")),
