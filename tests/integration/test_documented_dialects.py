@@ -244,6 +244,42 @@ def test_people_come_change_go_and_return(tmp_path: Path, name: str) -> None:
         home.quiet()
 
 
+def test_a_new_address_arrives_where_no_path_may_select(tmp_path: Path) -> None:
+    """GitHub: a path with a filter is ineffective, so the list is written as a whole."""
+    with vendor(tmp_path, "github") as home:
+        home.configure({**ATTRIBUTES, **EMAIL, WORK_EMAIL: "mail"}, dialect="github")
+        home.hr({"id": 1, "mail": "old@x.org"})
+        home.sync()
+        home.hr({"id": 1, "mail": "new@x.org"})
+        assert home.sync()[1].clean
+        assert home.provider.named("p1@x.org")[0]["emails"] == [{"type": "work", "value": "new@x.org", "primary": True}]
+        home.quiet()
+
+
+def test_doctor_misses_what_an_account_must_have_and_nothing_else(tmp_path: Path) -> None:
+    with vendor(tmp_path, "github") as home:
+        assert "is not mapped, and no account is made without it" not in home.command("doctor").out
+        home.configure(dialect="github")
+        assert "emails is not mapped, and no account is made without it" in home.command("doctor").out
+
+
+def test_bodies_are_called_as_the_documents_say(tmp_path: Path) -> None:
+    with vendor(tmp_path, "slack") as home:
+        home.sync()
+        assert {asked.headers["Content-Type"] for asked in home.provider.sent("POST")} == {"application/json"}
+
+
+def test_what_gitlab_no_longer_updates_is_left_alone_and_told(tmp_path: Path) -> None:
+    with vendor(tmp_path, "gitlab") as home:
+        home.sync()
+        home.hr(*({"id": n, "login": "new@x.org" if n == 2 else f"p{n}@x.org"} for n in range(1, PEOPLE + 1)))
+        made, _ = home.sync()
+        told = {finding.code for finding in made.findings if finding.subject == "2"}
+        assert "attribute.immutable" in told
+        written = [op["path"] for asked in home.provider.sent("PATCH") for op in asked.body["Operations"]]
+        assert not [path for path in written if path.startswith(("emails", "userName", "name"))]
+
+
 def test_gitlab_takes_the_identity_of_whoever_goes_and_gives_one_to_whoever_returns(tmp_path: Path) -> None:
     """It shows neither names nor external ids, so not every run is clean; access is as HR says all the same."""
     everybody = {f"p{n}@x.org" for n in range(1, PEOPLE + 1)}

@@ -13,7 +13,7 @@ from scimsync.core.signing import LEAST_KEY
 from scimsync.errors import ConfigError, ScimsyncError, TargetError
 from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
-from scimsync.scim.dialect import Dialect
+from scimsync.scim.dialect import Dialect, among
 from scimsync.scim.drift import CONFIG, SCHEMAS
 from scimsync.services import checking
 from scimsync.services.checking import TargetFacts
@@ -73,12 +73,12 @@ def checks(config: Path, wait: Wait) -> Iterator[Check]:
 def _mapped(settings: Settings) -> Iterator[Check]:
     """What the dialect says against the mapping."""
     dialect, mapped = settings.target.dialect, {mapped.path for mapped in settings.policy.attributes}
-    for path in sorted(dialect.required - mapped):
+    for path in sorted(path for path in dialect.required if not any(among(held, {path}) for held in mapped)):
         words = (
             f"{path} is not mapped, and no account is made without it (dialect {dialect.name}); add it to [attributes]"
         )
         yield Check("mapping", "warn", words)
-    for path in sorted(dialect.unkept & mapped):
+    for path in sorted(path for path in mapped if among(path, dialect.unkept)):
         words = (
             f"{path} is mapped, and the directory does not keep it (dialect {dialect.name}); take it from [attributes]"
         )
