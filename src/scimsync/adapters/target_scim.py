@@ -222,7 +222,7 @@ class ScimTarget:
         )
         bodies = [body for raw in page.resources if (body := self._readable(raw)) is not None]
         held = [_held(body, attribute) for body in bodies]
-        matching = [text is not None and text.casefold() == value.casefold() for text in held]
+        matching = [text is not None and text.strip().casefold() == value.strip().casefold() for text in held]
         is_heeded = len(bodies) == len(page.resources) and all(map(_or_hidden, matching, held))
         if not is_heeded and page.total > len(page.resources):
             raise FilterRefused(

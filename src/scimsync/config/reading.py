@@ -27,6 +27,7 @@ from scimsync.config.settings import (
     WebhookSettings,
 )
 from scimsync.config.words import hint
+from scimsync.core import protecting
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidDialect
 from scimsync.model.events import PROFILE, EventKind
@@ -262,7 +263,7 @@ class _Reader:
             leavers=Leavers(given.leavers),
             leavers_after=span(given.leavers_after),
             deleted=Deleted(given.deleted),
-            protected=frozenset(name.lower() for name in given.protected),
+            protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
             on_bad_value=BadValue(given.on_bad_value),
             limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),

@@ -83,7 +83,9 @@ class MembershipPlanning:
 
     def __post_init__(self) -> None:
         """Stand on the comparison's idea of who is left alone."""
-        self._members = MemberTables(self.bench, self.grouping, self.comparison.left_alone())
+        self._members = MemberTables(
+            self.bench, self.grouping, self.comparison.left_alone(), self.comparison.logins()
+        )
 
     async def run(
         self, source: Pairs, judged: Trust, changes: Sequence[Change], *, key: str, complete: bool

@@ -34,7 +34,7 @@ from scimsync.model.plans import Member
 from scimsync.model.policy import Grouping, Nested, Others
 from scimsync.model.records import Cell, Reading
 from scimsync.workbench.bench import Workbench, quoted, text
-from scimsync.workbench.values import lowered
+from scimsync.workbench.shielded import word
 
 _encode = msgspec.json.Encoder().encode
 #: the columns of pairs, and of nestings
@@ -130,9 +130,17 @@ def _bare(key: str) -> str:
 class MemberTables:
     """The memberships of one planning run. Wants `m_pairs`, `m_nestings`, and a correlated comparison."""
 
-    def __init__(self, bench: Workbench, grouping: Grouping, left_alone: str) -> None:
-        """`left_alone` is the SQL of the accounts that nobody may be sure about: they are not removed."""
+    def __init__(self, bench: Workbench, grouping: Grouping, left_alone: str, logins: str = "") -> None:
+        """Stand on a correlated comparison.
+
+        Args:
+            bench: Where the tables are.
+            grouping: What is done about memberships.
+            left_alone: The SQL of the accounts that nobody may be sure about: they are not removed.
+            logins: The SQL of the logins that HR gives people with an account; none where empty.
+        """
         self._bench, self._grouping, self._left_alone = bench, grouping, left_alone
+        self._logins = logins or "SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS login WHERE false"
 
     # --- what the source says ---------------------------------------------------------------
 
@@ -185,8 +193,10 @@ class MemberTables:
         )
         sql.execute(
             "CREATE OR REPLACE TABLE m_spared AS SELECT a.id FROM accounts a "
-            f"WHERE {lowered('a.user_name')} IN (SELECT word FROM m_protected) UNION "
-            f"SELECT p.id FROM m_people p WHERE {lowered('p.key')} IN (SELECT word FROM m_protected)"
+            f"WHERE {word('a.user_name')} IN (SELECT word FROM m_protected) "
+            f"OR ({word('a.user_name')} = '' AND (SELECT count(*) FROM m_protected) > 0) UNION "
+            f"SELECT p.id FROM m_people p WHERE {word('p.key')} IN (SELECT word FROM m_protected) UNION "
+            f"SELECT l.id FROM ({self._logins}) l WHERE {word('l.login')} IN (SELECT word FROM m_protected)"
         )
         sql.execute(
             f"CREATE OR REPLACE TABLE m_kept AS SELECT id FROM m_spared UNION SELECT * FROM ({self._left_alone})"
