@@ -285,7 +285,9 @@ class Firm:
                 return
             hands = ApplyPorts(target=target, store=self.store, clock=self.clock, observer=Silent())
             options = ApplyOptions(policy=self.policy, configuration="c")
-            self.reports.append(await apply_plan(plan, check_plan(plan, self.store.run(plan.id), hands, options), hands, options))
+            self.reports.append(
+                await apply_plan(plan, check_plan(plan, self.store.run(plan.id), hands, options), hands, options)
+            )
         finally:
             await target.close()
 
@@ -298,4 +300,3 @@ class Firm:
             requests_per_minute=0,
         )
         return ScimTarget(settings, clock=self.clock, rng=Random(1), transport=Wire(self.provider))
-

@@ -60,7 +60,6 @@ class Told:
     leavers: Leavers
 
 
-
 @st.composite
 def some_lies(draw: st.DrawFn) -> Lies:
     """A few at a time: a directory that lies about everything is not believed in anything."""
@@ -100,7 +99,10 @@ def firm_of(folder: Path, told: Told) -> Firm:
             rows.append([number, spelled(f"{role}@x.org"), "Root", row, "Chief"])
         if told.marked and role in {"mover", "renamed", "left", "gone", "member"}:
             links[number] = ids[f"{role}@x.org"]
-    rows += [[numbers["renamed"], "new@x.org", "Root", "active", "Chief"], [numbers["number"], "n@x.org", "N", "left", "T"]]
+    rows += [
+        [numbers["renamed"], "new@x.org", "Root", "active", "Chief"],
+        [numbers["number"], "n@x.org", "N", "left", "T"],
+    ]
     rows[1][1] = spelled("taker@x.org")
     provider.put({"id": "g1", "displayName": "Team", "members": [{"value": ids["member@x.org"]}]}, provider.groups)
     provider.put({"id": "g2", "displayName": "Crew", "members": []}, provider.groups)

@@ -41,10 +41,14 @@ from scimsync.model.policy import (
     Nested,
     Others,
     Policy,
+    Providing,
     Rekey,
+    Removal,
+    Shows,
 )
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.dialect_file import dialect_of
+from scimsync.scim.generic import GENERIC
 
 _T = TypeVar("_T")
 
@@ -284,6 +288,14 @@ class _Reader:
             column=given.column,
             separator=given.separator,
             batch=dialect.members_at_once,
+            providing=Providing(
+                served=dialect.groups,
+                shows=Shows(dialect.members),
+                cap=dialect.members_cap,
+                refuses_twice=dialect.add_twice == "refused",
+                removal=Removal(dialect.remove_members),
+                is_removal_known=dialect.grounds["remove_members"] != GENERIC.grounds["remove_members"],
+            ),
         )
 
     def _group_settings(self) -> GroupSettings | None:

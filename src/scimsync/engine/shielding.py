@@ -42,7 +42,8 @@ async def shield(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool
         return
     shown = shielded.listed(bench, names)
     again = await read_again(ports.target, ports.observer, sorted(shown)[:MOST_SHIELDED], request.workers)
-    for body in map(_decoded, again.fresh):
+    for resource in again.fresh:
+        body = _decoded(resource)
         account, login = str(body.get("id", "")), protecting.word(body.get(LOGIN))
         if login and login != shown.get(account):
             raise TargetError(
@@ -54,8 +55,8 @@ async def shield(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool
         return
     found: dict[str, bytes] = {}
     for name in shielded.unlisted(bench, names)[:MOST_SHIELDED]:
-        for body in await _named(ports, name):
-            found[str(body.get("id", ""))] = encode(body)
+        for shows in await _named(ports, name):
+            found[str(shows.get("id", ""))] = encode(shows)
     if found:
         spool.renew([*found.values()], [])
 
@@ -66,7 +67,9 @@ async def _named(ports: PlanPorts, name: str) -> Sequence[Mapping[str, object]]:
         replies = await ports.target.find(LOGIN, name)
     except (FilterRefused, TargetUnanswered):
         return ()
-    return [reply.body for reply in replies if reply.body is not None and protecting.word(reply.body.get(LOGIN)) == name]
+    return [
+        reply.body for reply in replies if reply.body is not None and protecting.word(reply.body.get(LOGIN)) == name
+    ]
 
 
 def _decoded(resource: bytes) -> dict[str, object]:

@@ -12,6 +12,7 @@ than Unicode does. All tables begin with `m_`:
     m_reached   id               the groups that the source names, and no doubt about it
     m_managed   id               the groups that are ours and could be read
     m_current   group_id, account, is_group
+    m_doubted   id               those of them whose list may be cut
     m_base      group_id, account
     m_named     group_id, account       whom HR names: never removed
     m_desired   group_id, account, key  whom HR wants and who has an account
@@ -120,6 +121,10 @@ _SPARED = (
     "OR c.group_id IN (SELECT group_id FROM m_obscure) OR ((SELECT count(*) FROM m_open) > 0 "
     "AND (c.is_group OR c.group_id NOT IN (SELECT id FROM m_reached)))"
 )
+
+
+#: of `m_base`, for a group (twice): whom we put there and it does not show
+_UNSEEN = "FROM m_base WHERE group_id = ? AND account NOT IN (SELECT account FROM m_current WHERE group_id = ?)"
 
 
 def _bare(key: str) -> str:
@@ -269,6 +274,7 @@ class MemberTables:
             "CREATE OR REPLACE TABLE m_current (group_id VARCHAR, account VARCHAR, is_group BOOLEAN)"
         )
         self._bench.sql.execute("CREATE OR REPLACE TABLE m_managed (id VARCHAR)")
+        self._bench.sql.execute("CREATE OR REPLACE TABLE m_doubted (id VARCHAR)")
 
     def add_current(self, groups: Mapping[str, Mapping[str, str]], *, believe: bool = False) -> set[str]:
         """Take over groups that were read.
@@ -300,12 +306,26 @@ class MemberTables:
         self._bench.sql.execute("INSERT INTO m_managed SELECT unnest(?::VARCHAR[])", [taken])
         return foreign
 
-    def assume(self, group: str) -> int:
-        """Take whom we put into a group for members of it, seen or not; return how many are not seen."""
-        there = "account IN (SELECT account FROM m_current WHERE group_id = ?)"
-        unseen = f"FROM m_base WHERE group_id = ? AND NOT {there}"
-        ((number,),) = self._bench.rows(f"SELECT count(*) {unseen}", [group, group])
-        self._bench.sql.execute(f"INSERT INTO m_current SELECT group_id, account, false {unseen}", [group, group])
+    def unseen(self, group: str) -> int:
+        """How many of those whom we put into a group it does not show."""
+        ((number,),) = self._bench.rows(f"SELECT count(*) {_UNSEEN}", [group, group])
+        return int(str(number))
+
+    def assume(self, group: str) -> None:
+        """Take whom we put into a group for members of it, seen or not."""
+        query = f"INSERT INTO m_current SELECT group_id, account, false {_UNSEEN}"
+        self._bench.sql.execute(query, [group, group])
+
+    def doubt(self, group: str) -> int:
+        """Take those whom HR names no more for members still, seen or not; and forget nobody. How many that are.
+
+        Whom HR does name is added again: what comes of that tells whether the list is whole.
+        """
+        dropped = f"{_UNSEEN} AND account NOT IN (SELECT account FROM m_named WHERE group_id = ?)"
+        ((number,),) = self._bench.rows(f"SELECT count(*) {dropped}", [group] * 3)
+        query = f"INSERT INTO m_current SELECT group_id, account, false {dropped}"
+        self._bench.sql.execute(query, [group] * 3)
+        self._bench.sql.execute("INSERT INTO m_doubted VALUES (?)", [group])
         return int(str(number))
 
     def lay_base(self, held: Iterable[Membership]) -> list[str]:
@@ -392,7 +412,8 @@ class MemberTables:
             "AND d.account = c.account WHERE c.group_id IN (SELECT id FROM m_managed) AND NOT EXISTS "
             "(SELECT 1 FROM m_base b WHERE b.group_id = c.group_id AND b.account = c.account) "
             f"UNION ALL SELECT b.group_id, b.account, false FROM m_base b WHERE "
-            f"(b.group_id IN (SELECT id FROM m_managed) AND NOT {there}) "
+            "(b.group_id IN (SELECT id FROM m_managed) AND b.group_id NOT IN (SELECT id FROM m_doubted) "
+            f"AND NOT {there}) "
             "OR b.group_id NOT IN (SELECT id FROM m_existing)"
         )
         first = next(rows, None)
