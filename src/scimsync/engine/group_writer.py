@@ -267,7 +267,7 @@ class GroupWriter:
             self._left = grouping.remaining(self._wanted, self._members)
 
     async def _look_after(self, step: Next, batch: Left, *, is_there: bool) -> Outcome | None:
-        """Read the group after an answer that settles nothing; `is_there`: it says that somebody is a member already."""
+        """Read the group after an answer that settles nothing; `is_there`: it says that a member is one already."""
         before, version, number = self._members, self._version, len(self._left)
         if (end := await self._look()) is not None:
             return end

@@ -83,8 +83,8 @@ class MembershipPlanning:
     _unseen: dict[str, int] = field(default_factory=dict)
     #: groups that show a part of their members -> how many they showed when that was found
     _cut: dict[str, int] = field(default_factory=dict)
-    #: groups of which nobody knows whether they show all
-    _doubted: set[str] = field(default_factory=set)
+    #: groups of which nobody knows whether they show all -> those whom we put there, who are added again
+    _doubted: dict[str, int] = field(default_factory=dict)
     _members: MemberTables = field(init=False)
 
     def __post_init__(self) -> None:
@@ -310,8 +310,8 @@ class MembershipPlanning:
         elif was_cut and cut is not None and shown == cut:
             partial[group] = self._cut[group] = cut
         elif unseen > 1 and showing.looks_cut(shown):
-            self._unseen[group] = self._members.doubt(group)
-            self._doubted.add(group)
+            self._unseen[group] = unseen
+            self._doubted[group] = unseen - self._members.doubt(group)
         self._learned = replace(self._learned, partial=partial)
 
     def _changes(self, read: Mapping[str, tuple[str, int]]) -> Iterator[GroupChange]:
@@ -339,10 +339,17 @@ class MembershipPlanning:
             )
             if group in self._shielded:
                 self.findings.append(rules.protected(change))
-            elif (finding := rules.beyond(change, limits, self.overrides, *beside.get(group, ()))) is not None:
+            elif (
+                finding := rules.beyond(self._counted(change), limits, self.overrides, *beside.get(group, ()))
+            ) is not None:
                 self.findings.append(finding)
             else:
                 yield change
+
+    def _counted(self, change: GroupChange) -> GroupChange:
+        """A change without those who were agreed to be in the group already: they are no gain."""
+        again = self._doubted.get(change.group, 0)
+        return replace(change, add=change.add[again:]) if again else change
 
     def write_agreed(self, run: str) -> None:
         """Keep what both sides agree on by now, for what is remembered when the plan is applied."""
