@@ -30,7 +30,7 @@ from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.errors import ScimsyncError
 from scimsync.model.outcomes import Link
 from scimsync.model.policy import Authority, Grouping, Leavers, Mapped, Policy
-from scimsync.scim.dialect import GENERIC
+from scimsync.scim.generic import GENERIC
 from scimsync.scim.messages import list_response
 from scimsync.testing import ListSource, MemoryStore, VirtualClock
 
