@@ -42,6 +42,8 @@ from scimsync.scim.spelling import Spelling
 
 #: seconds for which the list of inactive accounts is good enough to look up a name
 INACTIVE_GOOD_S = 60.0
+#: groups in a row without members after which nobody is asked for members by name
+_MEMBERLESS = 20
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
 
 
@@ -147,6 +149,8 @@ class ScimTarget:
         self._names = Names(self._client, settings.api_url, settings.dialect)
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
+        #: groups in a row that have no members, however they are asked
+        self._memberless = 0
 
     @property
     def name(self) -> str:
@@ -224,7 +228,7 @@ class ScimTarget:
         )
         bodies = [body for raw in page.resources if (body := self._readable(raw)) is not None]
         held = [_held(body, attribute) for body in bodies]
-        matching = [text is not None and text.casefold() == value.casefold() for text in held]
+        matching = [text is not None and text.strip().casefold() == value.strip().casefold() for text in held]
         is_heeded = len(bodies) == len(page.resources) and all(map(_or_hidden, matching, held))
         if not is_heeded and (page.total > len(page.resources) or page.cursor):
             raise FilterRefused(
@@ -374,14 +378,21 @@ class ScimTarget:
         return total, None if answer.status == 400 else self._client.value(answer, Page).total
 
     async def get_group(self, group: str) -> Reply:
-        """Read one group, with its members. Trouble that outlasts the tries comes as a Reply."""
+        """Read one group, with its members. Trouble that outlasts the tries comes as a Reply.
+
+        Where the answer has no members at all they are asked for by name: some show them only so (`returned`:
+        `request`, RFC 7643 §7).
+        """
         if (url := resource_url(self._groups, group)) is None:
             return _refused_here("GET", "a group id that cannot stand in an address")
-        return _reply(
-            "GET",
-            await self._guarded.read(Ask(kind="group_get", method="GET", url=url, decode=self._as_resource)),
-            group,
-        )
+        ask = Ask(kind="group_get", method="GET", url=url, decode=self._as_resource)
+        reply = _reply("GET", await self._guarded.read(ask), group)
+        if reply.body is None or "members" in reply.body or self._memberless > _MEMBERLESS:
+            return reply
+        named = await self._client.call(replace(ask, url=f"{url}?attributes=members"))
+        members = named.value.get("members") if isinstance(named.value, dict) else None
+        self._memberless = 0 if members else self._memberless + 1
+        return replace(reply, body={**reply.body, "members": members}) if members else reply
 
     async def describe(self, known: Mapping[str, Document] | None = None) -> Description:
         """What the target says about itself (RFC 7644 §4), and what its clock shows.

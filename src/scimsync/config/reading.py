@@ -27,6 +27,7 @@ from scimsync.config.settings import (
     WebhookSettings,
 )
 from scimsync.config.words import hint
+from scimsync.core import protecting
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidDialect
 from scimsync.model.events import PROFILE, EventKind
@@ -40,10 +41,14 @@ from scimsync.model.policy import (
     Nested,
     Others,
     Policy,
+    Providing,
     Rekey,
+    Removal,
+    Shows,
 )
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.dialect_file import dialect_of
+from scimsync.scim.generic import GENERIC
 
 _T = TypeVar("_T")
 
@@ -260,7 +265,7 @@ class _Reader:
             leavers=Leavers(given.leavers),
             leavers_after=span(given.leavers_after),
             deleted=Deleted(given.deleted),
-            protected=frozenset(name.lower() for name in given.protected),
+            protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
             on_bad_value=BadValue(given.on_bad_value),
             limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),
@@ -281,6 +286,14 @@ class _Reader:
             column=given.column,
             separator=given.separator,
             batch=dialect.members_at_once,
+            providing=Providing(
+                served=dialect.groups,
+                shows=Shows(dialect.members),
+                cap=dialect.members_cap,
+                refuses_twice=dialect.add_twice == "refused",
+                removal=Removal(dialect.remove_members),
+                is_removal_known=dialect.grounds["remove_members"] != GENERIC.grounds["remove_members"],
+            ),
         )
 
     def _group_settings(self) -> GroupSettings | None:
