@@ -224,7 +224,7 @@ class Guarded:
     async def _once(
         self, ask: Ask, version: str, operations: Sequence[Operation], *, compares: bool, puts: bool
     ) -> Answer:
-        if not (compares or puts or ask.anew or wants_sight(operations, self._dialect)):
+        if not (compares or puts or wants_sight(operations, self._dialect)):
             return await self._versioned(self._bodied(ask, operations), version)
         seen = await self._fresh(ask)
         body = seen.answer.value
@@ -236,7 +236,6 @@ class Guarded:
             return Answer(exchange=Exchange.ANSWERED, status=412, detail="it is not any more what was read before")
         try:
             ask = self._put(ask, seen, body, operations) if puts else self._bodied(ask, operations, body)
-            ask = replace(ask, body=await ask.anew(body)) if ask.anew else ask
         except ProtocolError as error:
             return Answer(exchange=Exchange.ANSWERED, status=400, detail=f"not sent: {error}")
         if not compares:

@@ -24,7 +24,7 @@ from scimsync.adapters.target_deleted import DeletedAccounts
 from scimsync.adapters.target_describing import describe_ask, read_description
 from scimsync.adapters.target_guard import Guarded
 from scimsync.adapters.target_http import Client, Clock, Watch, is_troubled
-from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
+from scimsync.adapters.target_listing import CURSOR_PAGE, PAGE, Census, Listing, Page
 from scimsync.adapters.target_members import Members
 from scimsync.adapters.target_names import Names
 from scimsync.adapters.target_pages import PageSizes
@@ -35,7 +35,7 @@ from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Rights, Sweep
 from scimsync.scim.dressing import told
-from scimsync.scim.drift import CONFIG, largest_page
+from scimsync.scim.drift import CONFIG, largest_page, pages_by_cursor
 from scimsync.scim.fitting import fitted
 from scimsync.scim.messages import Operation, error_within, read_error
 from scimsync.scim.schema import Place
@@ -230,11 +230,11 @@ class ScimTarget:
         )
         bodies = [body for raw in page.resources if (body := self._readable(raw)) is not None]
         held = [_held(body, attribute) for body in bodies]
-        matching = [text is not None and text.casefold() == value.casefold() for text in held]
+        matching = [text is not None and text.strip().casefold() == value.strip().casefold() for text in held]
         is_heeded = len(bodies) == len(page.resources) and all(map(_or_hidden, matching, held))
         if is_heeded and not all(matching):
             is_heeded = await self._heeds(attribute)
-        if not is_heeded and page.total > len(page.resources):
+        if not is_heeded and (page.total > len(page.resources) or page.cursor):
             raise FilterRefused(
                 f"{self._client.host} answers a filter on {attribute} with accounts that do not match it."
             )
@@ -382,14 +382,19 @@ class ScimTarget:
             TargetError: They cannot be read.
         """
         accounts = await self._listings.first(tuple(attributes))
+        total = max(accounts.total, len(accounts.resources))  # who pages by cursor need not tell
         if not groups:
-            return accounts.total, None
+            return total, None
         listing = Listing(("id", "displayName"), kind="group_list", url=self._groups)
         answer = await self._listings.begin(listing, 1)
-        return accounts.total, None if answer.status == 400 else self._client.value(answer, Page).total
+        return total, None if answer.status == 400 else self._client.value(answer, Page).total
 
     async def get_group(self, group: str) -> Reply:
-        """Read one group, with its members. Trouble that outlasts the tries comes as a Reply."""
+        """Read one group, with its members. Trouble that outlasts the tries comes as a Reply.
+
+        Where the answer has no members at all they are asked for by name: some show them only so (`returned`:
+        `request`, RFC 7643 §7).
+        """
         if (url := resource_url(self._groups, group)) is None:
             return _refused_here("GET", "a group id that cannot stand in an address")
         return _reply("GET", await self._members.read(url), group)
@@ -405,6 +410,7 @@ class ScimTarget:
         served = self._dialect.discovery
         found = await read_description(self._client, self._base, known or {}, self._clock, served)
         self._listings.announced = largest_page(found.body(CONFIG))
+        self._listings.by_cursor |= pages_by_cursor(found.body(CONFIG))
         self._guarded.told(found.body(CONFIG))
         return found
 
@@ -476,6 +482,7 @@ class ScimTarget:
 
     def _as_page(self, content: bytes) -> object:
         """A page of resources, spelled so."""
+        pages = CURSOR_PAGE if self._listings.by_cursor else PAGE
         if not self._spelling.is_odd(content):
-            return PAGE.decode(content)
-        return PAGE.decode(msgspec.json.encode(self._spelling.listing(msgspec.json.decode(content))))
+            return pages.decode(content)
+        return pages.decode(msgspec.json.encode(self._spelling.listing(msgspec.json.decode(content))))

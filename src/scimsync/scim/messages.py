@@ -23,7 +23,7 @@ class Operation:
     value: object = None
 
     def to_json(self) -> dict[str, object]:
-        """The operation as it is sent."""
+        """The operation as it is sent; `remove` carries a value only where it names elements so (Entra does)."""
         body: dict[str, object] = {"op": self.op}
         if self.path is not None:
             body["path"] = self.path
