@@ -51,7 +51,8 @@ class Members:
         ask = Ask(kind="group_get", method="GET", url=url, decode=self._decode)
         answer = await self._guarded.read(ask)
         held = answer.value
-        if isinstance(held, Mapping) and "members" not in held and self._memberless <= _MEMBERLESS:
+        known = self._dialect.knows_schemas or self._memberless > _MEMBERLESS
+        if isinstance(held, Mapping) and "members" not in held and not known:
             named = await self._client.call(replace(ask, url=f"{url}?attributes=members"))
             members = named.value.get("members") if isinstance(named.value, Mapping) else None
             self._memberless = 0 if members else self._memberless + 1
