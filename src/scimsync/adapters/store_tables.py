@@ -120,6 +120,18 @@ ENDING = sa.Table(
     sa.Column("since", Instant, nullable=False),
     sa.Column("proven", sa.Boolean, nullable=False),
 )
+UNSHOWN = sa.Table(
+    "unshown",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("sent", sa.Text, nullable=False),
+    sa.Column("shown", sa.Text, nullable=False),
+    sa.Column("mapping", sa.Text, nullable=False),
+    sa.Column("schema", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+)
 LEASE = sa.Table(
     "lease",
     TABLES,

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import click
 
-from scimsync.core import grouping, leaving, sealing, waiting
+from scimsync.core import grouping, leaving, sealing, unshown, waiting
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
@@ -165,6 +165,8 @@ def _foot(plan: Plan) -> Iterator[str]:
         yield "No changes, but some groups are not as HR says: see the findings."
     elif waiting.differs(plan):
         yield "No changes, but something waits: see the findings."
+    elif any(finding.code == unshown.CODE for finding in plan.findings):
+        yield "No changes: what the directory shows is what HR says; some values it never shows: see the findings."
     else:
         yield "No changes: the directory is what HR says."
     for rule, reason in plan.overrides.items():

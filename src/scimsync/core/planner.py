@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from scimsync.core.findings import of_foreign
+from scimsync.core.findings import of_foreign, of_incomplete, of_kept
 from scimsync.core.leaving import KEPT
 from scimsync.core.lifecycle import ACTIVE, GIVING, ORDER, giving, of_pair, shown, turn
 from scimsync.core.merge import merge
@@ -196,7 +197,7 @@ def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozense
     missing = [mapped.path for mapped in policy.attributes if mapped.place.needed and pair.desired[mapped.path] is None]
     missing += [path for path in ("userName",) if path not in pair.desired]
     if missing:
-        return Planned(findings=(_incomplete(pair, missing),))
+        return Planned(findings=(of_incomplete(pair, missing),))
     if is_protected(pair.key, pair.name, policy):
         return Planned(findings=(_protected(pair.key, pair.row),))
     deltas = []
@@ -224,7 +225,7 @@ def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozense
 def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
     """Plan one person whose account is linked and who is no longer in the source."""
     if policy.leavers is Leavers.KEEP:
-        return Planned(findings=(_kept(leaver.key),))
+        return Planned(findings=(of_kept(leaver.key),))
     if is_nameless(leaver.name, policy):
         return Planned(findings=(_nameless(leaver.key, None),))
     if is_protected(leaver.key, leaver.name, policy):
@@ -374,28 +375,6 @@ def _nameless(key: str, row: int | None) -> Finding:
     )
 
 
-def _incomplete(pair: Pair, missing: Sequence[str]) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="record.incomplete",
-        subject=pair.key,
-        summary="a new person lacks a value that every account needs",
-        detail=", ".join(missing),
-        hint="fill it in the source",
-        row=pair.row,
-        holds=True,
-    )
-
-
-def _kept(key: str) -> Finding:
-    return Finding(
-        severity=Severity.INFO,
-        code="account.left",
-        subject=key,
-        summary="this person left; the account stays active by [policy] leavers",
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replanned:
     """What is left of a change after a look at the account as it is now."""
@@ -412,7 +391,12 @@ class Replanned:
     conflicts: tuple[str, ...] = ()
 
 
-def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Mapping[str, Mapped]) -> Replanned:
+def replan(
+    deltas: Iterable[Delta],
+    fresh: Mapping[str, object],
+    attributes: Mapping[str, Mapped],
+    presumed: Mapping[str, Value] = MappingProxyType({}),
+) -> Replanned:
     """Plan one person again against the account as it is now.
 
     What the plan saw is the base of this second look, so an edit made since then is a foreign edit,
@@ -422,12 +406,13 @@ def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Map
         deltas: What was to be written.
         fresh: The resource as it is now.
         attributes: The managed attributes by path; those of the deltas must be among them.
+        presumed: Path -> what is taken to be there, though the account does not show it.
     """
     writes, already = list[Delta](), list[tuple[str, Value]]()
     marks: dict[Verdict, list[str]] = {Verdict.WRITE: [], Verdict.KEEP: [], Verdict.CONFLICT: []}
     for delta in deltas:
         mapped = attributes[delta.path]
-        held = _held(delta, mapped.place, fresh)
+        held = presumed[delta.path] if delta.path in presumed else _held(delta, mapped.place, fresh)
         if delta.path == INVITATION and held is not True:  # not sent yet, whatever was seen before
             if delta.sides.desired is True:
                 writes.append(delta)

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from scimsync.core import grouping, leaving, lifecycle, logins
 from scimsync.core.grouping import Left
-from scimsync.engine import limiting, recording, settling
+from scimsync.engine import limiting, recording, settling, unshown
 from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.account_remover import AccountRemover
 from scimsync.engine.account_reviver import AccountReviver
@@ -70,7 +70,7 @@ async def apply_plan(
     ports.store.save_run(begun)
     try:
         await applier.work()
-        report = settling.finish(standing, begun, ports, options.subscriptions)
+        report = settling.finish(standing, begun, ports, options.subscriptions, options.attributes)
         if standing.failed is not None:
             raise standing.failed
     except ScimsyncError:
@@ -103,7 +103,7 @@ async def settle_run(plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOpti
     """
     standing = Standing(plan, run, ports.store.journal(run.id), asyncio.Event())
     await _Applier(standing, run, ports, options).settle()
-    return settling.finish(standing, run, ports, options.subscriptions, state=RunState.PARTIAL)
+    return settling.finish(standing, run, ports, options.subscriptions, options.attributes, state=RunState.PARTIAL)
 
 
 class _Applier:
@@ -118,6 +118,7 @@ class _Applier:
             caution=Caution(trusting=options.keeps_others),
             dropped=options.dropped,
             shown=ports.shown,
+            hidden=unshown.known(ports.store, standing.plan.changes),
         )
         digest = digest_of(ports.store.artifact(run.plan)) if run.plan else ""
         self._journal = RunJournal(

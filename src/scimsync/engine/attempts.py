@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scimsync.core import harm, logins, planner
+from scimsync.core import harm, logins, planner, unshown
 from scimsync.core.replies import Next, words
 from scimsync.engine.caution import Caution
 from scimsync.engine.ports import Target
@@ -28,6 +28,8 @@ class Means:
     dropped: Sequence[Place] = ()
     #: told of the account as the target shows it after each look and each write
     shown: Callable[[Mapping[str, object]], None] = lambda _: None
+    #: whether what an account shows of (key, path) is what it showed when a value was taken that it never shows
+    hidden: Callable[[str, str, Value], bool] = lambda *_: False
 
     @property
     def places(self) -> list[Place]:
@@ -86,7 +88,12 @@ class Attempt:
         attributes = self._means.attributes
         unseen = [d for d in deltas if not attributes[d.path].place.is_told(reply.body)]
         self._left_alone |= {d.path: "unseen" for d in unseen}
-        left = planner.replan([d for d in deltas if d not in unseen], reply.body, attributes)
+        presumed = {
+            d.path: d.sides.current
+            for d in deltas
+            if self._means.hidden(self.key, d.path, attributes[d.path].place.read(reply.body))
+        }
+        left = planner.replan([d for d in deltas if d not in unseen], reply.body, attributes, presumed)
         self.already |= dict(left.already)
         self.already |= {d.path: False for d in left.writes if d.path == INVITATION}  # owed until it is sent
         self._overwritten |= dict.fromkeys(left.overwritten)
@@ -114,14 +121,28 @@ class Attempt:
             return self.outcome(*logins.left(change, back))
         return self.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
 
-    def confirm(self, deltas: Sequence[Delta], operations: Sequence[Operation], reply: Reply) -> Outcome:
-        """Compare what the target shows with what was wanted, and with what was there: a difference is no success."""
+    def confirm(
+        self, deltas: Sequence[Delta], operations: Sequence[Operation], reply: Reply, *, taken: bool = True
+    ) -> Outcome:
+        """Compare what the target shows with what was wanted, and with what was there: a difference is no success.
+
+        Args:
+            deltas: What was sent.
+            operations: The same.
+            reply: The account, as the target shows it.
+            taken: Whether the answer to the write told of no error.
+        """
         body = reply.body or {}
         different = self.arrived(deltas, body)
         done = self.settled(Status.DONE, reply)
         if different:
             told = f"the target answered with another value than was sent for {', '.join(different)}"
-            done = self.outcome(Status.HELD, "write.mismatch", told, reply)
+            given = {}
+            if taken and reply.method == "GET":  # a look at the account itself
+                given = unshown.unshown(deltas, different, body, self._means.attributes)
+            told += f"; never shown, so it is not sent again as it is: {', '.join(given)}" if given else ""
+            done = self.outcome(Status.HELD, unshown.MISMATCH, told, reply)
+            done = replace(done, unmet=tuple(different), unshown=given)
         before, self.before = self.before, body
         self._means.shown(body)
         done = self.harmed(before, operations, done)

@@ -12,7 +12,18 @@ from scimsync.core.identity import said
 from scimsync.engine import limiting
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Target
-from scimsync.engine.state import Artifacts, Audit, Deferrals, Endings, Journal, Links, Memberships, Refusals, Runs
+from scimsync.engine.state import (
+    Artifacts,
+    Audit,
+    Deferrals,
+    Endings,
+    Journal,
+    Links,
+    Memberships,
+    NeverShown,
+    Refusals,
+    Runs,
+)
 from scimsync.errors import PlanRefused, PlanStale
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
@@ -28,7 +39,9 @@ MAX_AHEAD = timedelta(minutes=5)
 RULES = frozenset({"plan.age"})
 
 
-class ApplyState(Runs, Refusals, Links, Deferrals, Endings, Memberships, Journal, Audit, Artifacts, Protocol):
+class ApplyState(
+    Runs, Refusals, Links, Deferrals, Endings, NeverShown, Memberships, Journal, Audit, Artifacts, Protocol
+):
     """Of the state: what applying reads and writes."""
 
 

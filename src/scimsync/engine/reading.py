@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from scimsync.core import drifting, ending, fixing, rights, trust
+from scimsync.core import drifting, ending, fixing, rights, trust, unshown
 from scimsync.core.findings import of_unshown
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN, Freshness, read_again, written
@@ -27,10 +27,19 @@ MOST_ASKED = 50
 SCHEMA_BELIEVED = timedelta(days=1)
 
 
-async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[Finding], frozenset[str]]:
-    """Hold what the target says about itself against the pin, or what the dialect assumes.
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What came of a look at what the target says about itself."""
 
-    Gives what is to be told, and the mapped paths that are written only where an account is made.
+    told: Sequence[Finding] = ()
+    #: the mapped paths that are written only where an account is made
+    fixed: frozenset[str] = frozenset()
+    #: mark of the schemas; "" where nobody looked
+    mark: str = ""
+
+
+async def compare_schema(ports: PlanPorts, request: PlanRequest) -> Compared:
+    """Hold what the target says about itself against the pin, or what the dialect assumes.
 
     A plan for some people believes the schema of a plan for everybody that was made within a day, under the same
     configuration: under another it was compared for other paths.
@@ -42,7 +51,7 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[F
     plans = (run for run in ports.store.runs() if run.plan and not run.partial and run.target == ports.target.name)
     pin = ports.store.pin(ports.target.name)
     if request.only and any(run.created > since and _is_under(ports, run, request.configuration) for run in plans):
-        return [], _fixed(request, pin.documents if pin else {})
+        return Compared(fixed=_fixed(request, pin.documents if pin else {}))
     ports.observer.stage("comparing the schema")
     found = await ports.target.describe(pin.documents if pin else None)
     baseline = drifting.Baseline.of(pin, request.dialect)
@@ -50,15 +59,16 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[F
     if blocking := tuple(f"{r.drift} ({r.hint})" for r in rulings if r.blocks):
         raise SchemaDrifted(baseline.name, blocking)
     told, fixed = drifting.findings(rulings, stops=baseline.stops), _fixed(request, found.documents)
+    mark = unshown.schema_mark(schemas_from_json(found.body(SCHEMAS)), request.catalog)
     if unpublished := drifting.unpublished(found):
-        return [*told, unpublished], fixed
+        return Compared([*told, unpublished], fixed, mark)
     if pin is None and not baseline.stops:
         documents = found.documents
         ports.store.save_pin(
             Pin(target=ports.target.name, at=ports.clock.now(), actor=drifting.FIRST_PLAN, documents=documents)
         )
         told = (*told, drifting.remembered(found))
-    return [*told], fixed
+    return Compared(told, fixed, mark)
 
 
 def _fixed(request: PlanRequest, documents: Mapping[str, Document]) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,14 +64,14 @@ def try_pairs(settings: Settings) -> int | None:
         return read_pairs(bench, settings.policy.groups, make_pairs(settings), key=settings.source.key)[0]
 
 
-def try_state(settings: Settings) -> Run | None:
-    """Open the state; the run that was applied last.
+def try_state(settings: Settings) -> tuple[Run | None, Mapping[str, int]]:
+    """Open the state; the run that was applied last, and path -> people of whom it is never shown.
 
     Raises:
         StoreError: It cannot be used.
     """
     with open_store(settings) as store:
-        return store.last_applied()
+        return store.last_applied(), Counter(one.path for one in store.unshown())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

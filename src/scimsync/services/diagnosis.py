@@ -110,9 +110,13 @@ def _source(settings: Settings) -> list[Check]:
 
 
 def _state(settings: Settings) -> list[Check]:
-    last = checking.try_state(settings)
+    last, unshown = checking.try_state(settings)
     words = f"last applied run {last.id} ({last.state.value})" if last else "no run was applied yet"
-    return [Check("state", "ok", words)]
+    checks = [Check("state", "ok", words)]
+    for path, people in sorted(unshown.items()):
+        words = f"{path} was sent and taken, and is never shown, of {people:,}; it is not sent again (attribute.unshown)"
+        checks.append(Check("state", "warn", words))
+    return checks
 
 
 def _target(settings: Settings, wait: Wait) -> list[Check]:
