@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -294,3 +297,53 @@ def test_a_role_that_nobody_sees_is_taken_away_when_hr_takes_it(tmp_path: Path) 
         assert report.clean
         assert not provider.users["u0001"].get("roles")
         it.quiet()
+
+
+@pytest.mark.parametrize("stubborn", [PEOPLE, PEOPLE - 2, 3])
+def test_what_nobody_keeps_is_one_finding_about_the_target(tmp_path: Path, stubborn: int) -> None:
+    class Stubborn(Provider):
+        def carry_out(self, resource: dict[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
+            kept = {"title": resource["title"]} if int(resource["externalId"]) < stubborn else {}
+            return {**super().carry_out(resource, operations), **kept}
+
+    provider = Stubborn(*(account(n, title="Old") for n in range(PEOPLE)))
+    with firm(tmp_path, provider) as it:
+        it.hr(*everybody())
+        said = it.command("sync")
+        assert said.code == 11
+        lines = [line for line in said.out.splitlines() if "write.mismatch" in line]
+        if stubborn == 3:
+            assert len(lines) == 3
+        else:
+            assert [line.split("  ")[-1] for line in lines] == [
+                f"this directory does not keep title: {stubborn} of {PEOPLE}"
+            ]
+        document = json.loads(it.command("sync", "--json").out)
+        assert document["unkept"] == [{"path": "title", "missed": stubborn, "tried": stubborn}]
+
+
+def test_a_state_of_the_version_before_opens_and_learns_it(tmp_path: Path) -> None:
+    provider = Secretive()
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1})
+        it.sync()
+        with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
+            database.execute("DROP TABLE unshown")
+            database.execute("UPDATE scimsync_version SET version_num = '0011'")
+        it.sync()
+        assert len(provider.sent("PATCH")) == 1
+        it.quiet()
+
+
+def test_a_run_that_was_cut_short_remembers_it_when_it_is_gone_on_with(tmp_path: Path) -> None:
+    provider = Secretive()
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1})
+        made = it.plan()
+        it.apply(made.id)
+        with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
+            database.execute("DELETE FROM unshown")  # as if the process had died before the run was closed
+            database.execute("UPDATE run SET state = 'applying', base = ''")
+        it.apply(made.id)
+        it.quiet()
+        assert len(provider.sent("PATCH")) == 0

@@ -397,7 +397,11 @@ def _window(outcomes: Iterable[Outcome]) -> Iterator[str]:
 
 def outcome_lines(outcomes: Iterable[Outcome], *, everybody: bool = False) -> Iterator[str]:
     """The outcomes that are more than simply done, one line each; the worst first."""
-    noted = [o for o in outcomes if o.code or o.overwritten or o.races]
+    told = [*outcomes]
+    summed = unshown.unkept(told)
+    for one in summed:
+        yield click.style("  !", fg="red") + f" {unshown.MISMATCH}  {one}"
+    noted = [o for o in told if (o.code or o.overwritten or o.races) and not unshown.is_summed(o, summed)]
     noted.sort(key=lambda o: (o.code != leaving.KEPT, not o.code))
     shown = noted if everybody else noted[:SHOWN]
     for outcome in shown:
@@ -426,6 +430,10 @@ def report_document(report: Report) -> dict[str, object]:
         "stopped": report.stopped,
         "left": list(report.left),
         "kept": dict(report.kept),
+        "unkept": [
+            {"path": one.path, "missed": one.missed, "tried": one.tried}
+            for one in unshown.unkept(outcome for parts in report.outcomes.values() for outcome in parts)
+        ],
         "outcomes": [outcome_document(o) for parts in report.outcomes.values() for o in parts],
     }
 
@@ -446,6 +454,7 @@ def outcome_document(outcome: Outcome) -> dict[str, object]:
         "deferred": list(outcome.deferred),
         "correlation_id": outcome.correlation_id,
         "window_s": outcome.window_s,
+        "unmet": list(outcome.unmet),
     }
 
 

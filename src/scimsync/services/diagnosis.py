@@ -114,7 +114,9 @@ def _state(settings: Settings) -> list[Check]:
     words = f"last applied run {last.id} ({last.state.value})" if last else "no run was applied yet"
     checks = [Check("state", "ok", words)]
     for path, people in sorted(unshown.items()):
-        words = f"{path} was sent and taken, and is never shown, of {people:,}; it is not sent again (attribute.unshown)"
+        words = (
+            f"{path} was sent and taken, and is never shown, of {people:,}; it is not sent again (attribute.unshown)"
+        )
         checks.append(Check("state", "warn", words))
     return checks
 
