@@ -546,6 +546,6 @@ class Organisation:
 
     def _apply(self, plan: Plan) -> Report:
         ports = ApplyPorts(target=self.directory, store=self.store, clock=self.clock, observer=Silent())
-        options = ApplyOptions(policy=self.policy, configuration="c")
+        options = ApplyOptions(policy=self.policy, configuration="c", search_lag_s=GENESYS.search_lag_s)
         run = check_plan(plan, self.store.run(plan.id), ports, options)
         return asyncio.run(apply_plan(plan, run, ports, options))

@@ -37,7 +37,8 @@ class AccountWriter:
         self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
     ) -> Outcome:
         """Send operations under a version, until they are settled, held, or there is nothing left to send."""
-        outcome = await self._written(attempt, deltas, operations, version)
+        async with self.means.caution.opened(operations):
+            outcome = await self._written(attempt, deltas, operations, version)
         return returning.judged(outcome, deltas, self.means.dropped, attempt.before or {})
 
     async def _written(

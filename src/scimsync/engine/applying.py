@@ -158,7 +158,7 @@ class _Applier:
             means=self._means,
             journal=self._journal,
             writer=self._writer,
-            search=Search(ports.target, ports.clock, places, ports.observer.say),
+            search=Search(ports.target, ports.clock, places, ports.observer.say, options.search_lag_s),
             owners=owners,
             reviver=self._reviver,
             links=ports.store,

@@ -71,6 +71,8 @@ class ApplyOptions:
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: a second account of one login is refused, so that a creation may be sent twice
     unique_logins: bool = False
+    #: seconds after which a search for a new account is asked again; () where the target's search does not lag
+    search_lag_s: tuple[float, ...] = ()
     #: a PATCH leaves alone what no operation names, so that no account is read before to see whether it does
     keeps_others: bool = False
     #: on whose behalf, for the audit chain

@@ -16,8 +16,8 @@ from scimsync.model.plans import Delta
 from scimsync.scim.schema import Place
 
 LOGIN = "userName"
-#: how often and after how many seconds a lost POST is looked for: the provider's search lags (documented)
-LOOKS = (0.0, 5.0, 30.0, 120.0)
+#: a wait of more seconds is told while it lasts
+TOLD_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Search:
     places: Sequence[Place]
     #: told of what cannot be asked
     say: Callable[[str], None]
+    #: seconds after which a search is asked again, because it lags behind the writes
+    lag_s: Sequence[float] = ()
     _deaf: set[str] = field(default_factory=set)
 
     async def person(self, deltas: Iterable[Delta], *, login: bool = True) -> Hit | None:
@@ -64,8 +66,12 @@ class Search:
         return None
 
     async def patiently(self, deltas: Sequence[Delta]) -> Hit | None:
-        """The same, several times over some minutes, because a search may lag behind what was written."""
-        for wait in LOOKS:
+        """The same, several times where a search may lag behind what was written."""
+        for wait in (0.0, *self.lag_s):
+            if wait > TOLD_S:
+                self.say(
+                    f"Whether an account was made is unknown; as the search lags, it is asked again in {wait:.0f} s."
+                )
             if wait:
                 await self.clock.sleep(wait)
             if (hit := await self.person(deltas)) is not None:
