@@ -137,7 +137,7 @@ def test_another_wish_of_hr_is_sent(tmp_path: Path) -> None:
         it.sync()
         it.hr({"id": 1, "title": "New"}, {"id": 2})
         it.sync()
-        assert [user["title"] for user in provider.users.values()] == ["New", "T"]
+        assert [provider.named(f"p{n}@x.org")[0]["title"] for n in (1, 2)] == ["New", "T"]
         assert len(provider.sent("PATCH")) == 1
         it.quiet()
 
