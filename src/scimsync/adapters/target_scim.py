@@ -201,7 +201,7 @@ class ScimTarget:
             "GET", await self._guarded.read(Ask(kind="get", method="GET", url=url, decode=self._as_resource)), account
         )
 
-    async def find(self, attribute: str, value: str) -> Sequence[Reply]:
+    async def find(self, attribute: str, value: str, *, sure: bool = False) -> Sequence[Reply]:
         """Accounts, active or not, whose attribute equals the value.
 
         Genesys documents filters of one `eq` only, and lists active people only unless asked for
@@ -226,7 +226,12 @@ class ScimTarget:
         held = [_held(body, attribute) for body in bodies]
         matching = [text is not None and text.casefold() == value.casefold() for text in held]
         is_heeded = len(bodies) == len(page.resources) and all(map(_or_hidden, matching, held))
-        if not is_heeded and page.total > len(page.resources):
+        if sure and page.total != len(page.resources):
+            told = f"counts {page.total} accounts and shows {len(page.resources)}"
+            raise FilterRefused(
+                f"{self._client.host} answers a filter on {attribute} with what proves nothing: it {told}."
+            )
+        if not is_heeded and (sure or page.total > len(page.resources)):
             raise FilterRefused(
                 f"{self._client.host} answers a filter on {attribute} with accounts that do not match it."
             )

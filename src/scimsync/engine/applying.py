@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from scimsync.core import grouping, leaving, lifecycle, logins
+from scimsync.core import grouping, leaving, lifecycle, logins, trust
 from scimsync.core.grouping import Left
 from scimsync.engine import limiting, recording, settling, unshown
 from scimsync.engine.account_maker import AccountMaker
@@ -164,6 +164,7 @@ class _Applier:
             links=ports.store,
             policy=options.policy,
             unique_logins=options.unique_logins,
+            wary=trust.is_wary(standing.plan),
             default_roles=options.default_roles,
             newborn_version=options.newborn_version,
             open=standing.open,

@@ -201,7 +201,10 @@ class _Planning:
         self.listed = all(finding.code != UNLISTED for finding in told)
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
-        self.findings += correlation.run(complete=complete, only=self.request.only, source=self.request.source)
+        given = complete or trust.INCOMPLETE in self.request.overrides
+        self.findings += correlation.run(
+            complete=given, follow=complete, only=self.request.only, source=self.request.source
+        )
         owe(self.bench, policy.attributes)
         comparison.resolve()
         self.findings += unshown.look(self.bench, comparison, self.request, self.ports.store, schema.mark)

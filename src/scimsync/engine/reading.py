@@ -132,7 +132,7 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     if unread and not sweep.incomplete:
         sweep = replace(sweep, incomplete=f"{len(unread)} accounts could not be read again")
     await _unlisted(ports, request, bench, spool)
-    holes = trust.incomplete(sweep)
+    holes = trust.incomplete(sweep, request.overrides)
     late = await _renewed(ports, request, bench, spool)
     late += hold_late(bench, unread, "the account could not be read by its id")
     recall.save(whole=not recalls)

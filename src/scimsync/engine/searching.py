@@ -65,6 +65,28 @@ class Search:
                 return Hit(root, found)
         return None
 
+    async def surely(self, deltas: Iterable[Delta]) -> Hit | None:
+        """As `person`, where the listing proves nothing: each path is asked for, and each answer must prove something.
+
+        Raises:
+            FilterRefused: Some path cannot be asked for, or its answer does not prove who has the value.
+            TargetError: The question could not be answered now.
+        """
+        wanted = {delta.path: delta.sides.desired for delta in deltas}
+        asked = {}
+        for place in self.places:
+            value = wanted.get(place.short)
+            if value is not None and not place.is_filter:
+                raise FilterRefused(f"No filter asks for {place.short}.")
+            if value is not None:
+                asked[place.root] = str(value)
+        if wanted.get(LOGIN):
+            asked.setdefault(LOGIN, str(wanted[LOGIN]))
+        for root, value in asked.items():
+            if found := await self.target.find(root, value, sure=True):
+                return Hit(root, found)
+        return None
+
     async def patiently(self, deltas: Sequence[Delta]) -> Hit | None:
         """The same, several times where a search may lag behind what was written."""
         for wait in (0.0, *self.lag_s):

@@ -119,7 +119,7 @@ class MemoryTarget:
         user = self.users.get(account)
         return self._refused("GET", 404, "not found") if user is None else self._answered("GET", user)
 
-    async def find(self, attribute: str, value: str) -> Sequence[Reply]:
+    async def find(self, attribute: str, value: str, *, sure: bool = False) -> Sequence[Reply]:  # noqa: ARG002
         """Accounts whose attribute equals the value, case ignored."""
         place = self._dialect.users.resolve(attribute)
         wanted = value.casefold()
