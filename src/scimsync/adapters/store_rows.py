@@ -78,7 +78,8 @@ def run_from(row: sa.RowMapping) -> Run:
 def pin_from(row: sa.RowMapping) -> Pin:
     """A row as a pin."""
     documents = {name: Document(held["body"], held["tag"]) for name, held in row["documents"].items()}
-    return Pin(target=row["target"], at=row["at"], actor=row["actor"], documents=documents)
+    left_out = tuple(row["left_out"])
+    return Pin(target=row["target"], at=row["at"], actor=row["actor"], documents=documents, left_out=left_out)
 
 
 def line_to_row(line: JournalLine) -> dict[str, object]:

@@ -153,6 +153,7 @@ PIN = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("documents", sa.JSON, nullable=False),
+    sa.Column("left_out", sa.JSON, nullable=False),
 )
 AUDIT = sa.Table(
     "audit",

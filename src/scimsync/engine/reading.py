@@ -77,13 +77,14 @@ def _fixed(request: PlanRequest, documents: Mapping[str, Document]) -> frozenset
 
 
 async def left_alone(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
-    """A finding about each path that is left alone: what the target does not keep, and what beside SCIM is refused us.
+    """A finding about each path that is left alone: what the target does not have or keep, what beside SCIM is refused.
 
     Raises:
         TargetError: The target cannot be asked.
     """
     policy, target = request.policy, ports.target
     unkept = fixing.unkept(policy.attributes, request.dialect)
+    unkept += drifting.left_out(ports.store.pin(target.name), policy) if request.schema else []
     if all(mapped.place.published for mapped in policy.attributes):
         return unkept
     granted = (await target.rights()).granted

@@ -132,6 +132,8 @@ class Pin:
     at: datetime
     actor: str
     documents: Mapping[str, Document]
+    #: mapped paths that the target is known not to have, so that nothing is written there
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

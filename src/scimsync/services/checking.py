@@ -86,6 +86,8 @@ class TargetFacts:
     schemas: tuple[str, ...]
     #: mapped paths that the target's schemas do not have
     missing: tuple[str, ...]
+    #: those of them that the pin has left out
+    left_out: frozenset[str]
     #: what the schemas were compared with, and what drifted
     baseline: str
     rulings: tuple[drifting.Ruling, ...]
@@ -142,6 +144,7 @@ async def describe_target(settings: Settings) -> TargetFacts:
         config=config_facts(found.body(CONFIG)),
         schemas=tuple(schema.name or schema.id for schema in published),
         missing=tuple(absent) if known else (),
+        left_out=frozenset(pin.left_out if pin is not None else ()),
         listed=listed,
         unread=unread,
         untold=found.untold,

@@ -134,7 +134,10 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
         checks.append(Check("clock", "ok", f"differs by {round(found.skew_s or 0):+d} s"))
     checks += _read(found)
     for path in found.missing:
-        if settings.target.dialect.knows_schemas:
+        if path in found.left_out:
+            words = f"{path} is mapped, and the pin says that the target does not have it; nothing is written to it"
+            checks.append(Check("schema", "warn", words))
+        elif settings.target.dialect.knows_schemas:
             words = f"{path} is mapped, but the target's schema does not have it; take it from [attributes]"
             checks.append(Check("schema", "fail", words, TargetError.exit_code))
         else:

@@ -1,4 +1,4 @@
-"""What was sent and taken, and is never shown."""
+"""What was sent and taken, and is never shown; what a pin leaves out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ down_revision = "0011"
 
 
 def upgrade() -> None:
-    """Create the table; nothing is known yet, so each such value is sent once more."""
+    """Create the table, of which nothing is known yet, so each such value is sent once more; pins leave nothing out."""
+    with op.batch_alter_table("schema_pin") as pins:
+        pins.add_column(sa.Column("left_out", sa.JSON, nullable=False, server_default="[]"))
     op.create_table(
         "unshown",
         sa.Column("key", sa.Text, primary_key=True),
