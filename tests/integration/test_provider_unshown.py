@@ -329,6 +329,7 @@ def test_a_state_of_the_version_before_opens_and_learns_it(tmp_path: Path) -> No
         it.sync()
         with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
             database.execute("DROP TABLE unshown")
+            database.execute("ALTER TABLE schema_pin DROP COLUMN left_out")
             database.execute("UPDATE scimsync_version SET version_num = '0011'")
         it.sync()
         assert len(provider.sent("PATCH")) == 1
@@ -347,3 +348,62 @@ def test_a_run_that_was_cut_short_remembers_it_when_it_is_gone_on_with(tmp_path:
         it.apply(made.id)
         it.quiet()
         assert len(provider.sent("PATCH")) == 0
+
+
+# --- what the dialect knows beforehand ------------------------------------------------------------
+
+
+def spoken_for(it: Firm, entry: str) -> None:
+    (it.folder / "ours.toml").write_text(
+        f'name = "ours"\n[accounts]\n{entry} = {{ value = ["title"], observed = "2026-11-27: seen" }}\n'
+    )
+    file = it.folder / "scimsync.toml"
+    file.write_text(file.read_text().replace('dialect = "generic"', 'dialect = "file:ours.toml"'))
+
+
+def test_what_the_dialect_says_is_hidden_is_no_trouble_on_the_first_run_either(tmp_path: Path) -> None:
+    provider = Secretive(account(1, title=None))
+    with firm(tmp_path, provider) as it:
+        spoken_for(it, "hidden")
+        it.hr({"id": 1}, {"id": 2})
+        assert it.command("sync").code == 0
+        it.quiet()
+        it.hr({"id": 1, "title": "New"}, {"id": 2})
+        assert it.command("sync").code == 0
+        assert provider.named("p1@x.org")[0]["title"] == "New"
+        it.quiet()
+
+
+def test_what_the_dialect_says_is_written_in_another_form_is_written_once(tmp_path: Path) -> None:
+    class Shouting(Provider):
+        def carry_out(self, resource: dict[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
+            changed = super().carry_out(resource, operations)
+            return {**changed, "title": str(changed["title"]).upper()[:8]}
+
+    provider = Shouting(account(1, title="OLD"))
+    with firm(tmp_path, provider) as it:
+        spoken_for(it, "normalised")
+        it.hr({"id": 1, "title": "Engineering Manager"})
+        assert it.command("sync").code == 0
+        assert provider.users["u0001"]["title"] == "ENGINEER"
+        it.quiet()
+        assert UNSHOWN not in codes(it.plan())
+        provider.edit("u0001", title="Theirs")
+        assert it.plan().changes
+        it.hr({"id": 1, "title": "Chief"})
+        assert it.command("sync").code == 0
+        assert provider.users["u0001"]["title"] == "CHIEF"
+        it.quiet()
+
+
+def test_what_is_kept_as_it_was_is_not_taken_for_another_form(tmp_path: Path) -> None:
+    class Stubborn(Provider):
+        def carry_out(self, resource: dict[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
+            return {**super().carry_out(resource, operations), "title": resource["title"]}
+
+    provider = Stubborn(account(1, title="Old"))
+    with firm(tmp_path, provider) as it:
+        spoken_for(it, "normalised")
+        it.hr({"id": 1})
+        assert it.command("sync").code == 11
+        assert it.command("sync").code == 11

@@ -9,7 +9,7 @@ access (`active`) neither; there every run tries again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from scimsync.core.lifecycle import ACTIVE
@@ -28,7 +28,11 @@ _MANY, _SHARE = 3, 0.9
 
 
 def unshown(
-    deltas: Iterable[Delta], different: Iterable[str], seen: Mapping[str, object], attributes: Mapping[str, Mapped]
+    deltas: Iterable[Delta],
+    different: Iterable[str],
+    seen: Mapping[str, object],
+    attributes: Mapping[str, Mapped],
+    reworded: Collection[str] = (),
 ) -> dict[str, Value]:
     """Of the paths that do not hold what was sent: those that may be remembered, with what is shown there.
 
@@ -37,6 +41,7 @@ def unshown(
         different: The paths on which the account does not show it.
         seen: The account, as a look at it showed it after the write.
         attributes: Everything that a plan may write.
+        reworded: The paths whose values the target writes in a form of its own.
     """
     paths = frozenset(different)
     found = {}
@@ -45,7 +50,8 @@ def unshown(
         if delta.path not in paths or delta.path == ACTIVE or delta.reason is Reason.PARKED or not place.published:
             continue
         held = place.read(seen)
-        if delta.sides.desired is not None and _is_missing_only(place, delta, held):
+        is_ours = _is_missing_only(place, delta, held) or (delta.path in reworded and _is_reworded(delta, held))
+        if delta.sides.desired is not None and is_ours:
             found[delta.path] = held
     return found
 
@@ -62,6 +68,16 @@ def _is_missing_only(place: Place, delta: Delta, held: Value) -> bool:
     strange = {entry for entry in shown if not any(_is_part(entry, ours) for ours in wanted)}
     missing = [ours for ours in wanted if not any(_is_part(entry, ours) for entry in shown)]
     return not strange & before and len(strange) <= len(missing)
+
+
+def _is_reworded(delta: Delta, held: Value) -> bool:
+    """Whether what is shown may be what was sent in another form: it came with the write, or has the same letters."""
+    came = held is not None and held != delta.sides.current
+    return came or _letters(held) == _letters(delta.sides.desired)
+
+
+def _letters(value: Value) -> str:
+    return "".join(filter(str.isalnum, str(value).casefold()))
 
 
 def _is_part(entry: Entry, whole: Entry) -> bool:

@@ -118,6 +118,8 @@ class _Applier:
             caution=Caution(trusting=options.keeps_others),
             dropped=options.dropped,
             shown=ports.shown,
+            withheld=options.withheld,
+            reworded=options.reworded,
             hidden=unshown.known(ports.store, standing.plan.changes),
         )
         digest = digest_of(ports.store.artifact(run.plan)) if run.plan else ""

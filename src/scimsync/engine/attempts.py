@@ -30,6 +30,9 @@ class Means:
     shown: Callable[[Mapping[str, object]], None] = lambda _: None
     #: whether what an account shows of (key, path) is what it showed when a value was taken that it never shows
     hidden: Callable[[str, str, Value], bool] = lambda *_: False
+    #: paths that the dialect says are never shown, and those whose values the target writes in a form of its own
+    withheld: frozenset[str] = frozenset()
+    reworded: frozenset[str] = frozenset()
 
     @property
     def places(self) -> list[Place]:
@@ -136,17 +139,23 @@ class Attempt:
         different = self.arrived(deltas, body)
         done = self.settled(Status.DONE, reply)
         if different:
-            told = f"the target answered with another value than was sent for {', '.join(different)}"
-            given = {}
-            if taken and reply.method == "GET":  # a look at the account itself
-                given = unshown.unshown(deltas, different, body, self._means.attributes)
-            told += f"; never shown, so it is not sent again as it is: {', '.join(given)}" if given else ""
-            done = self.outcome(Status.HELD, unshown.MISMATCH, told, reply)
-            done = replace(done, unmet=tuple(different), unshown=given)
+            done = self._mismatched(deltas, different, reply, taken=taken)
         before, self.before = self.before, body
         self._means.shown(body)
         done = self.harmed(before, operations, done)
         return done if before is None or done.status is not Status.DONE else self._guarded(before, operations, done)
+
+    def _mismatched(self, deltas: Sequence[Delta], different: Sequence[str], reply: Reply, *, taken: bool) -> Outcome:
+        """What it comes to where paths do not hold what was sent: no trouble, where the dialect knows it of all."""
+        means, given = self._means, dict[str, Value]()
+        if taken and reply.method == "GET":  # a look at the account itself
+            given = unshown.unshown(deltas, different, reply.body or {}, means.attributes, means.reworded)
+        strange = [path for path in different if path not in given or path not in means.withheld | means.reworded]
+        if not strange:
+            return replace(self.settled(Status.DONE, reply), unshown=given)
+        told = f"the target answered with another value than was sent for {', '.join(strange)}"
+        told += f"; never shown, so it is not sent again as it is: {', '.join(given)}" if given else ""
+        return replace(self.outcome(Status.HELD, unshown.MISMATCH, told, reply), unmet=tuple(strange), unshown=given)
 
     def harmed(self, before: Mapping[str, object] | None, operations: Sequence[Operation], outcome: Outcome) -> Outcome:
         """An outcome with what the write did to what is not ours, where the account was read before and after."""

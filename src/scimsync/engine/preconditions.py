@@ -73,6 +73,9 @@ class ApplyOptions:
     unique_logins: bool = False
     #: seconds after which a search for a new account is asked again; () where the target's search does not lag
     search_lag_s: tuple[float, ...] = ()
+    #: paths that the dialect says are never shown, and those whose values the target writes in a form of its own
+    withheld: frozenset[str] = frozenset()
+    reworded: frozenset[str] = frozenset()
     #: a PATCH leaves alone what no operation names, so that no account is read before to see whether it does
     keeps_others: bool = False
     #: on whose behalf, for the audit chain

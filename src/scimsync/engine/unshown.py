@@ -43,7 +43,8 @@ def look(
     standings, over, fresh = tables.judge(bench, comparison, marks, schema, again=again)
     if over or fresh:
         store.change_unshown(fresh, over)
-    return [rules.finding(one.path, one.people, one.of) for one in standings]
+    told = (one for one in standings if one.path not in request.dialect.normalised)
+    return [rules.finding(one.path, one.people, one.of) for one in told]
 
 
 def mark_of(mapped: Mapped) -> str:
@@ -78,7 +79,7 @@ def remember(
     for key, parts in people.items():
         for outcome in parts:
             over |= {(key, path) for path in outcome.written}
-            if outcome.code == rules.MISMATCH and outcome.account:
+            if outcome.account and outcome.code != "write.harmed":
                 found |= {(key, path): (outcome.account, held) for path, held in outcome.unshown.items()}
     over -= found.keys()
     over &= {(one.key, one.path) for one in store.unshown()} if over else set()

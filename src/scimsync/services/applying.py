@@ -87,6 +87,8 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         workers=settings.target.workers,
         operations_per_patch=settings.target.dialect.operations_per_patch,
         request_bytes=settings.target.dialect.request_bytes,
+        withheld=settings.target.dialect.hidden,
+        reworded=settings.target.dialect.normalised,
         keeps_others=settings.target.dialect.keeps_others,
         unique_logins=settings.target.dialect.unique_logins,
         search_lag_s=settings.target.dialect.search_lag_s,
