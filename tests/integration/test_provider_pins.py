@@ -134,7 +134,7 @@ def test_a_pin_of_the_version_before_leaves_nothing_out(tmp_path: Path) -> None:
         with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
             database.execute("ALTER TABLE schema_pin DROP COLUMN left_out")
             database.execute("DROP TABLE unshown")
-            database.execute("UPDATE scimsync_version SET version_num = '0011'")
+            database.execute("UPDATE scimsync_version SET version_num = '0012'")
         made, report = it.sync()
         assert subjects(made) == []
         assert report.clean

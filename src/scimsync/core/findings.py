@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scimsync.core.leaving import KEPT
 from scimsync.core.references import Loop
-from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Deferred
 from scimsync.model.plans import Change, Finding, Severity
 from scimsync.model.policy import Policy
@@ -197,30 +196,6 @@ def of_unbelieved(key: str, doubts: Sequence[str]) -> Finding:
         detail="; ".join(doubts),
         hint="see the findings about the source",
         holds=True,
-    )
-
-
-def of_incomplete(pair: Pair, missing: Sequence[str]) -> Finding:
-    """A finding about a joiner who lacks what every account needs."""
-    return Finding(
-        severity=Severity.ERROR,
-        code="record.incomplete",
-        subject=pair.key,
-        summary="a new person lacks a value that every account needs",
-        detail=", ".join(missing),
-        hint="fill it in the source",
-        row=pair.row,
-        holds=True,
-    )
-
-
-def of_kept(key: str) -> Finding:
-    """A finding about a leaver whom policy keeps."""
-    return Finding(
-        severity=Severity.INFO,
-        code="account.left",
-        subject=key,
-        summary="this person left; the account stays active by [policy] leavers",
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from scimsync.core.findings import of_foreign, of_incomplete, of_kept
+from scimsync.core import protecting
+from scimsync.core.findings import of_foreign
 from scimsync.core.leaving import KEPT
 from scimsync.core.lifecycle import ACTIVE, GIVING, ORDER, giving, of_pair, shown, turn
 from scimsync.core.merge import merge
@@ -75,8 +76,11 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
             deltas.append(delta)
         elif pair.desired[mapped.path] != pair.current.get(mapped.path) and not _is_hidden(mapped.path, pair):
             settled.append((mapped.path, pair.desired[mapped.path]))
+    claims = [d for d in deltas if d.path == LOGIN and protecting.is_protected("", d.sides.desired, policy)]
+    deltas = [d for d in deltas if d not in claims]
     writes = [d for d in deltas if d.verdict in SENT]
-    foreign = tuple(of_foreign(pair.key, d.path, pair.row) for d in deltas if _is_foreign(d, policy))
+    told = [of_foreign(pair.key, d.path, pair.row) for d in deltas if _is_foreign(d, policy)]
+    told += [protecting.claimed(pair.key, pair.row) for d in claims if d.verdict in SENT]
     rest = tuple(d for d in deltas if d.verdict in {Verdict.KEEP, Verdict.CONFLICT})
     action, lifecycle = of_pair(
         wanted=pair.desired.get(ACTIVE),
@@ -94,13 +98,13 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         operations=operations_of(deltas, policy.attributes),
         row=pair.row,
     )
-    if writes and is_nameless(pair.name, policy):
-        return Planned(findings=(_nameless(pair.key, pair.row),), settled=tuple(settled))
-    if writes and is_protected(pair.key, pair.name, policy):
-        return Planned(findings=(_protected(pair.key, pair.row),), settled=tuple(settled))
+    if (writes or claims) and protecting.is_nameless(pair.name, policy):
+        return Planned(findings=(protecting.nameless(pair.key, pair.row),), settled=tuple(settled))
+    if (writes or claims) and protecting.is_protected(pair.key, pair.name, policy):
+        return Planned(findings=(protecting.protected(pair.key, pair.row),), settled=tuple(settled))
     notice = replace(whole, deltas=rest, operations=()) if rest else None
     change, besides = _apart(whole, policy.attributes) if writes else (None, None)
-    return Planned(change=change, besides=besides, notice=notice, findings=foreign, settled=tuple(settled))
+    return Planned(change=change, besides=besides, notice=notice, findings=tuple(told), settled=tuple(settled))
 
 
 def _is_foreign(delta: Delta, policy: Policy) -> bool:
@@ -197,9 +201,9 @@ def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozense
     missing = [mapped.path for mapped in policy.attributes if mapped.place.needed and pair.desired[mapped.path] is None]
     missing += [path for path in ("userName",) if path not in pair.desired]
     if missing:
-        return Planned(findings=(of_incomplete(pair, missing),))
-    if is_protected(pair.key, pair.name, policy):
-        return Planned(findings=(_protected(pair.key, pair.row),))
+        return Planned(findings=(_incomplete(pair, missing),))
+    if protecting.is_protected(pair.key, pair.name, policy):
+        return Planned(findings=(protecting.protected(pair.key, pair.row),))
     deltas = []
     for mapped in policy.attributes:
         sides = Sides(desired=pair.desired[mapped.path], current=None, base=None, known=False)
@@ -225,11 +229,11 @@ def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozense
 def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
     """Plan one person whose account is linked and who is no longer in the source."""
     if policy.leavers is Leavers.KEEP:
-        return Planned(findings=(of_kept(leaver.key),))
-    if is_nameless(leaver.name, policy):
-        return Planned(findings=(_nameless(leaver.key, None),))
-    if is_protected(leaver.key, leaver.name, policy):
-        return Planned(findings=(_protected(leaver.key, None),))
+        return Planned(findings=(_kept(leaver.key),))
+    if protecting.is_nameless(leaver.name, policy):
+        return Planned(findings=(protecting.nameless(leaver.key, None),))
+    if protecting.is_protected(leaver.key, leaver.name, policy):
+        return Planned(findings=(protecting.protected(leaver.key, None),))
     sides = Sides(desired=False, current=True, base=leaver.agreed is not False, known=True)
     merged = merge(active.place, sides, active.authority)
     verdict = merged.verdict if merged else Verdict.WRITE
@@ -341,37 +345,25 @@ def numbers(plan: Plan) -> dict[str, int]:
     }
 
 
-def is_protected(key: str, name: str, policy: Policy) -> bool:
-    """Whether policy keeps us from changing the account of this record, or of this login."""
-    return key.lower() in policy.protected or name.lower() in policy.protected
-
-
-def _protected(key: str, row: int | None) -> Finding:
+def _incomplete(pair: Pair, missing: Sequence[str]) -> Finding:
     return Finding(
-        severity=Severity.WARNING,
-        code="account.protected",
-        subject=key,
-        summary="a protected account would be changed; it is left alone",
-        hint="change it by hand, or take it from [policy] protected",
-        row=row,
+        severity=Severity.ERROR,
+        code="record.incomplete",
+        subject=pair.key,
+        summary="a new person lacks a value that every account needs",
+        detail=", ".join(missing),
+        hint="fill it in the source",
+        row=pair.row,
         holds=True,
     )
 
 
-def is_nameless(name: str, policy: Policy) -> bool:
-    """Whether an account shows no login, while some logins are protected."""
-    return not name and bool(policy.protected)
-
-
-def _nameless(key: str, row: int | None) -> Finding:
+def _kept(key: str) -> Finding:
     return Finding(
-        severity=Severity.ERROR,
-        code="account.nameless",
+        severity=Severity.INFO,
+        code="account.left",
         subject=key,
-        summary="the account shows no login, so it may be a protected one; it is left alone",
-        hint="look at the account in the directory: every account has a userName, and this one does not show it",
-        row=row,
-        holds=True,
+        summary="this person left; the account stays active by [policy] leavers",
     )
 
 
