@@ -36,6 +36,7 @@ from scimsync.model.outcomes import Description, Document, Exchange, Guard, Repl
 from scimsync.scim.dressing import told
 from scimsync.scim.drift import CONFIG, largest_page, pages_by_cursor
 from scimsync.scim.fitting import fitted
+from scimsync.scim.generic import GENERIC
 from scimsync.scim.messages import Operation, error_within, patch_body, read_error
 from scimsync.scim.schema import Place
 from scimsync.scim.spelling import Spelling
@@ -149,6 +150,8 @@ class ScimTarget:
         self._names = Names(self._client, settings.api_url, settings.dialect)
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
+        #: the dialect does not say that a group shows its members, so one without any is asked for them by name
+        self._asks_members = settings.dialect.grounds.get("members") == GENERIC.grounds["members"]
         #: groups in a row that have no members, however they are asked
         self._memberless = 0
 
@@ -387,7 +390,9 @@ class ScimTarget:
             return _refused_here("GET", "a group id that cannot stand in an address")
         ask = Ask(kind="group_get", method="GET", url=url, decode=self._as_resource)
         reply = _reply("GET", await self._guarded.read(ask), group)
-        if reply.body is None or "members" in reply.body or self._memberless > _MEMBERLESS:
+        if reply.body is None or "members" in reply.body:
+            return reply
+        if not self._asks_members or self._memberless > _MEMBERLESS:
             return reply
         named = await self._client.call(replace(ask, url=f"{url}?attributes=members"))
         members = named.value.get("members") if isinstance(named.value, dict) else None
