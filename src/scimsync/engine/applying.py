@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from scimsync.core import grouping, leaving, lifecycle, logins, trust, waiting
+from scimsync.core import grouping, leaving, lifecycle, logins, protecting, trust, waiting
 from scimsync.core.grouping import Left
 from scimsync.engine import limiting, recording, settling, unshown
 from scimsync.engine.account_maker import AccountMaker
@@ -119,6 +119,7 @@ class _Applier:
             caution=Caution(trusting=options.keeps_others),
             dropped=options.dropped,
             policy=options.policy,
+            doubted=waiting.is_partial(standing.plan) or protecting.has_nameless(standing.plan),
             shown=ports.shown,
             withheld=options.withheld,
             reworded=options.reworded,
@@ -144,7 +145,6 @@ class _Applier:
             deny=self._denials.refused,
             operations_per_patch=options.operations_per_patch,
             request_bytes=options.request_bytes,
-            doubted=waiting.is_partial(standing.plan),
         )
         self._remover = AccountRemover(
             means=self._means, journal=self._journal, writer=self._writer, policy=options.policy

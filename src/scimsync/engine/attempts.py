@@ -28,6 +28,8 @@ class Means:
     dropped: Sequence[Place] = ()
     #: who is protected
     policy: Policy
+    #: the listing is not believed about who is who: each account is looked at before it is written
+    doubted: bool = False
     #: told of the account as the target shows it after each look and each write
     shown: Callable[[Mapping[str, object]], None] = lambda _: None
     #: whether what an account shows of (key, path) is what it showed when a value was taken that it never shows
@@ -43,7 +45,9 @@ class Means:
 
     def protects(self, body: Mapping[str, object]) -> bool:
         """Whether an account, as it shows itself, is one that is never written."""
-        return protecting.is_protected("", body.get(LOGIN), self.policy)
+        login = body.get(LOGIN)
+        unknown = self.doubted and protecting.is_nameless(login, self.policy)
+        return unknown or protecting.is_protected("", login, self.policy)
 
     def operations_of(self, deltas: Sequence[Delta]) -> tuple[Operation, ...]:
         """The operations that write these deltas."""
@@ -95,7 +99,9 @@ class Attempt:
         self.before = reply.body
         self._means.shown(reply.body)
         if self._means.protects(reply.body):
-            return self.outcome(Status.HELD, protecting.PROTECTED, "the account is a protected one by now", reply)
+            return self.outcome(
+                Status.HELD, protecting.PROTECTED, "the account is a protected one, or shows no login", reply
+            )
         attributes = self._means.attributes
         unseen = [d for d in deltas if not attributes[d.path].place.is_told(reply.body)]
         self._left_alone |= {d.path: "unseen" for d in unseen}

@@ -136,12 +136,12 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     await _unlisted(ports, request, bench, spool)
     holes = trust.incomplete(sweep, request.overrides)
     late = await _renewed(ports, request, bench, spool)
-    await shielding.shield(ports, request, bench, spool)
+    shown = await shielding.shield(ports, request, bench, spool)
     late += hold_late(bench, unread, "the account could not be read by its id")
     recall.save(whole=not recalls)
     told = [] if holes is None else [holes]
     told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
-    return holes is None, [*told, *spool.findings, *late]
+    return holes is None, [*told, *spool.findings, *shown, *late]
 
 
 async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> None:
