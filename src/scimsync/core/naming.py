@@ -133,9 +133,7 @@ def slips(
     """
     ours = {group for name in managed for group in held.get(name, ())}
     return {
-        name
-        for name in names
-        if name not in held and (remembered.get(name) in ours or nearest(name, managed, _SLIP))
+        name for name in names if name not in held and (remembered.get(name) in ours or nearest(name, managed, _SLIP))
     }
 
 

@@ -279,9 +279,7 @@ class MemoryTarget:
     def _answered(self, method: str, user: dict[str, object], *, status: int = 200) -> Reply:
         meta = user["meta"]
         version = version_of(meta.get("version")) if isinstance(meta, dict) else ""
-        return Reply(
-            exchange=Exchange.ANSWERED, method=method, status=status, body=travelled(user), version=version
-        )
+        return Reply(exchange=Exchange.ANSWERED, method=method, status=status, body=travelled(user), version=version)
 
     def _refused(self, method: str, status: int, detail: str, scim_type: str = "") -> Reply:
         error = ErrorReport(status=status, scim_type=scim_type, detail=detail)
