@@ -123,8 +123,8 @@ class Entra(Cursors):
         return Answer(204)
 
     def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
-        told = [(one["op"].lower(), len(one.get("value") or "1")) for one in body["Operations"]]
-        if resource["id"] in self.groups and not (told in [[("remove", 1)]] or {op for op, _ in told} == {"add"}):
+        operations = [one["op"].lower() for one in body["Operations"]]
+        if resource["id"] in self.groups and operations != ["remove"] and set(operations) != {"add"}:
             return self.refuse(400, "one member is removed in a request, and none is added beside")
         return super().patch(resource, body, if_match)
 
