@@ -12,6 +12,7 @@ from scimsync.engine.state import Artifacts, NeverShown
 from scimsync.model.outcomes import Outcome, Run, Unshown
 from scimsync.model.plans import MAKING, Change, Finding, Plan, Verdict
 from scimsync.model.policy import Mapped
+from scimsync.scim.dialect import among
 from scimsync.scim.schema import Value
 from scimsync.workbench import unshown as tables
 from scimsync.workbench.agreed import wished
@@ -43,7 +44,7 @@ def look(
     standings, over, fresh = tables.judge(bench, comparison, marks, schema, again=again)
     if over or fresh:
         store.change_unshown(fresh, over)
-    told = (one for one in standings if one.path not in request.dialect.normalised)
+    told = (one for one in standings if not among(one.path, request.dialect.normalised))
     return [rules.finding(one.path, one.people, one.of) for one in told]
 
 
