@@ -96,11 +96,11 @@ def _plans(made: Path, kind: str, announced: dict[str, str], older: Path | None,
         if older is not None:
             theirs.append(_plan(before, older))
     what, judged = f"plan of {PEOPLE}, {kind}", kind == "csv"
-    yield Row(work=what, values=[o.wall for o in ours], unit="s", bar="<= 1" if judged else "", always=True)
+    yield Row(work=what, values=[o.wall for o in ours], unit="s", bar="<= 0.9" if judged else "", always=True)
     yield Row(work=f"{what}: CPU", values=[o.cpu for o in ours], unit="s")
     if theirs:
         walls = [o.wall / t.wall for o, t in zip(ours, theirs, strict=True)]
-        yield Row(work=f"{what}, of {BEFORE}", values=walls, bar="<= 0.85" if judged else "", always=True)
+        yield Row(work=f"{what}, of {BEFORE}", values=walls, bar="<= 0.75" if judged else "", always=True)
         cpus = [o.cpu / t.cpu for o, t in zip(ours, theirs, strict=True)]
         yield Row(work=f"{what}, of {BEFORE}: CPU", values=cpus)
 
