@@ -59,7 +59,7 @@ def known(store: NeverShown, changes: Sequence[Change]) -> Callable[[str, str, V
     What a plan presumes there is then no edit of the directory.
     """
     keys = {change.key for change in changes}
-    shown = {(one.key, one.path): one.shown for one in store.unshown() if one.key in keys}
+    shown = {(one.key, one.path): one.shown for one in store.unshown(keys)} if keys else {}
     return lambda key, path, held: shown.get((key, path)) == text_of(held)
 
 
@@ -83,7 +83,7 @@ def remember(
             if outcome.account and outcome.code != "write.harmed":
                 found |= {(key, path): (outcome.account, held) for path, held in outcome.unshown.items()}
     over -= found.keys()
-    over &= {(one.key, one.path) for one in store.unshown()} if over else set()
+    over &= {(one.key, one.path) for one in store.unshown(people)} if over else set()
     sent = _sent(store, run, plan, found.keys(), attributes)
     fresh = [
         Unshown(
