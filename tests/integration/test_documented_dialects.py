@@ -317,7 +317,7 @@ def test_gitlab_takes_the_identity_of_whoever_goes_and_gives_one_to_whoever_retu
         home.quiet()
         assert active(home) == everybody
         home.hr(*({"id": n, "status": "left" if n == 3 else "active"} for n in range(1, PEOPLE + 1)))
-        home.sync()
+        assert home.sync()[1].clean, "that the account is gone is how access is taken there"
         assert active(home) == everybody - {"p3@x.org"}
         made, _ = home.sync()
         assert "3" not in {change.key for change in made.changes}, "nobody who left is made again"

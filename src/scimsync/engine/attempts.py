@@ -38,6 +38,8 @@ class Means:
     #: paths that the dialect says are never shown, and those whose values the target writes in a form of its own
     withheld: frozenset[str] = frozenset()
     reworded: frozenset[str] = frozenset()
+    #: an account that is not active is not found any more
+    vanishes: bool = False
 
     @property
     def places(self) -> list[Place]:
