@@ -77,7 +77,7 @@ class Listings:
         #: the largest page that the target announces; 0 for none
         self.announced = 0
         #: whether the target can be asked for pages of some size; None before it was
-        self._counts: bool | None = None
+        self._counts: bool | None = True if dialect.knows_schemas else None
         #: filter -> ids in the order of the last listing of accounts
         self._order: dict[str, list[str]] = {}
 
