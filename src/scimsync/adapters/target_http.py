@@ -237,7 +237,7 @@ class Client:
             if again.throttled:
                 self._pace.penalise(again.wait_s, sent_at)
             waited += again.wait_s
-            last = attempt >= (min(ask.throttles, TRIES) if again.throttled else TRIES)
+            last = attempt >= min(ask.throttles if again.throttled else ask.troubles, TRIES)
             if last or waited > LONGEST_PATIENCE_S or not self._budget.spend(again.cost):
                 return replace(answer, retry_after_s=None)
             spent += again.cost

@@ -98,6 +98,8 @@ class Ask:
     throttles: int = TRIES
     #: tries that may come back as something else than JSON
     unreadables: int = TRIES
+    #: tries that may meet a server that is not well
+    troubles: int = TRIES
     #: tries that were refused so before, each of which makes the wait longer
     tried: int = 0
 

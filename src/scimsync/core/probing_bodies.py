@@ -1,0 +1,166 @@
+"""The bodies that experiments send: new accounts, and changes in each form in which providers take them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from scimsync.model.probing import Heard
+from scimsync.scim.generic import GENERIC
+from scimsync.scim.messages import PATCH_OP, Operation, version_of
+from scimsync.scim.patch import apply
+from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Value
+
+#: a login that nobody has and nobody guesses; `example.com` receives no mail (RFC 2606)
+PREFIX, DOMAIN = "scimsync-probe-", "example.com"
+#: a login that nobody has
+NOBODY = f"{PREFIX}nobody@{DOMAIN}"
+
+
+def login_of(token: str) -> str:
+    """The login of what a probe makes."""
+    return f"{PREFIX}{token}@{DOMAIN}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How accounts are changed."""
+
+    patches: bool = True
+    #: operations are called Add, Replace, Remove
+    capital: bool = False
+    #: operations have no path, and an object as value
+    pathless: bool = False
+
+    @property
+    def words(self) -> str:
+        """It, for evidence."""
+        if not self.patches:
+            return "PUT"
+        form = "without path" if self.pathless else "with path"
+        return f"PATCH, {'Replace' if self.capital else 'replace'} {form}"
+
+
+#: the ways in which a change is tried, the best one first
+WAYS = (Way(), Way(capital=True), Way(pathless=True), Way(capital=True, pathless=True))
+PUT = Way(patches=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A path that a mapping usually has, and two values to be written there."""
+
+    path: str
+    values: tuple[str, str]
+    #: the list, and the type of the element, where it is a part of one
+    attribute: str = ""
+    type: str = ""
+
+    def held(self, resource: Mapping[str, object]) -> Value:
+        """The value that a resource shows there."""
+        return GENERIC.users.resolve(self.path).read(resource)
+
+    @property
+    def long(self) -> str:
+        """The path as it travels."""
+        return str(GENERIC.users.resolve(self.path).path)
+
+    def setting(self, value: str) -> Operation:
+        """What writes a first value."""
+        if self.attribute:
+            return Operation("add", self.attribute, [{"value": value, "type": self.type}])
+        return Operation("replace", self.long, value)
+
+    def moving(self, value: str, *, filtered: bool) -> Operation:
+        """What writes another value."""
+        if self.attribute and not filtered:
+            return Operation("replace", self.attribute, [{"value": value, "type": self.type}])
+        return Operation("replace", self.long, value)
+
+
+def trials(token: str) -> tuple[Trial, ...]:
+    """What is tried; mail addresses in capitals, so that rewriting is seen."""
+    simple = {
+        "displayName": ("Scimsync Probe", "Scimsync Probing"),
+        "name.givenName": ("Scimsync", "Scim"),
+        "name.familyName": ("Probe", "Probing"),
+        "title": ("Tester", "Testing"),
+        "nickName": ("Probe", "Probing"),
+        "userType": ("Employee", "Contractor"),
+        "preferredLanguage": ("en-US", "de-DE"),
+        "locale": ("en-US", "de-DE"),
+        "timezone": ("Europe/Berlin", "America/New_York"),
+        "externalId": (f"probe-{token}-1", f"probe-{token}-2"),
+        "enterprise:employeeNumber": (f"p{token[:8]}1", f"p{token[:8]}2"),
+        "enterprise:department": ("Scimsync Probe", "Scimsync Probing"),
+        "enterprise:division": ("Scimsync Probe", "Scimsync Probing"),
+        "enterprise:costCenter": ("Probe 1", "Probe 2"),
+        "enterprise:organization": ("Scimsync Probe", "Scimsync Probing"),
+    }
+    elements = {
+        ("emails", "work"): tuple(f"Work.{n}.{PREFIX}{token}@{DOMAIN}" for n in (1, 2)),
+        ("phoneNumbers", "work"): ("+13175550142", "+13175550143"),
+        ("phoneNumbers", "mobile"): ("+13175550144", "+13175550145"),
+    }
+    return (
+        *(Trial(path=path, values=values) for path, values in simple.items()),
+        *(
+            Trial(path=f'{attribute}[type eq "{kind}"].value', values=(v[0], v[1]), attribute=attribute, type=kind)
+            for (attribute, kind), v in elements.items()
+        ),
+    )
+
+
+def account(login: str, given: Iterable[tuple[Trial, str]] = ()) -> dict[str, object]:
+    """The body of a new account."""
+    moves = [trial.setting(value) for trial, value in given]
+    made = apply({"schemas": [CORE_USER], "userName": login}, moves, GENERIC.users, create_on_replace=True)
+    return {**made, "schemas": [CORE_USER, *([ENTERPRISE_USER] if ENTERPRISE_USER in made else [])]}
+
+
+def group(name: str) -> dict[str, object]:
+    """The body of a new group."""
+    return {"schemas": [CORE_GROUP], "displayName": name}
+
+
+def patch(way: Way, operations: Sequence[Operation]) -> dict[str, object]:
+    """Operations in one form of PATCH; `remove` has no other form than with its path."""
+    made = []
+    for operation in operations:
+        body: dict[str, object] = {"op": operation.op.title() if way.capital else operation.op}
+        if way.pathless and operation.op != "remove" and operation.path:
+            body["value"] = _object(operation.path, operation.value)
+        else:
+            body["path"] = operation.path
+            if operation.op != "remove" or operation.value is not None:
+                body["value"] = operation.value
+        made.append(body)
+    return {"schemas": [PATCH_OP], "Operations": made}
+
+
+def _object(path: str, value: object) -> dict[str, object]:
+    """A value as an object without path. A path with a filter stays as it is: it has no other form."""
+    if "[" in path:
+        return {path: value}
+    head, _, tail = path.rpartition(":")
+    inner: object = value
+    for name in reversed(tail.split(".")):
+        inner = {name: inner}
+    return {head: inner} if head else inner  # type: ignore[return-value]
+
+
+def put(seen: Heard, operations: Sequence[Operation]) -> dict[str, object]:
+    """All that an account shows, with a change in it."""
+    return apply(seen.resource, operations, GENERIC.users, create_on_replace=True)
+
+
+def version_header(seen: Heard) -> str:
+    """The version of a resource as If-Match takes it: the header as it came, else `meta.version` in quotes."""
+    return seen.etag or meta_header(seen)
+
+
+def meta_header(seen: Heard) -> str:
+    """`meta.version` as If-Match takes it; "" for none."""
+    meta = seen.resource.get("meta")
+    found = version_of(meta.get("version") if isinstance(meta, Mapping) else None)
+    return found if found.startswith("W/") or not found else f'"{found}"'
