@@ -61,6 +61,11 @@ class Trial:
         return GENERIC.users.resolve(self.path).read(resource)
 
     @property
+    def word(self) -> str:
+        """What a message calls it."""
+        return self.attribute or self.path.replace(":", ".").rpartition(".")[2]
+
+    @property
     def long(self) -> str:
         """The path as it travels."""
         return str(GENERIC.users.resolve(self.path).path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -103,6 +104,15 @@ def _alike(trial: Trial, held: Value, number: int) -> bool:
     """Whether a value means the one that was sent."""
     place = GENERIC.users.resolve(trial.path)
     return place.alike(held, trial.values[number])
+
+
+def unnamed(refused: Heard, fates: Sequence[Fate]) -> list[Fate]:
+    """The paths that a refusal does not name; none where there was but one."""
+    said = " ".join(str(held) for held in refused.resource.values())
+    names = {word.lower() for word in re.findall(r"[A-Za-z]+", said)}
+    if len(fates) == 1:
+        return []
+    return [fate for fate in fates if fate.trial.word.lower() not in names]
 
 
 def attribute_entries(judged: Sequence[tuple[str, str, str]]) -> tuple[Found, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from scimsync.core import probing, probing_bodies
 from scimsync.core.probing import UNSERVED
 from scimsync.core.probing_bodies import PUT, WAYS, Trial, Way, login_of, meta_header, version_header
-from scimsync.core.probing_changes import Fate, attribute_entries, keeps_others, way_entries
+from scimsync.core.probing_changes import Fate, attribute_entries, keeps_others, unnamed, way_entries
 from scimsync.engine.laboratory import Laboratory, Specimen
 from scimsync.engine.probing_reading import Reading
 from scimsync.model.probing import USERS, Findings, Found, Heard
@@ -287,34 +287,30 @@ class Writing:
 
     async def made_with(self) -> None:
         """What arrives at a creation alone: an account more for what no change brought."""
-        suspects = [fate for fate in self.fates if fate.word in {"refused", "unkept"}]
-        if suspects and not await self._made_with(suspects) and not await self._without_one(suspects):
-            for fate in suspects if len(suspects) > 1 else ():
-                await self._made_with([fate])
+        await self._made_with([fate for fate in self.fates if fate.word in {"refused", "unkept"}])
         self.tell_attributes()
 
-    async def _without_one(self, fates: Sequence[Fate]) -> bool:
-        """Where one path spoils a creation, the others are told by one account: what is refused makes none."""
-        rests = [[fate for fate in fates if fate is not one] for one in fates]
-        for rest in rests:
-            if rest and await self._made_with(rest):
-                return True
-        return False
+    async def _made_with(self, fates: Sequence[Fate]) -> None:
+        """Make an account with the values of some paths; where that is refused, without those that spoil it."""
+        if not fates:
+            return
+        heard, mine = await self._account_with(fates)
+        if mine is not None:
+            for fate in fates:
+                held = fate.trial.held(mine.seen.resource)
+                fate.created = held if held != fate.before else None
+            await self.lab.remove(mine)
+        elif 400 <= heard.status < 500 and (rest := unnamed(heard, fates)):
+            half = len(rest) if len(rest) < len(fates) else len(fates) // 2
+            await self._made_with(rest[:half])
+            await self._made_with(rest[half:])
 
-    async def _made_with(self, fates: Sequence[Fate]) -> bool:
-        token = self.draw()
+    async def _account_with(self, fates: Sequence[Fate]) -> tuple[Heard, Specimen | None]:
         needed = self.findings.value("create.required", [])
-        given = [*self._given([str(path) for path in needed] if isinstance(needed, list) else [])]
+        given = self._given([str(path) for path in needed] if isinstance(needed, list) else [])
         given += [(fate.trial, fate.trial.values[0]) for fate in fates if fate.trial not in {one for one, _ in given}]
-        login = login_of(token)
-        _, mine = await self.lab.make(USERS, login, probing_bodies.account(login, given))
-        if mine is None:
-            return False
-        for fate in fates:
-            held = fate.trial.held(mine.seen.resource)
-            fate.created = held if held != fate.before else None
-        await self.lab.remove(mine)
-        return True
+        login = login_of(self.draw())
+        return await self.lab.make(USERS, login, probing_bodies.account(login, given))
 
     def tell_attributes(self) -> None:
         """The entries that list paths, from what became of each."""
