@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import httpx2
@@ -115,5 +114,3 @@ def _heard(question: Question, answer: Answer) -> Heard:
         media=answer.headers.get("content-type", "").partition(";")[0].strip().lower(),
         why=answer.detail if not answer.status else "",
     )
-
-

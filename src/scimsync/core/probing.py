@@ -176,9 +176,7 @@ def answers_creation(made: Heard) -> Found:
     """What a creation is answered with."""
     whole = bool(made.resource.get("id")) and lookup(made.resource, "userName") is not None
     told = "the account" if whole else "no account in the answer"
-    return Found(
-        entry="create.answers", value="resource" if whole else "nothing", evidence=f"{made.evidence}, {told}"
-    )
+    return Found(entry="create.answers", value="resource" if whole else "nothing", evidence=f"{made.evidence}, {told}")
 
 
 def required(paths: Iterable[str], made: Heard, refused: Sequence[Heard]) -> Found:

@@ -90,7 +90,7 @@ _JUDGES: Mapping[str, Callable[[object], Danger | None]] = {
     }.get(str(value)),
     "accounts.deleted": lambda value: {
         "kept": Danger("what is deleted stays, inactive", "it counts such an account as ended"),
-        "refused": Danger("nothing can be deleted", "it disables; take leavers = \"disable\""),
+        "refused": Danger("nothing can be deleted", 'it disables; take leavers = "disable"'),
     }.get(str(value)),
     "accounts.immutable": lambda value: _on(
         bool(value), f"a later change of {_paths(value)} is refused or ignored", "it writes them at a creation alone"

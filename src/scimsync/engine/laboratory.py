@@ -197,13 +197,9 @@ class Laboratory:
         """Note a further name before it is given."""
         specimen.names.append(name)
         self._mine.add(name)
-        self._note(
-            Made(endpoint=specimen.endpoint, name=name, noted_at=self.clock.now(), identity=specimen.identity)
-        )
+        self._note(Made(endpoint=specimen.endpoint, name=name, noted_at=self.clock.now(), identity=specimen.identity))
 
-    async def write(
-        self, specimen: Specimen, method: str, body: object = None, *, match: str | None = None
-    ) -> Heard:
+    async def write(self, specimen: Specimen, method: str, body: object = None, *, match: str | None = None) -> Heard:
         """Write what we made. Under its version where the target wants one, unless `match` says under which.
 
         Raises:

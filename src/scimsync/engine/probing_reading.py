@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from scimsync.core import probing
 from scimsync.core.probing import DOCUMENTS, FILTERED, PAGES, UNSERVED
@@ -62,7 +63,7 @@ class Reading:
         await self.groups()
 
     @property
-    def narrow(self) -> Mapping[str, str]:
+    def narrow(self) -> Mapping[str, Any]:
         """What makes a listing cheap, and spares people: their logins alone."""
         return {"attributes": "userName"} if self.findings.value("reading.attributes") is True else {}
 

@@ -181,23 +181,24 @@ class Writing:
         if self.way is None:
             return
         before = mine.seen
-        trial = self._plain[0]
         for trial in self._plain:  # one of them is kept, or there would be no way
-            await self._move(mine, trial)
-            if version_header(mine.seen) != version_header(before):
-                break
+            if version_header(mine.seen) == version_header(before):
+                await self._move(mine, trial)
         if version_header(mine.seen) == version_header(before):
             self.findings.lack("the version did not move with a change", "versions.concurrency")
             self.findings.remarks.append("the version of an account does not move when it is changed")
             return
-        stale, own = [], []
-        for form in (version_header, meta_header):
-            if text := form(before):
-                stale.append(await self._move(mine, trial, match=text))
-        for form in (version_header, meta_header):
-            if not any(heard.ok for heard in own) and (text := form(mine.seen)):
-                own.append(await self._move(mine, trial, match=text))
+        stale, own = await self._under(mine, before), await self._under(mine)
         self.findings.take(probing.guarded(shown=str(shown), stale=stale, own=own))
+
+    async def _under(self, mine: Specimen, seen: Heard | None = None) -> list[Heard]:
+        """Changes under the version of a reading, in each form of it; of the last reading up to one that is taken."""
+        made: list[Heard] = []
+        for form in (version_header, meta_header):
+            taken = seen is None and any(heard.ok for heard in made)
+            if (text := form(seen or mine.seen)) and not taken:
+                made.append(await self._move(mine, self._plain[0], match=text))
+        return made
 
     async def _move(self, mine: Specimen, trial: Trial, match: str | None = None) -> Heard:
         return await self.change(mine, [trial.setting(self._other(mine, trial))], match=match)
@@ -412,7 +413,9 @@ class Writing:
         total, still = await self._listed(mine) if inactive else (0, None)
         found = probing.disabled(after, asked=heard, listed=still if listed else None)
         await self.change(mine, [Operation("replace", "active", "True" if isinstance(false, str) else True)])
-        if inactive and (still is None or not listed):  # too many to be looked through: their number tells, if it comes back
+        if inactive and (
+            still is None or not listed
+        ):  # too many to be looked through: their number tells, if it comes back
             again, _ = await self._listed(mine)
             if again == before > 0 and total in {before, before - 1}:
                 found = probing.disabled(after, asked=heard, listed=total == before)
@@ -468,4 +471,3 @@ def _bodies() -> list[tuple[str, ...]]:
 
 def _media(value: str, evidence: str) -> Found:
     return Found(entry="service.media_type", value=value, evidence=evidence)
-

@@ -34,8 +34,8 @@ class Question:
         """The request as evidence names it: without ids, and without what a filter looks for.
 
         Examples:
-            >>> Question(method="GET", endpoint="Users", query={"filter": 'userName eq "ada@x.org"', "count": "2"}).shown
-            'GET /Users?filter=userName eq "..."&count=2'
+            >>> Question(method="GET", endpoint="Users", query={"filter": 'userName eq "ada@x.org"'}).shown
+            'GET /Users?filter=userName eq "..."'
             >>> Question(method="PATCH", endpoint="Users", identity="7f3c", match="3").shown
             'PATCH /Users/{id} with If-Match'
         """

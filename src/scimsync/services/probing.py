@@ -136,7 +136,8 @@ def _differences(findings: Findings, dialect: Dialect) -> Iterator[str]:
             continue
         says = entry.written(getattr(dialect, entry.field))
         if not _agrees(found, says):
-            yield f"{found.entry}: the dialect says {_word(says)}, the target shows {_word(found.value)} ({found.evidence})"
+            seen = f"the target shows {_word(found.value)} ({found.evidence})"
+            yield f"{found.entry}: the dialect says {_word(says)}, {seen}"
 
 
 def _agrees(found: Found, says: object) -> bool:
