@@ -136,6 +136,8 @@ class Laboratory:
     _own: dict[str, Specimen] = field(default_factory=dict)
     #: the names under which this probe makes something
     _mine: set[str] = field(default_factory=set)
+    #: what was deleted was seen to stay
+    _keeps: bool = False
     _closing: bool = False
 
     # --- asking ------------------------------------------------------------------------------------
@@ -224,12 +226,13 @@ class Laboratory:
         await self.see(specimen)
         heard = await self.write(specimen, "DELETE")
         after: Heard | None = None
-        for wait in _WAITS[:3]:
+        for wait in _WAITS[: 1 if self._keeps else 3]:
             if wait:
                 await self.clock.sleep(wait)
             after = await self.get(specimen.endpoint, specimen.identity)
             if not heard.ok or not after.ok:
                 break
+        self._keeps = self._keeps or (heard.ok and after is not None and after.ok)
         if after is not None and after.status in {404, 410}:
             self._forget(specimen)
         return heard, after

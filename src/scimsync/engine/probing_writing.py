@@ -118,7 +118,7 @@ class Writing:
             waited += wait
             heard = await self.lab.get(USERS, filter=asked)
             if mine.identity in heard.ids:
-                lags = [float(wait) for wait in (0, waited, 4 * waited)] if waited else []
+                lags = [float(waited), 4.0 * waited] if waited else []
                 when = f"found after {waited} s" if waited else "found at once"
                 told = f"{heard.question.shown} of a new account -> {when}"
                 self.findings.take(Found(entry=entry, value=lags, evidence=told))
@@ -154,6 +154,7 @@ class Writing:
                     self.way = way
                     before = f" ({'; '.join(dict.fromkeys(told))})" if told else ""
                     self.findings.take(*way_entries(way, f"{way.words} -> {heard.outcome} and shown{before}"))
+                    self.findings.lack("no PATCH is served", "patch.op_case", "patch.paths")
                     return
                 told.append(f"{way.words} -> {heard.outcome}{' and not shown' if heard.ok else ''}")
                 if way.patches and heard.status in UNSERVED:

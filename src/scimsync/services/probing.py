@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,10 @@ from scimsync.scim.dialect_file import write_dialect
 from scimsync.scim.generic import GENERIC
 from scimsync.scim.grounds import observed
 
-__all__ = ["Danger", "Probed", "Subject", "dangers", "dialect_text", "moved", "plan_of", "probe", "subject"]
+__all__ = [
+    "Danger", "Probed", "Subject", "dangers", "dialect_text", "generic_value", "in_order", "moved", "plan_of", "probe",
+    "subject", "token",
+]  # fmt: skip
 
 #: requests that a probe sends at most: one that reads, and one that writes
 READS, WRITES = 120, 500
@@ -157,6 +160,12 @@ def _word(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
+def in_order(entries: Iterable[str]) -> list[str]:
+    """Entries in the order of a dialect file."""
+    there = set(entries)
+    return [entry.name for entry in ENTRIES if entry.name in there]
 
 
 def generic_value(entry: str) -> object:
