@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers import Answer, Asked, Provider, account, employed, serving
+from tests.servers import Answer, Provider, account, employed, serving
 
 from scimsync.config import TargetSettings
 from scimsync.errors import StoreError, TargetDenied
@@ -455,7 +456,9 @@ class Played:
         """Nobody but what the probe made was written, changed or taken away."""
         stayed = {identity: one for identity, one in self.provider.users.items() if identity in self.before}
         assert stayed == self.before
-        written = {one.path.rpartition("/")[2] for one in self.provider.asked if one.method in {"PATCH", "PUT", "DELETE"}}
+        written = {
+            one.path.rpartition("/")[2] for one in self.provider.asked if one.method in {"PATCH", "PUT", "DELETE"}
+        }
         assert not written & self.before.keys()
 
 
@@ -485,3 +488,135 @@ def test_every_entry_is_found_and_nothing_is_left_behind(
     assert not list(tmp_path.rglob("probe-*.json"))
     dialect = parse_dialect(probing.dialect_text(played.probed, "found"), "found.toml")
     assert dialect.grounds["patches"].certainty.value == "observed" or not played.values.get("patch.served")
+
+
+def test_without_write_nothing_but_get_is_sent_and_reading_tells_the_rest(tmp_path: Path) -> None:
+    played = play(Small(*people()), tmp_path, writes=False)
+    assert {one.method for one in played.provider.asked} == {"GET"}
+    assert played.values["paging.largest"] == 5
+    assert played.values["filters.case_exact"] is False
+    assert not played.values.keys() & {"patch.served", "create.answers", "versions.concurrency", "groups.members"}
+    assert len(played.provider.asked) == played.probed.requests <= 45
+
+
+def test_the_evidence_names_no_person_no_id_and_no_token(tmp_path: Path) -> None:
+    played = play(Odd(*people()), tmp_path)
+    text = probing.dialect_text(played.probed, "acme") + json.dumps(list(played.probed.findings.remarks))
+    held = [*played.before, *(str(one["userName"]) for one in played.before.values()), "p1000", "P1000", "Bearer"]
+    assert [word for word in held if word in text] == []
+    assert "scimsync-probe-" not in text
+    assert text.count('observed = "20') == len(played.values) - list(played.values.values()).count(None)
+
+
+def test_an_empty_directory_is_probed_by_what_was_made(tmp_path: Path) -> None:
+    played = play(Sane(), tmp_path)
+    assert played.values["filters.attributes"] is None
+    assert played.values["patch.served"] is True
+    assert played.values["accounts.disabled"] == "shown"
+    assert "paging.first_index" in played.probed.findings.unknown
+    assert played.provider.users == {}
+
+
+def test_a_base_below_the_address_is_found(tmp_path: Path) -> None:
+    class Below(Sane):
+        def answer(self, method: str, path: str, query: Mapping[str, str], body: Any, if_match: str) -> Answer:
+            if not path.startswith("/scim/v2/"):
+                return Answer(404, scim_error(404, "nothing is here"))
+            return super().answer(method, path.removeprefix("/scim/v2"), query, body, if_match)
+
+    played = play(Below(*people()), tmp_path)
+    assert played.probed.url.endswith("/scim/v2")
+    assert played.values["patch.served"] is True
+    assert played.provider.mine == []
+
+
+def test_a_refused_token_ends_it_with_what_to_check(tmp_path: Path) -> None:
+    class Closed(Sane):
+        def answer(self, method: str, path: str, query: Mapping[str, str], body: Any, if_match: str) -> Answer:
+            return self.refuse(403, "you may not")
+
+    with pytest.raises(TargetDenied, match=r"403.*Check the token"):
+        play(Closed(), tmp_path)
+
+
+# --- nobody else is touched -------------------------------------------------------------------------
+
+
+class AnswersWithSomebody(Sane):
+    """A creation is answered with the account of somebody else."""
+
+    def created(self, resource: Mapping[str, Any]) -> Answer:
+        return super().created(next(iter(self.users.values())))
+
+
+class GivesTheIdAway(Sane):
+    """Once it is made, the id of what was made belongs to somebody else."""
+
+    def get(self, resource: Mapping[str, Any]) -> Answer:
+        shown = super().get(resource)
+        if len(self.sent("PATCH")) > 3 and "probe" in str(resource.get("userName")).lower():
+            return Answer(200, {**self.show(next(iter(self.users.values()))), "id": resource["id"]})
+        return shown
+
+
+class MakesNobody(Sane):
+    """A creation answers 201 with an id that is nobody's."""
+
+    def post(self, body: dict[str, Any], table: dict[str, dict[str, Any]]) -> Answer:
+        return Answer(201, {"id": "nobody", **body})
+
+
+@pytest.mark.parametrize("kind", [AnswersWithSomebody, GivesTheIdAway, MakesNobody])
+def test_nobody_is_written_whom_the_probe_did_not_make(kind: type[Sane], tmp_path: Path) -> None:
+    played = play(kind(*people()), tmp_path)
+    played.others_untouched()
+    if kind is MakesNobody:
+        assert {one.method for one in played.provider.asked} == {"GET", "POST"}
+    else:
+        assert played.probed.stopped
+        assert played.probed.left or not played.provider.mine
+
+
+def test_the_cap_ends_a_probe_and_what_was_made_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "WRITES", 90)
+    played = play(Sane(*people()), tmp_path)
+    assert "cap of 90" in played.probed.stopped
+    assert played.probed.requests <= 90
+    assert played.provider.mine == []
+
+
+def test_notes_are_private_and_hold_the_name_before_the_creation_leaves(tmp_path: Path) -> None:
+    seen: list[tuple[int, list[Any]]] = []
+
+    class Watching(Sane):
+        def post(self, body: dict[str, Any], table: dict[str, dict[str, Any]]) -> Answer:
+            [notes] = (tmp_path / ".scimsync").glob("probe-*.json")
+            seen.append((stat.S_IMODE(notes.stat().st_mode), json.loads(notes.read_text())))
+            assert any(
+                str(body[name]) == one["name"]
+                for one in seen[-1][1]
+                for name in ("userName", "displayName")
+                if name in body
+            )
+            return super().post(body, table)
+
+    play(Watching(*people()), tmp_path)
+    assert len(seen) > 2
+    assert {mode for mode, _ in seen} == {0o600}
+    assert stat.S_IMODE((tmp_path / ".scimsync").stat().st_mode) == 0o700
+
+
+def test_notes_that_cannot_be_read_stop_a_probe_before_anything_is_made(tmp_path: Path) -> None:
+    provider = Sane(*people())
+    folder = tmp_path / ".scimsync"
+    folder.mkdir(mode=0o700)
+    with serving(provider) as url:
+        subject = Subject(target(url), folder)
+        asyncio.run(probing.probe(subject, writes=False))
+        digest = hashlib.sha256(url.encode()).hexdigest()[:16]
+        notes = folder / f"probe-{digest}.json"
+        notes.touch(mode=0o600)
+        notes.write_text("{")
+        with pytest.raises(StoreError, match="scimsync-probe-"):
+            asyncio.run(probing.probe(subject, writes=True))
+    assert {one.method for one in provider.asked} == {"GET"}

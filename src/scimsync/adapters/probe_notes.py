@@ -36,6 +36,11 @@ class ProbeNotes:
         digest = hashlib.sha256(url.rstrip("/").lower().encode()).hexdigest()[:16]
         self.path = folder / f"probe-{digest}.json"
 
+    @property
+    def where(self) -> str:
+        """Where they are, for people."""
+        return str(self.path)
+
     def read(self) -> Sequence[Made]:
         """Whatever an earlier probe noted.
 

@@ -8,7 +8,7 @@ probe left is removed by the next one.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
@@ -74,6 +74,11 @@ class Notes(Protocol):
         Raises:
             StoreError: They cannot be written.
         """
+        ...
+
+    @property
+    def where(self) -> str:
+        """Where they are, for people."""
         ...
 
 
@@ -187,8 +192,8 @@ class Laboratory:
                 await self.clock.sleep(wait)
             if (await self.see(specimen)).ok:
                 break
-        if not specimen.is_ours:
-            if specimen.seen.ok and lookup(specimen.seen.resource, NAMES[endpoint]) is not None:
+        if specimen.seen is heard or not specimen.is_ours:
+            if specimen.seen is not heard and lookup(specimen.seen.resource, NAMES[endpoint]) is not None:
                 raise NotOurs(f"{heard.evidence}, with the id of something that has another {NAMES[endpoint]}")
             return heard, None
         self._own[identity] = specimen
@@ -291,12 +296,19 @@ class Laboratory:
         """Remove everything that is there still, and say what could not be."""
         self._closing = True
         for specimen in list(self._own.values())[::-1]:
-            heard, after = await self.remove(specimen)
-            if specimen.identity in self._own:
-                await self._leave(specimen, heard, after)
-        if self._noted and self.lag_s:
-            await self.clock.sleep(self.lag_s)
-        await self._remove_noted()
+            try:
+                heard, after = await self.remove(specimen)
+                if specimen.identity in self._own:
+                    await self._leave(specimen, heard, after)
+            except TargetError as error:
+                self.left.append(f"{specimen.what}: {error}; the next probe tries again")
+        waiting = {specimen.identity for specimen in self._own.values()}
+        try:
+            if self.lag_s and any(one.identity not in waiting for one in self._noted):
+                await self.clock.sleep(self.lag_s)
+            await self._remove_noted(waiting)
+        except TargetError as error:
+            self.left.append(f"perhaps what {self.notes.where} names ({error}); the next probe looks for it")
 
     async def _leave(self, specimen: Specimen, heard: Heard, after: Heard | None) -> None:
         """Tell of what could not be deleted; an account at least has no access then."""
@@ -306,14 +318,14 @@ class Laboratory:
             return
         self.abandon(specimen, why)
 
-    async def _remove_noted(self) -> None:
-        """Remove what is noted and nobody holds any more."""
+    async def _remove_noted(self, but: Set[str] = frozenset()) -> None:
+        """Remove what is noted, but for what has one of these ids."""
         names: dict[str, list[str]] = {}
         for one in self._noted:
             if one.identity:
                 names.setdefault(one.identity, []).append(one.name)
         for one in list(self._noted):
-            if one not in self._noted:
+            if one not in self._noted or one.identity in but:
                 continue
             if one.identity:
                 await self._remove_one(one.endpoint, one.identity, names[one.identity])

@@ -91,6 +91,9 @@ class Writing:
             if heard.status in {401, 403, *UNSERVED}:
                 self.findings.remarks.append(f"no account may be made: {heard.evidence}")
                 return None
+            if not 400 <= heard.status < 500:
+                self.findings.remarks.append(f"what a creation made is not found: {heard.evidence}")
+                return None
             refused.append(heard)
         self.findings.remarks.append(f"no account could be made: {refused[-1].evidence}")
         return None
