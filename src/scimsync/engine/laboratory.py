@@ -141,6 +141,8 @@ class Laboratory:
     _own: dict[str, Specimen] = field(default_factory=dict)
     #: the names under which this probe makes something
     _mine: set[str] = field(default_factory=set)
+    #: the names under which nothing was made, as the answer says
+    _refused: set[str] = field(default_factory=set)
     #: what was deleted was seen to stay
     _keeps: bool = False
     _closing: bool = False
@@ -178,7 +180,9 @@ class Laboratory:
         self._note(Made(endpoint=endpoint, name=name, noted_at=self.clock.now()))
         heard = await self._ask(Question(method="POST", endpoint=endpoint, body=body))
         if 300 <= heard.status < 500:
+            self._refused.add(name)
             return heard, None
+        self._refused.discard(name)
         known = {one.identity for one in self._noted if one.name == name and one.identity}
         identity = str(heard.resource.get("id") or heard.location or "")
         if not identity or identity in known:
@@ -333,8 +337,9 @@ class Laboratory:
             found = await self._search_once(one.endpoint, one.name)
             for identity in found:
                 await self._remove_one(one.endpoint, identity, [one.name])
-            if not found and self.clock.now() - one.noted_at < _FORGOTTEN and not self._closing:
-                continue  # a search may lag; looked for again at the end
+            fresh = self.clock.now() - one.noted_at < _FORGOTTEN and one.name not in self._refused
+            if not found and fresh:
+                continue  # a search may lag; looked for again at the end, and by the next probe
             self._noted = [other for other in self._noted if other != one]
             self.notes.write(self._noted)
 
