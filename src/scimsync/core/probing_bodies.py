@@ -83,6 +83,20 @@ class Trial:
         return Operation("replace", self.long, value)
 
 
+_CLOSED_EXTENSION = ("division", "department", "costCenter", "organization")
+#: where a provider may take values of a list of its own alone: divisions, languages
+CLOSED = frozenset(
+    {"userType", "preferredLanguage", "locale", "timezone", *(f"enterprise:{name}" for name in _CLOSED_EXTENSION)}
+)
+
+
+def values_of_others(trial: Trial, others: Iterable[Mapping[str, object]]) -> list[str]:
+    """The values that others have there, where a provider may take none but its own."""
+    if trial.path not in CLOSED:
+        return []
+    return list(dict.fromkeys(value for one in others if isinstance(value := trial.held(one), str)))
+
+
 def trials(token: str) -> tuple[Trial, ...]:
     """What is tried; mail addresses in capitals, so that rewriting is seen."""
     simple = {

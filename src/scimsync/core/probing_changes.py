@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scimsync.core.probing_bodies import Trial, Way
+from scimsync.core.probing_bodies import CLOSED, Trial, Way
 from scimsync.model.probing import Found, Heard
 from scimsync.scim.generic import GENERIC
 from scimsync.scim.grammar import lookup
@@ -80,9 +80,15 @@ class Fate:
                 return "hidden" if self.found else "unkept"
             return "unkept" if setting.ok else REFUSED
         if moving is not None and not self.is_moved:
-            return "immutable" if moving.status != 0 and moving.status < 500 else ""
+            # where only values of a list may stand, the second one may be none of them
+            told = self.trial.path not in CLOSED or "mutability" in str(moving.resource.get("scimType", "")).lower()
+            return ("immutable" if told else KEPT) if 0 < moving.status < 500 else ""
         exact = self.first == self.trial.values[0] and (moving is None or self.second == self.trial.values[1])
         return KEPT if exact else "normalised"
+
+    def take_created(self, held: Value) -> None:
+        """Note what an account shows that was made with the first value; a default is none."""
+        self.created = held if held != self.before and _alike(self.trial, held, 0) else None
 
     @property
     def evidence(self) -> str:

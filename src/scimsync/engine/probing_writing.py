@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scimsync.core import probing, probing_bodies
 from scimsync.core.probing import UNSERVED
-from scimsync.core.probing_bodies import PUT, WAYS, Trial, Way, login_of, meta_header, version_header
+from scimsync.core.probing_bodies import PUT, WAYS, Trial, Way, login_of, meta_header, values_of_others, version_header
 from scimsync.core.probing_changes import Fate, attribute_entries, keeps_others, unnamed, way_entries
 from scimsync.engine.laboratory import Laboratory, Specimen
 from scimsync.engine.probing_reading import Reading
@@ -231,8 +231,14 @@ class Writing:
         for fate in self.fates:
             fate.setting, fate.first = heard, fate.trial.held(mine.seen.resource)
         for fate in self.fates:
-            if fate.is_set:
-                continue
+            await self._set_one(mine, fate)
+            others = values_of_others(fate.trial, self.reading.full.listed)
+            if not fate.is_set and others:
+                fate.trial = replace(fate.trial, values=(others[0], others[-1]))
+                await self._set_one(mine, fate)
+
+    async def _set_one(self, mine: Specimen, fate: Fate) -> None:
+        if not fate.is_set:
             fate.setting = await self.change(mine, [fate.trial.setting(fate.trial.values[0])])
             fate.first = fate.trial.held(mine.seen.resource)
 
@@ -246,10 +252,17 @@ class Writing:
         heard = await self.change(mine, moves)
         for fate in moved:
             fate.moving, fate.second = heard, fate.trial.held(mine.seen.resource)
-        for fate, move in zip(moved, moves, strict=True):
-            if not fate.is_moved:
-                fate.moving = await self.change(mine, [move])
-                fate.second = fate.trial.held(mine.seen.resource)
+        for fate in moved:
+            await self._shift_one(mine, fate, filtered=filtered)
+            others = [one for one in values_of_others(fate.trial, self.reading.full.listed) if one != fate.first]
+            if not fate.is_moved and others:
+                fate.trial = replace(fate.trial, values=(fate.trial.values[0], others[0]))
+                await self._shift_one(mine, fate, filtered=filtered)
+
+    async def _shift_one(self, mine: Specimen, fate: Fate, *, filtered: bool) -> None:
+        if not fate.is_moved:
+            fate.moving = await self.change(mine, [fate.trial.moving(fate.trial.values[1], filtered=filtered)])
+            fate.second = fate.trial.held(mine.seen.resource)
 
     async def _filters(self, mine: Specimen) -> None:
         """Whether a path may select an element of a list, and whether the others of the list stay."""
@@ -302,8 +315,7 @@ class Writing:
         heard, mine = await self._account_with(fates)
         if mine is not None:
             for fate in fates:
-                held = fate.trial.held(mine.seen.resource)
-                fate.created = held if held != fate.before else None
+                fate.take_created(fate.trial.held(mine.seen.resource))
             await self.lab.remove(mine)
         elif 400 <= heard.status < 500 and (rest := unnamed(heard, fates)):
             half = len(rest) if len(rest) < len(fates) else len(fates) // 2
