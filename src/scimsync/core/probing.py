@@ -190,18 +190,13 @@ def required(paths: Iterable[str], made: Heard, refused: Sequence[Heard]) -> Fou
 def unique_logins(second: Heard, *, doubled: bool) -> Found | str:
     """Whether a second account of one login is refused."""
     told = f"{second.question.shown} of a login that is there -> {second.outcome}"
-    if second.status == 409 or (second.status == 400 and _says(second, "uniqueness", "exist", "unique", "taken")):
-        return Found(entry="create.unique_logins", value=True, evidence=told)
     if doubled:
         return Found(entry="create.unique_logins", value=False, evidence=f"{told}, a second account")
+    if second.status >= 400 and second.status != 429:  # of the body that made the first one
+        return Found(entry="create.unique_logins", value=True, evidence=told)
     if second.ok:
         return Found(entry="create.unique_logins", value=False, evidence=f"{told}, the account that was there")
     return told
-
-
-def _says(heard: Heard, *words: str) -> bool:
-    text = " ".join(str(held) for held in heard.resource.values()).lower()
-    return any(word in text for word in words)
 
 
 def guarded(*, shown: str, stale: Sequence[Heard], own: Sequence[Heard]) -> Found:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from scimsync.model.probing import Heard
 from scimsync.scim.generic import GENERIC
@@ -13,6 +15,10 @@ from scimsync.scim.schema import CORE_GROUP, CORE_USER, ENTERPRISE_USER, Value
 
 #: a login that nobody has and nobody guesses; `example.com` receives no mail (RFC 2606)
 PREFIX, DOMAIN = "scimsync-probe-", "example.com"
+ACTIVE = "active"
+_NAMES = ("name.givenName", "name.familyName", "name.formatted")
+#: what an account may not be made without
+NEEDED = ("displayName", *_NAMES, 'emails[type eq "work"].value', "externalId", ACTIVE)
 #: a login that nobody has
 NOBODY = f"{PREFIX}nobody@{DOMAIN}"
 
@@ -100,9 +106,10 @@ def values_of_others(trial: Trial, others: Iterable[Mapping[str, object]]) -> li
 def trials(token: str) -> tuple[Trial, ...]:
     """What is tried; mail addresses in capitals, so that rewriting is seen."""
     simple = {
-        "displayName": ("Scimsync Probe", "Scimsync Probing"),
+        "displayName": ("A Probe", "A Probe Moved"),  # unlike the names, of which some make it
         "name.givenName": ("Scimsync", "Scim"),
         "name.familyName": ("Probe", "Probing"),
+        "name.formatted": ("Written Whole", "Written Anew"),
         "title": ("Tester", "Testing"),
         "nickName": ("Probe", "Probing"),
         "userType": ("Employee", "Contractor"),
@@ -130,16 +137,61 @@ def trials(token: str) -> tuple[Trial, ...]:
     )
 
 
-def account(login: str, given: Iterable[tuple[Trial, str]] = ()) -> dict[str, object]:
-    """The body of a new account."""
-    moves = [trial.setting(value) for trial, value in given]
-    made = apply({"schemas": [CORE_USER], "userName": login}, moves, GENERIC.users, create_on_replace=True)
+def account(login: str, given: Iterable[Trial] = (), *, active: bool = False) -> dict[str, object]:
+    """The body of a new account, with the first value of some trials, and active if it must say so."""
+    moves = [trial.setting(trial.values[0]) for trial in given]
+    bare = {"schemas": [CORE_USER], "userName": login} | ({ACTIVE: True} if active else {})
+    made = apply(bare, moves, GENERIC.users, create_on_replace=True)
     return {**made, "schemas": [CORE_USER, *([ENTERPRISE_USER] if ENTERPRISE_USER in made else [])]}
 
 
-def group(name: str) -> dict[str, object]:
-    """The body of a new group."""
-    return {"schemas": [CORE_GROUP], "displayName": name}
+def bodies() -> list[tuple[str, ...]]:
+    """The paths of bodies, beside `userName`, from the smallest to that with all that is usually needed."""
+    pairs = list(combinations(NEEDED, 2))
+    return [(), *((path,) for path in NEEDED), *pairs, ("displayName", *_NAMES), NEEDED]
+
+
+def wanted(refused: Heard, given: Iterable[str]) -> tuple[str, ...]:
+    """What a refused creation wants besides, as far as its words name it.
+
+    Examples:
+        >>> question = Question(method="POST", endpoint="Users")
+        >>> wanted(Heard(question=question, status=400, body={"detail": "Field 'name' is required"}), ())
+        ('name.familyName',)
+        >>> wanted(Heard(question=question, status=400, body={"detail": "active and displayName are missing"}), ())
+        ('displayName', 'active')
+    """
+    words = words_of(refused)
+    named = [path for path in NEEDED if path.partition("[")[0].rpartition(".")[2].lower() in words]
+    if not named and "name" in words:
+        named = ["name.familyName"]
+    return tuple(path for path in named if path not in set(given))
+
+
+def words_of(heard: Heard) -> set[str]:
+    """The words of an answer, in small letters."""
+    said = " ".join(str(held) for name, held in heard.resource.items() if name != "schemas")
+    return {word.lower() for word in re.findall(r"[A-Za-z]+", said)}
+
+
+def group(name: str, members: Sequence[Mapping[str, str]] = ()) -> dict[str, object]:
+    """The body of a new group, with members where it needs some."""
+    body: dict[str, object] = {"schemas": [CORE_GROUP], "displayName": name}
+    return body | ({"members": [*members]} if members else {})
+
+
+def member(seen: Heard, kind: str = "", *, named: bool = False) -> dict[str, str]:
+    """A resource as a member of a group.
+
+    Args:
+        seen: The resource.
+        kind: Its type, where that must be said.
+        named: Whether it is named by its address too.
+    """
+    meta = seen.resource.get("meta")
+    address = str(meta.get("location") or "") if isinstance(meta, Mapping) else ""
+    made = {"value": str(seen.resource["id"])} | ({"type": kind} if kind else {})
+    return made | ({"$ref": address} if named and address else {})
 
 
 def patch(way: Way, operations: Sequence[Operation]) -> dict[str, object]:
@@ -169,8 +221,13 @@ def _object(path: str, value: object) -> dict[str, object]:
 
 
 def put(seen: Heard, operations: Sequence[Operation]) -> dict[str, object]:
-    """All that an account shows, with a change in it."""
-    return apply(seen.resource, operations, GENERIC.users, create_on_replace=True)
+    """All that an account shows, with a change in it; without elements that hold nothing, which some show."""
+    held = {name: _filled(value) if isinstance(value, list) else value for name, value in seen.resource.items()}
+    return apply(held, operations, GENERIC.users, create_on_replace=True)
+
+
+def _filled(elements: Sequence[object]) -> list[object]:
+    return [one for one in elements if not (isinstance(one, Mapping) and one.get("value", one) in ("", None))]
 
 
 def version_header(seen: Heard) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scimsync.core.probing_bodies import CLOSED, Trial, Way
+from scimsync.core.probing_bodies import CLOSED, Trial, Way, words_of
 from scimsync.model.probing import Found, Heard
 from scimsync.scim.generic import GENERIC
 from scimsync.scim.grammar import lookup
@@ -60,12 +59,12 @@ class Fate:
     @property
     def is_set(self) -> bool:
         """Whether the first value arrived, in whatever form."""
-        return self.first is not None and (self.first != self.before or _alike(self.trial, self.first, 0))
+        return self.first is not None and _arrived(self.trial, self.first, 0)
 
     @property
     def is_moved(self) -> bool:
         """Whether the second value arrived, in whatever form."""
-        return self.second is not None and (self.second != self.first or _alike(self.trial, self.second, 1))
+        return self.second is not None and _arrived(self.trial, self.second, 1)
 
     @property
     def word(self) -> str:
@@ -88,7 +87,7 @@ class Fate:
 
     def take_created(self, held: Value) -> None:
         """Note what an account shows that was made with the first value; a default is none."""
-        self.created = held if held != self.before and _alike(self.trial, held, 0) else None
+        self.created = held if held != self.before and _arrived(self.trial, held, 0) else None
 
     @property
     def evidence(self) -> str:
@@ -106,19 +105,19 @@ class Fate:
         return told
 
 
-def _alike(trial: Trial, held: Value, number: int) -> bool:
-    """Whether a value means the one that was sent."""
-    place = GENERIC.users.resolve(trial.path)
-    return place.alike(held, trial.values[number])
+def _arrived(trial: Trial, held: Value, number: int) -> bool:
+    """Whether a value is the one that was sent, in whatever form: other capitals, more or fewer signs."""
+    sent = trial.values[number]
+    if GENERIC.users.resolve(trial.path).alike(held, sent):
+        return True
+    left, right = ("".join(sign for sign in str(text).casefold() if sign.isalnum()) for text in (held, sent))
+    return bool(left and right) and (left in right or right in left)
 
 
 def unnamed(refused: Heard, fates: Sequence[Fate]) -> list[Fate]:
     """The paths that a refusal does not name; none where there was but one."""
-    said = " ".join(str(held) for held in refused.resource.values())
-    names = {word.lower() for word in re.findall(r"[A-Za-z]+", said)}
-    if len(fates) == 1:
-        return []
-    return [fate for fate in fates if fate.trial.word.lower() not in names]
+    words = words_of(refused)
+    return [fate for fate in fates if fate.trial.word.lower() not in words] if len(fates) > 1 else []
 
 
 def attribute_entries(judged: Sequence[tuple[str, str, str]]) -> tuple[Found, ...]:
@@ -135,16 +134,22 @@ def attribute_entries(judged: Sequence[tuple[str, str, str]]) -> tuple[Found, ..
 # --- members --------------------------------------------------------------------------------------
 
 
-def members(group: Mapping[str, object]) -> list[str]:
-    """The ids of the members that a group shows."""
+def members(group: Mapping[str, object], known: Mapping[str, str]) -> list[str]:
+    """The ids of the members that a group shows.
+
+    Args:
+        group: The group.
+        known: The id of whom a member may name in another way: some show logins.
+    """
     found = lookup(group, "members")
-    return [str(lookup(one, "value")) for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+    shown = [str(lookup(one, "value")) for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+    return [known.get(value.casefold(), value) for value in shown]
 
 
-def members_shown(asked: Heard, after: Heard, identity: str, *, elsewhere: bool) -> Found | str:
+def members_shown(asked: Heard, shown: Sequence[str], identity: str, *, elsewhere: bool) -> Found | str:
     """What a group shows of its members, after one was added; `elsewhere` where the account names the group."""
     told = f"{asked.question.shown} adding a member -> {asked.outcome}"
-    if identity in members(after.resource):
+    if identity in shown:
         return Found(
             entry="groups.members", value="shown", evidence=f"{told}, shown (whether there is a cap, one does not tell)"
         )
@@ -155,17 +160,16 @@ def members_shown(asked: Heard, after: Heard, identity: str, *, elsewhere: bool)
     return Found(entry="groups.members", value="hidden", evidence=f"{told}, not shown")
 
 
-def added_twice(asked: Heard, after: Heard, identity: str) -> Found:
+def added_twice(asked: Heard, shown: Sequence[str], identity: str) -> Found:
     """What becomes of a member that is added again."""
-    count = members(after.resource).count(identity)
+    count = shown.count(identity)
     value = "doubled" if count > 1 else "ignored" if asked.ok else "refused"
     told = f"{asked.question.shown} adding a member again -> {asked.outcome}, shown {count} times"
     return Found(entry="groups.add_twice", value=value, evidence=told)
 
 
-def removed(after: Heard, identity: str, others: Sequence[str]) -> bool | None:
+def removed(shown: Sequence[str], identity: str, others: Sequence[str]) -> bool | None:
     """Whether a removal took away this member and nobody else; None where it took away others too."""
-    left = members(after.resource)
-    if not after.ok or identity in left:
+    if identity in shown:
         return False
-    return True if all(other in left for other in others) else None
+    return True if all(other in shown for other in others) else None

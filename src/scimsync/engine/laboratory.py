@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from scimsync.core.probing_bodies import version_header
 from scimsync.engine.ports import Clock
@@ -135,6 +135,8 @@ class Laboratory:
     cleaned: list[str] = field(default_factory=list)
     #: seconds for which a search lags behind the writes, as far as it was measured
     lag_s: float = 0.0
+    #: `count` is taken
+    counts: bool = True
     #: writes are refused without a version
     needs_version: bool = False
     _noted: list[Made] = field(default_factory=list)
@@ -155,6 +157,18 @@ class Laboratory:
         return await self._ask(
             Question(method="GET", endpoint=endpoint, identity=identity, query=texts, patient=patient)
         )
+
+    async def page(self, endpoint: str, *, patient: bool = True, **query: object) -> Heard:
+        """Read a page; without `count` where the target takes none."""
+        bare: dict[str, Any] = {name: held for name, held in query.items() if name != "count"}
+        if not self.counts or "count" not in query:
+            return await self.get(endpoint, patient=patient, **bare)
+        heard = await self.get(endpoint, patient=patient, count=query["count"], **bare)
+        if heard.status != 400 and heard.status < 500:
+            return heard
+        without = await self.get(endpoint, patient=patient, **bare)
+        self.counts = not without.ok
+        return without if without.ok else heard
 
     async def _ask(self, question: Question) -> Heard:
         if self.provider.requests >= self.cap - (0 if self._closing else RESERVE):
@@ -281,11 +295,11 @@ class Laboratory:
         found = _named(heard, attribute, name)
         if found or (heard.ok and not heard.listed and heard.total == 0):
             return found
-        first = await self.get(endpoint, count=_SCAN_PAGE)
+        first = await self.page(endpoint, count=_SCAN_PAGE)
         found = _named(first, attribute, name)
         start = max(1, first.total - _SCAN_PAGE + 1)
         while not found and start > 1 and first.total - start < _SCANNED:
-            found = _named(await self.get(endpoint, startIndex=start, count=_SCAN_PAGE), attribute, name)
+            found = _named(await self.page(endpoint, startIndex=start, count=_SCAN_PAGE), attribute, name)
             start -= _SCAN_PAGE
         return found
 

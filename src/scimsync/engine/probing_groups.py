@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scimsync.core import probing_bodies
 from scimsync.core.probing_bodies import PREFIX, Way
@@ -31,36 +31,48 @@ class Grouping:
     findings: Findings
     way: Way
     draw: Callable[[], str]
+    #: members are named by their address too
+    named: bool = False
+    #: name in small letters -> id of what the probe made
+    known: dict[str, str] = field(default_factory=dict)
 
     async def all(self, mine: Specimen) -> None:
         """Make a group, try members, and remove it."""
         if self.findings.value("groups.served") is False:
             return
-        group = await self._make()
+        self.known |= {name.casefold(): mine.identity for name in mine.names}
+        group = await self._make(mine)
         if group is None:
             return
-        added = await self._add(group, mine.identity)
+        added = await self._add(group, mine)
+        if not added.ok and not self.named:
+            self.named = True
+            added = await self._add(group, mine)
         elsewhere = await self._names(mine, group)
-        if group.identity and not members(group.seen.resource) and added.ok:
+        if group.identity and not self._members(group) and added.ok:
             await self._ask_for_members(group)
-        found = members_shown(added, group.seen, mine.identity, elsewhere=elsewhere)
+        found = members_shown(added, self._members(group), mine.identity, elsewhere=elsewhere)
         if isinstance(found, Found):
             self.findings.take(found)
         else:
             self.findings.lack(found, *_ALL)
-        if mine.identity in members(group.seen.resource):
-            again = await self._add(group, mine.identity)
-            self.findings.take(added_twice(again, group.seen, mine.identity))
-            inner = await self._nest(group)
-            await self._remove(group, mine.identity, [inner.identity] if inner else [])
+        if mine.identity in self._members(group):
+            again = await self._add(group, mine)
+            self.findings.take(added_twice(again, self._members(group), mine.identity))
+            inner = await self._nest(group, mine)
+            await self._remove(group, mine, [inner] if inner else [])
             if inner:
                 await self.lab.remove(inner)
         self.findings.lack("a group does not show the member that was added", *_ALL)
         await self.lab.remove(group)
 
-    async def _make(self, suffix: str = "") -> Specimen | None:
-        name = f"{PREFIX}{self.draw()}{suffix}"
+    async def _make(self, mine: Specimen) -> Specimen | None:
+        name = f"{PREFIX}{self.draw()}"
         heard, made = await self.lab.make(GROUPS, name, probing_bodies.group(name))
+        for self.named in (False, True) if made is None and heard.status == 400 else ():
+            if made is None:  # some take no group without members, or no member without its address
+                member = probing_bodies.member(mine.seen, named=self.named)
+                heard, made = await self.lab.make(GROUPS, name, probing_bodies.group(name, [member]))
         if made is None:
             self.findings.lack(f"no group could be made: {heard.evidence}", *_ALL)
         return made
@@ -70,14 +82,17 @@ class Grouping:
         await self.lab.see(group)
         return heard
 
-    async def _add(self, group: Specimen, identity: str, kind: str = "") -> Heard:
-        member = {"value": identity} | ({"type": kind} if kind else {})
+    def _members(self, group: Specimen) -> list[str]:
+        return members(group.seen.resource, self.known)
+
+    async def _add(self, group: Specimen, one: Specimen, kind: str = "") -> Heard:
+        member = probing_bodies.member(one.seen, kind, named=self.named)
         return await self._patch(group, Operation("add", "members", [member]))
 
     async def _ask_for_members(self, group: Specimen) -> None:
         """Members may be shown to whoever asks for them alone."""
         heard = await self.lab.get(GROUPS, group.identity, patient=False, attributes="displayName,members")
-        if heard.ok and members(heard.resource):
+        if heard.ok and members(heard.resource, self.known):
             group.seen = heard
 
     async def _names(self, mine: Specimen, group: Specimen) -> bool:
@@ -88,13 +103,18 @@ class Grouping:
             isinstance(one, dict) and str(lookup(one, "value")) == group.identity for one in found
         )
 
-    async def _nest(self, group: Specimen) -> Specimen | None:
+    async def _nest(self, group: Specimen, mine: Specimen) -> Specimen | None:
         """Whether a group may be a member; the one that is, stays for now."""
-        inner = await self._make("-inner")
+        inner = await self._make(mine)
         if inner is None:
             return None
-        heard = await self._add(group, inner.identity, "Group")
-        nested = inner.identity in members(group.seen.resource)
+        if (await self.lab.get(USERS, inner.identity)).status != 404:  # or that person would become a member
+            self.findings.lack("a group has the id of an account, which might be added in its place", "groups.nested")
+            await self.lab.remove(inner)
+            return None
+        self.known |= {name.casefold(): inner.identity for name in inner.names}
+        heard = await self._add(group, inner, "Group")
+        nested = inner.identity in self._members(group)
         told = f"{heard.question.shown} adding a group -> {heard.outcome}, {'' if nested else 'not '}shown"
         self.findings.take(Found(entry="groups.nested", value=nested, evidence=told))
         if nested:
@@ -102,21 +122,23 @@ class Grouping:
         await self.lab.remove(inner)
         return None
 
-    async def _remove(self, group: Specimen, identity: str, others: Sequence[str]) -> None:
+    async def _remove(self, group: Specimen, mine: Specimen, others: Sequence[Specimen]) -> None:
         """In which form a member is removed, and nobody else with it."""
-        entry, told = "groups.remove", []
+        entry, identity, told = "groups.remove", mine.identity, []
+        left = [probing_bodies.member(one.seen, named=self.named) for one in others]
         forms = {
-            "filter": Operation("remove", f'members[value eq "{identity}"]'),
-            "value": Operation("remove", "members", [{"value": identity}]),
+            "filter": ('members[value eq "..."]', Operation("remove", f'members[value eq "{identity}"]')),
+            "value": ("path members and a value", Operation("remove", "members", [{"value": identity}])),
+            "list": ("all members anew", Operation("replace", "members", left)),
         }
-        for word, operation in forms.items():
-            for missing in {identity, *others} - set(members(group.seen.resource)):
-                await self._add(group, missing)
+        for word, (form, operation) in forms.items():
+            for one in [mine, *others]:
+                if one.identity not in self._members(group):
+                    await self._add(group, one)
             heard = await self._patch(group, operation)
-            gone = removed(group.seen, identity, others)
-            form = 'members[value eq "..."]' if word == "filter" else "path members and a value"
+            gone = removed(self._members(group), identity, [one.identity for one in others])
             became = {True: "gone", False: "still a member", None: "gone, and others with it"}[gone]
-            told.append(f"{heard.question.shown} removing {form} -> {heard.outcome}, {became}")
+            told.append(f"{heard.question.shown} removing by {form} -> {heard.outcome}, {became}")
             if gone is None:
                 self.findings.remarks.append(f"a removal of one member by {form} removes others too")
             if gone:

@@ -19,7 +19,7 @@ from scimsync.scim.schema import ENTERPRISE_USER
 #: where a SCIM base is met below an address that is none
 _BASES = ("/scim/v2", "/scim", "/v2", "/api/scim/v2", "/api/v2/scim/v2", "/scim/v2.0")
 #: what the parameter `attributes` is tried with: roots, as a listing asks for them
-_ASKED = ("userName", "externalId", "emails", f"{ENTERPRISE_USER}:department")
+_ASKED = ("userName", "externalId", "emails", f"{ENTERPRISE_USER}:department", "meta.version")
 #: accounts that are looked at whole
 _LOOKED_AT = 20
 #: accounts whose order is compared
@@ -79,10 +79,10 @@ class Reading:
         Raises:
             TargetError: They are listed nowhere.
         """
-        first = await self.lab.get(USERS, count=_LOOKED_AT)
+        first = await self.lab.page(USERS, count=_LOOKED_AT)
         for path in _BASES if not _is_listing(first) and first.status in {*UNSERVED, 200, 301, 302, 308} else ():
             self.lab.provider.move(path)
-            heard = await self.lab.get(USERS, count=_LOOKED_AT)
+            heard = await self.lab.page(USERS, count=_LOOKED_AT)
             if _is_listing(heard) or heard.status in {401, 403}:
                 self.findings.remarks.append(f"the SCIM base is {path} below the address that was given")
                 first = heard
@@ -107,7 +107,7 @@ class Reading:
 
     async def attributes(self) -> None:
         """Whether `attributes` may be sent."""
-        answer = await self.lab.get(USERS, count=_LOOKED_AT, attributes=",".join(_ASKED), patient=False)
+        answer = await self.lab.page(USERS, count=_LOOKED_AT, attributes=",".join(_ASKED), patient=False)
         self._take(probing.takes_attributes(self.full, _ASKED, answer), "reading.attributes")
 
     async def pages(self) -> None:
@@ -118,6 +118,10 @@ class Reading:
 
     async def largest_page(self) -> None:
         """How large a page may be."""
+        if not self.lab.counts:
+            self.findings.lack("count is refused: everybody comes on one page", "paging.largest")
+            self.findings.remarks.append("a listing with count is refused, and one without it answered")
+            return
         asked = []
         for count in PAGES:
             asked.append((count, await self.lab.get(USERS, count=count, **self.narrow, patient=False)))
@@ -129,6 +133,9 @@ class Reading:
 
     async def first_page(self) -> int:
         """The number of the first resource."""
+        if not self.lab.counts:
+            self.findings.lack("count is refused, so that no page of one account can be read", "paging.first_index")
+            return 1
         pair = await self.lab.get(USERS, count=2, **self.narrow)
         zero = await self.lab.get(USERS, startIndex=0, count=1, **self.narrow, patient=False)
         one = await self.lab.get(USERS, startIndex=1, count=1, **self.narrow)
@@ -137,6 +144,10 @@ class Reading:
 
     async def _order(self, first: int) -> None:
         largest = self.findings.value("paging.largest", _ORDERED)
+        if not self.lab.counts:
+            everybody = [(await self.lab.page(USERS, **self.narrow)).ids for _ in range(3)]
+            self._take(probing.stable(everybody), "paging.stable")
+            return
         size = min(self.full.total, _ORDERED, largest if isinstance(largest, int) else _ORDERED)
         half = (size + 1) // 2
         whole = [await self._page(first, size) for _ in range(2)]
@@ -196,6 +207,9 @@ class Reading:
 
     async def again(self, identity: str, resource: Mapping[str, object]) -> None:
         """The filters once more that could not be told, by an account that was made since."""
+        if not self.full.listed:  # where nobody was, any filter found nobody
+            self.empty.clear()
+            self.heeded.clear()
         for path in FILTERED:
             if self.heeded.get(path) is None and (value := _value(resource, path)):
                 await self.filter(path, identity, value)
@@ -205,7 +219,7 @@ class Reading:
 
     async def groups(self) -> None:
         """Whether there are groups."""
-        heard = await self.lab.get(GROUPS, count=1, patient=False)
+        heard = await self.lab.page(GROUPS, count=1, patient=False)
         if heard.ok or heard.status in UNSERVED:
             self.findings.take(Found(entry="groups.served", value=heard.ok, evidence=heard.evidence))
         elif heard.status == 400:  # Genesys Cloud lists them by filter alone at one of its addresses

@@ -9,7 +9,18 @@ from dataclasses import dataclass, field, replace
 
 from scimsync.core import probing, probing_bodies
 from scimsync.core.probing import UNSERVED
-from scimsync.core.probing_bodies import PUT, WAYS, Trial, Way, login_of, meta_header, values_of_others, version_header
+from scimsync.core.probing_bodies import (
+    ACTIVE,
+    PUT,
+    WAYS,
+    Trial,
+    Way,
+    login_of,
+    meta_header,
+    values_of_others,
+    version_header,
+    wanted,
+)
 from scimsync.core.probing_changes import Fate, attribute_entries, keeps_others, unnamed, way_entries
 from scimsync.engine.laboratory import Laboratory, Specimen
 from scimsync.engine.probing_reading import Reading
@@ -22,8 +33,6 @@ from scimsync.scim.messages import Operation
 _LAGS = (0, 1, 2, 4, 8, 16, 32)
 #: operations that one PATCH is tried with, most first
 _OPERATIONS = (100, 50, 20, 10, 5, 2)
-#: what an account may not be made without, tried alone and in pairs
-_NEEDED = ("displayName", "name.givenName", "name.familyName", 'emails[type eq "work"].value', "externalId")
 #: pages that are looked through for an account, from the end
 _LOOKED_THROUGH = 3
 _ALL = (
@@ -78,8 +87,13 @@ class Writing:
     async def create(self, login: str) -> Specimen | None:
         """Make the smallest account that is taken."""
         refused: list[Heard] = []
-        for paths in _bodies():
-            body = probing_bodies.account(login, self._given(paths))
+        waiting, tried = probing_bodies.bodies(), set[tuple[str, ...]]()
+        while waiting:
+            paths = waiting.pop(0)
+            if paths in tried:
+                continue
+            tried.add(paths)
+            body = self._body(login, paths)
             heard, mine = await self.lab.make(USERS, login, body)
             if heard.status == 415 and not refused:
                 self.lab.provider.move("", "application/json")
@@ -95,8 +109,20 @@ class Writing:
                 self.findings.remarks.append(f"what a creation made is not found: {heard.evidence}")
                 return None
             refused.append(heard)
+            if more := wanted(heard, paths):
+                waiting.insert(0, (*paths, *more))
         self.findings.remarks.append(f"no account could be made: {refused[-1].evidence}")
         return None
+
+    def _body(self, login: str, paths: Sequence[str]) -> dict[str, object]:
+        given = [trial for trial in self._trials if trial.path in paths]
+        return probing_bodies.account(login, given, active=ACTIVE in paths)
+
+    @property
+    def _needed(self) -> list[str]:
+        """What an account is not made without."""
+        found = self.findings.value("create.required")
+        return [str(path) for path in found] if isinstance(found, list) else []
 
     def _made(self, heard: Heard, mine: Specimen, paths: Sequence[str], refused: Sequence[Heard]) -> None:
         self.findings.take(probing.answers_creation(heard), probing.required(paths, heard, refused))
@@ -104,9 +130,6 @@ class Writing:
             self.findings.take(_media("application/scim+json", heard.evidence))
         self.findings.take(probing.booleans(mine.seen))
         self.findings.take(probing.versions_shown(mine.seen))
-
-    def _given(self, paths: Sequence[str]) -> list[tuple[Trial, str]]:
-        return [(trial, trial.values[0]) for trial in self._trials if trial.path in paths]
 
     async def find(self, mine: Specimen) -> None:
         """How long a search lags behind a creation, and the filters that could not be told before."""
@@ -148,7 +171,7 @@ class Writing:
     async def find_way(self, mine: Specimen) -> None:
         """How a change is taken: which form of PATCH, or PUT."""
         told: list[str] = []
-        unserved = False
+        unserved = served = False
         for way in (*WAYS, PUT):
             for trial in self._plain if not (way.patches and unserved) else ():
                 value = self._other(mine, trial)
@@ -160,9 +183,8 @@ class Writing:
                     self.findings.lack("no PATCH is served", "patch.op_case", "patch.paths")
                     return
                 told.append(f"{way.words} -> {heard.outcome}{' and not shown' if heard.ok else ''}")
-                if way.patches and heard.status in UNSERVED:
-                    unserved = True
-                    break
+                served = served or heard.status not in UNSERVED
+            unserved = not served
         self.findings.remarks.append("no change of an account was taken, neither by PATCH nor by PUT")
         self.findings.lack("; ".join(dict.fromkeys(told)), "patch.served", "patch.op_case", "patch.paths")
 
@@ -185,13 +207,13 @@ class Writing:
         if self.way is None:
             return
         before = mine.seen
-        for trial in self._plain:  # one of them is kept, or there would be no way
-            if version_header(mine.seen) == version_header(before):
-                await self._move(mine, trial)
-        if version_header(mine.seen) == version_header(before):
-            self.findings.lack("the version did not move with a change", "versions.concurrency")
-            self.findings.remarks.append("the version of an account does not move when it is changed")
-            return
+        for trial in [*self._plain, *self._plain]:  # one of them is kept, or there would be no way
+            seen, held = mine.seen, trial.held(mine.seen.resource)
+            heard = await self._move(mine, trial)
+            if trial.held(mine.seen.resource) != held and version_header(mine.seen) == version_header(seen):
+                told = f"{heard.question.shown} -> {heard.outcome}, changed under the version that it had"
+                self.findings.take(Found(entry="versions.concurrency", value="compare", evidence=told))
+                return
         stale, own = await self._under(mine, before), await self._under(mine)
         self.findings.take(probing.guarded(shown=str(shown), stale=stale, own=own))
 
@@ -230,12 +252,27 @@ class Writing:
         heard = await self.change(mine, [fate.trial.setting(fate.trial.values[0]) for fate in self.fates])
         for fate in self.fates:
             fate.setting, fate.first = heard, fate.trial.held(mine.seen.resource)
+        await self._set_by_put(mine)
         for fate in self.fates:
             await self._set_one(mine, fate)
             others = values_of_others(fate.trial, self.reading.full.listed)
             if not fate.is_set and others:
                 fate.trial = replace(fate.trial, values=(others[0], others[-1]))
                 await self._set_one(mine, fate)
+
+    async def _set_by_put(self, mine: Specimen) -> None:
+        """Where PATCH is not made for some paths, see whether PUT takes them: then it is the way."""
+        patched = self.way
+        for fate in self.fates if patched is not None and patched.patches else ():
+            await self._set_one(mine, fate)
+        unmade = [fate for fate in self.fates if not fate.is_set and fate.setting and fate.setting.status in {405, 501}]
+        for fate in unmade if patched is not None and patched.patches else ():
+            put = await self.change(mine, [fate.trial.setting(fate.trial.values[0])], way=PUT)
+            if put.ok and fate.trial.held(mine.seen.resource) == fate.trial.values[0]:
+                told = f"PATCH of {fate.trial.path} -> {fate.setting and fate.setting.outcome}, PUT -> {put.outcome}"
+                self.findings.take(Found(entry="patch.served", value=False, evidence=f"{told} and shown"))
+                self.way = PUT
+                return
 
     async def _set_one(self, mine: Specimen, fate: Fate) -> None:
         if not fate.is_set:
@@ -323,11 +360,11 @@ class Writing:
             await self._made_with(rest[half:])
 
     async def _account_with(self, fates: Sequence[Fate]) -> tuple[Heard, Specimen | None]:
-        needed = self.findings.value("create.required", [])
-        given = self._given([str(path) for path in needed] if isinstance(needed, list) else [])
-        given += [(fate.trial, fate.trial.values[0]) for fate in fates if fate.trial not in {one for one, _ in given}]
+        paths = {*self._needed, *(fate.trial.path for fate in fates)}
+        own = {fate.trial.path: fate.trial for fate in fates}
+        given = [own.get(trial.path, trial) for trial in self._trials if trial.path in paths]
         login = login_of(self.draw())
-        return await self.lab.make(USERS, login, probing_bodies.account(login, given))
+        return await self.lab.make(USERS, login, probing_bodies.account(login, given, active=ACTIVE in self._needed))
 
     def tell_attributes(self) -> None:
         """The entries that list paths, from what became of each."""
@@ -362,9 +399,8 @@ class Writing:
 
     async def twice(self, mine: Specimen) -> None:
         """Whether a second account of the same login is refused; one that is made is removed at once."""
-        login, needed = mine.names[-1], self.findings.value("create.required", [])
-        paths = [str(path) for path in needed] if isinstance(needed, list) else []
-        heard, double = await self.lab.make(USERS, login, probing_bodies.account(login, self._given(paths)))
+        login = mine.names[-1]
+        heard, double = await self.lab.make(USERS, login, self._body(login, self._needed))
         found = probing.unique_logins(heard, doubled=double is not None)
         self.findings.take(found) if isinstance(found, Found) else self.findings.lack(found, "create.unique_logins")
         if double is not None:
@@ -451,14 +487,14 @@ class Writing:
         found = self.findings.value("paging.largest", 100)
         size = min(found if isinstance(found, int) else 100, 100)
         start = 0 if self.findings.value("paging.first_index") == 0 else 1
-        first = await self.lab.get(USERS, count=size, **self.reading.narrow)
+        first = await self.lab.page(USERS, count=size, **self.reading.narrow)
         if not first.ok or mine.identity in first.ids:
             return first.total, True if first.ok else None
         at = first.total + start - size
         for _ in range(_LOOKED_THROUGH):
             if at <= start - size:
                 return first.total, False
-            page = await self.lab.get(USERS, startIndex=max(at, start), count=size, **self.reading.narrow)
+            page = await self.lab.page(USERS, startIndex=max(at, start), count=size, **self.reading.narrow)
             if mine.identity in page.ids:
                 return first.total, True
             at -= size
@@ -476,13 +512,6 @@ class Writing:
             false: object = "False" if self.findings.value("accounts.booleans") == "text" else False
             if after is not None and after.ok and truth(lookup(after.resource, "active")) is not False and self.way:
                 await self.change(mine, [Operation("replace", "active", false)])
-
-
-def _bodies() -> list[tuple[str, ...]]:
-    """The paths of bodies, beside `userName`, from the smallest to that with all that is usually needed."""
-    alone = [(path,) for path in _NEEDED]
-    pairs = list(itertools.combinations(_NEEDED, 2))
-    return [(), *alone, *pairs, ("displayName", "name.givenName", "name.familyName"), _NEEDED]
 
 
 def _media(value: str, evidence: str) -> Found:
