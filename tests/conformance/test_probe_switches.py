@@ -52,7 +52,7 @@ OTHERWISE: Mapping[tuple[str, object], Mapping[str, object]] = {
     ("login_form", "any"): {"accounts.login_is_email": False},
     ("phone_readback", "tel"): {"accounts.normalised": sorted([WORK, MOBILE])},
     ("max_count", 5): {"paging.largest": 5},
-    ("rate_limit", 300): {"limits.requests_per_minute": 300},
+    ("rate_limit", 300): {"service.requests_per_minute": 300},
     ("permissions", "No Groups"): {"groups.served": None},
     ("search_lag_ms", 500): {"accounts.search_lag": [1.0, 4.0]},
 }

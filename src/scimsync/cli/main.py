@@ -89,14 +89,18 @@ def main() -> None:
     show_default=True,
     help="Where HR is: a file, an SQLite database (both with a sample), or PostgreSQL.",
 )
-def init(folder: Path, simulator: bool, region: str, source: str) -> None:  # noqa: FBT001
+@click.option("--probe", default="", metavar="URL", help="For the provider at URL, by what a probe of it finds.")
+@click.option("--token", default="", help="With --probe: the token, env:NAME or file:PATH.")
+@click.option("--write", is_flag=True, help="With --probe: also make a throw-away account, and remove it.")
+@click.option("--yes", is_flag=True, help="With --write: do not ask.")
+def init(folder: Path, **given: object) -> None:
     """Write a commented scimsync.toml and a small sample source into FOLDER. Nothing is overwritten.
 
     Example: scimsync init rehearsal --simulator
     """
     from scimsync.cli import starting  # noqa: PLC0415
 
-    starting.init(folder, starting.Options(simulator=simulator, region=region, source=source))
+    sys.exit(starting.init(folder, starting.Options(**given)))  # type: ignore[arg-type]
 
 
 @cli.group(cls=Group, short_help="Check and show the configuration; print its JSON Schema.")

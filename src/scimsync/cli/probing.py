@@ -45,6 +45,16 @@ def probe(options: Options) -> int:
     return code(probed)
 
 
+def subject_of(url: str, token: str) -> probing.Subject:
+    """Who is probed, by an address and a token."""
+    return probing.subject(url, token, None)
+
+
+def first_mapping(probed: Probed) -> tuple[str, str]:
+    """By what accounts are found, and the lines of `[attributes]`, for a configuration."""
+    return probing.first_mapping(probed)
+
+
 def run(subject: probing.Subject, *, writes: bool, yes: bool) -> Probed:
     """Probe, after the question whether something may be made."""
     first = probing.token()

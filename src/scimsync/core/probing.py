@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from scimsync.core.probing_bodies import trials
 from scimsync.model.probing import Found, Heard
 from scimsync.scim.forms import truth
+from scimsync.scim.generic import GENERIC
 from scimsync.scim.grammar import lookup
+from scimsync.scim.published import schemas_from_json
 
 #: the documents in which a provider describes itself
 DOCUMENTS = ("ServiceProviderConfig", "Schemas", "ResourceTypes")
@@ -27,6 +30,21 @@ def served(answers: Mapping[str, Heard]) -> Found:
     there = [name for name in DOCUMENTS if answers[name].ok and answers[name].body is not None]
     told = ", ".join(f"{name} {answers[name].outcome}" for name in DOCUMENTS)
     return Found(entry="discovery.served", value=sorted(there), evidence=f"GET of each -> {told}")
+
+
+def listed(schemas: Heard, accounts: Heard) -> set[str]:
+    """The paths that a mapping usually has, as far as schemas list them as writable, or an account shows a value."""
+    published = {schema.id.lower(): schema for schema in schemas_from_json(schemas.resource)}
+    found = set()
+    for path in (trial.path for trial in trials("")):
+        place = GENERIC.users.resolve(path)
+        schema = published.get((place.urn or GENERIC.users.core.id).lower())
+        attribute = schema.attribute(place.attribute.name) if schema else None
+        leaf = attribute and (attribute.sub(place.leaf.name) if place.leaf is not place.attribute else attribute)
+        writable = attribute and leaf and "readOnly" not in {attribute.mutability, leaf.mutability}
+        if writable or any(place.read(one) is not None for one in accounts.listed):
+            found.add(path)
+    return found
 
 
 def largest_page(asked: Sequence[tuple[int, Heard]]) -> Found | str:

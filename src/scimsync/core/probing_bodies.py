@@ -104,10 +104,10 @@ def values_of_others(trial: Trial, others: Iterable[Mapping[str, object]]) -> li
 
 
 def trials(token: str) -> tuple[Trial, ...]:
-    """What is tried; mail addresses in capitals, so that rewriting is seen."""
+    """What is tried; mail addresses in capitals, so that rewriting is seen. No value holds the other."""
     simple = {
-        "displayName": ("A Probe", "A Probe Moved"),  # unlike the names, of which some make it
-        "name.givenName": ("Scimsync", "Scim"),
+        "displayName": ("First Probe", "Second Probe"),  # unlike the names, of which some make it
+        "name.givenName": ("Scimsync", "Scott"),
         "name.familyName": ("Probe", "Probing"),
         "name.formatted": ("Written Whole", "Written Anew"),
         "title": ("Tester", "Testing"),

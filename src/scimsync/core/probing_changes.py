@@ -64,7 +64,8 @@ class Fate:
     @property
     def is_moved(self) -> bool:
         """Whether the second value arrived, in whatever form."""
-        return self.second is not None and _arrived(self.trial, self.second, 1)
+        same = self.second == self.first != self.trial.values[1]
+        return self.second is not None and not same and _arrived(self.trial, self.second, 1)
 
     @property
     def word(self) -> str:

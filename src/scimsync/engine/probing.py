@@ -68,7 +68,7 @@ async def _write(lab: Laboratory, findings: Findings, reading: Reading, draw: Ca
 
 
 def _announced(lab: Laboratory, findings: Findings) -> None:
-    entry = "limits.requests_per_minute"
+    entry = "service.requests_per_minute"
     if (rate := lab.provider.announced) is not None:
         findings.take(Found(entry=entry, value=rate, evidence=f"headers of the answers -> {rate} a minute"))
     findings.lack("no answer announces a limit", entry)

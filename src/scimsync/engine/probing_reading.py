@@ -103,7 +103,9 @@ class Reading:
 
     async def discovery(self) -> None:
         """Which documents about itself it serves."""
-        self.findings.take(probing.served({name: await self.lab.get(name, patient=False) for name in DOCUMENTS}))
+        answers = {name: await self.lab.get(name, patient=False) for name in DOCUMENTS}
+        self.findings.take(probing.served(answers))
+        self.findings.listed = probing.listed(answers["Schemas"], self.full)
 
     async def attributes(self) -> None:
         """Whether `attributes` may be sent."""

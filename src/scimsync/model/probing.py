@@ -135,6 +135,8 @@ class Findings:
     remarks: list[str] = field(default_factory=list)
     #: path that a mapping usually has -> what became of it: kept, normalised, immutable, hidden, unkept, refused
     attributes: dict[str, str] = field(default_factory=dict)
+    #: such paths that its schemas list as writable, or that accounts show
+    listed: set[str] = field(default_factory=set)
 
     def take(self, *found: Found | None) -> None:
         """Add answers; the latest of an entry counts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from scimsync import bootstrap
 from scimsync.config import Settings, TargetSettings, bare_target, load
+from scimsync.core import first_mapping as mapping
 from scimsync.core.probing_bodies import PREFIX, login_of
 from scimsync.core.probing_dangers import Danger, dangers
 from scimsync.engine import probing
@@ -21,8 +23,8 @@ from scimsync.scim.generic import GENERIC
 from scimsync.scim.grounds import observed
 
 __all__ = [
-    "Danger", "Probed", "Subject", "dangers", "dialect_text", "generic_value", "in_order", "moved", "plan_of", "probe",
-    "subject", "token",
+    "Danger", "Probed", "Subject", "dangers", "dialect_text", "first_mapping", "generic_value", "in_order", "moved",
+    "plan_of", "probe", "subject", "token",
 ]  # fmt: skip
 
 #: requests that a probe sends at most: one that reads, and one that writes
@@ -117,6 +119,11 @@ def dialect_text(probed: Probed, name: str, title: str = "") -> str:
         if found.value is not None
     }
     return write_dialect(entries, name=name, title=title)
+
+
+def first_mapping(probed: Probed) -> tuple[str, str]:
+    """The paths by which accounts are found, and the lines of `[attributes]`, for the columns of the sample source."""
+    return json.dumps(mapping.match(mapping.mapped(probed))), "\n".join(mapping.mapping_lines(probed))
 
 
 async def moved(settings: Settings) -> tuple[str, ...]:
