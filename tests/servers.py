@@ -252,7 +252,7 @@ class Provider:
         """Read one request and find the answer to it."""
         raw = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         parts = urlsplit(handler.path)
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         body = json.loads(raw) if raw else None
         with self._lock:
             answer = self.answer(handler.command, parts.path, query, body, handler.headers.get("If-Match", ""))
@@ -336,6 +336,8 @@ class Firm:
         target: str = "",
         policy: str = "",
         more: str = "",
+        credentials: str = 'token = "file:token"',
+        dialect: str = "generic",
     ) -> None:
         """Write the configuration; the mapping is `ATTRIBUTES` where nothing else is said."""
         mapping = "\n".join(f"{json.dumps(path)} = {json.dumps(expression)}" for path, expression in attributes.items())
@@ -345,8 +347,7 @@ class Firm:
             secret.write_text("canary-token", encoding="utf-8")
         (self.folder / "scimsync.toml").write_text(
             '[source]\nkind = "csv"\npath = "hr.csv"\nkey = "id"\ncomplete = "assume"\n'
-            f'[target]\ndialect = "generic"\napi_url = "{self.provider.address}"\n'
-            f'login_url = "{self.provider.address}"\ntoken = "file:token"\n'
+            f'[target]\ndialect = "{dialect}"\napi_url = "{self.provider.address}"\n{credentials}\n'
             f"requests_per_minute = 0\n{target}\n[correlation]\nmatch = {json.dumps(list(match))}\n"
             f"[attributes]\n{mapping}\n[policy]\n{policy}\n"
             f"[limits]\ndisable = 1000\ncreate = 1000\nupdate = 1000\n{more}\n",

@@ -721,8 +721,8 @@ def test_memberships_come_and_go_and_saying_it_twice_does_no_harm(store: People)
 def test_what_is_learned_of_groups_takes_the_place_of_what_was_known(store: People) -> None:
     assert store.group_memory() == GroupMemory()
     for memory in (
-        GroupMemory(names={"billing": "g1", "facturación": "g1"}, partial=frozenset({"g1", "g2"})),
-        GroupMemory(names={"billing": "g3"}, partial=frozenset({"g2"})),
+        GroupMemory(names={"billing": "g1", "facturación": "g1"}, partial={"g1": 100, "g2": None}),
+        GroupMemory(names={"billing": "g3"}, partial={"g2": 0}),
         GroupMemory(),
     ):
         store.remember_groups(memory)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from scimsync.cli.configuring import toml
-from scimsync.config import document, load
+from scimsync.config import load
+from scimsync.config.keys import FORMER_REFERENCE, REFERENCE, SIGNING_KEY
 from scimsync.config.schema import schema
 from scimsync.model.policy import Authority, Leavers, Limit, Limits
 from scimsync.scim.dialect_file import CODED
@@ -67,7 +68,7 @@ def type_of(known: dict[str, Any]) -> str:
         return "text" if known["anyOf"][0].get("maximum") == 0 else "number or share"
     if "array" in kinds:
         return "list of texts"
-    if known.get("pattern") in {document.REFERENCE, document.FORMER_REFERENCE, document.SIGNING_KEY}:
+    if known.get("pattern") in {REFERENCE, FORMER_REFERENCE, SIGNING_KEY}:
         return "reference"
     if kinds & {"integer", "boolean"}:
         return {"integer": "whole number", "boolean": "true or false"}[kinds.pop()]

@@ -22,6 +22,15 @@ DIGESTS = {
     "generic, other sizes": (
         f"{CSV}{GENERIC}operations_per_patch = 7\ncharacters = 0\nrequest_bytes = 9\nworkers = 2\n{FEW}", "f702110b1eab35a0"
     ),
+    "generic, by HTTP Basic": (
+        f"{CSV}{GENERIC.partition('login_url')[0]}"
+        f'username = "me"\npassword = "env:X"\noperations_per_patch = 7\ncharacters = 0\nrequest_bytes = 9\n{FEW}', "f702110b1eab35a0"
+    ),
+    "generic, by OAuth elsewhere": (
+        f"{CSV}{GENERIC.partition('login_url')[0]}"
+        'token_url = "https://login.example.com/t"\nclient_id = "a"\nscopes = ["a"]\naudience = "b"\nclient_auth = "post"\n'
+        f"operations_per_patch = 7\ncharacters = 0\nrequest_bytes = 9\n{FEW}", "f702110b1eab35a0"
+    ),
     "source": (
         f'{CSV}name = "hr"\nzone = "Europe/Berlin"\nnull_values = ["-", "NULL"]\nencoding = "cp1252"\n{REGION}{FEW}', "da61c20249145d91"
     ),

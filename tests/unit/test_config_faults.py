@@ -17,7 +17,7 @@ CANARY = "canary-5up3r-word"
 EVERY = frozenset({"target", "webhook", "events"})
 GOOD: dict[str, Any] = {
     "source": {"kind": "sql", "url": "sqlite:///hr.db", "query": "SELECT 1", "key": "id"},
-    "target": {"region": "us-east-1", "client_id": "me", "token": "env:WORD"},
+    "target": {"region": "us-east-1", "client_id": "me", "client_secret": "env:WORD"},
     "attributes": {"userName": "a", "displayName": "b", "active": "true"},
     "policy": {"authority": "ask"},
     "limits": {"disable": "5%"},
@@ -31,9 +31,19 @@ GOOD: dict[str, Any] = {
 }
 
 
+WAYS = "token; client_id and client_secret; username and password; or header and header_value"
+ONE_WAY = f"exactly one way to authenticate may be given: {WAYS}"
+#: a provider that nobody here wrote: with an OAuth client, and with nothing yet
+OTHER: dict[str, object] = {
+    "dialect": "generic", "region": None, "api_url": "https://scim.example.com", "token_url": "https://login.example.com",
+}  # fmt: skip
+BARE = OTHER | {"token_url": None, "client_id": None, "client_secret": None}
+
+
 @pytest.fixture(autouse=True)
 def word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORD", "w" * 32)
+    monkeypatch.setenv("LINES", "one\ntwo")
 
 
 def toml(value: object) -> str:
@@ -92,6 +102,42 @@ def test_a_good_document_has_no_fault(tmp_path: Path) -> None:
          "may have; 0 for no limit; for instance 400"),
         ("target", {"region": None, "api_url": "https://[::1", "login_url": "https://x.example.com"}, "[target] api_url "
          "is not an address: write for instance https://api.mypurecloud.com"),
+        ("target", {"token": "env:WORD"}, f"[target] has token, client_id, client_secret: {ONE_WAY}"),
+        ("target", {"header": "X-Key", "client_auth": "post"}, "[target] has client_id, client_secret, client_auth, "
+         f"header: {ONE_WAY}"),
+        ("target", {"client_secret": None}, "[target] client_secret is missing: the secret of the OAuth client; env:NAME "
+         'or file:PATH; for instance "file:client_secret"'),
+        ("target", {"token_url": "https://login.example.com/token"}, "[target] token_url is the whole address at which "
+         "tokens are given; take region away"),
+        ("target", OTHER | {"token_url": "http://login.example.com/token"}, "[target] token_url must be https: a secret "
+         "would travel in clear to login.example.com"),
+        ("target", OTHER | {"token_url": "login.example.com"}, "[target] token_url is not an address: write for instance "
+         "https://login.example.com/oauth2/token"),
+        ("target", OTHER | {"scopes": ["read write"]}, "[target] scopes: each is a word of its own; write for instance "
+         '["a", "b"]'),
+        ("target", OTHER | {"token_url": None}, "[target] token_url is missing: the whole address at which client_id gets "
+         'its token, instead of login_url; for instance "https://login.example.com/oauth2/token"'),
+        ("target", OTHER | {"api_url": None}, "[target] api_url is missing: where the API is, instead of region and with "
+         'login_url or another way to authenticate; for instance "https://api.mypurecloud.de"'),
+        ("target", BARE, f"[target] needs one way to authenticate: {WAYS}"),
+        ("target", BARE | {"username": "scim"}, "[target] password is missing: the password of HTTP Basic, with username; "
+         'env:NAME or file:PATH; for instance "env:SCIM_PASSWORD"'),
+        ("target", BARE | {"password": "env:WORD"}, "[target] username is missing: the user of HTTP Basic, with password; "
+         'env:NAME or file:PATH; for instance "scim"'),
+        ("target", BARE | {"username": "a:b", "password": "env:WORD"}, "[target] username: HTTP Basic takes no colon and "
+         "no control sign in a user"),
+        ("target", BARE | {"username": "a", "password": "env:LINES"}, "[target] password: HTTP Basic takes no line end "
+         "and no other control sign"),
+        ("target", BARE | {"username": "a", "password": CANARY}, "[target] password is a secret and may not stand in the "
+         "file: write env:NAME or file:PATH"),
+        ("target", BARE | {"header": "X-Key"}, "[target] header_value is missing: what stands in header, as it is sent; "
+         'env:NAME or file:PATH; for instance "env:API_KEY"'),
+        ("target", BARE | {"header": "X Key", "header_value": "env:WORD"}, "[target] header is not the name of a header: "
+         "write for instance X-API-Key"),
+        ("target", BARE | {"header": "If-Match", "header_value": "env:WORD"}, "[target] header = 'If-Match' is set by "
+         "scimsync itself; name the one that lets us in"),
+        ("target", BARE | {"header": "X-Key", "header_value": "env:LINES"}, "[target] header_value holds signs that no "
+         "header takes: ASCII, one line"),
         ("attributes", {"title": 5}, '[attributes] title: write an SQL expression as text, or { value = "..." }'),
         ("attributes", {"title": {"value": "x", "autority": "ask"}}, "[attributes] title: autority is not a setting; "
          "did you mean authority?"),
@@ -113,6 +159,25 @@ def test_a_good_document_has_no_fault(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_one_fault_is_one_sentence(tmp_path: Path, section: str, keys: dict[str, object], said: str) -> None:
     assert faults(tmp_path, changed(section, **keys)) == [f"scimsync.toml: {said}"]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {
+            "client_auth": "post",
+            "scopes": ["a", "b"],
+            "audience": "x",
+            "token_url": "https://login.example.com/t?tenant=x",
+        },
+        BARE | {"token": "env:WORD"},
+        BARE | {"username": "scim", "password": "env:WORD"},
+        BARE | {"username": "env:WORD", "password": "env:WORD"},
+        BARE | {"header": "Authorization", "header_value": "env:WORD"},
+    ],
+)
+def test_each_way_to_authenticate_will_do(tmp_path: Path, keys: dict[str, object]) -> None:
+    assert faults(tmp_path, changed("target", **OTHER | keys)) == []
 
 
 @pytest.mark.parametrize(
@@ -148,7 +213,8 @@ def test_faults_of_form_and_of_meaning_come_together(tmp_path: Path) -> None:
 
 PLACES = [
     ("source", "url"), ("state", "url"), ("target", "client_id"), ("target", "client_secret"), ("target", "token"),
-    ("target", "client_secrets"), ("audit", "key"), ("webhook", "url"), ("webhook", "secret"), ("webhook", "old_secret"),
+    ("target", "client_secrets"), ("target", "token_url"), ("target", "scopes"), ("target", "audience"),
+    ("target", "username"), ("target", "password"), ("target", "header"), ("target", "header_value"), ("audit", "key"), ("webhook", "url"), ("webhook", "secret"), ("webhook", "old_secret"),
     ("webhook", "secrets"), ("events", "secret"), ("events", "old_secret"), ("event", "secret"),
 ]  # fmt: skip
 

@@ -19,7 +19,8 @@ from tests.unit.test_config_faults import GOOD, toml
 
 from scimsync.cli import starting
 from scimsync.config import LOG_FORMATS, LOG_LEVELS, document, load
-from scimsync.config.document import AuthorityWord, Document
+from scimsync.config.document import Document
+from scimsync.config.keys import AuthorityWord
 from scimsync.config.mapping import MappingReader
 from scimsync.config.schema import ID, schema
 from scimsync.errors import ConfigError
@@ -172,6 +173,11 @@ def test_every_variant_of_init_is_valid_beside_its_schema(source: str, where: di
         FULL | {"target": {}},
         FULL | {"target": {"region": "us-east-1", "client_secret": "word"}},
         FULL | {"target": {"region": "us-east-1", "workers": 0}},
+        FULL | {"target": {"region": "us-east-1", "token": "env:X", "client_id": "me"}},
+        FULL | {"target": {"region": "us-east-1", "username": "me", "header": "X-Key"}},
+        FULL | {"target": {"region": "us-east-1", "token": "env:X", "scopes": []}},
+        FULL | {"target": {"api_url": "https://a.example", "login_url": "https://b.example", "token_url": "https://c"}},
+        FULL | {"target": {"api_url": "https://a.example"}},
         FULL | {"groups": {"column": "a", "query": "b"}},
         FULL | {"limits": {"disable": "many"}},
         FULL | {"limits": {"clear": {"title": -1}}},

@@ -23,8 +23,7 @@ key = "id"
 [target]
 region = "mypurecloud.de"
 client_id = "env:CLIENT"
-client_secret = "env:SECRET"
-token = "file:token"
+client_secret = "file:secret"
 {ATTRIBUTES}
 [limits]
 create = 7
@@ -45,11 +44,10 @@ secret = "file:{CANARY[:6]}"
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HR", f"postgresql://reader:{CANARY}@db/hr")
     monkeypatch.setenv("CLIENT", "the-client")
-    monkeypatch.setenv("SECRET", CANARY)
     monkeypatch.delenv("HOOK", raising=False)
-    token = tmp_path / "token"
-    token.touch(mode=0o600)
-    token.write_text(CANARY)
+    secret = tmp_path / "secret"
+    secret.touch(mode=0o600)
+    secret.write_text(CANARY)
     file = tmp_path / "scimsync.toml"
     file.write_text(TEXT, encoding="utf-8")
     return file
@@ -73,8 +71,7 @@ def test_each_value_tells_where_it_comes_from(file: Path) -> None:
         ("source", 0, "zone"): ("UTC", "default"),
         ("source", 0, "url"): (f"postgresql://reader:{MASK}@db/hr", "line 3, environment variable HR"),
         ("target", 0, "client_id"): ("the-client", "line 8, environment variable CLIENT"),
-        ("target", 0, "client_secret"): (MASK, "line 9, environment variable SECRET"),
-        ("target", 0, "token"): (MASK, f"line 10, file {file.parent / 'token'}"),
+        ("target", 0, "client_secret"): (MASK, f"line 9, file {file.parent / 'secret'}"),
         ("target", 0, "api_url"): ("https://api.mypurecloud.de", "region, line 7"),
         ("target", 0, "request_bytes"): (512_000, "dialect genesys"),
         ("limits", 0, "create"): (7, f"line {line_of('create')}"),
@@ -91,6 +88,26 @@ def test_each_value_tells_where_it_comes_from(file: Path) -> None:
     assert ("source", 0, "path") not in found
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [('client_id = "env:CLIENT"', "the-client"), ('username = "env:CLIENT"', "the-client"), ('username = "scim"', "scim"),
+     ('scopes = ["a"]', ["a"]), ('client_auth = "post"', "post"), ('header = "X-Key"', "X-Key"),
+     *((f'{key} = "file:secret"', MASK) for key in ("token", "client_secret", "password", "header_value")),
+     (f'token_url = "https://login.example.com/t?key={CANARY}"', f"https://login.example.com/t?{MASK}")],
+)  # fmt: skip
+def test_of_each_way_to_authenticate_the_names_are_shown_and_no_secret(file: Path, written: str, value: object) -> None:
+    target = (
+        f'[target]\ndialect = "generic"\napi_url = "https://a.example"\nlogin_url = "https://b.example"\n{written}\n'
+    )
+    if "token_url" in written:
+        target = target.replace('login_url = "https://b.example"\n', "")
+    before, _, after = TEXT.partition("[target]")
+    after = after.partition("[limits]")[2]
+    file.write_text(f'{before}{target}[attributes]\nuserName = "a"\ntitle = "b"\n[limits]{after}', encoding="utf-8")
+    assert shown(file)["target", 0, written.partition(" ")[0]].value == value
+    assert CANARY not in str([each.value for each in effective(file) if each.section == "target"])
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_nothing_secret_is_shown(file: Path, capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
     assert command.show(file, as_json=as_json) == 0
@@ -99,7 +116,7 @@ def test_nothing_secret_is_shown(file: Path, capsys: pytest.CaptureFixture[str],
 
 
 def test_what_is_shown_is_toml_of_the_form_that_is_read(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plain = TEXT.replace('client_secret = "env:SECRET"\ntoken = "file:token"\n', "").partition("[[webhook]]")[0]
+    plain = TEXT.replace('client_secret = "file:secret"\n', "").partition("[[webhook]]")[0]
     file.write_text(plain.replace(CANARY, "x"), encoding="utf-8")
     command.show(file, as_json=False)
     found = tomllib.loads(capsys.readouterr().out)

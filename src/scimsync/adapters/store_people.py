@@ -165,14 +165,14 @@ class People(Connections):
         with self._rows(sa.select(GROUP_NAME)) as rows:
             names = {row["name"]: row["group_id"] for row in rows}
         with self._rows(sa.select(GROUP_PARTIAL)) as rows:
-            return GroupMemory(names=names, partial=frozenset(row["group_id"] for row in rows))
+            return GroupMemory(names=names, partial={row["group_id"]: row["shown"] for row in rows})
 
     def remember_groups(self, memory: GroupMemory) -> None:
         """Remember this of groups, in place of what was remembered before."""
         with self._writing() as connection:
             for table, rows in (
                 (GROUP_NAME, [{"name": name, "group_id": group} for name, group in memory.names.items()]),
-                (GROUP_PARTIAL, [{"group_id": group} for group in memory.partial]),
+                (GROUP_PARTIAL, [{"group_id": group, "shown": shown} for group, shown in memory.partial.items()]),
             ):
                 connection.execute(sa.delete(table))
                 if rows:

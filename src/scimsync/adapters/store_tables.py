@@ -87,7 +87,9 @@ GROUP_NAME = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("group_id", sa.Text, nullable=False),
 )
-GROUP_PARTIAL = sa.Table("group_partial", TABLES, sa.Column("group_id", sa.Text, primary_key=True))
+GROUP_PARTIAL = sa.Table(
+    "group_partial", TABLES, sa.Column("group_id", sa.Text, primary_key=True), sa.Column("shown", sa.Integer)
+)
 JOURNAL = sa.Table(
     "journal",
     TABLES,

@@ -1,7 +1,7 @@
-"""The bearer token: asked for once, kept, renewed in time, and never shown.
+"""What lets a request in: a token that is asked for, kept and renewed in time, or what stands in the configuration.
 
-OAuth 2.0 client credentials (RFC 6749 §4.4) as Genesys Cloud speaks it: the login host answers a
-flood of logins with HTTP 400 and "rate limit exceeded", not with 429 (documented in its own SDKs).
+OAuth 2.0 client credentials (RFC 6749 §4.4) at any token endpoint. That of Genesys Cloud answers a flood of logins
+with HTTP 400 and "rate limit exceeded", not with 429 (documented in its own SDKs). Nothing of it is ever shown.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import msgspec
 
@@ -29,6 +30,16 @@ _LONGEST_LIFE_S = 38_880_000.0
 TRIES = 5
 #: a login host that asks for a longer wait is not waited for
 _LONGEST_WAIT_S = 180.0
+#: what a token endpoint calls its refusals (RFC 6749 §5.2, RFC 8707 §2)
+_CODES = frozenset({
+    "access_denied", "invalid_client", "invalid_grant", "invalid_request", "invalid_scope", "invalid_target",
+    "unauthorized_client", "unsupported_grant_type",
+})  # fmt: skip
+#: a text in quotes, and the name of a scheme: what begins a challenge and is not the name of a parameter
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_SCHEME = re.compile(r"(?:^|,)[ \t]*([A-Za-z][A-Za-z0-9-]*)(?=[ \t]+[^=, \t]|[ \t]*(?:,|$))")
+#: a word that may be shown
+_WORD = re.compile(r"[A-Za-z0-9_.:/-]{1,40}")
 
 
 class Clock(Protocol):
@@ -45,16 +56,43 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Who we are at the login host. The secret does not show in `repr`."""
+    """Who we are at the token endpoint. The secret does not show in `repr`."""
 
-    login_url: str
     client_id: str
     client_secret: str = field(repr=False)
+    #: the host below which /oauth/token is asked; "" where `token_url` is given
+    login_url: str = ""
+    #: the whole address
+    token_url: str = ""
+    scopes: tuple[str, ...] = ()
+    audience: str = ""
+    #: id and secret travel in the body, not in the header
+    posted: bool = False
+
+    @property
+    def url(self) -> str:
+        """Where tokens are given."""
+        return self.token_url or self.login_url.rstrip("/") + "/oauth/token"
 
     @property
     def host(self) -> str:
         """The login host, for messages."""
-        return urlsplit(self.login_url).netloc or self.login_url
+        return urlsplit(self.url).netloc or self.login_url
+
+    @property
+    def place(self) -> str:
+        """The key to check where it is not the right host."""
+        return "token_url" if self.token_url else "login_url or region"
+
+    def form(self) -> tuple[dict[str, str], bytes]:
+        """Headers and body of the request (RFC 6749 §2.3.1, §4.4.2)."""
+        fields = {"grant_type": "client_credentials", "scope": " ".join(self.scopes), "audience": self.audience}
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        if self.posted:
+            fields |= {"client_id": self.client_id, "client_secret": self.client_secret}
+        else:  # both parts are form-encoded before they are joined
+            headers["Authorization"] = _basic(quote_plus(self.client_id), quote_plus(self.client_secret))
+        return headers, urlencode({name: value for name, value in fields.items() if value}).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,48 +107,103 @@ class LoginAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A token and which renewal brought it. `trial`: whoever holds it must report how it was taken."""
+    """What lets a request in, and which renewal brought it. `trial`: its holder must report how it was taken."""
 
     token: str = field(repr=False)
     generation: int
     trial: bool = False
+    name: str = "Authorization"
+    scheme: str = "Bearer "
 
     @property
-    def header(self) -> str:
-        """The value of `Authorization` (RFC 6750 §2.1)."""
-        return f"Bearer {self.token}"
+    def headers(self) -> dict[str, str]:
+        """The header that lets a request in (for a bearer token: RFC 6750 §2.1)."""
+        return {self.name: f"{self.scheme}{self.token}"}
 
 
 #: posts a form to the token endpoint: URL, headers, body
 Login = Callable[[str, Mapping[str, str], bytes], Awaitable[LoginAnswer]]
 
 
-class FixedToken:
-    """A token that was made elsewhere; it cannot be renewed."""
-
-    def __init__(self, token: str) -> None:
-        if not _presentable(token):
-            raise TargetDenied("The token in the configuration is empty or holds characters that no token has.")
-        self._grant = Grant(token, 1)
+class Keeper(Protocol):
+    """Who gives out what lets requests in."""
 
     async def grant(self) -> Grant:
-        """The token."""
+        """What is good for now."""
+        ...
+
+    async def renew(self, refused: Grant, asked: str = "") -> Grant:
+        """A newer one than that which was refused with 401; `asked` is the scheme that the target wants."""
+        ...
+
+    def report(self, grant: Grant, *, taken: bool | None) -> None:
+        """Say how the target took it: True, False (401 again), or None where it did not answer."""
+        ...
+
+
+class Fixed:
+    """What stands in the configuration and lets in as it is; it cannot be renewed.
+
+    Args:
+        grant: What is sent.
+        refused: What to say where the target refuses it: a sentence and what to check.
+    """
+
+    def __init__(self, grant: Grant, refused: str) -> None:
+        self._grant = grant
+        self._refused = refused
+
+    async def grant(self) -> Grant:
+        """What is sent."""
         return self._grant
 
-    async def renew(self, _refused: Grant) -> NoReturn:
+    async def renew(self, refused: Grant, asked: str = "") -> NoReturn:
         """There is no way to renew it.
 
         Raises:
             TargetDenied: Always.
         """
+        wanted = asked if asked.lower() != refused.scheme.strip().lower() else ""
         raise TargetDenied(
-            "The target refused the token (401), and a ready-made token cannot be renewed. "
-            "It has expired, was withdrawn, or belongs to another region: make a new one, "
-            "or configure client_id and client_secret."
+            self._refused + (f" The target says that it wants {wanted} (WWW-Authenticate)." * bool(wanted))
         )
 
     def report(self, grant: Grant, *, taken: bool | None) -> None:
         """Nothing is learned from it."""
+
+
+def ready_made(token: str) -> Fixed:
+    """A bearer token that was made elsewhere.
+
+    Raises:
+        TargetDenied: It is none.
+    """
+    if not _presentable(token):
+        raise TargetDenied("The token in the configuration is empty or holds characters that no token has.")
+    return Fixed(
+        Grant(token, 1),
+        "The target refused the token (401), and a ready-made token cannot be renewed. "
+        "It has expired, was withdrawn, or is for another directory: make a new one, "
+        "or configure client_id and client_secret.",
+    )
+
+
+def basic(username: str, password: str) -> Fixed:
+    """HTTP Basic (RFC 7617), in UTF-8."""
+    pair = _basic(username, password).removeprefix("Basic ")
+    return Fixed(
+        Grant(pair, 1, scheme="Basic "),
+        f"The target refused user {username} of HTTP Basic (401). Check username and password.",
+    )
+
+
+def own_header(name: str, value: str) -> Fixed:
+    """A header that lets us in, whatever it is called."""
+    return Fixed(
+        Grant(value, 1, name=name, scheme=""),
+        f"The target refused the header {name} (401). Check header and header_value: some want a word before the key, "
+        "which stands in the value too.",
+    )
 
 
 class TokenKeeper:
@@ -154,7 +247,7 @@ class TokenKeeper:
                 await self._renew()
             return self._current()
 
-    async def renew(self, refused: Grant) -> Grant:
+    async def renew(self, refused: Grant, asked: str = "") -> Grant:  # noqa: ARG002 - it is a bearer token
         """A newer token than the one that was refused with 401; asked for once per generation.
 
         Raises:
@@ -179,11 +272,15 @@ class TokenKeeper:
         if taken is False:
             self._denied = (
                 f"The target refuses even a token that {self._credentials.host} has just given to client "
-                f"{self._credentials.client_id} (401). Check that api_url and login_url belong to the same "
-                "region, and that the client is not disabled."
+                f"{self._credentials.client_id} (401). {self._fitting()}, and that the client is not disabled."
             )
         self._trial.set()
         self._trial = None
+
+    def _fitting(self) -> str:
+        if self._credentials.token_url:
+            return "Check that token_url gives tokens for api_url, that scopes and audience are what it wants"
+        return "Check that api_url and login_url belong to the same region"
 
     async def _settled(self) -> None:
         """Wait while somebody tries a token out. The tester never needs the lock."""
@@ -222,21 +319,15 @@ class TokenKeeper:
 
     async def _ask(self) -> tuple[str, float]:
         who = self._credentials
-        # RFC 6749 §2.3.1: both parts are form-encoded before they are joined
-        pair = f"{quote_plus(who.client_id)}:{quote_plus(who.client_secret)}".encode()
-        headers = {
-            "Authorization": "Basic " + base64.b64encode(pair).decode("ascii"),
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept": "application/json",
-        }
-        url = who.login_url.rstrip("/") + "/oauth/token"
+        headers, body = who.form()
         trouble = ""
         for attempt in range(1, TRIES + 1):
-            answer = await self._login(url, headers, b"grant_type=client_credentials")
+            answer = await self._login(who.url, headers, body)
             trouble, base = self._trouble(answer)
             if not trouble:
                 token = _read_token(answer.content)
                 if token is not None:
+                    self._check_kind(token.token_type)
                     return token.access_token, self._life(token.expires_in)
                 trouble, base = "answered with something that is not a token", 0.25
             wait = self._rng.random() * min(60.0, base * 2.0 ** (attempt - 1)) + (answer.retry_after_s or 0.0)
@@ -245,7 +336,7 @@ class TokenKeeper:
             await self._clock.sleep(wait)
         raise TargetUnavailable(
             f"No token from {who.host}: it {trouble} ({attempt} tries). "
-            "Check login_url or region and the network; if the host is throttling logins, wait some minutes."
+            f"Check {who.place} and the network; if the host is throttling logins, wait some minutes."
         )
 
     def _trouble(self, answer: LoginAnswer) -> tuple[str, float]:
@@ -258,19 +349,50 @@ class TokenKeeper:
             return "refused the login because there were too many", 1.0
         if answer.status == 408 or answer.status >= 500:
             return f"answered {answer.status}", 0.25
-        return self._refuse(answer.status)
+        return self._refuse(answer)
 
-    def _refuse(self, status: int) -> NoReturn:
-        who = self._credentials
+    def _refuse(self, answer: LoginAnswer) -> NoReturn:
+        who, status = self._credentials, answer.status
         if status in {400, 401, 403}:
+            code = _code(answer.content)
             raise TargetDenied(
-                f"{who.host} refuses client {who.client_id} ({status}). Check client_id, client_secret and "
-                "region, and that the OAuth client is active and of the type 'client credentials'."
+                f"{who.host} refuses client {who.client_id} ({status}{code and f' {code}'}). {self._cure(code)}"
             )
         what = "a redirect, which is not followed" if 300 <= status < 400 else f"status {status}"
+        whole = "address of the token endpoint" if who.token_url else "address of the login host, without /oauth/token"
         raise TargetDenied(
-            f"{who.host} answered the login of client {who.client_id} with {what}. Check login_url or region: "
-            "it must be the address of the login host, without /oauth/token."
+            f"{who.host} answered the login of client {who.client_id} with {what}. Check {who.place}: "
+            f"it must be the {'whole ' if who.token_url else ''}{whole}."
+        )
+
+    def _cure(self, code: str) -> str:
+        """What to do about a refusal, by its code (RFC 6749 §5.2)."""
+        who = self._credentials
+        if code == "invalid_scope":
+            return "Check scopes: they are not what this client may ask for."
+        if code in {"unauthorized_client", "unsupported_grant_type"}:
+            return f"Check that the OAuth client may use the grant client_credentials, and {who.place}."
+        if not who.token_url:
+            return (
+                "Check client_id, client_secret and region, and that the OAuth client is active and of the type "
+                "'client credentials'."
+            )
+        where, other = ("the body", "basic") if who.posted else ("the header", "post")
+        also = "" if code == "invalid_client" else ", and whether it wants scopes or audience"
+        return (
+            f"Check client_id and client_secret{also}. They travel in {where}; where the provider wants them "
+            f'otherwise, set client_auth = "{other}".'
+        )
+
+    def _check_kind(self, kind: object) -> None:
+        """Refuse a token that is not presented as a bearer token (RFC 6749 §7.1)."""
+        if kind is None or (isinstance(kind, str) and kind.lower() == "bearer"):
+            return
+        shown = f" ({kind})" if isinstance(kind, str) and _WORD.fullmatch(kind) else ""
+        raise TargetDenied(
+            f"{self._credentials.host} gave client {self._credentials.client_id} a token of another type than "
+            f"Bearer{shown} (token_type), and scimsync cannot present it. Let the provider give bearer tokens to this "
+            "client, or configure token or header."
         )
 
     def _life(self, expires_in: object) -> float:
@@ -290,7 +412,11 @@ class TokenKeeper:
 class _Token(msgspec.Struct):
     access_token: str
     expires_in: object = None
-    token_type: str = "bearer"  # noqa: S105  (the kind of token, not a token)
+    token_type: object = None
+
+
+class _Refusal(msgspec.Struct):
+    error: object = None
 
 
 def _read_token(content: bytes) -> _Token | None:
@@ -298,7 +424,20 @@ def _read_token(content: bytes) -> _Token | None:
         token = msgspec.json.decode(content, type=_Token)
     except (msgspec.DecodeError, RecursionError):
         return None
-    return token if _presentable(token.access_token) and token.token_type.lower() == "bearer" else None
+    return token if _presentable(token.access_token) else None
+
+
+def _code(content: bytes) -> str:
+    """Which error a token endpoint names (RFC 6749 §5.2), if it is a word; its sentences may quote a secret."""
+    try:
+        error = msgspec.json.decode(content, type=_Refusal).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return error if isinstance(error, str) and error in _CODES else ""
+
+
+def _basic(user: str, word: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{word}".encode()).decode("ascii")
 
 
 def _presentable(token: str) -> bool:
@@ -308,3 +447,14 @@ def _presentable(token: str) -> bool:
 
 def _is_throttle(content: bytes) -> bool:
     return b"rate limit exceeded" in content[:4096].lower()
+
+
+def wanted(challenges: Sequence[str]) -> str:
+    """The schemes by which a target lets in, as the values of `WWW-Authenticate` name them (RFC 9110 §11.6.1).
+
+    Examples:
+        >>> wanted(['Basic realm="a, Negotiate b", charset="UTF-8"', "Bearer"])
+        'Basic or Bearer'
+    """
+    bare = ", ".join(_QUOTED.sub('""', value) for value in challenges)
+    return " or ".join(dict.fromkeys(_SCHEME.findall(bare)))[:60]

@@ -12,7 +12,17 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from scimsync.adapters.target_auth import Credentials, FixedToken, Grant, LoginAnswer, TokenKeeper
+from scimsync.adapters.target_auth import (
+    Credentials,
+    Grant,
+    Keeper,
+    LoginAnswer,
+    TokenKeeper,
+    basic,
+    own_header,
+    ready_made,
+    wanted,
+)
 from scimsync.adapters.target_limits import (
     LONGEST_WAIT_S,
     Backoff,
@@ -40,6 +50,8 @@ from scimsync.model.outcomes import Exchange
 
 #: seconds that one request may wait between its tries, all together
 LONGEST_PATIENCE_S = 600.0
+#: letters from which on a secret is told from a word of a message
+LEAST_SECRET = 6
 _T = TypeVar("_T")
 #: server errors that say how the server is made, and not how it is
 _LASTING = frozenset({501, 505})
@@ -187,13 +199,28 @@ class Client:
         #: requests that were sent, by kind
         self.counts: dict[str, int] = {}
 
-    def _make_keeper(self, rng: random.Random) -> TokenKeeper | FixedToken:
+    def _make_keeper(self, rng: random.Random) -> Keeper:
         who = self._settings
         if who.token:
-            return FixedToken(who.token)
-        if not (who.login_url and who.client_id and who.client_secret):
-            raise ConfigError("[target] needs login_url (or region), client_id and client_secret, or a token")
-        credentials = Credentials(login_url=who.login_url, client_id=who.client_id, client_secret=who.client_secret)
+            return ready_made(who.token)
+        if who.username:
+            return basic(who.username, who.password)
+        if who.header:
+            return own_header(who.header, who.header_value)
+        if not ((who.login_url or who.token_url) and who.client_id and who.client_secret):
+            raise ConfigError(
+                "[target] needs client_id and client_secret with login_url, region or token_url; or token; or username "
+                "and password; or header and header_value"
+            )
+        credentials = Credentials(
+            login_url=who.login_url,
+            token_url=who.token_url,
+            client_id=who.client_id,
+            client_secret=who.client_secret,
+            scopes=who.scopes,
+            audience=who.audience,
+            posted=who.client_auth == "post",
+        )
         return TokenKeeper(credentials, self._login, clock=self._clock, rng=rng)
 
     @property
@@ -300,7 +327,7 @@ class Client:
         answer = await self._send(ask, grant)
         if answer.status != 401:
             return answer
-        grant = await self._keeper.renew(grant)
+        grant = await self._keeper.renew(grant, wanted(answer.headers.get_list("www-authenticate")))
         taken: bool | None = None
         try:
             await self._pace.take()
@@ -314,7 +341,7 @@ class Client:
         return answer
 
     async def _send(self, ask: Ask, grant: Grant) -> Answer:
-        headers = ask.headers(self._media) | {"Authorization": grant.header}
+        headers = ask.headers(self._media) | grant.headers
         url = self._slashes.address(ask.url)
         answer = await self._exchange(ask.kind, ask.method, url, headers, ask.body)
         for _ in range(MOST_HOPS):
@@ -322,6 +349,7 @@ class Client:
                 break
             self._slashes.learn(url, there)
             answer = await self._exchange(ask.kind, ask.method, url := there, headers, ask.body)
+        answer = self._hushed(answer, grant)
         if is_throttle(answer.status, answer.headers, answer.content):
             told = "" if answer.status == 429 else f"the target throttles with status {answer.status}"
             answer = replace(answer, status=429, detail=told)
@@ -330,6 +358,16 @@ class Client:
         if asked is not None and asked > LONGEST_WAIT_S:
             answer = replace(answer, retry_after_s=asked)
         return judged(replace(answer, asked=ask.shown), ask)
+
+    def _hushed(self, answer: Answer, grant: Grant) -> Answer:
+        """A refusal that does not repeat what we were let in with, because its words are shown."""
+        given = self._settings
+        words = f"{grant.token} {given.password} {given.client_secret}".split()
+        secrets = [word.encode() for word in words if len(word) >= LEAST_SECRET]
+        content = answer.content
+        for secret in secrets if answer.status >= 400 else ():
+            content = content.replace(secret, b"***")
+        return answer if content == answer.content else replace(answer, content=content)
 
     async def _probe(self) -> bool:
         """Whether the target serves again; one GET that changes nothing."""

@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+_NAMES = {"listed": "Resources", "total": "totalResults", "cursor": "nextCursor"}
 
-class Page(msgspec.Struct, rename={"listed": "Resources", "total": "totalResults"}):
+
+class Page(msgspec.Struct, rename=_NAMES):
     """A ListResponse whose resources stay as they travelled; null, [] and absent are one (RFC 7643 §2.5)."""
 
     total: int
     listed: list[msgspec.Raw] | None = None
+    #: what asks for the page after it (RFC 9865 §2); none after the last one
+    cursor: str | None = None
 
     @property
     def resources(self) -> list[msgspec.Raw]:
@@ -25,11 +29,18 @@ class Page(msgspec.Struct, rename={"listed": "Resources", "total": "totalResults
         return self.listed or []
 
 
+class CursorPage(Page, rename=_NAMES):
+    """A ListResponse of a provider that pages by cursor, which need not know the total (RFC 9865 §2)."""
+
+    total: int = 0
+
+
 class _Head(msgspec.Struct):
     id: str | int  # RFC 7643 §3.1 wants a text; numbers are met
 
 
 PAGE = msgspec.json.Decoder(Page, strict=False)
+CURSOR_PAGE = msgspec.json.Decoder(CursorPage, strict=False)
 _HEAD = msgspec.json.Decoder(_Head)
 
 
@@ -144,6 +155,13 @@ class Stretch:
             self.census.complain("a page brought nobody new")
             return False
         return True
+
+    def take_next(self, page: Page) -> None:
+        """Count a page that a cursor led to. What is announced is what comes: the last page has no cursor."""
+        fresh = self._count(page)
+        self.census.announced += fresh
+        if fresh < len(page.resources):
+            self.census.repeated()
 
     @property
     def is_open(self) -> bool:

@@ -24,7 +24,7 @@ from scimsync.adapters.target_deleted import DeletedAccounts
 from scimsync.adapters.target_describing import describe_ask, read_description
 from scimsync.adapters.target_guard import Guarded
 from scimsync.adapters.target_http import Client, Clock, Watch, is_troubled
-from scimsync.adapters.target_listing import PAGE, Census, Listing, Page
+from scimsync.adapters.target_listing import CURSOR_PAGE, PAGE, Census, Listing, Page
 from scimsync.adapters.target_names import Names
 from scimsync.adapters.target_pages import PageSizes
 from scimsync.adapters.target_rights import read_rights
@@ -34,7 +34,7 @@ from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.outcomes import Description, Document, Exchange, Guard, Reply, Rights, Sweep
 from scimsync.scim.dressing import told
-from scimsync.scim.drift import CONFIG, largest_page
+from scimsync.scim.drift import CONFIG, largest_page, pages_by_cursor
 from scimsync.scim.fitting import fitted
 from scimsync.scim.messages import Operation, error_within, patch_body, read_error
 from scimsync.scim.schema import Place
@@ -42,6 +42,8 @@ from scimsync.scim.spelling import Spelling
 
 #: seconds for which the list of inactive accounts is good enough to look up a name
 INACTIVE_GOOD_S = 60.0
+#: groups in a row without members after which nobody is asked for members by name
+_MEMBERLESS = 20
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
 
 
@@ -147,6 +149,8 @@ class ScimTarget:
         self._names = Names(self._client, settings.api_url, settings.dialect)
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
+        #: groups in a row that have no members, however they are asked
+        self._memberless = 0
 
     @property
     def name(self) -> str:
@@ -224,9 +228,9 @@ class ScimTarget:
         )
         bodies = [body for raw in page.resources if (body := self._readable(raw)) is not None]
         held = [_held(body, attribute) for body in bodies]
-        matching = [text is not None and text.casefold() == value.casefold() for text in held]
+        matching = [text is not None and text.strip().casefold() == value.strip().casefold() for text in held]
         is_heeded = len(bodies) == len(page.resources) and all(map(_or_hidden, matching, held))
-        if not is_heeded and page.total > len(page.resources):
+        if not is_heeded and (page.total > len(page.resources) or page.cursor):
             raise FilterRefused(
                 f"{self._client.host} answers a filter on {attribute} with accounts that do not match it."
             )
@@ -366,21 +370,29 @@ class ScimTarget:
             TargetError: They cannot be read.
         """
         accounts = await self._listings.first(tuple(attributes))
+        total = max(accounts.total, len(accounts.resources))  # who pages by cursor need not tell
         if not groups:
-            return accounts.total, None
+            return total, None
         listing = Listing(("id", "displayName"), kind="group_list", url=self._groups)
         answer = await self._client.call(self._listings.ask(listing, 1, 1))
-        return accounts.total, None if answer.status == 400 else self._client.value(answer, Page).total
+        return total, None if answer.status == 400 else self._client.value(answer, Page).total
 
     async def get_group(self, group: str) -> Reply:
-        """Read one group, with its members. Trouble that outlasts the tries comes as a Reply."""
+        """Read one group, with its members. Trouble that outlasts the tries comes as a Reply.
+
+        Where the answer has no members at all they are asked for by name: some show them only so (`returned`:
+        `request`, RFC 7643 §7).
+        """
         if (url := resource_url(self._groups, group)) is None:
             return _refused_here("GET", "a group id that cannot stand in an address")
-        return _reply(
-            "GET",
-            await self._guarded.read(Ask(kind="group_get", method="GET", url=url, decode=self._as_resource)),
-            group,
-        )
+        ask = Ask(kind="group_get", method="GET", url=url, decode=self._as_resource)
+        reply = _reply("GET", await self._guarded.read(ask), group)
+        if reply.body is None or "members" in reply.body or self._memberless > _MEMBERLESS:
+            return reply
+        named = await self._client.call(replace(ask, url=f"{url}?attributes=members"))
+        members = named.value.get("members") if isinstance(named.value, dict) else None
+        self._memberless = 0 if members else self._memberless + 1
+        return replace(reply, body={**reply.body, "members": members}) if members else reply
 
     async def describe(self, known: Mapping[str, Document] | None = None) -> Description:
         """What the target says about itself (RFC 7644 §4), and what its clock shows.
@@ -393,6 +405,7 @@ class ScimTarget:
         served = self._dialect.discovery
         found = await read_description(self._client, self._base, known or {}, self._clock, served)
         self._listings.announced = largest_page(found.body(CONFIG))
+        self._listings.by_cursor |= pages_by_cursor(found.body(CONFIG))
         self._guarded.told(found.body(CONFIG))
         return found
 
@@ -466,6 +479,7 @@ class ScimTarget:
 
     def _as_page(self, content: bytes) -> object:
         """A page of resources, spelled so."""
+        pages = CURSOR_PAGE if self._listings.by_cursor else PAGE
         if not self._spelling.is_odd(content):
-            return PAGE.decode(content)
-        return PAGE.decode(msgspec.json.encode(self._spelling.listing(msgspec.json.decode(content))))
+            return pages.decode(content)
+        return pages.decode(msgspec.json.encode(self._spelling.listing(msgspec.json.decode(content))))

@@ -64,8 +64,10 @@ class Listings:
     ) -> None:
         self._client, self._dialect, self._users, self._decode = client, dialect, users, decode
         self._notice, self._sizes = notice, sizes
-        #: the parameter `attributes` was refused, so whole resources are read
+        #: the parameter `attributes` was refused, or is known to be, so whole resources are read
         self._plain = not dialect.takes_attributes
+        #: a listing goes on by cursors, not by numbers (RFC 9865)
+        self.by_cursor = dialect.pages_by == "cursor"
         #: the largest page that the target announces; 0 for none
         self.announced = 0
         #: filter -> ids in the order of the last listing of accounts
@@ -107,6 +109,8 @@ class Listings:
         Raises:
             TargetError: The directory cannot be read at all.
         """
+        if self.by_cursor:  # no page has an address of its own
+            return
         size, wanted = self._page_size(Listing(tuple(attributes))), frozenset(accounts)
         asked = [
             (Listing(tuple(attributes), only), 1 + size * page)
@@ -156,6 +160,9 @@ class Listings:
             Why the rest of the inactive people is not listed; "" where all are.
         """
         stretch = Stretch(census, self._page_size(listing))
+        if self.by_cursor:
+            await self._read_on(stretch, listing, reading)
+            return ""
         try:
             at_once = reading == 1 and self._dialect.stable_pages
             async with aclosing(self._pages(listing, at_once=at_once)) as pages:
@@ -169,6 +176,24 @@ class Listings:
             if beyond is None or not stretch.take_beyond(beyond):
                 return ""
         return ""
+
+    async def _read_on(self, stretch: Stretch, listing: Listing, reading: int) -> None:
+        """Read a listing by its cursors (RFC 9865), to the page that has none or to the first trouble."""
+        page = await self._page(listing, 1, stretch.asked)
+        stretch.take_next(page)
+        followed: set[str] = set()
+        while (cursor := page.cursor) and not (stretch.census.trouble and reading < SWEEPS):
+            if cursor in followed:
+                stretch.census.complain("a cursor leads back to a page that was read")
+                return
+            followed.add(cursor)
+            count = min(stretch.asked, self._sizes.most(listing.what))
+            answer = await self._client.call(self.ask(listing, 1, count, cursor))
+            if answer.status == 400:  # it has expired (RFC 9865 §2.1), so the listing begins anew
+                stretch.census.complain(f"a cursor was refused ({answer.why()})")
+                return
+            page = self._client.value(answer, Page)
+            stretch.take_next(page)
 
     async def _beyond(self, stretch: Stretch, listing: Listing) -> Page | None:
         """What follows the end that a listing has announced; None where that is refused."""
@@ -235,13 +260,13 @@ class Listings:
                 return await self._page(listing, start, want)
         page = await self._page(listing, start, min(want, self._sizes.most(listing.what)))
         resources = list(page.resources)
-        while len(resources) < want and start + len(resources) <= page.total:
+        while not self.by_cursor and len(resources) < want and start + len(resources) <= page.total:
             count = min(self._sizes.most(listing.what), want - len(resources))
             page = await self._page(listing, start + len(resources), count)
             if not page.resources:
                 break
             resources += page.resources
-        return Page(total=page.total, listed=resources)
+        return Page(total=page.total, listed=resources, cursor=page.cursor)
 
     @property
     def small_page(self) -> int:
@@ -268,9 +293,11 @@ class Listings:
         self._sizes.refused(listing.what, self.announced if 0 < self.announced < want else want // 2)
         return True
 
-    def ask(self, listing: Listing, start: int, count: int) -> Ask:
-        """What asks for a part of a listing."""
+    def ask(self, listing: Listing, start: int, count: int, cursor: str = "") -> Ask:
+        """What asks for a part of a listing: from the number of a resource, or, by cursors, what one leads to."""
         query = {"startIndex": str(start - 1 + self._dialect.first_index), "count": str(count)}
+        if self.by_cursor:  # an empty one asks for the first page, and for cursors (RFC 9865 §2)
+            query = {"cursor": cursor, "count": str(count)}
         if listing.attributes and not self._plain:
             query["attributes"] = ",".join(listing.attributes)
         if listing.only:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
@@ -60,8 +61,19 @@ class TargetSettings:
     login_url: str = ""
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
+    #: the whole address at which tokens are given, instead of `login_url`
+    token_url: str = ""
+    scopes: tuple[str, ...] = ()
+    audience: str = ""
+    client_auth: Literal["basic", "post"] = "basic"
     #: a ready-made token instead of id and secret
     token: str = field(default="", repr=False)
+    #: HTTP Basic instead
+    username: str = ""
+    password: str = field(default="", repr=False)
+    #: a header instead: its name, and what stands in it
+    header: str = ""
+    header_value: str = field(default="", repr=False)
     #: None: what the target announces; 0: no pacing
     requests_per_minute: int | None = None
     #: writes that run at the same time; decides the number of connections
@@ -245,9 +257,11 @@ class Wire:
 
 def check_addresses(settings: TargetSettings) -> None:
     """Refuse what is no address before a secret is sent to it."""
-    for name, url in (("api_url", settings.api_url), ("login_url", settings.login_url)):
+    for name in ("api_url", "login_url", "token_url"):
+        url = str(getattr(settings, name))
         parts = urlsplit(url)
-        bad = parts.scheme not in {"https", "http"} or not parts.netloc or parts.query or parts.fragment
+        query = "" if name == "token_url" else parts.query  # RFC 6749 §3.2
+        bad = parts.scheme not in {"https", "http"} or not parts.netloc or query or parts.fragment
         if (url or name == "api_url") and (bad or "@" in parts.netloc):
             raise ConfigError(f"[target] {name}: {name} must look like https://host or https://host/path")
 
@@ -274,7 +288,8 @@ def _trust(settings: TargetSettings) -> ssl.SSLContext:
 
 
 def _is_secure(settings: TargetSettings) -> bool:
-    return any(urlsplit(url).scheme != "http" for url in (settings.api_url, settings.login_url) if url)
+    urls = (settings.api_url, settings.login_url, settings.token_url)
+    return any(urlsplit(url).scheme != "http" for url in urls if url)
 
 
 def _brief(error: Exception) -> str:

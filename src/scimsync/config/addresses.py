@@ -54,6 +54,18 @@ def target_fault(url: str) -> str:
     return ""
 
 
+def token_fault(url: str) -> str:
+    """Why no secret may go to this token endpoint, to stand behind its name; "" where it may.
+
+    It may have parameters (RFC 6749 §3.2).
+    """
+    if not _is_address(url) or urlsplit(url).fragment:
+        return "is not an address: write for instance https://login.example.com/oauth2/token"
+    if url.lower().startswith("http:") and not is_local(url):
+        return f"must be https: a secret would travel in clear to {urlsplit(url).hostname}"
+    return ""
+
+
 def webhook_fault(url: str, *, private: bool) -> str:
     """Why no event may go to this address, to stand behind its name; "" where it may.
 

@@ -7,54 +7,27 @@ The first sentence of a description stands in messages; all of it is shown by ed
 code in parentheses is the name of a page under docs/errors.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-REFERENCE = r"^(env|file):"
-#: a former secret may be empty, for configurations that are filled in by a tool
-FORMER_REFERENCE = r"^((env|file):|$)"
-SIGNING_KEY = r"^(file|keyring):."
-SHARE = r"^[ \t]*[0-9]+(\.[0-9]+)?[ \t]*%[ \t]*$"
-AFTER = r"^[ \t]*[1-9][0-9]{0,4}[ \t]*[dh][ \t]*$"
-WINDOW = r"^[ \t]*([0-9]{1,5}[ \t]*[dh][ \t]*|0)$"
-MEMORY = r"^[0-9]+(\.[0-9]+)?[ \t]*[KMGTkmgt][Ii]?[Bb]$"
-TEXTFILE = r"\.prom$"
-
-Share = Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=SHARE)]
-Window = Annotated[int, Field(ge=0, le=0)] | Annotated[str, Field(pattern=WINDOW)]
-AuthorityWord = Literal["local_wins", "cloud_wins", "merge", "ask"]
-
-
-def _key(text: str, default: object = ..., *, example: object, **more: Any) -> Any:  # noqa: ANN401 - as pydantic's Field
-    """A key: what it is, what holds where it is missing, and an example; without a default it is needed."""
-    return Field(default, description=text, examples=[example], **more)
-
-
-def _text(text: str, default: object = "", *, example: str) -> Any:  # noqa: ANN401 - as pydantic's Field
-    """A key that takes a text which is not empty; as a default, "" stands for nothing."""
-    return Field(default, description=text, examples=[example], min_length=1)
-
-
-def _or_blank(text: str, *, example: str) -> Any:  # noqa: ANN401 - as pydantic's Field
-    """A key that may be blank: which of several is needed, another key says."""
-    return Field("", description=text, examples=[example])
-
-
-def _like(pattern: str, text: str, default: object = "", *, example: str) -> Any:  # noqa: ANN401 - as pydantic's Field
-    """A key that takes a text of this form; as a default, "" stands for nothing."""
-    return Field(default, description=text, examples=[example], pattern=pattern)
-
-
-def _section() -> Any:  # noqa: ANN401 - as pydantic's Field
-    """A section that may be missing, which is read as an empty one."""
-    return Field({}, validate_default=True)
-
-
-class Section(BaseModel):
-    """What all sections share: no other keys, and no value is taken for one of another type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+from scimsync.config.keys import (
+    AFTER,
+    FORMER_REFERENCE,
+    MEMORY,
+    REFERENCE,
+    SIGNING_KEY,
+    TEXTFILE,
+    AuthorityWord,
+    Section,
+    Share,
+    Window,
+)
+from scimsync.config.keys import key as _key
+from scimsync.config.keys import like as _like
+from scimsync.config.keys import or_blank as _or_blank
+from scimsync.config.keys import section as _section
+from scimsync.config.keys import text as _text
 
 
 class Source(Section):
@@ -116,25 +89,58 @@ class Target(Section):
         example="eu-central-1",
     )
     api_url: str = _text(
-        "Where the API is, instead of `region` and with `login_url` or `token`. https, or http on this machine.",
+        "Where the API is, instead of `region` and with `login_url` or another way to authenticate. https, or http on "
+        "this machine.",
         example="https://api.mypurecloud.de",
     )
     login_url: str = _text(
-        "Where tokens are given, instead of `region` and with `api_url`. Not needed with `token`.",
+        "Where tokens are given, instead of `region` and with `api_url`: the host, below which /oauth/token is asked. "
+        "Not needed with another way to authenticate.",
         example="https://login.mypurecloud.de",
     )
     client_id: str = _text(
-        "The id of the OAuth client; env:NAME or file:PATH. Needed without `token`.", example="env:GENESYS_CLIENT_ID"
+        "The id of the OAuth client (client credentials); env:NAME or file:PATH. Needed without another way to "
+        "authenticate.",
+        example="env:GENESYS_CLIENT_ID",
     )
     client_secret: str = _like(
         REFERENCE,
-        "The secret of the OAuth client; env:NAME or file:PATH. Needed without `token`.",
+        "The secret of the OAuth client; env:NAME or file:PATH. Needed without another way to authenticate.",
         example="file:client_secret",
+    )
+    token_url: str = _text(
+        "The whole address at which `client_id` gets its token, instead of `login_url`. https, or http on this "
+        "machine.",
+        example="https://login.example.com/oauth2/token",
+    )
+    scopes: list[str] = _key(
+        "What is asked for with `client_id`, where the provider wants it named.", [], example=["scim"]
+    )
+    audience: str = _text(
+        "Whom the token is for, where the provider wants it named (parameter `audience`).",
+        example="https://scim.example.com",
+    )
+    client_auth: Literal["basic", "post"] | None = _key(
+        "How `client_id` and `client_secret` travel: `basic` in the header, `post` in the body; some providers take "
+        "one only. Default: `basic`.",
+        None,
+        example="post",
     )
     token: str = _like(
         REFERENCE,
-        "A ready-made token instead of client id and secret; env:NAME or file:PATH.",
+        "A ready-made bearer token instead of client id and secret; env:NAME or file:PATH.",
         example="env:SCIM_TOKEN",
+    )
+    username: str = _text("The user of HTTP Basic, with `password`; env:NAME or file:PATH.", example="scim")
+    password: str = _like(
+        REFERENCE, "The password of HTTP Basic, with `username`; env:NAME or file:PATH.", example="env:SCIM_PASSWORD"
+    )
+    header: str = _text(
+        "The name of a header that lets us in, with `header_value`.",
+        example="X-API-Key",
+    )
+    header_value: str = _like(
+        REFERENCE, "What stands in `header`, as it is sent; env:NAME or file:PATH.", example="env:API_KEY"
     )
     requests_per_minute: int | None = _key(
         "How many requests a minute at most; 0 for no pacing. Default: what the target announces.",

@@ -12,25 +12,26 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scimsync.config import document
-from scimsync.config.document import Attribute, Document, Section
+from scimsync.config import document, keys
+from scimsync.config.document import Attribute, Document
+from scimsync.config.keys import Section
 from scimsync.config.places import Place
 from scimsync.config.words import about, hint
 
 _SHARE = 'write a number of people, or a share such as "5%"'
 #: what is said about a text of another form, behind what was written
 _SHOWN = {
-    document.SHARE: _SHARE,
-    document.WINDOW: 'write days or hours such as "1d" or "12h", or "0"',
-    document.MEMORY: 'write a number and its unit, for instance "512MB"',
-    document.TEXTFILE: "the name must end with .prom, or nobody collects it",
+    keys.SHARE: _SHARE,
+    keys.WINDOW: 'write days or hours such as "1d" or "12h", or "0"',
+    keys.MEMORY: 'write a number and its unit, for instance "512MB"',
+    keys.TEXTFILE: "the name must end with .prom, or nobody collects it",
 }
 #: the same where nothing may be repeated
 _HIDDEN = "is a secret and may not stand in the file: write"
 _SECRETS = {
-    document.REFERENCE: f"{_HIDDEN} env:NAME or file:PATH",
-    document.FORMER_REFERENCE: f"{_HIDDEN} env:NAME or file:PATH",
-    document.SIGNING_KEY: f"{_HIDDEN} file:PATH or keyring:NAME",
+    keys.REFERENCE: f"{_HIDDEN} env:NAME or file:PATH",
+    keys.FORMER_REFERENCE: f"{_HIDDEN} env:NAME or file:PATH",
+    keys.SIGNING_KEY: f"{_HIDDEN} file:PATH or keyring:NAME",
 }
 _TYPES = {"boolean": "true or false", "array": "a list of texts", "string": "a text"}
 _MISSING = {

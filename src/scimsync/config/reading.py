@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from scimsync.config import document, faults
+from scimsync.config import credentials, document, faults
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest
 from scimsync.config.document import Document
@@ -27,6 +27,7 @@ from scimsync.config.settings import (
     WebhookSettings,
 )
 from scimsync.config.words import hint
+from scimsync.core import protecting
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidDialect
 from scimsync.model.events import PROFILE, EventKind
@@ -40,10 +41,14 @@ from scimsync.model.policy import (
     Nested,
     Others,
     Policy,
+    Providing,
     Rekey,
+    Removal,
+    Shows,
 )
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.dialect_file import dialect_of
+from scimsync.scim.generic import GENERIC
 
 _T = TypeVar("_T")
 
@@ -192,18 +197,10 @@ class _Reader:
     def _target(self, dialect: Dialect) -> TargetSettings:
         given = self.written.target
         api_url, login_url = self._hosts(given, dialect)
-        client_id = client_secret = token = ""
-        if "target" in self.secrets:
-            token = self.references.resolve("[target] token", given.token)
-            if not given.token and not self.told.knows("target", "token"):
-                self.told.need("target", "client_id", given.client_id)
-                self.told.need("target", "client_secret", given.client_secret)
-            client_id = self.references.resolve("[target] client_id", given.client_id)
-            client_secret = self.references.resolve("[target] client_secret", given.client_secret)
         if dialect.concurrency == "version" != _or(given.concurrency, "version"):
             told = f"[target] concurrency: dialect {dialect.name} is always written under a version; take the key away"
             self.told.tell(("target", "concurrency"), told)
-        return TargetSettings(
+        target = TargetSettings(
             dialect=replace(
                 dialect,
                 concurrency=_or(given.concurrency, dialect.concurrency),
@@ -214,30 +211,32 @@ class _Reader:
             ),
             api_url=api_url,
             login_url=login_url,
-            client_id=client_id,
-            client_secret=client_secret,
-            token=token,
+            token_url=given.token_url,
+            scopes=tuple(given.scopes),
+            audience=given.audience,
+            client_auth=given.client_auth or "basic",
+            header=given.header,
             requests_per_minute=given.requests_per_minute,
             recall=span(given.recall),
             workers=given.workers,
             ca_file=self._beside(given.ca_file),
         )
+        credentials.judge(given, self.told)
+        return credentials.resolved(target, given, self.told, self.references) if "target" in self.secrets else target
 
     def _hosts(self, given: document.Target, dialect: Dialect) -> tuple[str, str]:
         """Both hosts: from the closed list of regions, or as they stand in the file."""
-        region, api, login = given.region, given.api_url, given.login_url
-        if region and (api or login):
+        region, api, host = given.region, given.api_url, given.login_url
+        if region and (api or host):
             self.told.tell(("target", "region"), "[target] give either region, or api_url and login_url, not both")
         hosts = hosts_of(region, dialect)
         if region and not hosts:
             self.told.tell(("target", "region"), f"[target] region = {region_fault(region, dialect)}")
         if hosts:
             return hosts
-        enough = api and (login or given.token)  # a ready-made token is given nowhere
-        if not region and not enough and not self.told.knows("target", "region", "api_url", "login_url"):
-            needed = "api_url" if given.token else "region, or api_url and login_url"
-            self.told.tell(("target", "region"), f"[target] needs {needed}")
-        return self._address("api_url", api), self._address("login_url", login)
+        if not region and not self.told.knows("target", "region", "api_url", "login_url"):
+            credentials.need_place(given, dialect, self.told)
+        return self._address("api_url", api), self._address("login_url", host)
 
     def _address(self, key: str, url: str) -> str:
         if url and (fault := target_fault(url)):
@@ -266,7 +265,7 @@ class _Reader:
             leavers=Leavers(given.leavers),
             leavers_after=span(given.leavers_after),
             deleted=Deleted(given.deleted),
-            protected=frozenset(name.lower() for name in given.protected),
+            protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
             on_bad_value=BadValue(given.on_bad_value),
             limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),
@@ -287,6 +286,14 @@ class _Reader:
             column=given.column,
             separator=given.separator,
             batch=dialect.members_at_once,
+            providing=Providing(
+                served=dialect.groups,
+                shows=Shows(dialect.members),
+                cap=dialect.members_cap,
+                refuses_twice=dialect.add_twice == "refused",
+                removal=Removal(dialect.remove_members),
+                is_removal_known=dialect.grounds["remove_members"] != GENERIC.grounds["remove_members"],
+            ),
         )
 
     def _group_settings(self) -> GroupSettings | None:

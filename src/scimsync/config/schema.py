@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from scimsync.config.document import Document
+from scimsync.config.keys import INSTEAD, PLACED, WAYS
 from scimsync.model.events import PROFILE, EventKind
 from scimsync.scim.regions import GENESYS_REGIONS
 
@@ -67,8 +68,15 @@ def _narrow(sections: Node) -> None:
     ]
     sections["target"]["oneOf"] = [
         {"required": ["region"]},
-        {"required": ["api_url"], "anyOf": [{"required": ["login_url"]}, {"required": ["token"]}]},
+        {"required": ["api_url"], "anyOf": [{"required": [key]} for key in PLACED]},
     ]
+    others = {
+        key: [other for way in WAYS.values() if key not in way for other in way] for key in sum(WAYS.values(), ())
+    }
+    others["token_url"] = [*others["token_url"], *INSTEAD]
+    sections["target"]["dependentSchemas"] = {
+        key: {"properties": dict.fromkeys(keys, False)} for key, keys in others.items()
+    }
     sections["target"]["properties"]["region"]["anyOf"] = [{"enum": [*GENESYS_REGIONS]}, {"minLength": 1}]
     sections["groups"]["oneOf"] = [{"required": [key]} for key in ("query", "path", "column")]
     names = [kind.value for kind in EventKind]

@@ -61,9 +61,19 @@ class TargetSettings:
     dialect: Dialect
     api_url: str
     login_url: str
-    client_id: str
+    client_id: str = ""
     client_secret: str = field(default="", repr=False)
+    #: the whole address at which tokens are given, instead of `login_url`
+    token_url: str = ""
+    scopes: tuple[str, ...] = ()
+    audience: str = ""
+    client_auth: Literal["basic", "post"] = "basic"
     token: str = field(default="", repr=False)
+    username: str = ""
+    password: str = field(default="", repr=False)
+    #: the name of a header that lets us in, and what stands in it
+    header: str = ""
+    header_value: str = field(default="", repr=False)
     requests_per_minute: int | None = None
     #: how old a value may be that is taken from an earlier plan
     recall: timedelta = timedelta(days=28)

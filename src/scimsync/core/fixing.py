@@ -9,7 +9,7 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.planner import SENT, operations_of
 from scimsync.model.plans import Change, Finding, Severity
 from scimsync.model.policy import Mapped
-from scimsync.scim.dialect import Dialect
+from scimsync.scim.dialect import Dialect, among
 from scimsync.scim.schema import Attribute, Kind, Place, Schema
 
 
@@ -30,7 +30,7 @@ def fixed(published: Iterable[Schema], attributes: Sequence[Mapped], dialect: Di
         for mapped in attributes
         if mapped.path != ACTIVE
         and (
-            mapped.path in dialect.immutable
+            among(mapped.path, dialect.immutable)
             or _is_fixed(schemas.get((mapped.place.urn or catalog.core.id).lower()), mapped.place)
         )
     )
@@ -88,7 +88,7 @@ def unkept(attributes: Sequence[Mapped], dialect: Dialect) -> list[Finding]:
             hint="take the path from [attributes]; if the directory keeps it by now, correct the dialect",
         )
         for mapped in attributes
-        if mapped.path in dialect.unkept and mapped.path != ACTIVE
+        if among(mapped.path, dialect.unkept) and mapped.path != ACTIVE
     ]
 
 

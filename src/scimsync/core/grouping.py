@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from scimsync.core import naming
 from scimsync.core.references import components, find_cycles
 from scimsync.model.plans import Finding, GroupChange, Severity
-from scimsync.model.policy import Limits
+from scimsync.model.policy import Limits, Removal
 from scimsync.scim.grammar import render_value
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
@@ -35,8 +35,6 @@ HARMED = "write.harmed"
 PARTIAL = "group.partial"
 #: a share of fewer members than these says nothing
 FEW = 10
-#: lists that end at a multiple of this may have been cut there
-_CUT = 100
 #: paths under which an outcome tells who joined and who left
 ADDED, REMOVED = "members.added", "members.removed"
 _SHOWN = 5
@@ -112,11 +110,6 @@ def unseen(wanted: Left, members: AbstractSet[str], took: AbstractSet[str]) -> L
     )
 
 
-def is_cut(members: AbstractSet[str]) -> bool:
-    """Whether a list of members ends where lists are cut."""
-    return len(members) >= _CUT and len(members) % _CUT == 0
-
-
 def lost(before: AbstractSet[str], batch: Left, after: AbstractSet[str]) -> list[str]:
     """Who was a member before a batch was written, did not have to leave, and is none after it."""
     return sorted(before - set(batch.remove) - after)
@@ -141,11 +134,24 @@ def batches(left: Left, size: int) -> Iterator[Left]:
         yield Left(tuple(one for one, joins in part if joins), tuple(one for one, joins in part if not joins))
 
 
-def operations(left: Left) -> tuple[Operation, ...]:
-    """The operations of one PATCH (RFC 7644 §3.5.2); the list that others share is never replaced."""
-    gone = [Operation("remove", f"members[value eq {render_value(one)}]") for one in left.remove]
-    joined = [Operation("add", "members", [{"value": one} for one in left.add])] if left.add else []
-    return (*gone, *joined)
+def operations(
+    left: Left, removal: Removal = Removal.FILTER, members: AbstractSet[str] = frozenset()
+) -> tuple[Operation, ...]:
+    """The operations of one PATCH (RFC 7644 §3.5.2); the list that others share is never replaced.
+
+    Args:
+        left: Who joins and who leaves.
+        removal: In which form somebody is removed.
+        members: Who is in the group. Where nobody knows whether the target heeds whom a removal names, they are added
+            again in the same request: else one that does not would take everybody out (RFC 7644 §3.5.2.2).
+    """
+    joins = [*left.add]
+    if removal is Removal.FILTER or not left.remove:
+        gone = [Operation("remove", f"members[value eq {render_value(one)}]") for one in left.remove]
+    else:
+        gone = [Operation("remove", "members", [{"value": one} for one in left.remove])]
+        joins += sorted(members - {*left.remove, *left.add}) if removal is Removal.WHOLE else []
+    return (*gone, *([Operation("add", "members", [{"value": one} for one in joins])] if joins else []))
 
 
 def members_of(resource: Mapping[str, object]) -> dict[str, str]:
@@ -330,6 +336,19 @@ def partial(name: str, shown: int, hidden: int) -> Finding:
         summary="the directory shows only some members of the group; those whom scimsync added count as members",
         detail=f"{shown} are shown, {hidden} of ours are not",
         hint="look into the group where all members can be seen",
+    )
+
+
+def hidden(groups: int, members: int) -> Finding:
+    """A directory that does not show who is in a group."""
+    told = "1 group" if groups == 1 else f"{groups} groups"
+    return Finding(
+        severity=Severity.WARNING,
+        code=PARTIAL,
+        subject="",
+        summary="the directory does not show the members of groups; what it took from scimsync counts",
+        detail=f"{told}, {_memberships(members)} by our own memory",
+        hint="nothing to do; whom others put into these groups nobody sees and nobody removes",
     )
 
 

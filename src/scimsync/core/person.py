@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from scimsync.core import findings as told
-from scimsync.core import identity, leaving, logins, planner, returning, validation
+from scimsync.core import identity, leaving, logins, planner, protecting, returning, validation
 from scimsync.core.desired import Desired, is_main
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.model.accounts import Pair
@@ -177,7 +177,7 @@ def _kept(
     current = policy.by_path[ACTIVE].place.read(seen.resource)
     is_active = current if current is not None else seen.base.get(ACTIVE) is not False
     taken = any(change.action is Action.DISABLE for change in changes)
-    if is_active and not taken and not planner.is_protected(seen.key, seen.login, policy):
+    if is_active and not taken and not protecting.is_protected(seen.key, seen.login, policy):
         yield leaving.finding(seen.key, leaving.reasons(found, notices).get(seen.key, leaving.UNREAD))
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from scimsync.core import protecting
 from scimsync.core.findings import of_foreign
 from scimsync.core.leaving import KEPT
 from scimsync.core.lifecycle import ACTIVE, GIVING, ORDER, giving, of_pair, shown, turn
@@ -74,8 +75,11 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
             deltas.append(delta)
         elif pair.desired[mapped.path] != pair.current.get(mapped.path) and not _is_hidden(mapped.path, pair):
             settled.append((mapped.path, pair.desired[mapped.path]))
+    claims = [d for d in deltas if d.path == LOGIN and protecting.is_protected("", d.sides.desired, policy)]
+    deltas = [d for d in deltas if d not in claims]
     writes = [d for d in deltas if d.verdict in SENT]
-    foreign = tuple(of_foreign(pair.key, d.path, pair.row) for d in deltas if _is_foreign(d, policy))
+    told = [of_foreign(pair.key, d.path, pair.row) for d in deltas if _is_foreign(d, policy)]
+    told += [protecting.claimed(pair.key, pair.row) for d in claims if d.verdict in SENT]
     rest = tuple(d for d in deltas if d.verdict in {Verdict.KEEP, Verdict.CONFLICT})
     action, lifecycle = of_pair(
         wanted=pair.desired.get(ACTIVE),
@@ -93,13 +97,13 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
         operations=operations_of(deltas, policy.attributes),
         row=pair.row,
     )
-    if writes and is_nameless(pair.name, policy):
-        return Planned(findings=(_nameless(pair.key, pair.row),), settled=tuple(settled))
-    if writes and is_protected(pair.key, pair.name, policy):
-        return Planned(findings=(_protected(pair.key, pair.row),), settled=tuple(settled))
+    if (writes or claims) and protecting.is_nameless(pair.name, policy):
+        return Planned(findings=(protecting.nameless(pair.key, pair.row),), settled=tuple(settled))
+    if (writes or claims) and protecting.is_protected(pair.key, pair.name, policy):
+        return Planned(findings=(protecting.protected(pair.key, pair.row),), settled=tuple(settled))
     notice = replace(whole, deltas=rest, operations=()) if rest else None
     change, besides = _apart(whole, policy.attributes) if writes else (None, None)
-    return Planned(change=change, besides=besides, notice=notice, findings=foreign, settled=tuple(settled))
+    return Planned(change=change, besides=besides, notice=notice, findings=tuple(told), settled=tuple(settled))
 
 
 def _is_foreign(delta: Delta, policy: Policy) -> bool:
@@ -197,8 +201,8 @@ def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozense
     missing += [path for path in ("userName",) if path not in pair.desired]
     if missing:
         return Planned(findings=(_incomplete(pair, missing),))
-    if is_protected(pair.key, pair.name, policy):
-        return Planned(findings=(_protected(pair.key, pair.row),))
+    if protecting.is_protected(pair.key, pair.name, policy):
+        return Planned(findings=(protecting.protected(pair.key, pair.row),))
     deltas = []
     for mapped in policy.attributes:
         sides = Sides(desired=pair.desired[mapped.path], current=None, base=None, known=False)
@@ -225,10 +229,10 @@ def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
     """Plan one person whose account is linked and who is no longer in the source."""
     if policy.leavers is Leavers.KEEP:
         return Planned(findings=(_kept(leaver.key),))
-    if is_nameless(leaver.name, policy):
-        return Planned(findings=(_nameless(leaver.key, None),))
-    if is_protected(leaver.key, leaver.name, policy):
-        return Planned(findings=(_protected(leaver.key, None),))
+    if protecting.is_nameless(leaver.name, policy):
+        return Planned(findings=(protecting.nameless(leaver.key, None),))
+    if protecting.is_protected(leaver.key, leaver.name, policy):
+        return Planned(findings=(protecting.protected(leaver.key, None),))
     sides = Sides(desired=False, current=True, base=leaver.agreed is not False, known=True)
     merged = merge(active.place, sides, active.authority)
     verdict = merged.verdict if merged else Verdict.WRITE
@@ -338,40 +342,6 @@ def numbers(plan: Plan) -> dict[str, int]:
         "groups": plan.tally.groups,
         **plan.tally.actions,
     }
-
-
-def is_protected(key: str, name: str, policy: Policy) -> bool:
-    """Whether policy keeps us from changing the account of this record, or of this login."""
-    return key.lower() in policy.protected or name.lower() in policy.protected
-
-
-def _protected(key: str, row: int | None) -> Finding:
-    return Finding(
-        severity=Severity.WARNING,
-        code="account.protected",
-        subject=key,
-        summary="a protected account would be changed; it is left alone",
-        hint="change it by hand, or take it from [policy] protected",
-        row=row,
-        holds=True,
-    )
-
-
-def is_nameless(name: str, policy: Policy) -> bool:
-    """Whether an account shows no login, while some logins are protected."""
-    return not name and bool(policy.protected)
-
-
-def _nameless(key: str, row: int | None) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="account.nameless",
-        subject=key,
-        summary="the account shows no login, so it may be a protected one; it is left alone",
-        hint="look at the account in the directory: every account has a userName, and this one does not show it",
-        row=row,
-        holds=True,
-    )
 
 
 def _incomplete(pair: Pair, missing: Sequence[str]) -> Finding:

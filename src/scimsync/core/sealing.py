@@ -115,6 +115,8 @@ def group_to_json(group: GroupChange) -> dict[str, object]:
         "held": group.held,
         "batch": group.batch,
         **({"partial": True} if group.partial else {}),
+        **({"cut": group.cut} if group.cut is not None else {}),
+        **({"doubted": True} if group.doubted else {}),
         "add": [[member.key, member.account] for member in group.add],
         "remove": [[member.key, member.account] for member in group.remove],
     }
@@ -229,6 +231,8 @@ def _group(found: object) -> GroupChange:
         held=line.held,
         batch=line.batch,
         partial=line.partial,
+        cut=line.cut,
+        doubted=line.doubted,
     )
 
 
@@ -275,6 +279,8 @@ class _GroupLine(msgspec.Struct):
     add: list[tuple[str, str | None]]
     remove: list[tuple[str, str | None]]
     partial: bool = False
+    cut: int | None = None
+    doubted: bool = False
 
 
 class _ChangeLine(msgspec.Struct):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scimsync.core import planner
+from scimsync.core import planner, protecting
 from scimsync.core.identity import brought_back
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.replies import MOST_RACES, Next, decide, words
@@ -129,6 +129,9 @@ class AccountMaker:
     async def _created(self, attempt: Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
         """What came of a creation that was answered: a new account, one that was brought back, or somebody else's."""
         account = str((made.body or {}).get("id", ""))
+        if self.means.protects(made.body or {}):
+            told = f"the directory answered with a protected account, {account}; look at it"
+            return attempt.outcome(Status.HELD, protecting.PROTECTED, told, made)
         owner = self.owners.of(account)
         if owner not in {None, attempt.key} or self.owners.is_parted(attempt.key, account):
             told = f"the directory answered with the account {account}, which is {whose(owner)}"
@@ -229,4 +232,4 @@ class AccountMaker:
 
     def _is_protected(self, key: str, body: Mapping[str, object]) -> bool:
         name = str(body.get(LOGIN) or "")
-        return planner.is_nameless(name, self.policy) or planner.is_protected(key, name, self.policy)
+        return protecting.is_nameless(name, self.policy) or protecting.is_protected(key, name, self.policy)

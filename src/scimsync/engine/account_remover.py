@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scimsync.core import planner
+from scimsync.core import protecting
 from scimsync.core.replies import MOST_RACES, Next, decide, words
 from scimsync.engine.account_writer import AccountWriter
 from scimsync.engine.attempts import Attempt, Means
@@ -55,7 +55,7 @@ class AccountRemover:
         if seen.body.get("active") is not False:
             told = "the account is active again, or does not show that it is not; it is not deleted"
             return attempt.outcome(Status.HELD, "leaver.active-again", told, seen)
-        if planner.is_nameless(name, self.policy) or planner.is_protected(attempt.key, name, self.policy):
+        if protecting.is_nameless(name, self.policy) or protecting.is_protected(attempt.key, name, self.policy):
             told = "the account is a protected one by now, or shows no login; it is not deleted"
             return attempt.outcome(Status.HELD, "account.protected", told, seen)
         if not seen.version:

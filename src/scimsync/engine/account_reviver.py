@@ -87,7 +87,7 @@ class AccountReviver:
         """Take access away again, at once, from an account that came back for the wrong person; hold the person."""
         mapped = self.means.attributes.get(ACTIVE)
         done: Outcome | None = None
-        if mapped is not None:
+        if mapped is not None and not self.means.protects(reply.body or {}):
             delta = Delta(
                 path=ACTIVE,
                 sides=Sides(desired=False, current=True, base=True, known=True),

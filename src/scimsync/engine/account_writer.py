@@ -32,6 +32,8 @@ class AccountWriter:
     #: what one PATCH may hold; 0 for no limit
     operations_per_patch: int = 0
     request_bytes: int = 0
+    #: the listing had holes or showed somebody twice: each account is looked at before it is written
+    doubted: bool = False
 
     async def write(
         self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
@@ -45,7 +47,7 @@ class AccountWriter:
     ) -> Outcome:
         caution, reopened = self.means.caution, (attempt.key, attempt.part) in self.open
         beside = any(is_platform(operation.path) for operation in operations)  # a listing may not tell what is there
-        if reopened or not version or beside or caution.wants_sight(operations):
+        if reopened or not version or beside or self.doubted or caution.wants_sight(operations):
             looked = await attempt.look(deltas, after=Next.SETTLE if reopened or not version else Next.REPLAN)
             if isinstance(looked, Outcome):
                 return looked

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from scimsync.core import grouping, leaving, lifecycle, logins
+from scimsync.core import grouping, leaving, lifecycle, logins, waiting
 from scimsync.core.grouping import Left
 from scimsync.engine import limiting, recording, settling
 from scimsync.engine.account_maker import AccountMaker
@@ -26,7 +26,7 @@ from scimsync.engine.account_writer import AccountWriter
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.caution import Caution
 from scimsync.engine.denying import Denials
-from scimsync.engine.group_writer import GroupPorts, GroupWriter
+from scimsync.engine.group_writer import GroupPorts, GroupWriter, Removing
 from scimsync.engine.journal import Journal
 from scimsync.engine.owners import Owners
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
@@ -37,6 +37,7 @@ from scimsync.engine.standing import GOOD, Standing
 from scimsync.errors import ScimsyncError, TargetError
 from scimsync.model.outcomes import Outcome, Reply, Run, RunState, Status
 from scimsync.model.plans import LOGIN, MAKING, Action, Change, GroupChange, Plan
+from scimsync.model.policy import Providing
 from scimsync.model.reports import Report
 
 _C = TypeVar("_C", Change, GroupChange)
@@ -117,6 +118,7 @@ class _Applier:
             attributes=options.attributes,
             caution=Caution(trusting=options.keeps_others),
             dropped=options.dropped,
+            policy=options.policy,
             shown=ports.shown,
         )
         digest = digest_of(ports.store.artifact(run.plan)) if run.plan else ""
@@ -139,6 +141,7 @@ class _Applier:
             deny=self._denials.refused,
             operations_per_patch=options.operations_per_patch,
             request_bytes=options.request_bytes,
+            doubted=waiting.is_partial(standing.plan),
         )
         self._remover = AccountRemover(
             means=self._means, journal=self._journal, writer=self._writer, policy=options.policy
@@ -168,6 +171,9 @@ class _Applier:
             open=standing.open,
             born=standing.born,
         )
+        grouped = options.policy.groups
+        self._providing = grouped.providing if grouped is not None else Providing()
+        self._removing = Removing.of(self._providing, ports.observer.say)
         #: the first parts at work or done whose outcome others may wait for
         self._begun: dict[str, asyncio.Event] = {}
         self._awaited = {d.awaits for c in standing.plan.changes for d in c.awaiting}
@@ -352,4 +358,6 @@ class _Applier:
             defer=self._defer,
             harmed=self._standing.halt_groups,
             halted=lambda: self._standing.halted,
+            providing=self._providing,
+            removing=self._removing,
         )

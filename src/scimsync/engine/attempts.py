@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scimsync.core import harm, logins, planner
+from scimsync.core import harm, logins, planner, protecting
 from scimsync.core.replies import Next, words
 from scimsync.engine.caution import Caution
 from scimsync.engine.ports import Target
 from scimsync.model.outcomes import Outcome, Reply, Status
 from scimsync.model.plans import LOGIN, Change, Delta
-from scimsync.model.policy import Mapped
+from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.messages import Operation
 from scimsync.scim.platform import INVITATION
 from scimsync.scim.schema import Place, Value
@@ -26,6 +26,8 @@ class Means:
     caution: Caution
     #: what the target takes from inactive people and the mapping does not give back
     dropped: Sequence[Place] = ()
+    #: who is protected
+    policy: Policy
     #: told of the account as the target shows it after each look and each write
     shown: Callable[[Mapping[str, object]], None] = lambda _: None
 
@@ -33,6 +35,10 @@ class Means:
     def places(self) -> list[Place]:
         """Where the managed attributes are."""
         return [mapped.place for mapped in self.attributes.values()]
+
+    def protects(self, body: Mapping[str, object]) -> bool:
+        """Whether an account, as it shows itself, is one that is never written."""
+        return protecting.is_protected("", body.get(LOGIN), self.policy)
 
     def operations_of(self, deltas: Sequence[Delta]) -> tuple[Operation, ...]:
         """The operations that write these deltas."""
@@ -83,6 +89,8 @@ class Attempt:
             return self.outcome(Status.DEFERRED, "target.not-now", words(reply), reply)
         self.before = reply.body
         self._means.shown(reply.body)
+        if self._means.protects(reply.body):
+            return self.outcome(Status.HELD, protecting.PROTECTED, "the account is a protected one by now", reply)
         attributes = self._means.attributes
         unseen = [d for d in deltas if not attributes[d.path].place.is_told(reply.body)]
         self._left_alone |= {d.path: "unseen" for d in unseen}

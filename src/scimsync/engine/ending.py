@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from scimsync.core import ending as rules
-from scimsync.core import limits, planner
+from scimsync.core import limits, protecting
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.limits import Demand, Past
 from scimsync.engine.plan_request import PlanRequest
@@ -68,7 +68,7 @@ def plan_ends(bench: Workbench, comparison: Comparison, request: PlanRequest, st
     found = [
         one
         for one in tables.inactive(bench, policy.attributes, comparison, absence=known.absence, listed=known.listed)
-        if not planner.is_protected(one.key, one.name, policy)
+        if not protecting.is_protected(one.key, one.name, policy)
     ]
     fresh = [Ending(one.key, one.account, known.now, proven=False) for one in found if one.ending is None]
     findings = []

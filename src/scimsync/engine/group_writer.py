@@ -5,24 +5,69 @@ Members travel in batches of one PATCH each. The group is read first, so that it
 the first write that takes one of them away ends the writing of groups. Whatever is unclear is settled by
 reading the group: what was wanted and is not there is sent, nothing else, so going on after a crash
 repeats and loses nothing.
+
+Where the list of members is cut, or empty though it was just written, what the target took counts as done, and is
+told once: `group.partial`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from scimsync.core import grouping
+from scimsync.core import grouping, showing
 from scimsync.core.grouping import Left
 from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, words
 from scimsync.engine.ports import Target
-from scimsync.model.outcomes import Outcome, Reply, Status
+from scimsync.model.outcomes import COMPARED, Outcome, Reply, Status
 from scimsync.model.plans import GroupChange
+from scimsync.model.policy import Providing, Removal
+from scimsync.scim.messages import Operation
 
 #: refused requests after which a group is given up
 MOST_REFUSALS = 20
 #: refusals that may be about a few members of a batch, so that the others can be written without them
 _ABOUT_SOME = frozenset({"invalidValue", "noTarget", "tooMany"})
+#: refusals that may be about the path of a removal
+_ABOUT_PATH = frozenset({"", "invalidPath", "invalidFilter", "invalidSyntax"})
+#: members of a group in which another way to remove is tried
+_MOST_TRIED = 1000
+
+
+@dataclass(slots=True)
+class Removing:
+    """How members are removed in this run: one way for all groups, found once where the dialect does not say."""
+
+    form: Removal = Removal.FILTER
+    #: no other way is tried any more
+    known: bool = False
+    #: the other way is being tried, by the group of this id
+    tried_by: str = ""
+    #: told of the way that was found
+    note: Callable[[str], None] = lambda _: None
+
+    @classmethod
+    def of(cls, providing: Providing, note: Callable[[str], None] = lambda _: None) -> Removing:
+        """As the dialect has it."""
+        return cls(providing.removal, providing.is_removal_known, note=note)
+
+    def begin(self, group: str) -> bool:
+        """Try the other way in a group; False where it was tried, or no other is to be tried."""
+        if self.known or self.tried_by:
+            return False
+        self.form, self.tried_by = Removal.WHOLE, group
+        return True
+
+    def end(self, group: str, *, works: bool) -> None:
+        """Note what came of the other way."""
+        if self.known or self.tried_by != group:
+            return
+        self.known = True
+        if works:
+            told = "members are removed by value, and whoever stays is added again in the same request: "
+            self.note(f"{told}the target does not heed a filter in the path of a removal")
+        else:
+            self.form = Removal.FILTER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +85,9 @@ class GroupPorts:
     harmed: Callable[[str], None]
     #: why no more groups may be written; "" while they may
     halted: Callable[[], str]
+    #: what the provider does with members, and how they are removed
+    providing: Providing = field(default_factory=Providing)
+    removing: Removing = field(default_factory=Removing)
 
 
 class GroupWriter:
@@ -57,6 +105,11 @@ class GroupWriter:
         self._version, self._members = change.version, frozenset[str]()
         #: it shows only a part of its members; whose move it took then, and whose could not be seen
         self._partial, self._took, self._hidden = change.partial, set[str](), set[str]()
+        #: how many it showed when that was found in this run
+        self._cut: int | None = None
+        #: another way to remove was tried here
+        self._tried = False
+        self._size = change.batch
         #: nothing was sent since the group was last read
         self._seen = False
         self._sent = self._races = self._losses = self._refusals = 0
@@ -103,17 +156,23 @@ class GroupWriter:
             self._seen = False
             await self._ports.intend(batch, self._version, self._sent)
             reply = self._last = await self._target.patch_group(
-                self._change.group, grouping.operations(batch), self._version
+                self._change.group, self._operations(batch), self._version
             )
             if reply.window_s is not None:
                 self._window_s = max(reply.window_s, self._window_s or 0.0)
-            step = Next.REPLAN if self._is_there(reply) else decide(reply)
+            is_there = self._is_there(reply, batch)
+            step = Next.REPLAN if is_there else decide(reply)
             if step is Next.CONFIRM and (shown := self._shown(batch, reply)) is not None:
                 self._take(batch, reply.version, shown)
             elif step in {Next.CONFIRM, Next.READ_BACK, Next.REPLAN, Next.SETTLE}:
-                if (end := await self._look_after(step, batch)) is not None:
+                if (end := await self._look_after(step, batch, is_there=is_there)) is not None:
                     return end
+                todo = list(grouping.batches(self._left, self._size))
+            elif step is Next.HOLD and self._is_about_path(reply, batch) and self._tries_other():
                 todo = self._portions()
+            elif step is Next.HOLD and len(batch) == 1 and self._is_gone(reply, batch):
+                self._took |= set(batch.remove)
+                self._left = grouping.without(self._left, set(batch.remove))
             elif step is Next.HOLD and self._is_about_some(reply):
                 self._refusals += 1
                 todo[:0] = self._halved(batch)
@@ -121,12 +180,31 @@ class GroupWriter:
                 return self._end(step, reply)
         return None
 
+    def _operations(self, batch: Left) -> tuple[Operation, ...]:
+        return grouping.operations(batch, self._ports.removing.form, self._members)
+
     def _portions(self) -> list[Left]:
-        return list(grouping.batches(self._left, self._change.batch))
+        return list(grouping.batches(self._left, self._size))
+
+    def _tries_other(self) -> bool:
+        """Whether another way to remove members is tried from now on, in a group of which we see everybody."""
+        if self._may_be_cut() or len(self._members) > _MOST_TRIED or self._tried:
+            return False
+        self._tried = self._ports.removing.begin(self._change.group) or self._ports.removing.form is Removal.WHOLE
+        return self._tried
+
+    def _is_about_path(self, reply: Reply, batch: Left) -> bool:
+        told = reply.error is not None and reply.error.scim_type in _ABOUT_PATH and reply.status in {400, 501}
+        return told and bool(batch.remove) and not self._ports.removing.known
+
+    def _is_gone(self, reply: Reply, batch: Left) -> bool:
+        """Whether somebody whom the group does not show is refused as no member of it."""
+        told = reply.error is not None and reply.error.scim_type in {"noTarget", "invalidValue"}
+        return told and self._may_be_cut() and bool(batch.remove) and not self._members & set(batch.remove)
 
     def _shown(self, batch: Left, reply: Reply) -> frozenset[str] | None:
         """The members after a batch, where the answer says nothing else; None where the group has to be read."""
-        if not reply.version or reply.body is None or self._partial:
+        if not reply.version or reply.body is None or self._partial or self._may_be_cut():
             return None
         expected = (self._members | set(batch.add)) - set(batch.remove)
         shown = frozenset(grouping.members_of(reply.body)) if "members" in reply.body else expected
@@ -135,13 +213,18 @@ class GroupWriter:
     def _take(self, batch: Left, version: str, members: frozenset[str]) -> None:
         """A batch is in the group."""
         self._left = grouping.without(self._left, {*batch.add, *batch.remove})
+        if batch.remove:
+            self._ports.removing.end(self._change.group, works=True)
         self._version, self._members = version, members
+        self._took |= {*batch.add, *batch.remove}
         self._in_a_row = self._losses = 0
 
-    @staticmethod
-    def _is_there(reply: Reply) -> bool:
-        """Whether the words say that something exists already: of a member, that somebody else was faster."""
-        return reply.error is not None and not reply.error.scim_type and is_taken(reply)
+    def _is_there(self, reply: Reply, batch: Left) -> bool:
+        """Whether the words say that something exists already: of a member, that it is not seen, or was just added."""
+        if reply.error is None or not batch.add:
+            return False
+        refuses = self._ports.providing.refuses_twice and reply.status in {400, 409} and self._may_be_cut()
+        return refuses or (reply.error.scim_type in {"", "uniqueness"} and is_taken(reply))
 
     def _is_about_some(self, reply: Reply) -> bool:
         return reply.error is not None and reply.error.scim_type in _ABOUT_SOME and self._refusals < MOST_REFUSALS
@@ -170,25 +253,36 @@ class GroupWriter:
         self._count_left()
         return None
 
+    def _may_be_cut(self) -> bool:
+        """Whether somebody whom the group does not show may be a member of it."""
+        shown, change = len(self._members), self._change
+        if showing.is_known_cut(shown, self._ports.providing):
+            return True
+        return (self._partial or change.doubted) and showing.is_cut(shown, change.cut if change.partial else self._cut)
+
     def _count_left(self) -> None:
-        if self._partial and grouping.is_cut(self._members):
+        if self._may_be_cut():
             self._left = grouping.unseen(self._wanted, self._members, self._took)
         else:
             self._left = grouping.remaining(self._wanted, self._members)
 
-    async def _look_after(self, step: Next, batch: Left) -> Outcome | None:
-        """Read the group after an answer that settles nothing."""
+    async def _look_after(self, step: Next, batch: Left, *, is_there: bool) -> Outcome | None:
+        """Read the group after an answer that settles nothing; `is_there`: it says that a member is one already."""
         before, version, number = self._members, self._version, len(self._left)
         if (end := await self._look()) is not None:
             return end
         if step is Next.REPLAN:
-            return self._raced()
+            return None if is_there and version == self._version and self._meets(batch) else self._raced()
         absent = grouping.common(self._left, batch)
-        if (step is not Next.SETTLE or not absent) and (gone := grouping.lost(before, batch, self._members)):
+        if (step is not Next.SETTLE or not absent) and (gone := self._gone(before, batch)):
             return self._harm(gone)
         if step is not Next.SETTLE:
-            if self._hides(batch, before, version):
+            if await self._hides(batch, before, moved=version != self._version):
                 absent = grouping.common(self._left, batch)
+            if absent.remove and self._tries_other():
+                return None
+            if batch.remove:
+                self._ports.removing.end(self._change.group, works=not absent.remove)
             if absent:
                 return self._mismatch("the directory took the request, and the members are not as written")
         self._losses = 0 if len(self._left) < number else self._losses + 1
@@ -196,14 +290,51 @@ class GroupWriter:
             return self._outcome(Status.HELD, "write.unknown", "the answers were lost, and the group did not change")
         return None
 
-    def _hides(self, batch: Left, before: frozenset[str], version: str) -> bool:
+    def _gone(self, before: frozenset[str], batch: Left) -> list[str]:
+        """Who was taken away; nobody where they may have made room, in a list that is cut, for who was added."""
+        gone = grouping.lost(before, batch, self._members)
+        if gone and showing.has_shifted(before, batch, self._members, gone):
+            self._found_cut()
+            return []
+        return gone
+
+    async def _hides(self, batch: Left, before: frozenset[str], *, moved: bool) -> bool:
         """Whether the group took a batch and shows only a part of its members, so that not all of it can be seen."""
-        hidden = (set(batch.add) - self._members) | (set(batch.remove) - before)
-        self._partial = self._partial or bool(hidden and version != self._version)
-        if not (self._partial and grouping.is_cut(self._members)):
+        added, removed = set(batch.add) - self._members, set(batch.remove) - before
+        if added and not self._may_be_cut() and not await self._is_hidden(added, moved=moved):
             return False
-        self._took |= {*batch.add, *batch.remove}
-        self._hidden |= hidden
+        if not added and not self._may_be_cut():
+            return False
+        if added:
+            self._found_cut()
+        self._took |= set(batch.add) | (set(batch.remove) - self._members)
+        self._hidden |= added | (set() if self._change.doubted else removed)
+        self._count_left()
+        return True
+
+    def _found_cut(self) -> None:
+        """It shows a part of its members."""
+        if not self._partial:
+            self._partial, self._cut = True, len(self._members)
+
+    async def _is_hidden(self, added: set[str], *, moved: bool) -> bool:
+        """Whether members who were taken and are not shown are in the group: as one of them says, else as it seems."""
+        account = await self._target.get(min(added))
+        told = showing.membership(account.body, self._change.group) if account.ok and account.body else None
+        compared = self._version.startswith(COMPARED)
+        return told if told is not None else showing.seems_hidden(len(self._members), moved=moved, compared=compared)
+
+    def _meets(self, batch: Left) -> bool:
+        """Whether those who are said to be members already are not shown; who is not alone is tried alone."""
+        unseen = set(batch.add) - self._members
+        if not unseen:
+            return False
+        if len(batch) > 1:
+            self._size = 1
+            return True
+        self._found_cut()
+        self._took |= unseen
+        self._hidden |= unseen
         self._count_left()
         return True
 
@@ -221,7 +352,10 @@ class GroupWriter:
             return end
         if version != self._version:
             return self._raced() if self._left else self._settled()
-        if gone := grouping.lost(before, Left(), self._members):
+        gone = grouping.lost(before, Left(), self._members)
+        if (gone or self._left.add) and not self._left.remove and showing.looks_cut(len(self._members)):
+            return self._cut_off(gone)
+        if gone:
             return self._harm(gone)
         if self._left:
             return self._mismatch(f"{len(self._left)} of {len(self._wanted)} members are not as written")
@@ -229,10 +363,19 @@ class GroupWriter:
             return self._mismatch(f"the group holds {len(self._members)} members, and should hold {len(before)}")
         return self._settled()
 
+    def _cut_off(self, gone: Sequence[str]) -> Outcome:
+        """The answers to the writes showed more members than the group does: what they showed counts."""
+        self._found_cut()
+        self._took |= {*self._wanted.add, *self._wanted.remove}
+        self._hidden |= set(gone) | set(self._left.add)
+        self._count_left()
+        return self._settled()
+
     # --- the end ----------------------------------------------------------------------------
 
     def _end(self, step: Next, reply: Reply) -> Outcome:
         """The outcome of an answer that ends the work on this group."""
+        self._ports.removing.end(self._change.group, works=False)
         if step is Next.DEFER:
             self._ports.defer(reply)
             return self._outcome(Status.DEFERRED, "target.not-now", words(reply))
@@ -248,7 +391,8 @@ class GroupWriter:
         if self._waiting:
             told = f"{len(self._waiting)} members have no account yet: {_some(self._waiting)}"
             return self._outcome(Status.DEFERRED, "member.deferred", told)
-        if hidden := self._hidden - (self._members & set(self._wanted.add)):
+        hidden = self._hidden - (self._members & set(self._wanted.add))
+        if hidden and not showing.is_known_cut(len(self._members), self._ports.providing):
             told = f"the group shows {len(self._members)} members only; {len(hidden)} moves that it took are not seen"
             return self._outcome(Status.HELD, grouping.PARTIAL, told)
         return self._outcome(Status.DONE if self._sent else Status.ALREADY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from scimsync.core import leaving, planner
+from scimsync.core import leaving, protecting
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.plans import Action, Change, Finding
 from scimsync.model.policy import Leavers, Policy
@@ -41,7 +41,7 @@ def kept(bench: Workbench, comparison: Comparison, policy: Policy, decided: Deci
         absent = (notice for notice in decided.notices if notice.action is Action.DISABLE)
         found |= {staying.StillActive(n.key, n.name, str(n.account)): leaving.EDITED for n in absent}
     for one, why in found.items():
-        if one.account not in taken and not planner.is_protected(one.key, one.name, policy):
+        if one.account not in taken and not protecting.is_protected(one.key, one.name, policy):
             yield leaving.finding(one.key, reasons.get(one.key, why), one.row)
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from scimsync import files
 from scimsync.core import grouping as rules
-from scimsync.core import naming
+from scimsync.core import naming, showing
 from scimsync.core.naming import folded
 from scimsync.core.trust import ABSENCE, Trust
 from scimsync.engine.ports import Source, Target
@@ -25,7 +25,7 @@ from scimsync.errors import SourceEmpty, SourceError, TargetError
 from scimsync.model.accounts import Group, GroupMemory, Membership
 from scimsync.model.outcomes import Outcome
 from scimsync.model.plans import MAKING, Change, Finding, GroupChange, Member
-from scimsync.model.policy import Grouping, Nested, Policy
+from scimsync.model.policy import Grouping, Nested, Policy, Shows
 from scimsync.model.records import Reading
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
@@ -79,11 +79,17 @@ class MembershipPlanning:
     _learned: GroupMemory = field(default_factory=GroupMemory)
     #: the groups of the directory are known
     _complete: bool = False
+    #: groups that were read -> members whom they do not show and who count all the same
+    _unseen: dict[str, int] = field(default_factory=dict)
+    #: groups that show a part of their members -> how many they showed when that was found
+    _cut: dict[str, int] = field(default_factory=dict)
+    #: groups of which nobody knows whether they show all -> those whom we put there, who are added again
+    _doubted: dict[str, int] = field(default_factory=dict)
     _members: MemberTables = field(init=False)
 
     def __post_init__(self) -> None:
         """Stand on the comparison's idea of who is left alone."""
-        self._members = MemberTables(self.bench, self.grouping, self.comparison.left_alone())
+        self._members = MemberTables(self.bench, self.grouping, self.comparison.left_alone(), self.comparison.logins())
 
     async def run(
         self, source: Pairs, judged: Trust, changes: Sequence[Change], *, key: str, complete: bool
@@ -121,6 +127,8 @@ class MembershipPlanning:
         read = await self._read({ids[name] for name in ours if name in ids} | self._base_groups(based))
         if (found := self._members.strangers())[1]:
             self.findings.append(rules.strangers(*found))
+        if self.grouping.providing.shows is Shows.HIDDEN and (held := sum(map(bool, self._unseen.values()))):
+            self.findings.append(rules.hidden(held, sum(self._unseen.values())))
         return tuple(self._changes(read))
 
     def _read_pairs(self, source: Pairs, judged: Trust, *, key: str, complete: bool) -> None:
@@ -170,6 +178,9 @@ class MembershipPlanning:
     async def _list(self, wanted: Sequence[tuple[str, str]]) -> list[Group] | None:
         """All groups of the directory; None where they cannot be read whole."""
         groups: list[Group] = []
+        if not self.grouping.providing.served:
+            self.findings.append(rules.unlisted("the dialect says that the directory has no groups"))
+            return None
 
         def take(resources: Sequence[bytes]) -> None:
             for resource in resources:
@@ -231,7 +242,7 @@ class MembershipPlanning:
         self._members.lay_open(is_open, {group for meant in is_open.values() for group in meant}, reached)
         there = self._existing.keys() | self._hidden
         learned = naming.memory(found, used, memory.names, there)
-        self._learned = GroupMemory(names={**learned, **shielded.names}, partial=memory.partial & there)
+        self._learned = GroupMemory(names={**learned, **shielded.names}, partial=_only(memory.partial, there))
         return found.ids
 
     def _base_groups(self, based: Iterable[str]) -> set[str]:
@@ -278,12 +289,30 @@ class MembershipPlanning:
         """Lay the members of groups; give those whose members are told in a way that we cannot read."""
         foreign = self._members.add_current(groups, believe=rules.FOREIGN in self.overrides)
         self.findings += [rules.foreign(self._existing[group].name) for group in sorted(foreign)]
-        for group in sorted((groups.keys() - foreign) & self._learned.partial):
-            if not rules.is_cut(groups[group].keys()):
-                self._learned = replace(self._learned, partial=self._learned.partial - {group})
-            elif hidden := self._members.assume(group):
-                self.findings.append(rules.partial(self._existing[group].name, len(groups[group]), hidden))
+        for group in sorted(groups.keys() - foreign):
+            self._doubt_list(group, len(groups[group]))
         return foreign
+
+    def _doubt_list(self, group: str, shown: int) -> None:
+        """Hold what a group shows against what the directory took from us: a list that is cut proves no absence."""
+        unseen, partial = self._members.unseen(group), dict(self._learned.partial)
+        was_cut, providing = group in partial, self.grouping.providing
+        cut = partial.pop(group, None)
+        self._unseen[group] = 0
+        if showing.is_known_cut(shown, providing) or (was_cut and unseen and showing.is_cut(shown, cut)):
+            self._members.assume(group)
+            self._unseen[group] = unseen
+            self._cut[group] = shown if cut is None else cut
+            if was_cut and providing.shows is Shows.ALL:
+                partial[group] = self._cut[group]
+            if unseen and providing.shows is not Shows.HIDDEN:
+                self.findings.append(rules.partial(self._existing[group].name, shown, unseen))
+        elif was_cut and cut is not None and shown == cut:
+            partial[group] = self._cut[group] = cut
+        elif unseen > 1 and showing.looks_cut(shown):
+            self._unseen[group] = unseen
+            self._doubted[group] = unseen - self._members.doubt(group)
+        self._learned = replace(self._learned, partial=partial)
 
     def _changes(self, read: Mapping[str, tuple[str, int]]) -> Iterator[GroupChange]:
         leaving, spared = _by_group(self._members.leaving()), self._members.spared()
@@ -302,16 +331,25 @@ class MembershipPlanning:
                 version=version,
                 add=tuple(joining.get(group, ())),
                 remove=tuple(leaving.get(group, ())),
-                held=held,
+                held=held + self._unseen.get(group, 0),
                 batch=self.grouping.batch,
-                partial=group in self._learned.partial,
+                partial=group in self._cut,
+                cut=self._cut.get(group),
+                doubted=group in self._doubted,
             )
             if group in self._shielded:
                 self.findings.append(rules.protected(change))
-            elif (finding := rules.beyond(change, limits, self.overrides, *beside.get(group, ()))) is not None:
+            elif (
+                finding := rules.beyond(self._counted(change), limits, self.overrides, *beside.get(group, ()))
+            ) is not None:
                 self.findings.append(finding)
             else:
                 yield change
+
+    def _counted(self, change: GroupChange) -> GroupChange:
+        """A change without those who were agreed to be in the group already: they are no gain."""
+        again = self._doubted.get(change.group, 0)
+        return replace(change, add=change.add[again:]) if again else change
 
     def write_agreed(self, run: str) -> None:
         """Keep what both sides agree on by now, for what is remembered when the plan is applied."""
@@ -379,8 +417,19 @@ def _of_groups(error: SourceError) -> SourceError:
     return SourceError(f"[groups] {str(error).replace('[source]', '[groups]')}")
 
 
+def _only(partial: Mapping[str, int | None], there: AbstractSet[str]) -> dict[str, int | None]:
+    return {group: shown for group, shown in partial.items() if group in there}
+
+
 def _by_group(members: Iterator[tuple[str, Member]]) -> dict[str, list[Member]]:
     return {group: [member for _, member in found] for group, found in groupby(members, key=lambda m: m[0])}
+
+
+class _Learned(msgspec.Struct):
+    """A `GroupMemory` as it is kept between plan and run; by an older release with the ids of partial groups alone."""
+
+    names: dict[str, str]
+    partial: dict[str, int | None] | list[str]
 
 
 # --- after applying -------------------------------------------------------------------------------
@@ -398,10 +447,10 @@ def remember(store: AgreedState, run: str, outcomes: Iterable[tuple[str, Outcome
     agreed, learned = store.artifact(_agreed(run)), store.artifact(_learned(run))
     if agreed.exists():
         moves |= dict(read_agreed(agreed))
-    partial = set()
+    partial: dict[str, int | None] = {}
     for group, outcome in outcomes:
         if outcome.code == rules.PARTIAL:
-            partial.add(group)
+            partial[group] = None  # counted when it is next read
         for path, comes in ((rules.ADDED, True), (rules.REMOVED, False)):
             moves |= {Membership(group, one): comes for one in rules.read_written(outcome.written, path)}
     if moves:
@@ -409,5 +458,6 @@ def remember(store: AgreedState, run: str, outcomes: Iterable[tuple[str, Outcome
             [one for one, joins in moves.items() if joins], [one for one, joins in moves.items() if not joins]
         )
     if learned.exists():
-        memory = msgspec.json.decode(learned.read_bytes(), type=GroupMemory)
-        store.remember_groups(replace(memory, partial=memory.partial | partial))
+        memory = msgspec.json.decode(learned.read_bytes(), type=_Learned)
+        known = memory.partial if isinstance(memory.partial, dict) else dict.fromkeys(memory.partial)
+        store.remember_groups(GroupMemory(names=memory.names, partial=partial | known))

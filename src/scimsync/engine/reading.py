@@ -9,6 +9,7 @@ from datetime import timedelta
 from scimsync.core import drifting, ending, fixing, rights, trust
 from scimsync.core.findings import of_unshown
 from scimsync.core.lifecycle import ACTIVE
+from scimsync.engine import shielding
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN, Freshness, read_again, written
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
@@ -124,6 +125,7 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     await _unlisted(ports, request, bench, spool)
     holes = trust.incomplete(sweep)
     late = await _renewed(ports, request, bench, spool)
+    await shielding.shield(ports, request, bench, spool)
     late += hold_late(bench, unread, "the account could not be read by its id")
     recall.save(whole=not recalls)
     told = [] if holes is None else [holes]

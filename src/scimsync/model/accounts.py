@@ -54,8 +54,8 @@ class GroupMemory:
 
     #: folded name -> id of the group that it meant
     names: Mapping[str, str] = field(default_factory=dict)
-    #: ids of the groups that were seen to show only a part of their members
-    partial: frozenset[str] = frozenset()
+    #: id of a group that was seen to show only a part of its members -> how many it showed; None: not counted yet
+    partial: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

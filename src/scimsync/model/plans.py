@@ -158,6 +158,10 @@ class GroupChange:
     batch: int
     #: it shows only a part of its members
     partial: bool = False
+    #: how many it showed when that was found; None where it is not known
+    cut: int | None = None
+    #: nobody knows whether it shows all: members whom we added are not in a list that may be cut
+    doubted: bool = False
 
     @property
     def key(self) -> str:

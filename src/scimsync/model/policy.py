@@ -112,6 +112,38 @@ class Others(Enum):
     REMOVE = "remove"
 
 
+class Shows(Enum):
+    """What a group shows of its members."""
+
+    ALL = "shown"
+    CAPPED = "capped"
+    HIDDEN = "hidden"
+
+
+class Removal(Enum):
+    """How a member is taken out of a group."""
+
+    FILTER = "filter"  #: path `members[value eq "x"]`
+    VALUE = "value"  #: path `members`, and whom as value
+    WHOLE = "whole"  #: as `VALUE`, and whoever stays is added in the same request: found by trying
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Providing:
+    """What the provider does with the members of a group."""
+
+    #: there are groups
+    served: bool = True
+    shows: Shows = Shows.ALL
+    #: members that it shows at most, where that is capped; 0: not known
+    cap: int = 0
+    #: a member that is added again is refused
+    refuses_twice: bool = False
+    removal: Removal = Removal.FILTER
+    #: the way to remove is known, so that no other is tried
+    is_removal_known: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouping:
     """How memberships are read from the source, and what is done about them."""
@@ -129,6 +161,7 @@ class Grouping:
     separator: str = ";"
     #: members that one request may add and remove
     batch: int = 50
+    providing: Providing = Providing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

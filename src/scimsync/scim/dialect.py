@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from scimsync.scim.grounds import Ground
@@ -14,6 +14,16 @@ from scimsync.scim.schema import CORE_USER, Catalog, Place
 
 ROLE = "role"  #: the kind of names that licences follow from
 _CORE = f"{CORE_USER.lower()}:"
+
+
+def among(path: str, paths: Collection[str]) -> bool:
+    """Whether a path is one of some, or stands below one of them.
+
+    Examples:
+        >>> among('emails[type eq "work"].value', {"emails"}), among("name.givenName", {"name.familyName"})
+        (True, False)
+    """
+    return path in paths or any(path.startswith((f"{one}.", f"{one}[")) for one in paths)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +131,8 @@ class Dialect:
     discovery: frozenset[str] = frozenset({"ServiceProviderConfig", "Schemas", "ResourceTypes"})
     #: the number of the first resource of a listing
     first_index: int = 1
+    #: how a listing goes on: `index` (of the first resource) or `cursor` (RFC 9865)
+    pages_by: str = "index"
     #: two readings of one listing have one order
     stable_pages: bool = True
     #: the parameter `attributes` is heeded, or at least not refused

@@ -140,6 +140,13 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     _entry("paging.largest", "page_size", "The resources that a page holds at most.", kind="positive"),
     _entry("paging.first_index", "first_index", "The number of the first resource.", kind="first"),
+    _entry(
+        "paging.by",
+        "pages_by",
+        "How a listing goes on: from the number of a resource, or by a cursor (RFC 9865).",
+        "index",
+        "cursor",
+    ),
     _entry("paging.stable", "stable_pages", "Whether two readings of one listing have one order.", kind="bool"),
     _entry(
         "reading.attributes",

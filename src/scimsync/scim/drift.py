@@ -392,6 +392,17 @@ def _type_facts(document: Mapping[str, object]) -> dict[str, str]:
     return facts
 
 
+def pages_by_cursor(document: Mapping[str, object]) -> bool:
+    """Whether a ServiceProviderConfig says that listings go on by cursors only (RFC 9865 §4).
+
+    Examples:
+        >>> pages_by_cursor({"pagination": {"cursor": True, "index": False}}), pages_by_cursor({})
+        (True, False)
+    """
+    said = document.get("pagination")
+    return isinstance(said, Mapping) and said.get("cursor") is True and said.get("index") is False
+
+
 def largest_page(document: Mapping[str, object]) -> int:
     """The most results of one answer that a ServiceProviderConfig announces; 0 where it announces none.
 

@@ -136,6 +136,7 @@ GENERIC = Dialect(
         "media_type": documented("RFC 7644 §3.1"),
         "discovery": documented("RFC 7644 §4"),
         "first_index": documented("RFC 7644 §3.4.2.4"),
+        "pages_by": documented("RFC 7644 §3.4.2.4; RFC 9865 has cursors beside"),
         "stable_pages": guessed("RFC 7644 §3.4.2.4 promises no order"),
         "takes_attributes": documented("RFC 7644 §3.9"),
         "filterable": guessed("RFC 7644 §3.4.2.2 leaves it to the provider; whether a filter was heeded is seen"),

@@ -219,6 +219,7 @@ GENESYS = Dialect(
         "media_type": documented("API specification: both are taken"),
         "discovery": documented("API specification, SCIM routes"),
         "first_index": documented("API specification: startIndex from 1"),
+        "pages_by": documented("API specification: startIndex"),
         "stable_pages": guessed("no order is documented, no sorting offered"),
         "takes_attributes": documented("API specification, parameter attributes"),
         "filterable": guessed("documented are externalId, userName, id, email and active; that others fail is not"),

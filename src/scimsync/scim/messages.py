@@ -23,11 +23,11 @@ class Operation:
     value: object = None
 
     def to_json(self) -> dict[str, object]:
-        """The operation as it is sent; `remove` carries no value."""
+        """The operation as it is sent; `remove` carries a value only where it names elements so (Entra does)."""
         body: dict[str, object] = {"op": self.op}
         if self.path is not None:
             body["path"] = self.path
-        if self.op != "remove":
+        if self.op != "remove" or self.value is not None:
             body["value"] = self.value
         return body
 

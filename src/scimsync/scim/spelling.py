@@ -22,14 +22,14 @@ _ESCAPED = re.compile(rb'"((?:[^"\\]|\\.)+)"\s*:')
 _MOST_REMEMBERED = 10_000
 _COMMON = ("value", "display", "type", "primary", "$ref")
 _META = ("resourceType", "created", "lastModified", "location", "version")
-_LIST = ("schemas", "totalResults", "startIndex", "itemsPerPage")
+_LIST = ("schemas", "totalResults", "startIndex", "itemsPerPage", "nextCursor")
 #: what the documents say in which a provider describes itself (RFC 7643 §5 to §7), at whatever depth
 _WORDS = (
     *("Resources", *_LIST, "id", "meta", *_META, "name", "description", "attributes", "subAttributes", "type"),
     *("multiValued", "required", "caseExact", "mutability", "returned", "uniqueness", "canonicalValues"),
     *("referenceTypes", "endpoint", "schema", "schemaExtensions", "documentationUri", "patch", "bulk", "filter"),
     *("changePassword", "sort", "etag", "authenticationSchemes", "supported", "maxResults", "maxOperations"),
-    *("maxPayloadSize", "primary", "specUri"),
+    *("maxPayloadSize", "primary", "specUri", "pagination", "cursor", "index"),
 )
 
 

@@ -18,8 +18,10 @@ from scimsync.model.events import EventKind
 SCHEMA_FILE = "scimsync.schema.json"
 #: what stands for a secret
 MASK = "***"
-_SECRETS = frozenset({"client_secret", "token", "secret", "old_secret"})
-_REFERABLE = _SECRETS | {"url", "client_id"}
+_SECRETS = frozenset({"client_secret", "token", "password", "header_value", "secret", "old_secret"})
+#: references of which it may be shown what they lead to
+_NAMES = frozenset({"client_id", "username"})
+_REFERABLE = _SECRETS | _NAMES | {"url"}
 _BY_REGION = frozenset({"api_url", "login_url"})
 _BY_DIALECT = frozenset({"concurrency", "operations_per_patch", "characters", "request_bytes", "default_roles"})
 
@@ -145,7 +147,7 @@ class _Teller:
             value, origin = self.judged.get((place, key), written), self._origin((*place, key), written)
             if key in _SECRETS and written and section != "attributes":
                 value = MASK
-            elif key == "client_id" and origin.kind in {"environment", "secret file"}:
+            elif key in _NAMES and origin.kind in {"environment", "secret file"}:
                 value = self.references.resolve("", str(written)) or written
             elif isinstance(value, dict):
                 value = {name: held for name, held in value.items() if held is not None}
@@ -155,7 +157,7 @@ class _Teller:
 
     def _origin(self, place: Place, written: object) -> Origin:
         line, section, key = self.lines.get(place, 0), place[0], place[-1]
-        if not line and section == "target" and key in _BY_REGION:
+        if not line and section == "target" and key in _BY_REGION and ("target", "region") in self.lines:
             return Origin("region", self.lines["target", "region"])
         if not line and section == "target" and key in _BY_DIALECT:
             return Origin("dialect", name=self.settings.target.dialect.name)
@@ -181,6 +183,7 @@ def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
         ("source", "path"): source.path,
         ("target", "api_url"): target.api_url,
         ("target", "login_url"): target.login_url,
+        ("target", "token_url"): masked(target.token_url),
         ("target", "ca_file"): target.ca_file,
         ("state", "url"): masked(state.url),
         ("state", "artifacts"): state.artifacts,

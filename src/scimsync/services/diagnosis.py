@@ -6,13 +6,14 @@ from collections.abc import Callable, Coroutine, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
-from scimsync.config import Settings, load
+from scimsync.config import Settings, TargetSettings, load
 from scimsync.core.signing import LEAST_KEY
 from scimsync.errors import ConfigError, ScimsyncError, TargetError
 from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
-from scimsync.scim.dialect import Dialect
+from scimsync.scim.dialect import Dialect, among
 from scimsync.scim.drift import CONFIG, SCHEMAS
 from scimsync.services import checking, probing
 from scimsync.services.checking import TargetFacts
@@ -77,12 +78,12 @@ def checks(config: Path, wait: Wait) -> Iterator[Check]:
 def _mapped(settings: Settings) -> Iterator[Check]:
     """What the dialect says against the mapping."""
     dialect, mapped = settings.target.dialect, {mapped.path for mapped in settings.policy.attributes}
-    for path in sorted(dialect.required - mapped):
+    for path in sorted(path for path in dialect.required if not any(among(held, {path}) for held in mapped)):
         words = (
             f"{path} is not mapped, and no account is made without it (dialect {dialect.name}); add it to [attributes]"
         )
         yield Check("mapping", "warn", words)
-    for path in sorted(dialect.unkept & mapped):
+    for path in sorted(path for path in mapped if among(path, dialect.unkept)):
         words = (
             f"{path} is mapped, and the directory does not keep it (dialect {dialect.name}); take it from [attributes]"
         )
@@ -123,7 +124,7 @@ def _state(settings: Settings) -> list[Check]:
 def _target(settings: Settings, wait: Wait) -> list[Check]:
     found = wait(checking.describe_target(settings))
     checks = [
-        Check("credentials", "ok", _token(settings.target.client_id)),
+        Check("credentials", "ok", _credentials(settings.target)),
         Check("target", "ok", f"{settings.target.api_url} answers; {found.rate:,} requests a minute"),
     ]
     if found.skew_s is not None and abs(found.skew_s) > _SKEW_S:
@@ -167,8 +168,13 @@ def _measured(settings: Settings, wait: Wait) -> Iterator[Check]:
         yield Check("measured", "ok", f"nothing moved against dialect {dialect}, as far as a few requests tell")
 
 
-def _token(client: str) -> str:
-    return f"a token was given for client {client}" if client else "a ready-made token is used"
+def _credentials(target: TargetSettings) -> str:
+    if target.client_id:
+        where = f" by {urlsplit(target.token_url).hostname}" if target.token_url else ""
+        return f"a token was given for client {target.client_id}{where}"
+    if target.username:
+        return f"HTTP Basic lets user {target.username} in"
+    return f"the header {target.header} lets us in" if target.header else "a ready-made token is used"
 
 
 def _read(found: TargetFacts) -> Iterator[Check]:

@@ -161,7 +161,7 @@ class Comparison:
         if (index := self._index.get("userName")) is not None:
             logins += [f"SELECT d{index} FROM {table}" for table in ("desired", "left_out")]
         keys = [f"SELECT key FROM {table}" for table in ("desired", "held", "links")]
-        known = f"SELECT DISTINCT {lowered('name')} AS name FROM ({' UNION ALL '.join([*keys, *logins])}) k(name)"
+        known = f"SELECT DISTINCT {lowered('tidy(name)')} AS name FROM ({' UNION ALL '.join([*keys, *logins])}) k(name)"
         unknown = f"SELECT name FROM (SELECT unnest(?::VARCHAR[]) AS name) EXCEPT {known} ORDER BY 1"
         for (name,) in sql.execute(unknown, [sorted(names)]).fetchall():
             near = sql.execute(
@@ -301,6 +301,12 @@ class Comparison:
     def left_alone(self) -> str:
         """The SQL of the accounts that a record which was left out, or is in doubt, or another source, may be about."""
         return "SELECT id FROM unsure"
+
+    def logins(self) -> str:
+        """The SQL of the logins that HR gives people who have an account: (id, login)."""
+        if (index := self._index.get("userName")) is None:
+            return "SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS login WHERE false"
+        return f"SELECT p.id, d.d{index} AS login FROM pairing p JOIN desired d ON d.n = p.n"
 
     def vanished(self) -> Iterator[str]:
         """The keys of people who are not in the source, and whose account was deleted: nothing is left to take away."""

@@ -12,6 +12,7 @@ than Unicode does. All tables begin with `m_`:
     m_reached   id               the groups that the source names, and no doubt about it
     m_managed   id               the groups that are ours and could be read
     m_current   group_id, account, is_group
+    m_doubted   id               those of them whose list may be cut
     m_base      group_id, account
     m_named     group_id, account       whom HR names: never removed
     m_desired   group_id, account, key  whom HR wants and who has an account
@@ -34,7 +35,7 @@ from scimsync.model.plans import Member
 from scimsync.model.policy import Grouping, Nested, Others
 from scimsync.model.records import Cell, Reading
 from scimsync.workbench.bench import Workbench, quoted, text
-from scimsync.workbench.values import lowered
+from scimsync.workbench.shielded import word
 
 _encode = msgspec.json.Encoder().encode
 #: the columns of pairs, and of nestings
@@ -122,6 +123,10 @@ _SPARED = (
 )
 
 
+#: of `m_base`, for a group (twice): whom we put there and it does not show
+_UNSEEN = "FROM m_base WHERE group_id = ? AND account NOT IN (SELECT account FROM m_current WHERE group_id = ?)"
+
+
 def _bare(key: str) -> str:
     """SQL of a key without what gets lost on the way through a spreadsheet: leading zeros, case."""
     return f"ltrim(lower(tidy({key})), '0')"
@@ -130,9 +135,17 @@ def _bare(key: str) -> str:
 class MemberTables:
     """The memberships of one planning run. Wants `m_pairs`, `m_nestings`, and a correlated comparison."""
 
-    def __init__(self, bench: Workbench, grouping: Grouping, left_alone: str) -> None:
-        """`left_alone` is the SQL of the accounts that nobody may be sure about: they are not removed."""
+    def __init__(self, bench: Workbench, grouping: Grouping, left_alone: str, logins: str = "") -> None:
+        """Stand on a correlated comparison.
+
+        Args:
+            bench: Where the tables are.
+            grouping: What is done about memberships.
+            left_alone: The SQL of the accounts that nobody may be sure about: they are not removed.
+            logins: The SQL of the logins that HR gives people with an account; none where empty.
+        """
         self._bench, self._grouping, self._left_alone = bench, grouping, left_alone
+        self._logins = logins or "SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS login WHERE false"
 
     # --- what the source says ---------------------------------------------------------------
 
@@ -185,8 +198,10 @@ class MemberTables:
         )
         sql.execute(
             "CREATE OR REPLACE TABLE m_spared AS SELECT a.id FROM accounts a "
-            f"WHERE {lowered('a.user_name')} IN (SELECT word FROM m_protected) UNION "
-            f"SELECT p.id FROM m_people p WHERE {lowered('p.key')} IN (SELECT word FROM m_protected)"
+            f"WHERE {word('a.user_name')} IN (SELECT word FROM m_protected) "
+            f"OR ({word('a.user_name')} = '' AND (SELECT count(*) FROM m_protected) > 0) UNION "
+            f"SELECT p.id FROM m_people p WHERE {word('p.key')} IN (SELECT word FROM m_protected) UNION "
+            f"SELECT l.id FROM ({self._logins}) l WHERE {word('l.login')} IN (SELECT word FROM m_protected)"
         )
         sql.execute(
             f"CREATE OR REPLACE TABLE m_kept AS SELECT id FROM m_spared UNION SELECT * FROM ({self._left_alone})"
@@ -259,6 +274,7 @@ class MemberTables:
             "CREATE OR REPLACE TABLE m_current (group_id VARCHAR, account VARCHAR, is_group BOOLEAN)"
         )
         self._bench.sql.execute("CREATE OR REPLACE TABLE m_managed (id VARCHAR)")
+        self._bench.sql.execute("CREATE OR REPLACE TABLE m_doubted (id VARCHAR)")
 
     def add_current(self, groups: Mapping[str, Mapping[str, str]], *, believe: bool = False) -> set[str]:
         """Take over groups that were read.
@@ -290,12 +306,26 @@ class MemberTables:
         self._bench.sql.execute("INSERT INTO m_managed SELECT unnest(?::VARCHAR[])", [taken])
         return foreign
 
-    def assume(self, group: str) -> int:
-        """Take whom we put into a group for members of it, seen or not; return how many are not seen."""
-        there = "account IN (SELECT account FROM m_current WHERE group_id = ?)"
-        unseen = f"FROM m_base WHERE group_id = ? AND NOT {there}"
-        ((number,),) = self._bench.rows(f"SELECT count(*) {unseen}", [group, group])
-        self._bench.sql.execute(f"INSERT INTO m_current SELECT group_id, account, false {unseen}", [group, group])
+    def unseen(self, group: str) -> int:
+        """How many of those whom we put into a group it does not show."""
+        ((number,),) = self._bench.rows(f"SELECT count(*) {_UNSEEN}", [group, group])
+        return int(str(number))
+
+    def assume(self, group: str) -> None:
+        """Take whom we put into a group for members of it, seen or not."""
+        query = f"INSERT INTO m_current SELECT group_id, account, false {_UNSEEN}"
+        self._bench.sql.execute(query, [group, group])
+
+    def doubt(self, group: str) -> int:
+        """Take those whom HR names no more for members still, seen or not; and forget nobody. How many that are.
+
+        Whom HR does name is added again: what comes of that tells whether the list is whole.
+        """
+        dropped = f"{_UNSEEN} AND account NOT IN (SELECT account FROM m_named WHERE group_id = ?)"
+        ((number,),) = self._bench.rows(f"SELECT count(*) {dropped}", [group] * 3)
+        query = f"INSERT INTO m_current SELECT group_id, account, false {dropped}"
+        self._bench.sql.execute(query, [group] * 3)
+        self._bench.sql.execute("INSERT INTO m_doubted VALUES (?)", [group])
         return int(str(number))
 
     def lay_base(self, held: Iterable[Membership]) -> list[str]:
@@ -382,7 +412,8 @@ class MemberTables:
             "AND d.account = c.account WHERE c.group_id IN (SELECT id FROM m_managed) AND NOT EXISTS "
             "(SELECT 1 FROM m_base b WHERE b.group_id = c.group_id AND b.account = c.account) "
             f"UNION ALL SELECT b.group_id, b.account, false FROM m_base b WHERE "
-            f"(b.group_id IN (SELECT id FROM m_managed) AND NOT {there}) "
+            "(b.group_id IN (SELECT id FROM m_managed) AND b.group_id NOT IN (SELECT id FROM m_doubted) "
+            f"AND NOT {there}) "
             "OR b.group_id NOT IN (SELECT id FROM m_existing)"
         )
         first = next(rows, None)

@@ -7,10 +7,21 @@ import base64
 import json
 import random
 from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
-from scimsync.adapters.target_auth import Credentials, FixedToken, Grant, LoginAnswer, TokenKeeper
+from scimsync.adapters.target_auth import (
+    Credentials,
+    Grant,
+    LoginAnswer,
+    TokenKeeper,
+    basic,
+    own_header,
+    ready_made,
+    wanted,
+)
 from scimsync.errors import TargetDenied, TargetUnavailable
 from scimsync.testing import VirtualClock
 
@@ -26,11 +37,12 @@ def token(n: int = 1, **more: object) -> LoginAnswer:
 class Host:
     """A login host that answers what the script says; the last answer for ever."""
 
-    def __init__(self, *script: LoginAnswer) -> None:
+    def __init__(self, *script: LoginAnswer, **more: Any) -> None:
         self.script = list(script)
         self.asked: list[tuple[float, str, Mapping[str, str], bytes]] = []
         self.clock = VirtualClock()
-        who = Credentials(login_url="https://login.test/", client_id="the-client", client_secret=SECRET)
+        given = more or {"login_url": "https://login.test/"}
+        who = Credentials(client_id="the-client", client_secret=SECRET, **given)
         self.keeper = TokenKeeper(who, self.login, clock=self.clock, rng=random.Random(1))
 
     async def login(self, url: str, headers: Mapping[str, str], body: bytes) -> LoginAnswer:
@@ -59,11 +71,120 @@ def failure(host: Host) -> str:
 
 def test_the_request_is_a_form_with_basic_authentication() -> None:
     host = Host(token())
-    assert grants(host, 0)[0].header == "Bearer token-1"
+    assert grants(host, 0)[0].headers == {"Authorization": "Bearer token-1"}
     _, url, headers, body = host.asked[0]
     assert url == "https://login.test/oauth/token"
     assert body == b"grant_type=client_credentials"
     assert base64.b64decode(headers["Authorization"].removeprefix("Basic ")).decode() == f"the-client:{SECRET}"
+
+
+ELSEWHERE = "https://login.test/tenant/oauth2/v2.0/token?v=1"
+
+
+def test_at_any_token_endpoint_scopes_and_audience_are_named() -> None:
+    host = Host(token(), token_url=ELSEWHERE, scopes=("read", "https://x.test/.default"), audience="https://x.test/")
+    grants(host, 0)
+    _, url, headers, body = host.asked[0]
+    assert url == ELSEWHERE
+    assert headers["Authorization"].startswith("Basic ")
+    assert parse_qs(body.decode()) == {
+        "grant_type": ["client_credentials"],
+        "scope": ["read https://x.test/.default"],
+        "audience": ["https://x.test/"],
+    }
+
+
+def test_id_and_secret_travel_in_the_body_where_the_provider_wants_them_there_and_nowhere_else() -> None:
+    host = Host(token(), token_url=ELSEWHERE, posted=True)
+    grants(host, 0)
+    _, _, headers, body = host.asked[0]
+    assert "Authorization" not in headers
+    assert parse_qs(body.decode()) == {
+        "grant_type": ["client_credentials"], "client_id": ["the-client"], "client_secret": [SECRET],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("posted", "status", "code", "said"),
+    [
+        (False, 401, "invalid_client", 'They travel in the header; where the provider wants them otherwise, set client_auth = "post".'),
+        (True, 400, "invalid_client", 'They travel in the body; where the provider wants them otherwise, set client_auth = "basic".'),
+        (False, 400, "invalid_request", "whether it wants scopes or audience"),
+        (False, 400, "invalid_scope", "Check scopes"),
+        (False, 400, "unauthorized_client", "grant client_credentials"),
+        (False, 403, "access_denied", "scopes or audience"),
+        (False, 401, f"a {SECRET} of mine", "client_secret"),
+        (False, 401, None, "client_secret"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_which_key_to_change_and_nothing_else_is_tried(
+    posted: bool, status: int, code: str | None, said: str
+) -> None:
+    words = json.dumps({"error": code, "error_description": f"no {SECRET}"}).encode()
+    host = Host(LoginAnswer(status=status, content=words), token_url=ELSEWHERE, posted=posted)
+    text = failure(host)
+    assert said in text
+    assert f"login.test refuses client the-client ({status}" in text
+    assert len(host.asked) == 1
+
+
+@pytest.mark.parametrize("status", [302, 404])
+def test_an_address_that_is_no_token_endpoint_is_said_so(status: int) -> None:
+    text = failure(Host(LoginAnswer(status=status), token_url=ELSEWHERE))
+    assert "Check token_url" in text
+    assert "region" not in text
+
+
+@pytest.mark.parametrize("kind", ["mac", "DPoP", "N_A", "BearerToken", "a\nb", 5])
+def test_a_token_of_another_type_than_bearer_is_refused_at_once(kind: object) -> None:
+    host = Host(token(token_type=kind), token_url=ELSEWHERE)
+    text = failure(host)
+    assert "another type than Bearer" in text
+    assert ("(mac)" in text) is (kind == "mac")
+    assert "\n" not in text
+    assert len(host.asked) == 1
+
+
+@pytest.mark.parametrize("kind", ["bearer", "Bearer", "BEARER", None, ...])
+def test_a_bearer_token_is_one_however_it_is_written(kind: object) -> None:
+    assert grants(Host(token(token_type=kind), token_url=ELSEWHERE), 0)[0].token == "token-1"
+
+
+def test_basic_and_a_header_of_ones_own_are_sent_as_they_are_and_cannot_be_renewed() -> None:
+    async def run() -> None:
+        keeper = basic("scim", "pä:ss")
+        grant = await keeper.grant()
+        assert base64.b64decode(grant.headers["Authorization"].removeprefix("Basic ")).decode() == "scim:pä:ss"
+        with pytest.raises(TargetDenied, match="user scim of HTTP Basic") as caught:
+            await keeper.renew(grant, "Bearer")
+        assert "it wants Bearer" in str(caught.value)
+        with pytest.raises(TargetDenied) as caught:
+            await keeper.renew(grant, "basic")
+        assert "wants" not in str(caught.value)
+        keeper = own_header("X-API-Key", SECRET)
+        grant = await keeper.grant()
+        assert grant.headers == {"X-API-Key": SECRET}
+        with pytest.raises(TargetDenied, match="the header X-API-Key") as caught:
+            await keeper.renew(grant)
+        assert SECRET not in str(caught.value)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("challenges", "schemes"),
+    [
+        ([], ""),
+        (["Bearer"], "Bearer"),
+        (['Basic realm="simple"'], "Basic"),
+        (['Digest realm="a, Basic b", nonce=abc, Basic realm="x"'], "Digest or Basic"),
+        (["Negotiate, NTLM", "negotiate abc=="], "Negotiate or NTLM or negotiate"),
+        (['"'], ""),
+        (["\x00 ="], ""),
+    ],
+)
+def test_a_target_says_by_which_scheme_it_lets_in(challenges: list[str], schemes: str) -> None:
+    assert wanted(challenges) == schemes
 
 
 def test_a_hundred_callers_ask_for_one_token() -> None:
@@ -132,7 +253,6 @@ def test_a_throttled_login_is_repeated_at_most_five_times() -> None:
         LoginAnswer(status=200, content=b"[" * 100_000),
         LoginAnswer(status=200, content=b'{"access_token":""}'),
         LoginAnswer(status=200, content=b'{"access_token":"a\\r\\nb"}'),
-        LoginAnswer(status=200, content=b'{"access_token":"a","token_type":"mac"}'),
     ],
     ids=repr,
 )
@@ -238,18 +358,19 @@ def test_a_cancelled_renewal_is_taken_over_by_the_next_caller() -> None:
 
 def test_a_ready_made_token_is_used_and_cannot_be_renewed() -> None:
     async def run() -> None:
-        keeper = FixedToken("ready-made")
+        keeper = ready_made("ready-made")
         grant = await keeper.grant()
-        assert grant.header == "Bearer ready-made"
+        assert grant.headers == {"Authorization": "Bearer ready-made"}
         with pytest.raises(TargetDenied, match="cannot be renewed") as caught:
             await keeper.renew(grant)
         assert "ready-made-" not in str(caught.value)
 
     asyncio.run(run())
     with pytest.raises(TargetDenied):
-        FixedToken("a b")
+        ready_made("a b")
 
 
 def test_no_secret_shows_in_repr() -> None:
     shown = repr(Credentials(login_url="https://l", client_id="c", client_secret=SECRET)) + repr(Grant(SECRET, 1))
+    shown += repr(basic("me", SECRET)) + repr(own_header("X-Key", SECRET))
     assert SECRET not in shown + repr(LoginAnswer(status=200, content=SECRET.encode()))

@@ -108,6 +108,23 @@ def test_leavers_keep_still_moves_the_rest_and_lets_people_return() -> None:
     assert back.action is Action.ENABLE
 
 
+@pytest.mark.parametrize("name", ["Root@Example.com", " root@example.com\u00a0"])
+def test_nobody_is_given_a_protected_login_and_the_rest_is_written(name: str) -> None:
+    planned = plan_pair(
+        pair(userName=name, title="Lead"), make_policy(*PATHS, protected=frozenset({"root@example.com"}))
+    )
+    assert planned.change is not None
+    assert [delta.path for delta in planned.change.deltas] == ["title"]
+    assert [(f.code, f.holds) for f in planned.findings] == [("account.protected", True)]
+
+
+@pytest.mark.parametrize("name", ["ADA@example.com", "  ada@example.com ", "\u200bada@example.com"])
+def test_a_login_is_protected_however_the_directory_writes_it(name: str) -> None:
+    planned = plan_pair(pair(title="Lead", name=name), make_policy(*PATHS, protected=frozenset({"ada@example.com"})))
+    assert planned.change is None
+    assert [f.code for f in planned.findings] == ["account.protected"]
+
+
 @pytest.mark.parametrize("protected", ["e1", "ada@example.com"])
 def test_a_protected_account_is_left_alone_with_a_finding(protected: str) -> None:
     planned = plan_pair(
