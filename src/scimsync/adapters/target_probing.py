@@ -87,7 +87,7 @@ class ProbedTarget:
             url = f"{url}?{urlencode(question.query, quote_via=quote)}"
         tries = TRIES if question.patient else 1
         ask = Ask(
-            kind="probe",
+            kind="experiment",
             method=question.method,
             url=url,
             body=b"" if question.body is None else msgspec.json.encode(question.body),

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from scimsync.core.probing_bodies import NOBODY, WAYS
 from scimsync.engine.laboratory import CapReached, Laboratory, NotOurs
+from scimsync.engine.probing_attributes import Attributes
+from scimsync.engine.probing_endings import Ending
 from scimsync.engine.probing_groups import Grouping
 from scimsync.engine.probing_reading import Reading
 from scimsync.engine.probing_writing import Writing
@@ -58,13 +60,16 @@ async def _write(lab: Laboratory, findings: Findings, reading: Reading, draw: Ca
     mine = await writing.all()
     if mine is None:
         return
+    attributes, ending = Attributes(writing), Ending(writing)
+    await attributes.all(mine)
+    await writing.twice(mine)
     await Grouping(lab, findings, writing.way or WAYS[0], draw).all(mine)
-    await writing.disable(mine)
-    await writing.end(mine)
+    await ending.disable(mine)
+    await ending.end(mine)
     if findings.value("accounts.deleted") != "refused":
-        await writing.made_with()
+        await attributes.made_with()
     else:
-        writing.tell_attributes()
+        attributes.tell()
 
 
 def _announced(lab: Laboratory, findings: Findings) -> None:

@@ -67,12 +67,6 @@ class Reading:
         """What makes a listing cheap, and spares people: their logins alone."""
         return {"attributes": "userName"} if self.findings.value("reading.attributes") is True else {}
 
-    def _take(self, found: Found | str | None, entry: str) -> None:
-        if isinstance(found, Found):
-            self.findings.take(found)
-        else:
-            self.findings.lack(found or "nothing told it", entry)
-
     async def base(self) -> None:
         """Find where accounts are listed: at the address, or where others have it below.
 
@@ -110,7 +104,7 @@ class Reading:
     async def attributes(self) -> None:
         """Whether `attributes` may be sent."""
         answer = await self.lab.page(USERS, count=_LOOKED_AT, attributes=",".join(_ASKED), patient=False)
-        self._take(probing.takes_attributes(self.full, _ASKED, answer), "reading.attributes")
+        self.findings.settle("reading.attributes", probing.takes_attributes(self.full, _ASKED, answer))
 
     async def pages(self) -> None:
         """How large a page may be, where it begins, and whether it comes in one order."""
@@ -129,7 +123,7 @@ class Reading:
             asked.append((count, await self.lab.get(USERS, count=count, **self.narrow, patient=False)))
             if asked[-1][1].ok:
                 break
-        self._take(probing.largest_page(asked), "paging.largest")
+        self.findings.settle("paging.largest", probing.largest_page(asked))
         if odd := probing.totals([self.full, asked[-1][1]]):
             self.findings.remarks.append(odd)
 
@@ -141,14 +135,14 @@ class Reading:
         pair = await self.lab.get(USERS, count=2, **self.narrow)
         zero = await self.lab.get(USERS, startIndex=0, count=1, **self.narrow, patient=False)
         one = await self.lab.get(USERS, startIndex=1, count=1, **self.narrow)
-        self._take(probing.first_index(pair, zero, one), "paging.first_index")
+        self.findings.settle("paging.first_index", probing.first_index(pair, zero, one))
         return 0 if self.findings.value("paging.first_index") == 0 else 1
 
     async def _order(self, first: int) -> None:
         largest = self.findings.value("paging.largest", _ORDERED)
         if not self.lab.counts:
             everybody = [(await self.lab.page(USERS, **self.narrow)).ids for _ in range(3)]
-            self._take(probing.stable(everybody), "paging.stable")
+            self.findings.settle("paging.stable", probing.stable(everybody))
             return
         size = min(self.full.total, _ORDERED, largest if isinstance(largest, int) else _ORDERED)
         half = (size + 1) // 2
@@ -159,7 +153,7 @@ class Reading:
             self.findings.lack("every page is the same", "paging.stable")
             return
         readings = [*(page.ids[:size] for page in whole), [*head.ids[:half], *tail.ids[:half]][:size]]
-        self._take(probing.stable(readings), "paging.stable")
+        self.findings.settle("paging.stable", probing.stable(readings))
 
     async def _page(self, start: int, count: int) -> Heard:
         return await self.lab.get(USERS, startIndex=start, count=max(count, 1), **self.narrow)
@@ -182,7 +176,7 @@ class Reading:
 
     def _tell_filters(self) -> None:
         found = probing.filters(self.heeded, self.told)
-        self._take(found if found is not None else "no account has a value to look for", "filters.attributes")
+        self.findings.settle("filters.attributes", found if found is not None else "no account has a value to look for")
 
     async def filter(self, path: str, identity: str, value: str) -> None:
         """Whether a filter on one path is heeded; `identity` has `value` there, or is "" for nobody who has one."""
@@ -205,7 +199,7 @@ class Reading:
             self.findings.lack("no login was found by a filter", "filters.case_exact")
             return
         heard = await self.lab.get(USERS, filter=f"userName eq {_quoted(other)}", patient=False)
-        self._take(probing.filter_case(heard, identity), "filters.case_exact")
+        self.findings.settle("filters.case_exact", probing.filter_case(heard, identity))
 
     async def again(self, identity: str, resource: Mapping[str, object]) -> None:
         """The filters once more that could not be told, by an account that was made since."""

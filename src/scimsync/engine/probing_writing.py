@@ -1,11 +1,10 @@
-"""The experiments that write, in their order: one throw-away account, and what becomes of it."""
+"""The first experiments that write: one throw-away account, how it is made, found and changed."""
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from scimsync.core import probing, probing_bodies
 from scimsync.core.probing import UNSERVED
@@ -17,15 +16,13 @@ from scimsync.core.probing_bodies import (
     Way,
     login_of,
     meta_header,
-    values_of_others,
     version_header,
     wanted,
 )
-from scimsync.core.probing_changes import Fate, attribute_entries, keeps_others, unnamed, way_entries
+from scimsync.core.probing_changes import way_entries
 from scimsync.engine.laboratory import Laboratory, Specimen
 from scimsync.engine.probing_reading import Reading
 from scimsync.model.probing import USERS, Findings, Found, Heard
-from scimsync.scim.forms import truth
 from scimsync.scim.grammar import lookup
 from scimsync.scim.messages import Operation
 
@@ -59,15 +56,12 @@ class Writing:
     reading: Reading
     draw: Callable[[], str]
     way: Way | None = None
-    fates: list[Fate] = field(default_factory=list)
-    _trials: tuple[Trial, ...] = ()
-    #: what became of `userName`, and the evidence
-    _login: tuple[str, str] | None = None
+    trials: tuple[Trial, ...] = ()
 
     async def all(self) -> Specimen | None:
-        """Make an account, and find out all but how it ends; None where none can be made."""
+        """Make an account, and find out how it is changed; None where none can be made."""
         token = self.draw()
-        self._trials = probing_bodies.trials(token)
+        self.trials = probing_bodies.trials(token)
         mine = await self.create(login_of(token))
         if mine is None:
             self.findings.lack("no account could be made", *_ALL)
@@ -75,11 +69,6 @@ class Writing:
         await self.find(mine)
         await self.find_way(mine)
         await self.guard(mine)
-        await self.attributes(mine)
-        await self.operations(mine)
-        await self.twice(mine)
-        await self.names(mine)
-        await self.phones(mine)
         return mine
 
     # --- making it ---------------------------------------------------------------------------------
@@ -93,7 +82,7 @@ class Writing:
             if paths in tried:
                 continue
             tried.add(paths)
-            body = self._body(login, paths)
+            body = self.body(login, paths)
             heard, mine = await self.lab.make(USERS, login, body)
             if heard.status == 415 and not refused:
                 self.lab.provider.move("", "application/json")
@@ -114,12 +103,13 @@ class Writing:
         self.findings.remarks.append(f"no account could be made: {refused[-1].evidence}")
         return None
 
-    def _body(self, login: str, paths: Sequence[str]) -> dict[str, object]:
-        given = [trial for trial in self._trials if trial.path in paths]
+    def body(self, login: str, paths: Sequence[str]) -> dict[str, object]:
+        """The body of a new account with values on some paths."""
+        given = [trial for trial in self.trials if trial.path in paths]
         return probing_bodies.account(login, given, active=ACTIVE in paths)
 
     @property
-    def _needed(self) -> list[str]:
+    def needed(self) -> list[str]:
         """What an account is not made without."""
         found = self.findings.value("create.required")
         return [str(path) for path in found] if isinstance(found, list) else []
@@ -174,7 +164,7 @@ class Writing:
         unserved = served = False
         for way in (*WAYS, PUT):
             for trial in self._plain if not (way.patches and unserved) else ():
-                value = self._other(mine, trial)
+                value = self.other(mine, trial)
                 heard = await self.change(mine, [trial.setting(value)], way=way)
                 if trial.held(mine.seen.resource) == value:
                     self.way = way
@@ -191,9 +181,14 @@ class Writing:
     @property
     def _plain(self) -> list[Trial]:
         """Paths that any change is tried with."""
-        return [trial for trial in self._trials if trial.path in {"displayName", "name.givenName", "title"}]
+        return [trial for trial in self.trials if trial.path in {"displayName", "name.givenName", "title"}]
 
-    def _other(self, mine: Specimen, trial: Trial) -> str:
+    def activity(self, *, active: bool) -> Operation:
+        """What makes an account active or inactive, in the form in which booleans travel."""
+        text = self.findings.value("accounts.booleans") == "text"
+        return Operation("replace", ACTIVE, str(active) if text else active)
+
+    def other(self, mine: Specimen, trial: Trial) -> str:
         """The one of two values that an account does not show."""
         first, second = trial.values
         return second if trial.held(mine.seen.resource) == first else first
@@ -227,291 +222,16 @@ class Writing:
         return made
 
     async def _move(self, mine: Specimen, trial: Trial, match: str | None = None) -> Heard:
-        return await self.change(mine, [trial.setting(self._other(mine, trial))], match=match)
-
-    # --- its attributes ----------------------------------------------------------------------------
-
-    async def attributes(self, mine: Specimen) -> None:
-        """What becomes of each attribute that a mapping usually has."""
-        if self.way is None:
-            await self.reading.again(mine.identity, mine.seen.resource)
-            return
-        self.fates = [Fate(trial, before=trial.held(mine.seen.resource)) for trial in self._trials]
-        await self._set(mine)
-        await self._filters(mine)
-        await self._shift(mine)
-        if self.lab.lag_s:
-            await self.lab.clock.sleep(self.lab.lag_s)
-        for fate in self.fates:
-            if fate.word == "unkept":
-                fate.found = await self._is_found(mine, fate)
-        await self.reading.again(mine.identity, mine.seen.resource)
-
-    async def _set(self, mine: Specimen) -> None:
-        """Write first values: all at once, then each of those that did not arrive."""
-        heard = await self.change(mine, [fate.trial.setting(fate.trial.values[0]) for fate in self.fates])
-        for fate in self.fates:
-            fate.setting, fate.first = heard, fate.trial.held(mine.seen.resource)
-        await self._set_by_put(mine)
-        for fate in self.fates:
-            await self._set_one(mine, fate)
-            others = values_of_others(fate.trial, self.reading.full.listed)
-            if not fate.is_set and others:
-                fate.trial = replace(fate.trial, values=(others[0], others[-1]))
-                await self._set_one(mine, fate)
-
-    async def _set_by_put(self, mine: Specimen) -> None:
-        """Where PATCH is not made for some paths, see whether PUT takes them: then it is the way."""
-        patched = self.way
-        for fate in self.fates if patched is not None and patched.patches else ():
-            await self._set_one(mine, fate)
-        unmade = [fate for fate in self.fates if not fate.is_set and fate.setting and fate.setting.status in {405, 501}]
-        for fate in unmade if patched is not None and patched.patches else ():
-            put = await self.change(mine, [fate.trial.setting(fate.trial.values[0])], way=PUT)
-            if put.ok and fate.trial.held(mine.seen.resource) == fate.trial.values[0]:
-                told = f"PATCH of {fate.trial.path} -> {fate.setting and fate.setting.outcome}, PUT -> {put.outcome}"
-                self.findings.take(Found(entry="patch.served", value=False, evidence=f"{told} and shown"))
-                self.way = PUT
-                return
-
-    async def _set_one(self, mine: Specimen, fate: Fate) -> None:
-        if not fate.is_set:
-            fate.setting = await self.change(mine, [fate.trial.setting(fate.trial.values[0])])
-            fate.first = fate.trial.held(mine.seen.resource)
-
-    async def _shift(self, mine: Specimen) -> None:
-        """Write second values in the same way."""
-        moved = [fate for fate in self.fates if fate.is_set]
-        filtered = self.findings.value("patch.value_filters") is not False
-        moves = [fate.trial.moving(fate.trial.values[1], filtered=filtered) for fate in moved]
-        if not moves:
-            return
-        heard = await self.change(mine, moves)
-        for fate in moved:
-            fate.moving, fate.second = heard, fate.trial.held(mine.seen.resource)
-        for fate in moved:
-            await self._shift_one(mine, fate, filtered=filtered)
-            others = [one for one in values_of_others(fate.trial, self.reading.full.listed) if one != fate.first]
-            if not fate.is_moved and others:
-                fate.trial = replace(fate.trial, values=(fate.trial.values[0], others[0]))
-                await self._shift_one(mine, fate, filtered=filtered)
-
-    async def _shift_one(self, mine: Specimen, fate: Fate, *, filtered: bool) -> None:
-        if not fate.is_moved:
-            fate.moving = await self.change(mine, [fate.trial.moving(fate.trial.values[1], filtered=filtered)])
-            fate.second = fate.trial.held(mine.seen.resource)
-
-    async def _filters(self, mine: Specimen) -> None:
-        """Whether a path may select an element of a list, and whether the others of the list stay."""
-        lists = [fate for fate in self.fates if fate.trial.attribute and fate.is_set]
-        way = self.way
-        if way is None or not way.patches or not lists:
-            why = "no list is kept" if way is not None and way.patches else "no PATCH is served"
-            self.findings.lack(why, "patch.value_filters", "patch.keeps_others")
-            return
-        pairs = [[fate for fate in lists if fate.trial.attribute == name] for name in ("phoneNumbers", "emails")]
-        chosen = next((pair for pair in pairs if len(pair) > 1), [lists[0]])
-        trial, rest = chosen[0].trial, chosen[1:]
-        others = [fate.trial.held(mine.seen.resource) for fate in rest]
-        heard = await self.change(mine, [trial.moving(trial.values[1], filtered=True)])
-        shown = trial.held(mine.seen.resource)
-        taken = shown is not None and shown != chosen[0].first
-        told = f"{heard.question.shown} of {trial.path} -> {heard.outcome}, {'shown' if taken else 'not shown'}"
-        self.findings.take(Found(entry="patch.value_filters", value=taken, evidence=told))
-        if taken and rest:
-            self.findings.take(keeps_others(heard, rest[0].trial, others[0], mine.seen.resource))
-        self.findings.lack("no list keeps two elements", "patch.keeps_others")
-        if not taken or rest:  # as it was, whatever became of it
-            back = [fate.trial.setting(fate.trial.values[0]).value for fate in chosen]
-            whole = [element for listed in back if isinstance(listed, list) for element in listed]
-            await self.change(mine, [Operation("replace", trial.attribute, whole)])
-        else:
-            await self.change(mine, [trial.moving(trial.values[0], filtered=True)])
-        for fate in chosen:
-            fate.first = fate.trial.held(mine.seen.resource)
-
-    async def _is_found(self, mine: Specimen, fate: Fate) -> bool:
-        """Whether a filter finds the account by a value that it does not show."""
-        trial = fate.trial
-        path = trial.long if not trial.attribute else f"{trial.attribute}.value"
-        nobody = await self.lab.get(USERS, filter=f"{path} eq {json.dumps(self.reading.nobody)}", patient=False)
-        if not nobody.ok or nobody.listed:
-            return False
-        heard = await self.lab.get(USERS, filter=f"{path} eq {json.dumps(trial.values[0])}", patient=False)
-        return probing.filter_heeded(nobody, heard, mine.identity) is True
-
-    async def made_with(self) -> None:
-        """What arrives at a creation alone: an account more for what no change brought."""
-        await self._made_with([fate for fate in self.fates if fate.word in {"refused", "unkept"}])
-        self.tell_attributes()
-
-    async def _made_with(self, fates: Sequence[Fate]) -> None:
-        """Make an account with the values of some paths; where that is refused, without those that spoil it."""
-        if not fates:
-            return
-        heard, mine = await self._account_with(fates)
-        if mine is not None:
-            for fate in fates:
-                fate.take_created(fate.trial.held(mine.seen.resource))
-            await self.lab.remove(mine)
-        elif 400 <= heard.status < 500 and (rest := unnamed(heard, fates)):
-            half = len(rest) if len(rest) < len(fates) else len(fates) // 2
-            await self._made_with(rest[:half])
-            await self._made_with(rest[half:])
-
-    async def _account_with(self, fates: Sequence[Fate]) -> tuple[Heard, Specimen | None]:
-        paths = {*self._needed, *(fate.trial.path for fate in fates)}
-        own = {fate.trial.path: fate.trial for fate in fates}
-        given = [own.get(trial.path, trial) for trial in self._trials if trial.path in paths]
-        login = login_of(self.draw())
-        return await self.lab.make(USERS, login, probing_bodies.account(login, given, active=ACTIVE in self._needed))
-
-    def tell_attributes(self) -> None:
-        """The entries that list paths, from what became of each."""
-        judged = [(fate.trial.path, fate.word, fate.evidence) for fate in self.fates if fate.word]
-        judged += [("userName", *self._login)] if self._login else []
-        self.findings.attributes = {path: word for path, word, _ in judged}
-        self.findings.take(*attribute_entries(judged))
-
-    # --- what else ---------------------------------------------------------------------------------
-
-    async def operations(self, mine: Specimen) -> None:
-        """How many operations one PATCH takes."""
-        entry = "patch.operations"
-        kept = [fate.trial for fate in self.fates if fate.word == "kept" and not fate.trial.attribute]
-        if self.way is None or not self.way.patches or len(kept) < 2:
-            self.findings.lack("no two paths can be changed by PATCH", entry)
-            return
-        refused = ""
-        for count in _OPERATIONS:
-            values = [self._other(mine, trial) for trial in kept]
-            moves = [trial.setting(value) for trial, value in zip(kept, values, strict=True)]
-            last = itertools.islice(itertools.cycle(moves), count)
-            heard = await self.change(mine, list(last))
-            done = moves[: min(count, len(moves))]
-            held = [trial.held(mine.seen.resource) for trial in kept[: len(done)]]
-            if held == values[: len(done)]:
-                told = f"{heard.question.shown} with {count} operations -> {heard.outcome}, all of them shown{refused}"
-                self.findings.take(Found(entry=entry, value=count, evidence=told))
-                return
-            refused = f"; with more {heard.outcome}"
-        self.findings.take(Found(entry=entry, value=1, evidence=f"PATCH /Users/{{id}} with 2 operations{refused}"))
+        return await self.change(mine, [trial.setting(self.other(mine, trial))], match=match)
 
     async def twice(self, mine: Specimen) -> None:
         """Whether a second account of the same login is refused; one that is made is removed at once."""
-        login = mine.names[-1]
-        heard, double = await self.lab.make(USERS, login, self._body(login, self._needed))
+        login = str(lookup(mine.seen.resource, "userName"))
+        heard, double = await self.lab.make(USERS, login, self.body(login, self.needed))
         found = probing.unique_logins(heard, doubled=double is not None)
-        self.findings.take(found) if isinstance(found, Found) else self.findings.lack(found, "create.unique_logins")
+        self.findings.settle("create.unique_logins", found)
         if double is not None:
             await self.lab.remove(double)
-
-    async def names(self, mine: Specimen) -> None:
-        """Whether a login may change, is rewritten, and must be an e-mail address."""
-        entry = "accounts.login_is_email"
-        if self.way is None:
-            self.findings.lack("no change is taken", entry)
-            return
-        capital = login_of(self.draw()).replace("scimsync-probe", "Scimsync-Probe")
-        self.lab.rename(mine, capital)
-        heard = await self.change(mine, [Operation("replace", "userName", capital)])
-        held = lookup(mine.seen.resource, "userName")
-        if str(held).casefold() != capital.casefold():
-            told = f"{heard.question.shown} of userName -> {heard.outcome}, the old one is shown"
-            self._login = ("immutable", told)
-            self.findings.lack(told, entry)
-            return
-        told = f"{heard.question.shown} of userName with capitals -> {heard.outcome}, shown"
-        self._login = ("kept", told) if held == capital else ("normalised", f"{told} without")
-        bare = f"scimsync-probe-{self.draw()}"
-        self.lab.rename(mine, bare)
-        heard = await self.change(mine, [Operation("replace", "userName", bare)])
-        taken = str(lookup(mine.seen.resource, "userName")).casefold() == bare.casefold()
-        told = f"{heard.question.shown} of userName that is no address -> {heard.outcome}"
-        if taken or 400 <= heard.status < 500:
-            self.findings.take(Found(entry=entry, value=not taken, evidence=told))
-        self.findings.lack(told, entry)
-
-    async def phones(self, mine: Specimen) -> None:
-        """Whether a phone number must be E.164."""
-        entry, path = "accounts.phones_are_e164", 'phoneNumbers[type eq "work"].value'
-        fate = next((one for one in self.fates if one.trial.path == path), None)
-        if fate is None or fate.word not in {"kept", "normalised"}:
-            self.findings.lack("no phone number is kept", entry)
-            return
-        filtered = self.findings.value("patch.value_filters") is not False
-        national = "(317) 555-0146"
-        heard = await self.change(mine, [fate.trial.moving(national, filtered=filtered)])
-        held = fate.trial.held(mine.seen.resource)
-        strict = held != national
-        told = f"{heard.question.shown} of a number as people dial it -> {heard.outcome}"
-        told += ", rewritten" if strict and heard.ok else ""
-        if heard.ok or 400 <= heard.status < 500:
-            self.findings.take(Found(entry=entry, value=strict, evidence=told))
-
-    # --- its end -----------------------------------------------------------------------------------
-
-    async def disable(self, mine: Specimen) -> None:
-        """What becomes of it when it is made inactive."""
-        entry = "accounts.disabled"
-        if self.way is None:
-            self.findings.lack("no change is taken", entry)
-            return
-        before, listed = await self._listed(mine)
-        false: object = "False" if self.findings.value("accounts.booleans") == "text" else False
-        heard = await self.change(mine, [Operation("replace", "active", false)])
-        after = await self.lab.get(USERS, mine.identity)
-        inactive = after.ok and truth(lookup(after.resource, "active")) is not True
-        total, still = await self._listed(mine) if inactive else (0, None)
-        found = probing.disabled(after, asked=heard, listed=still if listed else None)
-        await self.change(mine, [Operation("replace", "active", "True" if isinstance(false, str) else True)])
-        if inactive and (
-            still is None or not listed
-        ):  # too many to be looked through: their number tells, if it comes back
-            again, _ = await self._listed(mine)
-            if again == before > 0 and total in {before, before - 1}:
-                found = probing.disabled(after, asked=heard, listed=total == before)
-        if isinstance(found, Found):
-            self.findings.take(found)
-        else:
-            self.findings.lack(found, entry)
-            if after.ok and heard.ok and not inactive:
-                self.findings.remarks.append(f"an account does not become inactive: {found}")
-        if after.status in {404, 410} and not (await self.lab.see(mine)).ok:
-            self.lab.left.append(f"{mine.what}: it is not found since it was made inactive, and did not come back")
-
-    async def _listed(self, mine: Specimen) -> tuple[int, bool | None]:
-        """How many accounts are listed, and whether ours is; None where there are too many to look through."""
-        if self.lab.lag_s:
-            await self.lab.clock.sleep(self.lab.lag_s)
-        found = self.findings.value("paging.largest", 100)
-        size = min(found if isinstance(found, int) else 100, 100)
-        start = 0 if self.findings.value("paging.first_index") == 0 else 1
-        first = await self.lab.page(USERS, count=size, **self.reading.narrow)
-        if not first.ok or mine.identity in first.ids:
-            return first.total, True if first.ok else None
-        at = first.total + start - size
-        for _ in range(_LOOKED_THROUGH):
-            if at <= start - size:
-                return first.total, False
-            page = await self.lab.page(USERS, startIndex=max(at, start), count=size, **self.reading.narrow)
-            if mine.identity in page.ids:
-                return first.total, True
-            at -= size
-        return first.total, None
-
-    async def end(self, mine: Specimen) -> None:
-        """What becomes of it when it is deleted."""
-        heard, after = await self.lab.remove(mine)
-        found = probing.deleted(heard, after)
-        if isinstance(found, Found):
-            self.findings.take(found)
-        else:
-            self.findings.lack(found, "accounts.deleted")
-        if after is None or after.status not in {404, 410}:
-            false: object = "False" if self.findings.value("accounts.booleans") == "text" else False
-            if after is not None and after.ok and truth(lookup(after.resource, "active")) is not False and self.way:
-                await self.change(mine, [Operation("replace", "active", false)])
 
 
 def _media(value: str, evidence: str) -> Found:

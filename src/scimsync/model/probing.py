@@ -145,6 +145,13 @@ class Findings:
                 self.found[one.entry] = one
                 self.unknown.pop(one.entry, None)
 
+    def settle(self, entry: str, found: Found | str | None) -> None:
+        """Take the answer of an entry, or why there is none."""
+        if isinstance(found, Found):
+            self.take(found)
+        else:
+            self.lack(found or "nothing told it", entry)
+
     def lack(self, why: str, *entries: str) -> None:
         """Say why entries could not be found out, as far as they were not."""
         for entry in entries:
