@@ -17,7 +17,7 @@ demo: $(VENV)/.core ## install into .venv and run the main job on the simulator 
 	@$(BIN)/scimsync demo
 
 # the tests start many commands, and each would compile the package anew where nothing may be kept
-test: check $(VENV)/.system $(VENV)/.sdks ## install what tests need; format, lint, types, import contracts and all tests
+test: check $(VENV)/.system $(VENV)/.sdks $(VENV)/.providers ## install what tests need; format, lint, types, import contracts and all tests
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.dev ## format, lint, types and import contracts, without the tests
@@ -62,6 +62,13 @@ $(VENV)/.dev: $(VENV)/.core constraints-dev.txt
 $(VENV)/.sdks: tools/sdks tests/sdks/requirements.txt tests/sdks/package-lock.json | $(VENV)/.dev $(VENV)/.system
 	@echo "installing the SDKs of Genesys Cloud into $(VENV)/sdks ..."
 	@tools/sdks $(BIN)/python $(VENV)/sdks
+	@touch $@
+
+# other people's SCIM servers, each in a room of its own: what they need would clash with what we need
+$(VENV)/.providers: tools/providers tests/providers/canaille/requirements.txt tests/providers/django-scim2/requirements.txt \
+  tests/providers/scimmy/package-lock.json | $(VENV)/.dev $(VENV)/.system
+	@echo "installing SCIM servers of other people into $(VENV)/providers ..."
+	@tools/providers $(BIN)/python $(VENV)/providers
 	@touch $@
 
 $(VENV)/.system: tools/system-packages | $(VENV)/bin/python

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-#: programs that run on the SDKs, where those are
-collect_ignore = ["sdks"]
+#: programs that run where the SDKs are, and the servers of other people
+collect_ignore = ["sdks", "providers"]
 
 _NAMES = count()
 

@@ -257,6 +257,30 @@ def test_a_target_without_patch_is_written_with_all_that_it_shows_and_our_change
         it.quiet()
 
 
+def test_what_a_target_takes_by_patch_in_part_is_written_with_put_for_the_rest(tmp_path: Path) -> None:
+    class Partly(Replacing):
+        def describe(self, name: str) -> Answer:
+            return Provider.describe(self, name)
+
+        def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+            if {operation["path"] for operation in body.get("Operations", ())} == {"active"}:
+                return Provider.patch(self, resource, body, if_match)
+            return super().patch(resource, body, if_match)
+
+    provider = Partly(*(account(n) for n in range(4)))
+    provider.status = 501
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 0, "status": "left"}, *({"id": n, "title": "New"} for n in range(1, 4)))
+        _, report = it.sync()
+        assert report.clean
+        assert [user["title"] for user in provider.users.values()] == ["T", "New", "New", "New"]
+        it.hr({"id": 0}, *({"id": n, "title": "Newer", "status": "left"} for n in range(1, 4)))
+        _, report = it.sync()
+        assert report.clean
+        assert [user["active"] for user in provider.users.values()] == [True, False, False, False]
+        it.quiet()
+
+
 def test_a_put_that_would_lose_what_nobody_can_read_is_not_sent(tmp_path: Path) -> None:
     provider = Replacing(account(1, title="Old", nickName={"en": "Nick"}), account(2, title="Old"))
     with firm(tmp_path, provider) as it:

@@ -386,6 +386,81 @@ def test_a_page_that_is_refused_is_asked_for_in_a_size_and_with_attributes_that_
         it.quiet()
 
 
+class Uncounted(Provider):
+    """It fails wherever it is asked for a page of some size, as canaille does; its own pages are of three."""
+
+    page = 3
+
+    def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+        if "count" in query:
+            return Answer(500, b"<html>TypeError</html>", {"Content-Type": "text/html"})
+        return super().list(table, query)
+
+
+def test_a_target_that_fails_on_the_size_of_a_page_is_read_in_its_own_pages_and_without_waits(tmp_path: Path) -> None:
+    provider = Uncounted(*(account(n) for n in range(8)))
+    with firm(tmp_path, provider) as it:
+        it.hr(*({"id": n, "title": "New"} for n in range(8)))
+        _, report = it.sync()
+        assert report.clean
+        assert {user["title"] for user in provider.users.values()} == {"New"}
+        failed = [asked for asked in provider.asked if asked.status == 500]
+        assert len(failed) <= 6
+        it.quiet()
+
+
+def test_a_target_that_fails_once_is_asked_for_pages_of_our_size_all_the_same(tmp_path: Path) -> None:
+    class Stumbling(Provider):
+        failures = 1
+
+        def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+            self.failures -= 1
+            return self.refuse(500, "not now") if self.failures >= 0 else super().list(table, query)
+
+    provider = Stumbling(account(1))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1})
+        it.sync()
+        pages = [asked for asked in provider.asked if asked.path.strip("/") == "Users" and asked.method == "GET"]
+        assert all("count" in asked.query for asked in pages[2:])
+
+
+class Deaf(Provider):
+    """It never shows `externalId`, and answers a filter on anything with everybody."""
+
+    hidden = True
+    heeds = False
+
+    def show(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        shown = super().show(resource)
+        if self.hidden:
+            shown.pop("externalId", None)
+        return shown
+
+    def select(self, resources: list[dict[str, Any]], expression: str) -> list[dict[str, Any]]:
+        return super().select(resources, expression) if self.heeds else resources
+
+
+@pytest.mark.parametrize("others", [1, 3, 40])
+def test_nobody_gets_an_account_that_a_filter_found_which_was_not_heeded(tmp_path: Path, others: int) -> None:
+    provider = Deaf(*(account(n, title="Admin") for n in range(100, 100 + others)))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1})
+        it.sync()
+        assert [user["externalId"] for user in provider.named("p1@x.org")] == ["1"]
+        assert {user["title"] for user in provider.users.values()} == {"Admin", "T"}
+        assert len(provider.users) == others + 1
+
+
+def test_an_account_that_is_found_by_what_is_never_shown_is_taken_where_the_filter_is_heeded(tmp_path: Path) -> None:
+    provider = Deaf(account(1, userName="other@x.org"), account(2))
+    provider.heeds = True
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 1}, {"id": 2})
+        it.sync()
+        assert len(provider.users) == 2
+
+
 # --- words, and what doctor reads ---------------------------------------------------------------
 
 

@@ -202,12 +202,15 @@ class Guarded:
         if not version_of(version):
             raise ValueError(f"a {ask.method} needs the version it rests on")
         await self._ask()
+        refused = False
         for tried in range(TRIES):
-            puts = self._puts and bool(operations)
+            puts = (self._puts or refused) and bool(operations)
             compares = self._compares or version.startswith(COMPARED)
             tries = replace(ask, throttles=1, tried=tried) if compares else ask
             answer = await self._once(tries, version, operations, compares=compares, puts=puts)
-            if answer.status in _NO_PATCH and operations and not puts and not self._patched:
+            if answer.status in _NO_PATCH and operations and not puts and self._patched:
+                refused = True  # it takes PATCH, and this one not
+            elif answer.status in _NO_PATCH and operations and not puts:
                 self._puts = True
                 told = f"{self._client.host} takes no PATCH ({answer.why()}); accounts are written with PUT"
                 self._notice(f"{told} of all that it shows and our change")

@@ -290,7 +290,8 @@ class Client:
         if _is_unreadable(answer) and attempt >= ask.unreadables:
             return None
         unsent = answer.exchange is Exchange.NOT_SENT
-        if not (throttled or unsent or (ask.safe and _is_transient(answer))):
+        failing = ask.safe and _is_transient(answer) and attempt < ask.tried + ask.failures
+        if not (throttled or unsent or failing):
             return None
         asked = self._asked(answer)
         if asked is not None and asked > LONGEST_WAIT_S:

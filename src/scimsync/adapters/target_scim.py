@@ -25,6 +25,7 @@ from scimsync.adapters.target_describing import describe_ask, read_description
 from scimsync.adapters.target_guard import Guarded
 from scimsync.adapters.target_http import Client, Clock, Watch, is_troubled
 from scimsync.adapters.target_listing import CURSOR_PAGE, PAGE, Census, Listing, Page
+from scimsync.adapters.target_members import Members
 from scimsync.adapters.target_names import Names
 from scimsync.adapters.target_pages import PageSizes
 from scimsync.adapters.target_rights import read_rights
@@ -36,15 +37,15 @@ from scimsync.model.outcomes import Description, Document, Exchange, Guard, Repl
 from scimsync.scim.dressing import told
 from scimsync.scim.drift import CONFIG, largest_page, pages_by_cursor
 from scimsync.scim.fitting import fitted
-from scimsync.scim.messages import Operation, error_within, patch_body, read_error
+from scimsync.scim.messages import Operation, error_within, read_error
 from scimsync.scim.schema import Place
 from scimsync.scim.spelling import Spelling
 
 #: seconds for which the list of inactive accounts is good enough to look up a name
 INACTIVE_GOOD_S = 60.0
-#: groups in a row without members after which nobody is asked for members by name
-_MEMBERLESS = 20
 _ATTRIBUTE = re.compile(r"[A-Za-z$][A-Za-z0-9.:_$-]{0,255}")
+#: a value that no attribute has
+_OF_NOBODY = "scimsync asks for nobody"
 
 
 def _reply(method: str, answer: Answer, account: str = "") -> Reply:
@@ -145,12 +146,13 @@ class ScimTarget:
         sizes = PageSizes(settings.page_sizes, self._base, clock.now)
         self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice, sizes)
         self._guarded = Guarded(self._client, settings.dialect, clock, describe_ask(self._base, CONFIG, {}), notice)
+        self._members = Members(self._client, self._guarded, settings.dialect, self._users, self._as_resource)
         self._bygone = DeletedAccounts(self._client, settings.api_url.rstrip("/") + settings.dialect.deleted)
         self._names = Names(self._client, settings.api_url, settings.dialect)
+        #: attributes that are not shown, and whether a filter on them is heeded
+        self._heeded: dict[str, bool] = {}
         self._inactive: dict[str, tuple[float, Sequence[tuple[str, str]]]] = {}
         self._inactive_lock = asyncio.Lock()
-        #: groups in a row that have no members, however they are asked
-        self._memberless = 0
 
     @property
     def name(self) -> str:
@@ -223,13 +225,15 @@ class ScimTarget:
         self._check_filter(attribute, value)
         only = f"{attribute} eq {json.dumps(value, ensure_ascii=False)}"
         page = self._hits(
-            await self._client.call(self._listings.ask(Listing((), only, "find"), 1, self._listings.small_page)),
+            await self._listings.begin(Listing((), only, "find"), self._listings.small_page),
             attribute,
         )
         bodies = [body for raw in page.resources if (body := self._readable(raw)) is not None]
         held = [_held(body, attribute) for body in bodies]
         matching = [text is not None and text.strip().casefold() == value.strip().casefold() for text in held]
         is_heeded = len(bodies) == len(page.resources) and all(map(_or_hidden, matching, held))
+        if is_heeded and not all(matching):
+            is_heeded = await self._heeds(attribute)
         if not is_heeded and (page.total > len(page.resources) or page.cursor):
             raise FilterRefused(
                 f"{self._client.host} answers a filter on {attribute} with accounts that do not match it."
@@ -250,6 +254,14 @@ class ScimTarget:
         if dialect.exact_filters and short == "userName" and value.lower() != value.upper():
             told = f"{self._client.host} tells capitals apart in a filter on {short} (dialect {dialect.name})."
             raise FilterRefused(told)
+
+    async def _heeds(self, attribute: str) -> bool:
+        """Whether a filter on an attribute that is not shown is heeded: one on a value of nobody finds nobody."""
+        if attribute not in self._heeded:
+            only = f"{attribute} eq {json.dumps(_OF_NOBODY)}"
+            answer = await self._listings.begin(Listing((), only, "find"), self._listings.small_page)
+            self._heeded[attribute] = not self._hits(answer, attribute).resources
+        return self._heeded[attribute]
 
     def _hits(self, answer: Answer, attribute: str) -> Page:
         """The answer to a filter; 404 says that nobody meets it."""
@@ -348,7 +360,7 @@ class ScimTarget:
         census = Census(sink, "group")
         listing = Listing(("id", "displayName"), kind="group_list", url=self._groups)
         before = self._client.counts.get("group_list", 0)
-        probe = await self._client.call(self._listings.ask(listing, 1, 1))
+        probe = await self._listings.begin(listing, 1)
         if probe.status == 400:
             await self._listings.read_each(census, listing, wanted)
         else:
@@ -374,7 +386,7 @@ class ScimTarget:
         if not groups:
             return total, None
         listing = Listing(("id", "displayName"), kind="group_list", url=self._groups)
-        answer = await self._client.call(self._listings.ask(listing, 1, 1))
+        answer = await self._listings.begin(listing, 1)
         return total, None if answer.status == 400 else self._client.value(answer, Page).total
 
     async def get_group(self, group: str) -> Reply:
@@ -385,14 +397,7 @@ class ScimTarget:
         """
         if (url := resource_url(self._groups, group)) is None:
             return _refused_here("GET", "a group id that cannot stand in an address")
-        ask = Ask(kind="group_get", method="GET", url=url, decode=self._as_resource)
-        reply = _reply("GET", await self._guarded.read(ask), group)
-        if reply.body is None or "members" in reply.body or self._memberless > _MEMBERLESS:
-            return reply
-        named = await self._client.call(replace(ask, url=f"{url}?attributes=members"))
-        members = named.value.get("members") if isinstance(named.value, dict) else None
-        self._memberless = 0 if members else self._memberless + 1
-        return replace(reply, body={**reply.body, "members": members}) if members else reply
+        return _reply("GET", await self._members.read(url), group)
 
     async def describe(self, known: Mapping[str, Document] | None = None) -> Description:
         """What the target says about itself (RFC 7644 §4), and what its clock shows.
@@ -458,9 +463,7 @@ class ScimTarget:
         """
         if (url := resource_url(self._groups, group)) is None:
             return _refused_here("PATCH", "a group id that cannot stand in an address")
-        body = msgspec.json.encode(patch_body(operations))
-        ask = Ask(kind="group_patch", method="PATCH", url=url, body=body, decode=self._as_resource)
-        return _reply("PATCH", await self._guarded.write(ask, version), group)
+        return _reply("PATCH", await self._members.write(url, operations, version), group)
 
     def _account_url(self, account: str) -> str | None:
         return resource_url(self._users, account)

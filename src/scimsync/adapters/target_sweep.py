@@ -11,10 +11,10 @@ from contextlib import aclosing
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
-from scimsync.adapters.target_http import Client
+from scimsync.adapters.target_http import Client, is_troubled
 from scimsync.adapters.target_listing import Census, Listing, Page, Stretch
 from scimsync.adapters.target_pages import PageSizes
-from scimsync.adapters.target_wire import PAGES_AT_ONCE, Ask
+from scimsync.adapters.target_wire import PAGES_AT_ONCE, TRIES, Answer, Ask
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Sweep
 from scimsync.scim.dialect import Dialect
@@ -70,6 +70,8 @@ class Listings:
         self.by_cursor = dialect.pages_by == "cursor"
         #: the largest page that the target announces; 0 for none
         self.announced = 0
+        #: whether the target can be asked for pages of some size; None before it was
+        self._counts: bool | None = None
         #: filter -> ids in the order of the last listing of accounts
         self._order: dict[str, list[str]] = {}
 
@@ -244,10 +246,11 @@ class Listings:
         Documented by Genesys: `count` above 25 may itself cause a 429. Two in a row decide it.
         """
         if want <= self._sizes.most(listing.what):
-            ask = self.ask(listing, start, want)
-            if want > SMALL_PAGE:
-                ask = replace(ask, throttles=2)
-            answer = await self._client.call(ask)
+            throttles = 2 if want > SMALL_PAGE else TRIES
+            if start == 1:
+                answer = await self.begin(listing, want, throttles)
+            else:
+                answer = await self._client.call(replace(self.ask(listing, start, want), throttles=throttles))
             if answer.status == 400 and start > 1 and listing.only == INACTIVE:
                 raise _WallMet(answer.why())
             if answer.status == 429 and want > SMALL_PAGE and answer.retry_after_s is None:
@@ -267,6 +270,25 @@ class Listings:
                 break
             resources += page.resources
         return Page(total=page.total, listed=resources, cursor=page.cursor)
+
+    async def begin(self, listing: Listing, count: int, throttles: int = TRIES) -> Answer:
+        """The answer to what begins a listing: without `count` from now on, where that is what the target fails on.
+
+        canaille answers 500 to any `count` (observed), and lists in its own pages where none is asked for.
+        """
+        if self._counts is None:
+            once = replace(self.ask(listing, 1, count), throttles=throttles, failures=1)
+            answer = await self._client.call(once)
+            if 200 <= answer.status < 300 and answer.value is not None:
+                self._counts = True
+                return answer
+            if answer.status >= 300 and not is_troubled(answer.status):
+                return answer
+            if answer.status == 500:
+                plain = await self._client.call(replace(self.ask(listing, 1, None), failures=1))
+                if 200 <= plain.status < 300 and (await self._client.call(once)).status == 500:
+                    self._counts = False
+        return await self._client.call(replace(self.ask(listing, 1, count), throttles=throttles))
 
     @property
     def small_page(self) -> int:
@@ -293,11 +315,16 @@ class Listings:
         self._sizes.refused(listing.what, self.announced if 0 < self.announced < want else want // 2)
         return True
 
-    def ask(self, listing: Listing, start: int, count: int, cursor: str = "") -> Ask:
-        """What asks for a part of a listing: from the number of a resource, or, by cursors, what one leads to."""
-        query = {"startIndex": str(start - 1 + self._dialect.first_index), "count": str(count)}
+    def ask(self, listing: Listing, start: int, count: int | None, cursor: str = "") -> Ask:
+        """What asks for a part of a listing: from the number of a resource, or, by cursors, what one leads to.
+
+        For as much as the target likes, where `count` is None or fails.
+        """
+        query = {"startIndex": str(start - 1 + self._dialect.first_index)}
         if self.by_cursor:  # an empty one asks for the first page, and for cursors (RFC 9865 §2)
-            query = {"cursor": cursor, "count": str(count)}
+            query = {"cursor": cursor}
+        if count is not None and self._counts is not False:
+            query["count"] = str(count)
         if listing.attributes and not self._plain:
             query["attributes"] = ",".join(listing.attributes)
         if listing.only:

@@ -108,6 +108,8 @@ class Ask:
     media: str = ""
     #: tries that may be refused with 429
     throttles: int = TRIES
+    #: tries that may fail on the target's side
+    failures: int = TRIES
     #: tries that may come back as something else than JSON
     unreadables: int = TRIES
     #: tries that may meet a server that is not well

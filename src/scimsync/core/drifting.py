@@ -155,6 +155,8 @@ def judge(
     if baseline.assumed:  # a dialect does not claim to list everything
         drifts = tuple(d for d in drifts if d.kind is not Kind.REMOVED or d.path.lower() not in COMMON)
         drifts = tuple(d for d in drifts if d.kind is not Kind.ADDED) if whole else touched(drifts, reach)
+    if not baseline.stops:  # the RFC leaves it to the provider which values it suggests
+        drifts = tuple(d for d in drifts if d.kind is not Kind.VALUE_ADDED)
     rulings = rule(drifts, reach, assumed=baseline.assumed)
     return rulings if baseline.stops else tuple(map(_told, rulings))
 

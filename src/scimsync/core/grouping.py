@@ -137,7 +137,7 @@ def batches(left: Left, size: int) -> Iterator[Left]:
 def operations(
     left: Left, removal: Removal = Removal.FILTER, members: AbstractSet[str] = frozenset()
 ) -> tuple[Operation, ...]:
-    """The operations of one PATCH (RFC 7644 §3.5.2); the list that others share is never replaced.
+    """The operations of one PATCH (RFC 7644 §3.5.2); a list that others share is replaced where nothing else works.
 
     Args:
         left: Who joins and who leaves.
@@ -146,6 +146,9 @@ def operations(
             again in the same request: else one that does not would take everybody out (RFC 7644 §3.5.2.2).
     """
     joins = [*left.add]
+    if removal is Removal.LIST and left.remove:
+        stay = sorted((members | {*joins}) - {*left.remove})
+        return (Operation("replace", "members", [{"value": one} for one in stay]),)
     if removal is Removal.FILTER or not left.remove:
         gone = [Operation("remove", f"members[value eq {render_value(one)}]") for one in left.remove]
     else:
@@ -155,12 +158,23 @@ def operations(
 
 
 def members_of(resource: Mapping[str, object]) -> dict[str, str]:
-    """The members of a group as the target shows it: id, and of what type it is said to be, in small letters."""
+    """The members of a group as the target shows it: id, and of what type it is said to be, in small letters.
+
+    Examples:
+        >>> members_of({"members": [{"value": "7", "type": "Group"}, {"value": "7a", "$ref": "https://x/Users/7a"}]})
+        {'7': 'group', '7a': 'user'}
+    """
     found = {}
     for member in _listed(resource):
         if (identity := _identity(member)) and isinstance(member, Mapping):
-            found[identity] = str(member.get("type") or "").lower()
+            found[identity] = str(member.get("type") or "").lower() or _referred(member.get("$ref"))
     return found
+
+
+def _referred(reference: object) -> str:
+    """The type that a reference tells of; "" where it tells of none."""
+    kind = str(reference or "").rstrip("/").rpartition("/")[0].rpartition("/")[2].lower()
+    return {"users": "user", "groups": "group"}.get(kind, "")
 
 
 def is_readable(resource: Mapping[str, object]) -> bool:

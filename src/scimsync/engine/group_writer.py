@@ -28,6 +28,7 @@ from scimsync.scim.messages import Operation
 MOST_REFUSALS = 20
 #: refusals that may be about a few members of a batch, so that the others can be written without them
 _ABOUT_SOME = frozenset({"invalidValue", "noTarget", "tooMany"})
+_NOBODY = Left()
 #: refusals that may be about the path of a removal
 _ABOUT_PATH = frozenset({"", "invalidPath", "invalidFilter", "invalidSyntax"})
 #: members of a group in which another way to remove is tried
@@ -113,6 +114,8 @@ class GroupWriter:
         #: nothing was sent since the group was last read
         self._seen = False
         self._sent = self._races = self._losses = self._refusals = 0
+        #: a batch that adds and removes was refused: who joins is sent by itself, and need not wait for who leaves
+        self._apart = False
         #: races since a batch was last taken
         self._in_a_row = 0
         self._refused: list[str] = []
@@ -165,10 +168,10 @@ class GroupWriter:
             if step is Next.CONFIRM and (shown := self._shown(batch, reply)) is not None:
                 self._take(batch, reply.version, shown)
             elif step in {Next.CONFIRM, Next.READ_BACK, Next.REPLAN, Next.SETTLE}:
-                if (end := await self._look_after(step, batch, is_there=is_there)) is not None:
+                if (end := await self._look_after(step, batch, reply, is_there=is_there)) is not None:
                     return end
-                todo = list(grouping.batches(self._left, self._size))
-            elif step is Next.HOLD and self._is_about_path(reply, batch) and self._tries_other():
+                todo = self._portions()
+            elif step is Next.HOLD and self._goes_another_way(reply, batch):
                 todo = self._portions()
             elif step is Next.HOLD and len(batch) == 1 and self._is_gone(reply, batch):
                 self._took |= set(batch.remove)
@@ -177,14 +180,24 @@ class GroupWriter:
                 self._refusals += 1
                 todo[:0] = self._halved(batch)
             else:
-                return self._end(step, reply)
+                return self._end(step, reply, batch)
         return None
 
     def _operations(self, batch: Left) -> tuple[Operation, ...]:
         return grouping.operations(batch, self._ports.removing.form, self._members)
 
     def _portions(self) -> list[Left]:
-        return list(grouping.batches(self._left, self._size))
+        sides = (Left(self._left.add, ()), Left((), self._left.remove)) if self._apart else (self._left,)
+        return [batch for side in sides for batch in grouping.batches(side, self._size)]
+
+    def _goes_another_way(self, reply: Reply, batch: Left) -> bool:
+        """Whether what was refused is sent in another form, or who joins apart from who leaves."""
+        if self._is_about_path(reply, batch) and self._tries_other():
+            return True
+        if batch.remove and batch.add and not self._is_about_some(reply):
+            self._apart = True
+            return True
+        return False
 
     def _tries_other(self) -> bool:
         """Whether another way to remove members is tried from now on, in a group of which we see everybody."""
@@ -266,7 +279,7 @@ class GroupWriter:
         else:
             self._left = grouping.remaining(self._wanted, self._members)
 
-    async def _look_after(self, step: Next, batch: Left, *, is_there: bool) -> Outcome | None:
+    async def _look_after(self, step: Next, batch: Left, reply: Reply, *, is_there: bool) -> Outcome | None:
         """Read the group after an answer that settles nothing; `is_there`: it says that a member is one already."""
         before, version, number = self._members, self._version, len(self._left)
         if (end := await self._look()) is not None:
@@ -286,8 +299,10 @@ class GroupWriter:
             if absent:
                 return self._mismatch("the directory took the request, and the members are not as written")
         self._losses = 0 if len(self._left) < number else self._losses + 1
-        if self._losses > 2 * MOST_RACES:
-            return self._outcome(Status.HELD, "write.unknown", "the answers were lost, and the group did not change")
+        self._apart = self._apart or bool(self._losses and batch.add and batch.remove)
+        if self._losses > (1 if reply.status == 500 else 2 * MOST_RACES):
+            how = f"each answer was {words(reply)}" if reply.status else "the answers were lost"
+            return self._outcome(Status.HELD, "write.unknown", f"{how}, and the group did not change{_who(batch)}")
         return None
 
     def _gone(self, before: frozenset[str], batch: Left) -> list[str]:
@@ -373,7 +388,7 @@ class GroupWriter:
 
     # --- the end ----------------------------------------------------------------------------
 
-    def _end(self, step: Next, reply: Reply) -> Outcome:
+    def _end(self, step: Next, reply: Reply, batch: Left = _NOBODY) -> Outcome:
         """The outcome of an answer that ends the work on this group."""
         self._ports.removing.end(self._change.group, works=False)
         if step is Next.DEFER:
@@ -381,7 +396,7 @@ class GroupWriter:
             return self._outcome(Status.DEFERRED, "target.not-now", words(reply))
         if step is Next.GONE:
             return self._outcome(Status.HELD, "group.gone", "the group was deleted in the directory")
-        return self._outcome(Status.FAILED, "target.refused", words(reply))
+        return self._outcome(Status.FAILED, "target.refused", words(reply) + _who(batch))
 
     def _settled(self) -> Outcome:
         if self._refused:
@@ -421,6 +436,11 @@ class GroupWriter:
             correlation_id=self._last.correlation_id if self._last else "",
             window_s=self._window_s,
         )
+
+
+def _who(batch: Left) -> str:
+    """Whom a batch that only removes leaves in a group, for messages."""
+    return f"; still in it: {_some(batch.remove)}" if batch.remove and not batch.add else ""
 
 
 def _some(names: Iterable[str]) -> str:

@@ -268,7 +268,7 @@ class MembershipPlanning:
                 return
             read[group] = (reply.version, len(rules.members_of(reply.body)))
             waiting[group] = {
-                member: "group" if member in self._existing else kind
+                member: kind or ("either" if member in self._existing else "")
                 for member, kind in rules.members_of(reply.body).items()
             }
             members += len(waiting[group])

@@ -114,9 +114,11 @@ class Standing:
         return [found for part in _PARTS if (found := self.outcomes.get((key, part))) is not None]
 
     def settled_account(self, key: str) -> str | None:
-        """The account that this run made for a person."""
+        """The account that this run made for a person; one that does not show all that was sent is theirs, too."""
         made = self.outcomes.get((key, 1))
-        return made.account if made is not None and made.status not in {Status.HELD, Status.FAILED} else None
+        if made is None or (made.status in {Status.HELD, Status.FAILED} and made.code != "write.mismatch"):
+            return None
+        return made.account
 
     def version(self, change: Change) -> str:
         """What a change is written under: the version of the plan, or the one that taking the access away left."""

@@ -125,6 +125,7 @@ class Removal(Enum):
 
     FILTER = "filter"  #: path `members[value eq "x"]`
     VALUE = "value"  #: path `members`, and whom as value
+    LIST = "list"  #: all members are written anew
     WHOLE = "whole"  #: as `VALUE`, and whoever stays is added in the same request: found by trying
 
 

@@ -179,7 +179,8 @@ class Dialect:
     members_cap: int = 0
     #: a member that is added again is `ignored`, `doubled`, `refused`
     add_twice: str = "ignored"
-    #: how a member is removed: `filter` (`members[value eq "x"]`), or `value` (`members`, and whom as value)
+    #: how a member is removed: `filter` (`members[value eq "x"]`), `value` (`members`, and whom as value), `list` (all
+    #: are written anew)
     remove_members: str = "filter"
     #: groups may be members of groups
     nested_groups: bool = True

@@ -259,9 +259,10 @@ ENTRIES: tuple[Entry, ...] = (
     _entry(
         "groups.remove",
         "remove_members",
-        'How a member is removed: path `members[value eq "x"]`, or path `members` and whom as value.',
+        'How a member is removed: path `members[value eq "x"]`; path `members` and whom as value; or the list anew.',
         "filter",
         "value",
+        "list",
     ),
     _entry("groups.nested", "nested_groups", "Whether a group may be a member of a group.", kind="bool"),
     _entry(

@@ -16,7 +16,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One PATCH operation (RFC 7644 §3.5.2). `op` in lower case; `value` is any JSON."""
+    """One PATCH operation (RFC 7644 §3.5.2). `op` in lower case; `value` is any JSON, of `remove` None by the RFC."""
 
     op: str
     path: str | None
@@ -27,7 +27,7 @@ class Operation:
         body: dict[str, object] = {"op": self.op}
         if self.path is not None:
             body["path"] = self.path
-        if self.op != "remove" or self.value is not None:
+        if self.op.lower() != "remove" or self.value is not None:
             body["value"] = self.value
         return body
 

@@ -280,7 +280,8 @@ class MemberTables:
         """Take over groups that were read.
 
         Args:
-            groups: For each id the members: id -> type, `group`, `user` or "" for people, anything else for others.
+            groups: For each id the members: id -> type, `group`, `user` or "" for people, `either` for an id that
+                a group has, and maybe a person (not all number both in one row), anything else for others.
             believe: Take over whatever is there.
 
         Returns:
@@ -299,7 +300,8 @@ class MemberTables:
         foreign = set() if believe else {str(group) for (group,) in self._bench.rows(query)}
         taken = sorted(groups.keys() - foreign)
         self._bench.sql.execute(
-            "INSERT INTO m_current SELECT group_id, account, coalesce(type, '') = 'group' FROM m_read "
+            "INSERT INTO m_current SELECT group_id, account, coalesce(type, '') = 'group' "
+            f"OR (type = 'either' AND NOT {known}) FROM m_read "
             "WHERE group_id IN (SELECT unnest(?::VARCHAR[]))",
             [taken],
         )

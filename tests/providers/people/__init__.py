@@ -1,0 +1,1 @@
+"""The Django application that django-scim2 serves."""
