@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers import Answer, Provider, account, employed, serving
+from tests.servers import GROUPS, Answer, Provider, account, employed, serving
 
 from scimsync.config import TargetSettings
 from scimsync.errors import StoreError, TargetDenied
@@ -20,6 +20,7 @@ from scimsync.model.probing import Probed
 from scimsync.scim.dialect_file import parse_dialect
 from scimsync.scim.generic import GENERIC
 from scimsync.scim.messages import Operation, scim_error
+from scimsync.scim.patch import apply
 from scimsync.services import probing
 from scimsync.services.probing import Subject
 
@@ -620,3 +621,44 @@ def test_notes_that_cannot_be_read_stop_a_probe_before_anything_is_made(tmp_path
         with pytest.raises(StoreError, match="scimsync-probe-"):
             asyncio.run(probing.probe(subject, writes=True))
     assert {one.method for one in provider.asked} == {"GET"}
+
+
+def test_a_group_that_has_the_id_of_an_account_is_not_taken_for_it(tmp_path: Path) -> None:
+    class Counting(Sane):
+        """Accounts and groups are counted each by themselves."""
+
+        def put(self, resource: Mapping[str, object], table: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+            self.made = getattr(self, "made", {})
+            kind = "group" if table is self.groups and table is not self.users else "user"
+            self.made[kind] = self.made.get(kind, 0) + 1
+            return super().put({"id": str(self.made[kind]), **resource}, table)
+
+        def carry_out(self, resource: dict[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
+            catalog = GENERIC.users if "userName" in resource else GROUPS
+            return apply(resource, operations, catalog, create_on_replace=True)
+
+    played = play(Counting(), tmp_path)
+    assert not played.probed.stopped
+    assert played.values["accounts.disabled"] == "shown"
+    assert played.values["groups.remove"] == "filter"
+    assert not played.provider.users
+    assert not played.provider.groups
+
+
+def test_nobody_is_put_into_a_group_who_has_the_id_of_a_group(tmp_path: Path) -> None:
+    class Shared(Sane):
+        """The first groups have the ids of the first accounts."""
+
+        def post(self, body: dict[str, Any], table: dict[str, dict[str, Any]]) -> Answer:
+            if table is self.groups:
+                body = {"id": list(self.users)[len(self.groups)], **body}
+            return super().post(body, table)
+
+        def carry_out(self, resource: dict[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
+            catalog = GENERIC.users if "userName" in resource else GROUPS
+            return apply(resource, operations, catalog, create_on_replace=True)
+
+    played = play(Shared(*people()), tmp_path)
+    assert "a group has the id of an account" in played.probed.findings.unknown["groups.nested"]
+    added = [one.body for one in played.provider.sent("PATCH", "/Groups")]
+    assert not [identity for identity in played.before if f'"{identity}"' in json.dumps(added)]

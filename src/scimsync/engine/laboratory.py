@@ -109,6 +109,11 @@ class Specimen:
         return same and isinstance(held, str) and held.casefold() in {name.casefold() for name in self.names}
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from all others: a group may have the id of an account."""
+        return self.endpoint, self.identity
+
+    @property
     def what(self) -> str:
         """It, for people."""
         return f"{'account' if self.endpoint == 'Users' else 'group'} {self.names[-1]}"
@@ -140,7 +145,7 @@ class Laboratory:
     #: writes are refused without a version
     needs_version: bool = False
     _noted: list[Made] = field(default_factory=list)
-    _own: dict[str, Specimen] = field(default_factory=dict)
+    _own: dict[tuple[str, str], Specimen] = field(default_factory=dict)
     #: the names under which this probe makes something
     _mine: set[str] = field(default_factory=set)
     #: the names under which nothing was made, as the answer says
@@ -197,7 +202,7 @@ class Laboratory:
             self._refused.add(name)
             return heard, None
         self._refused.discard(name)
-        known = {one.identity for one in self._noted if one.name == name and one.identity}
+        known = {one.identity for one in self._noted if (one.endpoint, one.name) == (endpoint, name) and one.identity}
         identity = str(heard.resource.get("id") or heard.location or "")
         if not identity or identity in known:
             found = await self._search(endpoint, name, _WAITS[:1] if identity else _WAITS)
@@ -214,7 +219,7 @@ class Laboratory:
             if specimen.seen is not heard and lookup(specimen.seen.resource, NAMES[endpoint]) is not None:
                 raise NotOurs(f"{heard.evidence}, with the id of something that has another {NAMES[endpoint]}")
             return heard, None
-        self._own[identity] = specimen
+        self._own[specimen.key] = specimen
         self._note(Made(endpoint=endpoint, name=name, noted_at=self.clock.now(), identity=identity))
         return heard, specimen
 
@@ -230,7 +235,7 @@ class Laboratory:
         Raises:
             NotOurs: It is not ours, or not seen to be.
         """
-        if self._own.get(specimen.identity) is not specimen or not specimen.is_ours:
+        if self._own.get(specimen.key) is not specimen or not specimen.is_ours:
             raise NotOurs(f"{method} was not sent: what was last read there is not what the probe made")
         version = version_header(specimen.seen)
         sent = match if match is not None else version if self.needs_version else ""
@@ -266,8 +271,8 @@ class Laboratory:
         self._forget(specimen)
 
     def _forget(self, specimen: Specimen) -> None:
-        self._own.pop(specimen.identity, None)
-        self._noted = [one for one in self._noted if one.identity != specimen.identity]
+        self._own.pop(specimen.key, None)
+        self._noted = [one for one in self._noted if one.key != specimen.key]
         self._noted = [one for one in self._noted if one.identity or one.name not in specimen.names]
         self.notes.write(self._noted)
 
@@ -316,13 +321,13 @@ class Laboratory:
         for specimen in list(self._own.values())[::-1]:
             try:
                 heard, after = await self.remove(specimen)
-                if specimen.identity in self._own:
+                if specimen.key in self._own:
                     await self._leave(specimen, heard, after)
             except TargetError as error:
                 self.left.append(f"{specimen.what}: {error}; the next probe tries again")
-        waiting = {specimen.identity for specimen in self._own.values()}
+        waiting = set(self._own)
         try:
-            if self.lag_s and any(one.identity not in waiting for one in self._noted):
+            if self.lag_s and any(one.key not in waiting for one in self._noted):
                 await self.clock.sleep(self.lag_s)
             await self._remove_noted(waiting)
         except TargetError as error:
@@ -336,17 +341,17 @@ class Laboratory:
             return
         self.abandon(specimen, why)
 
-    async def _remove_noted(self, but: Set[str] = frozenset()) -> None:
-        """Remove what is noted, but for what has one of these ids."""
-        names: dict[str, list[str]] = {}
+    async def _remove_noted(self, but: Set[tuple[str, str]] = frozenset()) -> None:
+        """Remove what is noted, but for what has one of these keys."""
+        names: dict[tuple[str, str], list[str]] = {}
         for one in self._noted:
             if one.identity:
-                names.setdefault(one.identity, []).append(one.name)
+                names.setdefault(one.key, []).append(one.name)
         for one in list(self._noted):
-            if one not in self._noted or one.identity in but:
+            if one not in self._noted or one.key in but:
                 continue
             if one.identity:
-                await self._remove_one(one.endpoint, one.identity, names[one.identity])
+                await self._remove_one(one.endpoint, one.identity, names[one.key])
                 continue
             found = await self._search_once(one.endpoint, one.name)
             for identity in found:
@@ -365,10 +370,9 @@ class Laboratory:
         if not specimen.is_ours:
             self.left.append(f"{specimen.what}: it could not be read as ours ({specimen.seen.outcome})")
             return
-        self._own[identity] = specimen
+        self._own[specimen.key] = specimen
         heard, after = await self.remove(specimen)
-        if identity in self._own:
-            del self._own[identity]
+        if self._own.pop(specimen.key, None):
             await self._leave(specimen, heard, after)
         elif not self._mine & set(names):
             self.cleaned.append(specimen.what)

@@ -123,6 +123,11 @@ class Made:
     noted_at: datetime
     identity: str = ""
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from all others, once its id is known."""
+        return self.endpoint, self.identity
+
 
 @dataclass(slots=True)
 class Findings:
