@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -25,9 +24,13 @@ class Killer(Sane):
     def take(self, handler: Any) -> Answer:
         answer = super().take(handler)
         if self.victim is not None and len(self.asked) == self.at:
-            os.kill(self.victim.pid, signal.SIGKILL)
-            self.victim.wait()
+            self.end(self.victim)
         return answer
+
+    def end(self, process: subprocess.Popen[bytes]) -> None:
+        """End whoever asks."""
+        process.kill()
+        process.wait()
 
 
 class LaggingKiller(Killer, Lagging):
@@ -76,3 +79,18 @@ def test_a_search_that_lags_hides_nothing_for_good(tmp_path: Path) -> None:
         for _ in range(3):
             home.command("probe", "--config", "scimsync.toml")
         assert provider.mine == []
+
+
+@pytest.mark.parametrize("at", [28, 45, 70])
+def test_a_probe_that_is_asked_to_stop_removes_what_it_made_before_it_ends(tmp_path: Path, at: int) -> None:
+    class Interrupter(Killer):
+        def end(self, process: subprocess.Popen[bytes]) -> None:
+            process.send_signal(signal.SIGTERM)
+
+    provider = Interrupter(*people(), at=at)
+    with firm(tmp_path, provider) as home:
+        provider.victim = start(home, "--write", "--yes")
+        _, err = provider.victim.communicate(timeout=60)
+        assert provider.victim.returncode == 128 + signal.SIGTERM, err
+        assert provider.mine == []
+        assert not list(tmp_path.rglob("probe-*.json"))

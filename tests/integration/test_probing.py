@@ -277,6 +277,22 @@ class Odd(Sane):
         return shown
 
 
+class FailsOnTheUnknown(Sane):
+    """What it does not know is a 500."""
+
+    def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+        known = {"displayName", "userName", "active", "members", "name.givenName", "name.familyName", "name.formatted"}
+        if any(str(one.get("path")).partition("[")[0] not in known for one in body["Operations"]):
+            return self.refuse(500, "something went wrong")
+        return super().patch(resource, body, if_match)
+
+    def put(self, resource: Mapping[str, object], table: dict[str, dict[str, Any]] | None = None) -> dict[str, Any]:
+        known = {"id", "schemas", "displayName", "userName", "active", "members", "name", "externalId", "emails"}
+        if "probe" not in str(resource.get("userName")):
+            return super().put(resource, table)
+        return super().put({n: v for n, v in resource.items() if n in known - {"externalId", "emails"}}, table)
+
+
 class FixedLogin(Sane):
     def carry_out(self, resource: dict[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
         return super().carry_out(resource, [o for o in operations if o.path != "userName"])
@@ -414,6 +430,10 @@ CASES: Sequence[tuple[type[Sane], Mapping[str, object]]] = [
     (KeepsDeleted, {"accounts.deleted": "kept"}),
     (RefusesDeletion, {"accounts.deleted": "refused"}),
     (Odd, LISTS),
+    (
+        FailsOnTheUnknown,
+        {"patch.value_filters": None, "patch.keeps_others": None, "accounts.phones_are_e164": None},
+    ),
     (FixedLogin, {"accounts.immutable": ["userName"], "accounts.login_is_email": None}),
     (SmallLogin, {"accounts.normalised": ["userName"]}),
     (TextBooleans, {"accounts.booleans": "text"}),
