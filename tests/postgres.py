@@ -119,7 +119,7 @@ def _answers(server: subprocess.Popen[bytes], url: str) -> bool:
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
     if server.poll() is None:
-        server.send_signal(signal.SIGINT)  # "fast": ends sessions, then itself
+        server.send_signal(signal.SIGQUIT)  # "immediate": there is nothing to keep, and nobody to wait for
     try:
         server.wait(10)
     except subprocess.TimeoutExpired:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.forking import forker
 
 from scimsync import bootstrap
@@ -70,6 +71,13 @@ class Quiet:
 
     def say(self, text: str) -> None:
         self.said.append(text)
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait no minutes for a search that may lag: that of the simulator does not."""
+    given = applying.options_of
+    options = lambda *asked: replace(given(*asked), search_lag_s=(0.1,))  # noqa: E731 - it stands in for a function
+    monkeypatch.setattr(applying, "options_of", options)
 
 
 @dataclass

@@ -34,6 +34,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.hurry import hurry
 from tests.runs import ENTERPRISE, GENESYS, House, house
 from tests.servers import heard
 
@@ -404,13 +405,14 @@ def test_who_left_between_reading_and_writing_is_not_brought_back(home: House) -
 
 def test_retry_after_is_waited_for_and_a_flood_of_429_ends(home: House) -> None:
     known = anybody(home)
-    with syncer(home) as ours:
+    with hurry() as clock, syncer(home) as ours:
         ours.sync_user_attributes(known, {"title": "One"})
         home.fault({"on": "patch", "status": 429, "headers": {"Retry-After": "0"}, "times": 0})
         home.reset()
         with pytest.raises((PlanRefused, TargetError)):
             ours.sync_user_attributes(known, {"title": "Two"})
         assert home.stats()["patch"] <= 5
+        assert 0 < clock.skipped < 60
         home.fault()
         assert ours.sync_user_attributes(known, {"title": "Two"})["title"] == "Two"
 
@@ -418,7 +420,7 @@ def test_retry_after_is_waited_for_and_a_flood_of_429_ends(home: House) -> None:
 @pytest.mark.parametrize("after", ["1.5", "soon", "-1", "", "Thu, 01 Jan 1970 00:00:00 GMT"])
 def test_a_retry_after_that_is_no_whole_number_ends_no_call(home: House, after: str) -> None:
     home.fault({"on": "patch", "status": 429, "headers": {"Retry-After": after}, "times": 1})
-    with syncer(home) as ours:
+    with hurry(), syncer(home) as ours:
         assert ours.sync_user_attributes(anybody(home), {"title": "Two"})["title"] == "Two"
 
 

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
-from scimsync.engine.state import Deferrals, Endings, Journal, Links, Memberships, Pins, Refusals, Runs
+from scimsync.engine.state import Deferrals, Endings, Journal, Links, Memberships, NeverShown, Pins, Refusals, Runs
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.outcomes import (
@@ -35,6 +35,7 @@ from scimsync.model.outcomes import (
     RunState,
     Status,
     Step,
+    Unshown,
 )
 from scimsync.model.records import SourceHealth
 from scimsync.testing import MemoryAudit, MemoryPeople, MemoryRuns, MemoryStore, VirtualClock
@@ -52,7 +53,7 @@ def make_line(key: str = "p1", *, run: str = "run-1", **members: object) -> Jour
     return JournalLine(run=run, key=key, **given)  # type: ignore[arg-type]
 
 
-class People(Links, Deferrals, Endings, Memberships, Protocol):
+class People(Links, Deferrals, Endings, NeverShown, Memberships, Protocol):
     """The part that knows whose account is whose."""
 
 
@@ -735,6 +736,26 @@ def test_more_memberships_than_one_statement_takes(store: People) -> None:
     store.change_memberships(many, [])
     store.change_memberships([], many[:2400])
     assert set(store.memberships()) == set(many[2400:])
+
+
+def make_unshown(key: str = "p1", path: str = "title", **members: object) -> Unshown:
+    given: dict[str, object] = {"account": "a1", "sent": "T", "mapping": "m", "run": "run-1", **members}
+    return Unshown(key=key, path=path, **given)  # type: ignore[arg-type]
+
+
+@on_people
+def test_what_is_never_shown_comes_back_by_key_and_path(store: People) -> None:
+    given = [make_unshown("p2"), make_unshown("p1"), make_unshown("p1", "roles", sent="[]", shown="x", schema="s")]
+    store.change_unshown(one for one in given)
+    assert list(store.unshown()) == [given[2], given[1], given[0]]
+
+
+@on_people
+def test_what_is_never_shown_is_forgotten_and_remembered_anew(store: People) -> None:
+    store.change_unshown([make_unshown(), make_unshown("p2"), make_unshown("p3")])
+    later = make_unshown(sent="New", run="run-2")
+    store.change_unshown([later], [("p2", "title"), ("p3", "roles"), ("p1", "title")])
+    assert list(store.unshown()) == [later, make_unshown("p3")]
 
 
 def make_ending(key: str = "p1", **members: object) -> Ending:

@@ -15,7 +15,7 @@ from scimsync.model.policy import Limit, Limits
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs/errors"
 FAMILIES = (
-    "mapping schema record correlation account source target reference leaver limits plan write conflict run operation role division "
+    "mapping schema attribute record correlation account source target reference leaver limits plan write conflict run operation role division "
     "skill language location team platform group member policy login"
 ).split()
 INDEX = (PAGES / "README.md").read_text(encoding="utf-8")

@@ -89,7 +89,7 @@ def test_people_go_on_where_there_are_no_groups(tmp_path: Path) -> None:
         lambda n, user: {"value": f"0b0c{n}", "display": user["displayName"]},
         lambda n, user: user["id"],
         lambda n, user: {"display": user["displayName"]},
-        lambda n, user: {"$ref": f"/Users/{user['id']}"},
+        lambda n, user: {"$ref": f"/Users/{user['userName']}"},
     ],
 )
 def test_a_list_of_members_in_another_id_space_is_never_written_to(

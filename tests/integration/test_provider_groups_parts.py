@@ -369,6 +369,7 @@ def test_a_group_that_was_made_anew_is_another_one_with_the_same_people(tmp_path
         lambda members: [{**one, "type": "User"} for one in members],
         lambda members: [{"Value": one["value"], "TYPE": "user"} for one in members],
         lambda members: [*members, *members],
+        lambda members: [{"$ref": f"https://other.example/v2/Users/{one['value']}"} for one in members],
     ],
 )
 def test_members_are_read_however_they_are_told(

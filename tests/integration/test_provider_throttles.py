@@ -9,23 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.hurry import Hurry, hurry
 from tests.servers import Answer, Provider, account, firm, last
 
 from scimsync.model.outcomes import Status
 
 
 class Throttling(Provider):
-    """Refuses all writes for a second and a half from the first one on."""
+    """Refuses all writes for a second and a half from the first one on, by the clock of those who wait."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], detail: str) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str], detail: str, clock: Hurry) -> None:
         super().__init__(*(account(number, title="Old") for number in range(4)))
+        self.clock = clock
         self.status, self.heads, self.detail = status, headers, detail
         self.until = 0.0
 
     def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
         if not self.until:
-            self.until = time.time() + 1.5
-        if time.time() < self.until:
+            self.until = self.clock.time() + 1.5
+        if self.clock.time() < self.until:
             filled = {name: text.replace("EPOCH", str(int(self.until) + 1)) for name, text in self.heads.items()}
             filled = {
                 name: text.replace("DATE", formatdate(self.until + 1, usegmt=True)) for name, text in filled.items()
@@ -51,17 +53,18 @@ class Throttling(Provider):
 def test_whoever_throttles_is_waited_for_in_whatever_dress(
     tmp_path: Path, status: int, headers: Mapping[str, str], detail: str, *, versioned: bool
 ) -> None:
-    provider = Throttling(status, headers, detail)
-    provider.versioned = versioned
-    with firm(tmp_path, provider) as it:
-        it.hr(*({"id": number, "title": "New"} for number in range(4)))
-        _, report = it.sync()
-        assert [last(report, number).status for number in range(4)] == [Status.DONE] * 4
-        assert len([asked for asked in provider.sent("PATCH") if asked.status == status]) <= 12
+    with hurry() as clock:
+        provider = Throttling(status, headers, detail, clock)
+        provider.versioned = versioned
+        with firm(tmp_path, provider) as it:
+            it.hr(*({"id": number, "title": "New"} for number in range(4)))
+            _, report = it.sync()
+            assert [last(report, number).status for number in range(4)] == [Status.DONE] * 4
+            assert len([asked for asked in provider.sent("PATCH") if asked.status == status]) <= 12
 
 
 def test_a_wait_that_is_too_long_is_handed_back_with_what_the_target_said(tmp_path: Path) -> None:
-    provider = Throttling(429, {"Retry-After": "900"}, "come back later")
+    provider = Throttling(429, {"Retry-After": "900"}, "come back later", Hurry())
     with firm(tmp_path, provider) as it:
         it.hr(*({"id": number, "title": "New"} for number in range(4)))
         _, report = it.sync()

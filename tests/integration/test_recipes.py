@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.runs import GENESYS, House, house
+from tests.runs import GENESYS, House, house, hurry
 
 from scimsync.cli.sample import record
 from scimsync.errors import ScimsyncError
@@ -97,7 +97,7 @@ def test_the_recipes_are_there() -> None:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_ends_in_words_and_then_in_rest(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scimsync.engine.searching.LOOKS", (0.0, 0.1))
+    hurry(monkeypatch)
     recipe = tomllib.loads(path.read_text(encoding="utf-8"))
     for fault in recipe["fault"]:
         fault["seconds"] = min(fault.get("seconds", 0), LONGEST_S)

@@ -178,7 +178,7 @@ def test_a_crash_between_the_parts_is_gone_on_with(home: House) -> None:
     for who in (mover, joiner):
         home.set(who, cost_center="CC-1", kind="Full-time", crew="Claims", job_title="Lead")
     made = home.plan()
-    home.fault({"on": "team_members", "kind": "hang", "seconds": 30, "times": 0})
+    home.fault({"on": "team_members", "kind": "hang", "seconds": 4, "times": 0})
     with home.start("apply", made.id, "--yes") as process:
         until = time.monotonic() + 60
         while not (home.accounts(joiner.email) and all("costCenter" in beside(home, who) for who in (mover, joiner))):

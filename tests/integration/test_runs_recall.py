@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.hurry import hurry
 from tests.runs import SKILLS, House, actions, codes, house, row
 
 from scimsync.adapters.target_pages import PAGE_SIZES
@@ -186,7 +187,7 @@ active = "one_of(status, ['active'], ['inactive', 'left'])"
 @pytest.fixture
 def costly(tmp_path: Path) -> Iterator[House]:
     """A directory that refuses large pages of what the mapping asks for, though no document names it."""
-    with house(tmp_path, users=130, expensive_page_429="always") as found:
+    with hurry(), house(tmp_path, users=130, expensive_page_429="always") as found:
         found.configure(attributes=DEAR, match='["userName"]')
         yield found
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.runs import House, Quiet, actions, codes, house, outcome, status
+from tests.runs import House, Quiet, actions, codes, house, hurry, outcome, status
 
 from scimsync import bootstrap
 from scimsync.adapters.clock_system import SystemClock
@@ -82,7 +82,7 @@ def test_a_patch_whose_answer_is_lost_has_exactly_one_effect_and_is_done(
 def test_a_post_whose_answer_is_lost_makes_exactly_one_account(
     home: House, fault: dict[str, object], when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scimsync.engine.searching.LOOKS", (0.0, 0.1))  # the simulator's search does not lag
+    hurry(monkeypatch)
     joiners = [home.newcomer(i) for i in range(2)]
     home.hire(*joiners)
     made = home.plan()

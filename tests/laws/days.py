@@ -8,7 +8,6 @@ drawn from the seed, the number of the ports and the day: a ports that breaks a 
 from __future__ import annotations
 
 import asyncio
-import copy
 import pickle
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,6 +30,7 @@ from scimsync.model.reports import Report
 from scimsync.scim.genesys import GENESYS
 from scimsync.scim.messages import ErrorReport, Operation
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock
+from scimsync.testing.target import travelled
 
 USERS = GENESYS.users
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
@@ -79,18 +79,23 @@ def carried(account: Mapping[str, Any]) -> set[str]:
     return {str(mark) for mark in marks if mark}
 
 
+def _note(holders: dict[str, set[str]], user: Mapping[str, Any]) -> None:
+    for mark in {str(user.get("userName")), *carried(user)}:
+        holders.setdefault(mark.casefold(), set()).add(str(user["id"]))
+
+
 class Directory(MemoryTarget):
     """A directory that remembers what was done to it, and that has bad moments."""
 
     def __init__(self, **given: Any) -> None:
+        #: value, in small letters -> the accounts that have it, or had it in this run; None: nobody has asked
+        self.holders: dict[str, set[str]] | None = None
         super().__init__(**given)
         #: (account, state before, operations) of each PATCH that was carried out
         self.patched: list[tuple[str, dict[str, Any], Sequence[Operation]]] = []
         self.created: list[str] = []
         self.mood: Random | None = None
         self.harm = 0.0
-        #: value, in small letters -> the accounts that have it, or had it in this run; made anew after each night
-        self.holders: dict[str, set[str]] = {}
         #: readings of the whole directory
         self.swept = 0
 
@@ -99,7 +104,7 @@ class Directory(MemoryTarget):
         return await super().sweep(attributes, sink)
 
     async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
-        before = copy.deepcopy(self.users.get(account))
+        before = travelled(self.users.get(account, {}))
         trouble = self._trouble()
         if trouble == "refused":
             error = ErrorReport(status=400, scim_type="mutability", detail="not like this")
@@ -107,9 +112,8 @@ class Directory(MemoryTarget):
         if trouble == "before":
             return Reply(exchange=Exchange.LOST, method="PATCH", detail="reset")
         reply = await super().patch(account, operations, version)
-        if reply.ok and before is not None:
+        if reply.ok:
             self.patched.append((account, before, operations))
-            self._note(self.users[account])
         return Reply(exchange=Exchange.LOST, method="PATCH", detail="reset") if trouble == "after" else reply
 
     async def create(self, resource: dict[str, object]) -> Reply:
@@ -119,21 +123,31 @@ class Directory(MemoryTarget):
         reply = await super().create(resource)
         if reply.ok and reply.body is not None:
             self.created.append(str(reply.body["id"]))
-            self._note(reply.body)
         return Reply(exchange=Exchange.LOST, method="POST", detail="reset") if trouble == "after" else reply
 
     async def find(self, attribute: str, value: str) -> Sequence[Reply]:
         """As it is there, but for the time: only who has the value somewhere is looked at."""
-        if not self.holders:
-            for user in (*self.users.values(), *self._shown().values()):
-                self._note(user)
         place, wanted, shown = USERS.resolve(attribute), value.casefold(), self._shown()
-        users = [shown[account] for account in sorted(self.holders.get(wanted, ())) if account in shown]
+        users = [shown[account] for account in sorted(self._holding(wanted)) if account in shown]
         return [self._answered("GET", user) for user in users if str(place.read(user) or "").casefold() == wanted]
 
-    def _note(self, user: Mapping[str, Any]) -> None:
-        for mark in {str(user.get("userName")), *carried(user)}:
-            self.holders.setdefault(mark.casefold(), set()).add(str(user["id"]))
+    def _is_taken(self, login: str) -> bool:
+        """As it is there, but for the time too."""
+        users = (self.users[account] for account in self._holding(login) if account in self.users)
+        return any(str(user.get("userName", "")).casefold() == login for user in users)
+
+    def _holding(self, value: str) -> set[str]:
+        if self.holders is None:
+            self.holders = {}
+            for user in (*self.users.values(), *self._shown().values()):
+                _note(self.holders, user)
+        return self.holders.get(value, set())
+
+    def _put(self, user: dict[str, object], *, version: int) -> dict[str, object]:
+        made = super()._put(user, version=version)
+        if self.holders is not None:
+            _note(self.holders, made)
+        return made
 
     def _trouble(self) -> str:
         if self.mood is None or self.mood.random() >= self.harm:
@@ -143,7 +157,7 @@ class Directory(MemoryTarget):
     def edit(self, account: str, **values: Any) -> None:
         """A hand of somebody else."""
         user = self.users[account]
-        user.update(copy.deepcopy(values))
+        user.update(travelled(values))
         user["meta"] = {**user["meta"], "version": str(int(user["meta"]["version"]) + 1)}  # type: ignore[index, call-overload]
 
 
@@ -445,6 +459,14 @@ class Day:
         return {str(user.get("externalId")): account for account, user in reversed(self.before.items())}
 
     @cached_property
+    def holding(self) -> dict[str, list[dict[str, Any]]]:
+        """externalId -> the accounts that have it after."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for user in self.after.values():
+            found.setdefault(str(user.get("externalId")), []).append(user)
+        return found
+
+    @cached_property
     def linked(self) -> dict[int | None, list[str]]:
         """ports -> the keys of its links."""
         found: dict[int | None, list[str]] = {}
@@ -494,10 +516,10 @@ class Organisation:
 
     def run(self) -> Day:
         """Settle what was cut short, plan, apply: what `sync` does."""
-        self.directory.patched, self.directory.created, self.directory.holders = [], [], {}
+        self.directory.patched, self.directory.created, self.directory.holders = [], [], None
         before = _copied(self.directory.users)
         groups = self._members()
-        links = {link.key: link.account for link in self.store.links()}
+        links = self.links()
         plan = self._plan()
         report = None
         if not plan.refusals:
@@ -506,6 +528,10 @@ class Organisation:
             plan, report, before, _copied(self.directory.users), links, groups, self._members(),
             self.directory.patched, self.directory.created, self.policy.protected, self.limits,
         )  # fmt: skip
+
+    def links(self) -> dict[str, str]:
+        """key -> the account that is linked to it."""
+        return {link.key: link.account for link in self.store.links()}
 
     def _members(self) -> dict[str, set[str]]:
         found = {}
@@ -546,6 +572,6 @@ class Organisation:
 
     def _apply(self, plan: Plan) -> Report:
         ports = ApplyPorts(target=self.directory, store=self.store, clock=self.clock, observer=Silent())
-        options = ApplyOptions(policy=self.policy, configuration="c")
+        options = ApplyOptions(policy=self.policy, configuration="c", search_lag_s=GENESYS.search_lag_s)
         run = check_plan(plan, self.store.run(plan.id), ports, options)
         return asyncio.run(apply_plan(plan, run, ports, options))

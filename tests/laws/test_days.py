@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ def no_protected_person_is_written(org: Organisation, day: Day) -> Iterator[tupl
 
 def nobody_joins_or_leaves_a_group_unasked(org: Organisation, day: Day) -> Iterator[tuple[int, str]]:
     keys: dict[str, set[str]] = defaultdict(set)
-    for key, account in [*day.links.items(), *((link.key, link.account) for link in org.store.links())]:
+    for key, account in [*day.links.items(), *org.links().items()]:
         keys[account].add(key)
     for group, members in day.groups_after.items():
         before = day.groups_before.get(group, set())
@@ -141,16 +141,16 @@ def what_nobody_speaks_of_is_as_hr_says(org: Organisation, day: Day) -> Iterator
             loud.add(world_of(name))
     if day.report is None or day.report.left or day.report.stopped:
         return
+    links = org.links()
     for number, world in org.worlds.items():
         if number not in loud:
-            yield from ((number, words) for words in differences(world, day, org))
+            yield from ((number, words) for words in differences(world, day, links))
 
 
-def differences(world: SmallWorld, day: Day, org: Organisation) -> Iterator[str]:
-    links = {link.key: link.account for link in org.store.links()}
+def differences(world: SmallWorld, day: Day, links: Mapping[str, str]) -> Iterator[str]:
     for row in world.rows:
         key = (row["id"] or "").strip()
-        held = [user for user in day.after.values() if user.get("externalId") == key]
+        held = day.holding.get(key, [])
         if words(row) in ENDED:
             linked = day.after.get(links.get(key, ""), {})
             if any(user.get("active") for user in [*held, linked]):
@@ -208,8 +208,9 @@ def nothing_passes_its_limit(org: Organisation, day: Day) -> Iterator[tuple[int,
 
 def ends_with_0_only_where_nobody_waits(org: Organisation, day: Day) -> Iterator[tuple[int, str]]:
     if not waits(day):
+        links = org.links()
         for number, world in org.worlds.items():
-            yield from ((number, f"exit 0, and {what}") for what in differences(world, day, org))
+            yield from ((number, f"exit 0, and {what}") for what in differences(world, day, links))
 
 
 def waits(day: Day) -> bool:

@@ -21,7 +21,7 @@ from scimsync.model.policy import Leavers
 
 TIMES = int(os.environ.get("SCIMSYNC_DAYS_TIMES", "1"))
 #: each is nine protected people in as many roles; where more are played, each for two nights
-EXAMPLES, NIGHTS = 150 * TIMES, 1 if TIMES == 1 else 2
+EXAMPLES, NIGHTS = 100 * TIMES, 1 if TIMES == 1 else 2
 
 LIES: dict[str, Any] = {
     "names": ["lower", "upper", "username"],

@@ -46,7 +46,7 @@ def test_a_plan_for_some_decides_as_if_all_were_read(seed: int, tmp_path: Path) 
             keys = tuple(rng.sample(known(org), number))
             whole = org.plan(policy, keys, keep=tmp_path / "accounts")
             forget(org)
-            org.directory.holders, org.directory.swept = {}, 0
+            org.directory.holders, org.directory.swept = None, 0
             some = org.plan(policy, keys)
             mine, theirs = about(some, set(keys)), about(whole, set(keys))
             for name, said in mine.items():
@@ -57,4 +57,4 @@ def test_a_plan_for_some_decides_as_if_all_were_read(seed: int, tmp_path: Path) 
             forget(org)
         org.run()
         org.night()
-        org.directory.holders = {}
+        org.directory.holders = None

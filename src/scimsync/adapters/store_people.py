@@ -18,9 +18,10 @@ from scimsync.adapters.store_tables import (
     LINK_DECISION,
     MEMBERSHIP,
     SOURCE,
+    UNSHOWN,
 )
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.outcomes import Deferred, Ending, Link, LinkDecision
+from scimsync.model.outcomes import Deferred, Ending, Link, LinkDecision, Unshown
 
 
 class People(Connections):
@@ -140,6 +141,23 @@ class People(Connections):
                 connection.execute(sa.delete(ENDING).where(ENDING.c.key.in_(keys)))
             while chunk := list(islice(rows, CHUNK)):
                 connection.execute(self._upsert(ENDING), chunk)
+
+    def unshown(self) -> Iterator[Unshown]:
+        """What was sent and taken and is never shown, by key and path."""
+        with self._rows(sa.select(UNSHOWN).order_by(UNSHOWN.c.key, UNSHOWN.c.path)) as rows:
+            for row in rows:
+                yield Unshown(**row)
+
+    def change_unshown(self, add: Iterable[Unshown], remove: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget some, given as (key, path), then remember others, in one transaction."""
+        gone, rows = ({"k": key, "p": path} for key, path in remove), (asdict(one) for one in add)
+        table = UNSHOWN
+        forget = sa.delete(table).where(table.c.key == sa.bindparam("k"), table.c.path == sa.bindparam("p"))
+        with self._writing() as connection:
+            while chunk := list(islice(gone, CHUNK)):
+                connection.execute(forget, chunk)
+            while chunk := list(islice(rows, CHUNK)):
+                connection.execute(self._upsert(table), chunk)
 
     def memberships(self) -> Iterator[Membership]:
         """The memberships that both sides last agreed on, read as they are walked."""

@@ -78,7 +78,8 @@ def run_from(row: sa.RowMapping) -> Run:
 def pin_from(row: sa.RowMapping) -> Pin:
     """A row as a pin."""
     documents = {name: Document(held["body"], held["tag"]) for name, held in row["documents"].items()}
-    return Pin(target=row["target"], at=row["at"], actor=row["actor"], documents=documents)
+    left_out = tuple(row["left_out"])
+    return Pin(target=row["target"], at=row["at"], actor=row["actor"], documents=documents, left_out=left_out)
 
 
 def line_to_row(line: JournalLine) -> dict[str, object]:
@@ -118,6 +119,8 @@ def _outcome_to_json(outcome: Outcome) -> dict[str, object]:
         "overwritten": list(outcome.overwritten),
         "deferred": list(outcome.deferred),
         **({} if outcome.window_s is None else {"window_s": outcome.window_s}),
+        **({"unmet": list(outcome.unmet)} if outcome.unmet else {}),
+        **({"unshown": {p: value_to_json(v) for p, v in outcome.unshown.items()}} if outcome.unshown else {}),
     }
 
 
@@ -128,6 +131,8 @@ def _outcome_from(found: dict[str, Any], part: int) -> Outcome:
         "written": {path: value_from_json(value) for path, value in found["written"].items()},
         "overwritten": tuple(found["overwritten"]),
         "deferred": tuple(found.get("deferred", ())),
+        "unmet": tuple(found.get("unmet", ())),
+        "unshown": {path: value_from_json(value) for path, value in found.get("unshown", {}).items()},
     }
     return Outcome(**{**found, **changed})
 

@@ -104,6 +104,7 @@ class Runs(Connections):
         """Record a baseline; those before it are kept as history."""
         documents = {name: {"body": held.body, "tag": held.tag} for name, held in pin.documents.items()}
         row = {"target": pin.target, "at": pin.at, "actor": pin.actor, "documents": documents}
+        row["left_out"] = list(pin.left_out)
         with self._writing() as connection:
             connection.execute(sa.insert(PIN), row)
 

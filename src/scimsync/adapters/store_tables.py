@@ -122,6 +122,18 @@ ENDING = sa.Table(
     sa.Column("since", Instant, nullable=False),
     sa.Column("proven", sa.Boolean, nullable=False),
 )
+UNSHOWN = sa.Table(
+    "unshown",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("sent", sa.Text, nullable=False),
+    sa.Column("shown", sa.Text, nullable=False),
+    sa.Column("mapping", sa.Text, nullable=False),
+    sa.Column("schema", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+)
 LEASE = sa.Table(
     "lease",
     TABLES,
@@ -143,6 +155,7 @@ PIN = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("documents", sa.JSON, nullable=False),
+    sa.Column("left_out", sa.JSON, nullable=False),
 )
 AUDIT = sa.Table(
     "audit",

@@ -50,6 +50,8 @@ from scimsync.model.outcomes import Exchange
 
 #: seconds that one request may wait between its tries, all together
 LONGEST_PATIENCE_S = 600.0
+#: a wait of more seconds is told while it lasts
+TOLD_S = 10.0
 #: letters from which on a secret is told from a word of a message
 LEAST_SECRET = 6
 _T = TypeVar("_T")
@@ -196,6 +198,8 @@ class Client:
         self._breaker = Breaker(clock, self._probe, self._noticed, name=self.host, patience_s=settings.patience_s)
         #: a wait in thousands was not one in milliseconds, or was tried as such
         self._in_seconds = False
+        #: when the long wait ends that was last told
+        self._told_until = -TOLD_S
         #: requests that were sent, by kind
         self.counts: dict[str, int] = {}
 
@@ -269,9 +273,17 @@ class Client:
                 return replace(answer, retry_after_s=None)
             spent += again.cost
             self._watch.retried(ask.kind, _cause(answer), again.wait_s)
+            self._tell(answer, again.wait_s)
             if not again.throttled:  # a refusal is waited out by everybody, in the pace
                 await self._clock.sleep(again.wait_s)
         raise AssertionError("the last try returns")
+
+    def _tell(self, answer: Answer, wait_s: float) -> None:
+        """Tell of a long wait while it lasts, once of those that end together."""
+        end = self._clock.monotonic() + wait_s
+        if wait_s > TOLD_S and end > self._told_until + TOLD_S:
+            self._told_until = end
+            self._notice(f"{self.host}: {answer.why()}; the next try is in {wait_s:.0f} s")
 
     async def _turn(self) -> float:
         """Wait until the target is up and it is our turn; give the time."""

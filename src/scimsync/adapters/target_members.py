@@ -12,6 +12,7 @@ from scimsync.adapters.target_guard import Guarded
 from scimsync.adapters.target_http import Client
 from scimsync.adapters.target_wire import Answer, Ask
 from scimsync.scim.dialect import Dialect
+from scimsync.scim.generic import GENERIC
 from scimsync.scim.messages import Operation, patch_body
 
 #: members that no account answers to, after which a target is taken to show ids
@@ -41,6 +42,8 @@ class Members:
         #: what was shown -> the id of the account
         self._known: dict[str, str] = {}
         self._misses = 0
+        #: the dialect does not say that a group shows its members, so one without any is asked for them by name
+        self._asks = dialect.grounds.get("members") == GENERIC.grounds["members"]
         #: groups in a row that have no members, however they are asked
         self._memberless = 0
         #: the target shows ids; None before that is known
@@ -51,7 +54,8 @@ class Members:
         ask = Ask(kind="group_get", method="GET", url=url, decode=self._decode)
         answer = await self._guarded.read(ask)
         held = answer.value
-        if isinstance(held, Mapping) and "members" not in held and self._memberless <= _MEMBERLESS:
+        asks = self._asks and self._memberless <= _MEMBERLESS
+        if asks and isinstance(held, Mapping) and "members" not in held:
             named = await self._client.call(replace(ask, url=f"{url}?attributes=members"))
             members = named.value.get("members") if isinstance(named.value, Mapping) else None
             self._memberless = 0 if members else self._memberless + 1

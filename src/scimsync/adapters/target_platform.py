@@ -91,9 +91,9 @@ class PlatformTarget(ScimTarget):
         """As `ScimTarget.get`; with what the Platform API has of the person, read by id."""
         return await self._completed(await super().get(account))
 
-    async def find(self, attribute: str, value: str) -> Sequence[Reply]:
+    async def find(self, attribute: str, value: str, *, sure: bool = False) -> Sequence[Reply]:
         """As `ScimTarget.find`; with what the Platform API has of the people found."""
-        return [await self._completed(reply) for reply in await super().find(attribute, value)]
+        return [await self._completed(reply) for reply in await super().find(attribute, value, sure=sure)]
 
     async def _completed(self, reply: Reply) -> Reply:
         if not reply.ok or reply.body is None or not self._beside.manages:

@@ -207,7 +207,7 @@ class ScimTarget:
             "GET", await self._guarded.read(Ask(kind="get", method="GET", url=url, decode=self._as_resource)), account
         )
 
-    async def find(self, attribute: str, value: str) -> Sequence[Reply]:
+    async def find(self, attribute: str, value: str, *, sure: bool = False) -> Sequence[Reply]:
         """Accounts, active or not, whose attribute equals the value.
 
         Genesys documents filters of one `eq` only, and lists active people only unless asked for
@@ -234,7 +234,13 @@ class ScimTarget:
         is_heeded = len(bodies) == len(page.resources) and all(map(_or_hidden, matching, held))
         if is_heeded and not all(matching):
             is_heeded = await self._heeds(attribute)
-        if not is_heeded and (page.total > len(page.resources) or page.cursor):
+        counted = page.total or (len(page.resources) if self._listings.by_cursor else 0)
+        if sure and (counted != len(page.resources) or page.cursor):
+            told = f"counts {counted} accounts and shows {len(page.resources)}"
+            raise FilterRefused(
+                f"{self._client.host} answers a filter on {attribute} with what proves nothing: it {told}."
+            )
+        if not is_heeded and (sure or page.total > len(page.resources) or page.cursor):
             raise FilterRefused(
                 f"{self._client.host} answers a filter on {attribute} with accounts that do not match it."
             )

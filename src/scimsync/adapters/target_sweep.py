@@ -29,6 +29,8 @@ SMALL_PAGE = 25
 _REFUSED = frozenset({400, 414, 501})
 #: the filter that lists who is inactive
 INACTIVE = "active eq false"
+#: what shows the version of an account in a listing
+VERSION = "meta.version"
 CORE = "urn:ietf:params:scim:schemas:core:2.0:user:"
 
 
@@ -66,6 +68,10 @@ class Listings:
         self._notice, self._sizes = notice, sizes
         #: the parameter `attributes` was refused, or is known to be, so whole resources are read
         self._plain = not dialect.takes_attributes
+        #: accounts are listed with their versions, so that whoever is written need not be read before; Genesys Cloud
+        #: shows them unasked (documented)
+        self._versions = not dialect.counts_versions and dialect.concurrency != "compare"
+        self._versions = self._versions and dialect.versions_in in {"meta", "both"}
         #: a listing goes on by cursors, not by numbers (RFC 9865)
         self.by_cursor = dialect.pages_by == "cursor"
         #: the largest page that the target announces; 0 for none
@@ -307,13 +313,17 @@ class Listings:
             return False
         if listing.attributes and not refused:
             self._plain = False
-            self._plain = (await self._client.call(self.ask(listing, 1, 1))).status in _REFUSED
-            if self._plain:
+            if await self._is_refused(listing):
+                asked, self._versions = self._versions and listing.kind == "list", False
+                self._plain = not asked or await self._is_refused(listing)
                 return True
         if want == 1:
             return False
         self._sizes.refused(listing.what, self.announced if 0 < self.announced < want else want // 2)
         return True
+
+    async def _is_refused(self, listing: Listing) -> bool:
+        return (await self._client.call(self.ask(listing, 1, 1))).status in _REFUSED
 
     def ask(self, listing: Listing, start: int, count: int | None, cursor: str = "") -> Ask:
         """What asks for a part of a listing: from the number of a resource, or, by cursors, what one leads to.
@@ -326,7 +336,8 @@ class Listings:
         if count is not None and self._counts is not False:
             query["count"] = str(count)
         if listing.attributes and not self._plain:
-            query["attributes"] = ",".join(listing.attributes)
+            version = (VERSION,) if self._versions and listing.kind == "list" else ()
+            query["attributes"] = ",".join((*listing.attributes, *version))
         if listing.only:
             query["filter"] = listing.only
         return Ask(

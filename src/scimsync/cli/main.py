@@ -292,15 +292,24 @@ def schema() -> None:
     type=THERE,
     help="Record this file instead: Schema documents, or {path: type}.",
 )
+@click.option(
+    "--write",
+    "written",
+    multiple=True,
+    metavar="PATH",
+    help="Write this mapped path though the schema does not have it; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def pin(config: Path, source: Path | None, as_json: bool) -> None:  # noqa: FBT001
+def pin(config: Path, source: Path | None, written: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001
     """Record the schema that the target publishes, as baseline for later runs. Earlier pins are kept.
+
+    What the mapping writes and that schema does not have is left out of plans from then on.
 
     Example: scimsync schema pin --config prod.toml
     """
     from scimsync.cli import schemas  # noqa: PLC0415
 
-    sys.exit(schemas.pin(config, source, as_json=as_json))
+    sys.exit(schemas.pin(config, source, written=written, as_json=as_json))
 
 
 @schema.command(short_help="Report what drifted since the pin.")

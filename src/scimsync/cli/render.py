@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import click
 
-from scimsync.core import grouping, leaving, sealing, waiting
+from scimsync.core import grouping, leaving, sealing, unshown, waiting
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
@@ -165,6 +165,8 @@ def _foot(plan: Plan) -> Iterator[str]:
         yield "No changes, but some groups are not as HR says: see the findings."
     elif waiting.differs(plan):
         yield "No changes, but something waits: see the findings."
+    elif any(finding.code == unshown.CODE for finding in plan.findings):
+        yield "No changes: what the directory shows is what HR says; some values it never shows: see the findings."
     else:
         yield "No changes: the directory is what HR says."
     for rule, reason in plan.overrides.items():
@@ -395,7 +397,11 @@ def _window(outcomes: Iterable[Outcome]) -> Iterator[str]:
 
 def outcome_lines(outcomes: Iterable[Outcome], *, everybody: bool = False) -> Iterator[str]:
     """The outcomes that are more than simply done, one line each; the worst first."""
-    noted = [o for o in outcomes if o.code or o.overwritten or o.races]
+    told = [*outcomes]
+    summed = unshown.unkept(told)
+    for one in summed:
+        yield click.style("  !", fg="red") + f" {unshown.MISMATCH}  {one}"
+    noted = [o for o in told if (o.code or o.overwritten or o.races) and not unshown.is_summed(o, summed)]
     noted.sort(key=lambda o: (o.code != leaving.KEPT, not o.code))
     shown = noted if everybody else noted[:SHOWN]
     for outcome in shown:
@@ -424,6 +430,10 @@ def report_document(report: Report) -> dict[str, object]:
         "stopped": report.stopped,
         "left": list(report.left),
         "kept": dict(report.kept),
+        "unkept": [
+            {"path": one.path, "missed": one.missed, "tried": one.tried}
+            for one in unshown.unkept(outcome for parts in report.outcomes.values() for outcome in parts)
+        ],
         "outcomes": [outcome_document(o) for parts in report.outcomes.values() for o in parts],
     }
 
@@ -444,6 +454,7 @@ def outcome_document(outcome: Outcome) -> dict[str, object]:
         "deferred": list(outcome.deferred),
         "correlation_id": outcome.correlation_id,
         "window_s": outcome.window_s,
+        "unmet": list(outcome.unmet),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -28,7 +28,7 @@ _WIDEST = 36
 _WORDS = {Severity.ERROR: ("blocks", "red"), Severity.WARNING: ("warns", "yellow"), Severity.INFO: ("informs", "blue")}
 
 
-def pin(config: Path, source: Path | None, *, as_json: bool) -> int:
+def pin(config: Path, source: Path | None, *, written: Sequence[str] = (), as_json: bool) -> int:
     """The schema pin command; returns the exit code."""
     settings = load(config)
     given = None
@@ -36,10 +36,11 @@ def pin(config: Path, source: Path | None, *, as_json: bool) -> int:
         documents = read_baseline(source, settings.target.dialect.users)
         given = {name: Document(body) for name, body in documents.items()}
     with state.open_store(settings) as store:
-        made = interrupting.run(schemas.pin_schema(settings, store, given))
+        made = interrupting.run(schemas.pin_schema(settings, store, given, written))
     if as_json:
         documents = {name: document.body for name, document in made.documents.items()}
-        show_json({"target": made.target, "at": made.at.isoformat(), "actor": made.actor, "documents": documents})
+        told = {"target": made.target, "at": made.at.isoformat(), "actor": made.actor, "documents": documents}
+        show_json({**told, "left_out": list(made.left_out)})
     else:
         show(_pin_lines(made))
     return 0
@@ -49,6 +50,8 @@ def _pin_lines(made: Pin) -> Iterator[str]:
     yield click.style(f"Pinned the schema of {made.target}", bold=True) + f"  {made.at:%Y-%m-%d %H:%M} UTC"
     for name, document in made.documents.items():
         yield f"  {name:<22} {_summary(name, document)}"
+    for path in made.left_out:
+        yield f"{path} is mapped and not among them: nothing is written to it (else: schema pin --write '{path}')"
     yield "Every run compares with it. Look at what drifted with: scimsync schema diff"
 
 

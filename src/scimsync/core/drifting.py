@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.outcomes import Description, Pin
-from scimsync.model.plans import Finding, Severity
+from scimsync.model.plans import LOGIN, Finding, Severity
 from scimsync.model.policy import Leavers, Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.drift import CONFIG, PLAIN, RESOURCE_TYPES, SCHEMAS, Drift, Kind, compare_documents
@@ -169,6 +169,53 @@ def _told(ruling: Ruling) -> Ruling:
     return replace(ruling, severity=Severity.WARNING, hint=hint)
 
 
+def absent(
+    documents: Mapping[str, Mapping[str, object]], policy: Policy, catalog: Catalog, *, whole: bool
+) -> tuple[str, ...]:
+    """The mapped paths that published schemas do not have.
+
+    Never `active`, by which access is taken away, the login, or what no schema need list.
+
+    Args:
+        documents: What the target published.
+        policy: Its mapping.
+        catalog: Gives the core schema's name.
+        whole: Whether these are all the schemas that there are, so that an extension that is none of them is missing.
+    """
+    schemas = {schema.id.lower(): schema for schema in schemas_from_json(documents.get(SCHEMAS, {}))}
+    whole = whole and catalog.core.id.lower() in schemas
+    found = []
+    for mapped in policy.attributes:
+        place = mapped.place
+        schema = schemas.get((place.urn or catalog.core.id).lower())
+        is_known = schema is not None or whole
+        if not is_known or not place.published or place.short.lower() in {ACTIVE, LOGIN.lower(), *COMMON}:
+            continue
+        attribute = schema.attribute(place.attribute.name) if schema is not None else None
+        inner = place.leaf is not place.attribute and place.kind is not PlaceKind.LIST
+        if attribute is None or (inner and attribute.sub_attributes and attribute.sub(place.leaf.name) is None):
+            found.append(mapped.path)
+    return tuple(found)
+
+
+def left_out(pin: Pin | None, policy: Policy) -> list[Finding]:
+    """A finding about each mapped path that a pin says the target does not have, so that nothing is written there."""
+    if pin is None:
+        return []
+    return [
+        Finding(
+            severity=Severity.WARNING,
+            code="attribute.left-out",
+            subject=path,
+            summary="the pin says that the target does not have this attribute; nothing is written to it",
+            detail=f"pinned {pin.at:%Y-%m-%d %H:%M} UTC",
+            hint=f"take the path from [attributes]; where the target keeps it: scimsync schema pin --write '{path}'",
+        )
+        for path in pin.left_out
+        if path in policy.by_path and path != ACTIVE
+    ]
+
+
 def unpublished(found: Description) -> Finding | None:
     """A finding where the target publishes no schemas."""
     if schemas_from_json(found.body(SCHEMAS)):
@@ -253,6 +300,7 @@ def _rule(drift: Drift, reach: Reach, *, assumed: bool) -> Ruling:
     if reach.writes(drift.path):
         if _breaks(drift, reach) and not (assumed and not _surely(drift)):
             hint = "the mapping writes it: change or take out its lines in [attributes]"
+            hint += ", or have it left out: scimsync schema pin" if drift.kind is Kind.REMOVED else ""
             if _is_of_groups(drift):
                 hint = "members of groups are written there: take out [groups] until the provider says how"
             return Ruling(drift=drift, severity=Severity.ERROR, hint=hint)

@@ -188,8 +188,18 @@ def _listed(resource: Mapping[str, object]) -> Sequence[object]:
 
 
 def _identity(member: object) -> str:
-    """The id of a member; "" where there is none to be read."""
-    value = member.get("value") if isinstance(member, Mapping) else None
+    """The id of a member, plain or as the address of its resource ends with it (RFC 7643 §4.2); "" where there is none.
+
+    Examples:
+        >>> _identity({"value": 7}), _identity({"$ref": "../Users/u7"}), _identity({"display": "Ada"})
+        ('7', 'u7', '')
+    """
+    if not isinstance(member, Mapping):
+        return ""
+    value, address = member.get("value"), member.get("$ref")
+    if value is None and isinstance(address, str):
+        head, _, last = address.rpartition("/")
+        return last if "%" not in last and head.endswith(("Users", "Groups")) else ""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 

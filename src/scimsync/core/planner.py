@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from scimsync.core import protecting
 from scimsync.core.findings import of_foreign
@@ -382,7 +383,12 @@ class Replanned:
     conflicts: tuple[str, ...] = ()
 
 
-def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Mapping[str, Mapped]) -> Replanned:
+def replan(
+    deltas: Iterable[Delta],
+    fresh: Mapping[str, object],
+    attributes: Mapping[str, Mapped],
+    presumed: Mapping[str, Value] = MappingProxyType({}),
+) -> Replanned:
     """Plan one person again against the account as it is now.
 
     What the plan saw is the base of this second look, so an edit made since then is a foreign edit,
@@ -392,12 +398,13 @@ def replan(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Map
         deltas: What was to be written.
         fresh: The resource as it is now.
         attributes: The managed attributes by path; those of the deltas must be among them.
+        presumed: Path -> what is taken to be there, though the account does not show it.
     """
     writes, already = list[Delta](), list[tuple[str, Value]]()
     marks: dict[Verdict, list[str]] = {Verdict.WRITE: [], Verdict.KEEP: [], Verdict.CONFLICT: []}
     for delta in deltas:
         mapped = attributes[delta.path]
-        held = _held(delta, mapped.place, fresh)
+        held = presumed[delta.path] if delta.path in presumed else _held(delta, mapped.place, fresh)
         if delta.path == INVITATION and held is not True:  # not sent yet, whatever was seen before
             if delta.sides.desired is True:
                 writes.append(delta)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scimsync.core.desired import SPACE
-from scimsync.model.plans import Finding, Severity
+from scimsync.model.plans import Finding, Plan, Severity
 from scimsync.model.policy import Policy
 
 #: a protected account; one that may be
@@ -23,6 +23,11 @@ def is_protected(key: str, name: object, policy: Policy) -> bool:
 def is_nameless(name: object, policy: Policy) -> bool:
     """Whether an account shows no login, while some logins are protected."""
     return not word(name) and bool(policy.protected)
+
+
+def has_nameless(plan: Plan) -> bool:
+    """Whether accounts showed no login when a plan was made, so that any of them may be protected."""
+    return any(finding.code == NAMELESS for finding in plan.findings)
 
 
 # --- findings -------------------------------------------------------------------------------------
@@ -64,4 +69,17 @@ def nameless(key: str, row: int | None) -> Finding:
         hint="look at the account in the directory: every account has a userName, and this one does not show it",
         row=row,
         holds=True,
+    )
+
+
+def unnamed(number: int) -> Finding:
+    """Accounts that show no login while some logins are protected."""
+    told = "1 account shows" if number == 1 else f"{number} accounts show"
+    return Finding(
+        severity=Severity.WARNING,
+        code=NAMELESS,
+        subject="",
+        summary="accounts show no login and may be protected ones; every account is read before it is written",
+        detail=f"{told} no login",
+        hint="look at them in the directory: every account has a userName",
     )

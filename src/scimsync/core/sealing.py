@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 
 import msgspec
@@ -44,6 +44,8 @@ from scimsync.scim.messages import Operation
 
 FORMAT = 1
 _encode = msgspec.json.Encoder().encode
+#: what is told of a finding
+_TOLD = tuple(field.name for field in fields(Finding))
 
 
 def encode(plan: Plan) -> Iterator[bytes]:
@@ -87,7 +89,8 @@ def _lines(plan: Plan) -> Iterator[dict[str, object]]:
 
 def finding_to_json(finding: Finding) -> dict[str, object]:
     """A finding as plan files and `--json` show it."""
-    return {k: v for k, v in {**asdict(finding), "severity": finding.severity.value}.items() if v not in ("", None)}
+    told = {name: getattr(finding, name) for name in _TOLD} | {"severity": finding.severity.value}
+    return {name: value for name, value in told.items() if value not in ("", None)}
 
 
 def change_to_json(change: Change) -> dict[str, object]:

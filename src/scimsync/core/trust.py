@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from scimsync.model.outcomes import Sweep
-from scimsync.model.plans import Finding, Severity
+from scimsync.model.plans import Finding, Plan, Severity
 from scimsync.model.policy import Limits
 from scimsync.model.records import SourceHealth
 
 #: the rules a person may override on the command line
 ABSENCE, ROWS, BLANKS = "source.absence", "source.rows-drop", "source.blanks"
-RULES = frozenset({ABSENCE, ROWS, BLANKS})
-#: the finding about a directory with holes
+#: the finding about a directory with holes, and the rule that nobody is made while there are some
 INCOMPLETE = "target.incomplete"
+RULES = frozenset({ABSENCE, ROWS, BLANKS, INCOMPLETE})
 #: the share of blanks may grow by so much from one run to the next
 _BLANKS_GROWTH = 0.10
 
@@ -95,18 +95,39 @@ def _gone_blank(shares: Mapping[str, float], former: Mapping[str, float]) -> fro
 _FEW = 20
 
 
-def incomplete(sweep: Sweep) -> Finding | None:
-    """The finding for a reading of the directory with holes."""
+def incomplete(sweep: Sweep, overrides: Iterable[str] = ()) -> Finding | None:
+    """The finding for a reading of the directory with holes.
+
+    Args:
+        sweep: The reading.
+        overrides: Rules that a person set aside for this run.
+    """
     if not sweep.incomplete:
         return None
+    if INCOMPLETE in overrides:
+        summary = (
+            "the directory could not be read completely; who seems to have no account is looked up before one is made"
+        )
+        hint = "who cannot be looked up by every path of [correlation] match is held"
+    else:
+        summary = "the directory could not be read completely, so no account is created"
+        hint = (
+            "run again; people who need an account are created by the next complete run. Where there never is one, "
+            "override this rule for one run"
+        )
     return Finding(
         severity=Severity.WARNING,
         code=INCOMPLETE,
         subject="",
-        summary="the directory could not be read completely, so no account is created",
+        summary=summary,
         detail=sweep.incomplete,
-        hint="run again; people who need an account are created by the next complete run",
+        hint=hint,
     )
+
+
+def is_wary(plan: Plan) -> bool:
+    """Whether a plan makes accounts though the directory was not read whole, because a person said so."""
+    return INCOMPLETE in plan.overrides and any(finding.code == INCOMPLETE for finding in plan.findings)
 
 
 _UNPROVEN = Finding(

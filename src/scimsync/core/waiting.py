@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scimsync.core import grouping
-from scimsync.core.trust import BLANKS, INCOMPLETE
+from scimsync.core.trust import BLANKS, INCOMPLETE, is_wary
 from scimsync.model.plans import Plan
 
 #: an attribute that nobody gets, a person of whom nobody sees whether there is access
@@ -15,7 +15,8 @@ def waits(plan: Plan) -> bool:
     tally = plan.tally
     numbers = (tally.held, tally.values, tally.leavers_kept, tally.conflicts)
     left = any(finding.code in _LEFT for finding in plan.findings)
-    return any(numbers) or left or is_partial(plan) or grouping.waits(plan.findings)
+    partial = is_partial(plan) and not is_wary(plan)
+    return any(numbers) or left or partial or grouping.waits(plan.findings)
 
 
 def is_partial(plan: Plan) -> bool:
@@ -25,4 +26,4 @@ def is_partial(plan: Plan) -> bool:
 
 def differs(plan: Plan) -> bool:
     """Whether the directory may be other than HR says, though nothing is to be written."""
-    return waits(plan) or bool(plan.tally.kept) or grouping.differs(plan.findings)
+    return waits(plan) or is_partial(plan) or bool(plan.tally.kept) or grouping.differs(plan.findings)

@@ -9,6 +9,7 @@ from scimsync.core import planner, protecting
 from scimsync.core.identity import brought_back
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.replies import MOST_RACES, Next, decide, words
+from scimsync.core.trust import INCOMPLETE
 from scimsync.core.writing import resource
 from scimsync.engine.account_reviver import RESTORED, AccountReviver
 from scimsync.engine.account_writer import AccountWriter
@@ -18,7 +19,7 @@ from scimsync.engine.recording import edits_of
 from scimsync.engine.run_journal import RunJournal
 from scimsync.engine.searching import Hit, Search
 from scimsync.engine.state import Links
-from scimsync.errors import TargetUnanswered
+from scimsync.errors import FilterRefused, TargetUnanswered
 from scimsync.model.outcomes import LinkDecision, Outcome, Reply, Status
 from scimsync.model.plans import LOGIN, Delta, Verdict
 from scimsync.model.policy import Deleted, Policy
@@ -39,6 +40,8 @@ class AccountMaker:
     policy: Policy
     #: a second account of one login is refused, so that a creation may be sent twice
     unique_logins: bool
+    #: the listing has holes, and a person has accounts made all the same, of whom nobody is found
+    wary: bool
     #: roles and entitlements that every new account gets by itself
     default_roles: frozenset[str]
     #: the highest version of an account whose creation is just answered; 0: versions do not tell
@@ -52,7 +55,7 @@ class AccountMaker:
         """Make an account, where nobody who fits is found; what was answered with a success is never sent again."""
         is_resumed = (attempt.key, attempt.part) in self.open
         try:
-            hit = await self.search.person(deltas, login=is_resumed or not self.unique_logins)
+            hit = await self._before(deltas, login=is_resumed or not self.unique_logins)
             if hit is not None:
                 return await self._met(attempt, deltas, hit, ours=is_resumed)
             made = [delta for delta in deltas if not self._is_beside(delta)]
@@ -62,7 +65,14 @@ class AccountMaker:
                     return await self._completed(attempt, outcome, [d for d in deltas if self._is_beside(d)])
         except TargetUnanswered as error:
             return attempt.outcome(Status.DEFERRED, "target.not-now", str(error))
+        except FilterRefused as error:
+            told = f"whether there is an account that the listing leaves out cannot be found out: {error}"
+            return attempt.outcome(Status.HELD, INCOMPLETE, told)
         return attempt.outcome(Status.HELD, "write.unknown", "the account could be neither created nor found")
+
+    async def _before(self, deltas: Sequence[Delta], *, login: bool) -> Hit | None:
+        """Look for an account before one is made."""
+        return await (self.search.surely(deltas) if self.wary else self.search.person(deltas, login=login))
 
     async def find_again(self, attempt: Attempt, deltas: Sequence[Delta]) -> Outcome | None:
         """Give an attempt the account that a creation made which was left open; an outcome where a person must look."""

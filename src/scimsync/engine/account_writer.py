@@ -32,14 +32,13 @@ class AccountWriter:
     #: what one PATCH may hold; 0 for no limit
     operations_per_patch: int = 0
     request_bytes: int = 0
-    #: the listing had holes or showed somebody twice: each account is looked at before it is written
-    doubted: bool = False
 
     async def write(
         self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
     ) -> Outcome:
         """Send operations under a version, until they are settled, held, or there is nothing left to send."""
-        outcome = await self._written(attempt, deltas, operations, version)
+        async with self.means.caution.opened(operations):
+            outcome = await self._written(attempt, deltas, operations, version)
         return returning.judged(outcome, deltas, self.means.dropped, attempt.before or {})
 
     async def _written(
@@ -47,7 +46,7 @@ class AccountWriter:
     ) -> Outcome:
         caution, reopened = self.means.caution, (attempt.key, attempt.part) in self.open
         beside = any(is_platform(operation.path) for operation in operations)  # a listing may not tell what is there
-        if reopened or not version or beside or self.doubted or caution.wants_sight(operations):
+        if reopened or not version or beside or self.means.doubted or caution.wants_sight(operations):
             looked = await attempt.look(deltas, after=Next.SETTLE if reopened or not version else Next.REPLAN)
             if isinstance(looked, Outcome):
                 return looked
@@ -136,7 +135,8 @@ class AccountWriter:
             if (not seen.ok or seen.body is None) and reply.body is None:
                 return attempt.outcome(Status.DEFERRED, "target.not-now", words(seen), seen)
             seen = seen if seen.ok and seen.body is not None else reply
-        outcome = attempt.confirm(deltas, operations, replace(seen, window_s=reply.window_s))
+        shown = replace(seen, window_s=reply.window_s)
+        outcome = attempt.confirm(deltas, operations, shown, taken=reply.error is None)
         if reply.error is None or outcome.code != "write.mismatch":
             return outcome
         said = words(replace(reply, status=reply.error.status))

@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from scimsync.core import grouping, leaving, lifecycle, logins, waiting
+from scimsync.core import grouping, leaving, lifecycle, logins, protecting, trust, waiting
 from scimsync.core.grouping import Left
-from scimsync.engine import limiting, recording, settling
+from scimsync.engine import limiting, recording, settling, unshown
 from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.account_remover import AccountRemover
 from scimsync.engine.account_reviver import AccountReviver
@@ -71,7 +71,7 @@ async def apply_plan(
     ports.store.save_run(begun)
     try:
         await applier.work()
-        report = settling.finish(standing, begun, ports, options.subscriptions)
+        report = settling.finish(standing, begun, ports, options.subscriptions, options.attributes)
         if standing.failed is not None:
             raise standing.failed
     except ScimsyncError:
@@ -104,7 +104,7 @@ async def settle_run(plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOpti
     """
     standing = Standing(plan, run, ports.store.journal(run.id), asyncio.Event())
     await _Applier(standing, run, ports, options).settle()
-    return settling.finish(standing, run, ports, options.subscriptions, state=RunState.PARTIAL)
+    return settling.finish(standing, run, ports, options.subscriptions, options.attributes, state=RunState.PARTIAL)
 
 
 class _Applier:
@@ -119,7 +119,11 @@ class _Applier:
             caution=Caution(trusting=options.keeps_others),
             dropped=options.dropped,
             policy=options.policy,
+            doubted=waiting.is_partial(standing.plan) or protecting.has_nameless(standing.plan),
             shown=ports.shown,
+            withheld=options.withheld,
+            reworded=options.reworded,
+            hidden=unshown.known(ports.store, standing.plan.changes),
         )
         digest = digest_of(ports.store.artifact(run.plan)) if run.plan else ""
         self._journal = RunJournal(
@@ -141,7 +145,6 @@ class _Applier:
             deny=self._denials.refused,
             operations_per_patch=options.operations_per_patch,
             request_bytes=options.request_bytes,
-            doubted=waiting.is_partial(standing.plan),
         )
         self._remover = AccountRemover(
             means=self._means, journal=self._journal, writer=self._writer, policy=options.policy
@@ -160,12 +163,13 @@ class _Applier:
             means=self._means,
             journal=self._journal,
             writer=self._writer,
-            search=Search(ports.target, ports.clock, places, ports.observer.say),
+            search=Search(ports.target, ports.clock, places, ports.observer.say, options.search_lag_s),
             owners=owners,
             reviver=self._reviver,
             links=ports.store,
             policy=options.policy,
             unique_logins=options.unique_logins,
+            wary=trust.is_wary(standing.plan),
             default_roles=options.default_roles,
             newborn_version=options.newborn_version,
             open=standing.open,

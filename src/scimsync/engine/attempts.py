@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scimsync.core import harm, logins, planner, protecting
+from scimsync.core import harm, logins, planner, protecting, unshown
 from scimsync.core.replies import Next, words
 from scimsync.engine.caution import Caution
 from scimsync.engine.ports import Target
@@ -28,8 +28,15 @@ class Means:
     dropped: Sequence[Place] = ()
     #: who is protected
     policy: Policy
+    #: the listing is not believed about who is who: each account is looked at before it is written
+    doubted: bool = False
     #: told of the account as the target shows it after each look and each write
     shown: Callable[[Mapping[str, object]], None] = lambda _: None
+    #: whether what an account shows of (key, path) is what it showed when a value was taken that it never shows
+    hidden: Callable[[str, str, Value], bool] = lambda *_: False
+    #: paths that the dialect says are never shown, and those whose values the target writes in a form of its own
+    withheld: frozenset[str] = frozenset()
+    reworded: frozenset[str] = frozenset()
 
     @property
     def places(self) -> list[Place]:
@@ -38,7 +45,9 @@ class Means:
 
     def protects(self, body: Mapping[str, object]) -> bool:
         """Whether an account, as it shows itself, is one that is never written."""
-        return protecting.is_protected("", body.get(LOGIN), self.policy)
+        login = body.get(LOGIN)
+        unknown = self.doubted and protecting.is_nameless(login, self.policy)
+        return unknown or protecting.is_protected("", login, self.policy)
 
     def operations_of(self, deltas: Sequence[Delta]) -> tuple[Operation, ...]:
         """The operations that write these deltas."""
@@ -90,11 +99,18 @@ class Attempt:
         self.before = reply.body
         self._means.shown(reply.body)
         if self._means.protects(reply.body):
-            return self.outcome(Status.HELD, protecting.PROTECTED, "the account is a protected one by now", reply)
+            return self.outcome(
+                Status.HELD, protecting.PROTECTED, "the account is a protected one, or shows no login", reply
+            )
         attributes = self._means.attributes
         unseen = [d for d in deltas if not attributes[d.path].place.is_told(reply.body)]
         self._left_alone |= {d.path: "unseen" for d in unseen}
-        left = planner.replan([d for d in deltas if d not in unseen], reply.body, attributes)
+        presumed = {
+            d.path: d.sides.current
+            for d in deltas
+            if self._means.hidden(self.key, d.path, attributes[d.path].place.read(reply.body))
+        }
+        left = planner.replan([d for d in deltas if d not in unseen], reply.body, attributes, presumed)
         self.already |= dict(left.already)
         self.already |= {d.path: False for d in left.writes if d.path == INVITATION}  # owed until it is sent
         self._overwritten |= dict.fromkeys(left.overwritten)
@@ -122,18 +138,38 @@ class Attempt:
             return self.outcome(*logins.left(change, back))
         return self.outcome(Status.DEFERRED, "reference.deferred", _waits(change, left_out))
 
-    def confirm(self, deltas: Sequence[Delta], operations: Sequence[Operation], reply: Reply) -> Outcome:
-        """Compare what the target shows with what was wanted, and with what was there: a difference is no success."""
+    def confirm(
+        self, deltas: Sequence[Delta], operations: Sequence[Operation], reply: Reply, *, taken: bool = True
+    ) -> Outcome:
+        """Compare what the target shows with what was wanted, and with what was there: a difference is no success.
+
+        Args:
+            deltas: What was sent.
+            operations: The same.
+            reply: The account, as the target shows it.
+            taken: Whether the answer to the write told of no error.
+        """
         body = reply.body or {}
         different = self.arrived(deltas, body)
         done = self.settled(Status.DONE, reply)
         if different:
-            told = f"the target answered with another value than was sent for {', '.join(different)}"
-            done = self.outcome(Status.HELD, "write.mismatch", told, reply)
+            done = self._mismatched(deltas, different, reply, taken=taken)
         before, self.before = self.before, body
         self._means.shown(body)
         done = self.harmed(before, operations, done)
         return done if before is None or done.status is not Status.DONE else self._guarded(before, operations, done)
+
+    def _mismatched(self, deltas: Sequence[Delta], different: Sequence[str], reply: Reply, *, taken: bool) -> Outcome:
+        """What it comes to where paths do not hold what was sent: no trouble, where the dialect knows it of all."""
+        means, given = self._means, dict[str, Value]()
+        if taken and reply.method == "GET":  # a look at the account itself
+            given = unshown.unshown(deltas, different, reply.body or {}, means.attributes, means.reworded)
+        strange = [path for path in different if path not in given or path not in means.withheld | means.reworded]
+        if not strange:
+            return replace(self.settled(Status.DONE, reply), unshown=given)
+        told = f"the target answered with another value than was sent for {', '.join(strange)}"
+        told += f"; never shown, so it is not sent again as it is: {', '.join(given)}" if given else ""
+        return replace(self.outcome(Status.HELD, unshown.MISMATCH, told, reply), unmet=tuple(strange), unshown=given)
 
     def harmed(self, before: Mapping[str, object] | None, operations: Sequence[Operation], outcome: Outcome) -> Outcome:
         """An outcome with what the write did to what is not ours, where the account was read before and after."""

@@ -1,7 +1,8 @@
 """Learn during a run which kinds of writes leave alone what is not ours, and stop those that do not.
 
 Where nothing is known of a provider, an account is read before a kind of write that is not proven yet. The
-first account of a kind that has something to lose is written alone, and compared, before any other is.
+first account of a kind that has something to lose is written alone, and compared, before any other is. Whoever comes
+while the first of a kind is under way waits for what it shows: mostly that no more accounts need be read.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ class Caution:
         self._proven: set[Kind] = set()
         self._harmful: set[Kind] = set()
         self._trying: set[Kind] = set()
+        #: the kinds of which the first is under way, and those of which there was one
+        self._first: set[Kind] = set()
+        self._begun: set[Kind] = set()
         self._free = asyncio.Condition()
         #: a write under an old version was accepted: versions guard nothing
         self.unguarded = False
@@ -31,6 +35,24 @@ class Caution:
     def wants_sight(self, operations: Iterable[Operation]) -> bool:
         """Whether the account had better be read before these are sent."""
         return self.unguarded or (not self._trusting and bool(self._unsure(harm.kinds(operations))))
+
+    @asynccontextmanager
+    async def opened(self, operations: Collection[Operation]) -> AsyncIterator[None]:
+        """Be the first of a kind, or wait for whoever is. The first waits for nobody, so no two wait for each other."""
+        wanted = frozenset() if self._trusting else self._unsure(harm.kinds(operations))
+        new = wanted - self._begun
+        self._begun |= new
+        self._first |= new
+        if not new:
+            async with self._free:
+                await self._free.wait_for(lambda: not self._first & self._unsure(wanted))
+        try:
+            yield
+        finally:
+            if new:
+                async with self._free:
+                    self._first -= new
+                    self._free.notify_all()
 
     @asynccontextmanager
     async def turn(self, operations: Collection[Operation], before: Mapping[str, object] | None) -> AsyncIterator[None]:

@@ -31,25 +31,23 @@ from scimsync.core.findings import (
     of_unmatched,
     of_unread,
     of_unresolved,
-    of_vain,
-    of_waiting,
 )
 from scimsync.core.identity import parted, said
 from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import ending, guarding, limiting, returning
+from scimsync.engine import deferring, ending, guarding, limiting, returning, unshown
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.engine.reading import compare_schema, left_alone, read_asked, read_directory
+from scimsync.engine.reading import Compared, compare_schema, left_alone, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
-from scimsync.model.outcomes import Deferred, Run, RunState
+from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal, Severity
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
@@ -192,24 +190,28 @@ class _Planning:
     async def _decide_all(self, comparison: Comparison, judged: trust.Trust) -> tuple[tuple[GroupChange, ...], bool]:
         """Read the directory, decide about everybody; what becomes of groups, and whether it was read whole."""
         policy = self.request.policy
-        seen, immutable = await compare_schema(self.ports, self.request) if self.request.schema else ([], frozenset())
+        schema = await compare_schema(self.ports, self.request) if self.request.schema else Compared()
         told = await read_asked(self.ports, self.request, self.bench)
         self.whole, complete = told is None, True
         if told is None:
             complete, told = await read_directory(self.ports, self.request, self.bench)
         closed = await left_alone(self.ports, self.request)
         judged = replace(judged, frozen=judged.frozen | {finding.subject for finding in closed})
-        self.findings += [*seen, *told, *closed]
+        self.findings += [*schema.told, *told, *closed]
         self.listed = all(finding.code != UNLISTED for finding in told)
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
-        self.findings += correlation.run(complete=complete, only=self.request.only, source=self.request.source)
+        given = complete or trust.INCOMPLETE in self.request.overrides
+        self.findings += correlation.run(
+            complete=given, follow=complete, only=self.request.only, source=self.request.source
+        )
         owe(self.bench, policy.attributes)
         comparison.resolve()
+        self.findings += unshown.look(self.bench, comparison, self.request, self.ports.store, schema.mark)
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
         self._decide(comparison, judged)
-        self.changes, unchanged = fixing.leave(self.changes, immutable, policy.attributes)
+        self.changes, unchanged = fixing.leave(self.changes, schema.fixed, policy.attributes)
         self.findings += unchanged
         await self._validate(comparison)
         await self._revive()
@@ -368,25 +370,6 @@ class _Planning:
                 kept.append(replace(change, deltas=deltas))
         self.changes = kept
 
-    def _wait(self, comparison: Comparison, run: str, since: datetime) -> None:
-        """Say which references wait, and since when; forget those that do not any more."""
-        store = self.ports.store
-        edges = {(edge.key, edge.path): edge for edge in store.deferred() if self._is_ours(edge)}
-        settled = list(comparison.settled_references(edges.values()))
-        for pair in settled:
-            del edges[pair]
-        for change, path, awaits in self.vain:
-            known = edges.pop((change.key, path), None)
-            self.findings.append(of_vain(change, path, awaits, known))
-        self.findings += map(of_waiting, edges.values())
-        waiting = [Deferred(change.key, path, awaits, run, since) for change, path, awaits in self.vain]
-        store.save_deferred(waiting, settled)
-
-    def _is_ours(self, edge: Deferred) -> bool:
-        """Whether a run of this source left it; another source says when its own references wait no more."""
-        run = self.ports.store.run(edge.run)
-        return run is None or run.source in {"", self.request.source, *self.takes}
-
     def _circles(self, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
         """The loops of references in HR, but for people who name themselves and are held for it."""
         selves = {finding.subject for finding in self.findings if finding.code == "reference.self"}
@@ -438,7 +421,8 @@ class _Planning:
         identity = self._name(created)
         changes, loops = planner.lined_up(self.changes)
         self.findings += of_circles(self._circles(comparison), loops)
-        self._wait(comparison, identity, created)
+        waiting = deferring.Waiting(self.vain, (request.source, *self.takes), identity, created)
+        self.findings += deferring.remember(ports.store, comparison, waiting)
         findings = tuple(self._findings())
         numbers = comparison.numbers()
         if not self.whole:

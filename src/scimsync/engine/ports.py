@@ -16,6 +16,7 @@ from scimsync.engine.state import (
     Lease,
     Links,
     Memberships,
+    NeverShown,
     Outbox,
     Pins,
     Refusals,
@@ -127,8 +128,14 @@ class Target(Authorization, Licensing, Protocol):
         """Read one account, with every attribute."""
         ...
 
-    async def find(self, attribute: str, value: str) -> Sequence[Reply]:
+    async def find(self, attribute: str, value: str, *, sure: bool = False) -> Sequence[Reply]:
         """Accounts, active or not, whose attribute equals the value, each as the reply of a GET.
+
+        Args:
+            attribute: The name of the attribute.
+            value: The value.
+            sure: Whether an answer that does not prove who has it counts as none: one of other accounts too, or of
+                more accounts than it shows.
 
         Raises:
             FilterRefused: The target takes no filter on this attribute, or does not heed it.
@@ -243,6 +250,7 @@ class Store(
     Links,
     Deferrals,
     Endings,
+    NeverShown,
     Memberships,
     Journal,
     Audit,

@@ -12,7 +12,18 @@ from scimsync.core.identity import said
 from scimsync.engine import limiting
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Target
-from scimsync.engine.state import Artifacts, Audit, Deferrals, Endings, Journal, Links, Memberships, Refusals, Runs
+from scimsync.engine.state import (
+    Artifacts,
+    Audit,
+    Deferrals,
+    Endings,
+    Journal,
+    Links,
+    Memberships,
+    NeverShown,
+    Refusals,
+    Runs,
+)
 from scimsync.errors import PlanRefused, PlanStale
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
@@ -28,7 +39,9 @@ MAX_AHEAD = timedelta(minutes=5)
 RULES = frozenset({"plan.age"})
 
 
-class ApplyState(Runs, Refusals, Links, Deferrals, Endings, Memberships, Journal, Audit, Artifacts, Protocol):
+class ApplyState(
+    Runs, Refusals, Links, Deferrals, Endings, NeverShown, Memberships, Journal, Audit, Artifacts, Protocol
+):
     """Of the state: what applying reads and writes."""
 
 
@@ -58,6 +71,11 @@ class ApplyOptions:
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: a second account of one login is refused, so that a creation may be sent twice
     unique_logins: bool = False
+    #: seconds after which a search for a new account is asked again; () where the target's search does not lag
+    search_lag_s: tuple[float, ...] = ()
+    #: paths that the dialect says are never shown, and those whose values the target writes in a form of its own
+    withheld: frozenset[str] = frozenset()
+    reworded: frozenset[str] = frozenset()
     #: a PATCH leaves alone what no operation names, so that no account is read before to see whether it does
     keeps_others: bool = False
     #: on whose behalf, for the audit chain

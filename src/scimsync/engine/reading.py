@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from scimsync.core import drifting, ending, fixing, rights, trust
+from scimsync.core import drifting, ending, fixing, rights, trust, unshown
 from scimsync.core.findings import of_unshown
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine import shielding
@@ -28,10 +28,19 @@ MOST_ASKED = 50
 SCHEMA_BELIEVED = timedelta(days=1)
 
 
-async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[Finding], frozenset[str]]:
-    """Hold what the target says about itself against the pin, or what the dialect assumes.
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What came of a look at what the target says about itself."""
 
-    Gives what is to be told, and the mapped paths that are written only where an account is made.
+    told: Sequence[Finding] = ()
+    #: the mapped paths that are written only where an account is made
+    fixed: frozenset[str] = frozenset()
+    #: mark of the schemas; "" where nobody looked
+    mark: str = ""
+
+
+async def compare_schema(ports: PlanPorts, request: PlanRequest) -> Compared:
+    """Hold what the target says about itself against the pin, or what the dialect assumes.
 
     A plan for some people believes the schema of a plan for everybody that was made within a day, under the same
     configuration: under another it was compared for other paths.
@@ -43,7 +52,7 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[F
     plans = (run for run in ports.store.runs() if run.plan and not run.partial and run.target == ports.target.name)
     pin = ports.store.pin(ports.target.name)
     if request.only and any(run.created > since and _is_under(ports, run, request.configuration) for run in plans):
-        return [], _fixed(request, pin.documents if pin else {})
+        return Compared(fixed=_fixed(request, pin.documents if pin else {}))
     ports.observer.stage("comparing the schema")
     found = await ports.target.describe(pin.documents if pin else None)
     baseline = drifting.Baseline.of(pin, request.dialect)
@@ -51,15 +60,16 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> tuple[list[F
     if blocking := tuple(f"{r.drift} ({r.hint})" for r in rulings if r.blocks):
         raise SchemaDrifted(baseline.name, blocking)
     told, fixed = drifting.findings(rulings, stops=baseline.stops), _fixed(request, found.documents)
+    mark = unshown.schema_mark(schemas_from_json(found.body(SCHEMAS)), request.catalog)
     if unpublished := drifting.unpublished(found):
-        return [*told, unpublished], fixed
+        return Compared([*told, unpublished], fixed, mark)
     if pin is None and not baseline.stops:
         documents = found.documents
         ports.store.save_pin(
             Pin(target=ports.target.name, at=ports.clock.now(), actor=drifting.FIRST_PLAN, documents=documents)
         )
         told = (*told, drifting.remembered(found))
-    return [*told], fixed
+    return Compared(told, fixed, mark)
 
 
 def _fixed(request: PlanRequest, documents: Mapping[str, Document]) -> frozenset[str]:
@@ -68,13 +78,14 @@ def _fixed(request: PlanRequest, documents: Mapping[str, Document]) -> frozenset
 
 
 async def left_alone(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
-    """A finding about each path that is left alone: what the target does not keep, and what beside SCIM is refused us.
+    """A finding about each path that is left alone: what the target does not have or keep, what beside SCIM is refused.
 
     Raises:
         TargetError: The target cannot be asked.
     """
     policy, target = request.policy, ports.target
     unkept = fixing.unkept(policy.attributes, request.dialect)
+    unkept += drifting.left_out(ports.store.pin(target.name), policy) if request.schema else []
     if all(mapped.place.published for mapped in policy.attributes):
         return unkept
     granted = (await target.rights()).granted
@@ -123,14 +134,14 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     if unread and not sweep.incomplete:
         sweep = replace(sweep, incomplete=f"{len(unread)} accounts could not be read again")
     await _unlisted(ports, request, bench, spool)
-    holes = trust.incomplete(sweep)
+    holes = trust.incomplete(sweep, request.overrides)
     late = await _renewed(ports, request, bench, spool)
-    await shielding.shield(ports, request, bench, spool)
+    shown = await shielding.shield(ports, request, bench, spool)
     late += hold_late(bench, unread, "the account could not be read by its id")
     recall.save(whole=not recalls)
     told = [] if holes is None else [holes]
     told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
-    return holes is None, [*told, *spool.findings, *late]
+    return holes is None, [*told, *spool.findings, *shown, *late]
 
 
 async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> None:

@@ -16,8 +16,8 @@ from scimsync.model.plans import Delta
 from scimsync.scim.schema import Place
 
 LOGIN = "userName"
-#: how often and after how many seconds a lost POST is looked for: the provider's search lags (documented)
-LOOKS = (0.0, 5.0, 30.0, 120.0)
+#: a wait of more seconds is told while it lasts
+TOLD_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Search:
     places: Sequence[Place]
     #: told of what cannot be asked
     say: Callable[[str], None]
+    #: seconds after which a search is asked again, because it lags behind the writes
+    lag_s: Sequence[float] = ()
     _deaf: set[str] = field(default_factory=set)
 
     async def person(self, deltas: Iterable[Delta], *, login: bool = True) -> Hit | None:
@@ -63,9 +65,35 @@ class Search:
                 return Hit(root, found)
         return None
 
+    async def surely(self, deltas: Iterable[Delta]) -> Hit | None:
+        """As `person`, where the listing proves nothing: each path is asked for, and each answer must prove something.
+
+        Raises:
+            FilterRefused: Some path cannot be asked for, or its answer does not prove who has the value.
+            TargetError: The question could not be answered now.
+        """
+        wanted = {delta.path: delta.sides.desired for delta in deltas}
+        asked = {}
+        for place in self.places:
+            value = wanted.get(place.short)
+            if value is not None and not place.is_filter:
+                raise FilterRefused(f"No filter asks for {place.short}.")
+            if value is not None:
+                asked[place.root] = str(value)
+        if wanted.get(LOGIN):
+            asked.setdefault(LOGIN, str(wanted[LOGIN]))
+        for root, value in asked.items():
+            if found := await self.target.find(root, value, sure=True):
+                return Hit(root, found)
+        return None
+
     async def patiently(self, deltas: Sequence[Delta]) -> Hit | None:
-        """The same, several times over some minutes, because a search may lag behind what was written."""
-        for wait in LOOKS:
+        """The same, several times where a search may lag behind what was written."""
+        for wait in (0.0, *self.lag_s):
+            if wait > TOLD_S:
+                self.say(
+                    f"Whether an account was made is unknown; as the search lags, it is asked again in {wait:.0f} s."
+                )
             if wait:
                 await self.clock.sleep(wait)
             if (hit := await self.person(deltas)) is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from scimsync.core import leaving, notifications
-from scimsync.engine import ending, limiting
+from scimsync.engine import ending, limiting, unshown
 from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.membership import remember
@@ -15,6 +15,7 @@ from scimsync.engine.standing import Standing
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Link, Outcome, Run, RunState, Status
 from scimsync.model.plans import Change, Plan
+from scimsync.model.policy import Mapped
 from scimsync.model.reports import Report
 from scimsync.workbench.agreed import lay_outcomes, unremembered
 from scimsync.workbench.bench import Workbench
@@ -44,6 +45,7 @@ def finish(
     run: Run,
     ports: ApplyPorts,
     subscriptions: Sequence[Subscription],
+    attributes: Mapping[str, Mapped],
     *,
     state: RunState | None = None,
 ) -> Report:
@@ -54,6 +56,7 @@ def finish(
         run: The run as it is kept.
         ports: The ports.
         subscriptions: Who is told of its end.
+        attributes: Everything that its plan could write.
         state: What it is from now on; by its outcomes where None.
     """
     plan, store, report = standing.plan, ports.store, standing.report()
@@ -63,6 +66,7 @@ def finish(
     base, refused = _lay_base(plan, run, store, people)
     report = _contradicted(report, refused)
     store.save_deferred(*standing.waiting())
+    unshown.remember(store, run, plan, people, attributes)
     if state is None:
         state = RunState.DONE if report.clean else RunState.PARTIAL
         state = RunState.INTERRUPTED if report.stopped or report.left else state

@@ -15,7 +15,7 @@ from scimsync.core import protecting
 from scimsync.engine.freshness import read_again
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, TargetError, TargetUnanswered
-from scimsync.model.plans import LOGIN
+from scimsync.model.plans import LOGIN, Finding
 from scimsync.workbench import shielded
 from scimsync.workbench.accounts import AccountSpool
 from scimsync.workbench.bench import Workbench, encode
@@ -24,8 +24,8 @@ from scimsync.workbench.bench import Workbench, encode
 MOST_SHIELDED = 50
 
 
-async def shield(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> None:
-    """Put the protected accounts into table `accounts` as they show themselves.
+async def shield(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> list[Finding]:
+    """Put the protected accounts into table `accounts` as they show themselves; what is to be told.
 
     Args:
         ports: The directory, and who watches.
@@ -39,7 +39,7 @@ async def shield(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool
     """
     names = request.policy.protected
     if not names:
-        return
+        return []
     shown = shielded.listed(bench, names)
     again = await read_again(ports.target, ports.observer, sorted(shown)[:MOST_SHIELDED], request.workers)
     for resource in again.fresh:
@@ -51,14 +51,17 @@ async def shield(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool
                 "read. Ids of the listing are not those of the accounts, so nothing is written. Run again; if it "
                 "stays, ask the provider."
             )
+    nameless = shielded.nameless(bench)
+    told = [protecting.unnamed(nameless)] if nameless else []
     if request.dialect.lists_active_only:  # a search for nobody would read all inactive accounts
-        return
+        return told
     found: dict[str, bytes] = {}
     for name in shielded.unlisted(bench, names)[:MOST_SHIELDED]:
         for shows in await _named(ports, name):
             found[str(shows.get("id", ""))] = encode(shows)
     if found:
         spool.renew([*found.values()], [])
+    return told
 
 
 async def _named(ports: PlanPorts, name: str) -> Sequence[Mapping[str, object]]:

@@ -14,7 +14,7 @@ from typing import Protocol
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Message, MessageState
-from scimsync.model.outcomes import Deferred, Ending, JournalLine, Link, LinkDecision, Pin, Run
+from scimsync.model.outcomes import Deferred, Ending, JournalLine, Link, LinkDecision, Pin, Run, Unshown
 
 
 class Runs(Protocol):
@@ -139,6 +139,18 @@ class Endings(Protocol):
 
     def change_endings(self, add: Iterable[Ending], remove: Iterable[str] = ()) -> None:
         """Forget those of some keys, then remember others, each in the place of what its key had."""
+        ...
+
+
+class NeverShown(Protocol):
+    """What was sent and taken, and is never shown."""
+
+    def unshown(self) -> Iterator[Unshown]:
+        """All of it, by key and path."""
+        ...
+
+    def change_unshown(self, add: Iterable[Unshown], remove: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget some, given as (key, path), then remember others, each in the place of what was there."""
         ...
 
 

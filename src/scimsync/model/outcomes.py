@@ -132,6 +132,8 @@ class Pin:
     at: datetime
     actor: str
     documents: Mapping[str, Document]
+    #: mapped paths that the target is known not to have, so that nothing is written there
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,23 @@ class Deferred:
     #: the run that left it, and when that was planned
     run: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unshown:
+    """A value that was sent and taken, and that the directory never showed; both as texts of a value column."""
+
+    key: str
+    path: str
+    account: str
+    sent: str
+    #: what the account shows there; "" for nothing
+    shown: str = ""
+    #: marks of the mapping of the path and of the target's schemas as they were; "" for schemas that nobody saw yet
+    mapping: str
+    schema: str = ""
+    #: the run that sent it
+    run: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +235,10 @@ class Outcome:
     deferred: tuple[str, ...] = ()
     #: as in `Reply`: the longest of the writes
     window_s: float | None = None
+    #: paths that were answered with success, and do not show what was sent
+    unmet: tuple[str, ...] = ()
+    #: those of them that were given, and of which a look at the account showed nothing: what it shows there
+    unshown: Mapping[str, Value] = field(default_factory=dict)
 
 
 class Step(Enum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -63,14 +64,14 @@ def try_pairs(settings: Settings) -> int | None:
         return read_pairs(bench, settings.policy.groups, make_pairs(settings), key=settings.source.key)[0]
 
 
-def try_state(settings: Settings) -> Run | None:
-    """Open the state; the run that was applied last.
+def try_state(settings: Settings) -> tuple[Run | None, Mapping[str, int]]:
+    """Open the state; the run that was applied last, and path -> people of whom it is never shown.
 
     Raises:
         StoreError: It cannot be used.
     """
     with open_store(settings) as store:
-        return store.last_applied()
+        return store.last_applied(), Counter(one.path for one in store.unshown())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,8 @@ class TargetFacts:
     schemas: tuple[str, ...]
     #: mapped paths that the target's schemas do not have
     missing: tuple[str, ...]
+    #: those of them that the pin has left out
+    left_out: frozenset[str]
     #: what the schemas were compared with, and what drifted
     baseline: str
     rulings: tuple[drifting.Ruling, ...]
@@ -141,6 +144,7 @@ async def describe_target(settings: Settings) -> TargetFacts:
         config=config_facts(found.body(CONFIG)),
         schemas=tuple(schema.name or schema.id for schema in published),
         missing=tuple(absent) if known else (),
+        left_out=frozenset(pin.left_out if pin is not None else ()),
         listed=listed,
         unread=unread,
         untold=found.untold,

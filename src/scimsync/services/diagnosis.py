@@ -116,9 +116,15 @@ def _source(settings: Settings) -> list[Check]:
 
 
 def _state(settings: Settings) -> list[Check]:
-    last = checking.try_state(settings)
+    last, unshown = checking.try_state(settings)
     words = f"last applied run {last.id} ({last.state.value})" if last else "no run was applied yet"
-    return [Check("state", "ok", words)]
+    checks = [Check("state", "ok", words)]
+    for path, people in sorted(unshown.items()):
+        words = (
+            f"{path} was sent and taken, and is never shown, of {people:,}; it is not sent again (attribute.unshown)"
+        )
+        checks.append(Check("state", "warn", words))
+    return checks
 
 
 def _target(settings: Settings, wait: Wait) -> list[Check]:
@@ -134,7 +140,10 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
         checks.append(Check("clock", "ok", f"differs by {round(found.skew_s or 0):+d} s"))
     checks += _read(found)
     for path in found.missing:
-        if settings.target.dialect.knows_schemas:
+        if path in found.left_out:
+            words = f"{path} is mapped, and the pin says that the target does not have it; nothing is written to it"
+            checks.append(Check("schema", "warn", words))
+        elif settings.target.dialect.knows_schemas:
             words = f"{path} is mapped, but the target's schema does not have it; take it from [attributes]"
             checks.append(Check("schema", "fail", words, TargetError.exit_code))
         else:

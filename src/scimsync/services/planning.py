@@ -11,7 +11,7 @@ from typing import Protocol
 
 from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source
 from scimsync.config import Settings
-from scimsync.core import grouping, identity, limits, owning, sealing, trust
+from scimsync.core import grouping, identity, limits, owning, sealing, trust, unshown
 from scimsync.engine import ledger, planning, preconditions
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
@@ -43,7 +43,9 @@ class Choices:
     deliver: bool = True
 
 
-RULES = trust.RULES | identity.RULES | limits.RULES | preconditions.RULES | grouping.RULES | owning.RULES
+RULES = (
+    trust.RULES | identity.RULES | limits.RULES | preconditions.RULES | grouping.RULES | owning.RULES | unshown.RULES
+)
 
 
 def check_rules(rules: Iterable[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from scimsync.bootstrap import actor, now
 from scimsync.config import Settings
 from scimsync.core import drifting
 from scimsync.engine.state import Journal, Pins
-from scimsync.errors import TargetError
+from scimsync.errors import ConfigError, TargetError
 from scimsync.model.audit import Kind
 from scimsync.model.outcomes import Document, Pin
 from scimsync.scim.drift import SCHEMAS
@@ -23,12 +23,25 @@ class PinState(Pins, Journal, Protocol):
     """Of the state: baselines, and where pinning is recorded."""
 
 
-async def pin_schema(settings: Settings, store: PinState, given: Mapping[str, Document] | None) -> Pin:
+async def pin_schema(
+    settings: Settings, store: PinState, given: Mapping[str, Document] | None, written: Collection[str] = ()
+) -> Pin:
     """Record a baseline of the target's schemas: what it says now, or documents that are given.
 
+    What the mapping writes and these schemas do not have is left out of plans from then on.
+
+    Args:
+        settings: The target and the mapping.
+        store: Where it is kept.
+        given: Documents to record; what the target says where None.
+        written: Paths that are written all the same.
+
     Raises:
+        ConfigError: One of these paths is not mapped.
         TargetError: It does not say, or publishes no schemas.
     """
+    if unknown := [path for path in written if path not in settings.policy.by_path]:
+        raise ConfigError(*(f"--write {path}: it is not mapped in [attributes]" for path in unknown))
     async with reached(settings) as target:
         documents = given if given is not None else (await target.describe()).documents
         if not given and not schemas_from_json(documents[SCHEMAS].body if SCHEMAS in documents else {}):
@@ -36,7 +49,11 @@ async def pin_schema(settings: Settings, store: PinState, given: Mapping[str, Do
                 f"{target.name} publishes no schemas, so nothing was recorded. Check api_url and the rights of the "
                 "client; else check [attributes] against the provider's manual."
             )
-        pin = Pin(target=target.name, at=now(), actor=actor(), documents=documents)
+        bodies = {name: document.body for name, document in documents.items()}
+        users = settings.target.dialect.users
+        absent = drifting.absent(bodies, settings.policy, users, whole=given is None)
+        left_out = tuple(path for path in absent if path not in written)
+        pin = Pin(target=target.name, at=now(), actor=actor(), documents=documents, left_out=left_out)
     store.save_pin(pin)
     note(settings, store, Kind.PIN, action="pinned", detail=", ".join(sorted(documents)))
     return pin

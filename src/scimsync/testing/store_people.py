@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.outcomes import Deferred, Ending, Link, LinkDecision
+from scimsync.model.outcomes import Deferred, Ending, Link, LinkDecision, Unshown
 from scimsync.testing.store_memory import Memory
 
 
 class MemoryPeople(Memory):
-    """Whose account is whose. Fits `Links`, `Deferrals`, `Endings` and `Memberships` of `scimsync.engine.state`."""
+    """Whose account is whose. Fits `Links`, `Deferrals`, `Endings`, `NeverShown`, `Memberships` of the state."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,6 +20,7 @@ class MemoryPeople(Memory):
         self._decisions: list[LinkDecision] = []
         self._deferred: dict[tuple[str, str], Deferred] = {}
         self._endings: dict[str, Ending] = {}
+        self._unshown: dict[tuple[str, str], Unshown] = {}
         self._memberships: dict[Membership, None] = {}
         self._group_memory = GroupMemory()
 
@@ -102,6 +103,19 @@ class MemoryPeople(Memory):
             for key in remove:
                 self._endings.pop(key, None)
             self._endings |= {ending.key: ending for ending in add}
+
+    def unshown(self) -> Iterator[Unshown]:
+        """What was sent and taken and is never shown, by key and path."""
+        with self._lock:
+            held = sorted(self._unshown.items())
+        yield from (one for _, one in held)
+
+    def change_unshown(self, add: Iterable[Unshown], remove: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget some, given as (key, path), then remember others."""
+        with self._lock:
+            for pair in remove:
+                self._unshown.pop(pair, None)
+            self._unshown |= {(one.key, one.path): one for one in add}
 
     def memberships(self) -> Iterator[Membership]:
         """The memberships that both sides last agreed on."""

@@ -87,6 +87,13 @@ def last_known(bench: Workbench, base: Path, place: Place) -> dict[str, Value]:
     return {str(key): value_of(place, value) for key, value in bench.rows(query)}
 
 
+def wished(bench: Workbench, agreed: Path, place: Place, keys: Sequence[str]) -> dict[str, Value]:
+    """What HR wanted at the place of a shared list when a file of `write_agreed` was made, by key."""
+    name = quoted(_WISH + place.short)
+    query = f"SELECT key, {name} FROM read_parquet({text(str(agreed))}) WHERE key IN (SELECT unnest(?::VARCHAR[]))"
+    return {str(key): value_of(place, value) for key, value in bench.rows(query, [[*keys]])}
+
+
 def agreement_of(
     attributes: Sequence[Mapped], agreed: Mapping[str, Value], desired: Mapping[str, Value]
 ) -> dict[str, str | None]:

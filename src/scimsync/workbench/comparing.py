@@ -144,6 +144,23 @@ class Comparison:
         wanted = "true" if index is None else f"{left}.d{index} IS DISTINCT FROM 'true'"
         return f"({right}.active IS NOT DISTINCT FROM false AND {wanted})"
 
+    def leave(self, index: int, people: str) -> None:
+        """Leave an attribute of some people alone, given as the SQL of their `n`. After `resolve`."""
+        if index not in self._spoiled:
+            self.bench.sql.execute(f"ALTER TABLE wanted ADD COLUMN x{index} BOOLEAN DEFAULT false")
+            self._spoiled.append(index)
+        self.bench.sql.execute(f"UPDATE wanted SET x{index} = true WHERE n IN ({people})")
+
+    def is_told(self, index: int) -> str:
+        """The SQL that says of a row of `wanted` (w) whether what HR says of an attribute is known and can be meant."""
+        left = [f"w.x{index}"] if index in self._spoiled else []
+        left += [f"w.u{index}", f"w.w{index} IS NOT NULL"] if index in self._references else []
+        return f"NOT ({' OR '.join(left)})" if left else "true"
+
+    def looked_at(self, key: str) -> str:
+        """The SQL that says whether a key is one of the people who are looked at."""
+        return self._filter(key)
+
     def _filter(self, key: str) -> str:
         return f"((SELECT count(*) FROM only_keys) = 0 OR {key} IN (SELECT key FROM only_keys))"
 

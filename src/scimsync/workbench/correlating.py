@@ -36,11 +36,13 @@ class Correlation:
         self._match = [place.short for place in match if place.short in self._index]
         self._marks = marks(attributes)
 
-    def run(self, *, complete: bool, only: Sequence[str] = (), source: str = "") -> list[Finding]:
+    def run(self, *, complete: bool, follow: bool = True, only: Sequence[str] = (), source: str = "") -> list[Finding]:
         """Decide which account belongs to which record, and who is a joiner.
 
         Args:
-            complete: Whether the accounts are all there are; if not, nobody is found by a mark or new.
+            complete: Whether the accounts are all there are, or a person has them taken for that; if not, nobody is
+                found by a mark or new.
+            follow: Whether an account may follow its person to another key, where policy wants that.
             only: Keys to look at; all where empty.
             source: What the source is known by.
         """
@@ -56,7 +58,7 @@ class Correlation:
         self._bench.sql.execute(
             "DELETE FROM doubtful WHERE code = 'correlation.ambiguous' AND n IN (SELECT n FROM pairing)"
         )
-        self._disputes(follow=complete and self._rekey is Rekey.FOLLOW)
+        self._disputes(follow=complete and follow and self._rekey is Rekey.FOLLOW)
         self._inherit()
         if complete:
             self._owned()

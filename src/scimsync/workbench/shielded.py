@@ -19,6 +19,11 @@ def listed(bench: Workbench, names: Collection[str]) -> dict[str, str]:
     return {str(account): str(login) for account, login in bench.rows(query, [sorted(names)])}
 
 
+def nameless(bench: Workbench) -> int:
+    """How many accounts show no login."""
+    return bench.number(f"SELECT count(*) FROM accounts WHERE {word('user_name')} = ''")
+
+
 def unlisted(bench: Workbench, names: Collection[str]) -> list[str]:
     """The names that are no login in table `accounts` and no key of a record or a link."""
     keys = " UNION ALL ".join(f"SELECT key FROM {table}" for table in ("desired", "held", "links"))

@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import random
+import re
 import socket
 import ssl
 import struct
@@ -360,6 +361,12 @@ class TestWrites:
 
 
 class TestThrottling:
+    def test_a_long_wait_is_told_while_it_lasts(self) -> None:
+        bench = Bench(script(http(429, {}, Retry_After="7"), http(429, {}, Retry_After="40"), http(200, user(1))))
+        assert reply(bench, lambda target: target.get("id-1")).ok
+        (told,) = bench.said
+        assert re.search(r"status 429; the next try is in 4\d s", told)
+
     def test_a_refused_write_waits_at_least_what_was_asked_and_is_sent_again(self) -> None:
         bench = Bench(script(http(429, {"status": 429}, Retry_After="7"), http(200, user(1))))
         answer = patched(bench)
@@ -593,7 +600,7 @@ class TestSweep:
     def test_a_provider_that_lists_everybody_is_swept_once(self) -> None:
         bench = Bench(Directory(30, 5), dialect=GENERIC)
         assert swept(bench)[0].accounts == 30
-        assert bench.server.asked[0].query["attributes"] == "id,userName"
+        assert bench.server.asked[0].query["attributes"] == "id,userName,meta.version"
         assert bench.server.asked[0].path.startswith("/Users?")
 
     @pytest.mark.parametrize(

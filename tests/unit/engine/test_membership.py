@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from scimsync.engine.applying import apply_plan
-from scimsync.engine.membership import Pairs
+from scimsync.engine.membership import Pairs, remember
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.planning import make_plan
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
-from scimsync.model.accounts import Membership
+from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.outcomes import Reply, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Authority, Grouping, Limits, Mapped, Others, Policy
@@ -197,3 +197,10 @@ def test_a_group_that_cannot_be_read_is_left_as_it_is_and_forgets_nothing(tmp_pa
     company.target.deaf = False
     company.sync()
     assert company.members == {"a1"}
+
+
+def test_what_an_older_release_learned_of_groups_before_it_was_replaced_is_taken_over(tmp_path: Path) -> None:
+    store = MemoryStore(tmp_path)
+    store.artifact("groups-r1.json").write_text('{"names": {"team": "g"}, "partial": ["g"]}', encoding="utf-8")
+    remember(store, "r1", ())
+    assert store.group_memory() == GroupMemory(names={"team": "g"}, partial={"g": None})

@@ -122,7 +122,10 @@ class Company:
     def apply(self, plan: Plan) -> Report:
         ports = ApplyPorts(target=self.target, store=self.store, clock=self.clock, observer=Silent())
         options = ApplyOptions(
-            policy=self.policy, configuration=self.configuration, overrides=dict.fromkeys(sorted(LIMITS), "test")
+            policy=self.policy,
+            configuration=self.configuration,
+            overrides=dict.fromkeys(sorted(LIMITS), "test"),
+            search_lag_s=self.dialect.search_lag_s,
         )
         self.clock.advance(1)
         run = check_plan(plan, self.store.run(plan.id), ports, options)
