@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scimsync.config.addresses import target_fault
+from scimsync.config.addresses import is_local, target_fault
 from scimsync.config.references import References
 from scimsync.config.settings import TargetSettings
 from scimsync.errors import ConfigError
@@ -30,5 +30,11 @@ def bare_target(url: str, token: str) -> TargetSettings:
     if faults:
         raise ConfigError(*faults)
     return TargetSettings(
-        dialect=GENERIC, api_url=url.rstrip("/"), login_url="", client_id="", client_secret="", token=held
+        dialect=GENERIC,
+        api_url=url.rstrip("/"),
+        login_url="",
+        client_id="",
+        client_secret="",
+        token=held,
+        requests_per_minute=0 if is_local(url) else None,  # on this machine nobody has to be spared
     )

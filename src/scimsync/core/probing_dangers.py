@@ -45,7 +45,7 @@ _JUDGES: Mapping[str, Callable[[object], Danger | None]] = {
     "filters.case_exact": lambda value: _on(
         value is True,
         "a login in other capitals is not found, and would be made a second time",
-        "it compares the logins of the listing, in which capitals do not count",
+        "it looks no login up by it, and compares those of the listing, in which capitals do not count",
     ),
     "versions.concurrency": lambda value: _on(
         value == "compare",
@@ -63,7 +63,7 @@ _JUDGES: Mapping[str, Callable[[object], Danger | None]] = {
     "patch.keeps_others": lambda value: _on(
         value is False,
         "a write to one element takes the others of the list away",
-        "it looks at the list after the write, and puts back what was lost",
+        "it writes such a change to one account alone, compares, and stops that kind of write where others were lost",
     ),
     "patch.operations": lambda value: _on(
         value == 1, "of several operations in one PATCH not all are carried out", "it sends one at a time"
@@ -85,7 +85,7 @@ _JUDGES: Mapping[str, Callable[[object], Danger | None]] = {
         ),
         "gone": Danger(
             "who was disabled is not found any more, and cannot be brought back under that id",
-            "it takes that answer for done, and holds a rehire for a person",
+            "it takes that answer for done; a rehire needs a look by a person",
         ),
     }.get(str(value)),
     "accounts.deleted": lambda value: {
@@ -101,12 +101,12 @@ _JUDGES: Mapping[str, Callable[[object], Danger | None]] = {
     "accounts.unkept": lambda value: _on(
         bool(value),
         f"a write of {_paths(value)} is answered with a success and lost",
-        "it tells of it once, and does not write it on every run; take them from [attributes]",
+        "it does not write them, and says so; take them from [attributes]",
     ),
     "accounts.normalised": lambda value: _on(
         bool(value),
         f"{_paths(value)} read otherwise than they were written, which looks like a change on every run",
-        "it remembers the form that came back",
+        "it takes the form that came back for what was sent",
     ),
     "accounts.booleans": lambda value: _on(
         value == "text", "active travels as text, and any text may count as true", "it reads and writes texts"
