@@ -154,9 +154,12 @@ def init(folder: Path, options: Options) -> int:
     config, dialect = folder / "scimsync.toml", folder / DIALECT_FILE if options.probe else None
     sample = {"csv": folder / "hr.csv", "sql": folder / "hr.db"}.get(options.source)
     described, found = folder / configuring.SCHEMA_FILE, _people()
-    for file in filter(None, (config, described, sample, dialect)):
-        if file.exists():
-            raise ConfigError(f"{file} is there already, and nothing is overwritten. Choose another folder.")
+    try:
+        taken = next((file for file in (config, described, sample, dialect) if file and file.exists()), None)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}). Choose a folder of yours.") from error
+    if taken is not None:
+        raise ConfigError(f"{taken} is there already, and nothing is overwritten. Choose another folder.")
     probed = _probe(options) if options.probe else None
     text = _configuration(options, probed)
     try:
