@@ -16,8 +16,9 @@ help: ## show this list
 demo: $(VENV)/.core ## install into .venv and run the main job on the simulator and a sample HR database
 	@$(BIN)/scimsync demo
 
-# the tests start many commands, and each would compile the package anew where nothing may be kept
-test: check $(VENV)/.system $(VENV)/.sdks $(VENV)/.providers ## install what tests need; format, lint, types, import contracts and all tests
+# what is installed comes over the network, and the types take one core: side by side. The tests start many commands, and each would compile the package anew where nothing may be kept
+test: $(VENV)/.dev ## install what tests need; format, lint, types, import contracts and all tests
+	@$(MAKE) --no-print-directory --jobs=3 check $(VENV)/.system $(VENV)/.sdks $(VENV)/.providers
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/.dev ## format, lint, types and import contracts, without the tests

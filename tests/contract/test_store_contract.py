@@ -748,6 +748,8 @@ def test_what_is_never_shown_comes_back_by_key_and_path(store: People) -> None:
     given = [make_unshown("p2"), make_unshown("p1"), make_unshown("p1", "roles", sent="[]", shown="x", schema="s")]
     store.change_unshown(one for one in given)
     assert list(store.unshown()) == [given[2], given[1], given[0]]
+    assert list(store.unshown(["p2", "p9"])) == [given[0]]
+    assert list(store.unshown([f"p{n}" for n in range(1, 3000)])) == [given[2], given[1], given[0]]
 
 
 @on_people

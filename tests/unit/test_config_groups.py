@@ -9,11 +9,13 @@ import pytest
 from scimsync.cli.sample import ATTRIBUTES
 from scimsync.config import Settings, load
 from scimsync.errors import ConfigError
-from scimsync.model.policy import Grouping, Limit, Nested, Others
+from scimsync.model.policy import Grouping, Limit, Nested, Others, Providing
 
 SQL = '[source]\nkind = "sql"\nurl = "sqlite:///hr.db"\nquery = "SELECT 1"\nkey = "id"\n'
 CSV = '[source]\nkind = "csv"\npath = "hr.csv"\nkey = "id"\n'
 REST = f'[target]\nregion = "us-east-1"\n{ATTRIBUTES}\n'
+#: Genesys Cloud is the target where nothing else is said
+GENESYS = Providing(is_removal_known=True)
 
 
 def read(folder: Path, groups: str, source: str = SQL) -> Settings:
@@ -38,7 +40,7 @@ def test_pairs_come_from_a_query_and_the_rest_has_defaults(tmp_path: Path) -> No
     settings = read(tmp_path, '[groups]\nquery = "SELECT a, b FROM m"\n')
     assert settings.groups is not None
     assert settings.groups.query == "SELECT a, b FROM m"
-    assert settings.policy.groups == Grouping()
+    assert settings.policy.groups == Grouping(providing=GENESYS)
     assert str(settings.policy.limits.group_loss) == "30%"
     assert settings.policy.limits.group_gain == Limit(share=0.5, floor=20)
 
@@ -52,7 +54,13 @@ def test_a_file_source_takes_files_beside_the_configuration(tmp_path: Path) -> N
     assert settings.groups is not None
     assert (settings.groups.path, settings.groups.nesting_path) == (tmp_path / "m.csv", tmp_path / "n.csv")
     assert settings.policy.groups == Grouping(
-        match="id", nested=Nested.FLATTEN, others=Others.REMOVE, managed=("A",), protected=("Chiefs",), batch=50
+        match="id",
+        nested=Nested.FLATTEN,
+        others=Others.REMOVE,
+        managed=("A",),
+        protected=("Chiefs",),
+        batch=50,
+        providing=GENESYS,
     )
 
 

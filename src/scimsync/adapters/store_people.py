@@ -142,11 +142,15 @@ class People(Connections):
             while chunk := list(islice(rows, CHUNK)):
                 connection.execute(self._upsert(ENDING), chunk)
 
-    def unshown(self) -> Iterator[Unshown]:
-        """What was sent and taken and is never shown, by key and path."""
-        with self._rows(sa.select(UNSHOWN).order_by(UNSHOWN.c.key, UNSHOWN.c.path)) as rows:
+    def unshown(self, keys: Collection[str] = ()) -> Iterator[Unshown]:
+        """What was sent and taken and is never shown, of some people or of everybody, by key and path."""
+        asked, wanted = sa.select(UNSHOWN).order_by(UNSHOWN.c.key, UNSHOWN.c.path), frozenset(keys)
+        if 0 < len(wanted) <= CHUNK:
+            asked = asked.where(UNSHOWN.c.key.in_(wanted))
+        with self._rows(asked) as rows:
             for row in rows:
-                yield Unshown(**row)
+                if not wanted or row["key"] in wanted:
+                    yield Unshown(**row)
 
     def change_unshown(self, add: Iterable[Unshown], remove: Iterable[tuple[str, str]] = ()) -> None:
         """Forget some, given as (key, path), then remember others, in one transaction."""

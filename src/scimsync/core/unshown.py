@@ -16,6 +16,7 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.outcomes import Outcome
 from scimsync.model.plans import LOGIN, Delta, Finding, Reason, Severity
 from scimsync.model.policy import Mapped
+from scimsync.scim.dialect import among
 from scimsync.scim.schema import Catalog, Entry, Place, Schema, Value
 
 #: the code of what is left alone because it is never shown, and the rule by which a person has it sent once more
@@ -50,7 +51,7 @@ def unshown(
         if delta.path not in paths or delta.path == ACTIVE or delta.reason is Reason.PARKED or not place.published:
             continue
         held = place.read(seen)
-        is_ours = _is_missing_only(place, delta, held) or (delta.path in reworded and _is_reworded(delta, held))
+        is_ours = _is_missing_only(place, delta, held) or (among(delta.path, reworded) and _is_reworded(delta, held))
         if delta.sides.desired is not None and is_ours:
             found[delta.path] = held
     return found

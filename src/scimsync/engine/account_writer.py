@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from scimsync.core import planner, returning
+from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.replies import MOST_RACES, Next, decide, is_taken, is_vague, words
 from scimsync.core.writing import split
 from scimsync.engine.attempts import Attempt, Means
@@ -130,6 +131,9 @@ class AccountWriter:
         seen = reply
         if reply.body is None or attempt.is_doubtful(deltas, operations, reply.body):
             seen = await self.means.target.get(attempt.account)
+            if seen.status == 404 and self.means.vanishes and _disables(deltas):
+                attempt.already |= {delta.path: delta.sides.desired for delta in deltas}
+                return attempt.settled(Status.DONE, seen)
             if seen.status == 404:
                 return attempt.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", seen)
             if (not seen.ok or seen.body is None) and reply.body is None:
@@ -176,3 +180,7 @@ class AccountWriter:
             return attempt.outcome(Status.HELD, "account.gone", "the account was deleted in the directory", reply)
         self.deny(attempt.key, reply)
         return attempt.outcome(Status.FAILED, "target.refused", words(reply), reply)
+
+
+def _disables(deltas: Sequence[Delta]) -> bool:
+    return any(delta.path == ACTIVE and delta.sides.desired is False for delta in deltas)

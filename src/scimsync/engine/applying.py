@@ -123,6 +123,7 @@ class _Applier:
             shown=ports.shown,
             withheld=options.withheld,
             reworded=options.reworded,
+            vanishes=options.vanishes,
             hidden=unshown.known(ports.store, standing.plan.changes),
         )
         digest = digest_of(ports.store.artifact(run.plan)) if run.plan else ""

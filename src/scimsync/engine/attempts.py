@@ -12,6 +12,7 @@ from scimsync.engine.ports import Target
 from scimsync.model.outcomes import Outcome, Reply, Status
 from scimsync.model.plans import LOGIN, Change, Delta
 from scimsync.model.policy import Mapped, Policy
+from scimsync.scim.dialect import among
 from scimsync.scim.messages import Operation
 from scimsync.scim.platform import INVITATION
 from scimsync.scim.schema import Place, Value
@@ -37,6 +38,8 @@ class Means:
     #: paths that the dialect says are never shown, and those whose values the target writes in a form of its own
     withheld: frozenset[str] = frozenset()
     reworded: frozenset[str] = frozenset()
+    #: an account that is not active is not found any more
+    vanishes: bool = False
 
     @property
     def places(self) -> list[Place]:
@@ -164,7 +167,7 @@ class Attempt:
         means, given = self._means, dict[str, Value]()
         if taken and reply.method == "GET":  # a look at the account itself
             given = unshown.unshown(deltas, different, reply.body or {}, means.attributes, means.reworded)
-        strange = [path for path in different if path not in given or path not in means.withheld | means.reworded]
+        strange = [path for path in different if path not in given or not among(path, means.withheld | means.reworded)]
         if not strange:
             return replace(self.settled(Status.DONE, reply), unshown=given)
         told = f"the target answered with another value than was sent for {', '.join(strange)}"

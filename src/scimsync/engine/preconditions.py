@@ -76,6 +76,8 @@ class ApplyOptions:
     #: paths that the dialect says are never shown, and those whose values the target writes in a form of its own
     withheld: frozenset[str] = frozenset()
     reworded: frozenset[str] = frozenset()
+    #: an account that is not active is not found any more (`accounts.disabled = "gone"`)
+    vanishes: bool = False
     #: a PATCH leaves alone what no operation names, so that no account is read before to see whether it does
     keeps_others: bool = False
     #: on whose behalf, for the audit chain

@@ -145,8 +145,8 @@ class Endings(Protocol):
 class NeverShown(Protocol):
     """What was sent and taken, and is never shown."""
 
-    def unshown(self) -> Iterator[Unshown]:
-        """All of it, by key and path."""
+    def unshown(self, keys: Collection[str] = ()) -> Iterator[Unshown]:
+        """What is remembered of some people, of everybody where none are named; by key and path."""
         ...
 
     def change_unshown(self, add: Iterable[Unshown], remove: Iterable[tuple[str, str]] = ()) -> None:

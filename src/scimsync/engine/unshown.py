@@ -12,6 +12,7 @@ from scimsync.engine.state import Artifacts, NeverShown
 from scimsync.model.outcomes import Outcome, Run, Unshown
 from scimsync.model.plans import MAKING, Change, Finding, Plan, Verdict
 from scimsync.model.policy import Mapped
+from scimsync.scim.dialect import among
 from scimsync.scim.schema import Value
 from scimsync.workbench import unshown as tables
 from scimsync.workbench.agreed import wished
@@ -43,7 +44,7 @@ def look(
     standings, over, fresh = tables.judge(bench, comparison, marks, schema, again=again)
     if over or fresh:
         store.change_unshown(fresh, over)
-    told = (one for one in standings if one.path not in request.dialect.normalised)
+    told = (one for one in standings if not among(one.path, request.dialect.normalised))
     return [rules.finding(one.path, one.people, one.of) for one in told]
 
 
@@ -58,7 +59,7 @@ def known(store: NeverShown, changes: Sequence[Change]) -> Callable[[str, str, V
     What a plan presumes there is then no edit of the directory.
     """
     keys = {change.key for change in changes}
-    shown = {(one.key, one.path): one.shown for one in store.unshown() if one.key in keys}
+    shown = {(one.key, one.path): one.shown for one in store.unshown(keys)} if keys else {}
     return lambda key, path, held: shown.get((key, path)) == text_of(held)
 
 
@@ -82,7 +83,7 @@ def remember(
             if outcome.account and outcome.code != "write.harmed":
                 found |= {(key, path): (outcome.account, held) for path, held in outcome.unshown.items()}
     over -= found.keys()
-    over &= {(one.key, one.path) for one in store.unshown()} if over else set()
+    over &= {(one.key, one.path) for one in store.unshown(people)} if over else set()
     sent = _sent(store, run, plan, found.keys(), attributes)
     fresh = [
         Unshown(

@@ -89,6 +89,7 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         request_bytes=settings.target.dialect.request_bytes,
         withheld=settings.target.dialect.hidden,
         reworded=settings.target.dialect.normalised,
+        vanishes=settings.target.dialect.disabled == "gone",
         keeps_others=settings.target.dialect.keeps_others,
         unique_logins=settings.target.dialect.unique_logins,
         search_lag_s=settings.target.dialect.search_lag_s,

@@ -104,11 +104,11 @@ class MemoryPeople(Memory):
                 self._endings.pop(key, None)
             self._endings |= {ending.key: ending for ending in add}
 
-    def unshown(self) -> Iterator[Unshown]:
-        """What was sent and taken and is never shown, by key and path."""
+    def unshown(self, keys: Collection[str] = ()) -> Iterator[Unshown]:
+        """What was sent and taken and is never shown, of some people or of everybody, by key and path."""
         with self._lock:
             held = sorted(self._unshown.items())
-        yield from (one for _, one in held)
+        yield from (one for _, one in held if not keys or one.key in keys)
 
     def change_unshown(self, add: Iterable[Unshown], remove: Iterable[tuple[str, str]] = ()) -> None:
         """Forget some, given as (key, path), then remember others."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from difflib import get_close_matches
+
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scimsync.core.naming import Named, folded, memory, resolve, shield, slips
+from scimsync.core.naming import Named, folded, memory, nearest, resolve, shield, slips
 from scimsync.model.accounts import Group
 from scimsync.model.policy import Grouping
 
@@ -119,3 +121,10 @@ def test_each_name_means_one_group_that_bears_it_or_is_open(
         assert meant <= existing
         assert {g.id for g in groups if g.name.casefold() == name} <= meant
         assert remembered.get(name) not in existing - meant
+
+
+@given(st.text("abc 12", max_size=8), st.lists(st.text("abc 12", max_size=8), unique=True), st.sampled_from([0.6, 0.8]))
+@example("team 1", ["team 2", "team 3"], 0.6)
+@example("ab", ["ba", "ab", ""], 0.6)
+def test_the_nearest_name_is_the_one_that_the_library_finds(word: str, choices: list[str], cutoff: float) -> None:
+    assert nearest(word, choices, cutoff) == next(iter(get_close_matches(word, choices, n=1, cutoff=cutoff)), "")
