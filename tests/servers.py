@@ -200,6 +200,21 @@ class Provider:
         """What is said of a changed resource."""
         return Answer(200, self.show(resource), self.headers(resource))
 
+    def replaced(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+        """A resource anew, by PUT."""
+        if not self.guards(resource["id"], if_match):
+            return self.refuse(412, "the version has moved")
+        kept = {"id": resource["id"], **{name: value for name, value in body.items() if name not in {"id", "meta"}}}
+        resource.clear()
+        resource.update(kept)
+        self.changes[resource["id"]] += 1
+        return self.patched(resource)
+
+    def delete(self, resource: dict[str, Any], table: dict[str, dict[str, Any]]) -> Answer:
+        """The end of a resource."""
+        del table[resource["id"]]
+        return Answer(204)
+
     def describe(self, name: str) -> Answer:
         """What it says about itself."""
         if name != "ServiceProviderConfig":
@@ -222,7 +237,14 @@ class Provider:
         found = table.get(unquote(identity))
         if found is None:
             return self.refuse(404, "there is no such resource")
-        return self.get(found) if method == "GET" else self.patch(found, body, if_match)
+        match method:
+            case "GET":
+                return self.get(found)
+            case "DELETE":
+                return self.delete(found, table)
+            case "PUT":
+                return self.replaced(found, body, if_match)
+        return self.patch(found, body, if_match)
 
     # --- the socket ---------------------------------------------------------------------------
 
@@ -246,6 +268,7 @@ def _bare(tag: str) -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one piece: two wait for each other (Nagle), 40 ms a request
     provider: ClassVar[Provider]
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name is the library's

@@ -14,17 +14,20 @@ from dataclasses import replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey
-from scimsync.config import Settings, SourceSettings
+from scimsync.config import Settings, SourceSettings, TargetSettings
 from scimsync.engine import delivering
 from scimsync.engine.delivering import DeliveryPorts
+from scimsync.engine.laboratory import Laboratory, Provider
 from scimsync.engine.membership import Pairs
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.engine.state import Outbox
 from scimsync.errors import ConfigError
+
+_T = TypeVar("_T")
 
 
 def make_source(settings: Settings) -> Source:
@@ -150,32 +153,13 @@ def make_target(
     from scimsync.adapters.target_pages import PAGE_SIZES  # noqa: PLC0415
     from scimsync.adapters.target_platform import PlatformTarget  # noqa: PLC0415 - loads httpx2
     from scimsync.adapters.target_scim import ScimTarget  # noqa: PLC0415 - loads httpx2
-    from scimsync.adapters.target_wire import TargetSettings  # noqa: PLC0415 - loads httpx2
+    from scimsync.adapters.target_wire import TargetSettings as Wired  # noqa: PLC0415 - loads httpx2
 
     given = settings.target
     users = given.dialect.users
     kind = ScimTarget if users == users.published else PlatformTarget
     target = kind(
-        TargetSettings(
-            api_url=given.api_url,
-            login_url=given.login_url,
-            dialect=given.dialect,
-            client_id=given.client_id,
-            client_secret=given.client_secret,
-            token_url=given.token_url,
-            scopes=given.scopes,
-            audience=given.audience,
-            client_auth=given.client_auth,
-            token=given.token,
-            username=given.username,
-            password=given.password,
-            header=given.header,
-            header_value=given.header_value,
-            requests_per_minute=given.requests_per_minute,
-            workers=given.workers,
-            ca_file=given.ca_file,
-            page_sizes=settings.state.artifacts / PAGE_SIZES if remembers else None,
-        ),
+        _wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
         clock=SystemClock(),
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,
@@ -183,6 +167,63 @@ def make_target(
     )
     target.manage(mapped.place for mapped in settings.policy.attributes)
     return target
+
+
+def _wired(kind: Callable[..., _T], given: TargetSettings, page_sizes: Path | None = None) -> _T:
+    """A target as adapters know it: `kind` is their `TargetSettings`."""
+    return kind(
+        api_url=given.api_url,
+        login_url=given.login_url,
+        dialect=given.dialect,
+        client_id=given.client_id,
+        client_secret=given.client_secret,
+        token_url=given.token_url,
+        scopes=given.scopes,
+        audience=given.audience,
+        client_auth=given.client_auth,
+        token=given.token,
+        username=given.username,
+        password=given.password,
+        header=given.header,
+        header_value=given.header_value,
+        requests_per_minute=given.requests_per_minute,
+        workers=given.workers,
+        ca_file=given.ca_file,
+        page_sizes=page_sizes,
+    )
+
+
+class ProbedProvider(Provider, Protocol):
+    """A provider that is probed."""
+
+    @property
+    def url(self) -> str:
+        """Its SCIM base."""
+        ...
+
+
+@asynccontextmanager
+async def open_laboratory(
+    given: TargetSettings, folder: Path, cap: int, say: Callable[[str], None]
+) -> AsyncIterator[tuple[Laboratory, ProbedProvider]]:
+    """Where a provider is probed, and the provider; inside one event loop.
+
+    Args:
+        given: Which it is.
+        folder: Where it is noted what is made.
+        cap: The most requests, all together.
+        say: Told what happens.
+    """
+    from scimsync.adapters.probe_notes import ProbeNotes  # noqa: PLC0415
+    from scimsync.adapters.target_probing import ProbedTarget  # noqa: PLC0415 - loads httpx2
+    from scimsync.adapters.target_wire import TargetSettings as Wired  # noqa: PLC0415 - loads httpx2
+
+    clock, rng = SystemClock(), random.Random(secrets.randbits(64))  # noqa: S311 - jitter, not secrets
+    provider = ProbedTarget(_wired(Wired, given), clock=clock, rng=rng, notice=say)
+    try:
+        yield Laboratory(provider, ProbeNotes(folder, provider.url), clock, cap), provider
+    finally:
+        await provider.close()
 
 
 def now() -> datetime:

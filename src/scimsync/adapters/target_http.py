@@ -258,7 +258,7 @@ class Client:
         for attempt in range(1, TRIES + 1):
             sent_at = await self._turn()
             answer = replace(await self._authorised(ask), tries=attempt)
-            self._learn(answer, sent_at)
+            self._learn(answer, sent_at, is_asked_for=ask.troubles < TRIES)
             again = self._again(ask, answer, ask.tried + attempt)
             if again is None:
                 self._heed(answer, sent_at)
@@ -268,7 +268,7 @@ class Client:
             if again.throttled:
                 self._pace.penalise(again.wait_s, sent_at)
             waited += again.wait_s
-            last = attempt >= (min(ask.throttles, TRIES) if again.throttled else TRIES)
+            last = attempt >= min(ask.throttles if again.throttled else ask.troubles, TRIES)
             if last or waited > LONGEST_PATIENCE_S or not self._budget.spend(again.cost):
                 return replace(answer, retry_after_s=None)
             spent += again.cost
@@ -396,14 +396,14 @@ class Client:
             retry_after_s=retry_after(answer.headers.get_list("retry-after"), self._clock.now()),
         )
 
-    def _learn(self, answer: Answer, sent_at: float) -> None:
-        """Let limiter and breaker see an answer."""
+    def _learn(self, answer: Answer, sent_at: float, *, is_asked_for: bool) -> None:
+        """Let limiter and breaker see an answer; trouble that was asked for tells nothing of the target's health."""
         if answer.status != 429:
             self._heed_limits(answer)
         slow = self._clock.monotonic() - sent_at > Breaker.SLOW_S
         if answer.exchange is Exchange.NOT_SENT:
             self._breaker.record(Health.UNREACHABLE, answer.why())
-        elif slow or answer.exchange is Exchange.LOST or is_troubled(answer.status):
+        elif slow or answer.exchange is Exchange.LOST or (is_troubled(answer.status) and not is_asked_for):
             self._breaker.record(Health.BAD, answer.why())
         elif answer.status != 429:
             self._breaker.record(Health.GOOD)

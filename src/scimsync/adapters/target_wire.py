@@ -112,6 +112,8 @@ class Ask:
     failures: int = TRIES
     #: tries that may come back as something else than JSON
     unreadables: int = TRIES
+    #: tries that may meet a server that is not well; fewer than all say that trouble may be the answer
+    troubles: int = TRIES
     #: tries that were refused so before, each of which makes the wait longer
     tried: int = 0
 

@@ -89,14 +89,18 @@ def main() -> None:
     show_default=True,
     help="Where HR is: a file, an SQLite database (both with a sample), or PostgreSQL.",
 )
-def init(folder: Path, simulator: bool, region: str, source: str) -> None:  # noqa: FBT001
+@click.option("--probe", default="", metavar="URL", help="For the provider at URL, by what a probe of it finds.")
+@click.option("--token", default="", help="With --probe: the token, env:NAME or file:PATH.")
+@click.option("--write", is_flag=True, help="With --probe: also make a throw-away account, and remove it.")
+@click.option("--yes", is_flag=True, help="With --write: do not ask.")
+def init(folder: Path, **given: object) -> None:
     """Write a commented scimsync.toml and a small sample source into FOLDER. Nothing is overwritten.
 
     Example: scimsync init rehearsal --simulator
     """
     from scimsync.cli import starting  # noqa: PLC0415
 
-    starting.init(folder, starting.Options(simulator=simulator, region=region, source=source))
+    sys.exit(starting.init(folder, starting.Options(**given)))  # type: ignore[arg-type]
 
 
 @cli.group(cls=Group, short_help="Check and show the configuration; print its JSON Schema.")
@@ -157,6 +161,26 @@ def doctor(config: Path, as_json: bool) -> None:  # noqa: FBT001
     from scimsync.cli import checking  # noqa: PLC0415
 
     sys.exit(checking.doctor(config, as_json=as_json))
+
+
+@cli.command(short_help="Find out by experiment how a provider behaves; write its dialect.")
+@click.argument("url", default="")
+@click.option("--token", default="", help="The token: env:NAME or file:PATH.")
+@click.option("--config", type=FILE, help="Probe the target of this configuration instead of URL.")
+@click.option("--write", is_flag=True, help="Also make a throw-away account and group, try them, and remove them.")
+@click.option("--yes", is_flag=True, help="Do not ask whether they may be made.")
+@click.option("--out", type=FILE, help="Write the dialect to this file.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def probe(**given: object) -> None:
+    """Find out by experiment how the provider at URL behaves, and what is dangerous there.
+
+    It reads. With --write it also makes an account and a group of its own, and removes them. Nobody else is written.
+
+    Example: scimsync probe https://scim.example.com/v2 --token env:SCIM_TOKEN --out example.toml
+    """
+    from scimsync.cli import probing  # noqa: PLC0415
+
+    sys.exit(probing.probe(probing.Options(**given)))  # type: ignore[arg-type]
 
 
 @cli.command(short_help="Compute, seal and store a plan; show it. Writes nothing to the target.")

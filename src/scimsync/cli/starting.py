@@ -12,12 +12,16 @@ from pathlib import Path
 
 import click
 
+from scimsync.cli import probing
 from scimsync.cli.sample import ATTRIBUTES, COLUMNS, rows, write_database
 from scimsync.errors import ConfigError
 from scimsync.scim.regions import GENESYS_REGIONS, nearest_region, region_of
 from scimsync.services import configuring
+from scimsync.services.probing import Probed
 from scimsync.simulator.people import Person, people, person
 
+#: where the dialect of a provider is put that was probed
+DIALECT_FILE = "dialect.toml"
 #: where `init --simulator` expects the simulator, and whom it lets in
 PORT, CLIENT, SECRET = 8080, "rehearsal", "rehearsal-only-not-a-secret"
 _SOURCES = {
@@ -53,6 +57,15 @@ region        = "{region}"
 client_id     = "env:GENESYS_CLIENT_ID"        # an OAuth client (client credentials), role SCIM Integration
 client_secret = "env:GENESYS_CLIENT_SECRET"    # secrets by reference only: env:NAME or file:PATH
 """
+_PROBED = """\
+dialect = "file:dialect.toml"                  # what the probe found, each entry with what was seen
+api_url = {url}
+token   = {token}                              # secrets by reference only: env:NAME or file:PATH
+"""
+_MAPPED = "[attributes]                                   # SCIM path = SQL expression over one record"
+_SHARE = '"20%"'
+_SAMPLE_LIMIT = "50                           # enough for the sample; take a share once HR is connected"
+_MATCH = '["externalId", "enterprise:employeeNumber", "userName"]'
 CONFIG = """\
 #:schema ./scimsync.schema.json
 # scimsync: keeps a directory equal to what HR says. Every key is explained in docs/configuration.md.
@@ -63,7 +76,7 @@ CONFIG = """\
 {target}
 [correlation]                                  # whose account it is: by the first path that finds exactly one which
                                                # carries nobody else's values on the paths before it
-match = ["externalId", "enterprise:employeeNumber", "userName"]
+match = {match}
 
 {attributes}
 [policy]
@@ -75,7 +88,7 @@ protected = ["admin@example.com"]              # keys or user names that are nev
 [limits]                                       # a plan beyond a limit is refused: a number or a share
 disable          = "5%"
 enable           = "5%"
-create           = "20%"
+create           = {create}
 update           = "50%"
 clear            = "5%"                        # of the values of one attribute
 source_rows_drop = "10%"
@@ -108,6 +121,11 @@ Next:
   4. scimsync plan --config {config}      writes nothing, shows everything
   5. scimsync apply --config {config}
 To rehearse first: scimsync init rehearsal --simulator"""
+_NEXT_PROBED = """\
+Next:
+  1. Look through {config}; the comments say what each line does.
+  2. scimsync doctor --config {config}
+  3. scimsync plan --config {config}      writes nothing, shows everything"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,23 +136,33 @@ class Options:
     #: a region, its domain, or an address in it; "" for the first region
     region: str = ""
     source: str = "csv"
+    #: the address of a provider that is probed; "" for none
+    probe: str = ""
+    token: str = ""
+    write: bool = False
+    yes: bool = False
 
 
-def init(folder: Path, options: Options) -> None:
-    """Write a configuration, its schema for editors, and a sample source.
+def init(folder: Path, options: Options) -> int:
+    """Write a configuration, its schema for editors, and a sample source; give the exit code.
 
     Raises:
         ConfigError: Something of that name is there already, the folder cannot be written, or there is no
             such region.
+        TargetError: The target that shall be probed cannot be read.
     """
-    text = CONFIG.format(source=_SOURCES[options.source], target=_target(options), attributes=_attributes())
-    config = folder / "scimsync.toml"
+    config, dialect = folder / "scimsync.toml", folder / DIALECT_FILE if options.probe else None
     sample = {"csv": folder / "hr.csv", "sql": folder / "hr.db"}.get(options.source)
     described, found = folder / configuring.SCHEMA_FILE, _people()
     try:
-        for file in filter(None, (config, described, sample)):
-            if file.exists():
-                raise ConfigError(f"{file} is there already, and nothing is overwritten. Choose another folder.")
+        taken = next((file for file in (config, described, sample, dialect) if file and file.exists()), None)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}). Choose a folder of yours.") from error
+    if taken is not None:
+        raise ConfigError(f"{taken} is there already, and nothing is overwritten. Choose another folder.")
+    probed = _probe(options) if options.probe else None
+    text = _configuration(options, probed)
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         if options.source == "csv" and sample is not None:
             sample.write_text(_csv(found), encoding="utf-8")
@@ -146,10 +174,43 @@ def init(folder: Path, options: Options) -> None:
         raise ConfigError(f"{folder} cannot be written ({error.strerror}). Choose a folder of yours.") from error
     click.echo(f"Wrote {config}" + (f" and {sample} ({len(found)} invented people)." if sample else "."))
     click.echo(f"Wrote {described}, by which editors complete and explain its keys.")
+    if probed is not None and dialect is not None:
+        probing.write_dialect(dialect, probed)
+        click.echo(f"Wrote {dialect}: {len(probed.findings.found)} entries, each with what was seen.")
+        for what in probed.left:
+            click.echo(f"LEFT BEHIND: {what}", err=True)
+        click.echo(_NEXT_PROBED.format(config=config))
+        return probing.code(probed)
     variables = ["GENESYS_CLIENT_ID=...", "GENESYS_CLIENT_SECRET=..."]
     variables += ["HR_DATABASE_URL=..."] * (options.source == "postgres")
     steps = _NEXT_SIMULATOR if options.simulator else _NEXT
     click.echo(steps.format(config=config, port=PORT, client=CLIENT, secret=SECRET, variables=" ".join(variables)))
+    return 0
+
+
+def _probe(options: Options) -> Probed:
+    if options.simulator or options.region:
+        raise ConfigError("init: give either --probe, or --simulator or --region")
+    subject = probing.subject_of(options.probe, options.token)
+    return probing.run(subject, writes=options.write, yes=options.yes)
+
+
+def _configuration(options: Options, probed: Probed | None) -> str:
+    source = _SOURCES[options.source]
+    if probed is None:
+        return CONFIG.format(
+            source=source, target=_target(options), match=_MATCH, create=_SHARE, attributes=_attributes()
+        )
+    match, lines = probing.first_mapping(probed)
+    target = _PROBED.format(url=json.dumps(probed.url), token=json.dumps(_reference(options.token)))
+    attributes = f"{_MAPPED}\n{lines}\n"
+    return CONFIG.format(source=source, target=target, match=match, create=_SAMPLE_LIMIT, attributes=attributes)
+
+
+def _reference(token: str) -> str:
+    """A reference to a secret, whose file is found from any folder."""
+    kind, _, name = token.partition(":")
+    return f"file:{Path(name).expanduser().absolute()}" if kind == "file" else token
 
 
 def _target(options: Options) -> str:

@@ -4,6 +4,7 @@
     faults     what is wrong with the form, in our sentences
     reading    what needs more than a look at one key; document to settings
     settings   what the rest of the house is handed
+    bare       a target that no file describes
 
 Importing this loads no pydantic: only whoever reads a file does. Secrets stand in the file by reference only:
 `env:NAME` or `file:PATH` (mode 0600). Relative paths are taken from the folder of the file.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Set
 from pathlib import Path
 
+from scimsync.config.bare import bare_target
 from scimsync.config.fitness import unfit
 from scimsync.config.settings import (
     LOG_FORMATS,
@@ -41,6 +43,7 @@ __all__ = [
     "StateSettings",
     "TargetSettings",
     "WebhookSettings",
+    "bare_target",
     "load",
     "unfit",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from scimsync.config import Settings, TargetSettings, load
@@ -15,15 +15,20 @@ from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
 from scimsync.scim.dialect import Dialect, among
 from scimsync.scim.drift import CONFIG, SCHEMAS
-from scimsync.services import checking
+from scimsync.services import checking, probing
 from scimsync.services.checking import TargetFacts
 
 #: seconds that the two clocks may differ before tokens and limits are misread
 _SKEW_S = 120
+_T = TypeVar("_T")
 
 
-#: as `asyncio.run`
-Wait: TypeAlias = Callable[[Coroutine[object, object, TargetFacts]], TargetFacts]
+class Wait(Protocol):
+    """As `asyncio.run`."""
+
+    def __call__(self, work: Coroutine[object, object, _T], /) -> _T:
+        """Play it to its end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +157,24 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
         *_announced(found),
         *_guarded(settings.target.dialect, found.guard),
         *_drifted(found),
+        *_measured(settings, wait),
         *_assumed(settings.target.dialect),
     ]
+
+
+def _measured(settings: Settings, wait: Wait) -> Iterator[Check]:
+    """What the target shows otherwise than its dialect says, by a few requests that read."""
+    dialect = settings.target.dialect.name
+    try:
+        found = wait(probing.moved(settings))
+    except TargetError as error:
+        yield Check("measured", "warn", f"the target could not be measured against dialect {dialect}: {error}")
+        return
+    for difference in found:
+        words = f"{difference}; find out how it behaves now with: scimsync probe --config {settings.file.name}"
+        yield Check("measured", "warn", words)
+    if not found:
+        yield Check("measured", "ok", f"nothing moved against dialect {dialect}, as far as a few requests tell")
 
 
 def _credentials(target: TargetSettings) -> str:
