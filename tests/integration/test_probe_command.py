@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.integration.test_probing import MAIL, HidesDisabled, NoPatch, Odd, Sane, Unguarded, people
 from tests.runs import Said, command
-from tests.servers import serving
+from tests.servers import Answer, serving
 
 from scimsync.scim.dialect_file import dialect_of
 from scimsync.scim.messages import Operation
@@ -42,6 +42,7 @@ def test_the_table_tells_what_was_found_what_is_dangerous_and_what_scimsync_does
         "dangerous: no version guards a write",
         "scimsync: it reads, compares, writes and reads back",
         "Not found out; what generic says is taken:",
+        "no answer announces a limit\n  service.requests_per_minute  300\n",
         "Everything that was made is removed.",
     ):
         assert part in said.out, part
@@ -80,6 +81,12 @@ def test_nobody_is_asked_for_consent_who_is_not_there(tmp_path: Path, token: str
         (["probe", "URL", "--token", "env:NOT_SET_AT_ALL"], "NOT_SET_AT_ALL, which is not set"),
         (["probe"], "give either an address, or --config FILE"),
         (["probe", "http://scim.example.com", "--token", "env:PATH"], "must be https"),
+        (["probe", "scim.example.com/v2", "--token", "env:PATH"], "write for instance https://scim.example.com/v2"),
+        (["probe", "URL"], "--token is needed: export SCIM_TOKEN=..., then --token env:SCIM_TOKEN"),
+        (["init", "ours", "--probe", "URL"], "--token is needed"),
+        (["init", "ours", "--token", "env:PATH"], "init: --token goes with --probe URL"),
+        (["init", "ours", "--write"], "init: --write goes with --probe URL"),
+        (["probe", "URL", "--token", "env:PATH", "--out", "nowhere/acme.toml"], "nowhere does not exist"),
     ],
 )
 def test_what_is_wrong_with_the_command_line_is_told_before_anything_is_asked(
@@ -134,6 +141,48 @@ def test_what_the_target_does_not_keep_is_not_mapped(tmp_path: Path, token: str)
     assert not {"title"} & tomllib.loads(text)["attributes"].keys()
     assert "# title: unkept" in text
     assert '# phoneNumbers[type eq "work"].value: unkept' in text
+
+
+class ReadOnly(Sane):
+    def answer(self, method: str, path: str, query: Mapping[str, str], body: Any, if_match: str) -> Answer:
+        if method != "GET":
+            return self.refuse(403, "the scope is scim:read")
+        return super().answer(method, path, query, body, if_match)
+
+
+def test_a_token_that_may_only_read_is_told_and_what_to_do(tmp_path: Path, token: str) -> None:
+    provider = ReadOnly(*people())
+    told = "no account may be made: POST /Users -> 403; give the token the right to make accounts"
+    with serving(provider) as url:
+        said = command("probe", url, "--token", token, "--write", "--yes", folder=tmp_path)
+        assert f"note: {told}" in said.out
+        assert "Everything that was made is removed." not in said.out
+        said = command("init", "ours", "--probe", url, "--token", token, "--write", "--yes", folder=tmp_path)
+        assert f"note: {told}" in said.err
+        assert len([asked for asked in provider.asked if asked.method != "GET"]) == 2
+        said = command("sync", "--config", "ours/scimsync.toml", folder=tmp_path)
+    assert said.code == 5
+    assert 'people alike (403): "the scope is scim:read", needed for' in said.err
+    assert "Give our token or client the right" in said.err
+
+
+def test_a_probe_that_only_reads_says_what_it_did_not_try(tmp_path: Path, token: str) -> None:
+    said = play(tmp_path, Sane(*people()), "probe", "URL", "--token", token)
+    assert "Tried only with --write: service.media_type, versions.concurrency, patch.served, " in said.out
+    assert "accounts.disabled" in said.out
+
+
+def test_an_address_where_nobody_is_is_told_as_one(tmp_path: Path, token: str) -> None:
+    said = command("probe", "http://127.0.0.1:9/scim", "--token", token, folder=tmp_path)
+    assert said.code == 5
+    assert "no answer" in said.err
+    assert "Check the address, or try again later." in said.err
+
+
+def test_init_says_that_the_sample_is_not_hr(tmp_path: Path, token: str) -> None:
+    said = play(tmp_path, Sane(*people()), "init", "ours", "--probe", "URL", "--token", token)
+    assert "put your own source in its place before you apply" in said.out
+    assert "init --probe --write finds out whether it is kept" in (tmp_path / "ours/scimsync.toml").read_text()
 
 
 def test_doctor_names_what_moved(tmp_path: Path, token: str) -> None:

@@ -172,7 +172,7 @@ def test_doctor_tells_what_the_target_announces_what_the_dialect_assumes_and_dri
     found = [(check["check"], check["result"], check["detail"]) for check in json.loads(said.out)]
     assert ("announces", "ok", "authentication oauthbearertoken") in found
     assert any(name == "announces" and "patch yes" in words and "etag yes" in words for name, _, words in found)
-    assert any(name == "assumes" and words.startswith("page_size 100: guessed") for name, _, words in found)
+    assert any(name == "assumes" and words.startswith("paging.largest 100: guessed") for name, _, words in found)
     assert ("drift", "ok", "none against what the dialect assumes") in found
     home.command("schema", "pin")
     drift(home, BREAKING)

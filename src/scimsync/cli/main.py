@@ -18,13 +18,15 @@ from scimsync.cli.options import FILE, FOLDER, THERE, Group, with_config, with_l
 from scimsync.cli.webhook_commands import webhooks
 from scimsync.errors import ScimsyncError
 
-_ABOUT = """Keep the people in a Genesys Cloud organisation equal to what HR says about them.
+_ABOUT = """Keep the people in a Genesys Cloud organisation, or at another SCIM provider, equal to what HR says.
 
 \b
 A first look, with no account anywhere:
   scimsync demo
 A first sync:
   scimsync init, edit scimsync.toml, scimsync doctor, scimsync plan, scimsync apply
+A first sync with another SCIM provider:
+  scimsync init FOLDER --probe URL --token env:NAME, then the same
 
 \b
 Exit codes:

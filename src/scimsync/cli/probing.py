@@ -34,6 +34,10 @@ def probe(options: Options) -> int:
     subject = probing.subject(options.url, options.token, options.config)
     if options.out is not None and options.out.exists():
         raise ConfigError(f"{options.out} is there already, and nothing is overwritten. Choose another name.")
+    if options.out is not None and not options.out.absolute().parent.is_dir():
+        raise ConfigError(
+            f"{options.out} cannot be written: {options.out.parent} does not exist. Choose a folder of yours."
+        )
     probed = run(subject, writes=options.write, yes=options.yes)
     if options.as_json:
         show_json(document(probed))
@@ -110,13 +114,24 @@ def lines(probed: Probed) -> Iterator[str]:
         if entry in dangers:
             yield f"{'':<{width}}  {click.style('dangerous:', fg='yellow')} {dangers[entry].what}"
             yield f"{'':<{width}}  scimsync: {dangers[entry].cure}"
-    if probed.findings.unknown:
+    yield from _unknown(probed)
+    yield from _end(probed)
+
+
+def _unknown(probed: Probed) -> Iterator[str]:
+    """What could not be found out, under the reason, with what is taken instead."""
+    unknown = probed.findings.unknown
+    width = max((len(entry) for entry in unknown), default=0)
+    if unknown:
         yield ""
         yield "Not found out; what generic says is taken:"
-    for entry in probing.in_order(probed.findings.unknown):
-        assumed = _word(probing.generic_value(entry))
-        yield f"{entry:<{width}}  {assumed}  {click.style(probed.findings.unknown[entry], dim=True)}"
-    yield from _end(probed)
+    for why in dict.fromkeys(unknown[entry] for entry in probing.in_order(unknown)):
+        yield click.style(why, dim=True)
+        for entry in probing.in_order(name for name, reason in unknown.items() if reason == why):
+            yield f"  {entry:<{width}}  {_word(probing.generic_value(entry))}"
+    if not probed.wrote:
+        yield ""
+        yield f"Tried only with --write: {', '.join(probing.untried(probed))}"
 
 
 def _end(probed: Probed) -> Iterator[str]:
@@ -124,7 +139,7 @@ def _end(probed: Probed) -> Iterator[str]:
     yield from (f"{click.style('note:', fg='yellow')} {remark}" for remark in probed.findings.remarks)
     yield from (f"removed, left by an earlier probe: {what}" for what in probed.cleaned)
     yield from (f"{click.style('LEFT BEHIND:', fg='red', bold=True)} {what}" for what in probed.left)
-    if probed.wrote and not probed.left:
+    if probed.wrote and "create.answers" in probed.findings.found and not probed.left:
         yield "Everything that was made is removed."
     if probed.stopped:
         yield f"{click.style('stopped early:', fg='red')} {probed.stopped}"

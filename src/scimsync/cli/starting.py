@@ -60,7 +60,7 @@ client_secret = "env:GENESYS_CLIENT_SECRET"    # secrets by reference only: env:
 _PROBED = """\
 dialect = "file:dialect.toml"                  # what the probe found, each entry with what was seen
 api_url = {url}
-token   = {token}                              # secrets by reference only: env:NAME or file:PATH
+token   = {token:<36} # secrets by reference only: env:NAME or file:PATH
 """
 _MAPPED = "[attributes]                                   # SCIM path = SQL expression over one record"
 _SHARE = '"20%"'
@@ -123,7 +123,8 @@ Next:
 To rehearse first: scimsync init rehearsal --simulator"""
 _NEXT_PROBED = """\
 Next:
-  1. Look through {config}; the comments say what each line does.
+  1. Look through {config}; the comments say what each line does. Its [source] holds
+     invented people: put your own source in its place before you apply.
   2. scimsync doctor --config {config}
   3. scimsync plan --config {config}      writes nothing, shows everything"""
 
@@ -160,6 +161,9 @@ def init(folder: Path, options: Options) -> int:
         raise ConfigError(f"{folder} cannot be written ({error.strerror}). Choose a folder of yours.") from error
     if taken is not None:
         raise ConfigError(f"{taken} is there already, and nothing is overwritten. Choose another folder.")
+    stray = next((name for name in ("token", "write", "yes") if getattr(options, name) and not options.probe), "")
+    if stray:
+        raise ConfigError(f"init: --{stray} goes with --probe URL, which says whom it is for")
     probed = _probe(options) if options.probe else None
     text = _configuration(options, probed)
     try:
@@ -177,6 +181,8 @@ def init(folder: Path, options: Options) -> int:
     if probed is not None and dialect is not None:
         probing.write_dialect(dialect, probed)
         click.echo(f"Wrote {dialect}: {len(probed.findings.found)} entries, each with what was seen.")
+        for remark in probed.findings.remarks:
+            click.echo(f"note: {remark}", err=True)
         for what in probed.left:
             click.echo(f"LEFT BEHIND: {what}", err=True)
         click.echo(_NEXT_PROBED.format(config=config))

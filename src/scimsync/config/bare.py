@@ -22,9 +22,19 @@ def bare_target(url: str, token: str) -> TargetSettings:
         ConfigError: The address is none, or the reference leads nowhere; all faults at once.
     """
     faults = [f"{url} {fault}"] if (fault := target_fault(url)) else []
+    if fault and "//" not in url and not target_fault(f"https://{url}"):
+        faults = [f"{url} is not an address: write for instance https://{url}"]
     held = ""
-    if not token.startswith(("env:", "file:")):
-        faults.append("--token takes a reference and no secret: env:NAME or file:PATH")
+    if not token:
+        faults.append(
+            "--token is needed: export SCIM_TOKEN=..., then --token env:SCIM_TOKEN. Where the provider lets nobody in "
+            "by a token, write [target] of a configuration, and: scimsync probe --config FILE"
+        )
+    elif not token.startswith(("env:", "file:")):
+        faults.append(
+            "--token takes a reference and no secret: env:NAME or file:PATH. export SCIM_TOKEN=..., then "
+            "--token env:SCIM_TOKEN"
+        )
     else:
         held = References(Path.cwd() / "scimsync.toml", faults).resolve("--token", token)
     if faults:

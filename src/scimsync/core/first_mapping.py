@@ -55,6 +55,7 @@ def match(paths: tuple[str, ...]) -> list[str]:
 def mapping_lines(probed: Probed) -> Iterator[str]:
     """The section `[attributes]`; what is left out is told in a comment."""
     paths, fates = mapped(probed), probed.findings.attributes
+    unlisted = "not listed by the target" + ("" if fates else "; init --probe --write finds out whether it is kept")
     for path in paths:
         name = path if path.isalnum() else f"'{path}'" if '"' in path else f'"{path}"'
         value = json.dumps(EXPRESSIONS[path])
@@ -62,4 +63,4 @@ def mapping_lines(probed: Probed) -> Iterator[str]:
         yield f"{name:<38} = {hr}"
     for path in EXPRESSIONS:
         if path not in paths:
-            yield f"# {path}: {fates.get(path) or 'not listed by the target'}"
+            yield f"# {path}: {fates.get(path) or unlisted}"

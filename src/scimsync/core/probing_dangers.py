@@ -32,14 +32,14 @@ _JUDGES: Mapping[str, Callable[[object], Danger | None]] = {
     "paging.stable": lambda value: _on(
         value is False,
         "people are listed twice or not at all between two pages",
-        "it reads again until all are seen, and makes nobody new while some are missing",
+        "it reads page after page, again where some are missing, and makes nobody new meanwhile of whom it is not sure",
     ),
     "reading.attributes": lambda value: _on(
         value is False, "a listing that names attributes fails or hides some", "it reads whole accounts"
     ),
     "filters.attributes": lambda value: _on(
         isinstance(value, list),
-        "a filter on any other attribute answers with anybody, or fails",
+        "a filter on another attribute may answer with anybody, or fail",
         "it looks nobody up by them, and compares each answer with what was asked",
     ),
     "filters.case_exact": lambda value: _on(
@@ -76,21 +76,21 @@ _JUDGES: Mapping[str, Callable[[object], Danger | None]] = {
     "create.unique_logins": lambda value: _on(
         value is False,
         "a login can be given twice, so a creation that was lost on the way and is repeated makes a double",
-        "it sends no creation twice: it looks first",
+        "it looks for the account before each creation, and holds the person where it cannot tell",
     ),
     "accounts.disabled": lambda value: {
         "hidden": Danger(
             "who was disabled is not listed any more, and looks like nobody",
-            "it remembers the account, reads it by its id, and makes none anew",
+            "it reads by its id whom it saw before, and makes none of them anew; whom it never saw it cannot know",
         ),
         "gone": Danger(
             "who was disabled is not found any more, and cannot be brought back under that id",
-            "it takes that answer for done; a rehire needs a look by a person",
+            "it takes that answer for done; a rehire gets a new account, or is held where the login is still taken",
         ),
     }.get(str(value)),
     "accounts.deleted": lambda value: {
-        "kept": Danger("what is deleted stays, inactive", "it counts such an account as ended"),
-        "refused": Danger("nothing can be deleted", 'it disables; take leavers = "disable"'),
+        "kept": Danger("what is deleted stays, inactive", 'it refuses leavers = "delete"; take "disable"'),
+        "refused": Danger("nothing can be deleted", 'it refuses leavers = "delete"; take "disable"'),
     }.get(str(value)),
     "accounts.immutable": lambda value: _on(
         bool(value), f"a later change of {_paths(value)} is refused or ignored", "it writes them at a creation alone"
@@ -117,15 +117,19 @@ _JUDGES: Mapping[str, Callable[[object], Danger | None]] = {
     "groups.members": lambda value: _on(
         value in {"capped", "hidden"},
         "a group does not show everybody in it, so who is in it cannot be seen",
-        "it remembers whom it added, and removes nobody else",
+        "it remembers whom it added, and removes nobody whom it neither sees nor remembers",
     ),
     "groups.add_twice": lambda value: {
         "doubled": Danger("a member that is added again is in the list twice", "it adds nobody who is shown in it"),
         "refused": Danger("a member that is added again is refused", "it adds nobody who is shown in it"),
     }.get(str(value)),
-    "groups.remove": lambda value: _on(
-        value == "value", "a member is not removed by a filter", "it removes with path members and whom as value"
-    ),
+    "groups.remove": lambda value: {
+        "value": Danger("a member is not removed by a filter", "it removes with path members and whom as value"),
+        "list": Danger(
+            "a member is removed only with the whole list, and whom somebody adds meanwhile may be taken out",
+            "it reads the group and writes the list as it was, without that member",
+        ),
+    }.get(str(value)),
 }
 
 

@@ -71,6 +71,8 @@ _CREDENTIALS = {
 }
 
 
+#: what is missing where an answer does not say it
+UNNAMED = "a permission that it does not name"
 #: a permission of Genesys Cloud: domain, entity, action
 _PERMISSION = re.compile(r"\b[a-zA-Z]+:[a-zA-Z]+:[a-zA-Z]+\b")
 
@@ -92,7 +94,7 @@ def forbidden(reply: Reply) -> str:
         return ""
     names = sorted(set(_PERMISSION.findall(said.detail))) if said is not None else []
     plain = (said.detail or said.code or said.scim_type) if said is not None else ""
-    return ", ".join(names) or plain or "a permission that it does not name"
+    return ", ".join(names) or plain or UNNAMED
 
 
 _TAKEN = ("unique", "taken", "already exist", "already in use", "already used", "used by", "duplicate")

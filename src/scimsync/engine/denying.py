@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from scimsync.core import rights
-from scimsync.core.replies import forbidden
+from scimsync.core.replies import UNNAMED, forbidden
 from scimsync.engine.ports import Authorization
 from scimsync.errors import TargetDenied, TargetError
 from scimsync.model.outcomes import Outcome, Reply
@@ -64,6 +64,11 @@ class Denials:
             return None
         needs = sorted({path for _, path in frozenset.intersection(*left)})
         needed = f", needed for {', '.join(needs)}" if needs else ""
+        if not names and missing != UNNAMED:
+            return TargetDenied(
+                f'The target refused {len(left)} people alike (403): "{missing}"{needed}. Give our token or client the '
+                "right to write this; then apply the plan again. What was done stays, and no more was begun."
+            )
         lacks = f"has none of {missing}" if one_will_do and len(names) > 1 else f"lacks {missing}"
         return TargetDenied(
             f"The target refused {len(left)} people alike (403): the OAuth client {lacks}{needed}. Add it to a role of "

@@ -13,7 +13,8 @@ from scimsync.model.probing import GROUPS, USERS, Findings, Found, Heard
 from scimsync.scim.grammar import lookup
 from scimsync.scim.messages import Operation
 
-_ALL = ("groups.members", "groups.add_twice", "groups.remove", "groups.nested")
+#: what only a probe that writes finds out, of groups
+TRIED = ("groups.members", "groups.add_twice", "groups.remove", "groups.nested")
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Grouping:
         if isinstance(found, Found):
             self.findings.take(found)
         else:
-            self.findings.lack(found, *_ALL)
+            self.findings.lack(found, *TRIED)
         if mine.identity in self._members(group):
             again = await self._add(group, mine)
             self.findings.take(added_twice(again, self._members(group), mine.identity))
@@ -63,7 +64,7 @@ class Grouping:
             await self._remove(group, mine, [inner] if inner else [])
             if inner:
                 await self.lab.remove(inner)
-        self.findings.lack("a group does not show the member that was added", *_ALL)
+        self.findings.lack("a group does not show the member that was added", *TRIED)
         await self.lab.remove(group)
 
     async def _make(self, mine: Specimen) -> Specimen | None:
@@ -74,7 +75,7 @@ class Grouping:
                 member = probing_bodies.member(mine.seen, named=self.named)
                 heard, made = await self.lab.make(GROUPS, name, probing_bodies.group(name, [member]))
         if made is None:
-            self.findings.lack(f"no group could be made: {heard.evidence}", *_ALL)
+            self.findings.lack(f"no group could be made: {heard.evidence}", *TRIED)
         return made
 
     async def _patch(self, group: Specimen, operation: Operation) -> Heard:

@@ -90,7 +90,8 @@ class Reading:
                 raise TargetDenied(f"the accounts cannot be read: {why}. Check the token and what it may do.")
             if first.status and first.status < 500:
                 raise TargetDenied(f"the accounts cannot be read: {why}. Check the address: it ends before /Users.")
-            raise TargetUnavailable(f"the accounts cannot be read: {why}. Try again later.")
+            todo = "Try again later" if first.status else "Check the address, or try again later"
+            raise TargetUnavailable(f"the accounts cannot be read: {why}. {todo}.")
         self.full = first
         self.findings.take(probing.booleans(first))
         self.findings.lack("no account shows active", "accounts.booleans")

@@ -32,7 +32,8 @@ _LAGS = (0, 1, 2, 4, 8, 16, 32)
 _OPERATIONS = (100, 50, 20, 10, 5, 2)
 #: pages that are looked through for an account, from the end
 _LOOKED_THROUGH = 3
-_ALL = (
+#: what only a probe that writes finds out
+TRIED = (
     "patch.served", "patch.op_case", "patch.paths", "patch.value_filters", "patch.keeps_others", "patch.operations",
     "create.answers", "create.required", "create.unique_logins", "versions.concurrency", "accounts.disabled",
     "accounts.deleted", "accounts.immutable", "accounts.hidden", "accounts.unkept", "accounts.normalised",
@@ -64,7 +65,7 @@ class Writing:
         self.trials = probing_bodies.trials(token)
         mine = await self.create(login_of(token))
         if mine is None:
-            self.findings.lack("no account could be made", *_ALL)
+            self.findings.lack("no account could be made", *TRIED)
             return None
         await self.find(mine)
         await self.find_way(mine)
@@ -92,7 +93,8 @@ class Writing:
                 self._made(heard, mine, paths, refused)
                 return mine
             if heard.status in {401, 403, *UNSERVED}:
-                self.findings.remarks.append(f"no account may be made: {heard.evidence}")
+                todo = "; give the token the right to make accounts" if heard.status in {401, 403} else ""
+                self.findings.remarks.append(f"no account may be made: {heard.evidence}{todo}")
                 return None
             if not 400 <= heard.status < 500:
                 self.findings.remarks.append(f"what a creation made is not found: {heard.evidence}")

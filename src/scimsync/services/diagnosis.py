@@ -14,12 +14,15 @@ from scimsync.errors import ConfigError, ScimsyncError, TargetError
 from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
 from scimsync.scim.dialect import Dialect, among
+from scimsync.scim.dialect_entries import ENTRIES
 from scimsync.scim.drift import CONFIG, SCHEMAS
 from scimsync.services import checking, probing
 from scimsync.services.checking import TargetFacts
 
 #: seconds that the two clocks may differ before tokens and limits are misread
 _SKEW_S = 120
+#: words of a list that are told one by one
+_FEW = 5
 _T = TypeVar("_T")
 
 
@@ -282,8 +285,11 @@ def _drifted(found: TargetFacts) -> Iterator[Check]:
 
 def _assumed(dialect: Dialect) -> Iterator[Check]:
     """What the dialect takes for true, and how sure it is."""
+    entries = {entry.field: entry for entry in ENTRIES}
     for name, ground in dialect.grounds.items():
-        text = f"{name} {_brief(getattr(dialect, name))}".rstrip()
+        entry, held = entries.get(name), getattr(dialect, name)
+        said = f"{entry.name} {_brief(entry.written(held))}" if entry is not None else f"{name} {_brief(held)}"
+        text = said.rstrip()
         yield Check("assumes", "ok", f"{text}: {ground.certainty.value} ({ground.source})")
 
 
@@ -293,4 +299,6 @@ def _brief(held: object) -> str:
         return "yes" if held else "no"
     if isinstance(held, int | str):
         return str(held)
+    if isinstance(held, list) and len(held) <= _FEW:
+        return ", ".join(map(str, held)) or "none"
     return f"({len(held)})" if isinstance(held, Sized) else ""

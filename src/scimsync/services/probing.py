@@ -13,7 +13,7 @@ from scimsync.config import Settings, TargetSettings, bare_target, load
 from scimsync.core import first_mapping as mapping
 from scimsync.core.probing_bodies import PREFIX, login_of
 from scimsync.core.probing_dangers import Danger, dangers
-from scimsync.engine import probing
+from scimsync.engine import probing, probing_groups, probing_writing
 from scimsync.errors import ConfigError
 from scimsync.model.probing import Findings, Found, Probed
 from scimsync.scim.dialect import Dialect
@@ -24,7 +24,7 @@ from scimsync.scim.grounds import observed
 
 __all__ = [
     "Danger", "Probed", "Subject", "dangers", "dialect_text", "first_mapping", "generic_value", "in_order", "moved",
-    "plan_of", "probe", "subject", "token",
+    "plan_of", "probe", "subject", "token", "untried",
 ]  # fmt: skip
 
 #: requests that a probe sends at most: one that reads, and one that writes
@@ -173,6 +173,12 @@ def in_order(entries: Iterable[str]) -> list[str]:
     """Entries in the order of a dialect file."""
     there = set(entries)
     return [entry.name for entry in ENTRIES if entry.name in there]
+
+
+def untried(probed: Probed) -> list[str]:
+    """The entries that only a probe that writes finds out, where this one did not."""
+    known = {*probed.findings.found, *probed.findings.unknown}
+    return in_order({*probing_writing.TRIED, *probing_groups.TRIED} - known)
 
 
 def generic_value(entry: str) -> object:
