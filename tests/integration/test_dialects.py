@@ -254,6 +254,16 @@ def test_leavers_are_not_deleted_where_the_provider_does_not_delete(tmp_path: Pa
             it.plan()
 
 
+def test_groups_in_groups_are_not_kept_where_the_provider_takes_none(tmp_path: Path) -> None:
+    with firm(tmp_path, Provider()) as it:
+        speak(it, {"groups.nested": False})
+        file = it.folder / "scimsync.toml"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(f'{text}\n[groups]\npath = "members.csv"\nnested = "keep"\n', encoding="utf-8")
+        with pytest.raises(ConfigError, match='write "flatten"'):
+            it.plan()
+
+
 def test_a_plan_is_bound_to_what_the_dialect_file_says(tmp_path: Path) -> None:
     provider = Provider(account(1, title="Old"))
     with firm(tmp_path, provider) as it:

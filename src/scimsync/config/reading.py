@@ -277,6 +277,9 @@ class _Reader:
         given = self.written.groups
         if given is None:
             return None
+        if given.nested == "keep" and not dialect.nested_groups:
+            told = f'the provider takes no group as a member of a group (dialect {dialect.name}); write "flatten"'
+            self.told.tell(("groups", "nested"), f'[groups] nested = "keep": {told}')
         return Grouping(
             match=given.match,
             nested=Nested(given.nested),
