@@ -132,6 +132,9 @@ class GroupWriter:
             return end
         if not resumed and self._change.version not in {"", self._version}:
             self._races += 1
+        elif not resumed and (strange := self._strange()):
+            told = f"it is as it was planned, and does not show members who were seen in it: {_some(strange)}"
+            return self._outcome(Status.HELD, grouping.FOREIGN, told)
         while True:
             if (end := await self._send()) is not None:
                 return end
@@ -272,6 +275,14 @@ class GroupWriter:
         if showing.is_known_cut(shown, self._ports.providing):
             return True
         return (self._partial or change.doubted) and showing.is_cut(shown, change.cut if change.partial else self._cut)
+
+    def _strange(self) -> list[str]:
+        """Who has to leave, and is not shown, though nobody changed the group since it was seen with them."""
+        if not self._change.version or self._may_be_cut():
+            return []
+        gone = sorted(set(self._wanted.remove) - self._members)
+        self._left = self._left if not gone else Left(self._left.add, self._wanted.remove)
+        return gone
 
     def _count_left(self) -> None:
         if self._may_be_cut():
