@@ -87,7 +87,7 @@ def test_who_fails_on_versions_in_a_listing_is_asked_without(tmp_path: Path, sta
 class Careless(Sparing):
     """Shows versions, heeds none, and says nothing about it."""
 
-    def guards(self, identity: str, if_match: str) -> bool:  # noqa: ARG002 - it does not look
+    def guards(self, identity: str, if_match: str) -> bool:
         return True
 
     def describe(self, name: str) -> Answer:

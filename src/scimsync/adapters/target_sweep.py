@@ -282,8 +282,8 @@ class Listings:
     async def begin(self, listing: Listing, count: int, throttles: int = TRIES) -> Answer:
         """The answer to what begins a listing: without `count` from now on, where that is what the target fails on.
 
-        canaille answers 500 to any `count` (observed), and lists in its own pages where none is asked for. Whoever fails
-        on the version that is asked for is asked once more without.
+        canaille answers 500 to any `count` (observed), and lists in its own pages where none is asked for. Whoever
+        fails on the version that is asked for is asked once more without.
         """
         if self._counts is None:
             once = replace(self.ask(listing, 1, count), throttles=throttles, failures=1)
