@@ -459,3 +459,31 @@ def test_members_are_read_however_they_are_told(
         listed = [member["value"] for member in provider.groups["Agents"]["members"]]
         assert "Inner" in listed
         assert len(listed) == 3
+
+
+class Owned(Cut):
+    """Lets nobody take out the owner of a group."""
+
+    owner = ""
+
+    def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+        if self.owner and any(o["op"] == "remove" and self.owner in json.dumps(o) for o in body["Operations"]):
+            return self.refuse(400, "the owner cannot be removed", "invalidValue")
+        return super().patch(resource, body, if_match)
+
+
+def test_who_is_not_seen_and_cannot_be_taken_out_is_told_each_night(tmp_path: Path) -> None:
+    provider = provider_of(Owned, 30, {"Agents": range(20)})
+    with firm(tmp_path, provider) as it:
+        it.configure(more=TEAM)
+        teams(it, {"Agents": range(30)}, 30)
+        it.sync()
+        still(it)
+        provider.owner = provider.named("p29@x.org")[0]["id"]  # type: ignore[attr-defined]
+        teams(it, {"Agents": range(29)}, 30)
+        for _ in range(2):
+            _, report = it.sync()
+            assert outcomes(report) == {"target.refused"}
+        provider.owner = ""  # type: ignore[attr-defined]
+        it.sync()
+        assert members(provider, "Agents") == {str(n) for n in range(29)}

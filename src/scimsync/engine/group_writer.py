@@ -176,7 +176,7 @@ class GroupWriter:
                 todo = self._portions()
             elif step is Next.HOLD and self._goes_another_way(reply, batch):
                 todo = self._portions()
-            elif step is Next.HOLD and len(batch) == 1 and self._is_gone(reply, batch):
+            elif step is Next.HOLD and len(batch) == 1 and await self._is_gone(reply, batch):
                 self._took |= set(batch.remove)
                 self._left = grouping.without(self._left, set(batch.remove))
             elif step is Next.HOLD and self._is_about_some(reply):
@@ -213,10 +213,20 @@ class GroupWriter:
         told = reply.error is not None and reply.error.scim_type in _ABOUT_PATH and reply.status in {400, 501}
         return told and bool(batch.remove) and not self._ports.removing.known
 
-    def _is_gone(self, reply: Reply, batch: Left) -> bool:
-        """Whether somebody whom the group does not show is refused as no member of it."""
-        told = reply.error is not None and reply.error.scim_type in {"noTarget", "invalidValue"}
-        return told and self._may_be_cut() and bool(batch.remove) and not self._members & set(batch.remove)
+    async def _is_gone(self, reply: Reply, batch: Left) -> bool:
+        """Whether somebody whom the group does not show is refused as no member of it.
+
+        A value that is refused may be that of a member who has to stay, like an owner: then the account itself says.
+        """
+        told = reply.error.scim_type if reply.error is not None else ""
+        if not batch.remove or not self._may_be_cut() or self._members & set(batch.remove):
+            return False
+        return told == "noTarget" or (told == "invalidValue" and await self._membership(batch.remove[0]) is False)
+
+    async def _membership(self, account: str) -> bool | None:
+        """Whether an account says that it is in the group; None where it does not say."""
+        seen = await self._target.get(account)
+        return showing.membership(seen.body, self._change.group) if seen.ok and seen.body else None
 
     def _shown(self, batch: Left, reply: Reply) -> frozenset[str] | None:
         """The members after a batch, where the answer says nothing else; None where the group has to be read."""
@@ -345,8 +355,7 @@ class GroupWriter:
 
     async def _is_hidden(self, added: set[str], *, moved: bool) -> bool:
         """Whether members who were taken and are not shown are in the group: as one of them says, else as it seems."""
-        account = await self._target.get(min(added))
-        told = showing.membership(account.body, self._change.group) if account.ok and account.body else None
+        told = await self._membership(min(added))
         compared = self._version.startswith(COMPARED)
         return told if told is not None else showing.seems_hidden(len(self._members), moved=moved, compared=compared)
 
