@@ -204,6 +204,7 @@ class Listings:
                 return
             page = self._client.value(answer, Page)
             stretch.take_next(page)
+        stretch.end()
 
     async def _beyond(self, stretch: Stretch, listing: Listing) -> Page | None:
         """What follows the end that a listing has announced; None where that is refused."""
