@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from tests.integration.test_provider_groups import TEAM, members, provider_of, teams
@@ -134,19 +136,22 @@ def test_an_account_that_says_it_is_in_no_such_group_is_no_member(tmp_path: Path
         assert outcomes(report) == {"write.mismatch"}
 
 
+class Shy(Provider):
+    """Shows members only where they are asked for."""
+
+    asked_for = False
+
+    def answer(self, method: str, path: str, query: Mapping[str, str], body: Any, if_match: str) -> Answer:
+        self.asked_for = "members" in query.get("attributes", "")
+        return super().answer(method, path, query, body, if_match)
+
+    def show(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        shown = super().show(resource)
+        return shown if self.asked_for else {name: held for name, held in shown.items() if name != "members"}
+
+
 @pytest.mark.parametrize("versioned", [True, False])
 def test_members_that_are_shown_only_where_they_are_asked_for_are_asked_for(tmp_path: Path, versioned: bool) -> None:
-    class Shy(Provider):
-        asked_for = False
-
-        def answer(self, method: str, path: str, query: Mapping[str, str], body: Any, if_match: str) -> Answer:
-            self.asked_for = "members" in query.get("attributes", "")
-            return super().answer(method, path, query, body, if_match)
-
-        def show(self, resource: Mapping[str, Any]) -> dict[str, Any]:
-            shown = super().show(resource)
-            return shown if self.asked_for else {name: held for name, held in shown.items() if name != "members"}
-
     provider = provider_of(Shy, 6, {"Agents": [0, 1], "Sales": []})
     provider.versioned = versioned
     with firm(tmp_path, provider) as it:
@@ -159,6 +164,66 @@ def test_members_that_are_shown_only_where_they_are_asked_for_are_asked_for(tmp_
         _, report = it.sync()
         assert report.clean
         assert members(provider, "Agents") == {"0", "3"}
+
+
+def test_who_is_shown_only_on_request_leaves_also_after_many_groups_of_nobody(tmp_path: Path) -> None:
+    empty = [f"A{n:02d}" for n in range(30)]
+    provider = provider_of(Shy, 3, {**dict.fromkeys(empty, ()), "Sales": [1], "Zoo": [0, 2]})
+    with firm(tmp_path, provider) as it:
+        it.configure(more=f"{TEAM}managed = {json.dumps([*empty, 'Sales', 'Zoo'])}\n")
+        teams(it, {"Sales": [1], "Zoo": [0, 2]}, 3)
+        it.sync()
+        teams(it, {"Sales": [1], "Zoo": [2]}, 3)
+        it.sync()
+        assert members(provider, "Zoo") == {"2"}
+
+
+class ByLogin(Provider):
+    """Shows members by login, and serves an account under its login too."""
+
+    #: what it answers to that; 200 where all is well
+    status = 200
+
+    def show(self, resource: Mapping[str, Any]) -> dict[str, Any]:
+        shown = super().show(resource)
+        if "members" in shown:
+            shown["members"] = [{"value": self.users[one["value"]]["userName"]} for one in shown["members"]]
+        return shown
+
+    def answer(self, method: str, path: str, query: Mapping[str, str], body: Any, if_match: str) -> Answer:
+        if (login := unquote(path.removeprefix("/Users/"))) != path and (named := self.named(login)):
+            return self.get(named[0]) if self.status == 200 else self.refuse(self.status, "not now")
+        return super().answer(method, path, query, body, if_match)
+
+
+@pytest.mark.parametrize("status", [403, 404, 501])
+def test_whoever_has_to_leave_and_whom_nobody_can_name_is_not_taken_for_gone(tmp_path: Path, status: int) -> None:
+    provider = provider_of(ByLogin, 5, {"Agents": []})
+    with firm(tmp_path, provider) as it:
+        it.configure(more=f'{TEAM}others = "keep"\n')
+        teams(it, {"Agents": range(5)}, 5)
+        it.sync()
+        teams(it, {"Agents": range(4)}, 5)
+        made = it.plan()
+        provider.status = status  # type: ignore[attr-defined]
+        report = it.apply(made.id)
+        assert outcomes(report) == {"group.foreign-ids"}
+        assert not report.clean
+        assert members(provider, "Agents") == set("01234")
+        provider.status = 200  # type: ignore[attr-defined]
+        it.sync()
+        assert members(provider, "Agents") == set("0123")
+
+
+def test_a_group_is_not_read_where_nobody_says_now_who_its_members_are(tmp_path: Path) -> None:
+    provider = provider_of(ByLogin, 3, {"Agents": [0, 1, 2]})
+    with firm(tmp_path, provider) as it:
+        it.configure(more=TEAM)
+        teams(it, {"Agents": [0, 1]}, 3)
+        provider.status = 500  # type: ignore[attr-defined]
+        made = it.plan()
+        assert "group.unread" in codes(made)
+        assert made.groups == ()
 
 
 class ByValue(Provider):
@@ -394,3 +459,31 @@ def test_members_are_read_however_they_are_told(
         listed = [member["value"] for member in provider.groups["Agents"]["members"]]
         assert "Inner" in listed
         assert len(listed) == 3
+
+
+class Owned(Cut):
+    """Lets nobody take out the owner of a group."""
+
+    owner = ""
+
+    def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+        if self.owner and any(o["op"] == "remove" and self.owner in json.dumps(o) for o in body["Operations"]):
+            return self.refuse(400, "the owner cannot be removed", "invalidValue")
+        return super().patch(resource, body, if_match)
+
+
+def test_who_is_not_seen_and_cannot_be_taken_out_is_told_each_night(tmp_path: Path) -> None:
+    provider = provider_of(Owned, 30, {"Agents": range(20)})
+    with firm(tmp_path, provider) as it:
+        it.configure(more=TEAM)
+        teams(it, {"Agents": range(30)}, 30)
+        it.sync()
+        still(it)
+        provider.owner = provider.named("p29@x.org")[0]["id"]  # type: ignore[attr-defined]
+        teams(it, {"Agents": range(29)}, 30)
+        for _ in range(2):
+            _, report = it.sync()
+            assert outcomes(report) == {"target.refused"}
+        provider.owner = ""  # type: ignore[attr-defined]
+        it.sync()
+        assert members(provider, "Agents") == {str(n) for n in range(29)}

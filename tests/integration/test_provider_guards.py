@@ -121,6 +121,27 @@ def test_a_target_that_says_it_heeds_no_version_is_compared_though_it_shows_some
         assert provider.users["u0001"]["userName"] == "other@x.org"
 
 
+class Standing(Moving):
+    """Shows one version for ever."""
+
+    def tag(self, identity: str) -> str:
+        return 'W/"1"'
+
+
+def test_a_version_that_stands_still_lets_no_write_pass_over_an_edit_since_the_plan(tmp_path: Path) -> None:
+    provider = Standing(*(account(n) for n in range(5)))
+    with firm(tmp_path, provider) as it:
+        it.configure(policy='authority = "cloud_wins"')
+        it.hr(*({"id": n} for n in range(5)))
+        it.sync()
+        it.hr(*({"id": n, "title": "New"} for n in range(5)))
+        made = it.plan()
+        provider.edit("u0005", title="Theirs")
+        it.apply(made.id)
+        assert [user["title"] for user in provider.users.values()] == ["New", "New", "New", "New", "Theirs"]
+        assert len(provider.sent("GET", "/Users/")) == 5 + 4  # before, and after where something was written
+
+
 # --- versions are opaque ----------------------------------------------------------------------
 
 

@@ -169,3 +169,26 @@ def test_the_rule_set_aside_for_a_directory_that_is_whole_changes_nothing(tmp_pa
         it.hr({"id": 1}, {"id": 2})
         assert synced(it).code == 0
         assert len(provider.users) == 2
+
+
+def test_cursors_that_end_before_everybody_came_prove_nothing(tmp_path: Path) -> None:
+    class Lost(Provider):
+        """Pages by cursor, counts everybody, and knows no way after the second page."""
+
+        def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+            at = int(query.get("cursor") or 0)
+            answer = super().list(table, {**query, "startIndex": str(at + 1), "count": "2"})
+            if isinstance(answer.body, dict) and at == 0:
+                answer.body["nextCursor"] = "2"
+            return answer
+
+    provider = Lost(*(account(n) for n in range(8)))
+    with firm(tmp_path, provider) as it:
+        dialect = '[paging]\nby = { value = "cursor", documented = "RFC 9865" }\n'
+        (tmp_path / "ours.toml").write_text(f'name = "ours"\n{dialect}')
+        it.configure(dialect="file:ours.toml")
+        it.hr(*({"id": n} for n in range(9)))
+        said = it.command("sync")
+        assert said.code == 11
+        assert "8 were announced and 4 came" in said.out
+        assert provider.sent("POST") == []

@@ -71,6 +71,42 @@ def test_who_refuses_an_attribute_is_asked_for_everything(tmp_path: Path) -> Non
     assert "attributes" not in provider.sent("GET")[-1].query
 
 
+@pytest.mark.parametrize("status", [403, 404, 422, 500])
+def test_who_fails_on_versions_in_a_listing_is_asked_without(tmp_path: Path, status: int) -> None:
+    class Failing(Sparing):
+        def refuse(self, code: int, detail: str, scim_type: str | None = None) -> Answer:
+            return super().refuse(status if scim_type == "invalidPath" else code, detail)
+
+    provider = Failing()
+    provider.refused = ("meta.version",)
+    assert sevenfold(tmp_path, provider) == 15
+    listed = [asked for asked in provider.sent("GET") if asked.path == "/Users"]
+    assert [asked.status for asked in listed] == [status, 200, 200]  # the last one asks for what may follow
+
+
+class Careless(Sparing):
+    """Shows versions, heeds none, and says nothing about it."""
+
+    def guards(self, identity: str, if_match: str) -> bool:
+        return True
+
+    def describe(self, name: str) -> Answer:
+        return self.refuse(404, "there is no such endpoint")
+
+
+def test_an_edit_since_the_plan_is_not_written_over_where_nobody_says_that_versions_guard(tmp_path: Path) -> None:
+    provider = Careless(*(account(n) for n in range(5)))
+    with firm(tmp_path, provider) as it:
+        it.configure(policy='authority = "cloud_wins"')
+        it.hr(*({"id": n} for n in range(5)))
+        it.sync()
+        it.hr(*({"id": n, "title": "New"} for n in range(5)))
+        made = it.plan()
+        provider.edit("u0005", title="Theirs")
+        it.apply(made.id)
+        assert [user["title"] for user in provider.users.values()] == ["New", "New", "New", "New", "Theirs"]
+
+
 def test_nobody_who_compares_is_asked_for_versions(tmp_path: Path) -> None:
     provider = Sparing()
     provider.put(account(1))

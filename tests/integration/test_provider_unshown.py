@@ -299,6 +299,31 @@ def test_a_role_that_nobody_sees_is_taken_away_when_hr_takes_it(tmp_path: Path) 
         it.quiet()
 
 
+@pytest.mark.parametrize("moved", ["mapping", "schema", "rule", "a plan before", "the directory"])
+def test_a_role_that_nobody_sees_is_taken_away_whatever_else_moves(tmp_path: Path, moved: str) -> None:
+    provider = Publishing(account(1))
+    provider.hidden, provider.extra = ("roles",), ("roles",)
+    mapping = {**ATTRIBUTES, "roles": ROLES}
+    other = {**mapping, "roles": f"{ROLES} /* the same */"}
+    with firm(tmp_path, provider) as it:
+        it.configure(mapping)
+        it.hr({"id": 1, "title": "Admin,User"})
+        it.sync()
+        it.quiet()
+        it.configure(other if moved in {"mapping", "a plan before"} else mapping)
+        it.hr({"id": 1, "title": ""})
+        if moved == "schema":
+            provider.extra = ("roles", "nickName")
+        elif moved == "a plan before":
+            it.plan()
+        elif moved == "the directory":
+            del provider.users["u0001"]["roles"]
+        words = ("--override", UNSHOWN, "--reason", "once more") if moved == "rule" else ()
+        assert it.command("sync", *words).code == 0
+        assert not provider.users["u0001"].get("roles")
+        it.quiet()
+
+
 @pytest.mark.parametrize("stubborn", [PEOPLE, PEOPLE - 2, 3])
 def test_what_nobody_keeps_is_one_finding_about_the_target(tmp_path: Path, stubborn: int) -> None:
     class Stubborn(Provider):

@@ -134,6 +134,12 @@ class Guarded:
             self._compares = self._compares or _claim(config, "etag") is False
         self._puts = self._puts or (self._dialect.concurrency != "version" and _claim(config, "patch") is False)
 
+    @property
+    def promised(self) -> bool:
+        """Whether versions guard writes here, as the dialect or the target itself says."""
+        says = self._says is not None and _claim(self._says, "etag") is True
+        return not self._compares and (says or self._dialect.concurrency == "version")
+
     async def guard(self, url: str = "") -> Guard:
         """How writes are guarded here; `url` is that of a resource to look at, where what is known does not tell.
 

@@ -157,11 +157,17 @@ class Stretch:
         return True
 
     def take_next(self, page: Page) -> None:
-        """Count a page that a cursor led to. What is announced is what comes: the last page has no cursor."""
+        """Count a page that a cursor led to. The last page has no cursor; what is announced is what comes, or more."""
+        self.total = max(self.total or 0, page.total)
         fresh = self._count(page)
         self.census.announced += fresh
         if fresh < len(page.resources):
             self.census.repeated()
+
+    def end(self) -> None:
+        """Note the end of the cursors: who tells a total (RFC 9865 §2) must have shown as many."""
+        if (self.total or 0) > self.met:
+            self.census.complain(f"{self.total} were announced and {self.met} came, where the cursors end")
 
     @property
     def is_open(self) -> bool:

@@ -418,6 +418,7 @@ class ScimTarget:
         self._listings.announced = largest_page(found.body(CONFIG))
         self._listings.by_cursor |= pages_by_cursor(found.body(CONFIG))
         self._guarded.told(found.body(CONFIG))
+        self._listings.guarded = self._guarded.promised
         return found
 
     async def create(self, resource: dict[str, object]) -> Reply:

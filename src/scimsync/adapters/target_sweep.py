@@ -27,6 +27,8 @@ WORTH_TELLING = 150
 SMALL_PAGE = 25
 #: how a target says that it does not understand a question
 _REFUSED = frozenset({400, 414, 501})
+#: how a target fails on an attribute that it does not know, and does not say so
+_UNFIT = frozenset({403, 404, 422, 500})
 #: the filter that lists who is inactive
 INACTIVE = "active eq false"
 #: what shows the version of an account in a listing
@@ -68,10 +70,10 @@ class Listings:
         self._notice, self._sizes = notice, sizes
         #: the parameter `attributes` was refused, or is known to be, so whole resources are read
         self._plain = not dialect.takes_attributes
-        #: accounts are listed with their versions, so that whoever is written need not be read before; Genesys Cloud
-        #: shows them unasked (documented)
-        self._versions = not dialect.counts_versions and dialect.concurrency != "compare"
-        self._versions = self._versions and dialect.versions_in in {"meta", "both"}
+        #: accounts are listed with their versions where those guard writes, as the dialect or the target says, so that
+        #: whoever is written need not be read before; Genesys Cloud shows them unasked (documented)
+        self.guarded = dialect.concurrency == "version"
+        self._versions = not dialect.counts_versions and dialect.versions_in in {"meta", "both"}
         #: a listing goes on by cursors, not by numbers (RFC 9865)
         self.by_cursor = dialect.pages_by == "cursor"
         #: the largest page that the target announces; 0 for none
@@ -202,6 +204,7 @@ class Listings:
                 return
             page = self._client.value(answer, Page)
             stretch.take_next(page)
+        stretch.end()
 
     async def _beyond(self, stretch: Stretch, listing: Listing) -> Page | None:
         """What follows the end that a listing has announced; None where that is refused."""
@@ -280,7 +283,8 @@ class Listings:
     async def begin(self, listing: Listing, count: int, throttles: int = TRIES) -> Answer:
         """The answer to what begins a listing: without `count` from now on, where that is what the target fails on.
 
-        canaille answers 500 to any `count` (observed), and lists in its own pages where none is asked for.
+        canaille answers 500 to any `count` (observed), and lists in its own pages where none is asked for. Whoever
+        fails on the version that is asked for is asked once more without.
         """
         if self._counts is None:
             once = replace(self.ask(listing, 1, count), throttles=throttles, failures=1)
@@ -288,6 +292,13 @@ class Listings:
             if 200 <= answer.status < 300 and answer.value is not None:
                 self._counts = True
                 return answer
+            if answer.status in _UNFIT and listing.attributes and not self._plain and self._with_versions(listing):
+                self._versions = False
+                bare = await self._client.call(replace(self.ask(listing, 1, count), throttles=throttles, failures=1))
+                if 200 <= bare.status < 300 and bare.value is not None:
+                    self._counts = True
+                    return bare
+                self._versions = True
             if answer.status >= 300 and not is_troubled(answer.status):
                 return answer
             if answer.status == 500:
@@ -314,13 +325,16 @@ class Listings:
         if listing.attributes and not refused:
             self._plain = False
             if await self._is_refused(listing):
-                asked, self._versions = self._versions and listing.kind == "list", False
+                asked, self._versions = self._with_versions(listing), False
                 self._plain = not asked or await self._is_refused(listing)
                 return True
         if want == 1:
             return False
         self._sizes.refused(listing.what, self.announced if 0 < self.announced < want else want // 2)
         return True
+
+    def _with_versions(self, listing: Listing) -> bool:
+        return self.guarded and self._versions and listing.kind == "list"
 
     async def _is_refused(self, listing: Listing) -> bool:
         return (await self._client.call(self.ask(listing, 1, 1))).status in _REFUSED
@@ -336,7 +350,7 @@ class Listings:
         if count is not None and self._counts is not False:
             query["count"] = str(count)
         if listing.attributes and not self._plain:
-            version = (VERSION,) if self._versions and listing.kind == "list" else ()
+            version = (VERSION,) if self._with_versions(listing) else ()
             query["attributes"] = ",".join((*listing.attributes, *version))
         if listing.only:
             query["filter"] = listing.only

@@ -132,6 +132,9 @@ class GroupWriter:
             return end
         if not resumed and self._change.version not in {"", self._version}:
             self._races += 1
+        elif not resumed and (strange := self._strange()):
+            told = f"it is as it was planned, and does not show members who were seen in it: {_some(strange)}"
+            return self._outcome(Status.HELD, grouping.FOREIGN, told)
         while True:
             if (end := await self._send()) is not None:
                 return end
@@ -173,7 +176,7 @@ class GroupWriter:
                 todo = self._portions()
             elif step is Next.HOLD and self._goes_another_way(reply, batch):
                 todo = self._portions()
-            elif step is Next.HOLD and len(batch) == 1 and self._is_gone(reply, batch):
+            elif step is Next.HOLD and len(batch) == 1 and await self._is_gone(reply, batch):
                 self._took |= set(batch.remove)
                 self._left = grouping.without(self._left, set(batch.remove))
             elif step is Next.HOLD and self._is_about_some(reply):
@@ -210,10 +213,20 @@ class GroupWriter:
         told = reply.error is not None and reply.error.scim_type in _ABOUT_PATH and reply.status in {400, 501}
         return told and bool(batch.remove) and not self._ports.removing.known
 
-    def _is_gone(self, reply: Reply, batch: Left) -> bool:
-        """Whether somebody whom the group does not show is refused as no member of it."""
-        told = reply.error is not None and reply.error.scim_type in {"noTarget", "invalidValue"}
-        return told and self._may_be_cut() and bool(batch.remove) and not self._members & set(batch.remove)
+    async def _is_gone(self, reply: Reply, batch: Left) -> bool:
+        """Whether somebody whom the group does not show is refused as no member of it.
+
+        A value that is refused may be that of a member who has to stay, like an owner: then the account itself says.
+        """
+        told = reply.error.scim_type if reply.error is not None else ""
+        if not batch.remove or not self._may_be_cut() or self._members & set(batch.remove):
+            return False
+        return told == "noTarget" or (told == "invalidValue" and await self._membership(batch.remove[0]) is False)
+
+    async def _membership(self, account: str) -> bool | None:
+        """Whether an account says that it is in the group; None where it does not say."""
+        seen = await self._target.get(account)
+        return showing.membership(seen.body, self._change.group) if seen.ok and seen.body else None
 
     def _shown(self, batch: Left, reply: Reply) -> frozenset[str] | None:
         """The members after a batch, where the answer says nothing else; None where the group has to be read."""
@@ -272,6 +285,14 @@ class GroupWriter:
         if showing.is_known_cut(shown, self._ports.providing):
             return True
         return (self._partial or change.doubted) and showing.is_cut(shown, change.cut if change.partial else self._cut)
+
+    def _strange(self) -> list[str]:
+        """Who has to leave, and is not shown, though nobody changed the group since it was seen with them."""
+        if not self._change.version or self._may_be_cut():
+            return []
+        gone = sorted(set(self._wanted.remove) - self._members)
+        self._left = self._left if not gone else Left(self._left.add, self._wanted.remove)
+        return gone
 
     def _count_left(self) -> None:
         if self._may_be_cut():
@@ -334,8 +355,7 @@ class GroupWriter:
 
     async def _is_hidden(self, added: set[str], *, moved: bool) -> bool:
         """Whether members who were taken and are not shown are in the group: as one of them says, else as it seems."""
-        account = await self._target.get(min(added))
-        told = showing.membership(account.body, self._change.group) if account.ok and account.body else None
+        told = await self._membership(min(added))
         compared = self._version.startswith(COMPARED)
         return told if told is not None else showing.seems_hidden(len(self._members), moved=moved, compared=compared)
 

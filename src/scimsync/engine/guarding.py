@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from scimsync.engine.ports import Target
 from scimsync.model.outcomes import Guard
@@ -15,8 +16,11 @@ WINDOW = "the time between reading and writing, that of about one request"
 
 async def look(
     target: Target, bench: Workbench, changes: Sequence[Change], groups: Sequence[GroupChange]
-) -> list[Finding]:
-    """What a plan says of the way in which it will be written.
+) -> tuple[Sequence[Change], list[Finding]]:
+    """What a plan says of the way in which it will be written, and its changes as they are written so.
+
+    Where writes are compared, a version that the listing shows proves nothing: one that stands still would let a write
+    pass over what another hand wrote since. So each account is read before it is written.
 
     Args:
         target: The directory.
@@ -28,10 +32,11 @@ async def look(
         TargetError: The target cannot be asked at all.
     """
     if not changes and not groups:
-        return []
+        return changes, []
     version, account = next(iter(bench.rows("SELECT max(version), min(id) FROM accounts")))
     guard = await target.guard("" if version else str(account or ""))
-    return [*_told(guard, has_groups=bool(groups))]
+    plain = [replace(change, version="") for change in changes] if guard.compares else changes
+    return plain, [*_told(guard, has_groups=bool(groups))]
 
 
 def _told(guard: Guard, *, has_groups: bool) -> Iterator[Finding]:

@@ -160,7 +160,8 @@ class _Planning:
             if lost := unplanned(self.bench, policy):
                 self.ports.observer.say(sentence(lost))
             raise
-        self.findings += await guarding.look(self.ports.target, self.bench, self.changes, groups)
+        changes, told = await guarding.look(self.ports.target, self.bench, self.changes, groups)
+        self.changes, self.findings = [*changes], [*self.findings, *told]
         self.findings += [
             *of_unresolved(comparison.unresolved(), self.strange),
             *of_unmatched(policy),

@@ -107,6 +107,8 @@ def _pathless(bodies: Iterable[dict[str, object]]) -> list[dict[str, object]]:
             holder = holder.setdefault(path.attribute.urn, {})  # type: ignore[assignment]
         if path.attribute.sub:
             holder = holder.setdefault(path.attribute.attribute, {})  # type: ignore[assignment]
-        holder[path.attribute.sub or path.attribute.attribute] = body["value"]
+        name, value = path.attribute.sub or path.attribute.attribute, body["value"]
+        held = holder.get(name)
+        holder[name] = [*held, *value] if isinstance(held, list) and isinstance(value, list) else value
     rest += [{"op": op, "value": value} for op, value in merged.items()]
     return rest

@@ -66,12 +66,16 @@ def judge(
         if not bench.number("SELECT count(*) FROM unshown WHERE path = ?", [mapped.path]):
             continue
         _lay(bench, comparison, index, mapped.place, mapped.path)
-        given = "account = id AND same_shown AND mapping = ? AND (schema IN ('', ?) OR ? = '')"
+        there = "account = id AND same_shown"
+        given = f"{there} AND mapping = ? AND (schema IN ('', ?) OR ? = '')"
         bench.sql.execute(
-            f"CREATE OR REPLACE TABLE holding AS SELECT *, ({given}) AND NOT ? AS holds FROM laid_unshown",
+            f"CREATE OR REPLACE TABLE holding AS SELECT *, ({given}) AND NOT ? AS holds, "
+            f"({there}) AND NOT same_sent AS moved FROM laid_unshown",
             [marks[mapped.path], schema, schema, again],
         )
-        over += [(str(key), mapped.path) for (key,) in bench.rows("SELECT key FROM holding WHERE NOT holds")]
+        # what HR says otherwise is known until it is written, whatever else moved: else nobody would take it away
+        gone = bench.rows("SELECT key FROM holding WHERE NOT (holds OR moved)")
+        over += [(str(key), mapped.path) for (key,) in gone]
         if schema:
             fresh += _stamped(bench, mapped.path, schema)
         comparison.leave(index, "SELECT n FROM holding WHERE holds AND same_sent")
@@ -133,9 +137,7 @@ def _presume(bench: Workbench, index: int, mapped: Mapped) -> None:
     """Let `accounts` and `base` hold what was sent to people of whom HR says something else now."""
     moved = [
         (str(key), str(account), _with(mapped.place, held, sent), str(sent))
-        for key, account, held, sent in bench.rows(
-            "SELECT key, id, held, sent FROM holding WHERE holds AND NOT same_sent"
-        )
+        for key, account, held, sent in bench.rows("SELECT key, id, held, sent FROM holding WHERE moved")
     ]
     if not moved:
         return
