@@ -155,6 +155,7 @@ def wanted(refused: Heard, given: Iterable[str]) -> tuple[str, ...]:
     """What a refused creation wants besides, as far as its words name it.
 
     Examples:
+        >>> from scimsync.model.probing import Question
         >>> question = Question(method="POST", endpoint="Users")
         >>> wanted(Heard(question=question, status=400, body={"detail": "Field 'name' is required"}), ())
         ('name.familyName',)
