@@ -16,10 +16,11 @@ help: ## show this list
 demo: $(VENV)/.core ## install into .venv and run the main job on the simulator and a sample HR database
 	@$(BIN)/scimsync demo
 
-# what is installed comes over the network, and the types take one core: side by side. The tests start many commands, and each would compile the package anew where nothing may be kept
+# what is installed comes over the network, and the types take one core: side by side. Of three tests one waits for a
+# server. The tests start many commands, and each would compile the package anew where nothing may be kept
 test: $(VENV)/.dev ## install what tests need; format, lint, types, import contracts and all tests
 	@$(MAKE) --no-print-directory --jobs=3 check $(VENV)/.system $(VENV)/.sdks $(VENV)/.providers
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: $(VENV)/.dev ## format, lint, types and import contracts, without the tests
 	@$(BIN)/ruff format --check --quiet .
