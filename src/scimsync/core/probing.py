@@ -33,9 +33,12 @@ def served(answers: Mapping[str, Heard]) -> Found:
 
 
 def listed(schemas: Heard, accounts: Heard) -> set[str]:
-    """The paths that a mapping usually has, as far as schemas list them as writable, or an account shows a value."""
+    """The paths that a mapping usually has, as far as schemas list them as writable, or an account shows a value.
+
+    And `externalId`, which no schema need list (RFC 7643 §3.1).
+    """
     published = {schema.id.lower(): schema for schema in schemas_from_json(schemas.resource)}
-    found = set()
+    found = {"externalId"}
     for path in (trial.path for trial in trials("")):
         place = GENERIC.users.resolve(path)
         schema = published.get((place.urn or GENERIC.users.core.id).lower())
