@@ -156,9 +156,11 @@ def test_a_token_that_may_only_read_is_told_and_what_to_do(tmp_path: Path, token
     with serving(provider) as url:
         said = command("probe", url, "--token", token, "--write", "--yes", folder=tmp_path)
         assert f"note: {told}" in said.out
+        assert said.code == 11
         assert "Everything that was made is removed." not in said.out
         said = command("init", "ours", "--probe", url, "--token", token, "--write", "--yes", folder=tmp_path)
         assert f"note: {told}" in said.err
+        assert said.code == 11
         assert len([asked for asked in provider.asked if asked.method != "GET"]) == 2
         said = command("sync", "--config", "ours/scimsync.toml", folder=tmp_path)
     assert said.code == 5

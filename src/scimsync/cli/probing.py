@@ -86,7 +86,8 @@ def write_dialect(out: Path, probed: Probed) -> None:
 
 def code(probed: Probed) -> int:
     """The exit code: whether all was tried, and nothing is left."""
-    return codes.NOT_ALL_DONE if probed.left or probed.stopped else 0
+    untried = probed.wrote and "create.answers" not in probed.findings.found
+    return codes.NOT_ALL_DONE if probed.left or probed.stopped or untried else 0
 
 
 def _say(text: str) -> None:
