@@ -218,8 +218,8 @@ def _copy(bench: Workbench, query: str, path: Path, under: Sequence[Layer]) -> N
 
 def _below(bench: Workbench, top: Path, what: str) -> tuple[Layer, ...]:
     with readable(top, what):
-        found = dict(bench.rows(f"SELECT key, value FROM parquet_kv_metadata({text(str(top))})"))
-    said = found.get(_MARK.encode())
+        found = bench.rows(f"SELECT key, value FROM parquet_kv_metadata({text(str(top))})")
+        said = next((value for name, value in found if name == _MARK.encode()), None)
     if not isinstance(said, bytes):
         return ()
     try:
