@@ -33,7 +33,12 @@ _SECRETS = {
     keys.FORMER_REFERENCE: f"{_HIDDEN} env:NAME or file:PATH",
     keys.SIGNING_KEY: f"{_HIDDEN} file:PATH or keyring:NAME",
 }
-_TYPES = {"boolean": "true or false", "array": "a list of texts", "string": "a text"}
+_TYPES = {
+    "object": "a table of runs and days, each a whole number from 1",
+    "boolean": "true or false",
+    "array": "a list of texts",
+    "string": "a text",
+}
 _MISSING = {
     "source": "say where the HR records are",
     "target": "say which directory is kept",
@@ -91,6 +96,8 @@ def _place(loc: Place, raw: Mapping[str, object]) -> Place:
         if not isinstance(given.get("value"), str):
             return loc[:2]
         return (*loc[:2], *loc[3:4]) if len(loc) > 3 else ()
+    if loc[:2] == ("state", "keep"):
+        return loc[:2]
     if loc[:2] == ("limits", "clear") and isinstance(held.get("clear"), dict):
         return (*loc[:2], *loc[3:4]) if len(loc) > 3 else ()
     return loc[:2]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from scimsync.core.owning import identity
 from scimsync.model.events import EventKind, Subscription
-from scimsync.model.policy import Policy
+from scimsync.model.policy import Keep, Policy
 from scimsync.scim.dialect import Dialect
 
 LOG_FORMATS = ("json", "console", "off")
@@ -88,6 +88,7 @@ class StateSettings:
     url: str = field(repr=False)
     artifacts: Path
     memory: str = "512MB"
+    keep: Keep = field(default_factory=Keep)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

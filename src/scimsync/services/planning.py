@@ -153,6 +153,7 @@ def find_plan(store: PlansState, named: str) -> tuple[Plan, Run | None]:
     run = store.run(named) if named else (runs[0] if runs else None)
     if run is None or not run.plan:
         what = f"there is no plan {named!r}" if named else "there is no plan yet"
+        what = f"plan {run.id} is no longer kept ([state] keep)" if run is not None else what
         raise PlanStale(f"{what}. Make one with: scimsync plan")
     return read_plan(store.artifact(run.plan)), run
 
@@ -161,6 +162,8 @@ def _given_plan(store: PlansState, path: Path) -> tuple[Plan, Run | None]:
     """A plan file, proven to be the plan that was stored: its own digest proves only that it is whole."""
     read = read_plan(path)
     run = store.run(read.id)
+    if run is not None and not run.plan:
+        raise PlanStale(f"{path}: plan {run.id} is no longer kept ([state] keep). Make a new one: scimsync plan")
     if run is not None and read != read_plan(store.artifact(run.plan)):
         raise PlanDamaged(f"{path}: it is not the plan that was stored as {run.id}. Apply that one by its id.")
     return read, run
