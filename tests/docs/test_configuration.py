@@ -63,7 +63,7 @@ def type_of(known: dict[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in known["enum"])
     kinds = {part.get("type") for part in known.get("anyOf", [known])} - {None}
     if "object" in kinds:
-        return "number, share or table"
+        return "number, share or table" if "anyOf" in known else "table"
     if kinds == {"integer", "string"}:
         return "text" if known["anyOf"][0].get("maximum") == 0 else "number or share"
     if "array" in kinds:
