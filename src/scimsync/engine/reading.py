@@ -20,7 +20,8 @@ from scimsync.scim.published import schemas_from_json
 from scimsync.workbench import asked, unlisted
 from scimsync.workbench.accounts import AccountSpool, hold_late
 from scimsync.workbench.bench import Workbench, encode
-from scimsync.workbench.recalled import RECALLED, Recall
+from scimsync.workbench.mirror import MIRROR, Mirror
+from scimsync.workbench.recalled import Recall
 
 #: so many people are read one by one; beyond, pages of the whole directory are fewer requests
 MOST_ASKED = 50
@@ -112,10 +113,10 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     attributes, target = request.policy.attributes, ports.target
     # whether managed or not: who is protected, and who has access already
     roots = [*dict.fromkeys([*(mapped.place.root for mapped in attributes), LOGIN, ACTIVE])]
-    spool = AccountSpool(bench, request.catalog, attributes)
-    recall = Recall(
-        bench, ports.store.artifact(RECALLED), attributes, request.dialect, request.recall, ports.clock.now()
-    )
+    mirror = Mirror(bench, ports.store.artifact(MIRROR), attributes)
+    spool = AccountSpool(bench, request.catalog, attributes, mirror if request.keep is None else None)
+    costly = [root for root in roots if request.dialect.is_expensive(root)]
+    recall = Recall(bench, mirror, attributes, costly, request.recall, ports.clock.now())
     recalls = request.keep is None and not request.only and recall.load()
     ports.observer.stage("reading the directory")
 
@@ -124,7 +125,8 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
         ports.observer.advance(len(resources))
 
     try:
-        asked_for = [root for root in roots if not (recalls and request.dialect.is_expensive(root))]
+        asked_for = [root for root in roots if not (recalls and root in costly)]
+        mirror.expect(asked_for, spool.form)
         sweep = await target.sweep(asked_for, take)
     except BaseException:
         spool.close()
@@ -133,19 +135,24 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     unread = await _reread(ports, request, (recall, spool), roots) if recalls else []
     if unread and not sweep.incomplete:
         sweep = replace(sweep, incomplete=f"{len(unread)} accounts could not be read again")
-    await _unlisted(ports, request, bench, spool)
+    presumed = await _unlisted(ports, request, bench, spool)
     holes = trust.incomplete(sweep, request.overrides)
     late = await _renewed(ports, request, bench, spool)
     shown = await shielding.shield(ports, request, bench, spool)
     late += hold_late(bench, unread, "the account could not be read by its id")
-    recall.save(whole=not recalls)
+    if request.keep is None and not sweep.incomplete:
+        mirror.save(ports.clock.now(), whole=not recalls, unsure=presumed)
     told = [] if holes is None else [holes]
     told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
     return holes is None, [*told, *spool.findings, *shown, *late]
 
 
-async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> None:
-    """Read by id of whom the listing left out what is kept beside SCIM; what nobody tells is as it was agreed."""
+async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> list[str]:
+    """Read by id of whom the listing left out what is kept beside SCIM; what nobody tells is as it was agreed.
+
+    Returns:
+        The ids of the accounts of which something is presumed.
+    """
     attributes = request.policy.attributes
     doubted = unlisted.doubted(bench, attributes, MOST_READ_AGAIN)
     if doubted:
@@ -155,7 +162,7 @@ async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, sp
         spool.renew(again.fresh, [])
     refused = any(not mapped.place.published and mapped.path in ports.target.unread for mapped in attributes)
     unseen = {*again.gone, *again.unread, *(doubted if refused else ())}
-    unlisted.presume(bench, attributes, [account for account in doubted if account not in unseen])
+    return unlisted.presume(bench, attributes, [account for account in doubted if account not in unseen])
 
 
 async def _reread(

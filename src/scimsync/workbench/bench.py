@@ -23,6 +23,8 @@ from scimsync.workbench.expressions import MACROS
 
 #: names of our own columns in the records table; no source has them
 N, PLACE = "scimsync_n", "scimsync_place"
+#: what the fingerprint of an account is called in a spool file
+MARK = "scimsync_mark"
 #: how the columns begin that hold the numbers of another column as they were written
 TEXT = "scimsync_text_"
 #: the column of a base that holds the id of the account
