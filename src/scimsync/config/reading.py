@@ -28,6 +28,7 @@ from scimsync.config.settings import (
 )
 from scimsync.config.words import hint
 from scimsync.core import protecting
+from scimsync.core.depths import Rhythm
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidDialect
 from scimsync.model.events import PROFILE, EventKind
@@ -35,6 +36,7 @@ from scimsync.model.policy import (
     Authority,
     BadValue,
     Deleted,
+    Depth,
     Grouping,
     Leavers,
     LoginExchange,
@@ -218,6 +220,8 @@ class _Reader:
             header=given.header,
             requests_per_minute=given.requests_per_minute,
             recall=span(given.recall),
+            depth=Depth(given.depth),
+            rhythm=Rhythm(full=span(given.full_every), versions=span(given.versions_every)),
             workers=given.workers,
             ca_file=self._beside(given.ca_file),
         )

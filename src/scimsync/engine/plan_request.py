@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from scimsync.core.depths import Rhythm
 from scimsync.core.desired import PhoneReader
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.model.events import Subscription
-from scimsync.model.policy import Policy
+from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.generic import GENERIC
 from scimsync.scim.schema import Catalog
@@ -58,6 +59,9 @@ class PlanRequest:
     memory_limit: str = "512MB"
     #: how old a value of an expensive attribute may be where the version of the account did not move; 0: read all
     recall: timedelta = timedelta()
+    #: how deep the directory is looked at, and how often deeper
+    depth: Depth = Depth.FULL
+    rhythm: Rhythm = field(default_factory=Rhythm)
     #: keys of the people to look at; everybody where empty
     only: tuple[str, ...] = ()
     #: rule -> reason, for rules that a person sets aside

@@ -21,6 +21,7 @@ from scimsync.core import (
     trust,
     validation,
 )
+from scimsync.core.depths import NOT_LISTED
 from scimsync.core.ending import UNLISTED
 from scimsync.core.findings import (
     in_order,
@@ -199,7 +200,7 @@ class _Planning:
         closed = await left_alone(self.ports, self.request)
         judged = replace(judged, frozen=judged.frozen | {finding.subject for finding in closed})
         self.findings += [*schema.told, *told, *closed]
-        self.listed = all(finding.code != UNLISTED for finding in told)
+        self.listed = all(finding.code not in {UNLISTED, NOT_LISTED} for finding in told)
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
         given = complete or trust.INCOMPLETE in self.request.overrides
@@ -349,7 +350,7 @@ class _Planning:
         self, comparison: Comparison, judged: trust.Trust, *, complete: bool
     ) -> tuple[GroupChange, ...]:
         policy, ports = self.request.policy, self.ports
-        if policy.groups is None:
+        if policy.groups is None or any(finding.code == NOT_LISTED for finding in self.findings):
             return ()
         ports.observer.stage("reading the groups")
         self.memberships = MembershipPlanning(
