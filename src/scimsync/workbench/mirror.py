@@ -85,7 +85,7 @@ class Mirror:
 
     @property
     def rows(self) -> str:
-        """The SQL of its rows: `id`, `user_name`, `is_active`, `version`, `h`, `seat`, `read_at`, a column each path."""
+        """The SQL of its rows: `id`, `user_name`, `is_active`, `version`, `h`, `seat`, `read_at`, a column a path."""
         if self._layers is not None:
             return self._layers.rows()
         return f"(SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in map(str.split, _OWN))} WHERE false)"
