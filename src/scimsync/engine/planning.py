@@ -449,7 +449,10 @@ class _Planning:
             place=reading.place,
         )
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        write_agreed(comparison, ports.store.artifact(agreed), self.settled, self.former, self.last)
+        moving = [change.key for change in changes]
+        path = ports.store.artifact(agreed)
+        if not write_agreed(comparison, path, self.settled, self.former, self.last, moving):
+            agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         files.write(ports.store.artifact(name), sealing.encode(plan))

@@ -86,7 +86,10 @@ def finish(
 def _lay_base(
     plan: Plan, run: Run, store: ApplyState, people: Mapping[str, Sequence[Outcome]]
 ) -> tuple[str, Sequence[Link]]:
-    """Write the next base and remember the links; its name, and the links that were not taken in."""
+    """Write the next base and remember the links; its name, and the links that were not taken in.
+
+    Where nothing is agreed that was not, the base stays what it is.
+    """
     values = {  # the last word on each: a login may be written twice
         (outcome.key, path): value
         for parts in people.values()
@@ -95,15 +98,18 @@ def _lay_base(
     }
     found = (o for parts in people.values() for o in parts)
     accounts = {o.key: o.account for o in found if o.account and o.code != "account.gone"}
+    for taken in run.takes:
+        store.take_links(taken, run.source)
+    if run.agreed == plan.seal.base and not values and not accounts:
+        return plan.seal.base, ()
     last = store.last_applied()
     number = int(last.base.split("-")[1]) + 1 if last else 1
     base = store.artifact(f"base-{number:08d}-{run.id}.parquet")
+    former = store.artifact(plan.seal.base) if plan.seal.base else None
     with Workbench(base.parent, helpers=False) as bench:
         lay_outcomes(
-            bench, store.artifact(run.agreed), ((*who, value) for who, value in values.items()), accounts, base
+            bench, store.artifact(run.agreed), ((*who, value) for who, value in values.items()), accounts, base, former
         )
-        for former in run.takes:
-            store.take_links(former, run.source)
         stage_links(bench, store.links())
         own(bench, [run.source])
         fresh = (Link(key, account, run.source) for key, account in unremembered(bench, base))
