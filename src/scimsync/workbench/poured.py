@@ -56,8 +56,8 @@ def _scan(poured: Poured, path: str) -> str:
     more = ", ".join(f"{name} = {value}" for name, value in options.items())
     return (
         f"SELECT row_number() OVER () - 1 AS r, * FROM read_csv({text(path)}, columns = {{{columns}}}, {more}, "
-        "auto_detect = false, header = false, strict_mode = true, quote = '\"', escape = '\"', nullstr = '', comment = '', "
-        "new_line = '\\n', encoding = 'utf-8', max_line_size = 4194304)"
+        "auto_detect = false, header = false, strict_mode = true, quote = '\"', escape = '\"', nullstr = '', "
+        "comment = '', new_line = '\\n', encoding = 'utf-8', max_line_size = 4194304)"
     )
 
 
