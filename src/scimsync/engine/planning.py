@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scimsync import files
 from scimsync.core import (
+    contract,
     fixing,
     grouping,
     identity,
@@ -34,10 +35,10 @@ from scimsync.core.findings import (
     of_unresolved,
 )
 from scimsync.core.identity import parted, said
-from scimsync.core.leaving import sentence
+from scimsync.core.leaving import UNTRUSTED, sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import deferring, ending, guarding, limiting, returning, unshown
+from scimsync.engine import deferring, ending, guarding, limiting, returning, trusting, unshown
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
@@ -59,6 +60,7 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
+from scimsync.workbench.health import measure
 from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired, stage_phones
 from scimsync.workbench.past import stage_base, stage_links
 from scimsync.workbench.records import stage_records
@@ -229,6 +231,7 @@ class _Planning:
             frozen=judged.frozen,
             believed=judged.absence and not comparison.opaque(),
             complete=complete,
+            untrusted=next(iter(judged.broken), UNTRUSTED),
         )
         self.findings += kept(self.bench, comparison, policy, decided)
         return await self._plan_groups(comparison, judged, complete=complete), complete
@@ -239,6 +242,7 @@ class _Planning:
         reading = self.ports.source.read()
         health = stage_records(self.bench, reading, key=self.request.key, null_values=self.request.null_values)
         self.ports.metrics.read(health, proven=reading.proven)
+        trusting.check_expectations(self.request, reading)
         expressions = check_mapping(self.bench, attributes, reading.columns)
         stage_phones(self.bench, expressions.values(), self.ports.phones)
         return reading, health, expressions
@@ -256,7 +260,8 @@ class _Planning:
         )
         column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
         self.findings += unknown_words(self.bench, expressions.get(ACTIVE), column)
-        return replace(health, desired=desired_blanks(self.bench, policy.attributes))
+        measured = measure(self.bench, health, self.request.contract.expect, self.ports.clock.now())
+        return replace(measured, desired=desired_blanks(self.bench, policy.attributes))
 
     def _judge(
         self,
@@ -265,14 +270,15 @@ class _Planning:
         previous: SourceHealth | None,
         expressions: Mapping[str, Expression],
     ) -> trust.Trust:
-        judged = trust.judge(
+        judged = trusting.judge(
+            self.request,
+            reading,
             health,
             previous,
-            proven=reading.proven,
+            expressions,
             keyless=any(f.code == "record.no-key" for f in self.findings),
-            limits=self.request.policy.limits,
-            overrides=self.request.overrides,
-            columns_of={path: expression.columns for path, expression in expressions.items()},
+            earlier=trusting.earlier(self.ports.store, self._sources()),
+            now=self.ports.clock.now(),
         )
         self.findings += judged.findings
         return judged
@@ -305,6 +311,8 @@ class _Planning:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
                 self.findings.append(of_unbelieved(leaver.key, doubts))
+        withheld = contract.withhold(self.changes, judged.broken, [*policy.attributes, active])
+        self.changes, self.findings = [*withheld.changes], [*self.findings, *withheld.findings]
 
     def _sources(self) -> tuple[str, ...]:
         """The names of the source whose people the plan is about."""

@@ -98,6 +98,7 @@ async def plan_between(
     )
     request = PlanRequest(
         policy=settings.policy,
+        contract=settings.contract,
         catalog=settings.target.dialect.users,
         dialect=settings.target.dialect,
         key=settings.source.key,
