@@ -38,7 +38,7 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import UNTRUSTED, sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import deferring, ending, guarding, limiting, returning, trusting, unshown
+from scimsync.engine import deferring, ending, guarding, limiting, returning, ruling, trusting, unshown
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
@@ -64,6 +64,7 @@ from scimsync.workbench.health import measure
 from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired, stage_phones
 from scimsync.workbench.past import stage_base, stage_links
 from scimsync.workbench.records import stage_records
+from scimsync.workbench.ruling import check as check_rules
 from scimsync.workbench.unlisted import owe
 from scimsync.workbench.wording import unknown_words
 
@@ -176,6 +177,8 @@ class _Planning:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
         if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
+        ruled = ruling.rule(self.bench, self.request, self.changes, complete=complete and self.whole)
+        self.findings, self.refusals = [*self.findings, *ruled.findings], (*self.refusals, *ruled.refusals)
         self.licences = await needed(self.ports, self.request, self.bench, self.changes)
         seal = Seal(
             target=self.ports.target.name,
@@ -238,6 +241,7 @@ class _Planning:
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
         attributes = self.request.policy.attributes
+        check_rules(self.bench, attributes, self.request.contract.rules)
         self.ports.observer.stage("reading the source")
         reading = self.ports.source.read()
         health = stage_records(self.bench, reading, key=self.request.key, null_values=self.request.null_values)

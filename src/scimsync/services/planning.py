@@ -131,7 +131,7 @@ def as_applied(store: Audit, made: Plan) -> Plan:
     """A plan as its run carried it out: what a person set aside when it was applied refuses no more."""
     told = map(ledger.document_of, store.entries(run=made.id, kind=Kind.OVERRIDE.value))
     aside = {str(one["rule"]): f"{one['reason']} ({one['actor']})" for one in told if one.get("rule")}
-    open_ = tuple(refusal for refusal in made.refusals if refusal.code not in aside)
+    open_ = tuple(refusal for refusal in made.refusals if refusal.rule not in aside)
     return replace(made, refusals=open_, overrides={**made.overrides, **aside})
 
 
