@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -153,9 +153,9 @@ def _firm(tmp_path_factory: pytest.TempPathFactory) -> Firm:
 
 
 @pytest.fixture
-def firm(_firm: Firm) -> Iterator[Firm]:
+def firm(_firm: Firm) -> Firm:
     """A firm whose first run is done; plans only, so that it stays as it is."""
-    yield _firm
+    return _firm
 
 
 def cut(path: Path, at: int) -> None:

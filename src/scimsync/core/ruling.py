@@ -13,7 +13,7 @@ UNCHECKED = "rule.unchecked"
 _NAMED, _ROWS = 10, 3
 
 
-def failed(
+def failed(  # noqa: PLR0913 - it is told whole
     rule: Rule,
     columns: Sequence[str],
     rows: Sequence[Sequence[object]],

@@ -181,7 +181,7 @@ _NO_COLUMN = re.compile(r'Referenced column "([^"]*)"|does not have a column nam
 def _unbound(said: str, text: str, columns: Sequence[str]) -> Fault:
     found = _NO_COLUMN.search(said)
     if found is None:
-        return Fault(said.split("\n")[0].removeprefix("Binder Error: "))
+        return Fault(said.split("\n", maxsplit=1)[0].removeprefix("Binder Error: "))
     name = found[1] or found[2]
     near = list(_near(name, columns))
     meant = f"; did you mean {_written(near[0])}?" if near else f"; there are {', '.join(map(_written, columns))}"
