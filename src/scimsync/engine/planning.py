@@ -30,6 +30,7 @@ from scimsync.core.findings import (
     of_hidden,
     of_nobody,
     of_unbelieved,
+    of_unfinished,
     of_unmatched,
     of_unread,
     of_unresolved,
@@ -50,7 +51,7 @@ from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Run, RunState
-from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal, Severity
+from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
@@ -288,16 +289,8 @@ class _Planning:
         return judged
 
     def _unfinished(self) -> Iterator[Finding]:
-        last = unfinished(self.ports.store)
-        if last is not None:
-            yield Finding(
-                severity=Severity.WARNING,
-                code="run.unfinished",
-                subject="",
-                summary="a run was cut short; this plan holds what it left, or that run can be gone on with",
-                detail=last.id,
-                hint=f"scimsync apply {last.id}",
-            )
+        if (last := unfinished(self.ports.store)) is not None:
+            yield of_unfinished(last.id)
 
     def _decide(self, comparison: Comparison, judged: trust.Trust) -> None:
         policy = self.request.policy
