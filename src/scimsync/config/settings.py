@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
+from scimsync.model.contracts import Contract
 from scimsync.model.events import EventKind, Subscription
 from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
@@ -154,6 +155,8 @@ class Settings:
     audit: AuditSettings
     #: digest of everything that decides what a run does; secrets, speed and places of state left out
     digest: str
+    #: what the source and the directory as it will be are held to
+    contract: Contract = field(default_factory=Contract)
     webhooks: tuple[WebhookSettings, ...] = ()
     #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
     events: tuple[bytes, ...] = field(default=(), repr=False)

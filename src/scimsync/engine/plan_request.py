@@ -12,6 +12,7 @@ from scimsync.core.desired import PhoneReader
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
+from scimsync.model.contracts import Contract
 from scimsync.model.events import Subscription
 from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
@@ -42,6 +43,8 @@ class PlanRequest:
 
     policy: Policy
     catalog: Catalog
+    #: what both ends are held to
+    contract: Contract = field(default_factory=Contract)
     #: what the provider takes, and which names must exist
     dialect: Dialect = GENERIC
     #: column of the source that identifies a person
