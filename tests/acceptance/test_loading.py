@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from tests.runs import SOURCE_CSV, SOURCE_SQL, House, house
 
-#: what reads, computes, asks the directory and counts
-NEEDED = {"click", "_duckdb", "msgspec", "httpx2", "prometheus_client", "pydantic", "sqlalchemy"}
+#: what reads, computes, asks the directory, signs and counts
+NEEDED = {"click", "cryptography", "_duckdb", "msgspec", "httpx2", "prometheus_client", "pydantic", "sqlalchemy"}
 #: what other commands need, or a terminal
 HEAVY = {
-    "alembic", "cryptography", "duckdb", "jinja2", "keyring", "opentelemetry", "phonenumbers", "rich",
+    "alembic", "duckdb", "jinja2", "keyring", "opentelemetry", "phonenumbers", "rich",
     "scim2_models", "structlog", "uvicorn",
     "scimsync.simulator", "scimsync.testing", "scimsync.engine.applying", "scimsync.services.applying",
 }  # fmt: skip

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from scimsync.config import credentials, document, faults
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
-from scimsync.config.digest import digest
+from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
 from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
@@ -119,6 +119,7 @@ class _Reader:
             policy=policy,
             state=state,
             digest=digest(source, target, policy, groups),
+            parts=parts(source, target, policy, groups),
             groups=groups,
             audit=self._audit(state),
             log=LogSettings(format=self.written.log.format, level=self.written.log.level),
@@ -271,6 +272,7 @@ class _Reader:
             deleted=Deleted(given.deleted),
             protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
+            plan_expires=span(given.plan_expires),
             on_bad_value=BadValue(given.on_bad_value),
             limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),
             groups=self._grouping(dialect),

@@ -34,6 +34,8 @@ class PlanPorts:
     #: where memberships come from, where policy manages groups
     pairs: Pairs = field(default_factory=Pairs)
     metrics: Metrics = field(default_factory=Unmeasured)
+    #: what the plan is signed with; not signed where None
+    key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class PlanRequest:
     null_values: tuple[str, ...] = ()
     #: digest of the effective configuration
     configuration: str
+    #: the same part by part
+    parts: Mapping[str, str] = field(default_factory=dict)
     #: the time zone of today() in the mapping
     zone: str = "UTC"
     #: reads of single accounts that run at the same time

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from scimsync import files
 from scimsync.core import (
     fixing,
     grouping,
@@ -17,7 +16,6 @@ from scimsync.core import (
     notifications,
     planner,
     reviving,
-    sealing,
     trust,
     validation,
 )
@@ -37,7 +35,7 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import deferring, ending, guarding, limiting, returning, unshown
+from scimsync.engine import deferring, ending, guarding, limiting, returning, signatures, unshown
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
@@ -444,6 +442,8 @@ class _Planning:
             groups=groups,
             refusals=(*self.refusals, *refused),
             moved=self.moved,
+            expires=created + request.policy.plan_expires,
+            parts=dict(request.parts),
             overrides=dict(request.overrides),
             rate=ports.target.rate,
             place=reading.place,
@@ -455,7 +455,7 @@ class _Planning:
             agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
-        files.write(ports.store.artifact(name), sealing.encode(plan))
+        digest = signatures.write(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
                 id=identity,
@@ -469,6 +469,7 @@ class _Planning:
                 partial=bool(request.only),
                 source=request.source,
                 takes=self.takes,
+                digest=digest,
             ),
             [x for told in request.subscriptions for x in notifications.messages_to(notifications.of_plan(plan), told)],
         )

@@ -277,6 +277,10 @@ class Plan:
     place: str = "row"
     #: new key of an account that follows its person -> the key that has it
     moved: Mapping[str, str] = field(default_factory=dict)
+    #: when it is too old to be applied; None in a plan of a version that did not say so
+    expires: datetime | None = None
+    #: part of the configuration -> its digest, so that another configuration can be told from this one part by part
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def writes(self) -> int:
