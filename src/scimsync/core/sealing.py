@@ -29,6 +29,7 @@ from scimsync.model.plans import (
     Action,
     Change,
     Delta,
+    Estimate,
     Finding,
     GroupChange,
     Lifecycle,
@@ -119,6 +120,7 @@ def _lines(plan: Plan, signer: str) -> Iterator[dict[str, object]]:
         "moved": dict(plan.moved),
         **({"expires": plan.expires.isoformat()} if plan.expires is not None else {}),
         **({"parts": dict(plan.parts)} if plan.parts else {}),
+        **({"estimate": asdict(plan.estimate)} if plan.estimate is not None else {}),
         **({"signer": signer} if signer else {}),
     }
     for refusal in plan.refusals:
@@ -267,6 +269,7 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         moved=_texts(head.get("moved", {})),
         expires=datetime.fromisoformat(str(head["expires"])) if "expires" in head else None,
         parts=_texts(head.get("parts", {})),
+        estimate=msgspec.convert(head["estimate"], Estimate) if "estimate" in head else None,
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),
         groups=tuple(_group(d["group"]) for d in documents if "group" in d),
         notices=tuple(_change(d["notice"]) for d in documents if "notice" in d),

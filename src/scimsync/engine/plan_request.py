@@ -10,7 +10,7 @@ from pathlib import Path
 from scimsync.core.depths import Rhythm
 from scimsync.core.desired import PhoneReader
 from scimsync.engine.membership import Pairs
-from scimsync.engine.metrics import Unmeasured
+from scimsync.engine.metrics import Counted, Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.model.events import Subscription
 from scimsync.model.policy import Depth, Policy
@@ -36,6 +36,8 @@ class PlanPorts:
     metrics: Metrics = field(default_factory=Unmeasured)
     #: what the plan is signed with; not signed where None
     key: bytes | None = field(default=None, repr=False)
+    #: what this run asked so far
+    counted: Counted = field(default_factory=Counted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ class PlanRequest:
     parts: Mapping[str, str] = field(default_factory=dict)
     #: the time zone of today() in the mapping
     zone: str = "UTC"
+    #: whoever applies asks for a token first
+    fetches_token: bool = False
     #: reads of single accounts that run at the same time
     workers: int = 8
     memory_limit: str = "512MB"

@@ -36,6 +36,7 @@ from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
 from scimsync.engine import deferring, ending, guarding, limiting, returning, signatures, unshown
+from scimsync.engine.foreseeing import foreseen
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
@@ -448,6 +449,7 @@ class _Planning:
             rate=ports.target.rate,
             place=reading.place,
         )
+        plan = foreseen(plan, ports, request, self.bench)
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
         moving = [change.key for change in changes]
         path = ports.store.artifact(agreed)

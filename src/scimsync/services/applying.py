@@ -15,13 +15,13 @@ from scimsync.engine import applying, checkpoints, planning, preconditions, sign
 from scimsync.engine.ports import Observer, Store, Target
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.errors import StoreLocked
-from scimsync.model.outcomes import Run
+from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
 from scimsync.services.auditing import audit_key, checkpoint, signed
 from scimsync.services.delivery import notifying
 from scimsync.services.observing import Telemetry, measured
-from scimsync.services.planning import Choices, read_plan, stored_plan, subscriptions
+from scimsync.services.planning import Choices, read_plan, spend, stored_plan, subscriptions
 from scimsync.services.reaching import reached
 from scimsync.services.state import lease
 
@@ -65,7 +65,10 @@ async def apply_to(  # noqa: PLR0913 - `apply`, with the target
     ports = replace(_ports(target, store, telemetry), shown=shown)
     options = options_of(settings, choices)
     read, run = found
-    report = await applying.apply_plan(read, preconditions.check_plan(read, run, ports, options), ports, options, stop)
+    checked, began = preconditions.check_plan(read, run, ports, options), ports.clock.monotonic()
+    report = await applying.apply_plan(read, checked, ports, options, stop)
+    if checked.state is not RunState.DONE:
+        spend(store, report.run, "apply", telemetry, ports.clock.monotonic() - began)
     after = store.run(report.run)
     telemetry.state, telemetry.rate = (after.state.value if after else "failed"), target.rate
     return report

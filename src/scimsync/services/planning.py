@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -98,6 +99,7 @@ async def plan_between(
         fresh=lambda: secrets.token_hex(2),
         pairs=make_pairs(settings),
         key=audit_key(settings)[0],
+        counted=telemetry.counted,
     )
     request = PlanRequest(
         policy=settings.policy,
@@ -110,6 +112,7 @@ async def plan_between(
         parts=settings.parts,
         zone=settings.source.zone,
         workers=settings.target.workers,
+        fetches_token=bool(settings.target.client_id),
         recall=settings.target.recall,
         depth=choices.depth or settings.target.depth,
         rhythm=settings.target.rhythm if choices.depth is None else AS_TOLD,
@@ -119,10 +122,22 @@ async def plan_between(
         keep=choices.keep,
         subscriptions=subscriptions(settings),
     )
+    began = ports.clock.monotonic()
     made = await planning.make_plan(ports, request)
+    spend(store, made.id, "plan", telemetry, ports.clock.monotonic() - began)
     telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
     telemetry.metrics.planned(made)
     return made
+
+
+def spend(store: Runs, run_id: str, work: str, telemetry: Telemetry, seconds: float) -> None:
+    """Note with a run what a piece of work on it took, with what it took before."""
+    run = store.run(run_id)
+    if run is not None:
+        took = {f"{work}.{kind}": number for kind, number in telemetry.counted.requests.items()}
+        spent = Counter(run.spent)
+        spent.update(took | {f"{work}.seconds": round(seconds, 3)})
+        store.save_run(replace(run, spent=dict(spent)))
 
 
 def subscriptions(settings: Settings) -> tuple[Subscription, ...]:
