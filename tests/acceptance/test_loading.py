@@ -62,3 +62,11 @@ def test_a_number_that_is_written_as_it_is_dialled_needs_the_library_of_numbers_
         plain = [",".join([*cells[:place], "", *cells[place + 1 :]]) for cells in (row.split(",") for row in rows)]
         extract.write_text("\n".join([names, *plain, ""]), encoding="utf-8")
         assert "phonenumbers" not in loaded(home)
+
+
+def test_numbers_that_were_read_before_need_no_library(tmp_path: Path) -> None:
+    with house(tmp_path, users=30) as home:
+        home.configure(source=SOURCE_CSV)
+        home.write_csv(home.people)
+        assert "phonenumbers" in loaded(home)
+        assert "phonenumbers" not in loaded(home)

@@ -121,7 +121,9 @@ def _of_write(change: Change, habits: Habits, proven: set[Kind]) -> Counter[str]
 
 def _of_group(group: GroupChange, habits: Habits) -> Counter[str]:
     looks = group.requests if habits.compares or group.partial or group.doubted else 0
-    return Counter(group_get=1 + looks, group_patch=group.requests)
+    if not group.held and not habits.dialect.knows_schemas:
+        looks += 1  # one that shows no members is asked for them by name
+    return Counter(group_get=2 + looks, group_patch=group.requests)
 
 
 def _inactive(plan: Plan, habits: Habits, seconds: float) -> Counter[str]:

@@ -29,6 +29,8 @@ class PlanPorts:
     clock: Clock
     observer: Observer
     phones: PhoneReader
+    #: which way of reading numbers that is; nothing is remembered where ""
+    phones_version: Callable[[], str] = lambda: ""
     #: makes the tail of a run id, so that two runs in one second differ
     fresh: Callable[[], str]
     #: where memberships come from, where policy manages groups

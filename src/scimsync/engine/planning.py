@@ -58,8 +58,9 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
-from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired, stage_phones
+from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired
 from scimsync.workbench.past import stage_base, stage_links
+from scimsync.workbench.phones import Memo, stage_remembered
 from scimsync.workbench.records import stage_records
 from scimsync.workbench.unlisted import owe
 from scimsync.workbench.wording import unknown_words
@@ -239,7 +240,9 @@ class _Planning:
         health = stage_records(self.bench, reading, key=self.request.key, null_values=self.request.null_values)
         self.ports.metrics.read(health, proven=reading.proven)
         expressions = check_mapping(self.bench, attributes, reading.columns)
-        stage_phones(self.bench, expressions.values(), self.ports.phones)
+        folder, now = self.ports.store.artifact("phones").parent, self.ports.clock.now()
+        memo = Memo(folder, now, self.ports.phones_version)
+        stage_remembered(self.bench, expressions.values(), self.ports.phones, memo)
         return reading, health, expressions
 
     def _map(self, health: SourceHealth, expressions: Mapping[str, Expression]) -> SourceHealth:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 from scimsync import files
 from scimsync.bootstrap import actor, make_clock, make_key, now, open_store
 from scimsync.config import Settings
 from scimsync.engine import checkpoints
-from scimsync.engine.state import Audit, Journal
+from scimsync.engine.state import Artifacts, Audit, Journal
 from scimsync.errors import ConfigError, StoreError
 from scimsync.model.audit import Edit, Kind, Record
 
@@ -127,8 +128,14 @@ def note(  # noqa: PLR0913 - a record has many parts
     store.append((), (record,))
 
 
-def erase(settings: Settings, store: Audit, person: str, reason: str, notice: Callable[[str], None]) -> None:
+class Erasable(Audit, Artifacts, Protocol):
+    """Of the state: where people's values lie that an erasure takes away."""
+
+
+def erase(settings: Settings, store: Erasable, person: str, reason: str, notice: Callable[[str], None]) -> None:
     """Destroy the key of a person in the audit chain, and sign the chain behind it.
+
+    The memo of phone numbers goes as a whole: whose they are does not stand in it.
 
     Raises:
         ConfigError: The chain knows nobody of this key, or not any more; or there is no key to sign with.
@@ -137,4 +144,7 @@ def erase(settings: Settings, store: Audit, person: str, reason: str, notice: Ca
     record = Record(kind=Kind.ERASURE, at=at, actor=actor(), person=person, action="erased", reason=reason)
     if not store.erase(person, record):
         raise ConfigError(f"the audit chain knows nobody of the key {person}, or they were erased already.")
+    from scimsync.workbench import phones  # noqa: PLC0415 - loads DuckDB
+
+    phones.forget(store.artifact("phones").parent)
     checkpoint(settings, store, notice)

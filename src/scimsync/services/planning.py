@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
-from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source
+from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source, phones_version
 from scimsync.config import Settings
 from scimsync.core import grouping, identity, limits, owning, sealing, trust, unshown
 from scimsync.core.depths import Rhythm
@@ -96,6 +96,7 @@ async def plan_between(
         observer=telemetry.observer,
         metrics=telemetry.metrics,
         phones=make_phones(),
+        phones_version=phones_version,
         fresh=lambda: secrets.token_hex(2),
         pairs=make_pairs(settings),
         key=audit_key(settings)[0],
