@@ -115,7 +115,7 @@ def test_a_plan_of_a_version_before_signatures_is_accepted_with_what_it_had(home
         files.write(stored, sealing.encode(planning.read_plan(stored)))
         file.write_bytes(stored.read_bytes())
     found = words(home, file)
-    assert "before signatures" in found["signature"]
+    assert "its digest alone" in found["signature"]
     assert marks(home, file)["signature"] == "warn"
     assert home.command("plan", "verify", str(file), "--public-key", home.command("audit", "key").out.strip()).code == 4
 

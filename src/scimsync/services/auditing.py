@@ -36,6 +36,19 @@ def audit_key(settings: Settings, *, make: bool = False) -> tuple[bytes, str]:
     return seed, str(key)
 
 
+def signing_key(settings: Settings, notice: Callable[[str], None]) -> bytes | None:
+    """The key that signs plans; None where one was named and is not there, which is told: planning writes nothing.
+
+    Raises:
+        ConfigError: It cannot be read or made.
+    """
+    key = make_key(settings)
+    if key.read() is None and not settings.audit.makes:
+        notice(f"The plan is not signed: there is no key in {key}. Make it with: scimsync audit key")
+        return None
+    return audit_key(settings)[0]
+
+
 def make_audit_key(settings: Settings) -> tuple[str, str]:
     """Make the key that signs checkpoints where there is none: where it is, and its public key as people pass it on.
 

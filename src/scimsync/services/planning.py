@@ -26,7 +26,7 @@ from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Depth
-from scimsync.services.auditing import audit_key
+from scimsync.services.auditing import signing_key
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.reaching import reached
 
@@ -99,7 +99,7 @@ async def plan_between(
         phones_version=phones_version,
         fresh=lambda: secrets.token_hex(2),
         pairs=make_pairs(settings),
-        key=audit_key(settings)[0],
+        key=signing_key(settings, telemetry.observer.say),
         counted=telemetry.counted,
     )
     request = PlanRequest(

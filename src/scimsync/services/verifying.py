@@ -69,7 +69,7 @@ def _public(settings: Settings | None, given: str) -> tuple[bytes | None, str]:
 
 def _signature(opened: Opened, public: bytes | None, whose: str, *, demanded: bool) -> Look:
     if not opened.signer:
-        words = "none: a version before signatures made this plan, and its digest alone proves it"
+        words = "none: it was made before there were signatures, or a key; its digest alone proves it"
         return Look(name="signature", mark="fail" if demanded else "warn", words=words)
     if not signatures.is_whole(opened):
         return Look(name="signature", mark="fail", words="the file was changed after it was signed. Make a new plan.")
