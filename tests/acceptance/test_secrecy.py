@@ -23,7 +23,17 @@ LOG = '[log]\nformat = "json"\nlevel = "debug"\n[metrics]\ntextfile = "out/scims
 HOOK = '[[webhook]]\nurl = "https://hr.example.com/hook"\nsecret = "env:WEBHOOK_SECRET"\n'
 #: what docs/privacy.md says: these may show people
 SHOWS_PEOPLE = {"plan", "apply", "sync", "runs RUN"}
-HOLDS_PEOPLE = ("plan-", "agreed-", "base-", "hr.", "report.html", "plan.html", "plan.ndjson", "accounts.ndjson")
+HOLDS_PEOPLE = (
+    "phones-",
+    "plan-",
+    "agreed-",
+    "base-",
+    "hr.",
+    "report.html",
+    "plan.html",
+    "plan.ndjson",
+    "accounts.ndjson",
+)
 PEOPLE_IN_STORE = {("journal", "outcome")}
 
 

@@ -135,6 +135,8 @@ def test_a_run_comes_back_as_it_was_saved(store: RunsAndPins) -> None:
         began=MOMENT + timedelta(minutes=1),
         done={"disable": 2, "clear title": 1},
         answered=("limits.disable",),
+        digest="5f" * 32,
+        spent={"plan.list": 3, "apply.seconds": 1.5},
     )
     store.save_run(run)
     assert store.run("run-1") == run

@@ -15,6 +15,7 @@ import click
 from scimsync.cli import interrupting
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.options import FILE, FOLDER, THERE, Group, with_config, with_depth, with_log, with_overrides
+from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
 from scimsync.cli.webhook_commands import webhooks
 from scimsync.errors import ScimsyncError
 
@@ -185,7 +186,11 @@ def probe(**given: object) -> None:
     sys.exit(probing.probe(probing.Options(**given)))  # type: ignore[arg-type]
 
 
-@cli.command(short_help="Compute, seal and store a plan; show it. Writes nothing to the target.")
+@cli.group(
+    cls=Group,
+    invoke_without_command=True,
+    short_help="Compute, seal and store a plan; show it. Writes nothing to the target.",
+)
 @with_config
 @with_overrides
 @with_log
@@ -201,14 +206,20 @@ def probe(**given: object) -> None:
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where the plan has changes.")
-def plan(**given: object) -> None:
+@click.pass_context
+def plan(ctx: click.Context, /, **given: object) -> None:
     """Compute, seal and store a plan, and show it. Nothing is written to the target.
 
     Example: scimsync plan --out monday.ndjson
     """
-    from scimsync.cli import running  # noqa: PLC0415
+    if alone(ctx):
+        from scimsync.cli import running  # noqa: PLC0415
 
-    sys.exit(running.plan(running.Options.of(given)))
+        sys.exit(running.plan(running.Options.of(given)))
+
+
+plan.add_command(plan_verify)
+plan.add_command(plan_diff)
 
 
 @cli.command(short_help="Apply a plan exactly; continue it after a crash.")
@@ -222,7 +233,8 @@ def plan(**given: object) -> None:
 def apply(**given: object) -> None:
     """Apply PLAN: a file, the id of a run, or (without argument) the latest plan.
 
-    If the plan was already begun, apply the rest of it. A plan older than 24 hours is refused.
+    If the plan was already begun, apply the rest of it. A plan that expired is refused: after 24 hours, or
+    what `[policy] plan_expires` says.
 
     Example: scimsync apply monday.ndjson
     """

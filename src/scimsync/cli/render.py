@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 import click
 
+from scimsync.cli import foresight
 from scimsync.core import grouping, leaving, sealing, unshown, waiting
-from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
 from scimsync.model.reports import Report
@@ -143,11 +142,7 @@ def _groups(plan: Plan, *, everybody: bool) -> Iterator[str]:
 
 def _foot(plan: Plan) -> Iterator[str]:
     if plan.changes or plan.groups:
-        pace = f" at {plan.rate:,} requests a minute" if plan.rate else ""
-        needed = timedelta(minutes=plan.requests / plan.rate) if plan.rate else timedelta()
-        duration = f", about {duration_text(needed.total_seconds())}{pace}" if plan.rate else ""
-        changes = len(plan.changes) + len(plan.groups)
-        yield f"{counted(changes, 'change')}, {counted(plan.requests, 'request')}{duration}."
+        yield f"{counted(len(plan.changes) + len(plan.groups), 'change')}, {foresight.cost_text(plan)}."
     elif plan.tally.held or plan.tally.values or plan.tally.leavers_kept or plan.tally.conflicts or plan.tally.kept:
         numbers = (
             (plan.tally.leavers_kept, "leaver", "not disabled"),
@@ -351,6 +346,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
             )
         },
         "requests": plan.requests,
+        "estimate": foresight.estimate_document(plan),
         "rate_per_minute": plan.rate,
         "changes": [sealing.change_to_json(c) for c in plan.changes],
         "groups": [sealing.group_to_json(g) for g in plan.groups],
@@ -479,6 +475,7 @@ def run_document(run: Run) -> dict[str, object]:
         "source": run.source,
         "tally": dict(run.tally),
         "statuses": dict(run.statuses),
+        "spent": foresight.reality_document(run),
         "plan": run.plan,
         "base": run.base,
     }

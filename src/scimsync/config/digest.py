@@ -70,6 +70,35 @@ def digest(
     contract: Contract | None = None,
 ) -> str:
     """Digest everything that decides what a run does."""
+    return _digested(_decisive(source, target, policy, groups, contract), 16)
+
+
+def parts(
+    source: SourceSettings,
+    target: TargetSettings,
+    policy: Policy,
+    groups: GroupSettings | None,
+    contract: Contract | None = None,
+) -> dict[str, str]:
+    """The same part by part; each attribute is one of its own, by the name `attributes.PATH`."""
+    decisive = _decisive(source, target, policy, groups, contract)
+    del decisive["attributes"]
+    each = {f"attributes.{m.path}": [m.expression, m.authority.value] for m in policy.attributes}
+    return {name: _digested(found, 8) for name, found in {**decisive, **each}.items()}
+
+
+def _digested(found: object, digits: int) -> str:
+    return hashlib.sha256(msgspec.json.encode(found)).hexdigest()[:digits]
+
+
+def _decisive(
+    source: SourceSettings,
+    target: TargetSettings,
+    policy: Policy,
+    groups: GroupSettings | None,
+    contract: Contract | None,
+) -> dict[str, object]:
+    """Everything that decides what a run does, by name."""
     decisive: dict[str, object] = {
         "source": [source.kind, source.key, source.query, str(source.path or "")],
         "target": [
@@ -107,4 +136,4 @@ def digest(
         ]  # fmt: skip
         if rules.protected:
             decisive["protected groups"] = sorted(rules.protected)
-    return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()[:16]
+    return decisive

@@ -298,6 +298,13 @@ class Policy(Section):
         "park",
         example="hold",
     )
+    plan_expires: str = _like(
+        AFTER,
+        "How long a plan may be applied after it was made, in days (`d`) or hours (`h`). It is sealed with the plan "
+        "(plan.age).",
+        "24h",
+        example="8h",
+    )
 
 
 class Limits(Section):

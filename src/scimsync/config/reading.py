@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from scimsync.config import credentials, document, faults, holding
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
-from scimsync.config.digest import digest
+from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
 from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
@@ -121,6 +121,7 @@ class _Reader:
             state=state,
             contract=contract,
             digest=digest(source, target, policy, groups, contract),
+            parts=parts(source, target, policy, groups, contract),
             groups=groups,
             audit=self._audit(state),
             log=LogSettings(format=self.written.log.format, level=self.written.log.level),
@@ -273,6 +274,7 @@ class _Reader:
             deleted=Deleted(given.deleted),
             protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
+            plan_expires=span(given.plan_expires),
             on_bad_value=BadValue(given.on_bad_value),
             limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),
             groups=self._grouping(dialect),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from scimsync import files
 from scimsync.core import (
     contract,
     fixing,
@@ -18,7 +17,6 @@ from scimsync.core import (
     notifications,
     planner,
     reviving,
-    sealing,
     trust,
     validation,
 )
@@ -39,7 +37,8 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import UNTRUSTED, sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import deferring, ending, guarding, limiting, returning, ruling, trusting, unshown
+from scimsync.engine import deferring, ending, guarding, limiting, returning, ruling, signatures, trusting, unshown
+from scimsync.engine.foreseeing import foreseen
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
@@ -62,8 +61,9 @@ from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
 from scimsync.workbench.health import measure
-from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired, stage_phones
+from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired
 from scimsync.workbench.past import stage_base, stage_links
+from scimsync.workbench.phones import Memo, stage_remembered
 from scimsync.workbench.records import stage_records
 from scimsync.workbench.ruling import check as check_rules
 from scimsync.workbench.unlisted import owe
@@ -249,7 +249,9 @@ class _Planning:
         self.ports.metrics.read(health, proven=reading.proven)
         trusting.check_expectations(self.request, reading)
         expressions = check_mapping(self.bench, attributes, reading.columns)
-        stage_phones(self.bench, expressions.values(), self.ports.phones)
+        folder, now = self.ports.store.artifact("phones").parent, self.ports.clock.now()
+        memo = Memo(folder, now, self.ports.phones_version)
+        stage_remembered(self.bench, expressions.values(), self.ports.phones, memo)
         return reading, health, expressions
 
     def _map(self, health: SourceHealth, expressions: Mapping[str, Expression]) -> SourceHealth:
@@ -449,10 +451,13 @@ class _Planning:
             groups=groups,
             refusals=(*self.refusals, *refused),
             moved=self.moved,
+            expires=created + request.policy.plan_expires,
+            parts=dict(request.parts),
             overrides=dict(request.overrides),
             rate=ports.target.rate,
             place=reading.place,
         )
+        plan = foreseen(plan, ports, request, self.bench)
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
         moving = [change.key for change in changes]
         path = ports.store.artifact(agreed)
@@ -460,7 +465,7 @@ class _Planning:
             agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
-        files.write(ports.store.artifact(name), sealing.encode(plan))
+        digest = signatures.write(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
                 id=identity,
@@ -474,6 +479,7 @@ class _Planning:
                 partial=bool(request.only),
                 source=request.source,
                 takes=self.takes,
+                digest=digest,
             ),
             [x for told in request.subscriptions for x in notifications.messages_to(notifications.of_plan(plan), told)],
         )

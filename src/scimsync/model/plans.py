@@ -262,6 +262,20 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What applying a plan takes where all goes well."""
+
+    #: kind -> how many requests, by the names under which they are counted when they are sent
+    requests: Mapping[str, int]
+    seconds: float
+
+    @property
+    def total(self) -> int:
+        """How many requests there are."""
+        return sum(self.requests.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The ordered changes, the findings, and the seal."""
 
@@ -284,6 +298,12 @@ class Plan:
     place: str = "row"
     #: new key of an account that follows its person -> the key that has it
     moved: Mapping[str, str] = field(default_factory=dict)
+    #: when it is too old to be applied; None in a plan of a version that did not say so
+    expires: datetime | None = None
+    #: part of the configuration -> its digest, so that another configuration can be told from this one part by part
+    parts: Mapping[str, str] = field(default_factory=dict)
+    #: what applying takes; None in a plan of a version that did not say so
+    estimate: Estimate | None = None
 
     @property
     def writes(self) -> int:

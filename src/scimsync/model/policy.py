@@ -210,6 +210,8 @@ class Policy:
     deleted: Deleted = Deleted.HOLD
     on_bad_value: BadValue = BadValue.ATTRIBUTE
     exchange: LoginExchange = LoginExchange.PARK
+    #: how long a plan may be applied after it was made
+    plan_expires: timedelta = timedelta(hours=24)
     #: keys or user names, lower case
     protected: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)

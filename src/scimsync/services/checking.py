@@ -79,6 +79,22 @@ def try_state(settings: Settings) -> tuple[Run | None, Mapping[str, int]]:
         return store.last_applied(), Counter(one.path for one in store.unshown())
 
 
+def asked_last(settings: Settings) -> int:
+    """How many requests the last whole plan for this target asked; 0 where none is known.
+
+    Raises:
+        StoreError: The state cannot be used.
+    """
+    name = settings.target.api_url.rstrip("/") + settings.target.dialect.base_path
+    with open_store(settings) as store:
+        runs = [run for run in store.runs() if run.target == name and not run.partial]
+        counts = (
+            sum(number for kind, number in run.spent.items() if kind.startswith("plan.") and kind != "plan.seconds")
+            for run in runs
+        )
+        return int(next((count for count in counts if count), 0))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFacts:
     """What a look at the target found."""

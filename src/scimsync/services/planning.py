@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -10,10 +11,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
-from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source
+from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source, phones_version
 from scimsync.config import Settings
 from scimsync.core import grouping, identity, limits, owning, sealing, trust, unshown
 from scimsync.core.depths import Rhythm
+from scimsync.core.sealing import Opened
 from scimsync.engine import ledger, planning, preconditions
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
@@ -25,6 +27,7 @@ from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Depth
+from scimsync.services.auditing import signing_key
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.reaching import reached
 
@@ -105,8 +108,11 @@ async def plan_between(
         observer=telemetry.observer,
         metrics=telemetry.metrics,
         phones=make_phones(),
+        phones_version=phones_version,
         fresh=lambda: secrets.token_hex(2),
         pairs=make_pairs(settings),
+        key=signing_key(settings, telemetry.observer.say),
+        counted=telemetry.counted,
     )
     request = PlanRequest(
         policy=settings.policy,
@@ -117,8 +123,10 @@ async def plan_between(
         source=settings.source.identity,
         null_values=settings.source.null_values,
         configuration=settings.digest,
+        parts=settings.parts,
         zone=settings.source.zone,
         workers=settings.target.workers,
+        fetches_token=bool(settings.target.client_id),
         recall=settings.target.recall,
         depth=choices.depth or settings.target.depth,
         rhythm=settings.target.rhythm if choices.depth is None else AS_TOLD,
@@ -128,10 +136,22 @@ async def plan_between(
         keep=choices.keep,
         subscriptions=subscriptions(settings),
     )
+    began = ports.clock.monotonic()
     made = await planning.make_plan(ports, request)
+    spend(store, made.id, "plan", telemetry, ports.clock.monotonic() - began)
     telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
     telemetry.metrics.planned(made)
     return made
+
+
+def spend(store: Runs, run_id: str, work: str, telemetry: Telemetry, seconds: float) -> None:
+    """Note with a run what a piece of work on it took, with what it took before."""
+    run = store.run(run_id)
+    if run is not None:
+        took = {f"{work}.{kind}": number for kind, number in telemetry.counted.requests.items()}
+        spent = Counter(run.spent)
+        spent.update(took | {f"{work}.seconds": round(seconds, 3)})
+        store.save_run(replace(run, spent=dict(spent)))
 
 
 def subscriptions(settings: Settings) -> tuple[Subscription, ...]:
@@ -160,9 +180,19 @@ def chart_groups(settings: Settings, store: Artifacts, run: Run, plan: Plan) -> 
 
 def read_plan(path: Path) -> Plan:
     """Read a plan file."""
+    return open_plan(path).plan
+
+
+def open_plan(path: Path) -> Opened:
+    """Read a plan file, with what closes it.
+
+    Raises:
+        PlanDamaged: It was changed, cut, or is no plan.
+        ConfigError: It cannot be read.
+    """
     try:
         with path.open("rb") as lines:
-            return sealing.decode(lines)
+            return sealing.opened(lines)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.__class__.__name__})") from error
 
@@ -174,22 +204,45 @@ def find_plan(store: PlansState, named: str) -> tuple[Plan, Run | None]:
         PlanStale: There is none.
         PlanDamaged: The file was changed, cut, or is no plan.
     """
-    path = Path(named) if named else None
-    if path is not None and (len(path.parts) > 1 or path.suffix or path.is_file()):
-        return _given_plan(store, path)
+    found, run = find_file(store, named)
+    return found.plan, run
+
+
+def find_file(store: PlansState, named: str) -> tuple[Opened, Run | None]:
+    """As `find_plan`, with what closes the file."""
+    if is_file(named):
+        return _given_plan(store, Path(named))
     runs: Sequence[Run] = store.runs(1)
     run = store.run(named) if named else (runs[0] if runs else None)
     if run is None or not run.plan:
         what = f"there is no plan {named!r}" if named else "there is no plan yet"
         raise PlanStale(f"{what}. Make one with: scimsync plan")
-    return read_plan(store.artifact(run.plan)), run
+    return stored_plan(store, run), run
 
 
-def _given_plan(store: PlansState, path: Path) -> tuple[Plan, Run | None]:
+def is_file(named: str) -> bool:
+    """Whether what a person names is a file, and not the id of a run."""
+    path = Path(named)
+    return bool(named) and (len(path.parts) > 1 or bool(path.suffix) or path.is_file())
+
+
+def stored_plan(store: Artifacts, run: Run) -> Opened:
+    """The plan of a run, proven to be that which the state remembers.
+
+    Raises:
+        PlanDamaged: It is another, or was changed.
+    """
+    found = open_plan(store.artifact(run.plan))
+    if run.digest not in {"", found.closing.sha256}:
+        raise PlanDamaged(f"plan {run.id}: its file is not the plan that was made, by its digest. Make a new plan.")
+    return found
+
+
+def _given_plan(store: PlansState, path: Path) -> tuple[Opened, Run | None]:
     """A plan file, proven to be the plan that was stored: its own digest proves only that it is whole."""
-    read = read_plan(path)
-    run = store.run(read.id)
-    if run is not None and read != read_plan(store.artifact(run.plan)):
+    read = open_plan(path)
+    run = store.run(read.plan.id)
+    if run is not None and read != stored_plan(store, run):
         raise PlanDamaged(f"{path}: it is not the plan that was stored as {run.id}. Apply that one by its id.")
     return read, run
 
