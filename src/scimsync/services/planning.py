@@ -85,7 +85,17 @@ async def plan_between(
     settings: Settings, store: Store, telemetry: Telemetry, choices: Choices, source: Source, target: Target
 ) -> Plan:
     """As `plan`, between a source and a target that are given."""
-    ports = PlanPorts(
+    ports = ports_of(settings, store, telemetry, source, target)
+    request = request_of(settings, choices)
+    made = await planning.make_plan(ports, request)
+    telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
+    telemetry.metrics.planned(made)
+    return made
+
+
+def ports_of(settings: Settings, store: Store, telemetry: Telemetry, source: Source, target: Target) -> PlanPorts:
+    """What planning between a source and a target is handed."""
+    return PlanPorts(
         source=source,
         target=target,
         store=store,
@@ -96,7 +106,11 @@ async def plan_between(
         fresh=lambda: secrets.token_hex(2),
         pairs=make_pairs(settings),
     )
-    request = PlanRequest(
+
+
+def request_of(settings: Settings, choices: Choices) -> PlanRequest:
+    """What a configuration, and what a person asked for, mean for planning."""
+    return PlanRequest(
         policy=settings.policy,
         catalog=settings.target.dialect.users,
         dialect=settings.target.dialect,
@@ -115,10 +129,6 @@ async def plan_between(
         keep=choices.keep,
         subscriptions=subscriptions(settings),
     )
-    made = await planning.make_plan(ports, request)
-    telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
-    telemetry.metrics.planned(made)
-    return made
 
 
 def subscriptions(settings: Settings) -> tuple[Subscription, ...]:
