@@ -12,7 +12,17 @@ from collections.abc import Mapping
 import msgspec
 
 from scimsync.config.settings import GroupSettings, SourceSettings, TargetSettings
-from scimsync.model.policy import BadValue, Deleted, Leavers, Limits, LoginExchange, Policy, Rekey
+from scimsync.model.policy import (
+    RENAMES_WITHIN,
+    BadValue,
+    Deleted,
+    Leavers,
+    Limits,
+    LoginExchange,
+    Policy,
+    Rekey,
+    Renames,
+)
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.dialect_file import CODED, entries_of
 from scimsync.scim.generic import GENERIC
@@ -70,6 +80,8 @@ def digest(source: SourceSettings, target: TargetSettings, policy: Policy, group
         decisive["on_bad_value"] = policy.on_bad_value.value
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
+    if policy.renames is not Renames.HOLD or policy.renames_within != RENAMES_WITHIN:
+        decisive["renames"] = [policy.renames.value, policy.renames_within.total_seconds()]
     decisive |= _since(source, target, policy.limits)
     if policy.leavers is Leavers.DELETE:
         decisive["leavers_after"] = policy.leavers_after.total_seconds()

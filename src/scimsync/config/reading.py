@@ -45,6 +45,7 @@ from scimsync.model.policy import (
     Policy,
     Providing,
     Rekey,
+    Renames,
     Removal,
     Shows,
 )
@@ -266,6 +267,8 @@ class _Reader:
             attributes=tuple(attributes),
             match=tuple(place for place in match if place),
             rekey=Rekey(self.written.correlation.rekey),
+            renames=Renames(self.written.correlation.renames),
+            renames_within=span(self.written.correlation.renames_within),
             leavers=Leavers(given.leavers),
             leavers_after=span(given.leavers_after),
             deleted=Deleted(given.deleted),
