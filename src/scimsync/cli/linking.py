@@ -81,7 +81,7 @@ def _lines(result: LinkResult) -> Iterator[str]:
         yield "Nothing was written to the directory. See what follows with: scimsync plan"
         return
     yield click.style(f"{key} and the account {shown} are not one person.", bold=True)
-    if result.former:
+    if result.former not in {"", key}:
         yield f"The account is that of {result.former}. Nobody is asked about these two again."
         yield "Nothing was written to the directory. See what follows with: scimsync plan"
     elif result.active:

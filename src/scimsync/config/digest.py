@@ -51,6 +51,13 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
     return {name: value for name, value in found.items() if value}
 
 
+def _renames(policy: Policy) -> dict[str, object]:
+    """What becomes of suspected renames, where that is not the default."""
+    if policy.renames is Renames.HOLD and policy.renames_within == RENAMES_WITHIN:
+        return {}
+    return {"renames": [policy.renames.value, policy.renames_within.total_seconds()]}
+
+
 def _dialect(dialect: Dialect) -> Mapping[str, object]:
     """What a file makes of a dialect; those that are part of the product are known by their name."""
     return {} if dialect.name in CODED else entries_of(dialect)
@@ -80,9 +87,7 @@ def digest(source: SourceSettings, target: TargetSettings, policy: Policy, group
         decisive["on_bad_value"] = policy.on_bad_value.value
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
-    if policy.renames is not Renames.HOLD or policy.renames_within != RENAMES_WITHIN:
-        decisive["renames"] = [policy.renames.value, policy.renames_within.total_seconds()]
-    decisive |= _since(source, target, policy.limits)
+    decisive |= _since(source, target, policy.limits) | _renames(policy)
     if policy.leavers is Leavers.DELETE:
         decisive["leavers_after"] = policy.leavers_after.total_seconds()
     if policy.deleted is not Deleted.HOLD:

@@ -232,7 +232,7 @@ class Correlation(Section):
         example="follow",
     )
     renames: Literal["hold", "tell", "off"] = _key(
-        "What becomes of a joiner who is probably somebody who left, by two strong traits that nobody else has "
+        "What becomes of a joiner who is probably somebody who left, by two strong marks that nobody else has "
         "(rename.suspected). `hold`: no account is made, and none disabled, until somebody says `scimsync link`. "
         "`tell`: the plan says so and goes on. `off`: nobody looks.",
         "hold",

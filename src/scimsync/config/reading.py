@@ -45,8 +45,8 @@ from scimsync.model.policy import (
     Policy,
     Providing,
     Rekey,
-    Renames,
     Removal,
+    Renames,
     Shows,
 )
 from scimsync.scim.dialect import Dialect

@@ -1,8 +1,8 @@
-"""Whether somebody who joins is somebody who just left, under another key: judged by several traits, decided by a person.
+"""Whether somebody who joins just left under another key: judged by several marks, decided by a person.
 
 HR renumbers people, or closes one record and opens another; nothing says so. Taken at its word, the person loses
-access, roles and history, and gets an empty account. So a joiner and a leaver who agree in two strong traits that say
-different things, and that nobody else has, both wait. One trait proves nothing: logins and desk phones are given anew,
+access, roles and history, and gets an empty account. So a joiner and a leaver who agree in two strong marks that say
+different things, and that nobody else has, both wait. One mark proves nothing: logins and desk phones are given anew,
 a father's name is his son's, and a switchboard is everybody's.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 from scimsync.core.identity import LOGIN, marks
 from scimsync.model.plans import Finding, Severity
@@ -19,12 +20,12 @@ from scimsync.scim.schema import Kind
 
 #: the code of a joiner who is probably a leaver
 SUSPECTED = "rename.suspected"
-#: strong traits, each of its own ground, that agree where two keys are probably one person
+#: strong marks, each of its own ground, that agree where two keys are probably one person
 ENOUGH = 2
 
 
 class Ground(Enum):
-    """What a trait is about. Traits of one ground say one thing; the value is how people read it."""
+    """What a mark is about. Marks of one ground say one thing; the value is how people read it."""
 
     NUMBER = "number"
     ADDRESS = "address"
@@ -36,10 +37,10 @@ class Ground(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trait:
-    """One thing that a person is known by. It agrees where all paths of one of its ways do.
+class Mark:
+    """A mark (see `identity`) with what it is about. It agrees where all paths of one of its ways do.
 
-    A trait of two others holds where both do; it is there for those that are common alone and rare together.
+    A mark of two others holds where both do; it is there for those that are common alone and rare together.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Trait:
     ways: tuple[tuple[str, ...], ...] = ()
     #: only the part before the @ counts
     local: bool = False
-    #: the traits that this one joins
+    #: the marks that this one joins
     of: tuple[str, ...] = ()
 
     @property
@@ -63,9 +64,9 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """What a joiner and a leaver say of one trait that both have."""
+    """What a joiner and a leaver say of one mark that both have."""
 
-    trait: Trait
+    mark: Mark
     agrees: bool
     #: how many other people have the value in which they agree
     others: int = 0
@@ -87,30 +88,30 @@ class Likeness:
     signs: tuple[Sign, ...] = ()
 
 
-def traits(attributes: Sequence[Mapped]) -> tuple[Trait, ...]:
+def telling(attributes: Sequence[Mapped]) -> tuple[Mark, ...]:
     """What a mapping says of people that tells them apart, and what of it counts together."""
     paths = {mapped.path: mapped for mapped in attributes}
-    found: list[Trait] = []
+    found: list[Mark] = []
     for mark in marks(attributes):
         if mark.name == LOGIN:
-            found.append(Trait("address", Ground.ADDRESS, mark.ways))
-            found.append(Trait("address before the @", Ground.NAME, mark.ways, local=True))
+            found.append(Mark("address", Ground.ADDRESS, mark.ways))
+            found.append(Mark("address before the @", Ground.NAME, mark.ways, local=True))
         elif mark.name == "name":
-            found.append(Trait("name", Ground.NAME, mark.ways))
+            found.append(Mark("name", Ground.NAME, mark.ways))
         elif mark.name == "phone":
             mobile = tuple(way for way in mark.ways if '"mobile"' in way[0].lower())
             desk = tuple(way for way in mark.ways if way not in mobile)
-            found += [Trait("mobile phone", Ground.MOBILE, mobile)] if mobile else []
-            found += [Trait("phone", Ground.PHONE, desk)] if desk else []
+            found += [Mark("mobile phone", Ground.MOBILE, mobile)] if mobile else []
+            found += [Mark("phone", Ground.PHONE, desk)] if desk else []
         else:
-            found.append(Trait(mark.name, Ground.NUMBER, mark.ways))
+            found.append(Mark(mark.name, Ground.NUMBER, mark.ways))
     for ground in (Ground.HIRED, Ground.BORN):
         dates = tuple((path,) for path, mapped in paths.items() if _date(mapped) is ground)
-        found += [Trait(ground.value, ground, dates)] if dates else []
-    dated = [trait for trait in found if trait.ground in {Ground.HIRED, Ground.BORN}]
-    named = [trait for trait in found if trait.name == "name"]
-    joint = [(one, two) for one in named for two in dated] + [(one, two) for one, two in zip(dated, dated[1:], strict=False)]
-    return (*found, *(Trait(f"{a.name} and {b.name}", a.ground, of=(a.name, b.name)) for a, b in joint))
+        found += [Mark(ground.value, ground, dates)] if dates else []
+    dated = [mark for mark in found if mark.ground in {Ground.HIRED, Ground.BORN}]
+    named = [mark for mark in found if mark.name == "name"]
+    joint = [*((one, two) for one in named for two in dated), *pairwise(dated)]
+    return (*found, *(Mark(f"{a.name} and {b.name}", a.ground, of=(a.name, b.name)) for a, b in joint))
 
 
 def _date(mapped: Mapped) -> Ground | None:
@@ -124,23 +125,23 @@ def _date(mapped: Mapped) -> Ground | None:
 def suspected(signs: Iterable[Sign]) -> bool:
     """Whether a joiner and a leaver are probably one person.
 
-    Two strong traits agree that say different things. One that another person has too is none, unless another trait
+    Two strong marks agree that say different things. One that another person has too is none, unless another mark
     goes with it and nobody else has both. Whoever was born on another day is another person.
     """
     told = list(_independent(signs))
-    if any(sign.trait.lasting and not sign.agrees for sign in told):
+    if any(sign.mark.lasting and not sign.agrees for sign in told):
         return False
-    rare = [sign.trait for sign in told if sign.agrees and sign.others == 0]
-    together = {name for trait in rare for name in trait.of}
-    strong = [sign.trait for sign in told if sign.agrees and not sign.trait.of and sign.trait.strong]
-    return len({trait.ground for trait in strong if trait in rare or trait.name in together}) >= ENOUGH
+    rare = [sign.mark for sign in told if sign.agrees and sign.others == 0]
+    together = {name for mark in rare for name in mark.of}
+    strong = [sign.mark for sign in told if sign.agrees and not sign.mark.of and sign.mark.strong]
+    return len({mark.ground for mark in strong if mark in rare or mark.name in together}) >= ENOUGH
 
 
 def _independent(signs: Iterable[Sign]) -> Iterator[Sign]:
     """Without what only repeats another: whoever has the same address has the same beginning of it."""
     told = list(signs)
-    same = any(sign.agrees and sign.trait.ground is Ground.ADDRESS for sign in told)
-    yield from (sign for sign in told if not (same and sign.trait.local))
+    same = any(sign.agrees and sign.mark.ground is Ground.ADDRESS for sign in told)
+    yield from (sign for sign in told if not (same and sign.mark.local))
 
 
 def suspects(found: Iterable[Likeness]) -> Iterator[Likeness]:
@@ -153,11 +154,11 @@ def suspects(found: Iterable[Likeness]) -> Iterator[Likeness]:
 
 
 def finding(pair: Likeness, renames: Renames) -> Finding:
-    """What a person is told of a suspected rename: both keys, what agrees and what differs, what follows, what to say."""
+    """What a person is told of a suspected rename: both keys, what agrees, what differs, what follows, what to say."""
     holds = renames is Renames.HOLD
-    signs = [sign for sign in _independent(pair.signs) if not sign.trait.of]
-    agree = [sign.trait.name for sign in signs if sign.agrees]
-    differ = [sign.trait.name for sign in signs if not sign.agrees]
+    signs = [sign for sign in _independent(pair.signs) if not sign.mark.of]
+    agree = [sign.mark.name for sign in signs if sign.agrees]
+    differ = [sign.mark.name for sign in signs if not sign.agrees]
     who = f"{pair.former} of {pair.source}" if pair.source else pair.former
     detail = f"{who} left, account {pair.account}; the same: {', '.join(agree)}"
     if differ:

@@ -30,7 +30,7 @@ def look(bench: Workbench, request: PlanRequest, store: Endings, now: datetime, 
         return []
     ending.stage_endings(bench, store.endings())
     since = (now - policy.renames_within).isoformat()
-    renaming = Renaming(bench, policy.attributes, rules.traits(policy.attributes), since=since, whole=whole)
+    renaming = Renaming(bench, policy.attributes, rules.telling(policy.attributes), since=since, whole=whole)
     found = list(rules.suspects(renaming.pairs()))
     if policy.renames is Renames.HOLD:
         renaming.hold(found)

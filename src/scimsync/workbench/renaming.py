@@ -1,9 +1,9 @@
 """Find joiners and leavers who have something in common that nobody else has, in whole tables.
 
-Of each trait only values that a joiner and a leaver share are looked at, and of those only the ones of exactly one
-of each side lead to a pair: so there are at most as many pairs as joiners times traits, however many share a
-switchboard. Tables: `r_new` (n, trait, value) of joiners, `r_old` (id, trait, value) of leavers, `r_met` (trait, value)
-of both, `r_crowd` (trait, value, number): how many people have it.
+Of each mark only values that a joiner and a leaver share are looked at, and of those only the ones of exactly one
+of each side lead to a pair: so there are at most as many pairs as joiners times marks, however many share a
+switchboard. Tables: `r_new` (n, mark, value) of joiners, `r_old` (id, mark, value) of leavers, `r_met` (mark, value)
+of both, `r_crowd` (mark, value, number): how many people have it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.core.renaming import Ground, Likeness, Sign, Trait
+from scimsync.core.renaming import Ground, Likeness, Mark, Sign
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Place
 from scimsync.workbench import owning
-from scimsync.workbench.bench import ACCOUNT, Workbench, row_of, text
+from scimsync.workbench.bench import ACCOUNT, Workbench, row_of
 from scimsync.workbench.values import comparable, lowered
 
 _LOGIN = "userName"
@@ -30,15 +30,15 @@ class Renaming:
     Args:
         bench: The tables of the run.
         attributes: The mapping, in the order of the columns.
-        traits: What people are known by.
+        marks: What people are known by.
         since: Whoever was disabled before this moment is no leaver any more; ISO 8601, UTC.
         whole: Everybody was read; if not, what was agreed about an account stands in for it.
     """
 
     def __init__(
-        self, bench: Workbench, attributes: Sequence[Mapped], traits: Sequence[Trait], *, since: str, whole: bool
+        self, bench: Workbench, attributes: Sequence[Mapped], marks: Sequence[Mark], *, since: str, whole: bool
     ) -> None:
-        self._bench, self._traits, self._since, self._whole = bench, list(traits), since, whole
+        self._bench, self._marks, self._since, self._whole = bench, list(marks), since, whole
         self._places: Mapping[str, Place] = {mapped.path: mapped.place for mapped in attributes}
         self._index = {path: index for index, path in enumerate(self._places)}
 
@@ -54,7 +54,7 @@ class Renaming:
         sql = self._bench.sql
         sql.execute(
             "CREATE OR REPLACE TABLE r_pairs AS SELECT DISTINCT x.n, y.id FROM r_crowd c "
-            "JOIN r_new x ON x.trait = c.trait AND x.value = c.value JOIN r_old y ON y.trait = c.trait "
+            "JOIN r_new x ON x.mark = c.mark AND x.value = c.value JOIN r_old y ON y.mark = c.mark "
             "AND y.value = c.value JOIN r_joiners j ON j.n = x.n JOIN r_leavers v ON v.id = y.id "
             "WHERE c.number = 2 AND j.key <> v.key "
             "AND NOT EXISTS (SELECT 1 FROM parted t WHERE t.key = j.key AND t.account = v.id)"
@@ -116,54 +116,54 @@ class Renaming:
 
     def _values(self) -> None:
         sql = self._bench.sql
-        sql.execute("CREATE OR REPLACE TABLE r_new (n BIGINT, trait INTEGER, value VARCHAR)")
-        sql.execute("CREATE OR REPLACE TABLE r_old (id VARCHAR, trait INTEGER, value VARCHAR)")
-        for number, trait in enumerate(self._traits):
-            for way in trait.ways:
-                wanted = self._value(trait, way, "d.d")
+        sql.execute("CREATE OR REPLACE TABLE r_new (n BIGINT, mark INTEGER, value VARCHAR)")
+        sql.execute("CREATE OR REPLACE TABLE r_old (id VARCHAR, mark INTEGER, value VARCHAR)")
+        for number, mark in enumerate(self._marks):
+            for way in mark.ways:
+                wanted = self._value(mark, way, "d.d")
                 for table in ("desired", "left_out"):
                     sql.execute(
                         f"INSERT INTO r_new SELECT n, {number}, v FROM (SELECT d.n, {wanted} AS v FROM {table} d "
                         "JOIN r_joiners j ON j.n = d.n) WHERE v <> ''"
                     )
                 sql.execute(
-                    f"INSERT INTO r_old SELECT id, {number}, v FROM (SELECT r.id, {self._value(trait, way, 'a.c')} "
+                    f"INSERT INTO r_old SELECT id, {number}, v FROM (SELECT r.id, {self._value(mark, way, 'a.c')} "
                     "AS v FROM r_leavers r JOIN accounts a ON a.id = r.id UNION ALL "
-                    f"SELECT r.id, {self._value(trait, way, 'b.b')} FROM r_leavers r JOIN base b "
+                    f"SELECT r.id, {self._value(mark, way, 'b.b')} FROM r_leavers r JOIN base b "
                     f"ON b.key = r.key AND coalesce(b.{ACCOUNT}, r.id) = r.id) WHERE v <> ''"
                 )
         for number, (one, two) in self._joint():
             for table, who in (("r_new", "n"), ("r_old", "id")):
                 self._join(table, who, number, one, two)
         sql.execute(
-            "CREATE OR REPLACE TABLE r_met AS SELECT trait, value FROM r_new INTERSECT SELECT trait, value FROM r_old"
+            "CREATE OR REPLACE TABLE r_met AS SELECT mark, value FROM r_new INTERSECT SELECT mark, value FROM r_old"
         )
 
     def _joint(self) -> Iterator[tuple[int, tuple[int, int]]]:
-        """The traits that join two others: their number, and those of the two."""
-        places = {trait.name: number for number, trait in enumerate(self._traits)}
-        for number, trait in enumerate(self._traits):
-            if trait.of:
-                one, two = (places[name] for name in trait.of)
+        """The marks that join two others: their number, and those of the two."""
+        places = {mark.name: number for number, mark in enumerate(self._marks)}
+        for number, mark in enumerate(self._marks):
+            if mark.of:
+                one, two = (places[name] for name in mark.of)
                 yield number, (one, two)
 
     def _join(self, table: str, who: str, number: int, one: int, two: int, where: str = "true") -> None:
         self._bench.sql.execute(
-            f"INSERT INTO {table} SELECT * FROM (SELECT DISTINCT x.{who}, {number} AS trait, "
+            f"INSERT INTO {table} SELECT * FROM (SELECT DISTINCT x.{who}, {number} AS mark, "
             f"x.value || {_JOINT} || y.value AS value FROM {table} x JOIN {table} y ON y.{who} = x.{who} "
-            f"WHERE x.trait = {one} AND y.trait = {two}) WHERE {where}"
+            f"WHERE x.mark = {one} AND y.mark = {two}) WHERE {where}"
         )
 
-    def _value(self, trait: Trait, way: Sequence[str], side: str) -> str:
-        """The SQL of what one side says of a trait; NULL, or '', where it says nothing of its own."""
+    def _value(self, mark: Mark, way: Sequence[str], side: str) -> str:
+        """The SQL of what one side says of a mark; NULL, or '', where it says nothing of its own."""
         parts = [comparable(self._places[path], self._column(path, side)) for path in way]
-        if trait.local:
+        if mark.local:
             return f"CASE WHEN contains({parts[0]}, '@') THEN split_part({parts[0]}, '@', 1) END"
-        if trait.ground is Ground.NAME:
+        if mark.ground is Ground.NAME:
             return self._name(way, side)
-        if trait.ground in {Ground.HIRED, Ground.BORN}:
+        if mark.ground in {Ground.HIRED, Ground.BORN}:
             return f"left({self._column(way[0], side)}, 10)"
-        if trait.ground is Ground.NUMBER and _LOGIN in self._index:
+        if mark.ground is Ground.NUMBER and _LOGIN in self._index:
             login = lowered(self._column(_LOGIN, side))
             return f"CASE WHEN {lowered(self._column(way[0], side))} IS DISTINCT FROM {login} THEN {parts[0]} END"
         return parts[0]
@@ -183,13 +183,15 @@ class Renaming:
     def _crowds(self) -> None:
         """Count who has a value that a joiner and a leaver share: people in HR, accounts, and what was agreed."""
         sql = self._bench.sql
-        sql.execute("CREATE OR REPLACE TABLE r_all AS SELECT id, trait, value FROM r_old SEMI JOIN r_met USING (trait, value)")
+        sql.execute(
+            "CREATE OR REPLACE TABLE r_all AS SELECT id, mark, value FROM r_old SEMI JOIN r_met USING (mark, value)"
+        )
         who = "coalesce(p.id, l.account, 'n:' || d.n)"
-        for number, trait in enumerate(self._traits):
-            if not trait.ways or not self._are(f"r_met WHERE trait = {number}"):
+        for number, mark in enumerate(self._marks):
+            if not mark.ways or not self._are(f"r_met WHERE mark = {number}"):
                 continue
-            for way in trait.ways:
-                wanted = self._value(trait, way, "d.d")
+            for way in mark.ways:
+                wanted = self._value(mark, way, "d.d")
                 records = " UNION ALL ".join(
                     f"SELECT {who} AS id, {wanted} AS v FROM {table} d LEFT JOIN pairing p ON p.n = d.n "
                     "LEFT JOIN links l ON l.key = d.key AND l.ours"
@@ -197,16 +199,16 @@ class Renaming:
                 )
                 sql.execute(
                     f"INSERT INTO r_all SELECT id, {number}, v FROM ({records} UNION ALL "
-                    f"SELECT a.id, {self._value(trait, way, 'a.c')} FROM accounts a) "
-                    f"WHERE v IN (SELECT value FROM r_met WHERE trait = {number})"
+                    f"SELECT a.id, {self._value(mark, way, 'a.c')} FROM accounts a) "
+                    f"WHERE v IN (SELECT value FROM r_met WHERE mark = {number})"
                 )
         for number, (one, two) in self._joint():
-            if self._are(f"r_met WHERE trait = {number}"):
-                met = f"value IN (SELECT value FROM r_met WHERE trait = {number})"
-                sql.execute(f"DELETE FROM r_all WHERE trait = {number}")
+            if self._are(f"r_met WHERE mark = {number}"):
+                met = f"value IN (SELECT value FROM r_met WHERE mark = {number})"
+                sql.execute(f"DELETE FROM r_all WHERE mark = {number}")
                 self._join("r_all", "id", number, one, two, met)
         sql.execute(
-            "CREATE OR REPLACE TABLE r_crowd AS SELECT trait, value, count(DISTINCT id) AS number FROM r_all "
+            "CREATE OR REPLACE TABLE r_crowd AS SELECT mark, value, count(DISTINCT id) AS number FROM r_all "
             "GROUP BY ALL"
         )
 
@@ -214,17 +216,17 @@ class Renaming:
         """The pairs, each with what both say."""
         signs: dict[tuple[object, object], list[Sign]] = {}
         query = (
-            "SELECT p.n, p.id, x.trait, coalesce(bool_or(x.value = y.value), false), "
+            "SELECT p.n, p.id, x.mark, coalesce(bool_or(x.value = y.value), false), "
             "coalesce(min(c.number) FILTER (WHERE x.value = y.value), 2) - 2 FROM r_pairs p JOIN r_new x ON x.n = p.n "
-            "JOIN r_old y ON y.id = p.id AND y.trait = x.trait LEFT JOIN r_crowd c ON c.trait = x.trait "
+            "JOIN r_old y ON y.id = p.id AND y.mark = x.mark LEFT JOIN r_crowd c ON c.mark = x.mark "
             "AND c.value = x.value GROUP BY ALL ORDER BY 1, 2, 3"
         )
-        for n, account, trait, agrees, others in self._bench.rows(query):
-            sign = Sign(self._traits[int(str(trait))], agrees=bool(agrees), others=max(0, int(str(others))))
+        for n, account, mark, agrees, others in self._bench.rows(query):
+            sign = Sign(self._marks[int(str(mark))], agrees=bool(agrees), others=max(0, int(str(others))))
             signs.setdefault((n, account), []).append(sign)
         people = self._bench.rows(
-            "SELECT p.n, j.key, j.place, v.key, v.id, v.open, CASE WHEN v.ours THEN '' ELSE v.source END FROM r_pairs p "
-            "JOIN r_joiners j ON j.n = p.n JOIN r_leavers v ON v.id = p.id ORDER BY j.key, v.key"
+            "SELECT p.n, j.key, j.place, v.key, v.id, v.open, CASE WHEN v.ours THEN '' ELSE v.source END "
+            "FROM r_pairs p JOIN r_joiners j ON j.n = p.n JOIN r_leavers v ON v.id = p.id ORDER BY j.key, v.key"
         )
         for n, key, place, former, account, active, source in people:
             yield Likeness(
@@ -246,4 +248,7 @@ def begin(bench: Workbench) -> None:
 
 def held(bench: Workbench) -> list[str]:
     """The keys of the leavers who are left alone because a joiner is probably they."""
-    return [str(key) for (key,) in bench.rows("SELECT DISTINCT owner FROM disputed WHERE id IN (SELECT id FROM r_held) ORDER BY 1")]
+    return [
+        str(key)
+        for (key,) in bench.rows("SELECT DISTINCT owner FROM disputed WHERE id IN (SELECT id FROM r_held) ORDER BY 1")
+    ]

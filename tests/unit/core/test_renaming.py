@@ -1,4 +1,4 @@
-"""When a joiner and a leaver are probably one person: two strong traits of their own, and never one alone."""
+"""When a joiner and a leaver are probably one person: two strong marks of their own, and never one alone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.factories import mapped
 
-from scimsync.core.renaming import Ground, Likeness, Sign, Trait, finding, suspected, suspects, traits
+from scimsync.core.renaming import Ground, Likeness, Mark, Sign, finding, suspected, suspects, telling
 from scimsync.model.policy import Renames
 
-KNOWN = traits(
+KNOWN = telling(
     [
         mapped(path, path)
         for path in (
@@ -21,16 +21,16 @@ KNOWN = traits(
         )
     ]
 )  # fmt: skip
-BORN = Trait("date of birth", Ground.BORN, (("born",),))
+BORN = Mark("date of birth", Ground.BORN, (("born",),))
 SIGNS = st.lists(
     st.builds(Sign, st.sampled_from([*KNOWN, BORN]), agrees=st.booleans(), others=st.integers(0, 3)),
     max_size=6,
-    unique_by=lambda sign: sign.trait.name,
+    unique_by=lambda sign: sign.mark.name,
 )
 
 
-def named(name: str) -> Trait:
-    return next(trait for trait in KNOWN if trait.name == name)
+def named(name: str) -> Mark:
+    return next(mark for mark in KNOWN if mark.name == name)
 
 
 def same(*names: str) -> list[Sign]:
@@ -38,7 +38,7 @@ def same(*names: str) -> list[Sign]:
 
 
 def test_a_mapping_says_what_people_are_known_by() -> None:
-    assert [(trait.name, trait.ground.value) for trait in KNOWN] == [
+    assert [(mark.name, mark.ground.value) for mark in KNOWN] == [
         ("address", "address"),
         ("address before the @", "name"),
         ("name", "name"),
@@ -68,9 +68,9 @@ def test_a_desk_phone_adds_nothing_to_a_name() -> None:
 
 
 @given(SIGNS)
-def test_nobody_is_suspected_on_one_strong_trait(signs: list[Sign]) -> None:
+def test_nobody_is_suspected_on_one_strong_mark(signs: list[Sign]) -> None:
     if suspected(signs):
-        strong = {s.trait.ground for s in signs if s.agrees and s.trait.strong and not s.trait.of}
+        strong = {s.mark.ground for s in signs if s.agrees and s.mark.strong and not s.mark.of}
         assert len(strong) >= 2
 
 
@@ -87,7 +87,7 @@ def test_more_people_with_a_value_never_make_a_suspicion(signs: list[Sign], whic
 
 @given(SIGNS)
 def test_whoever_was_born_on_another_day_is_another_person(signs: list[Sign]) -> None:
-    others = [sign for sign in signs if sign.trait is not BORN]
+    others = [sign for sign in signs if sign.mark is not BORN]
     assert not suspected([*others, Sign(BORN, agrees=False)])
 
 

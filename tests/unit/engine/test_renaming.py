@@ -128,7 +128,9 @@ def test_policy_may_only_tell_or_not_look(office: Office, renames: Renames) -> N
     office.again("E1", "F1")
     plan = office.plan()
     assert actions(plan) == {"F1": "create", "E1": "disable"}
-    assert [(f.severity.value, f.holds) for f in told(plan)] == ([("warning", False)] if renames is Renames.TELL else [])
+    assert [(f.severity.value, f.holds) for f in told(plan)] == (
+        [("warning", False)] if renames is Renames.TELL else []
+    )
     assert all("this plan makes F1 a new account, and E1 loses access" in f.hint for f in told(plan))
 
 
@@ -146,19 +148,21 @@ OTHER = {"name": "Al Other", "mobile": "+491601", "desk": "+49301", "hired": "20
         pytest.param((), id="nobody"),
     ],
 )
-def test_two_people_who_have_one_strong_trait_in_common_are_two(office: Office, same: tuple[str, ...]) -> None:
+def test_two_people_who_have_one_strong_mark_in_common_are_two(office: Office, same: tuple[str, ...]) -> None:
     office.again("E1", "F1", **{name: value for name, value in OTHER.items() if name not in same})
     plan = office.plan()
     assert (actions(plan), told(plan)) == ({"F1": "create", "E1": "disable"}, [])
 
 
-@pytest.mark.parametrize("same", [("name", "mobile"), ("name", "hired"), ("mobile", "hired"), ("name", "mobile", "hired")])
+@pytest.mark.parametrize(
+    "same", [("name", "mobile"), ("name", "hired"), ("mobile", "hired"), ("name", "mobile", "hired")]
+)
 def test_two_strong_traits_are_enough(office: Office, same: tuple[str, ...]) -> None:
     office.again("E1", "F1", **{name: value for name, value in OTHER.items() if name not in same})
     assert ([f.subject for f in told(office.plan())], actions(office.plan())) == (["F1"], {})
 
 
-def test_a_phone_that_others_have_is_no_trait(office: Office) -> None:
+def test_a_phone_that_others_have_is_no_mark(office: Office) -> None:
     for key in ("E1", "E2", "E3"):
         office.rows[key]["mobile"] = "+4930555"
     office.sync()
@@ -210,7 +214,10 @@ def test_one_person_who_is_asked_for_is_held_like_everybody(office: Office) -> N
 
 def test_a_leaver_of_another_source_is_suspected_once_that_source_has_let_them_go(office: Office) -> None:
     staff, office.source = dict(office.rows), "contractors"
-    office.rows = {"C1": {**Office.person(90), "id": "C1", "email": "c1@x.com"}, "C2": {**Office.person(91), "id": "C2"}}
+    office.rows = {
+        "C1": {**Office.person(90), "id": "C1", "email": "c1@x.com"},
+        "C2": {**Office.person(91), "id": "C2"},
+    }
     office.sync()
     contractor = office.rows.pop("C1")
     office.source, contractors = "hr", dict(office.rows)

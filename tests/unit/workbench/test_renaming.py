@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.factories import mapped
 from tests.meeting import Meeting
 
-from scimsync.core.renaming import suspects, traits
+from scimsync.core.renaming import suspects, telling
 from scimsync.workbench import renaming
 from scimsync.workbench.ending import stage_endings
 from scimsync.workbench.renaming import Renaming
@@ -44,7 +44,9 @@ def account(key: str, who: Person) -> dict[str, Any]:
     return body
 
 
-def found(joiners: Sequence[Person], leavers: Sequence[Person], stayers: Sequence[Person], **more: Any) -> list[tuple[str, str]]:
+def found(
+    joiners: Sequence[Person], leavers: Sequence[Person], stayers: Sequence[Person], **more: Any
+) -> list[tuple[str, str]]:
     """Joiner and leaver of each suspected pair."""
     new = [{"id": f"J{n}", "login": f"J{n}@x", **who} for n, who in enumerate(joiners)]
     here = [{"id": f"S{n}", "login": f"S{n}@x", **who} for n, who in enumerate(stayers)]
@@ -57,7 +59,7 @@ def found(joiners: Sequence[Person], leavers: Sequence[Person], stayers: Sequenc
         )  # fmt: skip
         renaming.begin(meeting.bench)
         stage_endings(meeting.bench, ())
-        look = Renaming(meeting.bench, MAPPING, traits(MAPPING), since="2026-01-01T00:00:00+00:00", whole=True)
+        look = Renaming(meeting.bench, MAPPING, telling(MAPPING), since="2026-01-01T00:00:00+00:00", whole=True)
         told = list(suspects(look.pairs()))
         look.hold(told)
         meeting.comparison.resolve()
@@ -73,8 +75,10 @@ def words(name: str | None) -> str | None:
     return " ".join(parts) if len(parts) > 1 else None
 
 
-def expected(joiners: Sequence[Person], leavers: Sequence[Person], stayers: Sequence[Person]) -> Iterator[tuple[str, str]]:
-    """The rule in plain words: two traits that nobody else has, or of which nobody else has both."""
+def expected(
+    joiners: Sequence[Person], leavers: Sequence[Person], stayers: Sequence[Person]
+) -> Iterator[tuple[str, str]]:
+    """The rule in plain words: two marks that nobody else has, or of which nobody else has both."""
     views = [
         {"name": words(who["name"]), "phone": who["phone"], "hired": who["hired"]}
         for who in (*joiners, *leavers, *stayers)
@@ -82,8 +86,8 @@ def expected(joiners: Sequence[Person], leavers: Sequence[Person], stayers: Sequ
     for j, one in enumerate(views[: len(joiners)]):
         for i, two in enumerate(views[len(joiners) : len(joiners) + len(leavers)]):
             others = [view for view in views if view is not one and view is not two]
-            agree = [trait for trait in one if one[trait] is not None and one[trait] == two[trait]]
-            counts = {trait for trait in agree if all(view[trait] != one[trait] for view in others)}
+            agree = [mark for mark in one if one[mark] is not None and one[mark] == two[mark]]
+            counts = {mark for mark in agree if all(view[mark] != one[mark] for view in others)}
             together = all((view["name"], view["hired"]) != (one["name"], one["hired"]) for view in others)
             if {"name", "hired"} <= {*agree} and together:
                 counts |= {"name", "hired"}
@@ -96,7 +100,9 @@ FEW = st.lists(PEOPLE, max_size=3)
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(FEW, FEW, FEW)
-def test_the_tables_find_whom_the_rules_find(joiners: list[Person], leavers: list[Person], stayers: list[Person]) -> None:
+def test_the_tables_find_whom_the_rules_find(
+    joiners: list[Person], leavers: list[Person], stayers: list[Person]
+) -> None:
     assert found(joiners, leavers, stayers) == sorted(expected(joiners, leavers, stayers))
 
 
