@@ -301,6 +301,7 @@ def runs(**given: object) -> None:
 @click.argument("key")
 @click.argument("account", default="")
 @click.option("--unlink", is_flag=True, help="KEY and its account are not one person: remove the link.")
+@click.option("--different", is_flag=True, help="KEY and ACCOUNT are two people, whatever they have in common.")
 @click.option("--from", "former", default="", metavar="KEY", help="The key that has the account now and loses it.")
 @click.option("--reason", default="", help="Why; kept in the audit chain.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

@@ -235,6 +235,19 @@ class Correlation(Section):
         "hold",
         example="follow",
     )
+    renames: Literal["hold", "tell", "off"] = _key(
+        "What becomes of a joiner who is probably somebody who left, by two strong marks that nobody else has "
+        "(rename.suspected). `hold`: no account is made, and none disabled, until somebody says `scimsync link`. "
+        "`tell`: the plan says so and goes on. `off`: nobody looks.",
+        "hold",
+        example="tell",
+    )
+    renames_within: Window = _key(
+        "How long ago somebody may have left, in days (`d`) or hours (`h`), to be suspected of coming again under "
+        "another key. Counted from the day on which scimsync disabled the account.",
+        "30d",
+        example="90d",
+    )
 
 
 class Attribute(Section):

@@ -46,6 +46,7 @@ from scimsync.model.policy import (
     Providing,
     Rekey,
     Removal,
+    Renames,
     Shows,
 )
 from scimsync.scim.dialect import Dialect
@@ -269,6 +270,8 @@ class _Reader:
             attributes=tuple(attributes),
             match=tuple(place for place in match if place),
             rekey=Rekey(self.written.correlation.rekey),
+            renames=Renames(self.written.correlation.renames),
+            renames_within=span(self.written.correlation.renames_within),
             leavers=Leavers(given.leavers),
             leavers_after=span(given.leavers_after),
             deleted=Deleted(given.deleted),

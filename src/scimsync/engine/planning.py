@@ -37,7 +37,18 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import UNTRUSTED, sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import deferring, ending, guarding, limiting, returning, ruling, signatures, trusting, unshown
+from scimsync.engine import (
+    deferring,
+    ending,
+    guarding,
+    limiting,
+    renaming,
+    returning,
+    ruling,
+    signatures,
+    trusting,
+    unshown,
+)
 from scimsync.engine.foreseeing import foreseen
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
@@ -224,6 +235,8 @@ class _Planning:
         self.findings += correlation.run(
             complete=given, follow=complete, only=self.request.only, source=self.request.source
         )
+        now = self.ports.clock.now()
+        self.findings += renaming.look(self.bench, self.request, self.ports.store, now, whole=self.whole)
         owe(self.bench, policy.attributes)
         comparison.resolve()
         self.findings += unshown.look(self.bench, comparison, self.request, self.ports.store, schema.mark)
