@@ -1,6 +1,7 @@
 """The plan as a file: one JSON object a line for people, git and jq, closed by a digest.
 
     {"scimsync_plan": 1, "id": "...", "created": "...", "seal": {...}, "tally": {...}, ...}
+                                    "offline" says when its accounts were read, where the directory was not asked
     {"finding": {"severity": "error", "code": "record.bad-phone", "subject": "E17", ...}}
     {"change": {"key": "E42", "action": "update", "deltas": [{"path": "title", "before": ..., "after": ...}], ...}}
     {"group": {"group": "...", "add": [["E42", "..."]], "remove": [], ...}}
@@ -74,6 +75,7 @@ def _lines(plan: Plan) -> Iterator[dict[str, object]]:
         "place": plan.place,
         "overrides": plan.overrides,
         "moved": dict(plan.moved),
+        **({"offline": plan.offline.isoformat()} if plan.offline else {}),
     }
     for refusal in plan.refusals:
         yield {"refusal": finding_to_json(refusal)}
@@ -190,6 +192,7 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         place=str(head["place"]),
         overrides=_texts(head["overrides"]),
         moved=_texts(head.get("moved", {})),
+        offline=datetime.fromisoformat(str(head["offline"])) if "offline" in head else None,
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),
         groups=tuple(_group(d["group"]) for d in documents if "group" in d),
         notices=tuple(_change(d["notice"]) for d in documents if "notice" in d),

@@ -16,6 +16,7 @@ from scimsync.model.policy import Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.generic import GENERIC
 from scimsync.scim.schema import Catalog
+from scimsync.workbench.remembered import Remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,5 +67,7 @@ class PlanRequest:
     keep: Path | None = None
     #: whether the target's schema is compared before it is read
     schema: bool = True
+    #: the accounts as the last whole reading showed them, where the directory shall not be asked
+    offline: Remembered | None = None
     #: who is told where the plan may not be applied
     subscriptions: tuple[Subscription, ...] = ()

@@ -40,10 +40,12 @@ from scimsync.engine import deferring, ending, guarding, limiting, returning, un
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
+from scimsync.engine.offline import leave_unread
 from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.reading import Compared, compare_schema, left_alone, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
+from scimsync.engine.staging import staged
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
@@ -60,13 +62,18 @@ from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
 from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired, stage_phones
 from scimsync.workbench.past import stage_base, stage_links
-from scimsync.workbench.records import stage_records
 from scimsync.workbench.unlisted import owe
 from scimsync.workbench.wording import unknown_words
 
 
-async def make_plan(ports: PlanPorts, request: PlanRequest) -> Plan:
-    """Compute, seal and store a plan. Nothing is written to the target.
+async def make_plan(ports: PlanPorts, request: PlanRequest, room: Workbench | None = None) -> Plan:
+    """Compute, seal and store a plan (but for one that is made offline). Nothing is written to the target.
+
+    Args:
+        ports: What it is made with.
+        request: What it is about.
+        room: Where its tables are made; a place of its own where None. A source that was read there, in the same way,
+            is not read again.
 
     Raises:
         SourceError: The source cannot be read or is empty.
@@ -74,6 +81,8 @@ async def make_plan(ports: PlanPorts, request: PlanRequest) -> Plan:
         TargetError: The directory cannot be read, or its schema drifted where the mapping writes.
         StoreError: The state cannot be read or written.
     """
+    if room is not None:
+        return await _Planning(ports, request, room).run()
     with Workbench(ports.store.artifact("plan").parent, memory_limit=request.memory_limit, zone=request.zone) as bench:
         return await _Planning(ports, request, bench).run()
 
@@ -208,6 +217,7 @@ class _Planning:
         )
         owe(self.bench, policy.attributes)
         comparison.resolve()
+        leave_unread(comparison, self.request)
         self.findings += unshown.look(self.bench, comparison, self.request, self.ports.store, schema.mark)
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
@@ -235,8 +245,7 @@ class _Planning:
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
         attributes = self.request.policy.attributes
         self.ports.observer.stage("reading the source")
-        reading = self.ports.source.read()
-        health = stage_records(self.bench, reading, key=self.request.key, null_values=self.request.null_values)
+        reading, health = staged(self.bench, self.ports.source, self.request)
         self.ports.metrics.read(health, proven=reading.proven)
         expressions = check_mapping(self.bench, attributes, reading.columns)
         stage_phones(self.bench, expressions.values(), self.ports.phones)
@@ -446,7 +455,10 @@ class _Planning:
             overrides=dict(request.overrides),
             rate=ports.target.rate,
             place=reading.place,
+            offline=request.offline.read_at if request.offline else None,
         )
+        if request.offline is not None:  # nothing rests on it: whoever wants to keep it does so
+            return plan
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
         write_agreed(comparison, ports.store.artifact(agreed), self.settled, self.former, self.last)
         if self.memberships is not None:

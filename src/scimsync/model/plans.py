@@ -277,6 +277,8 @@ class Plan:
     place: str = "row"
     #: new key of an account that follows its person -> the key that has it
     moved: Mapping[str, str] = field(default_factory=dict)
+    #: when the accounts were read, of a plan that did not ask the directory: such a plan is never applied
+    offline: datetime | None = None
 
     @property
     def writes(self) -> int:

@@ -72,7 +72,16 @@ async def plan_between(
     settings: Settings, store: Store, telemetry: Telemetry, choices: Choices, source: Source, target: Target
 ) -> Plan:
     """As `plan`, between a source and a target that are given."""
-    ports = PlanPorts(
+    ports = ports_of(settings, store, telemetry, source, target)
+    made = await planning.make_plan(ports, request_of(settings, choices))
+    telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
+    telemetry.metrics.planned(made)
+    return made
+
+
+def ports_of(settings: Settings, store: Store, telemetry: Telemetry, source: Source, target: Target) -> PlanPorts:
+    """What a plan is made with."""
+    return PlanPorts(
         source=source,
         target=target,
         store=store,
@@ -83,7 +92,11 @@ async def plan_between(
         fresh=lambda: secrets.token_hex(2),
         pairs=make_pairs(settings),
     )
-    request = PlanRequest(
+
+
+def request_of(settings: Settings, choices: Choices) -> PlanRequest:
+    """What a plan is about, by the configuration and what a person asked for."""
+    return PlanRequest(
         policy=settings.policy,
         catalog=settings.target.dialect.users,
         dialect=settings.target.dialect,
@@ -100,10 +113,6 @@ async def plan_between(
         keep=choices.keep,
         subscriptions=subscriptions(settings),
     )
-    made = await planning.make_plan(ports, request)
-    telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
-    telemetry.metrics.planned(made)
-    return made
 
 
 def subscriptions(settings: Settings) -> tuple[Subscription, ...]:
