@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,7 +91,126 @@ def test_without_a_reading_the_error_says_what_to_do(home: House, tmp_path: Path
 
 
 def test_a_path_that_was_never_read_is_left_alone_and_told(home: House) -> None:
-    home.file.write_text(home.file.read_text().replace(TITLE, f"{TITLE}\n'emails[type eq \"work\"].value' = \"email\""))
+    home.file.write_text(home.file.read_text().replace(TITLE, f'{TITLE}\n\'emails[type eq "work"].value\' = "email"'))
     said = home.command("plan", "--offline", "--detailed-exitcode")
     assert said.code == 0, said.out + said.err
     assert "plan.offline-unread" in said.out
+
+
+# --- what a change of configuration does by itself ------------------------------------------------
+
+
+def compared(home: House, other: str, *words: str) -> dict[str, object]:
+    said = home.command("plan", "--compare-config", other, "--json", "--detailed-exitcode", *words)
+    assert said.code in {0, 10}, said.err
+    told = json.loads(said.out)
+    assert said.code == (10 if told["effects"] else 0)
+    return told
+
+
+def before(home: House) -> str:
+    """The configuration as it is now, under another name."""
+    (home.folder / "before.toml").write_bytes(home.file.read_bytes())
+    return "before.toml"
+
+
+def test_a_configuration_against_itself_has_no_effect(home: House) -> None:
+    unreachable(home)
+    told = compared(home, before(home))
+    assert (told["rules"], told["effects"]) == ([], [])
+    assert "No effect" in home.command("plan", "--compare-config", "before.toml").out
+    assert sum(home.stats().values()) == 0
+
+
+def test_each_rule_is_told_with_what_it_does_and_access_comes_first(home: House) -> None:
+    home.configure(limits={"create": 7})
+    unreachable(home)
+    other = before(home)
+    text = home.file.read_text()
+    text = text.replace(TITLE, 'title = "upper(job_title)"').replace(
+        "['active'], ['inactive', 'left']", "['inactive', 'left'], ['active']"
+    )
+    home.file.write_text(text.replace("create = 7", "create = 8"))
+    told = compared(home, other)
+    effects = told["effects"]
+    assert isinstance(effects, list)
+    assert [rule["rule"] for rule in told["rules"]] == ["[attributes] active", "[attributes] title", "[limits] create"]  # type: ignore[attr-defined]
+    assert told["without_effect"] == ["[limits] create"]
+    by = {(e["rule"], e["kind"], e["what"]): e["number"] for e in effects}
+    active = sum(person.active for person in home.people)
+    assert by["[attributes] active", "access", "disable"] == active
+    assert by["[attributes] title", "value", "title"] > 50
+    assert effects[0]["what"] == "disable"
+    assert effects[0]["text"] == f"{active} people would now be disabled"
+    assert sum(home.stats().values()) == 0
+
+
+def test_a_comment_for_a_pull_request_names_nobody_unless_it_is_asked(home: House) -> None:
+    unreachable(home)
+    other = before(home)
+    home.file.write_text(home.file.read_text().replace(TITLE, 'title = "upper(job_title)"'))
+    someone = home.active(1)[0]
+    said = home.command("plan", "--compare-config", other, "--markdown", "--all").out
+    assert "| 60 people would have another title | `[attributes] title` |" in said
+    keys = home.command("plan", "--compare-config", other, "--markdown", "--all", "--examples", "keys").out
+    values = home.command("plan", "--compare-config", other, "--all").out
+    assert someone.employee_id not in said
+    assert someone.employee_id in keys
+    for told in (said, keys):
+        assert not any(who.email in told or who.title in told for who in home.people)
+    assert f'"{someone.title}" -> "{someone.title.upper()}"' in values
+
+
+def test_the_same_file_at_a_git_revision_is_compared_and_errors_are_clear(home: House) -> None:
+    unreachable(home)
+    said = home.command("plan", "--compare-config", "git:HEAD")
+    assert said.code == 2
+    assert "git:HEAD" in said.err
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x.org"]
+    for words in (["init", "-q"], ["add", "scimsync.toml"], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *words], cwd=home.folder, check=True)
+    home.file.write_text(home.file.read_text().replace(TITLE, 'title = "upper(job_title)"'))
+    told = compared(home, "git:HEAD")
+    assert told["before"] == "scimsync.toml at HEAD"
+    assert [e["text"] for e in told["effects"]] == ["60 people would have another title"]  # type: ignore[attr-defined]
+    for revision, why in (("nowhere", "no scimsync.toml"), ("--version", "no revision"), ("", "needs a revision")):
+        said = home.command("plan", "--compare-config", f"git:{revision}")
+        assert said.code == 2
+        assert why in said.err
+    shutil.rmtree(home.folder / ".git")
+
+
+def test_faults_of_both_files_are_told_with_their_file(home: House) -> None:
+    unreachable(home)
+    (home.folder / "before.toml").write_text(home.file.read_text().replace("title   ", "titel   "))
+    home.file.write_text(home.file.read_text().replace('employeeNumber" ', 'employeeNumbr" '))
+    said = home.command("plan", "--compare-config", "before.toml")
+    assert said.code == 2
+    assert {fault.split(":")[0] for fault in said.faults} == {"before.toml", "scimsync.toml"}
+    home.configure()
+    unreachable(home)
+    before(home)
+    home.file.write_text(home.file.read_text().replace(TITLE, 'title = "no_such_column"'))
+    said = home.command("plan", "--compare-config", "before.toml")
+    assert said.code == 2
+    assert said.faults[0].startswith("scimsync.toml: ")
+    assert "no_such_column" in said.err
+
+
+def test_two_directories_are_not_compared(home: House) -> None:
+    unreachable(home)
+    (home.folder / "before.toml").write_text(
+        home.file.read_text().replace('api_url = "http://', 'api_url = "http://localhost.localhost/')
+    )
+    said = home.command("plan", "--compare-config", "before.toml")
+    assert said.code == 2
+
+
+def test_nothing_is_kept_of_a_comparison(home: House) -> None:
+    unreachable(home)
+    other = before(home)
+    runs, files = home.command("runs").out, set((home.folder / ".scimsync/artifacts").iterdir())
+    home.file.write_text(home.file.read_text().replace(TITLE, 'title = "upper(job_title)"'))
+    compared(home, other)
+    assert home.command("runs").out == runs
+    assert set((home.folder / ".scimsync/artifacts").iterdir()) == files

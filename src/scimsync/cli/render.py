@@ -80,7 +80,7 @@ def _head(plan: Plan) -> Iterator[str]:
     tally = plan.tally
     yield click.style(f"Plan {plan.id}", bold=True) + f"  for {plan.seal.target}"
     if plan.offline is not None:
-        yield f"  made offline, from accounts as they were read at {plan.offline:%Y-%m-%d %H:%M} UTC; it cannot be applied"
+        yield f"  made offline, from accounts as they were read at {plan.offline:%Y-%m-%d %H:%M} UTC; never applied"
     yield (
         f"  {tally.records:,} records   {tally.accounts:,} accounts   {tally.linked:,} linked   "
         f"{tally.unmanaged:,} accounts that HR does not know stay untouched"

@@ -6,11 +6,11 @@ leavers, one limit. An effect is told under the rule that has it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 
 from scimsync.model.durations import duration_text
-from scimsync.model.policy import Limits, Mapped, Policy
+from scimsync.model.policy import Grouping, Limits, Mapped, Policy, Providing
 
 AUTHORITY = "[policy] authority"
 #: fields of a policy -> where they stand in the configuration; those of one rule belong together
@@ -21,7 +21,7 @@ _FIELDS = {
     "leavers_after": "[policy] leavers",
     "deleted": "[policy] deleted",
     "on_bad_value": "[policy] on_bad_value",
-    "exchange": "[policy] exchange_of_logins",
+    "exchange": "[policy] exchange",
     "protected": "[policy] protected",
     "groups": "[groups]",
 }
@@ -46,9 +46,11 @@ def changed(before: Policy, after: Policy) -> tuple[Rule, ...]:
     rules = [*_expressions(before, after), *_authorities(before, after)]
     told: dict[str, list[tuple[str, str]]] = {}
     for name, rule in _FIELDS.items():
-        if getattr(before, name) != getattr(after, name):
+        if _own(before, name) != _own(after, name):
             told.setdefault(rule, []).append((_said(before, after, name), _said(after, before, name)))
-    rules += [Rule(rule, _joined(old for old, _ in pairs), _joined(new for _, new in pairs)) for rule, pairs in told.items()]
+    rules += [
+        Rule(rule, _joined(old for old, _ in pairs), _joined(new for _, new in pairs)) for rule, pairs in told.items()
+    ]
     for field in fields(Limits):
         old, new = getattr(before.limits, field.name), getattr(after.limits, field.name)
         if old != new:
@@ -56,8 +58,14 @@ def changed(before: Policy, after: Policy) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _joined(texts: Collection[str] | object) -> str:
-    return ", ".join(text for text in texts if text)  # type: ignore[attr-defined]
+def _own(policy: Policy, name: str) -> object:
+    """A field as the configuration has it; what the dialect says of groups is none of it."""
+    value = getattr(policy, name)
+    return replace(value, providing=Providing(), batch=0) if isinstance(value, Grouping) else value
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return ", ".join(text for text in texts if text)
 
 
 def _expressions(before: Policy, after: Policy) -> list[Rule]:

@@ -51,9 +51,7 @@ READ = frozenset(
     }
 )
 #: what a plan notes in the state
-DROPPED = frozenset(
-    {"change_endings", "change_frozen", "change_unshown", "save_deferred", "save_pin", "save_run"}
-)
+DROPPED = frozenset({"change_endings", "change_frozen", "change_unshown", "save_deferred", "save_pin", "save_run"})
 
 
 class Unwritten:

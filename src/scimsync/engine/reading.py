@@ -213,7 +213,13 @@ async def read_asked(ports: PlanPorts, request: PlanRequest, bench: Workbench) -
         TargetError: They cannot be read at all.
     """
     policy = request.policy
-    if request.offline is not None or not request.only or len(request.only) > MOST_ASKED or request.keep is not None or policy.groups is not None:
+    if (
+        request.offline is not None
+        or not request.only
+        or len(request.only) > MOST_ASKED
+        or request.keep is not None
+        or policy.groups is not None
+    ):
         return None
     spool = AccountSpool(bench, request.catalog, policy.attributes)
     spool.load()

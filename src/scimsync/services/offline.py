@@ -1,4 +1,4 @@
-"""Plans without the directory: from what the last whole reading showed. No connection is opened, no credential needed."""
+"""Plans without the directory, from what its last whole reading showed: no connection, no credential."""
 
 from __future__ import annotations
 

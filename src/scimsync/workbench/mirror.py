@@ -71,7 +71,7 @@ class Mirror:
     def values(self) -> str:
         """The SQL of the values as `c0`, `c1`, ...; NULL where they are not remembered."""
         return ", ".join(
-            f"{quoted(m.path) if self.knows(m.path) else 'NULL::VARCHAR'} AS c{i}"
+            f"{quoted(m.path) if self.knows(m.path) else 'NULL'}::VARCHAR AS c{i}"
             for i, m in enumerate(self._attributes)
         )
 
@@ -122,7 +122,11 @@ class Mirror:
             unsure: Ids of accounts of which something is presumed that the listing does not show.
         """
         sql = self._bench.sql
-        kept = self.source if self._columns else "(SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS version, NULL::UBIGINT AS h, NULL::BIGINT AS seat, NULL::TIMESTAMP AS read_at WHERE false)"
+        kept = (
+            self.source
+            if self._columns
+            else "(SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS version, NULL::UBIGINT AS h, NULL::BIGINT AS seat, NULL::TIMESTAMP AS read_at WHERE false)"
+        )
         sql.execute("CREATE OR REPLACE TABLE unsure_ids AS SELECT unnest(?::VARCHAR[]) AS id", [[*unsure]])
         values = ", ".join(f"a.c{i} AS {quoted(m.path)}" for i, m in enumerate(self._attributes))
         moment = f"{text(naive(now).isoformat())}::TIMESTAMP"

@@ -18,6 +18,7 @@ from scimsync.workbench.bench import Workbench, encode, text
 from scimsync.workbench.mirror import Mirror
 from scimsync.workbench.values import text_of
 
+
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """What is known of the last whole reading of the directory."""
@@ -73,7 +74,8 @@ def stage_remembered(
     """
     mirror = Mirror(bench, known.path, attributes)
     bench.sql.execute(
-        f"CREATE OR REPLACE TABLE accounts AS SELECT id, user_name, active, version, {mirror.values()} FROM {mirror.source}"
+        f"CREATE OR REPLACE TABLE accounts AS SELECT id, user_name, active, version, {mirror.values()} "
+        f"FROM {mirror.source}"
     )
     _lay(bench, attributes, written)
     bench.sql.execute("CREATE OR REPLACE TABLE renewed (id VARCHAR)")
@@ -106,11 +108,16 @@ def _lay(bench: Workbench, attributes: Sequence[Mapped], written: Iterable[Writt
         )
     sets = [f"{name} = coalesce({_laid(name)}, accounts.{name})" for name in columns[1:4]]
     # '' says that we wrote that there is none; NULL, that we did not write it
-    sets += [f"{name} = CASE WHEN l.{name} IS NULL THEN accounts.{name} ELSE nullif(l.{name}, '') END" for name in columns[4:]]
+    sets += [
+        f"{name} = CASE WHEN l.{name} IS NULL THEN accounts.{name} ELSE nullif(l.{name}, '') END"
+        for name in columns[4:]
+    ]
     bench.sql.execute(f"UPDATE accounts SET {', '.join(sets)} FROM laid l WHERE l.id = accounts.id")
     new = ", ".join(["l.id", _laid("user_name"), "coalesce(l.active <> 'false', true)", _laid("version")])
     values = "".join(f", nullif(l.{name}, '')" for name in index.values())
-    bench.sql.execute(f"INSERT INTO accounts SELECT {new}{values} FROM laid l WHERE l.id NOT IN (SELECT id FROM accounts)")
+    bench.sql.execute(
+        f"INSERT INTO accounts SELECT {new}{values} FROM laid l WHERE l.id NOT IN (SELECT id FROM accounts)"
+    )
     bench.sql.execute("DELETE FROM accounts WHERE id IN (SELECT id FROM laid WHERE gone = 'true')")
 
 
