@@ -94,7 +94,7 @@ class Runs(Connections):
 
     def last_applied(self, source: str | None = None) -> Run | None:
         """The run (of one source, where one is named) that left the latest base, by the number in its name."""
-        based = sa.select(RUN).where(RUN.c.base != "").order_by(RUN.c.base.desc(), RUN.c.id.desc())
+        based = sa.select(RUN).where(RUN.c.base != "").order_by(RUN.c.base.desc(), RUN.c.begun.desc(), RUN.c.id.desc())
         based = based if source is None else based.where(RUN.c.source == source)
         with self._reading() as connection:
             row = connection.execute(based.limit(1)).mappings().one_or_none()

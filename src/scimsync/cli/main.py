@@ -14,7 +14,7 @@ import click
 
 from scimsync.cli import interrupting
 from scimsync.cli.audit_commands import audit
-from scimsync.cli.options import FILE, FOLDER, THERE, Group, with_config, with_log, with_overrides
+from scimsync.cli.options import FILE, FOLDER, THERE, Group, with_config, with_depth, with_log, with_overrides
 from scimsync.cli.webhook_commands import webhooks
 from scimsync.errors import ScimsyncError
 
@@ -196,6 +196,7 @@ def probe(**given: object) -> None:
     help="Also keep the accounts as they were read, for: simulate --from FILE.",
 )
 @click.option("--html", type=FILE, help="Also write a report to this file.")
+@with_depth
 @click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -252,6 +253,7 @@ def apply(**given: object) -> None:
 @with_config
 @with_overrides
 @with_log
+@with_depth
 @click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

@@ -40,6 +40,7 @@ class Options:
     out: Path | None = None
     keep_accounts: Path | None = None
     html: Path | None = None
+    depth: str | None = None
     log: str | None = None
     everybody: bool = False
     as_json: bool = False
@@ -72,7 +73,9 @@ class Options:
         planning.check_rules(self.overrides)
         if self.keep_accounts is not None and not self.keep_accounts.absolute().parent.is_dir():
             raise ConfigError(f"--keep-accounts {self.keep_accounts}: there is no such folder. Make it first.")
-        return Choices(only=self.users, overrides=self.overrides, keep=self.keep_accounts)
+        return Choices(
+            only=self.users, overrides=self.overrides, keep=self.keep_accounts, depth=planning.depth_of(self.depth)
+        )
 
 
 def show(lines: Iterable[str]) -> None:

@@ -155,6 +155,25 @@ class Target(Section):
         "28d",
         example="7d",
     )
+    depth: Literal["full", "versions", "source"] = _key(
+        "How deep a plan looks at the directory. `full` lists everybody with all that is mapped; `versions` lists "
+        "login, status and version, and reads whoever moved; `source` lists nobody: only what HR changed is written, "
+        "and a write finds out who moved. The plan says what it did not look at.",
+        "full",
+        example="versions",
+    )
+    versions_every: Window = _key(
+        'With `depth = "source"`: a plan lists versions where the last listing is as old as this, in days (`d`) or '
+        'hours (`h`). `"0"` for never.',
+        "1d",
+        example="12h",
+    )
+    full_every: Window = _key(
+        "With another depth than `full`: a plan looks at everything where the last one that did is as old as this, in "
+        'days (`d`) or hours (`h`): what moves no version, groups. `"0"` for never.',
+        "7d",
+        example="3d",
+    )
     workers: int = _key("How many requests run at a time.", 8, example=4, ge=1)
     ca_file: str = _text("One more certificate authority to trust, PEM.", example="company-ca.pem")
     concurrency: Literal["version", "compare", "auto"] | None = _key(

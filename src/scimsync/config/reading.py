@@ -29,6 +29,7 @@ from scimsync.config.settings import (
 )
 from scimsync.config.words import hint
 from scimsync.core import protecting
+from scimsync.core.depths import Rhythm
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidDialect
 from scimsync.model.events import PROFILE, EventKind
@@ -36,6 +37,7 @@ from scimsync.model.policy import (
     Authority,
     BadValue,
     Deleted,
+    Depth,
     Grouping,
     Leavers,
     LoginExchange,
@@ -226,6 +228,8 @@ class _Reader:
             header=given.header,
             requests_per_minute=given.requests_per_minute,
             recall=span(given.recall),
+            depth=Depth(given.depth),
+            rhythm=Rhythm(full=span(given.full_every), versions=span(given.versions_every)),
             workers=given.workers,
             ca_file=self._beside(given.ca_file),
         )

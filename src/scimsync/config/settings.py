@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
 from scimsync.model.events import EventKind, Subscription
-from scimsync.model.policy import Policy
+from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
 
 LOG_FORMATS = ("json", "console", "off")
@@ -77,6 +78,8 @@ class TargetSettings:
     requests_per_minute: int | None = None
     #: how old a value may be that is taken from an earlier plan
     recall: timedelta = timedelta(days=28)
+    depth: Depth = Depth.FULL
+    rhythm: Rhythm = field(default_factory=Rhythm)
     workers: int = 8
     ca_file: Path | None = None
 

@@ -7,26 +7,25 @@ planning would note there (`Unwritten`) is dropped. Of what only the directory k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 
 from scimsync.core import offline as rules
-from scimsync.engine.freshness import written
+from scimsync.core.offline import Known
+from scimsync.engine import depths
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Store, Target
 from scimsync.engine.state import Artifacts, Memberships
 from scimsync.errors import PlanStale, TargetUnavailable
-from scimsync.model.outcomes import Exchange, Guard, Reply, Rights, Status, Sweep
+from scimsync.model.outcomes import Exchange, Guard, Reply, Rights, Sweep
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
-from scimsync.workbench.mirror import MIRROR
-from scimsync.workbench.remembered import Remembered, Written, recall, stage_remembered
+from scimsync.workbench.mirror import MIRROR, Mirror
 
-_GOOD = frozenset({Status.DONE, Status.ALREADY})
 #: what a plan asks of the state
 READ = frozenset(
     {
@@ -143,19 +142,20 @@ class Unasked:
 _UNASKED = "the directory was not asked"
 
 
-def recalled(bench: Workbench, store: Artifacts, attributes: Sequence[Mapped]) -> Remembered:
-    """What the last whole reading left of a mapping.
+def recalled(bench: Workbench, store: Artifacts, attributes: Sequence[Mapped], target: str) -> Known:
+    """What is remembered of a directory, of a mapping.
 
     Raises:
-        PlanStale: There was none.
+        PlanStale: Nothing is.
     """
-    known = recall(bench, store.artifact(MIRROR), attributes)
-    if known is None:
+    mirror = Mirror(bench, store.artifact(MIRROR), attributes, target)
+    if mirror.seen is None:
         raise PlanStale(
             "this state remembers no whole reading of the directory, which a plan without it rests on. "
             "Make one that asks it: scimsync plan"
         )
-    return known
+    paths = frozenset(mapped.path for mapped in attributes if mirror.knows(mapped.path))
+    return Known(listed=mirror.seen.listed, whole=mirror.seen.whole, paths=paths)
 
 
 def unwritten(store: Store) -> Store:
@@ -168,23 +168,17 @@ def unasked(name: str, memory: Memberships) -> Target:
     return cast("Target", Unasked(name, memory))
 
 
-def read_remembered(
-    ports: PlanPorts, request: PlanRequest, bench: Workbench, known: Remembered
-) -> tuple[bool, list[Finding]]:
-    """As `engine.reading.read_directory`, from what is remembered; what is to be told of it.
+def read_remembered(ports: PlanPorts, request: PlanRequest, bench: Workbench, known: Known) -> list[Finding]:
+    """Make the table `accounts` of what is remembered, with our writes since; what is to be told of it.
 
-    Args:
-        ports: The state.
-        request: The mapping.
-        bench: The tables of the run.
-        known: What is remembered.
+    Raises:
+        StoreDamaged: It cannot be read.
     """
     ports.observer.stage("recalling the directory")
     attributes = request.policy.attributes
-    stage_remembered(bench, known, attributes, _since(ports, known))
+    depths.stand_in(bench, Mirror(bench, ports.store.artifact(MIRROR), attributes, ports.target.name))
     unread = [mapped.path for mapped in attributes if mapped.path not in known.paths]
-    now = ports.clock.now()
-    return True, [rules.offline(known.read_at, known.oldest, now), *map(rules.unread, unread)]
+    return [rules.offline(known, ports.clock.now()), *map(rules.unread, unread)]
 
 
 def leave_unread(comparison: Comparison, request: PlanRequest) -> None:
@@ -193,15 +187,3 @@ def leave_unread(comparison: Comparison, request: PlanRequest) -> None:
     for index, mapped in enumerate(request.policy.attributes):
         if known is not None and mapped.path not in known.paths:
             comparison.leave(index, "SELECT n FROM pairing")
-
-
-def _since(ports: PlanPorts, known: Remembered) -> Iterator[Written]:
-    """What we wrote since the reading."""
-    deletes: set[tuple[str, str, int]] = set()
-    for line in written(ports.store, known.read_at):
-        if line.method == "DELETE":
-            deletes.add((line.run, line.key, line.part))
-        told = line.outcome
-        if told is not None and told.account and not line.key.startswith("group:"):
-            gone = (line.run, line.key, line.part) in deletes and told.status in _GOOD
-            yield Written(account=told.account, values=told.written, version=told.version, gone=gone)

@@ -49,5 +49,5 @@ def own_links(bench: Workbench, store: OwnedState, source: str, overrides: Itera
     judged = rules.judge(source, held, known=source in store.sources(), overrides=overrides)
     tables.own(bench, (source, *judged.takes))
     applied = [run for name in (source, *judged.takes) if (run := store.last_applied(name)) is not None]
-    health = max(applied, key=lambda run: run.base).health if applied else None
+    health = max(applied, key=lambda run: (run.base, run.begun)).health if applied else None
     return Owned(findings=tuple(judged.findings), takes=judged.takes, health=health)

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from scimsync.core.depths import Rhythm
 from scimsync.core.desired import PhoneReader
+from scimsync.core.offline import Known
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.model.events import Subscription
-from scimsync.model.policy import Policy
+from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.generic import GENERIC
 from scimsync.scim.schema import Catalog
-from scimsync.workbench.remembered import Remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,9 @@ class PlanRequest:
     memory_limit: str = "512MB"
     #: how old a value of an expensive attribute may be where the version of the account did not move; 0: read all
     recall: timedelta = timedelta()
+    #: how deep the directory is looked at, and how often deeper
+    depth: Depth = Depth.FULL
+    rhythm: Rhythm = field(default_factory=Rhythm)
     #: keys of the people to look at; everybody where empty
     only: tuple[str, ...] = ()
     #: rule -> reason, for rules that a person sets aside
@@ -68,6 +72,6 @@ class PlanRequest:
     #: whether the target's schema is compared before it is read
     schema: bool = True
     #: the accounts as the last whole reading showed them, where the directory shall not be asked
-    offline: Remembered | None = None
+    offline: Known | None = None
     #: who is told where the plan may not be applied
     subscriptions: tuple[Subscription, ...] = ()

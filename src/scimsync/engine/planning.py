@@ -21,6 +21,7 @@ from scimsync.core import (
     trust,
     validation,
 )
+from scimsync.core.depths import NOT_LISTED
 from scimsync.core.ending import UNLISTED
 from scimsync.core.findings import (
     in_order,
@@ -28,6 +29,7 @@ from scimsync.core.findings import (
     of_hidden,
     of_nobody,
     of_unbelieved,
+    of_unfinished,
     of_unmatched,
     of_unread,
     of_unresolved,
@@ -50,7 +52,7 @@ from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Run, RunState
-from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal, Severity
+from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
@@ -174,7 +176,7 @@ class _Planning:
         self.findings += [
             *of_unresolved(comparison.unresolved(), self.strange),
             *of_unmatched(policy),
-            *self._unfinished(),
+            *(of_unfinished(run.id) for run in [unfinished(store)] if run is not None),
         ]
         self.findings += [of_hidden(key, row) for key, row in comparison.hidden()]
         self.findings += identity.named(self.others)
@@ -208,7 +210,7 @@ class _Planning:
         closed = await left_alone(self.ports, self.request)
         judged = replace(judged, frozen=judged.frozen | {finding.subject for finding in closed})
         self.findings += [*schema.told, *told, *closed]
-        self.listed = all(finding.code != UNLISTED for finding in told)
+        self.listed = all(finding.code not in {UNLISTED, NOT_LISTED} for finding in told)
         self.ports.observer.stage("comparing")
         correlation = Correlation(self.bench, policy.attributes, policy.match, rekey=policy.rekey)
         given = complete or trust.INCOMPLETE in self.request.overrides
@@ -285,18 +287,6 @@ class _Planning:
         self.findings += judged.findings
         return judged
 
-    def _unfinished(self) -> Iterator[Finding]:
-        last = unfinished(self.ports.store)
-        if last is not None:
-            yield Finding(
-                severity=Severity.WARNING,
-                code="run.unfinished",
-                subject="",
-                summary="a run was cut short; this plan holds what it left, or that run can be gone on with",
-                detail=last.id,
-                hint=f"scimsync apply {last.id}",
-            )
-
     def _decide(self, comparison: Comparison, judged: trust.Trust) -> None:
         policy = self.request.policy
         for pair in comparison.pairs():
@@ -358,7 +348,7 @@ class _Planning:
         self, comparison: Comparison, judged: trust.Trust, *, complete: bool
     ) -> tuple[GroupChange, ...]:
         policy, ports = self.request.policy, self.ports
-        if policy.groups is None:
+        if policy.groups is None or any(finding.code == NOT_LISTED for finding in self.findings):
             return ()
         ports.observer.stage("reading the groups")
         self.memberships = MembershipPlanning(
@@ -455,12 +445,15 @@ class _Planning:
             overrides=dict(request.overrides),
             rate=ports.target.rate,
             place=reading.place,
-            offline=request.offline.read_at if request.offline else None,
+            offline=request.offline.listed if request.offline else None,
         )
         if request.offline is not None:  # nothing rests on it: whoever wants to keep it does so
             return plan
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        write_agreed(comparison, ports.store.artifact(agreed), self.settled, self.former, self.last)
+        moving = [change.key for change in changes]
+        path = ports.store.artifact(agreed)
+        if not write_agreed(comparison, path, self.settled, self.former, self.last, moving):
+            agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         files.write(ports.store.artifact(name), sealing.encode(plan))

@@ -123,7 +123,9 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
     if plan.seal.links != said(ports.store.link_decisions()):
         raise PlanStale(f"plan {plan.id}: records and accounts were linked or parted since. Make a new plan.")
     last = ports.store.last_applied()
-    if (last.base if last else "") != plan.seal.base and not (last and last.id == run.id):
+    left = last.base if last else ""
+    # a run that changed nothing leaves the base as it was, and yet was told by HR after this plan was
+    if not (last and last.id == run.id) and (left != plan.seal.base or (last and last.begun > run.seq)):
         raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
     cut = next((late for late in ports.store.begun(1) if late.state is RunState.APPLYING), run)
     if cut.id != run.id and cut.begun > run.seq:

@@ -48,6 +48,14 @@ class BadValue(Enum):
     PERSON = "person"
 
 
+class Depth(Enum):
+    """How deep a plan looks at the directory."""
+
+    FULL = "full"  #: everybody is listed with all that is mapped
+    VERSIONS = "versions"  #: everybody is listed with login, status and version; who moved is read
+    SOURCE = "source"  #: nobody is listed; a write finds out who moved
+
+
 class Rekey(Enum):
     """What becomes of an account whose person comes again under another key."""
 

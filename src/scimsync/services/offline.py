@@ -26,10 +26,12 @@ def check_choices(choices: Choices) -> None:
     """Whether a plan without the directory can give what a person asks for.
 
     Raises:
-        ConfigError: The accounts shall be kept as they were read, and none are read.
+        ConfigError: The accounts shall be kept as they were read, or be read in a certain depth, and none are read.
     """
     if choices.keep is not None:
         raise ConfigError("--keep-accounts keeps what the directory answers, and offline nobody asks it: leave it out.")
+    if choices.depth is not None:
+        raise ConfigError("--depth says how the directory is asked, and offline nobody asks it: leave it out.")
 
 
 async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
@@ -48,7 +50,7 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
     """
     check_choices(choices)
     with room(settings, store) as bench:
-        known = offline.recalled(bench, store, settings.policy.attributes)
+        known = offline.recalled(bench, store, settings.policy.attributes, settings.target.address)
         quiet, target = offline.unwritten(store), offline.unasked(settings.target.address, store)
         ports = ports_of(settings, quiet, Telemetry(observer), make_source(settings), target)
         made = await planning.make_plan(ports, replace(request_of(settings, choices), offline=known), bench)

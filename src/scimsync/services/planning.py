@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from typing import Protocol
 from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source
 from scimsync.config import Settings
 from scimsync.core import grouping, identity, limits, owning, sealing, trust, unshown
+from scimsync.core.depths import Rhythm
 from scimsync.engine import ledger, planning, preconditions
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
@@ -21,6 +23,7 @@ from scimsync.model.audit import Kind
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
+from scimsync.model.policy import Depth
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.reaching import reached
 
@@ -39,13 +42,23 @@ class Choices:
     overrides: Mapping[str, str] = field(default_factory=dict)
     #: where the accounts are kept as they were read; not kept where None
     keep: Path | None = None
+    #: how deep the directory is looked at; as the configuration has it where None
+    depth: Depth | None = None
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
 
 
+#: of a depth that stands on the command line
+AS_TOLD = Rhythm(full=timedelta(), versions=timedelta())
+
 RULES = (
     trust.RULES | identity.RULES | limits.RULES | preconditions.RULES | grouping.RULES | owning.RULES | unshown.RULES
 )
+
+
+def depth_of(word: str | None) -> Depth | None:
+    """How deep a person wants to look; None where they do not say."""
+    return None if word is None else Depth(word)
 
 
 def check_rules(rules: Iterable[str]) -> None:
@@ -107,6 +120,8 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         zone=settings.source.zone,
         workers=settings.target.workers,
         recall=settings.target.recall,
+        depth=choices.depth or settings.target.depth,
+        rhythm=settings.target.rhythm if choices.depth is None else AS_TOLD,
         memory_limit=settings.state.memory,
         only=choices.only,
         overrides=choices.overrides,

@@ -77,7 +77,7 @@ class MemoryRuns(Memory):
         """The run (of one source, where one is named) that left the latest base, by the number in its name."""
         with self._lock:
             based = [run for run in self._runs.values() if run.base and source in {None, run.source}]
-        return max(based, key=lambda run: (run.base, run.id), default=None)
+        return max(based, key=lambda run: (run.base, run.begun, run.id), default=None)
 
     def save_pin(self, pin: Pin) -> None:
         """Record a baseline; those before it are kept as history."""

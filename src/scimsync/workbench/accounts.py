@@ -87,8 +87,9 @@ class AccountSpool:
             self._execute("CREATE OR REPLACE TABLE accounts AS", marked=True)
             sql.execute("CREATE OR REPLACE TABLE decoded AS SELECT id, version, h FROM accounts")
             sql.execute("ALTER TABLE accounts DROP COLUMN h")
-            if known := self._mirror.met():
-                sql.execute(f"INSERT INTO accounts {known}")
+            with self._mirror.readable():
+                if known := self._mirror.met():
+                    sql.execute(f"INSERT INTO accounts {known}")
         return self._bench.number("SELECT count(*) FROM accounts")
 
     def renew(self, resources: Sequence[bytes], gone: Sequence[str]) -> None:
@@ -117,6 +118,7 @@ class AccountSpool:
 
     def _execute(self, into: str, *, marked: bool = False) -> None:
         """Read the spool file into a table, and remove it."""
+        mark = f", {MARK} AS h" if marked else ""
         types = {**self._columns, MARK: "UBIGINT"} if marked else self._columns
         columns = ", ".join(f"{quoted(name)}: {text(kind)}" for name, kind in types.items())
         if self._path.stat().st_size == 0:
@@ -125,7 +127,7 @@ class AccountSpool:
             f'{into} SELECT id, "userName" AS user_name, '
             f"{_truth(quoted('active'))} AS active, "
             f"{_VERSION} AS version, "
-            f"{self._values()}{f', {MARK} AS h' if marked else ''} FROM read_ndjson({text(str(self._path))}, columns = {{{columns}}}, "
+            f"{self._values()}{mark} FROM read_ndjson({text(str(self._path))}, columns = {{{columns}}}, "
             "maximum_object_size = 67108864) WHERE id IS NOT NULL"
         )
         table = into.split()[-2]

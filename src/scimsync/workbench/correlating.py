@@ -369,6 +369,7 @@ class Correlation:
         if self._bench.number("SELECT count(*) FROM heirs"):
             sql.execute("DELETE FROM base WHERE key IN (SELECT key FROM heirs)")
             sql.execute("UPDATE base SET key = h.key FROM heirs h WHERE base.key = h.former")
+            sql.execute("INSERT INTO rebased SELECT key FROM heirs UNION SELECT former FROM heirs")
 
     # --- who is new ---------------------------------------------------------------------------
 

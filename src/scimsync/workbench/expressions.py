@@ -92,11 +92,13 @@ CREATE MACRO names_of(text, separator) AS
   list_distinct(list_filter(list_transform(string_split(text, separator), lambda part: tidy(part)),
     lambda part: part <> ''));
 CREATE MACRO names(text) AS names_of(text, ';'), (text, separator) AS names_of(text, separator);
+CREATE MACRO level_of(text) AS
+  coalesce(TRY_CAST(text AS DOUBLE), CASE WHEN coalesce(tidy(text), '') = '' THEN 0.0
+    ELSE coalesce(TRY_CAST(tidy(text) AS DOUBLE), -1.0) END);
 CREATE MACRO skills_of(text, separator, sign) AS
-  list_transform(list_filter(string_split(text, separator), lambda part: tidy(part) <> ''),
-    lambda part: {{'name': tidy(split_part(part, sign, 1)),
-      'proficiency': CASE WHEN tidy(split_part(part, sign, 2)) = '' THEN 0.0
-        ELSE coalesce(TRY_CAST(tidy(split_part(part, sign, 2)) AS DOUBLE), -1.0) END}});
+  list_transform(list_transform(list_filter(string_split(text, separator), lambda part: tidy(part) <> ''),
+    lambda part: string_split(part, sign)),
+    lambda pair: {{'name': tidy(pair[1]), 'proficiency': level_of(pair[2])}});
 CREATE MACRO skills(text) AS skills_of(text, ';', ':'), (text, separator) AS skills_of(text, separator, ':'),
   (text, separator, sign) AS skills_of(text, separator, sign);
 """

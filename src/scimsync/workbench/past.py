@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
-
-from scimsync.errors import StoreDamaged
 from scimsync.model.outcomes import Link
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Value
 from scimsync.workbench.bench import ACCOUNT, Workbench, encode, quoted, text
+from scimsync.workbench.layers import Layers, readable
 from scimsync.workbench.values import value_of
 
 
@@ -36,42 +34,36 @@ def stage_links(bench: Workbench, links: Iterable[Link], parted: Sequence[tuple[
 
 
 def stage_base(bench: Workbench, base: Path | None, attributes: Sequence[Mapped]) -> None:
-    """Load the base (key, b0, b1, ...) of the last run; paths it does not know stay NULL."""
-    known = _columns(bench, base) if base is not None else set()
-    columns = ", ".join(
-        f"{quoted(m.path) if m.path in known else 'NULL::VARCHAR'} AS b{i}" for i, m in enumerate(attributes)
-    )
-    if base is None:
-        empty = ", ".join(f"b{i} VARCHAR" for i, _ in enumerate(attributes))
-        bench.sql.execute(f"CREATE OR REPLACE TABLE base (key VARCHAR, {ACCOUNT} VARCHAR, {empty})")
-    else:
-        bench.sql.execute(
-            f"CREATE OR REPLACE TABLE base AS SELECT key, {ACCOUNT}, {columns} FROM read_parquet({text(str(base))})"
-        )
+    """Load the base (key, b0, b1, ...) of the last run; paths it does not know stay NULL.
 
-
-def agreed_with(bench: Workbench, base: Path, key: str, attributes: Sequence[Mapped]) -> dict[str, Value]:
-    """What both sides agreed on about one person, by path; paths on which they never did are missing."""
-    known = _columns(bench, base)
-    mapped = [m for m in attributes if m.path in known]
-    columns = ", ".join(["key", *(quoted(m.path) for m in mapped)])
-    query = f"SELECT {columns} FROM read_parquet({text(str(base))}) WHERE key = ?"
-    row = next(bench.rows(query, [key]), None)
-    found = zip(mapped, row[1:], strict=True) if row is not None else ()
-    return {m.path: value_of(m.place, value) for m, value in found if value is not None}
-
-
-def _columns(bench: Workbench, base: Path) -> set[str]:
-    """The columns of a base.
+    Whoever changes the table says of whom in `rebased` (key): nobody else's row is compared with what is kept.
 
     Raises:
         StoreDamaged: It cannot be read.
     """
-    try:
-        described = bench.sql.execute(f"DESCRIBE SELECT * FROM read_parquet({text(str(base))})").fetchall()
-    except duckdb.Error as error:
-        raise StoreDamaged(
-            f"state: the base {base.name} cannot be read. Put the file back from a backup of the artifacts folder; "
-            "without one, start with a new [state], as on a first run."
-        ) from error
-    return {str(row[0]) for row in described}
+    bench.sql.execute("CREATE OR REPLACE TABLE rebased (key VARCHAR)")
+    if base is None:
+        empty = ", ".join(f"b{i} VARCHAR" for i, _ in enumerate(attributes))
+        bench.sql.execute(f"CREATE OR REPLACE TABLE base (key VARCHAR, {ACCOUNT} VARCHAR, {empty})")
+        return
+    held = Layers(bench, base)
+    columns = ", ".join(
+        f"{quoted(m.path) if m.path in held.columns else 'NULL::VARCHAR'} AS b{i}" for i, m in enumerate(attributes)
+    )
+    with readable(base):
+        bench.sql.execute(f"CREATE OR REPLACE TABLE base AS SELECT key, {ACCOUNT}, {columns} FROM {held.rows()}")
+
+
+def agreed_with(bench: Workbench, base: Path, key: str, attributes: Sequence[Mapped]) -> dict[str, Value]:
+    """What both sides agreed on about one person, by path; paths on which they never did are missing.
+
+    Raises:
+        StoreDamaged: It cannot be read.
+    """
+    held = Layers(bench, base)
+    mapped = [m for m in attributes if m.path in held.columns]
+    columns = ", ".join(["key", *(quoted(m.path) for m in mapped)])
+    with readable(base):
+        row = next(bench.rows(f"SELECT {columns} FROM {held.rows(f'key = {text(key)}')}"), None)
+    found = zip(mapped, row[1:], strict=True) if row is not None else ()
+    return {m.path: value_of(m.place, value) for m, value in found if value is not None}

@@ -63,7 +63,7 @@ class Recall:
             return False
         values = "".join(f", {quoted(m.path)} AS c{i}" for i, m in self._mapped.items())
         self._bench.sql.execute(
-            f"CREATE OR REPLACE TABLE recalled AS SELECT id, version, read_at, seat{values} FROM {self._mirror.source} "
+            f"CREATE OR REPLACE TABLE recalled AS SELECT id, version, read_at, seat{values} FROM {self._mirror.rows} "
             "WHERE version <> '' AND read_at BETWEEN ? AND ?",
             [naive(self._now - self._within), naive(self._now)],
         )

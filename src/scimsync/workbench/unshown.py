@@ -155,6 +155,7 @@ def _presume(bench: Workbench, index: int, mapped: Mapped) -> None:
     # of a shared list what others have in it was never agreed
     agreed = "sent" if mapped.is_shared else "value"
     sql.execute(f"UPDATE base SET b{index} = p.{agreed} FROM presumed p WHERE p.key = base.key")
+    sql.execute("INSERT INTO rebased SELECT key FROM presumed")
 
 
 def _with(place: Place, held: object, sent: object) -> str:
