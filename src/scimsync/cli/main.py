@@ -206,6 +206,19 @@ def probe(**given: object) -> None:
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where the plan has changes.")
+@click.option("--offline", is_flag=True, help="From the last whole reading, without the target; cannot be applied.")
+@click.option(
+    "--compare-config",
+    default="",
+    metavar="FILE|git:REV",
+    help="Show what --config changes by itself against FILE, or itself at a git revision.",
+)
+@click.option("--markdown", is_flag=True, help="With --compare-config: as a comment for a pull request.")
+@click.option(
+    "--examples",
+    type=click.Choice(["none", "keys", "values"]),
+    help="With --compare-config: whom to name; of --markdown nobody, where it is not said.",
+)
 @click.pass_context
 def plan(ctx: click.Context, /, **given: object) -> None:
     """Compute, seal and store a plan, and show it. Nothing is written to the target.
@@ -215,7 +228,12 @@ def plan(ctx: click.Context, /, **given: object) -> None:
     if alone(ctx):
         from scimsync.cli import running  # noqa: PLC0415
 
-        sys.exit(running.plan(running.Options.of(given)))
+        options = running.Options.of(given)
+        if options.compare_config:
+            from scimsync.cli import comparing  # noqa: PLC0415
+
+            sys.exit(comparing.compare(options))
+        sys.exit(running.plan(options))
 
 
 plan.add_command(plan_verify)

@@ -78,6 +78,8 @@ def _sections(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
 def _head(plan: Plan) -> Iterator[str]:
     tally = plan.tally
     yield click.style(f"Plan {plan.id}", bold=True) + f"  for {plan.seal.target}"
+    if plan.offline is not None:
+        yield f"  made offline, from accounts as they were read at {plan.offline:%Y-%m-%d %H:%M} UTC; never applied"
     yield (
         f"  {tally.records:,} records   {tally.accounts:,} accounts   {tally.linked:,} linked   "
         f"{tally.unmanaged:,} accounts that HR does not know stay untouched"
@@ -322,6 +324,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
         "id": plan.id,
         "created": plan.created.isoformat(),
         "target": plan.seal.target,
+        **({"offline": plan.offline.isoformat()} if plan.offline else {}),
         "actions": plan.tally.actions,
         "tally": {
             name: getattr(plan.tally, name)

@@ -85,6 +85,11 @@ class TargetSettings:
     workers: int = 8
     ca_file: Path | None = None
 
+    @property
+    def address(self) -> str:
+        """The SCIM base, by which plans and state know the target."""
+        return self.api_url.rstrip("/") + self.dialect.base_path
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateSettings:

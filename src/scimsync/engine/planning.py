@@ -53,10 +53,12 @@ from scimsync.engine.foreseeing import foreseen
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
+from scimsync.engine.offline import leave_unread
 from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.reading import Compared, compare_schema, left_alone, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
+from scimsync.engine.staging import staged
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
@@ -75,14 +77,19 @@ from scimsync.workbench.health import measure
 from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired
 from scimsync.workbench.past import stage_base, stage_links
 from scimsync.workbench.phones import Memo, stage_remembered
-from scimsync.workbench.records import stage_records
 from scimsync.workbench.ruling import check as check_rules
 from scimsync.workbench.unlisted import owe
 from scimsync.workbench.wording import unknown_words
 
 
-async def make_plan(ports: PlanPorts, request: PlanRequest) -> Plan:
-    """Compute, seal and store a plan. Nothing is written to the target.
+async def make_plan(ports: PlanPorts, request: PlanRequest, room: Workbench | None = None) -> Plan:
+    """Compute, seal and store a plan (but for one that is made offline). Nothing is written to the target.
+
+    Args:
+        ports: What it is made with.
+        request: What it is about.
+        room: Where its tables are made; a place of its own where None. A source that was read there, in the same way,
+            is not read again.
 
     Raises:
         SourceError: The source cannot be read or is empty.
@@ -90,6 +97,8 @@ async def make_plan(ports: PlanPorts, request: PlanRequest) -> Plan:
         TargetError: The directory cannot be read, or its schema drifted where the mapping writes.
         StoreError: The state cannot be read or written.
     """
+    if room is not None:
+        return await _Planning(ports, request, room).run()
     with Workbench(ports.store.artifact("plan").parent, memory_limit=request.memory_limit, zone=request.zone) as bench:
         return await _Planning(ports, request, bench).run()
 
@@ -192,7 +201,7 @@ class _Planning:
         self.findings += [
             *of_unresolved(comparison.unresolved(), self.strange),
             *of_unmatched(policy),
-            *self._unfinished(),
+            *(of_unfinished(run.id) for run in [unfinished(store)] if run is not None),
         ]
         self.findings += [of_hidden(key, row) for key, row in comparison.hidden()]
         self.findings += identity.named(self.others)
@@ -239,6 +248,7 @@ class _Planning:
         self.findings += renaming.look(self.bench, self.request, self.ports.store, now, whole=self.whole)
         owe(self.bench, policy.attributes)
         comparison.resolve()
+        leave_unread(comparison, self.request)
         self.findings += unshown.look(self.bench, comparison, self.request, self.ports.store, schema.mark)
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
@@ -268,8 +278,7 @@ class _Planning:
         attributes = self.request.policy.attributes
         check_rules(self.bench, attributes, self.request.contract.rules)
         self.ports.observer.stage("reading the source")
-        reading = self.ports.source.read()
-        health = stage_records(self.bench, reading, key=self.request.key, null_values=self.request.null_values)
+        reading, health = staged(self.bench, self.ports.source, self.request)
         self.ports.metrics.read(health, proven=reading.proven)
         trusting.check_expectations(self.request, reading)
         expressions = check_mapping(self.bench, attributes, reading.columns)
@@ -480,7 +489,10 @@ class _Planning:
             overrides=dict(request.overrides),
             rate=ports.target.rate,
             place=reading.place,
+            offline=request.offline.listed if request.offline else None,
         )
+        if request.offline is not None:  # nothing rests on it: whoever wants to keep it does so
+            return plan
         plan = foreseen(plan, ports, request, self.bench)
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
         moving = [change.key for change in changes]
