@@ -58,7 +58,7 @@ from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.reading import Compared, compare_schema, left_alone, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
-from scimsync.engine.staging import staged
+from scimsync.engine.staging import mapped, read_source
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
@@ -73,13 +73,8 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
-from scimsync.workbench.health import measure
-from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired
 from scimsync.workbench.past import stage_base, stage_links
-from scimsync.workbench.phones import Memo, stage_remembered
-from scimsync.workbench.ruling import check as check_rules
 from scimsync.workbench.unlisted import owe
-from scimsync.workbench.wording import unknown_words
 
 
 async def make_plan(ports: PlanPorts, request: PlanRequest, room: Workbench | None = None) -> Plan:
@@ -174,7 +169,7 @@ class _Planning:
 
     async def run(self) -> Plan:
         policy, store = self.request.policy, self.ports.store
-        reading, health, expressions = self._read_source()
+        reading, health, expressions = read_source(self.bench, self.ports, self.request)
         last = store.last_applied()
         check_target(last, self.ports.target.name)
         base = last.base if last else ""
@@ -182,7 +177,8 @@ class _Planning:
         stage_links(self.bench, store.links(), parted(decisions))
         self.former = store.artifact(base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
-        health = self._map(health, expressions)
+        health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
+        self.findings += told
         owned = own_links(self.bench, store, self.request.source, self.request.overrides)
         self.findings += owned.findings
         self.takes = owned.takes
@@ -274,35 +270,6 @@ class _Planning:
         self.findings += kept(self.bench, comparison, policy, decided)
         return await self._plan_groups(comparison, judged, complete=complete), complete
 
-    def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
-        attributes = self.request.policy.attributes
-        check_rules(self.bench, attributes, self.request.contract.rules)
-        self.ports.observer.stage("reading the source")
-        reading, health = staged(self.bench, self.ports.source, self.request)
-        self.ports.metrics.read(health, proven=reading.proven)
-        trusting.check_expectations(self.request, reading)
-        expressions = check_mapping(self.bench, attributes, reading.columns)
-        folder, now = self.ports.store.artifact("phones").parent, self.ports.clock.now()
-        memo = Memo(folder, now, self.ports.phones_version)
-        stage_remembered(self.bench, expressions.values(), self.ports.phones, memo)
-        return reading, health, expressions
-
-    def _map(self, health: SourceHealth, expressions: Mapping[str, Expression]) -> SourceHealth:
-        """Map the records; the health of the source, with that of what the mapping made of it."""
-        policy = self.request.policy
-        self.findings += stage_desired(
-            self.bench,
-            policy.attributes,
-            expressions,
-            key=self.request.key,
-            found_by=policy.match,
-            whole=policy.on_bad_value is BadValue.PERSON,
-        )
-        column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
-        self.findings += unknown_words(self.bench, expressions.get(ACTIVE), column)
-        measured = measure(self.bench, health, self.request.contract.expect, self.ports.clock.now())
-        return replace(measured, desired=desired_blanks(self.bench, policy.attributes))
-
     def _judge(
         self,
         reading: Reading,
@@ -322,10 +289,6 @@ class _Planning:
         )
         self.findings += judged.findings
         return judged
-
-    def _unfinished(self) -> Iterator[Finding]:
-        if (last := unfinished(self.ports.store)) is not None:
-            yield of_unfinished(last.id)
 
     def _decide(self, comparison: Comparison, judged: trust.Trust) -> None:
         policy = self.request.policy
