@@ -79,9 +79,16 @@ def chosen(count: int, share: float, turn: int) -> list[Person]:
 def promote(folder: Path, who: Iterable[Person], title: str) -> None:
     """HR gives people another title."""
     with closing(sqlite3.connect(folder / "hr.db")) as database, database:
-        database.executemany(
-            "UPDATE employee SET job_title = ? WHERE employee_id = ?", [(title, p.employee_id) for p in who]
-        )
+        database.execute("CREATE TEMP TABLE promoted (id TEXT PRIMARY KEY)")
+        database.executemany("INSERT INTO promoted VALUES (?)", [(p.employee_id,) for p in who])
+        database.execute("UPDATE employee SET job_title = ? WHERE employee_id IN (SELECT id FROM promoted)", (title,))
+
+
+def hire(folder: Path, who: Iterable[Person]) -> None:
+    """HR has more people."""
+    with closing(sqlite3.connect(folder / "hr.db")) as database, database:
+        marks = ", ".join("?" for _ in COLUMNS)
+        database.executemany(f"INSERT INTO employee VALUES ({marks})", rows(who))
 
 
 def put_back(api_url: str, who: Iterable[Person]) -> None:

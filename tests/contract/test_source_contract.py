@@ -152,7 +152,9 @@ def test_a_reading_says_whether_it_is_proven_whole(kind: Kind) -> None:
 
 def test_batches_are_bounded_and_none_is_empty(kind: Kind) -> None:
     sizes = [len(batch.rows) for batch in kind.make(PEOPLE, "employee_id").read().batches]
-    assert sizes == [5_000, 3]
+    assert max(sizes) <= 5_000
+    assert min(sizes) > 0
+    assert sum(sizes) == len(PEOPLE)
 
 
 def test_an_empty_source_is_refused(kind: Kind) -> None:

@@ -16,7 +16,8 @@ from scimsync.adapters.target_pages import PAGE_SIZES
 from scimsync.cli.sample import COLUMNS
 from scimsync.simulator.entities import Actor
 from scimsync.simulator.people import Person
-from scimsync.workbench.recalled import RECALLED, RECALLED_FROM
+from scimsync.workbench.mirror import MIRROR
+from scimsync.workbench.recalled import RECALLED_FROM
 
 PEOPLE = RECALLED_FROM + 200
 
@@ -167,7 +168,7 @@ def test_a_skill_that_we_took_is_given_back(home: House) -> None:
 @pytest.mark.parametrize("content", [b"", b"PAR1 not at all"])
 def test_a_damaged_memory_costs_requests_and_nothing_else(home: House, content: bytes) -> None:
     home.plan()
-    (home.settings().state.artifacts / RECALLED).write_bytes(content)
+    (home.settings().state.artifacts / MIRROR).write_bytes(content)
     assert actions(home.plan()) == {}
     assert "target.incomplete" not in codes(home.plan())
 

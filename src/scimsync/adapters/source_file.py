@@ -14,12 +14,14 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by, refuse_empty
 from scimsync.adapters.source_objects import object_rows, objects
+from scimsync.adapters.source_plain import pour_csv
 from scimsync.adapters.source_table import ParquetTable
 from scimsync.adapters.source_text import Completeness, Placed, TextFile, opened, unchanged
 from scimsync.errors import SourceError
@@ -61,7 +63,8 @@ class CsvSource:
             rows = self._rows(file, records, len(columns))
             batches = owned_by(stack.pop_all(), batched(str(file.path), rows))
         next(batches)
-        return Reading(columns=columns, batches=batches, proven=file.proven, place="line")
+        pour = partial(pour_csv, file, self.delimiter, columns)
+        return Reading(columns=columns, batches=batches, proven=file.proven, place="line", pour=pour)
 
     def _check_key(self, file: TextFile, columns: Sequence[str]) -> None:
         other = next((d for d in ";\t|," if d != self.delimiter and columns and d in columns[0]), None)

@@ -29,6 +29,8 @@ from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Batch, Cell, Reading
 
 _BATCH = 5_000
+#: rows at a time where each batch costs no way over a network: so many stay in the cache of the processor
+_FEW = 1_000
 _PLAIN = frozenset({str, int, float, bool, date, datetime, Decimal, type(None)})
 
 #: Parameters of an address that say where it leads. All others stay out of messages: some are secrets.
@@ -114,10 +116,9 @@ class SqlSource:
     ) -> Iterator[Batch]:
         where, count = _place(_address(self.url)), 0
         try:
-            while rows := result.fetchmany(_BATCH):
+            for rows in _fetched(result):
                 places = range(count + 1, count + len(rows) + 1)
-                cells = [_cells(where, columns, tuple(r), p) for r, p in zip(rows, places, strict=True)]
-                yield Batch(cells, places)
+                yield _batch(where, columns, rows, places)
                 count += len(rows)
         except SQLAlchemyError as exc:
             refuse(exc, count)
@@ -231,9 +232,28 @@ def _check_columns(where: str, columns: Sequence[str], key: str) -> None:
     check_key(where, columns, key, " of the query")
 
 
+def _fetched(result: CursorResult[tuple[object, ...]]) -> Iterator[Sequence[tuple[object, ...]]]:
+    """The rows as tuples; those of SQLite as its driver gives them, because SQLAlchemy wraps each once more."""
+    if result.dialect.name != "sqlite" or result.cursor is None:
+        while found := result.fetchmany(_BATCH):
+            yield [tuple(row) for row in found]
+        return
+    try:
+        while rows := result.cursor.fetchmany(_FEW):
+            yield rows
+    except sqlite3.Error as exc:
+        raise DBAPIError.instance("", None, exc, sqlite3.Error, dialect=result.dialect) from exc
+
+
+def _batch(where: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]], places: range) -> Batch:
+    """Rows as a batch; what is odd in them is looked at cell by cell."""
+    types = [frozenset(map(type, values)) for values in zip(*rows, strict=True)]
+    if _PLAIN.issuperset(frozenset().union(*types)):
+        return Batch(rows, places, types)  # type: ignore[arg-type]  # each type is one of Cell
+    return Batch([_cells(where, columns, row, place) for row, place in zip(rows, places, strict=True)], places)
+
+
 def _cells(where: str, columns: Sequence[str], row: tuple[object, ...], place: int) -> Sequence[Cell]:
-    if _PLAIN.issuperset(map(type, row)):
-        return row  # type: ignore[return-value]  # each type is one of Cell
     return [_cell(where, column, value, place) for column, value in zip(columns, row, strict=True)]
 
 

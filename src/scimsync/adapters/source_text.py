@@ -22,6 +22,7 @@ Completeness: TypeAlias = Literal["unproven", "checksum", "assume"]
 Placed: TypeAlias = tuple[int, Sequence[Cell]]
 BATCH = 5_000
 _BUFFER = 1 << 18
+_PIECE = 1 << 16
 #: Characters; a longer line is taken for something that is not a text file, and would not fit in memory.
 _LINE_LIMIT = 1 << 20
 #: Byte-order marks, the longer first: the mark of UTF-32-LE begins with that of UTF-16-LE.
@@ -89,10 +90,26 @@ def unchanged(path: Path, file: io.FileIO, before: os.stat_result, rows: Iterato
         _refuse_changed(path)
 
 
+class _Again(io.RawIOBase):
+    """An open file from its beginning, without moving whoever reads it now."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw, self._done = raw, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]  # typeshed: Buffer
+        data = os.pread(self._raw.fileno(), len(buffer), self._done)
+        buffer[: len(data)] = data
+        self._done += len(data)
+        return len(data)
+
+
 class _Witness(io.RawIOBase):
     """The bytes of a file on their way to the decoder: counted, and hashed when that is wanted."""
 
-    def __init__(self, raw: io.FileIO, *, hashing: bool) -> None:
+    def __init__(self, raw: io.RawIOBase, *, hashing: bool) -> None:
         self._raw = raw
         self._digest = hashlib.sha256() if hashing else None
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -142,16 +159,20 @@ class TextFile:
         self._expected = _checksum(path) if complete == "checksum" else ""
         self._raw = opened(path)
         self._before = os.fstat(self._raw.fileno())
-        self._witness = _Witness(self._raw, hashing=bool(self._expected))
         try:
             self.encoding = _detect(path, self._raw, encoding)
-            if not codecs.lookup(self.encoding).name.startswith("utf"):
-                self._witness.doubt()
+            self._witness = self._new_witness(self._raw)
             buffer = io.BufferedReader(self._witness, _BUFFER)
             self._text = io.TextIOWrapper(buffer, encoding=self.encoding, newline="")
         except BaseException:
             self._raw.close()
             raise
+
+    def _new_witness(self, raw: io.RawIOBase) -> _Witness:
+        witness = _Witness(raw, hashing=bool(self._expected))
+        if not codecs.lookup(self.encoding).name.startswith("utf"):
+            witness.doubt()
+        return witness
 
     def __enter__(self) -> TextFile:
         return self
@@ -183,23 +204,44 @@ class TextFile:
         except OSError as exc:
             message = f"{self.path}, line {number + 1}: reading failed: {exc.strerror}. Run again."
             raise SourceError(message) from exc
-        self._finish(number, ended=line.endswith(("\n", "\r")))
+        self._finish(self._witness, number, ended=line.endswith(("\n", "\r")))
 
-    def _finish(self, number: int, *, ended: bool) -> None:
-        if self._witness.size != self._before.st_size or not _same(self._raw, self._before):
+    def pieces(self) -> Iterator[str]:
+        """The whole text in pieces, from the beginning, wherever `lines` is; proven as `lines` proves it.
+
+        Raises:
+            SourceError: There is something wrong with it; `lines` knows what and where.
+        """
+        if not hasattr(os, "pread"):
+            raise SourceError(f"{self.path}: it is read by lines on this system.")
+        witness = self._new_witness(_Again(self._raw))
+        decoder = codecs.getincrementaldecoder(self.encoding)()
+        last = ""
+        try:
+            while data := witness.read(_PIECE):
+                if piece := decoder.decode(data):
+                    yield piece
+                    last = piece
+            decoder.decode(b"", final=True)
+        except (UnicodeDecodeError, OSError) as exc:
+            raise SourceError(f"{self.path}: {exc}") from exc
+        self._finish(witness, 1, ended=last.endswith(("\n", "\r")))
+
+    def _finish(self, witness: _Witness, number: int, *, ended: bool) -> None:
+        if witness.size != self._before.st_size or not _same(self._raw, self._before):
             _refuse_changed(self.path)
         if number == 0:
             message = f"{self.path}: the file is empty. Look whether the export failed, and run it again."
             raise SourceError(message)
-        if self._witness.is_utf8:
+        if witness.is_utf8:
             message = (
                 f"{self.path}: the file is UTF-8, and encoding says {self.encoding}: names would arrive broken."
                 ' Set encoding = "utf-8" under [source].'
             )
             raise SourceError(message)
-        if self._expected != self._witness.digest:
+        if self._expected != witness.digest:
             message = (
-                f"{self.path}: its SHA-256 is {self._witness.digest}, and {self.path.name}.sha256 says"
+                f"{self.path}: its SHA-256 is {witness.digest}, and {self.path.name}.sha256 says"
                 f" {self._expected}: one of the two is old, cut or damaged. Fetch both again, or make the"
                 f" checksum anew where the file is written: {_recipe(self.path)}."
             )

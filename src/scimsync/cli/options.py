@@ -74,6 +74,16 @@ def with_same_config(command: Command) -> Command:
     return option(command)
 
 
+def with_depth(command: Command) -> Command:
+    """Add --depth, and hand it over as `depth`."""
+    option = click.option(
+        "--depth",
+        type=click.Choice(["full", "versions", "source"]),
+        help="How deep to look at the directory: all of it, who moved by version, or not at all.",
+    )
+    return option(command)
+
+
 def with_overrides(command: Command) -> Command:
     """Add --override and --reason, and hand them over as `overrides`, rule by rule."""
 

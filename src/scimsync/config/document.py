@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scimsync.config.contracts import Expect, Rule
 from scimsync.config.keys import (
     AFTER,
     FORMER_REFERENCE,
@@ -71,6 +72,9 @@ class Source(Section):
         "Texts that stand for nothing. A cell that holds one of them, and nothing else but white space, is null.",
         [],
         example=["NULL", "#N/A", "-"],
+    )
+    expect: Expect | None = _key(
+        "What each reading must be like; one that is not takes nothing from anybody.", None, example={"rows": ">= 900"}
     )
 
 
@@ -155,6 +159,25 @@ class Target(Section):
         "28d",
         example="7d",
     )
+    depth: Literal["full", "versions", "source"] = _key(
+        "How deep a plan looks at the directory. `full` lists everybody with all that is mapped; `versions` lists "
+        "login, status and version, and reads whoever moved; `source` lists nobody: only what HR changed is written, "
+        "and a write finds out who moved. The plan says what it did not look at.",
+        "full",
+        example="versions",
+    )
+    versions_every: Window = _key(
+        'With `depth = "source"`: a plan lists versions where the last listing is as old as this, in days (`d`) or '
+        'hours (`h`). `"0"` for never.',
+        "1d",
+        example="12h",
+    )
+    full_every: Window = _key(
+        "With another depth than `full`: a plan looks at everything where the last one that did is as old as this, in "
+        'days (`d`) or hours (`h`): what moves no version, groups. `"0"` for never.',
+        "7d",
+        example="3d",
+    )
     workers: int = _key("How many requests run at a time.", 8, example=4, ge=1)
     ca_file: str = _text("One more certificate authority to trust, PEM.", example="company-ca.pem")
     concurrency: Literal["version", "compare", "auto"] | None = _key(
@@ -211,6 +234,19 @@ class Correlation(Section):
         "so (correlation.rekeyed).",
         "hold",
         example="follow",
+    )
+    renames: Literal["hold", "tell", "off"] = _key(
+        "What becomes of a joiner who is probably somebody who left, by two strong marks that nobody else has "
+        "(rename.suspected). `hold`: no account is made, and none disabled, until somebody says `scimsync link`. "
+        "`tell`: the plan says so and goes on. `off`: nobody looks.",
+        "hold",
+        example="tell",
+    )
+    renames_within: Window = _key(
+        "How long ago somebody may have left, in days (`d`) or hours (`h`), to be suspected of coming again under "
+        "another key. Counted from the day on which scimsync disabled the account.",
+        "30d",
+        example="90d",
     )
 
 
@@ -274,6 +310,13 @@ class Policy(Section):
         "until the others have theirs, or `hold` the logins.",
         "park",
         example="hold",
+    )
+    plan_expires: str = _like(
+        AFTER,
+        "How long a plan may be applied after it was made, in days (`d`) or hours (`h`). It is sealed with the plan "
+        "(plan.age).",
+        "24h",
+        example="8h",
     )
 
 
@@ -483,6 +526,7 @@ class Document(BaseModel):
     policy: Policy = _section()
     limits: Limits = _section()
     groups: Groups | None = None
+    rule: list[Rule] = Field([], description=Rule.__doc__)
     state: State = _section()
     metrics: Metrics = _section()
     log: Log = _section()

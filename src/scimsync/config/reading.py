@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from scimsync.config import credentials, document, faults
+from scimsync.config import credentials, document, faults, holding
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
-from scimsync.config.digest import digest
+from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
 from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
+from scimsync.config.revisions import at_revision
 from scimsync.config.settings import (
     AuditSettings,
     GroupSettings,
@@ -28,6 +29,7 @@ from scimsync.config.settings import (
 )
 from scimsync.config.words import hint
 from scimsync.core import protecting
+from scimsync.core.depths import Rhythm
 from scimsync.core.signing import key_of
 from scimsync.errors import ConfigError, InvalidDialect
 from scimsync.model.events import PROFILE, EventKind
@@ -35,6 +37,7 @@ from scimsync.model.policy import (
     Authority,
     BadValue,
     Deleted,
+    Depth,
     Grouping,
     Keep,
     Leavers,
@@ -45,6 +48,7 @@ from scimsync.model.policy import (
     Providing,
     Rekey,
     Removal,
+    Renames,
     Shows,
 )
 from scimsync.scim.dialect import Dialect
@@ -61,23 +65,30 @@ class Parsed:
     file: Path
     text: str
     raw: Mapping[str, object]
+    #: what messages call it
+    name: str
 
 
-def parse(file: Path) -> Parsed:
+def parse(file: Path, revision: str = "", name: str = "") -> Parsed:
     """Read a file as TOML.
+
+    Args:
+        file: Where it is; what it refers to is looked for beside it.
+        revision: Its git revision; "" as it is now.
+        name: What messages call it; its own name where empty.
 
     Raises:
         ConfigError: There is none, it cannot be read, or it is not TOML.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-        return Parsed(file=file, text=text, raw=tomllib.loads(text))
+        text = at_revision(file, revision) if revision else file.read_text(encoding="utf-8")
+        return Parsed(file=file, text=text, raw=tomllib.loads(text), name=name or file.name)
     except FileNotFoundError:
         raise ConfigError(f"{file}: there is no such file. Make one with: scimsync init") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read ({error.__class__.__name__}). It must be UTF-8 text.") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: not TOML: {error}") from error
+        raise ConfigError(f"{name or file}: not TOML: {error}") from error
 
 
 def settings(parsed: Parsed, *, secrets: Set[str]) -> Settings:
@@ -89,7 +100,7 @@ def settings(parsed: Parsed, *, secrets: Set[str]) -> Settings:
     told = faults.Faults()
     found = _Reader(parsed.file, faults.read(parsed.raw, told), told, secrets).settings()
     if told.faults or found is None:
-        raise ConfigError(*(f"{parsed.file.name}: {fault}" for fault in told.faults))
+        raise ConfigError(*(f"{parsed.name}: {fault}" for fault in told.faults))
     return found
 
 
@@ -107,6 +118,7 @@ class _Reader:
         state = self._state()
         policy = self._policy(target.dialect) if target else None
         groups = self._group_settings()
+        contract = holding.contract(self.written.source.expect, self.written.rule, self.told)
         textfile, webhooks = self.written.metrics.textfile, self._webhooks()
         events = self._keys("[events]", self._events()) if "events" in self.secrets else ()
         if target is None or policy is None or self.told.faults:
@@ -117,7 +129,9 @@ class _Reader:
             target=target,
             policy=policy,
             state=state,
-            digest=digest(source, target, policy, groups),
+            contract=contract,
+            digest=digest(source, target, policy, groups, contract),
+            parts=parts(source, target, policy, groups, contract),
             groups=groups,
             audit=self._audit(state),
             log=LogSettings(format=self.written.log.format, level=self.written.log.level),
@@ -220,6 +234,8 @@ class _Reader:
             header=given.header,
             requests_per_minute=given.requests_per_minute,
             recall=span(given.recall),
+            depth=Depth(given.depth),
+            rhythm=Rhythm(full=span(given.full_every), versions=span(given.versions_every)),
             workers=given.workers,
             ca_file=self._beside(given.ca_file),
         )
@@ -264,11 +280,14 @@ class _Reader:
             attributes=tuple(attributes),
             match=tuple(place for place in match if place),
             rekey=Rekey(self.written.correlation.rekey),
+            renames=Renames(self.written.correlation.renames),
+            renames_within=span(self.written.correlation.renames_within),
             leavers=Leavers(given.leavers),
             leavers_after=span(given.leavers_after),
             deleted=Deleted(given.deleted),
             protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
+            plan_expires=span(given.plan_expires),
             on_bad_value=BadValue(given.on_bad_value),
             limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),
             groups=self._grouping(dialect),

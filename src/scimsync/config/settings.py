@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
+from scimsync.model.contracts import Contract
 from scimsync.model.events import EventKind, Subscription
-from scimsync.model.policy import Keep, Policy
+from scimsync.model.policy import Depth, Keep, Policy
 from scimsync.scim.dialect import Dialect
 
 LOG_FORMATS = ("json", "console", "off")
@@ -77,8 +80,15 @@ class TargetSettings:
     requests_per_minute: int | None = None
     #: how old a value may be that is taken from an earlier plan
     recall: timedelta = timedelta(days=28)
+    depth: Depth = Depth.FULL
+    rhythm: Rhythm = field(default_factory=Rhythm)
     workers: int = 8
     ca_file: Path | None = None
+
+    @property
+    def address(self) -> str:
+        """The SCIM base, by which plans and state know the target."""
+        return self.api_url.rstrip("/") + self.dialect.base_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +162,10 @@ class Settings:
     audit: AuditSettings
     #: digest of everything that decides what a run does; secrets, speed and places of state left out
     digest: str
+    #: what the source and the directory as it will be are held to
+    contract: Contract = field(default_factory=Contract)
+    #: the same part by part: what tells where two configurations differ
+    parts: Mapping[str, str] = field(default_factory=dict)
     webhooks: tuple[WebhookSettings, ...] = ()
     #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
     events: tuple[bytes, ...] = field(default=(), repr=False)

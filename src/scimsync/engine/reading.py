@@ -7,20 +7,24 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from scimsync.core import drifting, ending, fixing, rights, trust, unshown
+from scimsync.core.depths import of_fallback
 from scimsync.core.findings import of_unshown
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.engine import shielding
+from scimsync.engine import depths, shielding
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN, Freshness, read_again, written
+from scimsync.engine.offline import read_remembered
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
 from scimsync.model.outcomes import Document, Pin, Run
 from scimsync.model.plans import LOGIN, Finding
+from scimsync.model.policy import Depth
 from scimsync.scim.drift import SCHEMAS
 from scimsync.scim.published import schemas_from_json
 from scimsync.workbench import asked, unlisted
 from scimsync.workbench.accounts import AccountSpool, hold_late
 from scimsync.workbench.bench import Workbench, encode
-from scimsync.workbench.recalled import RECALLED, Recall
+from scimsync.workbench.mirror import MIRROR, Mirror
+from scimsync.workbench.recalled import RECALLED_FROM, Recall
 
 #: so many people are read one by one; beyond, pages of the whole directory are fewer requests
 MOST_ASKED = 50
@@ -42,16 +46,19 @@ class Compared:
 async def compare_schema(ports: PlanPorts, request: PlanRequest) -> Compared:
     """Hold what the target says about itself against the pin, or what the dialect assumes.
 
-    A plan for some people believes the schema of a plan for everybody that was made within a day, under the same
-    configuration: under another it was compared for other paths.
+    A plan for some people, or one that does not list, believes the schema of a plan for everybody that was made within
+    a day, under the same configuration: under another it was compared for other paths.
 
     Raises:
         SchemaDrifted: What the mapping writes is not what it was.
     """
     since = ports.clock.now() - SCHEMA_BELIEVED
-    plans = (run for run in ports.store.runs() if run.plan and not run.partial and run.target == ports.target.name)
+    plans = (run for run in ports.store.runs() if run.compared and run.target == ports.target.name)
     pin = ports.store.pin(ports.target.name)
-    if request.only and any(run.created > since and _is_under(ports, run, request.configuration) for run in plans):
+    if request.offline is not None:
+        return Compared(fixed=_fixed(request, pin.documents if pin else {}))
+    spared = bool(request.only) or request.depth is Depth.SOURCE
+    if spared and any(run.created > since and _is_under(ports, run, request.configuration) for run in plans):
         return Compared(fixed=_fixed(request, pin.documents if pin else {}))
     ports.observer.stage("comparing the schema")
     found = await ports.target.describe(pin.documents if pin else None)
@@ -109,14 +116,23 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     Raises:
         TargetError: The directory cannot be read at all.
     """
+    if request.offline is not None:
+        return True, read_remembered(ports, request, bench, request.offline)
     attributes, target = request.policy.attributes, ports.target
     # whether managed or not: who is protected, and who has access already
     roots = [*dict.fromkeys([*(mapped.place.root for mapped in attributes), LOGIN, ACTIVE])]
-    spool = AccountSpool(bench, request.catalog, attributes)
-    recall = Recall(
-        bench, ports.store.artifact(RECALLED), attributes, request.dialect, request.recall, ports.clock.now()
-    )
+    mirror = Mirror(bench, ports.store.artifact(MIRROR), attributes, target.name)
+    depth, explained = depths.chosen(ports, request, mirror)
+    if depth is Depth.SOURCE:
+        depths.stand_in(bench, mirror)
+        return True, explained
+    spool = AccountSpool(bench, request.catalog, attributes, mirror if request.keep is None else None)
+    by_version = depth is Depth.VERSIONS
+    costly = [r for r in roots if request.dialect.is_expensive(r) or (by_version and r not in {LOGIN, ACTIVE})]
+    recall = Recall(bench, mirror, attributes, costly, request.recall, ports.clock.now())
     recalls = request.keep is None and not request.only and recall.load()
+    if by_version and not recalls:
+        by_version, explained = False, [of_fallback(depth, f"fewer than {RECALLED_FROM:,} are remembered by version")]
     ports.observer.stage("reading the directory")
 
     def take(resources: Sequence[bytes]) -> None:
@@ -124,7 +140,8 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
         ports.observer.advance(len(resources))
 
     try:
-        asked_for = [root for root in roots if not (recalls and request.dialect.is_expensive(root))]
+        asked_for = [root for root in roots if not (recalls and root in costly)]
+        mirror.expect(asked_for, spool.form)
         sweep = await target.sweep(asked_for, take)
     except BaseException:
         spool.close()
@@ -133,19 +150,24 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     unread = await _reread(ports, request, (recall, spool), roots) if recalls else []
     if unread and not sweep.incomplete:
         sweep = replace(sweep, incomplete=f"{len(unread)} accounts could not be read again")
-    await _unlisted(ports, request, bench, spool)
+    presumed = await _unlisted(ports, request, bench, spool)
     holes = trust.incomplete(sweep, request.overrides)
     late = await _renewed(ports, request, bench, spool)
     shown = await shielding.shield(ports, request, bench, spool)
     late += hold_late(bench, unread, "the account could not be read by its id")
-    recall.save(whole=not recalls)
+    if request.keep is None and not sweep.incomplete:
+        mirror.save(ports.clock.now(), whole=not by_version, recalled=recalls, unsure=presumed)
     told = [] if holes is None else [holes]
     told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
-    return holes is None, [*told, *spool.findings, *shown, *late]
+    return holes is None, [*explained, *told, *spool.findings, *shown, *late]
 
 
-async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> None:
-    """Read by id of whom the listing left out what is kept beside SCIM; what nobody tells is as it was agreed."""
+async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> list[str]:
+    """Read by id of whom the listing left out what is kept beside SCIM; what nobody tells is as it was agreed.
+
+    Returns:
+        The ids of the accounts of which something is presumed.
+    """
     attributes = request.policy.attributes
     doubted = unlisted.doubted(bench, attributes, MOST_READ_AGAIN)
     if doubted:
@@ -155,7 +177,7 @@ async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, sp
         spool.renew(again.fresh, [])
     refused = any(not mapped.place.published and mapped.path in ports.target.unread for mapped in attributes)
     unseen = {*again.gone, *again.unread, *(doubted if refused else ())}
-    unlisted.presume(bench, attributes, [account for account in doubted if account not in unseen])
+    return unlisted.presume(bench, attributes, [account for account in doubted if account not in unseen])
 
 
 async def _reread(
@@ -201,7 +223,13 @@ async def read_asked(ports: PlanPorts, request: PlanRequest, bench: Workbench) -
         TargetError: They cannot be read at all.
     """
     policy = request.policy
-    if not request.only or len(request.only) > MOST_ASKED or request.keep is not None or policy.groups is not None:
+    if (
+        request.offline is not None
+        or not request.only
+        or len(request.only) > MOST_ASKED
+        or request.keep is not None
+        or policy.groups is not None
+    ):
         return None
     spool = AccountSpool(bench, request.catalog, policy.attributes)
     spool.load()

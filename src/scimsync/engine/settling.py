@@ -14,11 +14,12 @@ from scimsync.engine.preconditions import ApplyPorts, ApplyState
 from scimsync.engine.standing import Standing
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Link, Outcome, Run, RunState, Status
-from scimsync.model.plans import Change, Plan
+from scimsync.model.plans import Action, Change, Plan
 from scimsync.model.policy import Mapped
 from scimsync.model.reports import Report
 from scimsync.workbench.agreed import lay_outcomes, unremembered
 from scimsync.workbench.bench import Workbench
+from scimsync.workbench.mirror import MIRROR, Mirror
 from scimsync.workbench.owning import own
 from scimsync.workbench.past import stage_links
 
@@ -72,6 +73,7 @@ def finish(
         state = RunState.INTERRUPTED if report.stopped or report.left else state
     now = ports.clock.now()
     ending.remember(store, plan, people, now)
+    _learn(plan, store, people, attributes)
     did = limiting.done(plan, people)
     ended = replace(run, state=state, base=base, finished=now, statuses=report.statuses, done=did)
     unbegun = [key for key, why in report.kept.items() if why == leaving.UNBEGUN]
@@ -112,6 +114,20 @@ def _lay_base(
         own(bench, [run.source])
         fresh = (Link(key, account, run.source) for key, account in unremembered(bench, base))
         return base.name, store.save_links(fresh, frozenset(plan.moved.values()))
+
+
+def _learn(
+    plan: Plan, store: ApplyState, people: Mapping[str, Sequence[Outcome]], attributes: Mapping[str, Mapped]
+) -> None:
+    """Lay what was written over what is remembered of the directory."""
+    path = store.artifact(MIRROR)
+    if not people or not path.is_file():
+        return
+    ended = {change.key for change in plan.changes if change.action is Action.DELETE}
+    gone = [o.account for key in ended for o in people.get(key, ()) if o.account and o.status is Status.DONE]
+    with Workbench(path.parent, helpers=False) as bench:
+        outcomes = (outcome for parts in people.values() for outcome in parts)
+        Mirror(bench, path, [*attributes.values()], plan.seal.target).learn(outcomes, gone)
 
 
 def _contradicted(report: Report, refused: Iterable[Link]) -> Report:

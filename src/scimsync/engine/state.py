@@ -202,6 +202,10 @@ class Journal(Protocol):
         """Drop the lines of runs; how many that were."""
         ...
 
+    def journal_of(self, key: str, newest: int = 100) -> Sequence[JournalLine]:
+        """The lines about one person or group, of all runs, in the order they were written; the latest alone."""
+        ...
+
 
 class Audit(Protocol):
     """The audit chain."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from typing import TypeAlias
+from enum import Enum
+from typing import BinaryIO, TypeAlias
 
 #: One value of a record as the technology gives it. Text columns of a file hold text or None only.
 Cell: TypeAlias = str | int | float | bool | date | Decimal | None
@@ -18,6 +19,42 @@ class Batch:
 
     rows: Sequence[Sequence[Cell]]
     places: Sequence[int]
+    #: what stands in each column, where the technology has looked at it already
+    types: Sequence[frozenset[type]] | None = None
+
+
+class Form(Enum):
+    """What a column of a poured reading holds, and how it is written there."""
+
+    TEXT = "text"
+    TRUTH = "truth"
+    #: integers of at most 64 bits
+    WHOLE = "whole"
+    #: numbers with or without fraction, each as it is written
+    NUMBER = "number"
+    #: days as 2026-01-31
+    DAY = "day"
+    #: times without zone
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poured:
+    """A file that holds a whole reading, in its order, and says the same as its batches."""
+
+    #: a Parquet file; else a table of cells between delimiters (RFC 4180, UTF-8, lines end in a feed alone)
+    is_parquet: bool = False
+    #: what each column holds
+    forms: Sequence[Form]
+    #: how many records it must hold, and the place of the first; each of the others stands one further
+    rows: int
+    first: int = 1
+    #: bytes of all its cells without quotation marks, by what the whole text has; None where nobody counted
+    size: int | None = None
+    has_marks: bool = True
+    delimiter: str = ","
+    #: two quotation marks are a text without letters, and not nothing
+    keeps_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +63,10 @@ class Reading:
 
     `batches` may be walked once. A fault found on the way raises SourceError; when the walk ends
     without one, everything that the technology can check was checked.
+
+    Most readings can also be poured: written into a file that a columnar reader takes in one go, checked as
+    thoroughly. Whatever such a reader could take for something else is not poured; then `batches` are walked,
+    as if nobody had tried.
     """
 
     columns: tuple[str, ...]
@@ -35,11 +76,25 @@ class Reading:
     proven: bool
     #: What a place is called in messages: "line" or "row".
     place: str = "row"
+    #: pours the reading, where it can be; gives None and has no effect where this one is none of those
+    pour: Callable[[BinaryIO], Poured | None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySample:
+    """The keys of a reading whose digests are the smallest: all of few keys, and of many the same part each time."""
+
+    #: the digest of one fixed text: samples of another digest do not compare
+    mark: int
+    #: in order
+    digests: tuple[int, ...]
+    #: there are no other keys
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceHealth:
-    """What is remembered of a reading, to judge the next one by."""
+    """What is remembered of a reading, to judge the next one by. What an earlier version did not take is unknown."""
 
     rows: int
     #: share of blanks for each column, 0.0 to 1.0
@@ -47,3 +102,9 @@ class SourceHealth:
     fingerprint: str
     #: the same for what the mapping made of them, for each attribute
     desired: Mapping[str, float] = field(default_factory=dict)
+    #: who is in it; None where that is not known
+    keys: KeySample | None = None
+    #: column -> value -> in how many records; of columns that divide people, and of values that many have
+    shares: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    #: when the record changed that changed last, in UTC; None where no column says so, or it says nothing
+    newest: datetime | None = None

@@ -38,7 +38,7 @@ class PastRun:
     @property
     def kept(self) -> Mapping[str, str] | None:
         """Which leavers keep access, with why; None where the run was not begun, so that the plan says it."""
-        if self.run.state in {RunState.PLANNED, RunState.REFUSED}:
+        if self.run.state in {RunState.PLANNED, RunState.REFUSED, RunState.OFFLINE}:
             return None
         return leaving.by_run(self.plan, {(o.key, o.part): o for o in self.outcomes})
 

@@ -14,8 +14,9 @@ from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.forms import TRUTHS
 from scimsync.scim.schema import Attribute, Catalog, Kind, Place, Value
-from scimsync.workbench.bench import Workbench, encode, quoted, row_of, text
+from scimsync.workbench.bench import MARK, Workbench, encode, quoted, row_of, text
 from scimsync.workbench.forms import Forms
+from scimsync.workbench.mirror import Mirror
 from scimsync.workbench.values import ELEMENT, list_text, value_of
 
 #: the SQL of the version, as `scim.messages.version_of` reads it: what no header can carry is none
@@ -23,6 +24,13 @@ _VERSION = (
     "CASE WHEN regexp_matches(meta.version, '[\\x00-\\x1f\\x7f]') THEN '' ELSE "
     "regexp_replace(trim(coalesce(meta.version, '')), '^\"(.*)\"$', '\\1') END"
 )
+#: an account with its fingerprint
+_TAGGED = b'{"%s":%%d,%%s' % MARK.encode()
+
+
+def _line(resource: bytes) -> bytes:
+    """A resource as one line of JSON."""
+    return resource if b"\n" not in resource else encode(msgspec.json.decode(resource))
 
 
 class AccountSpool:
@@ -32,8 +40,10 @@ class AccountSpool:
     where the directory does not show it: unknown, which is neither true nor false.
     """
 
-    def __init__(self, bench: Workbench, catalog: Catalog, attributes: Sequence[Mapped]) -> None:
-        self._bench = bench
+    def __init__(
+        self, bench: Workbench, catalog: Catalog, attributes: Sequence[Mapped], mirror: Mirror | None = None
+    ) -> None:
+        self._bench, self._mirror = bench, mirror
         self._places = [mapped.place for mapped in attributes]
         self._columns = _resource_columns(catalog, self._places)
         self._path = bench.spool / "accounts.ndjson"
@@ -41,8 +51,15 @@ class AccountSpool:
         self._forms = Forms(catalog)
 
     def take(self, resources: Sequence[bytes]) -> None:
-        """Write the resources of one page to the spool. Each must be one line of JSON or is made one."""
-        lines = [r if b"\n" not in r else encode(msgspec.json.decode(r)) for r in resources]
+        """Write the resources of one page to the spool. Each must be one line of JSON or is made one.
+
+        An account that is listed as the mirror remembers it is not written: its values are known.
+        """
+        if self._mirror is None:
+            lines = [_line(resource) for resource in resources]
+        else:
+            marked = ((self._mirror.mark(resource), resource) for resource in resources)
+            lines = [_TAGGED % (mark, _line(resource)[1:]) for mark, resource in marked if mark]
         if lines:
             self._file.write(b"\n".join(lines) + b"\n")
 
@@ -62,8 +79,17 @@ class AccountSpool:
                     files.write(keep, read)
             except OSError as error:
                 raise ConfigError(f"--keep-accounts {keep}: cannot be written ({error.strerror}).") from error
-        self._execute("CREATE OR REPLACE TABLE accounts AS")
-        self._bench.sql.execute("CREATE OR REPLACE TABLE renewed (id VARCHAR)")
+        sql = self._bench.sql
+        sql.execute("CREATE OR REPLACE TABLE renewed (id VARCHAR)")
+        if self._mirror is None:
+            self._execute("CREATE OR REPLACE TABLE accounts AS")
+        else:
+            self._execute("CREATE OR REPLACE TABLE accounts AS", marked=True)
+            sql.execute("CREATE OR REPLACE TABLE decoded AS SELECT id, version, h FROM accounts")
+            sql.execute("ALTER TABLE accounts DROP COLUMN h")
+            with self._mirror.readable():
+                if known := self._mirror.met():
+                    sql.execute(f"INSERT INTO accounts {known}")
         return self._bench.number("SELECT count(*) FROM accounts")
 
     def renew(self, resources: Sequence[bytes], gone: Sequence[str]) -> None:
@@ -82,17 +108,26 @@ class AccountSpool:
         sql.execute("INSERT INTO accounts SELECT * FROM again")
         sql.execute("INSERT INTO renewed SELECT id FROM again")
 
-    def _execute(self, into: str) -> None:
+    @property
+    def form(self) -> str:
+        """How an account is read: what is decoded of it, and what becomes of that."""
+        return f"{self._columns} {self._values()}"
+
+    def _values(self) -> str:
+        return ", ".join(f"{current(place)} AS c{index}" for index, place in enumerate(self._places))
+
+    def _execute(self, into: str, *, marked: bool = False) -> None:
         """Read the spool file into a table, and remove it."""
-        values = [f"{current(place)} AS c{index}" for index, place in enumerate(self._places)]
-        columns = ", ".join(f"{quoted(name)}: {text(kind)}" for name, kind in self._columns.items())
+        mark = f", {MARK} AS h" if marked else ""
+        types = {**self._columns, MARK: "UBIGINT"} if marked else self._columns
+        columns = ", ".join(f"{quoted(name)}: {text(kind)}" for name, kind in types.items())
         if self._path.stat().st_size == 0:
             self._path.write_bytes(b"{}\n")
         query = (
             f'{into} SELECT id, "userName" AS user_name, '
             f"{_truth(quoted('active'))} AS active, "
             f"{_VERSION} AS version, "
-            f"{', '.join(values)} FROM read_ndjson({text(str(self._path))}, columns = {{{columns}}}, "
+            f"{self._values()}{mark} FROM read_ndjson({text(str(self._path))}, columns = {{{columns}}}, "
             "maximum_object_size = 67108864) WHERE id IS NOT NULL"
         )
         table = into.split()[-2]

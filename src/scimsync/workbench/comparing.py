@@ -29,6 +29,8 @@ class Comparison:
         self._references = [i for i, m in enumerate(attributes) if m.place.kind is Kind.REFERENCE]
         #: attributes of which some values are bad and left alone
         self._spoiled: list[int] = []
+        #: whether table `differing` says what `wanted` and `accounts` hold
+        self._compared = False
 
     def resolve(self) -> None:
         """Make `wanted`: desired values with the ids of the people that references name.
@@ -36,6 +38,7 @@ class Comparison:
         `w3` holds the key of a joiner whom the fourth attribute waits for; `u3` says that the
         reference names nobody known, `x3` that the value is bad and left alone.
         """
+        self._compared = False
         self._spoiled = [int(str(i)) for (i,) in self.bench.rows("SELECT DISTINCT i FROM spoiled ORDER BY i")]
         self.bench.sql.execute(
             "CREATE OR REPLACE TABLE people AS SELECT key, id FROM pairing UNION ALL "
@@ -130,8 +133,11 @@ class Comparison:
     # --- comparison -------------------------------------------------------------------------
 
     def _differs(self, index: int, left: str = "w", right: str = "a") -> str:
-        place = self.attributes[index].place
-        test = f"({writable(place, f'{left}.d{index}')} IS DISTINCT FROM {writable(place, f'{right}.c{index}')})"
+        wanted, held, place = f"{left}.d{index}", f"{right}.c{index}", self.attributes[index].place
+        test = f"({wanted} IS DISTINCT FROM {held})"
+        if writable(place, wanted) != wanted:  # texts that are equal are so in every form
+            form = f"{writable(place, wanted)} IS DISTINCT FROM {writable(place, held)}"
+            test = f"(CASE WHEN {test} THEN {form} ELSE false END)"
         if index in self._references:
             test = f"(({test} OR {left}.w{index} IS NOT NULL) AND NOT {left}.u{index})"
         if self.attributes[index].place.dropped:
@@ -146,6 +152,7 @@ class Comparison:
 
     def leave(self, index: int, people: str) -> None:
         """Leave an attribute of some people alone, given as the SQL of their `n`. After `resolve`."""
+        self._compared = False
         if index not in self._spoiled:
             self.bench.sql.execute(f"ALTER TABLE wanted ADD COLUMN x{index} BOOLEAN DEFAULT false")
             self._spoiled.append(index)
@@ -178,9 +185,14 @@ class Comparison:
         if (index := self._index.get("userName")) is not None:
             logins += [f"SELECT d{index} FROM {table}" for table in ("desired", "left_out")]
         keys = [f"SELECT key FROM {table}" for table in ("desired", "held", "links")]
-        known = f"SELECT DISTINCT {lowered('tidy(name)')} AS name FROM ({' UNION ALL '.join([*keys, *logins])}) k(name)"
+        everybody = f"({' UNION ALL '.join([*keys, *logins])}) k(name)"
+        known = f"SELECT DISTINCT {lowered('tidy(name)')} AS name FROM {everybody}"
+        # most are somebody's as they are written, and need no tidying of everybody
+        found = f"SELECT lower(name) FROM {everybody} WHERE lower(name) IN (SELECT unnest(?::VARCHAR[]))"
+        given = sorted(names)
+        left = sorted({*given}.difference(str(name) for (name,) in sql.execute(found, [given]).fetchall()))
         unknown = f"SELECT name FROM (SELECT unnest(?::VARCHAR[]) AS name) EXCEPT {known} ORDER BY 1"
-        for (name,) in sql.execute(unknown, [sorted(names)]).fetchall():
+        for (name,) in sql.execute(unknown, [left]).fetchall() if left else ():
             near = sql.execute(
                 f"SELECT name FROM ({known}) WHERE damerau_levenshtein(name, ?) <= least(2, length(name) // 4) "
                 "ORDER BY damerau_levenshtein(name, ?), name LIMIT 1",
@@ -188,17 +200,32 @@ class Comparison:
             ).fetchone()
             yield name, str(near[0]) if near else None
 
+    def _compare(self) -> None:
+        """Make `differing`: of everybody who has an account and differs in some managed attribute, in which (x0, ...).
+
+        The one statement in which all values of all people are compared.
+        """
+        if self._compared:
+            return
+        tests = [self._differs(i) for i, _ in enumerate(self.attributes)]
+        columns = ", ".join(f"{test} AS x{i}" for i, test in enumerate(tests))
+        self.bench.sql.execute(
+            f"CREATE OR REPLACE TABLE differing AS SELECT w.n, p.id, {columns} FROM wanted w "
+            f"JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id WHERE {' OR '.join(tests)}"
+        )
+        self._compared = True
+
     def pairs(self) -> Iterator[Pair]:
         """Everybody who has an account and differs in some managed attribute."""
-        tests = " OR ".join(self._differs(i) for i, _ in enumerate(self.attributes))
+        self._compare()
         columns = ["w.key", "a.user_name", "w.place", "a.id", "a.version", "a.active"]
         for index, _ in enumerate(self.attributes):
             columns += [f"w.d{index}", f"a.c{index}", self._base(index)]
         columns += self._marks()
         query = (
-            f"SELECT {', '.join(columns)} FROM wanted w JOIN pairing p ON p.n = w.n "
+            f"SELECT {', '.join(columns)} FROM differing p JOIN wanted w ON w.n = p.n "
             f"JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key {self._formerly()}"
-            f"WHERE ({tests}) AND {self._filter('w.key')} ORDER BY w.key"
+            f"WHERE {self._filter('w.key')} ORDER BY w.key"
         )
         for row in self.bench.rows(query):
             yield self._pair(row)
@@ -216,7 +243,10 @@ class Comparison:
             return ""
         values = ", ".join(f"max(b{index}) AS f{index}" for index in filled)
         keys = [f"LEFT JOIN links k{i} ON k{i}.account = a.id AND k{i}.key = a.c{i}" for i in filled]
-        former = f"LEFT JOIN (SELECT {ACCOUNT} AS id, {values} FROM base GROUP BY 1) f ON f.id = a.id"
+        former = (
+            f"LEFT JOIN (SELECT {ACCOUNT} AS id, {values} FROM base "
+            f"WHERE {ACCOUNT} IN (SELECT id FROM differing) GROUP BY 1) f ON f.id = a.id"
+        )
         return f"{former} {' '.join(keys)} "
 
     def _pair(self, row: Sequence[object]) -> Pair:
@@ -367,11 +397,10 @@ class Comparison:
 
     def numbers(self) -> dict[str, int]:
         """How many records, accounts, pairs, unmanaged accounts; attributes compared and equal."""
-        tests = " + ".join(f"({self._differs(i)})::INTEGER" for i, _ in enumerate(self.attributes))
+        self._compare()
         pairs = self.linked()
-        differing = self.bench.number(
-            f"SELECT sum({tests}) FROM wanted w JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id"
-        )
+        marks = " + ".join(f"x{i}::INTEGER" for i, _ in enumerate(self.attributes))
+        differing = self.bench.number(f"SELECT sum({marks}) FROM differing")
         compared = pairs * len(self.attributes)
         return {
             "records": self.bench.number("SELECT count(*) FROM records"),

@@ -9,7 +9,7 @@ import msgspec
 from scimsync.model.plans import Finding, Severity
 from scimsync.scim.fitting import fitted
 from scimsync.scim.schema import Catalog
-from scimsync.workbench.bench import encode
+from scimsync.workbench.bench import MARK, encode
 
 #: accounts of one kind that a finding names
 _NAMED = 3
@@ -29,8 +29,11 @@ class Forms:
         with path.open("rb") as read, mended.open("wb") as write:
             for line in read:
                 found, odd = fitted(msgspec.json.decode(line, type=dict[str, object]), self._catalog)
+                places = sorted(odd.lost | odd.read)
+                if places:  # looked at anew in each plan, and told of again
+                    found[MARK] = None
                 write.write(encode(found) + b"\n")
-                for place in sorted(odd.lost | odd.read):
+                for place in places:
                     self._note(place, str(found.get("id", "")), is_read=place not in odd.lost)
         mended.replace(path)
 

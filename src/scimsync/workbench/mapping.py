@@ -125,8 +125,9 @@ def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: Phon
     asked = 0
     for raw, country in sorted(calls):
         found = bench.sql.execute(
-            f"SELECT DISTINCT tidy(number), coalesce(upper(tidy(country)), '') FROM (SELECT TRY(({raw})::VARCHAR) "
-            f"AS number, TRY(({country})::VARCHAR) AS country FROM records) WHERE tidy(number) <> '' "
+            f"SELECT DISTINCT tidy(number), coalesce(upper(tidy(country)), '') FROM (SELECT DISTINCT "
+            f"TRY(({raw})::VARCHAR) AS number, TRY(({country})::VARCHAR) AS country FROM records) "
+            "WHERE tidy(number) <> '' "
             "AND NOT regexp_full_match(tidy(number), '\\+[1-9][0-9]{6,14}') EXCEPT "
             "SELECT scimsync_raw, scimsync_region FROM phone_memo"
         )
@@ -181,7 +182,7 @@ def stage_desired(
         _map(bench, attributes, expressions, key)
     bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
     bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
-    faults += _marked_values(bench, attributes)
+    faults += _marked_values(bench, attributes, expressions)
     _spread(bench, attributes)
     _leave_out(bench, attributes, [place.short for place in found_by], whole=whole)
     return findings + _told(bench, attributes, faults)
@@ -212,21 +213,51 @@ def _map(bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[st
     """Make the table `desired`; what is in `spoiled` is not computed."""
     _spread(bench, attributes)
     spoiled = {index for (index,) in bench.rows("SELECT DISTINCT i FROM spoiled")}
-    columns, joins = [], []
+    given, columns, joins = [], [], []
     for index, mapped in enumerate(attributes):
-        value = _part(mapped, attributes, expressions)
+        expression = expressions[mapped.path]
+        value, finished = _part(mapped, attributes, expressions), f"d{index}"
         if index in spoiled:  # apart and first, because a look-up inside of an expression is made for all rows
             bench.sql.execute(
-                f"CREATE OR REPLACE TEMP TABLE good{index} AS SELECT {N} AS n, {value} AS v FROM records "
+                f"CREATE OR REPLACE TEMP TABLE good{index} AS SELECT {N} AS {_K}, {value} AS {_V} FROM records "
                 f"WHERE {N} NOT IN (SELECT n FROM spoiled WHERE i = {index})"
             )
-            joins.append(f"LEFT JOIN good{index} ON good{index}.n = {N}")
-            value = f"good{index}.v"
-        columns.append(f"{value} AS d{index}")
+            joins.append(f"LEFT JOIN good{index} ON good{index}.{_K} = {N}")
+            value = f"good{index}.{_V}"
+        elif mapped.place.kind is Kind.LIST:
+            if column := _repeating(bench, expression):
+                bench.sql.execute(
+                    f"CREATE OR REPLACE TEMP TABLE good{index} AS SELECT {column} AS {_K}, {value} AS {_V} FROM "
+                    f"(SELECT DISTINCT {column} FROM records)"
+                )
+                joins.append(f"LEFT JOIN good{index} ON good{index}.{_K} IS NOT DISTINCT FROM records.{column}")
+                value = f"good{index}.{_V}"
+        elif value == _desired(mapped.place, expression.sql):
+            # in two steps, because what the second looks at more than once is computed once so
+            value, finished = f"({expression.sql})", f"{_desired(mapped.place, f'd{index}')} AS d{index}"
+        given.append(f"{value} AS d{index}")
+        columns.append(finished)
     bench.sql.execute(
-        f"CREATE OR REPLACE TABLE desired AS SELECT {N} AS n, {PLACE} AS place, "
-        f"tidy({quoted(key)}) AS key, {', '.join(columns)} FROM records {' '.join(joins)}"
+        f"CREATE OR REPLACE TABLE desired AS SELECT n, place, key, {', '.join(columns)} FROM (SELECT {N} AS n, "
+        f"{PLACE} AS place, tidy({quoted(key)}) AS key, {', '.join(given)} FROM records {' '.join(joins)})"
     )
+
+
+#: names that no column of a source has
+_K, _V = "scimsync_key", "scimsync_value"
+
+
+def _repeating(bench: Workbench, expression: Expression) -> str:
+    """The one column that an expression reads, quoted, where so few different texts are in it that each is mapped once.
+
+    Lists cost more than all else, and the same few sets of skills stand in many records.
+    """
+    names = {column.name.lower(): quoted(column.name) for column in bench.columns if column.type == "VARCHAR"}
+    read = [names.get(name.lower(), "") for name in expression.columns]
+    if len(read) != 1 or not read[0] or expression.phones:
+        return ""
+    few = bench.sql.execute(f"SELECT approx_count_distinct({read[0]}) * 2 < count(*) FROM records").fetchone()
+    return read[0] if few is not None and few[0] else ""
 
 
 def _spread(bench: Workbench, attributes: Sequence[Mapped]) -> None:
@@ -295,8 +326,13 @@ def _told(bench: Workbench, attributes: Sequence[Mapped], faults: Sequence[_Faul
 
 
 def _bad_keys(bench: Workbench, key: str) -> list[Finding]:
-    findings = []
+    findings: list[Finding] = []
     column = f"tidy({quoted(key)})"
+    (keys, different), *_ = bench.sql.execute(
+        f"SELECT count(nullif(k, '')), count(DISTINCT nullif(k, '')) FROM (SELECT {column} AS k FROM records)"
+    ).fetchall()
+    if keys == different == bench.number("SELECT count(*) FROM records"):
+        return findings
     for n, place in bench.rows(f"SELECT {N}, {PLACE} FROM records WHERE coalesce({column}, '') = '' ORDER BY 1"):
         findings.append(
             Finding(
@@ -396,9 +432,11 @@ def _without_values(error: duckdb.Error) -> str:
     return type(error).__name__.removesuffix("Exception").lower() + " error"
 
 
-def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> Iterator[_Fault]:
+def _marked_values(
+    bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[str, Expression]
+) -> Iterator[_Fault]:
     """Find the values that say they are faults, and make them none."""
-    tests = [_bad(index, mapped) for index, mapped in enumerate(attributes)]
+    tests = [_bad(index, mapped, expressions[mapped.path]) for index, mapped in enumerate(attributes)]
     counts = ", ".join(f"count(*) FILTER (WHERE {test})" for test, *_ in tests) or "0"
     (numbers,) = bench.sql.execute(f"SELECT {counts} FROM desired").fetchall()
     for index, (mapped, (bad, why)) in enumerate(zip(attributes, tests, strict=True)):
@@ -409,14 +447,20 @@ def _marked_values(bench: Workbench, attributes: Sequence[Mapped]) -> Iterator[_
             yield from (_Fault(n, index, why, mapped.path) for n in found)
 
 
-def _bad(index: int, mapped: Mapped) -> tuple[str, ValueFault]:
+#: a level that is no plain number from 0.0 to 5.0, whatever else it is; and one that is right, with what follows
+_ODD_LEVEL = '"proficiency":([^0-5]|[0-5][^.]|5\\.[^0]|5\\.0[^,}]|[0-4]\\.[0-9]*[^0-9,}])'
+_GOOD_LEVEL = '"proficiency":(null|[0-4](\\.[0-9]+)?|[0-9](\\.[0-9]+)?e-[0-9]+|5(\\.0+)?)([,}])'
+
+
+def _bad(index: int, mapped: Mapped, expression: Expression) -> tuple[str, ValueFault]:
     """The SQL that says that a value is a fault, and which."""
     if mapped.place.kind is Kind.LIST:
-        good = '"proficiency":(null|[0-4](\\.[0-9]+)?|[0-9](\\.[0-9]+)?e-[0-9]+|5(\\.0+)?)([,}])'
-        return f"contains(regexp_replace(d{index}, {text(good)}, '', 'g'), '\"proficiency\":')", BAD_LEVEL
+        left = f"regexp_replace(d{index}, {text(_GOOD_LEVEL)}, '', 'g')"
+        bad = f"contains({left}, '\"proficiency\":')"
+        return f"CASE WHEN regexp_matches(d{index}, {text(_ODD_LEVEL)}) THEN {bad} ELSE false END", BAD_LEVEL
     if mapped.place.kind is Kind.BOOLEAN and mapped.path == ACTIVE:
         return f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})", ACTIVE_UNKNOWN
-    return f"contains(d{index}, {text(FAULT_MARK + 'phone')})", BAD_PHONE
+    return f"contains(d{index}, {text(FAULT_MARK + 'phone')})" if expression.phones else "false", BAD_PHONE
 
 
 def _desired(place: Place, expression: str) -> str:

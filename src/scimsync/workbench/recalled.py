@@ -10,23 +10,17 @@ reading.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.plans import LOGIN
 from scimsync.model.policy import Authority, Mapped
-from scimsync.scim.dialect import Dialect
 from scimsync.scim.schema import Place
-from scimsync.workbench.agreed import write_parquet
-from scimsync.workbench.bench import ACCOUNT, Workbench, quoted, text
+from scimsync.workbench.bench import ACCOUNT, Workbench, quoted
+from scimsync.workbench.mirror import Mirror, naive
 from scimsync.workbench.values import comparable, writable
 
-#: name of the artifact; the number grows with the form of the values
-RECALLED = "recalled-1.parquet"
 #: below so many accounts everybody is read whole: that is some seconds
 RECALLED_FROM = 1000
 
@@ -36,9 +30,9 @@ class Recall:
 
     Args:
         bench: The tables of the run.
-        path: The file; there may be none.
+        mirror: What earlier plans read of the directory.
         attributes: The mapping, in the order of the columns.
-        dialect: Which attributes are expensive.
+        recalled: The attributes, by root, that are taken from the mirror; the others are listed.
         within: How old a value may be.
         now: The time of this reading.
     """
@@ -46,37 +40,33 @@ class Recall:
     def __init__(
         self,
         bench: Workbench,
-        path: Path,
+        mirror: Mirror,
         attributes: Sequence[Mapped],
-        dialect: Dialect,
+        recalled: Collection[str],
         within: timedelta,
         now: datetime,
     ) -> None:
-        self._bench, self._path, self._within, self._now = bench, path, within, now
+        self._bench, self._mirror, self._within, self._now = bench, mirror, within, now
         self._attributes = attributes
-        self._mapped = {i: m for i, m in enumerate(attributes) if dialect.is_expensive(m.place.root)}
+        self._mapped = {i: m for i, m in enumerate(attributes) if m.place.root in recalled}
         self._active = next((i for i, m in enumerate(attributes) if m.path == ACTIVE), None)
         self._places = {i: m.place for i, m in self._mapped.items()}
 
     @property
     def is_kept(self) -> bool:
-        """Whether there is anything to keep for the next plan."""
+        """Whether there is anything to take from the mirror."""
         return bool(self._places) and bool(self._within)
 
     def load(self) -> bool:
         """Make the table `recalled`; whether it says enough to spare reading everybody whole."""
-        if not self.is_kept or not self._path.is_file():
+        if not self.is_kept or not all(self._mirror.knows(m.path) for m in self._mapped.values()):
             return False
-        wanted = ["id", "version", "read_at", *(f"{quoted(p.short)} AS c{i}" for i, p in self._places.items())]
-        source = f"read_parquet({text(str(self._path))})"
-        try:
-            self._bench.sql.execute(
-                f"CREATE OR REPLACE TABLE recalled AS SELECT {', '.join(wanted)} FROM {source} "
-                f"WHERE version <> '' AND read_at BETWEEN ? AND ?",
-                [_naive(self._now - self._within), _naive(self._now)],
-            )
-        except duckdb.Error:  # of another mapping, or damaged: it only spares requests
-            return False
+        values = "".join(f", {quoted(m.path)} AS c{i}" for i, m in self._mapped.items())
+        self._bench.sql.execute(
+            f"CREATE OR REPLACE TABLE recalled AS SELECT id, version, read_at, seat{values} FROM {self._mirror.rows} "
+            "WHERE version <> '' AND read_at BETWEEN ? AND ?",
+            [naive(self._now - self._within), naive(self._now)],
+        )
         return self._bench.number("SELECT count(*) FROM recalled") >= RECALLED_FROM
 
     @property
@@ -98,7 +88,7 @@ class Recall:
         sql.execute("CREATE OR REPLACE TABLE touched AS SELECT unnest(?::VARCHAR[]) AS name", [[*{*written}]])
         sets = ", ".join(f"c{i} = r.c{i}" for i in self._places)
         same = "r.id = accounts.id AND r.version = accounts.version"
-        sql.execute(f"UPDATE accounts SET {sets} FROM recalled r WHERE {same}")
+        sql.execute(f"UPDATE accounts SET {sets} FROM recalled r WHERE {same} AND r.id IN (SELECT id FROM decoded)")
         passed = min(1.0, max(0.0, (self._now - self.newest) / self._within))
         share = math.ceil(passed * self._bench.number("SELECT count(*) FROM accounts"))
         queries = [
@@ -106,7 +96,7 @@ class Recall:
             "(SELECT 1 FROM recalled r WHERE r.id = accounts.id AND r.version = accounts.version)",
             # in the order of the listing, so that those of one page come together
             f"SELECT id FROM (SELECT a.id FROM accounts a JOIN recalled r ON r.id = a.id "
-            f"ORDER BY r.read_at, a.rowid LIMIT {share})",
+            f"ORDER BY r.read_at, r.seat LIMIT {share})",
             "SELECT name FROM touched UNION SELECT account FROM links WHERE key IN (SELECT name FROM touched)",
             *self._met(match),
             *(self._doubted(i, mapped) for i, mapped in self._mapped.items()),
@@ -168,27 +158,3 @@ class Recall:
             "SELECT a.id FROM links l JOIN desired d ON d.key = l.key JOIN accounts a ON a.id = l.account "
             f"LEFT JOIN base b ON b.key = l.key AND coalesce(b.{ACCOUNT}, a.id) = a.id WHERE ({test})"
         )
-
-    def save(self, *, whole: bool) -> None:
-        """Keep for the next plan what `accounts` holds now.
-
-        Args:
-            whole: Whether everybody was read in this run; else those of table `renewed` were.
-        """
-        if not self.is_kept or self._bench.number("SELECT count(*) FROM accounts") < RECALLED_FROM:
-            return
-        values = ", ".join(f"a.c{i} AS {quoted(place.short)}" for i, place in self._places.items())
-        read_at, known = f"{text(_naive(self._now).isoformat())}::TIMESTAMP", ""
-        if not whole:
-            read_at = f"CASE WHEN a.id IN (SELECT id FROM renewed) THEN {read_at} ELSE r.read_at END"
-            known = " LEFT JOIN recalled r ON r.id = a.id AND r.version = a.version"
-        self._bench.sql.execute(
-            f"CREATE OR REPLACE TABLE kept AS SELECT a.id, a.version, {read_at} AS read_at, {values} "
-            f"FROM accounts a{known} WHERE a.version <> ''"
-        )
-        self._bench.sql.execute("DELETE FROM kept WHERE read_at IS NULL")
-        write_parquet(self._bench, "kept", self._path, order="id")
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=None)

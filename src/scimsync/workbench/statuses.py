@@ -64,12 +64,17 @@ def _list(words: Iterable[str]) -> str:
     return f"[{', '.join(_text(word) for word in sorted(words))}]"
 
 
-#: `tidy` is a text without blanks around it, `status_text` the form in which words compare, `status_word` the same and
-#: null where nothing is left. `status_if` lets what an expression gives for a word pass where the word is named (a
+#: `tidy` is a text without blanks around it (most begin and end with a plain letter, and are looked at no further), as
+#: is `bare`, which reads what is given once. `status_text` is the form in which words compare, `status_word` the same
+#: and null where nothing is left. `status_if` lets what an expression gives for a word pass where the word is named (a
 #: blank: where it may), or where a list agrees with it.
 MACROS = f"""
-CREATE MACRO tidy(given) AS regexp_replace(given::VARCHAR, {_text(f"^[{SPACE}]+|[{SPACE}]+$")}, '', 'g');
-CREATE MACRO status_text(given) AS lower(tidy(given));
+CREATE MACRO bare(given) AS regexp_replace(given::VARCHAR, {_text(f"^[{SPACE}]+|[{SPACE}]+$")}, '', 'g');
+CREATE MACRO tidy(given) AS
+  CASE WHEN given::VARCHAR >= '!' AND given::VARCHAR < '\x7f' AND (given::VARCHAR)[-1] BETWEEN '!' AND '~'
+       THEN given::VARCHAR
+       ELSE bare(given) END;
+CREATE MACRO status_text(given) AS lower(bare(given));
 CREATE MACRO status_word(given) AS nullif(status_text(given), '');
 CREATE MACRO status_is(given, words, ends) AS
   CASE WHEN list_contains(words, status_word(given)) THEN true
@@ -200,6 +205,11 @@ class Reading:
 def named(node: Tree) -> Tree:
     """The tree with its calls of `one_of` carried out, and nothing else."""
     return _replaced(node, lambda inner: _one_of(inner).plain if _is_call(inner, "one_of") else None)
+
+
+def compares(node: Tree) -> bool:
+    """Whether something in a tree is compared with a text, so that it may be about a status."""
+    return any(_test(inner) is not None for inner in _everything(node))
 
 
 def one_of_fault(arguments: Sequence[Tree]) -> str:

@@ -58,20 +58,26 @@ def owe(bench: Workbench, attributes: Sequence[Mapped]) -> None:
             )
 
 
-def presume(bench: Workbench, attributes: Sequence[Mapped], read: Sequence[str]) -> None:
+def presume(bench: Workbench, attributes: Sequence[Mapped], read: Sequence[str]) -> list[str]:
     """Let what is not listed be as it was agreed, but for accounts that were read by id.
 
     Args:
         bench: The tables of the run.
         attributes: The mapping, in the order of the columns.
         read: The ids of the accounts that were.
+
+    Returns:
+        The ids of the accounts of which something is presumed now.
     """
+    presumed: list[str] = []
     for number, mapped in beside(attributes):
         if mapped.path == INVITATION:
             continue
-        bench.sql.execute(
+        changed = bench.rows(
             f"UPDATE accounts SET c{number} = b.b{number} FROM base b JOIN links l ON l.key = b.key "
             f"WHERE l.account = accounts.id AND accounts.c{number} IS NULL AND b.b{number} <> '' "
-            "AND NOT list_contains(?, accounts.id)",
+            "AND NOT list_contains(?, accounts.id) RETURNING accounts.id",
             [[*read]],
         )
+        presumed += [str(account) for (account,) in changed]
+    return presumed

@@ -1,0 +1,127 @@
+"""A reading that was poured into a file, into the table `records`: DuckDB's own readers take it in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
+
+from scimsync.model.records import Form, Poured, Reading
+from scimsync.workbench.bench import PLACE, Column, N, Workbench, quoted, text
+from scimsync.workbench.rows import HUGE, WHOLE, make_records, sql_type
+from scimsync.workbench.values import is_blank
+
+#: how a column is read, and the one kind of cells that is in it where its form says so already
+_READ: dict[Form, tuple[str, object]] = {
+    Form.TEXT: ("VARCHAR", str),
+    Form.TRUTH: ("BOOLEAN", bool),
+    Form.WHOLE: ("BIGINT", int),
+    Form.NUMBER: ("VARCHAR", None),
+    Form.DAY: ("DATE", date),
+    Form.TIME: ("TIMESTAMP", datetime),
+}
+
+
+def take_poured(bench: Workbench, reading: Reading) -> int | None:
+    """Pour a reading into the table `records`; how many records there are, or None where that cannot be done."""
+    if reading.pour is None:
+        return None
+    with bench.spooled("records") as (path, file):
+        poured = reading.pour(file)
+        file.flush()
+        if poured is None or poured.rows == 0:  # who walks says what is wrong with a source without records
+            return None
+        try:
+            return _take(bench, reading.columns, poured, _scan(poured, str(path)))
+        except duckdb.Error:  # it says nothing of lines: whoever walks the rows finds out, and says more
+            return None
+
+
+def _scan(poured: Poured, path: str) -> str:
+    """The SQL of the file as columns c0, c1, ... with the number r of the record, from 0."""
+    names = [f"c{n}" for n in range(len(poured.forms))]
+    read = [_READ[form][0] for form in poured.forms]
+    if poured.is_parquet:
+        # the name of a column is anybody's, its place is not
+        cast = ", ".join(f"{name}::{kind} AS {name}" for name, kind in zip(names, read, strict=True))
+        scan = f"read_parquet({text(path)}, hive_partitioning = false, file_row_number = true)"
+        return f"SELECT r, {cast} FROM (SELECT * FROM {scan}) AS poured({', '.join(names)}, r)"
+    columns = ", ".join(f"{name}: {text(kind)}" for name, kind in zip(names, read, strict=True))
+    options = {
+        "delim": text(poured.delimiter),
+        "allow_quoted_nulls": str(not poured.keeps_empty).lower(),
+    }
+    more = ", ".join(f"{name} = {value}" for name, value in options.items())
+    return (
+        f"SELECT row_number() OVER () - 1 AS r, * FROM read_csv({text(path)}, columns = {{{columns}}}, {more}, "
+        "auto_detect = false, header = false, strict_mode = true, quote = '\"', escape = '\"', nullstr = '', "
+        "comment = '', new_line = '\\n', encoding = 'utf-8', max_line_size = 4194304)"
+    )
+
+
+def _take(bench: Workbench, names: tuple[str, ...], poured: Poured, scan: str) -> int | None:
+    """Read the file, and look whether it came as it was promised; None where it did not."""
+    given = ", ".join(f"c{n} AS {quoted(name)}" for n, name in enumerate(names))
+    bench.sql.execute(
+        f"CREATE OR REPLACE TABLE records AS SELECT r AS {N}, r + {poured.first} AS {PLACE}, {given} FROM ({scan})"
+    )
+    blank = " AND ".join(is_blank(quoted(name)) for name in names)
+    facts = ", ".join(_facts(form, quoted(name)) for form, name in zip(poured.forms, names, strict=True))
+    size = "0" if poured.size is None else _size(names, has_marks=poured.has_marks)
+    count, blanks, held, *found = bench.sql.execute(
+        f"SELECT count(*), count(*) FILTER ({blank}), {size}, {facts} FROM records"
+    ).fetchone() or (0, 0, 0)
+    if int(count) != poured.rows or int(held or 0) != (poured.size or 0):
+        return None
+    kinds = [_kinds(form, told) for form, told in zip(poured.forms, found, strict=True)]
+    columns = [Column(name, sql_type(kind)) for name, kind in zip(names, kinds, strict=True)]
+    numbers = {n for n, form in enumerate(poured.forms) if form is Form.NUMBER}
+    bench.columns, bench.texts = tuple(columns), {}
+    if blanks or numbers or [column.type for column in columns] != [_READ[form][0] for form in poured.forms]:
+        again = ", ".join(f"{quoted(c.name)}::{_again(c, n in numbers)} AS c{n}" for n, c in enumerate(columns))
+        number = f"row_number() OVER (ORDER BY {N}) - 1" if blanks else N
+        rows = f"(SELECT {number} AS n, {PLACE} AS p, {again} FROM records WHERE NOT ({blank}))"
+        make_records(bench, columns, numbers, rows)
+    return int(count) - int(blanks)
+
+
+def _size(names: Sequence[str], *, has_marks: bool) -> str:
+    """The SQL of how many bytes all cells have together, quotation marks left out."""
+    cells = [f"coalesce(strlen({quoted(name)}), 0)" for name in names]
+    if has_marks:
+        mark = text('"')
+        cells += [
+            f"-(CASE WHEN contains({c}, {mark}) THEN strlen({c}) - strlen(replace({c}, {mark}, '')) ELSE 0 END)"
+            for c in map(quoted, names)
+        ]
+    return f"sum({' + '.join(cells)})"
+
+
+def _again(column: Column, is_number: bool) -> str:  # noqa: FBT001 - private
+    return "VARCHAR" if is_number else column.type
+
+
+_SPECIAL = "('NaN', 'Infinity', '-Infinity')"
+_LEAST = "-9223372036854775808"
+
+
+def _facts(form: Form, column: str) -> str:
+    """The SQL of what must be known of a column before its type is."""
+    if form is Form.TEXT:
+        return "NULL"
+    if form is not Form.NUMBER:
+        return f"[count({column}) > 0]"
+    broken = f"({column} IN {_SPECIAL} OR regexp_matches({column}, '[.][0-9]*[1-9]'))"
+    whole = f"split_part({column}, '.', 1)"
+    huge = f"(NOT {broken} AND (TRY_CAST({whole} AS BIGINT) IS NULL OR {whole} = '{_LEAST}'))"
+    tests = (f"NOT {broken} AND NOT {huge}", broken, huge)
+    return f"[{', '.join(f'coalesce(bool_or({test}) FILTER ({column} IS NOT NULL), false)' for test in tests)}]"
+
+
+def _kinds(form: Form, told: Sequence[bool] | None) -> set[object]:
+    """The kinds of cells in a column, as whoever walks over them would find."""
+    if form is Form.NUMBER:
+        return {kind for kind, there in zip((WHOLE, Decimal, HUGE), told or (), strict=True) if there}
+    return {_READ[form][1]} if told is None or told[0] else set()
