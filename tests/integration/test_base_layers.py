@@ -25,8 +25,9 @@ from scimsync.errors import PlanStale, StoreDamaged
 from scimsync.model.outcomes import Run
 from scimsync.services import applying, planning, retention
 from scimsync.services.planning import Choices
+from scimsync.workbench import mirror
 from scimsync.workbench.bench import Workbench
-from scimsync.workbench.layers import Layers
+from scimsync.workbench.layers import Layers, needed
 
 PEOPLE = range(1, 41)
 
@@ -220,6 +221,11 @@ def test_gc_removes_what_is_no_longer_kept_and_the_next_run_finds_nothing_to_do(
     assert stray.name in gone
     assert not gone & {fresh.name, f"plan-{ids[2]}.ndjson", f"plan-{ids[3]}.ndjson"}
     assert base(home) == agreed
+    seen = mirror.seen_in(artifacts(home) / mirror.MIRROR)
+    assert seen is not None
+    with Workbench(artifacts(home), helpers=False) as bench:
+        assert names(home, "mirror-0*") == {*needed(bench, artifacts(home) / seen.top)}
+    assert any(name.startswith("mirror-0") for name in gone)
     assert _gc(home).startswith("Nothing to remove")
     home.quiet()
 

@@ -19,6 +19,7 @@ _KINDS = {
     "base": "bases",
     "members": "memberships",
     "groups": "groups",
+    "mirror": "former readings of the directory",
 }
 
 

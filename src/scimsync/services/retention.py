@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,12 +18,14 @@ from scimsync.config import Settings
 from scimsync.core import retention
 from scimsync.engine.freshness import LONGEST_RUN
 from scimsync.engine.ports import Store
-from scimsync.errors import StoreError
+from scimsync.errors import StoreDamaged, StoreError
 from scimsync.model.outcomes import Run
 from scimsync.services.state import held
 
 #: the files that a run leaves among the artifacts
 _LEFT = re.compile(r"(plan|agreed|members|groups|base-\d{8})-(?P<run>.+)\.(ndjson|parquet|json)")
+#: the layers of the directory as it was read last
+_MIRRORED = re.compile(r"mirror-\d{8}\.parquet")
 #: a file that no run names may be that of a plan which is being made; after so long it is not
 _MAKING = timedelta(days=1)
 
@@ -106,12 +109,12 @@ def _collect(settings: Settings, store: Store, *, dry: bool) -> Collected:
 
 
 def _alive(store: Store, kept: Iterable[Run]) -> frozenset[str]:
-    """The names of the files that kept runs stand on.
+    """The names of the files that kept runs stand on, and the mirror of the directory.
 
     Raises:
         StoreDamaged: The newest base, or a layer that is there, cannot be read.
     """
-    from scimsync.workbench import layers  # noqa: PLC0415 - loads DuckDB
+    from scimsync.workbench import layers, mirror  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.bench import Workbench  # noqa: PLC0415
 
     last = store.last_applied()
@@ -123,6 +126,11 @@ def _alive(store: Store, kept: Iterable[Run]) -> frozenset[str]:
             path = store.artifact(top)
             if top == newest or path.exists():
                 found |= {*layers.needed(bench, path)}
+        seen = mirror.seen_in(store.artifact(mirror.MIRROR))
+        if seen is None:  # nobody can say which are needed
+            return frozenset({*found, *filter(_MIRRORED.fullmatch, _files(_folder(store)))})
+        with suppress(StoreDamaged):  # the next plan reads everybody anew
+            found |= {*layers.needed(bench, store.artifact(seen.top))}
     return frozenset(found)
 
 
@@ -130,9 +138,11 @@ def _removable(store: Store, alive: frozenset[str], kept: frozenset[str], at: da
     """Name and bytes of the files that nothing stands on."""
     for name, (size, changed) in sorted(_files(_folder(store)).items()):
         found = _LEFT.fullmatch(name)
-        if found is None or name in alive or changed > (at - _MAKING).timestamp():
+        if name in alive or changed > (at - _MAKING).timestamp():
             continue
-        if found["run"] in kept and not name.startswith(("agreed-", "base-")):
+        if found is None and not _MIRRORED.fullmatch(name):
+            continue
+        if found is not None and found["run"] in kept and not name.startswith(("agreed-", "base-")):
             continue  # the memberships of a kept run
         yield name, size
 
