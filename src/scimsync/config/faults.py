@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scimsync.config import document, keys
+from scimsync.config import document, keys, outward
 from scimsync.config.document import Attribute, Document
 from scimsync.config.keys import Section
 from scimsync.config.places import Place
@@ -188,9 +188,9 @@ def _sound(raw: Mapping[str, object], faulty: Iterable[Place]) -> Document:
         model = field.annotation
         if isinstance(model, type) and issubclass(model, Section):
             sections[name] = _filled(model, kept.get(name, {}))
-    for name, optional in (("groups", document.Groups), ("events", document.Events)):
+    for name, optional in (("groups", document.Groups), ("events", outward.Events)):
         sections[name] = _filled(optional, kept[name]) if name in kept else None
-    sections["webhook"] = [_filled(document.Webhook, each) for each in kept.get("webhook", [])]
+    sections["webhook"] = [_filled(outward.Webhook, each) for each in kept.get("webhook", [])]
     sections["attributes"] = {
         path: _filled(Attribute, given) if isinstance(given, dict) else given
         for path, given in kept.get("attributes", {}).items()
