@@ -37,7 +37,7 @@ from scimsync.model.outcomes import (
     Step,
     Unshown,
 )
-from scimsync.model.records import SourceHealth
+from scimsync.model.records import KeySample, SourceHealth
 from scimsync.testing import MemoryAudit, MemoryPeople, MemoryRuns, MemoryStore, VirtualClock
 
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -120,7 +120,15 @@ def test_a_run_comes_back_as_it_was_saved(store: RunsAndPins) -> None:
         finished=MOMENT + timedelta(hours=1),
         tally={"update": 3, "create": 1},
         statuses={"done": 4},
-        health=SourceHealth(rows=10, blanks={"title": 0.25, "phone": 1.0}, fingerprint="abc", desired={"title": 0.5}),
+        health=SourceHealth(
+            rows=10,
+            blanks={"title": 0.25, "phone": 1.0},
+            fingerprint="abc",
+            desired={"title": 0.5},
+            keys=KeySample(mark=7, digests=(0, 1, 2**48 - 1), whole=True),
+            shares={"department": {"Billing": 4, "Größe": 6}},
+            newest=MOMENT,
+        ),
         partial=True,
         source="hr",
         takes=("hr.csv", ""),

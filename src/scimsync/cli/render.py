@@ -168,7 +168,7 @@ def _foot(plan: Plan) -> Iterator[str]:
         yield f"Rule {rule} is set aside: {reason}"
     for refusal in plan.refusals:
         yield (
-            click.style(f"Refused by {refusal.code}: ", fg="red", bold=True) + f"{refusal.summary} ({refusal.detail})."
+            click.style(f"Refused by {refusal.rule}: ", fg="red", bold=True) + f"{refusal.summary} ({refusal.detail})."
         )
         yield f"  {refusal.hint}"
 

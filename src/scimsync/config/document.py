@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scimsync.config.contracts import Expect, Rule
 from scimsync.config.keys import (
     AFTER,
     MEMORY,
@@ -70,6 +71,9 @@ class Source(Section):
         "Texts that stand for nothing. A cell that holds one of them, and nothing else but white space, is null.",
         [],
         example=["NULL", "#N/A", "-"],
+    )
+    expect: Expect | None = _key(
+        "What each reading must be like; one that is not takes nothing from anybody.", None, example={"rows": ">= 900"}
     )
 
 
@@ -417,6 +421,7 @@ class Document(BaseModel):
     policy: Policy = _section()
     limits: Limits = _section()
     groups: Groups | None = None
+    rule: list[Rule] = Field([], description=Rule.__doc__)
     state: State = _section()
     metrics: Metrics = _section()
     log: Log = _section()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from scimsync.config import credentials, document, faults, outward
+from scimsync.config import credentials, document, faults, holding, outward
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
@@ -108,6 +108,7 @@ class _Reader:
         state = self._state()
         policy = self._policy(target.dialect) if target else None
         groups = self._group_settings()
+        contract = holding.contract(self.written.source.expect, self.written.rule, self.told)
         textfile, webhooks = self.written.metrics.textfile, self._webhooks()
         events = self._keys("[events]", self._events()) if "events" in self.secrets else ()
         if target is None or policy is None or self.told.faults:
@@ -118,8 +119,9 @@ class _Reader:
             target=target,
             policy=policy,
             state=state,
-            digest=digest(source, target, policy, groups),
-            parts=parts(source, target, policy, groups),
+            contract=contract,
+            digest=digest(source, target, policy, groups, contract),
+            parts=parts(source, target, policy, groups, contract),
             groups=groups,
             audit=self._audit(state),
             log=LogSettings(format=self.written.log.format, level=self.written.log.level),

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
+from scimsync.model.contracts import Contract
 from scimsync.model.events import EventKind, Subscription
 from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
@@ -157,6 +158,8 @@ class Settings:
     digest: str
     #: the same part by part: what tells where two configurations differ
     parts: Mapping[str, str] = field(default_factory=dict)
+    #: what the source and the directory as it will be are held to
+    contract: Contract = field(default_factory=Contract)
     webhooks: tuple[WebhookSettings, ...] = ()
     #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
     events: tuple[bytes, ...] = field(default=(), repr=False)

@@ -12,11 +12,13 @@ from scimsync.core.desired import PhoneReader
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Counted, Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
+from scimsync.model.contracts import Contract
 from scimsync.model.events import Subscription
 from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.generic import GENERIC
 from scimsync.scim.schema import Catalog
+from scimsync.workbench.phones import Memo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,11 @@ class PlanPorts:
     #: what this run asked so far
     counted: Counted = field(default_factory=Counted)
 
+    @property
+    def memo(self) -> Memo:
+        """What is remembered of phone numbers."""
+        return Memo(self.store.artifact("phones").parent, self.clock.now(), self.phones_version)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
@@ -48,6 +55,8 @@ class PlanRequest:
 
     policy: Policy
     catalog: Catalog
+    #: what both ends are held to
+    contract: Contract = field(default_factory=Contract)
     #: what the provider takes, and which names must exist
     dialect: Dialect = GENERIC
     #: column of the source that identifies a person

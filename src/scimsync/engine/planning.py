@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from scimsync.core import (
+    contract,
     fixing,
     grouping,
     identity,
@@ -27,15 +28,16 @@ from scimsync.core.findings import (
     of_hidden,
     of_nobody,
     of_unbelieved,
+    of_unfinished,
     of_unmatched,
     of_unread,
     of_unresolved,
 )
 from scimsync.core.identity import parted, said
-from scimsync.core.leaving import sentence
+from scimsync.core.leaving import UNTRUSTED, sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import deferring, ending, guarding, limiting, returning, signatures, unshown
+from scimsync.engine import deferring, ending, guarding, limiting, returning, ruling, trusting, unshown
 from scimsync.engine.foreseeing import foreseen
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
@@ -44,11 +46,12 @@ from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.reading import Compared, compare_schema, left_alone, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
+from scimsync.engine.signatures import write as write_plan
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Run, RunState
-from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal, Severity
+from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
@@ -58,10 +61,12 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
+from scimsync.workbench.health import measure
 from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired
 from scimsync.workbench.past import stage_base, stage_links
-from scimsync.workbench.phones import Memo, stage_remembered
+from scimsync.workbench.phones import stage_remembered
 from scimsync.workbench.records import stage_records
+from scimsync.workbench.ruling import check as check_rules
 from scimsync.workbench.unlisted import owe
 from scimsync.workbench.wording import unknown_words
 
@@ -174,6 +179,8 @@ class _Planning:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
         if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
+        ruled = ruling.rule(self.bench, self.request, self.changes, complete=complete and self.whole)
+        self.findings, self.refusals = [*self.findings, *ruled.findings], (*self.refusals, *ruled.refusals)
         self.licences = await needed(self.ports, self.request, self.bench, self.changes)
         seal = Seal(
             target=self.ports.target.name,
@@ -229,20 +236,21 @@ class _Planning:
             frozen=judged.frozen,
             believed=judged.absence and not comparison.opaque(),
             complete=complete,
+            untrusted=next(iter(judged.broken), UNTRUSTED),
         )
         self.findings += kept(self.bench, comparison, policy, decided)
         return await self._plan_groups(comparison, judged, complete=complete), complete
 
     def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
         attributes = self.request.policy.attributes
+        check_rules(self.bench, attributes, self.request.contract.rules)
         self.ports.observer.stage("reading the source")
         reading = self.ports.source.read()
         health = stage_records(self.bench, reading, key=self.request.key, null_values=self.request.null_values)
         self.ports.metrics.read(health, proven=reading.proven)
+        trusting.check_expectations(self.request, reading)
         expressions = check_mapping(self.bench, attributes, reading.columns)
-        folder, now = self.ports.store.artifact("phones").parent, self.ports.clock.now()
-        memo = Memo(folder, now, self.ports.phones_version)
-        stage_remembered(self.bench, expressions.values(), self.ports.phones, memo)
+        stage_remembered(self.bench, expressions.values(), self.ports.phones, self.ports.memo)
         return reading, health, expressions
 
     def _map(self, health: SourceHealth, expressions: Mapping[str, Expression]) -> SourceHealth:
@@ -258,7 +266,8 @@ class _Planning:
         )
         column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
         self.findings += unknown_words(self.bench, expressions.get(ACTIVE), column)
-        return replace(health, desired=desired_blanks(self.bench, policy.attributes))
+        measured = measure(self.bench, health, self.request.contract.expect, self.ports.clock.now())
+        return replace(measured, desired=desired_blanks(self.bench, policy.attributes))
 
     def _judge(
         self,
@@ -267,29 +276,22 @@ class _Planning:
         previous: SourceHealth | None,
         expressions: Mapping[str, Expression],
     ) -> trust.Trust:
-        judged = trust.judge(
+        judged = trusting.judge(
+            self.request,
+            reading,
             health,
             previous,
-            proven=reading.proven,
+            expressions,
             keyless=any(f.code == "record.no-key" for f in self.findings),
-            limits=self.request.policy.limits,
-            overrides=self.request.overrides,
-            columns_of={path: expression.columns for path, expression in expressions.items()},
+            earlier=trusting.earlier(self.ports.store, self._sources()),
+            now=self.ports.clock.now(),
         )
         self.findings += judged.findings
         return judged
 
     def _unfinished(self) -> Iterator[Finding]:
-        last = unfinished(self.ports.store)
-        if last is not None:
-            yield Finding(
-                severity=Severity.WARNING,
-                code="run.unfinished",
-                subject="",
-                summary="a run was cut short; this plan holds what it left, or that run can be gone on with",
-                detail=last.id,
-                hint=f"scimsync apply {last.id}",
-            )
+        if (last := unfinished(self.ports.store)) is not None:
+            yield of_unfinished(last.id)
 
     def _decide(self, comparison: Comparison, judged: trust.Trust) -> None:
         policy = self.request.policy
@@ -307,6 +309,8 @@ class _Planning:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
                 self.findings.append(of_unbelieved(leaver.key, doubts))
+        withheld = contract.withhold(self.changes, judged.broken, [*policy.attributes, active])
+        self.changes, self.findings = [*withheld.changes], [*self.findings, *withheld.findings]
 
     def _sources(self) -> tuple[str, ...]:
         """The names of the source whose people the plan is about."""
@@ -460,7 +464,7 @@ class _Planning:
             agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
-        digest = signatures.write(ports.store.artifact(name), plan, ports.key)
+        digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
                 id=identity,

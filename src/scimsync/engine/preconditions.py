@@ -120,7 +120,7 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
         return run
     refused = _refusals(plan, run, ports, options)
     if refused:
-        words = [f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused]
+        words = [f"plan {plan.id}: {f.summary} ({f.rule}: {f.detail}); {f.hint}" for f in refused]
         kept = leaving.by_plan(replace(plan, refusals=tuple(refused)))
         raise PlanRefused("\n".join([leaving.sentence(kept), *words] if kept else words))
     return run
@@ -133,5 +133,5 @@ def _refusals(plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOptions) ->
     before = limiting.past(ports.store, ports.clock.now(), given.window, sources, besides=run.id)
     demanded = [*limits.demands(plan.tally, given), *limits.clearing(plan.changes, given, plan.tally.linked)]
     overrides = {*run.answered, *plan.overrides, *options.overrides}
-    others = [f for f in plan.refusals if f.code not in limits.RULES and f.code not in overrides]
+    others = [f for f in plan.refusals if f.code not in limits.RULES and f.rule not in overrides]
     return [*others, *limits.refusals(demanded, overrides, before, partial=run.partial)]

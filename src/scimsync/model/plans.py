@@ -15,6 +15,8 @@ from scimsync.scim.schema import Value
 ITSELF, BESIDES = 1, 3
 #: the path of the login, which belongs to one account at a time
 LOGIN = "userName"
+#: the code of a rule of the configuration that the directory would break
+RULE_FAILED = "rule.failed"
 
 
 class Action(Enum):
@@ -202,6 +204,11 @@ class Finding:
     #: the person, or the one attribute that `path` names, is left out of the plan
     holds: bool = False
     path: str = ""
+
+    @property
+    def rule(self) -> str:
+        """What a person names to set it aside: its code, or the rule of the configuration that failed."""
+        return f"rule.{self.subject}" if self.code == RULE_FAILED else self.code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

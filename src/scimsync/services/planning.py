@@ -22,6 +22,7 @@ from scimsync.engine.ports import Observer, Source, Store, Target
 from scimsync.engine.state import Artifacts, Audit, Runs
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
 from scimsync.model.audit import Kind
+from scimsync.model.contracts import Contract
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
@@ -64,17 +65,27 @@ def depth_of(word: str | None) -> Depth | None:
     return None if word is None else Depth(word)
 
 
-def check_rules(rules: Iterable[str]) -> None:
+#: how the rules of a configuration are called where they are set aside
+_OWN = "rule."
+
+
+def check_rules(rules: Iterable[str], contract: Contract | None = None) -> None:
     """Whether rules that a person sets aside exist.
 
+    Args:
+        rules: What the person names.
+        contract: Has the rules of the configuration; where it is not given, what is called as they are is one.
+
     Raises:
-        ConfigError: One does not; with a suggestion.
+        ConfigError: One does not exist; with a suggestion.
     """
+    own = frozenset(rule.code for rule in contract.rules) if contract is not None else frozenset()
+    known = RULES | own
     for rule in rules:
-        if rule not in RULES:
-            near = get_close_matches(rule, RULES, n=1, cutoff=0.6)
+        if rule not in known and (contract is not None or not rule.startswith(_OWN)):
+            near = get_close_matches(rule, known, n=1, cutoff=0.6)
             hint = f"; did you mean {near[0]}?" if near else "."
-            raise ConfigError(f"--override {rule}: there is no such rule{hint} Rules: {', '.join(sorted(RULES))}")
+            raise ConfigError(f"--override {rule}: there is no such rule{hint} Rules: {', '.join(sorted(known))}")
 
 
 async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
@@ -88,6 +99,7 @@ async def plan_between(
     settings: Settings, store: Store, telemetry: Telemetry, choices: Choices, source: Source, target: Target
 ) -> Plan:
     """As `plan`, between a source and a target that are given."""
+    check_rules(choices.overrides, settings.contract)
     ports = PlanPorts(
         source=source,
         target=target,
@@ -104,6 +116,7 @@ async def plan_between(
     )
     request = PlanRequest(
         policy=settings.policy,
+        contract=settings.contract,
         catalog=settings.target.dialect.users,
         dialect=settings.target.dialect,
         key=settings.source.key,
@@ -150,7 +163,7 @@ def as_applied(store: Audit, made: Plan) -> Plan:
     """A plan as its run carried it out: what a person set aside when it was applied refuses no more."""
     told = map(ledger.document_of, store.entries(run=made.id, kind=Kind.OVERRIDE.value))
     aside = {str(one["rule"]): f"{one['reason']} ({one['actor']})" for one in told if one.get("rule")}
-    open_ = tuple(refusal for refusal in made.refusals if refusal.code not in aside)
+    open_ = tuple(refusal for refusal in made.refusals if refusal.rule not in aside)
     return replace(made, refusals=open_, overrides={**made.overrides, **aside})
 
 

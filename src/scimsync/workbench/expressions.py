@@ -45,16 +45,16 @@ HELPERS: Mapping[str, tuple[int, int, str]] = {
     "title_case": (1, 1, "title_case(column)"),
     "one_of": (2, 100, "one_of(status, 'active', 'on leave')"),
 }
-_CLASSES = frozenset(
+CLASSES = frozenset(
     "COLUMN_REF CONSTANT FUNCTION CASE CAST COMPARISON CONJUNCTION OPERATOR BETWEEN LAMBDA TYPE".split()
 )
-_OPERATOR_TYPES = frozenset(
+OPERATOR_TYPES = frozenset(
     """
     OPERATOR_NOT OPERATOR_IS_NULL OPERATOR_IS_NOT_NULL OPERATOR_COALESCE OPERATOR_NULLIF OPERATOR_TRY
     COMPARE_IN COMPARE_NOT_IN ARRAY_EXTRACT ARRAY_SLICE STRUCT_EXTRACT ARRAY_CONSTRUCTOR
     """.split()
 )
-_TYPES = frozenset(
+TYPES = frozenset(
     """
     varchar text string char bpchar boolean bool logical tinyint smallint integer int bigint hugeint utinyint usmallint
     uinteger ubigint int1 int2 int4 int8 short long signed float float4 float8 real double decimal dec numeric
@@ -148,7 +148,7 @@ class _Check:
 
     def walk(self, node: Tree, bound: frozenset[str]) -> None:
         kind = node.get("class")
-        if kind not in _CLASSES:
+        if kind not in CLASSES:
             self.fault(node, _refusal(str(kind)))
             return
         match kind:
@@ -159,9 +159,9 @@ class _Check:
                 self.function(node, bound)
             case "LAMBDA":
                 bound = bound | self.parameters(node)
-            case "OPERATOR" if node.get("type") not in _OPERATOR_TYPES:
+            case "OPERATOR" if node.get("type") not in OPERATOR_TYPES:
                 self.fault(node, f"{str(node.get('type')).lower()} is not allowed in a mapping")
-            case "TYPE" if str(node.get("type_name", "")).lower() not in _TYPES or _is_qualified(node):
+            case "TYPE" if str(node.get("type_name", "")).lower() not in TYPES or _is_qualified(node):
                 self.fault(node, f"the type {node.get('type_name')} is not allowed in a mapping")
         for child in _children(node):
             self.walk(child, bound)
