@@ -45,7 +45,6 @@ from scimsync.engine import (
     renaming,
     returning,
     ruling,
-    signatures,
     trusting,
     unshown,
 )
@@ -58,6 +57,7 @@ from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.reading import Compared, compare_schema, left_alone, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
+from scimsync.engine.signatures import write as write_plan
 from scimsync.engine.staging import mapped, read_source
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
@@ -464,7 +464,7 @@ class _Planning:
             agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
-        digest = signatures.write(ports.store.artifact(name), plan, ports.key)
+        digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
                 id=identity,
