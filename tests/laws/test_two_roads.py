@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import duckdb
-from hypothesis import HealthCheck, event, example, given, settings
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
+from tests.postgres import postgres_url
 
 from scimsync.adapters.source_file import CsvSource, ParquetSource
 from scimsync.adapters.source_objects import object_batches, object_rows, objects
+from scimsync.adapters.source_sql import SqlSource
 from scimsync.errors import SourceError
 from scimsync.model.records import Poured, Reading
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.records import stage_records
 
-ANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANY = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
 
 
 @dataclass
@@ -38,7 +47,7 @@ def staged(folder: Path, reading: Reading) -> object:
             health = stage_records(bench, reading, key="id")
         except SourceError as error:
             return str(error)
-        rows = list(bench.rows("SELECT * FROM records ORDER BY scimsync_n"))
+        rows = repr(list(bench.rows("SELECT * FROM records ORDER BY scimsync_n")))
         return bench.columns, bench.texts, rows, health, reading.proven, reading.place
 
 
@@ -51,8 +60,7 @@ def both(folder: Path, read: Callable[[], Reading]) -> Road:
     taken: list[bool] = []
 
     def pour(file: BinaryIO) -> Poured | None:
-        assert reading.pour is not None
-        poured = reading.pour(file)
+        poured = reading.pour(file) if reading.pour is not None else None
         taken.append(poured is not None)
         return poured
 
@@ -200,4 +208,56 @@ def test_a_parquet_file_says_the_same_on_both_roads(
     with duckdb.connect() as duck:
         duck.execute(f"COPY ({union}) TO '{path}' (FORMAT parquet)")
     road = both(tmp_path, ParquetSource(path, "id").read)
+    event("poured" if road.poured else "walked")
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+ANSWERS = st.sampled_from(
+    [
+        (
+            "text",
+            [
+                "'x'", "''", "NULL", "' '", "E'a\\nb'", "E'a\\r\\nb'", "E'\\r'", "'a,b'", "'a\"b'", "'\"'", "'\\.'", "'\\N'", "'NULL'",
+                "E'\\t'", "'Zoë'", "' x '", "'a\\'",
+            ],
+        ),
+        ("char(4)", ["'x'", "''", "NULL"]),
+        ("boolean", ["true", "false", "NULL"]),
+        ("smallint", ["'-7'", "0", "NULL"]),
+        ("bigint", ["9223372036854775807", "'-9223372036854775808'", "1", "NULL"]),
+        ("numeric", ["4711.10", "4711.00", "'-0.05'", "NULL", "0", "0.00000001", "1e20", "'NaN'", "'Infinity'"]),
+        ("numeric(10,2)", ["4711.1", "1", "NULL"]),
+        ("float8", ["1.5", "1e-7", "NULL"]),
+        ("date", ["'2026-01-31'", "NULL", "'infinity'", "'0044-03-15 BC'"]),
+        ("timestamp", ["'2026-01-31 01:02:03.5'", "'2026-01-31'", "NULL"]),
+        ("timestamptz", ["'2026-01-31 01:02:03+02'", "NULL"]),
+        ("uuid", ["'00000000-0000-4000-8000-00000000b055'", "NULL"]),
+        ("mood", ["'happy'", "NULL"]),
+        ("bytea", ["'x'"]),
+    ]
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    with postgres_url() as url:
+        with psycopg.connect(url) as database:
+            database.execute("CREATE TYPE mood AS ENUM ('happy')")
+        yield url
+
+
+@settings(ANY, max_examples=120)
+@given(data=st.data(), kinds=st.lists(ANSWERS, min_size=0, max_size=3), rows=st.integers(1, 4))
+def test_a_query_of_postgresql_says_the_same_on_both_roads(
+    tmp_path: Path, postgres: str, data: st.DataObject, kinds: list[tuple[str, list[str]]], rows: int
+) -> None:
+    def row(number: int) -> str:
+        key = data.draw(st.sampled_from([f"'{number}'", "NULL", "' '"]))
+        made = [f'{data.draw(st.sampled_from(cells))}::{kind} AS "c{{}} {n}"' for n, (kind, cells) in enumerate(kinds)]
+        return ", ".join([f"{key}::text AS id", *made])
+
+    query = " UNION ALL ".join(f"SELECT {row(number)}" for number in range(rows))
+    tail = data.draw(st.sampled_from(["", ";", " ; ", " -- the end", " WHERE 1 / 0 = 1", " WHERE false"]))
+    road = both(tmp_path, SqlSource(postgres, query + tail, "id").read)
     event("poured" if road.poured else "walked")

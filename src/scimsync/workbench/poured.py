@@ -75,7 +75,7 @@ def _take(bench: Workbench, names: tuple[str, ...], poured: Poured, scan: str) -
     ).fetchone() or (0, 0, 0)
     if int(count) != poured.rows or int(held or 0) != (poured.size or 0):
         return None
-    if not all(told is None or form is Form.NUMBER or told[1] for form, told in zip(poured.forms, found, strict=True)):
+    if not all(_is_alike(form, told) for form, told in zip(poured.forms, found, strict=True)):
         return None
     kinds = [_kinds(form, told) for form, told in zip(poured.forms, found, strict=True)]
     columns = [Column(name, sql_type(kind)) for name, kind in zip(names, kinds, strict=True)]
@@ -121,12 +121,18 @@ def _facts(form: Form, column: str) -> str:
     broken = f"({column} IN {_SPECIAL} OR regexp_matches({column}, '[.][0-9]*[1-9]'))"
     whole = f"split_part({column}, '.', 1)"
     huge = f"(NOT {broken} AND (TRY_CAST({whole} AS BIGINT) IS NULL OR {whole} = '{_LEAST}'))"
-    tests = (f"NOT {broken} AND NOT {huge}", broken, huge)
+    # of a number with many digits behind its point, Python may write another text
+    tests = (f"NOT {broken} AND NOT {huge}", broken, huge, f"regexp_matches({column}, '[.][0-9]{{7}}')")
     return f"[{', '.join(f'coalesce(bool_or({test}) FILTER ({column} IS NOT NULL), false)' for test in tests)}]"
+
+
+def _is_alike(form: Form, told: Sequence[bool] | None) -> bool:
+    """Whether whoever walks over the cells of a column would give the same."""
+    return told is None or (not told[3] if form is Form.NUMBER else told[1])
 
 
 def _kinds(form: Form, told: Sequence[bool] | None) -> set[object]:
     """The kinds of cells in a column, as whoever walks over them would find."""
     if form is Form.NUMBER:
-        return {kind for kind, there in zip((WHOLE, Decimal, HUGE), told or (), strict=True) if there}
+        return {kind for kind, there in zip((WHOLE, Decimal, HUGE), told or (), strict=False) if there}
     return {_READ[form][1]} if told is None or told[0] else set()
