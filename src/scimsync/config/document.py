@@ -417,6 +417,12 @@ class State(Section):
     memory: str = _like(
         MEMORY, "How much memory planning may take; beyond it a scratch file helps.", "512MB", example="2GB"
     )
+    keep: dict[Literal["runs", "days"], Annotated[int, Field(ge=1)]] = _key(
+        "What `scimsync state gc` leaves: the files and the journal of so many applied runs, the newest, and of "
+        "whatever is younger than so many days.",
+        {"runs": 100, "days": 400},
+        example={"runs": 50, "days": 90},
+    )
 
 
 class Document(BaseModel):

@@ -39,6 +39,7 @@ from scimsync.model.policy import (
     Deleted,
     Depth,
     Grouping,
+    Keep,
     Leavers,
     LoginExchange,
     Nested,
@@ -178,7 +179,8 @@ class _Reader:
     def _state(self) -> StateSettings:
         given = self.written.state
         url = self._database("state", given.url) or "sqlite:///.scimsync/state.db"
-        return StateSettings(url=url, artifacts=self.references.beside(given.artifacts), memory=given.memory)
+        artifacts = self.references.beside(given.artifacts)
+        return StateSettings(url=url, artifacts=artifacts, memory=given.memory, keep=Keep(**given.keep))
 
     def _database(self, section: str, written: str) -> str:
         return self.references.database(self.references.resolve(f"[{section}] url", written))

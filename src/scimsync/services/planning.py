@@ -226,6 +226,7 @@ def find_file(store: PlansState, named: str) -> tuple[Opened, Run | None]:
     run = store.run(named) if named else (runs[0] if runs else None)
     if run is None or not run.plan:
         what = f"there is no plan {named!r}" if named else "there is no plan yet"
+        what = f"plan {run.id} is no longer kept ([state] keep)" if run is not None else what
         raise PlanStale(f"{what}. Make one with: scimsync plan")
     return stored_plan(store, run), run
 
@@ -252,6 +253,8 @@ def _given_plan(store: PlansState, path: Path) -> tuple[Opened, Run | None]:
     """A plan file, proven to be the plan that was stored: its own digest proves only that it is whole."""
     read = open_plan(path)
     run = store.run(read.plan.id)
+    if run is not None and not run.plan:
+        raise PlanStale(f"{path}: plan {run.id} is no longer kept ([state] keep). Make a new one: scimsync plan")
     if run is not None and read != stored_plan(store, run):
         raise PlanDamaged(f"{path}: it is not the plan that was stored as {run.id}. Apply that one by its id.")
     return read, run
