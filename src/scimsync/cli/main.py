@@ -261,6 +261,25 @@ def sync(**given: object) -> None:
     sys.exit(running.sync(running.Options.of(given)))
 
 
+@cli.command(short_help="Say of one person why everything is as it is.")
+@with_config
+@click.argument("key")
+@click.argument("path", default="")
+@click.option("--offline", is_flag=True, help="Do not ask the directory: tell from the source and the state alone.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def explain(**given: object) -> None:
+    """Say of KEY (a source key, the id of an account, or a login) why everything is as it is.
+
+    From the cell of the source through mapping, authority and journal to the answer of the directory; why somebody is
+    left out, and what would have to change. With PATH everything about that attribute. Nothing is written anywhere.
+
+    Example: scimsync explain 1001 title
+    """
+    from scimsync.cli import explaining  # noqa: PLC0415
+
+    sys.exit(explaining.explain(explaining.Options(**given)))  # type: ignore[arg-type]
+
+
 @cli.command(short_help="List runs, or show one.")
 @with_config
 @click.argument("run", default="")

@@ -83,6 +83,17 @@ async def make_plan(ports: PlanPorts, request: PlanRequest) -> Plan:
         return await _Planning(ports, request, bench).run()
 
 
+async def look(ports: PlanPorts, request: PlanRequest, bench: Workbench, findings: list[Finding]) -> Plan:
+    """As `make_plan`, on a workbench of the caller, who reads its tables afterwards, also where it fails half way.
+
+    `findings` takes all that is found, also about others.
+    """
+    planning = _Planning(ports, request, bench, findings=findings)
+    plan = await planning.run()
+    findings[:] = planning.findings
+    return plan
+
+
 def unfinished(store: Runs) -> Run | None:
     """The latest run that was begun, if it was cut short."""
     last = next(iter(store.begun(1)), None)

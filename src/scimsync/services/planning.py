@@ -100,7 +100,18 @@ async def plan_between(
 ) -> Plan:
     """As `plan`, between a source and a target that are given."""
     check_rules(choices.overrides, settings.contract)
-    ports = PlanPorts(
+    ports = ports_of(settings, store, telemetry, source, target)
+    began = ports.clock.monotonic()
+    made = await planning.make_plan(ports, request_of(settings, choices))
+    spend(store, made.id, "plan", telemetry, ports.clock.monotonic() - began)
+    telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
+    telemetry.metrics.planned(made)
+    return made
+
+
+def ports_of(settings: Settings, store: Store, telemetry: Telemetry, source: Source, target: Target) -> PlanPorts:
+    """What planning between a source and a target is handed."""
+    return PlanPorts(
         source=source,
         target=target,
         store=store,
@@ -114,7 +125,11 @@ async def plan_between(
         key=signing_key(settings, telemetry.observer.say),
         counted=telemetry.counted,
     )
-    request = PlanRequest(
+
+
+def request_of(settings: Settings, choices: Choices) -> PlanRequest:
+    """What a configuration, and what a person asked for, mean for planning."""
+    return PlanRequest(
         policy=settings.policy,
         contract=settings.contract,
         catalog=settings.target.dialect.users,
@@ -136,12 +151,6 @@ async def plan_between(
         keep=choices.keep,
         subscriptions=subscriptions(settings),
     )
-    began = ports.clock.monotonic()
-    made = await planning.make_plan(ports, request)
-    spend(store, made.id, "plan", telemetry, ports.clock.monotonic() - began)
-    telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
-    telemetry.metrics.planned(made)
-    return made
 
 
 def spend(store: Runs, run_id: str, work: str, telemetry: Telemetry, seconds: float) -> None:

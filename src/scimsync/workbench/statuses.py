@@ -207,6 +207,11 @@ def named(node: Tree) -> Tree:
     return _replaced(node, lambda inner: _one_of(inner).plain if _is_call(inner, "one_of") else None)
 
 
+def compares(node: Tree) -> bool:
+    """Whether something in a tree is compared with a text, so that it may be about a status."""
+    return any(_test(inner) is not None for inner in _everything(node))
+
+
 def one_of_fault(arguments: Sequence[Tree]) -> str:
     """Why a call of one_of cannot be read; "" where it can."""
     usage = (
