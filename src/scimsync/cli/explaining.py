@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ _COLOURS = {
 }
 #: writes of a person that are shown where nobody asks for an attribute
 _SHOWN = 5
+#: attributes that are left alone for one reason, which is then told once
+_ALIKE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +83,12 @@ def _all(story: Story) -> Iterator[str]:
     if story.paths:
         yield ""
         width = max(len(one.path) for one in story.paths)
+        alike = Counter(one.verdict for one in story.paths if one.becomes is Becomes.LEFT_ALONE)
+        shared = next((verdict for verdict, number in alike.items() if number > _ALIKE), "")
         for one in story.paths:
-            yield _line(one, width)
+            yield _line(one, width, shared)
+        if shared:
+            yield f"  left-alone: {printable(shared)}"
     if story.deeds:
         yield ""
         yield click.style("written by runs", bold=True)
@@ -89,7 +96,7 @@ def _all(story: Story) -> Iterator[str]:
             yield from _deed_lines(deed, "  ")
 
 
-def _line(one: PathStory, width: int) -> str:
+def _line(one: PathStory, width: int, shared: str) -> str:
     value = value_text(one.desired) if one.has_desired else "(nothing wanted)"
     if one.becomes is not Becomes.SAME and one.has_current:
         value = (
@@ -97,7 +104,7 @@ def _line(one: PathStory, width: int) -> str:
             if one.becomes is Becomes.WRITE
             else (f"HR {value}, directory {value_text(one.current)}")
         )
-    why = "" if one.becomes is Becomes.SAME else f"  {printable(one.verdict)}"
+    why = "" if one.becomes is Becomes.SAME or one.verdict == shared else f"  {printable(one.verdict)}"
     return f"  {one.path:<{width}}  {one.becomes.value:<10}  {value}{why}"
 
 
@@ -132,7 +139,7 @@ def _why(causes: Sequence[Cause], advice: str) -> Iterator[str]:
         if cause.advice:
             yield f"    {printable(cause.advice)}"
     if advice and all(advice != cause.advice for cause in causes):
-        yield f"  To change that: {printable(advice)}"
+        yield f"  What to do: {printable(advice)}"
 
 
 def _deed_lines(deed: Deed, indent: str, path: str = "") -> Iterator[str]:

@@ -370,6 +370,8 @@ def _without_delta(mapped: Mapped, traces: Traces, mine: Mine, about: tuple[Caus
     if traces.current is None:
         if traces.desired.get(ACTIVE) is False:
             return _left_alone("nobody who is not active is given an account", "there is no account", about)
+        if not mine.live:
+            return _unplanned(mine, about)
         return _left_alone("no account", "there is no account that it could be written to", about)
     return _compared(mapped, traces, mine, about)
 
@@ -382,18 +384,22 @@ def _compared(mapped: Mapped, traces: Traces, mine: Mine, about: tuple[Cause, ..
     if merge(mapped.place, sides, mapped.authority) is None:
         return _same("all that HR asks for is there; the rest is other people's", "nothing is written", about)
     if not mine.live and mapped.place.kind is not Kind.REFERENCE:
-        return Ruled(
-            becomes=Becomes.UNPLANNED,
-            rule="HR says something else since the last plan",
-            verdict="the next plan decides",
-            advice=f"scimsync plan --user {mine.key}",
-            causes=about,
-        )
+        return _unplanned(mine, about)
     if mapped.place.dropped and traces.active is False:
         return _left_alone(
             "the directory takes this from inactive people, so it is not compared while they are", "left alone", about
         )
     return _left_alone("the plan leaves it alone", about[0].why if about else "left alone", about)
+
+
+def _unplanned(mine: Mine, causes: tuple[Cause, ...]) -> Ruled:
+    return Ruled(
+        becomes=Becomes.UNPLANNED,
+        rule="HR says something else since the last plan",
+        verdict="the next plan decides",
+        advice=f"scimsync plan --user {mine.key}",
+        causes=causes,
+    )
 
 
 def _same(rule: str, verdict: str, causes: tuple[Cause, ...]) -> Ruled:
@@ -509,7 +515,7 @@ def last_try(found: Sequence[Deed]) -> Told | None:
     if not found:
         return None
     deed = found[0]
-    paths = ", ".join(deed.written) or "nothing"
+    paths = _listed([*deed.written]) or "nothing"
     words = f" ({deed.answer})" if deed.answer else ""
     if deed.status in _GOOD and not deed.code:
         return Told(standing=Standing.SAME, told=(f"Last written by run {deed.run}: {paths}.",))
@@ -517,6 +523,15 @@ def last_try(found: Sequence[Deed]) -> Told | None:
     told = f"The last try, in run {deed.run}, ended {deed.status}: {deed.code or 'no code'}{words}."
     cause = Cause(code=deed.code, why=why, advice=f"scimsync runs {deed.run}")
     return Told(standing=Standing.HELD, told=(told,), causes=(cause,))
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return f"{', '.join(paths[:_NAMED])}{more}"
+
+
+#: attributes that one sentence names
+_NAMED = 5
 
 
 def is_open(run: Run | None) -> bool:

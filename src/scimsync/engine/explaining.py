@@ -83,11 +83,9 @@ async def recall(ports: PlanPorts, request: PlanRequest, question: Question) -> 
     """
     with _bench(ports, request) as (bench, looking):
         findings: list[Finding] = []
-        with suppress(PersonUnknown):
-            try:
-                await planning.look(looking, replace(request, only=(question.who,)), bench, findings)
-            except* _NotAskedError:
-                pass  # planning went as far as it can without the directory
+        local = replace(looking, observer=_UpToTheDirectory())
+        with suppress(_NotAskedError, PersonUnknown):  # planning goes as far as it can without the directory
+            await planning.look(local, replace(request, only=(question.who,)), bench, findings)
         meant = explained.hits(bench, question.who, request.policy.attributes)
         if not meant:
             raise unknown(question.who, explained.near(bench, question.who, request.policy.attributes))
@@ -112,6 +110,24 @@ class _NotAskedError(Exception):
     """Planning came to where it would ask the directory."""
 
 
+class _UpToTheDirectory:
+    """An observer who lets the first stage pass, the reading of the source; the next one would ask the directory."""
+
+    def __init__(self) -> None:
+        self._has_read = False
+
+    def stage(self, name: str, total: int | None = None) -> None:  # noqa: ARG002 - as observers have it
+        if self._has_read:
+            raise _NotAskedError(name)
+        self._has_read = True
+
+    def advance(self, steps: int = 1) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        pass
+
+
 class _Away:
     """A target that is not asked."""
 
@@ -129,7 +145,12 @@ def away(name: str) -> Target:
 
 async def _seen(ports: PlanPorts, request: PlanRequest, bench: Workbench, question: Question, *meant: Hit) -> Story:
     findings: list[Finding] = []
-    plan = await planning.look(ports, replace(request, only=(meant[0].key,)), bench, findings)
+    key = meant[0].key
+    plan = await planning.look(ports, replace(request, only=(key,)), bench, findings)
+    with_whom = explained.awaited(bench, key, request.policy.attributes)
+    if with_whom:  # who is named and has no account yet goes first in a plan for everybody, so they are planned with
+        findings.clear()
+        plan = await planning.look(ports, replace(request, only=(key, *with_whom)), bench, findings)
     also = explained.hits(bench, question.who, request.policy.attributes)
     told = _Telling(ports.store, request, bench, question, [*dict.fromkeys((*meant, *also))])
     return told.from_plan(plan, findings)

@@ -108,6 +108,33 @@ def traces(bench: Workbench, key: str, column: str, attributes: Sequence[Mapped]
 _SEEN = "AND (user_name IS NOT NULL OR version IS NOT NULL)"
 
 
+def awaited(bench: Workbench, key: str, attributes: Sequence[Mapped], most: int = 20) -> list[str]:
+    """The new people whom somebody names, and whom those name in turn: who gets an account before, the next one first.
+
+    Args:
+        bench: the tables of a planning run.
+        key: source key of the person.
+        attributes: the mapping.
+        most: so many are followed.
+    """
+    names = [f"SELECT d{i} AS whom FROM desired WHERE key = ?" for i in _references(attributes)]
+    found: list[str] = []
+    todo = [key] if names else []
+    while todo and len(found) < most:
+        who = todo.pop(0)
+        query = (
+            f"SELECT DISTINCT whom FROM ({' UNION '.join(names)}) WHERE whom IN (SELECT key FROM joiners) ORDER BY 1"
+        )
+        more = [str(whom) for (whom,) in bench.sql.execute(query, [who] * len(names)).fetchall()]
+        todo += [whom for whom in more if whom not in {key, *found}]
+        found += [whom for whom in more if whom not in {key, *found}]
+    return found
+
+
+def _references(attributes: Sequence[Mapped]) -> list[int]:
+    return [index for index, mapped in enumerate(attributes) if mapped.place.kind is Kind.REFERENCE]
+
+
 def cells(bench: Workbench, n: int, columns: Sequence[str]) -> tuple[Cell, ...]:
     """Cells of one record, in the order of the source."""
     wanted = {name.lower() for name in columns}
