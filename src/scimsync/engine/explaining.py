@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import cast
 
-from scimsync.core import explaining, sealing
-from scimsync.core.explaining import Mine
+from scimsync.core import explaining, sealing, verdicts
 from scimsync.core.lifecycle import ACTIVE
+from scimsync.core.verdicts import Mine, Ruled
 from scimsync.engine import planning
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Store, Target
@@ -268,7 +268,10 @@ class _Telling:
         )
 
     def _story(self, traces: Traces, mine: Mine, done: tuple[Deed, ...], place: str) -> Story:
-        told = explaining.person(traces, mine, self.request.policy, place, done)
+        columns = [column.name for column in self.bench.columns]
+        expressions = check_mapping(self.bench, self.attributes, columns)
+        ruled = {m.path: verdicts.path(m, traces, mine, expressions[m.path].columns) for m in self.attributes}
+        told = explaining.person(traces, mine, self.request.policy, ruled, place=place, done=done)
         change = next(iter((*mine.changes, *mine.notices)), None)
         login = traces.desired.get(LOGIN)
         return Story(
@@ -289,23 +292,23 @@ class _Telling:
             told=told.told,
             causes=told.causes,
             advice=told.advice,
-            paths=tuple(self._paths(traces, mine, done)),
+            paths=tuple(
+                self._path(mapped, expressions[mapped.path], ruled[mapped.path], (traces, mine, done))
+                for mapped in self.attributes
+                if self.question.path in {"", mapped.path}
+            ),
             deeds=done,
         )
 
-    def _paths(self, traces: Traces, mine: Mine, done: Sequence[Deed]) -> Iterator[PathStory]:
-        wanted = self.question.path
-        columns = [column.name for column in self.bench.columns]
-        expressions = check_mapping(self.bench, self.attributes, columns)
-        for mapped in self.attributes:
-            if not wanted or mapped.path == wanted:
-                yield self._path(mapped, expressions[mapped.path], traces, mine, done)
-
     def _path(
-        self, mapped: Mapped, expression: Expression, traces: Traces, mine: Mine, done: Sequence[Deed]
+        self,
+        mapped: Mapped,
+        expression: Expression,
+        ruled: Ruled,
+        known: tuple[Traces, Mine, Sequence[Deed]],
     ) -> PathStory:
-        path, n = mapped.path, traces.n
-        ruled = explaining.path(mapped, traces, mine, expression.columns)
+        (traces, mine, done), path = known, mapped.path
+        n = traces.n
         delta = mine.delta_of.get(path)
         left = path not in traces.desired and delta is not None
         current: Mapping[str, Value] = traces.current or {}
