@@ -345,6 +345,16 @@ def test_the_journal_gives_only_what_was_written_since_a_moment(store: Journal) 
 
 
 @on_journal
+def test_the_journal_tells_of_one_person_through_all_runs_and_of_the_latest_alone_where_that_is_asked(
+    store: Journal,
+) -> None:
+    store.append([make_line("p1"), make_line("p2"), make_line("p1", run="run-2"), make_line("p1", run="run-2")])
+    assert [line.run for line in store.journal_of("p1")] == ["run-1", "run-2", "run-2"]
+    assert [line.run for line in store.journal_of("p1", newest=2)] == ["run-2", "run-2"]
+    assert list(store.journal_of("p9")) == []
+
+
+@on_journal
 def test_a_journal_line_comes_back_equal_to_the_last_type(store: Journal) -> None:
     outcome = Outcome(
         key="Zoë\N{SNOWMAN}",
