@@ -138,6 +138,7 @@ def _standing(traces: Traces, mine: Mine, policy: Policy, ruled: Mapping[str, Ru
             standing=Standing.HELD,
             told=("This person should have an account and gets none in this plan.",),
             causes=why or tuple(map(cause_of, mine.wide)),
+            advice="" if why else "see what a plan for everybody says: scimsync plan",
         )
     return Told(
         standing=Standing.UNPLANNED,

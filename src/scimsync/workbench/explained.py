@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
@@ -49,16 +48,15 @@ def hits(bench: Workbench, word: str, attributes: Sequence[Mapped]) -> list[Hit]
 
 
 def near(bench: Workbench, word: str, attributes: Sequence[Mapped]) -> list[str]:
-    """Keys and logins that are written nearly so."""
-    names = ["SELECT key FROM desired", "SELECT key FROM links WHERE ours", "SELECT key FROM held"]
-    names += [f"SELECT d{i} FROM desired" for i, mapped in enumerate(attributes) if mapped.path == LOGIN]
-    known = " UNION ".join(names)
+    """The keys of people whose key or login is written nearly so; logins themselves are personal and are not shown."""
+    names = [f"SELECT key, key AS name FROM {table}" for table in ("desired", "held", "links WHERE ours")]
+    names += [f"SELECT key, d{i} FROM desired" for i, mapped in enumerate(attributes) if mapped.path == LOGIN]
     query = (
-        f"SELECT name FROM ({known}) k(name) WHERE name IS NOT NULL AND damerau_levenshtein(lower(name), lower($word)) "
-        "<= greatest(1, length($word) // 4) ORDER BY damerau_levenshtein(lower(name), lower($word)), name LIMIT 20"
+        f"SELECT key, min(damerau_levenshtein(lower(name), lower($word))) AS far FROM ({' UNION '.join(names)}) "
+        "WHERE key IS NOT NULL AND name IS NOT NULL AND abs(length(name) - length($word)) <= 3 GROUP BY key "
+        "HAVING far <= greatest(1, length($word) // 5) ORDER BY far, key LIMIT 3"
     )
-    found = [str(name) for (name,) in bench.sql.execute(query, {"word": word}).fetchall()]
-    return get_close_matches(word, found, n=3, cutoff=0.0)
+    return [str(key) for key, _ in bench.sql.execute(query, {"word": word}).fetchall()]
 
 
 def traces(bench: Workbench, key: str, column: str, attributes: Sequence[Mapped]) -> Traces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -44,8 +45,8 @@ def parts(
     read = statuses.Reading(tree).tree if is_status else statuses.named(tree)
     found: dict[str, str] = {}
     for shown, meant in _unfolded(tree, read, is_status=is_status):
-        found.setdefault(printed(shown, connection), printed(as_written(meant, texts or {}), connection))
-    found.pop(printed(tree, connection), None)
+        found.setdefault(_shown(printed(shown, connection)), printed(as_written(meant, texts or {}), connection))
+    found.pop(_shown(printed(tree, connection)), None)
     whole = printed(as_written(read, texts or {}), connection)
     return (*(Part(shown, meant) for shown, meant in found.items()), Part(text.strip(), whole))
 
@@ -72,3 +73,22 @@ def _depends(node: Tree) -> bool:
         inner.get("class") == "COLUMN_REF" or str(inner.get("function_name", "")).lower() in {"today", "now"}
         for inner in everything(node)
     )
+
+
+def _shown(sql: str) -> str:
+    """The text of a part as people write it: DuckDB quotes some names, and brackets what needs none."""
+    bare = _QUOTED.sub(r"\1", sql)
+    return bare[1:-1] if _is_bracketed(bare) else bare
+
+
+_QUOTED = re.compile(r'"(\w+)"')
+
+
+def _is_bracketed(sql: str) -> bool:
+    """Whether the first bracket closes with the last character."""
+    depth = 0
+    for place, letter in enumerate(sql):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if depth == 0:
+            return place == len(sql) - 1 and place > 0
+    return False
