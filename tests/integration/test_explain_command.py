@@ -119,7 +119,7 @@ def test_whoever_is_missing_from_a_short_source_is_not_taken_for_a_leaver(home: 
 def test_a_write_that_the_directory_refused_is_told_with_its_answer(home: House) -> None:
     (who,) = home.active(1)
     home.set(who, job_title="Chief")
-    home.fault({"kind": "status", "status": 400, "method": "PATCH", "times": 20})
+    home.fault({"on": "patch", "kind": "status", "status": 400, "times": 20})
     home.sync()
     home.fault()
     found = told(home, who.employee_id, "title")

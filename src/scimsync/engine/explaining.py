@@ -15,7 +15,7 @@ from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Store, Target
 from scimsync.engine.untouched import untouched
 from scimsync.errors import ConfigError, FilterRefused, PersonUnknown
-from scimsync.model.outcomes import Reply, Run
+from scimsync.model.outcomes import Link, Reply, Run
 from scimsync.model.plans import LOGIN, Finding, Plan
 from scimsync.model.policy import Mapped
 from scimsync.model.stories import Deed, Hit, PathStory, Standing, Story, Traces
@@ -57,10 +57,10 @@ async def explain(ports: PlanPorts, request: PlanRequest, question: Question) ->
         if reply is None:
             raise unknown(asked, near)
         account = str((reply.body or {}).get("id", ""))
-        owner = ports.store.owner_of(account)
-        if owner is None:
-            return _unmanaged(ports, reply, asked)
-        meant = [Hit(owner, "account" if asked == account else "login")]
+        link = next((link for link in ports.store.links() if link.account == account), None)
+        if link is None or link.source not in {"", request.source}:
+            return _unmanaged(ports, reply, asked, link)
+        meant = [Hit(link.key, "account" if asked == account else "login")]
     with _bench(ports, request) as (bench, looking):
         try:
             return await _seen(looking, request, bench, question, *meant)
@@ -96,7 +96,7 @@ async def recall(ports: PlanPorts, request: PlanRequest, question: Question) -> 
 def unknown(who: str, near: Sequence[str]) -> PersonUnknown:
     """That nobody is meant, with who may be."""
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    return PersonUnknown(who, said=f"explain {who}: no record, no link and no account has this key, id or login{hint}")
+    return PersonUnknown(who, said=f"explain: no record, no link and no account has this key, id or login{hint}")
 
 
 @contextmanager
@@ -168,12 +168,13 @@ async def _account(target: Target, named: str) -> Reply | None:
     return found[0] if len(found) == 1 else None
 
 
-def _unmanaged(ports: PlanPorts, reply: Reply, asked: str) -> Story:
+def _unmanaged(ports: PlanPorts, reply: Reply, asked: str, link: Link | None) -> Story:
+    """The story of an account that no person of this source has."""
     body = reply.body or {}
     account, login = str(body.get("id", "")), str(body.get("userName") or "")
     active = body.get("active")
     return Story(
-        key="",
+        key=link.key if link else "",
         named="account" if asked == account else "login",
         name=login,
         account=account,
@@ -184,10 +185,14 @@ def _unmanaged(ports: PlanPorts, reply: Reply, asked: str) -> Story:
         at=ports.clock.now(),
         standing=Standing.UNMANAGED,
         told=(
-            f"The account {account} ({login}) is nobody's: no record is linked to it, and none has its login.",
-            "It is never touched.",
+            f"The account {account} ({login}) is that of {link.key}, a person of the source {link.source}."
+            if link
+            else f"The account {account} ({login}) is nobody's: no record is linked to it, and none has its login.",
+            "It is never touched from here.",
         ),
-        advice=f'if a record is this person: scimsync link KEY {account} --reason "..."',
+        advice="ask with the configuration of that source"
+        if link
+        else f'if a record is this person: scimsync link KEY {account} --reason "..."',
     )
 
 

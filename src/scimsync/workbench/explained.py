@@ -23,9 +23,9 @@ _FAULTS = {f"{FAULT_MARK}phone": "record.bad-phone"}
 def hits(bench: Workbench, word: str, attributes: Sequence[Mapped]) -> list[Hit]:
     """Whom a word may mean: a source key, the id of an account that is somebody's, or a login of either side."""
     index = {mapped.path: number for number, mapped in enumerate(attributes)}
+    known = "SELECT key FROM desired UNION SELECT key FROM held UNION SELECT key FROM links WHERE ours"
     queries = [
-        "SELECT key, 'key' AS how, 0 AS rank FROM (SELECT key FROM desired UNION SELECT key FROM held WHERE key IS NOT "
-        "NULL UNION SELECT key FROM links WHERE ours) WHERE key = $word",
+        f"SELECT key, 'key' AS how, 0 AS rank FROM ({known}) WHERE key = $word",
         "SELECT key, 'account', 1 FROM links WHERE account = $word",
     ]
     if LOGIN in index:
@@ -41,7 +41,8 @@ def hits(bench: Workbench, word: str, attributes: Sequence[Mapped]) -> list[Hit]
             f"{lowered('a.user_name')} = {lowered('$word')}"
         )
     found = bench.sql.execute(
-        f"SELECT key, arg_min(how, rank) FROM ({' UNION ALL '.join(queries)}) GROUP BY key ORDER BY min(rank), key",
+        f"SELECT key, arg_min(how, rank) FROM ({' UNION ALL '.join(queries)}) WHERE key IN ({known}) "
+        "GROUP BY key ORDER BY min(rank), key",
         {"word": word},
     ).fetchall()
     return [Hit(str(key), str(how)) for key, how in found]
