@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from scimsync.engine.ports import Store
-from scimsync.workbench.recalled import RECALLED
+from scimsync.workbench.mirror import MIRROR
 
 #: what only reads
 READS = frozenset(
@@ -55,7 +55,7 @@ class Untouched:
 
 
 #: files that every plan writes anew
-_REWRITTEN = frozenset({RECALLED})
+_REWRITTEN = frozenset({MIRROR})
 
 
 def _nothing(*_: object, **__: object) -> tuple[()]:

@@ -86,6 +86,7 @@ def traces(bench: Workbench, key: str, column: str, attributes: Sequence[Mapped]
     current = _values(bench, "accounts", "c", attributes, f"id = ? {_SEEN}", account) if row else None
     if current is not None and row is not None:
         current = {**current, ACTIVE: row[2] if isinstance(row[2], bool) else current.get(ACTIVE)}
+    unseen = _one(bench, "unseen", "SELECT id FROM unseen WHERE id = ?", account)  # could not be read
     return Traces(
         rows=tuple(place for _, where in found if (place := row_of(where)) is not None),
         n=n,
@@ -94,7 +95,7 @@ def traces(bench: Workbench, key: str, column: str, attributes: Sequence[Mapped]
         held=bench.number("SELECT count(*) FROM held WHERE key = ?", [key]) > 0,
         account=account,
         paired=paired is not None,
-        gone=account is not None and _has(bench, "accounts") and _has(bench, "pairing") and row is None,
+        gone=account is not None and row is None and _has(bench, "pairing") and not unseen,
         current=current,
         login=str((row[0] if row else None) or ""),
         version=str((row[1] if row else None) or ""),
