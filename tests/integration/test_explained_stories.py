@@ -191,6 +191,12 @@ class Teller:
         self.home.set(who, email=None)
         return Tale("nameless", who, "held", "", {"title": "left-alone"}, {"record.incomplete"}, "held")
 
+    def heir(self) -> Tale:
+        giver, who = self.some(), self.some()
+        self.home.set(who, email=giver.email)
+        self.home.set(giver, email=f"former.{giver.email}")
+        return Tale("heir", who, "changes", "update", {"userName": "await"})
+
     def stranger_manager(self) -> Tale:
         who = self.some()
         self.home.set(who, manager_id="E99999")
@@ -201,7 +207,7 @@ class Teller:
             self.same, self.mover, self.loser, self.joiner, self.waiting, self.left, self.inactive, self.rehire,
             self.edited, self.kept, self.conflict, self.agreed_after_all, self.bad_phone, self.bad_phone_and_title,
             self.bad_status, self.doubled, self.same_login, self.taken, self.protected, self.never_hired, self.nameless,
-            self.stranger_manager,
+            self.stranger_manager, self.heir,
         ]  # fmt: skip
         again = [kind for kind in kinds if kind not in (self.protected, self.rehire)]
         return [kind() for kind in kinds + [self.chance.choice(again) for _ in range(number - len(kinds))]]
@@ -248,8 +254,7 @@ def check_sides(home: House, tale: Tale, told: dict[str, Any]) -> None:
     held = resource(home, told["account"])
     for one in told["paths"]:
         for cell in one["cells"]:
-            ((place, row),) = rows
-            assert (cell["value"], cell["place"]) == (row[cell["column"]], place), (tale, one["path"])
+            assert cell["value"] == dict(rows)[cell["place"]][cell["column"]], (tale, one["path"])
         if one["path"] not in PLAIN:
             continue
         column, read = PLAIN[one["path"]]

@@ -46,12 +46,10 @@ async def explain(ports: PlanPorts, request: PlanRequest, question: Question) ->
         StoreError: The state cannot be read.
     """
     asked = question.who
-    with _bench(ports, request) as (bench, looking):
-        try:
-            return await _seen(looking, request, bench, question, Hit(asked, "key"))
-        except PersonUnknown:
-            meant = explained.hits(bench, asked, request.policy.attributes)
-            near = explained.near(bench, asked, request.policy.attributes)
+    try:
+        return await _seen(ports, request, question, [Hit(asked, "key")])
+    except _NoKeyError as error:
+        meant, near = error.meant, error.near
     if not meant:
         reply = await _account(ports.target, asked)
         if reply is None:
@@ -61,11 +59,10 @@ async def explain(ports: PlanPorts, request: PlanRequest, question: Question) ->
         if link is None or link.source not in {"", request.source}:
             return _unmanaged(ports, reply, asked, link)
         meant = [Hit(link.key, "account" if asked == account else "login")]
-    with _bench(ports, request) as (bench, looking):
-        try:
-            return await _seen(looking, request, bench, question, *meant)
-        except PersonUnknown as error:
-            raise unknown(asked, near) from error
+    try:
+        return await _seen(ports, request, question, meant)
+    except _NoKeyError as error:
+        raise unknown(asked, near) from error
 
 
 async def recall(ports: PlanPorts, request: PlanRequest, question: Question) -> Story:
@@ -143,17 +140,36 @@ def away(name: str) -> Target:
     return cast(Target, _Away(name))
 
 
-async def _seen(ports: PlanPorts, request: PlanRequest, bench: Workbench, question: Question, *meant: Hit) -> Story:
-    findings: list[Finding] = []
+class _NoKeyError(Exception):
+    """No person has this key; whom the word may mean instead, and who is near."""
+
+    def __init__(self, meant: Sequence[Hit], near: Sequence[str]) -> None:
+        self.meant, self.near = meant, near
+        super().__init__()
+
+
+async def _seen(
+    ports: PlanPorts, request: PlanRequest, question: Question, meant: Sequence[Hit], before: Sequence[str] = ()
+) -> Story:
+    """The story of the first who is meant, planned with those who go before in a plan for everybody.
+
+    Raises:
+        _NoKeyError: Nobody has that key.
+    """
+    attributes, findings = request.policy.attributes, list[Finding]()
     key = meant[0].key
-    plan = await planning.look(ports, replace(request, only=(key,)), bench, findings)
-    with_whom = explained.awaited(bench, key, request.policy.attributes)
-    if with_whom:  # who is named and has no account yet goes first in a plan for everybody, so they are planned with
-        findings.clear()
-        plan = await planning.look(ports, replace(request, only=(key, *with_whom)), bench, findings)
-    also = explained.hits(bench, question.who, request.policy.attributes)
-    told = _Telling(ports.store, request, bench, question, [*dict.fromkeys((*meant, *also))])
-    return told.from_plan(plan, findings)
+    with _bench(ports, request) as (bench, looking):
+        try:
+            plan = await planning.look(looking, replace(request, only=(key, *before)), bench, findings)
+        except PersonUnknown as error:
+            named = explained.hits(bench, question.who, attributes)
+            raise _NoKeyError(named, explained.near(bench, question.who, attributes)) from error
+        awaited = explained.awaited(bench, key, attributes)
+        if before or not awaited:
+            also = explained.hits(bench, question.who, attributes)
+            told = _Telling(looking.store, request, bench, question, [*dict.fromkeys((*meant, *also))])
+            return told.from_plan(plan, findings)
+    return await _seen(ports, request, question, meant, awaited)
 
 
 async def _account(target: Target, named: str) -> Reply | None:
@@ -321,7 +337,7 @@ class _Telling:
             path=path,
             expression=mapped.expression,
             authority=mapped.authority,
-            cells=() if n is None else explained.cells(self.bench, n, sorted(expression.columns)),
+            cells=explained.cells(self.bench, traces.ns, sorted(expression.columns)),
             steps=() if n is None else explained.steps(self.bench, n, mapped),
             desired=delta.sides.desired if left and delta is not None else traces.desired.get(path),
             current=current.get(path),

@@ -52,8 +52,8 @@ class Traces:
 
     #: places of the records that have the key
     rows: tuple[int, ...] = ()
-    #: number of the record in the tables; None where there is none, or several
-    n: int | None = None
+    #: numbers of these records in the tables
+    ns: tuple[int, ...] = ()
     #: path -> value that HR wants, as far as it could be mapped; empty where nothing was
     desired: Mapping[str, Value] = field(default_factory=dict)
     #: paths of which the value is bad, or is left alone for everybody
@@ -73,6 +73,11 @@ class Traces:
     active: bool | None = None
     #: path -> what both sides last agreed on; paths on which they never did are missing
     base: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int | None:
+        """The number of the record; None where there is none, or several, of which nobody knows which is meant."""
+        return self.ns[0] if len(self.ns) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def traces(bench: Workbench, key: str, column: str, attributes: Sequence[Mapped]
     unseen = _one(bench, "unseen", "SELECT id FROM unseen WHERE id = ?", account)  # could not be read
     return Traces(
         rows=tuple(place for _, where in found if (place := row_of(where)) is not None),
-        n=n,
+        ns=tuple(number for number, _ in found),
         desired=desired or {},
         spoiled=frozenset(attributes[int(i)].path for (i,) in spoiled),
         held=bench.number("SELECT count(*) FROM held WHERE key = ?", [key]) > 0,
@@ -109,7 +109,9 @@ _SEEN = "AND (user_name IS NOT NULL OR version IS NOT NULL)"
 
 
 def awaited(bench: Workbench, key: str, attributes: Sequence[Mapped], most: int = 20) -> list[str]:
-    """The new people whom somebody names, and whom those name in turn: who gets an account before, the next one first.
+    """Who goes before somebody in a plan for everybody, the next one first.
+
+    That is the new people whom they name, whoever has the login that they are to get, and who goes before those.
 
     Args:
         bench: the tables of a planning run.
@@ -117,15 +119,23 @@ def awaited(bench: Workbench, key: str, attributes: Sequence[Mapped], most: int 
         attributes: the mapping.
         most: so many are followed.
     """
-    names = [f"SELECT d{i} AS whom FROM desired WHERE key = ?" for i in _references(attributes)]
+    names = [
+        f"SELECT d{i} AS whom FROM desired WHERE key = $who AND d{i} IN (SELECT key FROM joiners)"
+        for i in _references(attributes)
+    ]
+    names += [
+        "SELECT l.key FROM desired d "
+        f"JOIN accounts a ON {lowered('a.user_name')} = {lowered(f'd.d{i}')} JOIN links l ON l.account = a.id "
+        "WHERE d.key = $who AND l.ours AND l.key <> d.key"
+        for i, mapped in enumerate(attributes)
+        if mapped.path == LOGIN
+    ]
     found: list[str] = []
     todo = [key] if names else []
     while todo and len(found) < most:
         who = todo.pop(0)
-        query = (
-            f"SELECT DISTINCT whom FROM ({' UNION '.join(names)}) WHERE whom IN (SELECT key FROM joiners) ORDER BY 1"
-        )
-        more = [str(whom) for (whom,) in bench.sql.execute(query, [who] * len(names)).fetchall()]
+        query = f"SELECT DISTINCT whom FROM ({' UNION '.join(names)}) ORDER BY 1"
+        more = [str(whom) for (whom,) in bench.sql.execute(query, {"who": who}).fetchall()]
         todo += [whom for whom in more if whom not in {key, *found}]
         found += [whom for whom in more if whom not in {key, *found}]
     return found
@@ -135,16 +145,19 @@ def _references(attributes: Sequence[Mapped]) -> list[int]:
     return [index for index, mapped in enumerate(attributes) if mapped.place.kind is Kind.REFERENCE]
 
 
-def cells(bench: Workbench, n: int, columns: Sequence[str]) -> tuple[Cell, ...]:
-    """Cells of one record, in the order of the source."""
+def cells(bench: Workbench, numbers: Sequence[int], columns: Sequence[str]) -> tuple[Cell, ...]:
+    """Cells of some records, in the order of the source."""
     wanted = {name.lower() for name in columns}
     names = [column.name for column in bench.columns if column.name.lower() in wanted]
-    if not names:
-        return ()
     shown = [quoted(bench.texts.get(name.lower(), name)) + "::VARCHAR" for name in names]
-    row = bench.sql.execute(f"SELECT {PLACE}, {', '.join(shown)} FROM records WHERE {N} = ?", [n]).fetchone() or ()
-    place = row_of(row[0]) if row else None
-    return tuple(Cell(name, value, place) for name, value in zip(names, row[1:], strict=True))
+    rows = bench.rows(
+        f"SELECT {', '.join([PLACE, *shown])} FROM records WHERE list_contains(?, {N}) ORDER BY {N}", [[*numbers]]
+    )
+    return tuple(
+        Cell(name, None if value is None else str(value), row_of(place))
+        for place, *values in rows
+        for name, value in zip(names, values, strict=True)
+    )
 
 
 def steps(bench: Workbench, n: int, mapped: Mapped) -> tuple[Step, ...]:

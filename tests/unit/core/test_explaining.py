@@ -24,7 +24,14 @@ TITLE = mapped("title")
 POLICY = Policy(attributes=(TITLE,), match=())
 SAME = {"title": Ruled(becomes=Becomes.SAME, rule="", verdict="")}
 PAIRED = Traces(
-    rows=(3,), n=0, desired={"title": "A"}, account="a1", paired=True, current={"title": "A"}, login="zoe", active=True
+    rows=(3,),
+    ns=(0,),
+    desired={"title": "A"},
+    account="a1",
+    paired=True,
+    current={"title": "A"},
+    login="zoe",
+    active=True,
 )
 
 
@@ -130,9 +137,9 @@ def test_from_memory_a_value_that_moved_in_hr_since_the_plan_is_unplanned() -> N
         (PAIRED, Mine(key="7", changes=(change(delta()),)), Standing.CHANGES),
         (PAIRED, Mine(key="7", findings=(finding(),)), Standing.HELD),
         (PAIRED, Mine(key="7", notices=(change(delta(Verdict.KEEP, Reason.TARGET_MOVED)),)), Standing.EDITED),
-        (Traces(rows=(3,), n=0, desired={"active": False}), Mine(key="7"), Standing.NO_ACCOUNT),
-        (Traces(rows=(3,), n=0, desired={"active": True}), Mine(key="7"), Standing.HELD),
-        (Traces(rows=(3,), n=0, desired={"active": True}), Mine(key="7", live=False), Standing.UNPLANNED),
+        (Traces(rows=(3,), ns=(0,), desired={"active": False}), Mine(key="7"), Standing.NO_ACCOUNT),
+        (Traces(rows=(3,), ns=(0,), desired={"active": True}), Mine(key="7"), Standing.HELD),
+        (Traces(rows=(3,), ns=(0,), desired={"active": True}), Mine(key="7", live=False), Standing.UNPLANNED),
         (Traces(account="a1", current={}, active=False), Mine(key="7"), Standing.LEFT),
         (Traces(account="a1", gone=True), Mine(key="7"), Standing.LEFT),
         (Traces(account="a1", current={}, active=True), Mine(key="7", live=False), Standing.UNPLANNED),
@@ -155,7 +162,7 @@ def test_a_leaver_whom_policy_keeps_is_told_so() -> None:
 
 
 def test_several_records_with_one_key_are_told_with_their_places() -> None:
-    assert "rows 3, 9" in told(replace(PAIRED, rows=(3, 9)), Mine(key="7")).told[0]
+    assert "rows 3, 9" in told(replace(PAIRED, rows=(3, 9), ns=(0, 1)), Mine(key="7")).told[0]
 
 
 def test_a_value_that_is_left_alone_is_told_of_a_person_who_is_the_same_else() -> None:
