@@ -6,7 +6,7 @@ Nothing is decided here. The plan decided; this reads what it decided, and says 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.merge import merge
@@ -109,7 +109,8 @@ def path(mapped: Mapped, traces: Traces, mine: Mine, columns: Iterable[str] = ()
         found = (*about, *wide) or (Cause(code="", why="the value of HR is left alone"),)
         first = next(iter(stopped), found[0])
         return _left_alone("a value that cannot be written is left alone", first.why, found)
-    return _without_delta(mapped, traces, mine, (*about, *wide))
+    ruled = _without_delta(mapped, traces, mine, (*about, *wide))
+    return replace(ruled, causes=about) if ruled.becomes is Becomes.SAME else ruled  # what is wide is about others then
 
 
 #: findings that tell of an attribute and leave nothing alone
