@@ -144,7 +144,7 @@ def _refused(ruled: Ruled, mine: Mine) -> Ruled:
     return Ruled(
         becomes=ruled.becomes,
         rule=ruled.rule,
-        verdict=f"{ruled.verdict}; but the plan is refused by {why[0].code}",
+        verdict=f"{ruled.verdict}; but the plan is refused by {mine.refusals[0].rule}",
         advice=why[0].advice,
         causes=(*why, *ruled.causes),
     )
