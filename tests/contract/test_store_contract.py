@@ -37,7 +37,7 @@ from scimsync.model.outcomes import (
     Step,
     Unshown,
 )
-from scimsync.model.records import SourceHealth
+from scimsync.model.records import KeySample, SourceHealth
 from scimsync.testing import MemoryAudit, MemoryPeople, MemoryRuns, MemoryStore, VirtualClock
 
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -120,13 +120,23 @@ def test_a_run_comes_back_as_it_was_saved(store: RunsAndPins) -> None:
         finished=MOMENT + timedelta(hours=1),
         tally={"update": 3, "create": 1},
         statuses={"done": 4},
-        health=SourceHealth(rows=10, blanks={"title": 0.25, "phone": 1.0}, fingerprint="abc", desired={"title": 0.5}),
+        health=SourceHealth(
+            rows=10,
+            blanks={"title": 0.25, "phone": 1.0},
+            fingerprint="abc",
+            desired={"title": 0.5},
+            keys=KeySample(mark=7, digests=(0, 1, 2**48 - 1), whole=True),
+            shares={"department": {"Billing": 4, "Größe": 6}},
+            newest=MOMENT,
+        ),
         partial=True,
         source="hr",
         takes=("hr.csv", ""),
         began=MOMENT + timedelta(minutes=1),
         done={"disable": 2, "clear title": 1},
         answered=("limits.disable",),
+        digest="5f" * 32,
+        spent={"plan.list": 3, "apply.seconds": 1.5},
     )
     store.save_run(run)
     assert store.run("run-1") == run
@@ -332,6 +342,16 @@ def test_the_journal_gives_only_what_was_written_since_a_moment(store: Journal) 
     assert [line.key for line in store.journal("run-1", since=early.at)] == ["early", "late"]
     assert [line.key for line in store.journal("run-1", since=early.at + timedelta(seconds=1))] == ["late"]
     assert list(store.journal("run-1", since=early.at + timedelta(hours=1))) == []
+
+
+@on_journal
+def test_the_journal_tells_of_one_person_through_all_runs_and_of_the_latest_alone_where_that_is_asked(
+    store: Journal,
+) -> None:
+    store.append([make_line("p1"), make_line("p2"), make_line("p1", run="run-2"), make_line("p1", run="run-2")])
+    assert [line.run for line in store.journal_of("p1")] == ["run-1", "run-2", "run-2"]
+    assert [line.run for line in store.journal_of("p1", newest=2)] == ["run-2", "run-2"]
+    assert list(store.journal_of("p9")) == []
 
 
 @on_journal

@@ -58,6 +58,12 @@ class Audit(Connections):
             for row in rows:
                 yield line_from(row)
 
+    def journal_of(self, key: str, newest: int = 100) -> Sequence[JournalLine]:
+        """The lines about one person or group, of all runs, in the order they were written; the latest alone."""
+        lines = sa.select(JOURNAL).where(JOURNAL.c.key == key).order_by(JOURNAL.c.seq.desc()).limit(newest)
+        with self._reading() as connection:
+            return [line_from(row) for row in reversed(connection.execute(lines).mappings().all())]
+
     def head(self) -> Head:
         """The end of the audit chain, as it was left by the last record."""
         with self._reading() as connection:

@@ -38,6 +38,8 @@ class Runs(Connections):
             "began": run.began,
             "done": dict(run.done),
             "answered": list(run.answered),
+            "digest": run.digest,
+            "spent": dict(run.spent),
         }
         with self._writing() as connection:
             connection.execute(self._upsert(RUN), row | numbers(connection, run))

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from scimsync import files
-from scimsync.cli import interrupting, render
+from scimsync.cli import foresight, interrupting, render
 from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
 from scimsync.cli.interrupting import Interrupted
 from scimsync.cli.progress import Bar
@@ -266,7 +266,8 @@ def runs(options: Options) -> int:
         show(
             [render.run_line(told.run), "", *render.plan_lines(told.plan, everybody=options.everybody, kept=told.kept)]
         )
-        show(["", *render.outcome_lines(told.outcomes, everybody=options.everybody)])
+        show(["", *foresight.reality_lines(told.plan, told.run)])
+        show(render.outcome_lines(told.outcomes, everybody=options.everybody))
     return 0
 
 

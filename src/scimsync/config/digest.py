@@ -12,7 +12,18 @@ from collections.abc import Mapping
 import msgspec
 
 from scimsync.config.settings import GroupSettings, SourceSettings, TargetSettings
-from scimsync.model.policy import BadValue, Deleted, Leavers, Limits, LoginExchange, Policy, Rekey
+from scimsync.model.contracts import Contract
+from scimsync.model.policy import (
+    RENAMES_WITHIN,
+    BadValue,
+    Deleted,
+    Leavers,
+    Limits,
+    LoginExchange,
+    Policy,
+    Rekey,
+    Renames,
+)
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.dialect_file import CODED, entries_of
 from scimsync.scim.generic import GENERIC
@@ -41,13 +52,70 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
     return {name: value for name, value in found.items() if value}
 
 
+def _renames(policy: Policy) -> dict[str, object]:
+    """What becomes of suspected renames, where that is not the default."""
+    if policy.renames is Renames.HOLD and policy.renames_within == RENAMES_WITHIN:
+        return {}
+    return {"renames": [policy.renames.value, policy.renames_within.total_seconds()]}
+
+
 def _dialect(dialect: Dialect) -> Mapping[str, object]:
     """What a file makes of a dialect; those that are part of the product are known by their name."""
     return {} if dialect.name in CODED else entries_of(dialect)
 
 
-def digest(source: SourceSettings, target: TargetSettings, policy: Policy, groups: GroupSettings | None) -> str:
+def _contract(contract: Contract) -> dict[str, object]:
+    """What both ends are held to, as far as anything was written."""
+    expect = contract.expect
+    newest = [expect.newest.column, expect.newest.within.total_seconds()] if expect.newest else []
+    found: dict[str, object] = {
+        "rows": [expect.least, expect.most] if (expect.least, expect.most) != (None, None) else [],
+        "churn": "" if expect.churn is None else str(expect.churn),
+        "blanks": dict(sorted(expect.blanks.items())),
+        "shares": {column: str(limit) for column, limit in sorted(expect.shares.items())},
+        "newest": newest,
+        "rules": [[r.name, r.sql, r.where, r.least, r.most, r.refuses] for r in contract.rules],
+    }
+    return {f"contract {name}": value for name, value in found.items() if value}
+
+
+def digest(
+    source: SourceSettings,
+    target: TargetSettings,
+    policy: Policy,
+    groups: GroupSettings | None,
+    contract: Contract | None = None,
+) -> str:
     """Digest everything that decides what a run does."""
+    return _digested(_decisive(source, target, policy, groups, contract), 16)
+
+
+def parts(
+    source: SourceSettings,
+    target: TargetSettings,
+    policy: Policy,
+    groups: GroupSettings | None,
+    contract: Contract | None = None,
+) -> dict[str, str]:
+    """The same part by part; each attribute is one of its own, by the name `attributes.PATH`."""
+    decisive = _decisive(source, target, policy, groups, contract)
+    del decisive["attributes"]
+    each = {f"attributes.{m.path}": [m.expression, m.authority.value] for m in policy.attributes}
+    return {name: _digested(found, 8) for name, found in {**decisive, **each}.items()}
+
+
+def _digested(found: object, digits: int) -> str:
+    return hashlib.sha256(msgspec.json.encode(found)).hexdigest()[:digits]
+
+
+def _decisive(
+    source: SourceSettings,
+    target: TargetSettings,
+    policy: Policy,
+    groups: GroupSettings | None,
+    contract: Contract | None,
+) -> dict[str, object]:
+    """Everything that decides what a run does, by name."""
     decisive: dict[str, object] = {
         "source": [source.kind, source.key, source.query, str(source.path or "")],
         "target": [
@@ -70,7 +138,7 @@ def digest(source: SourceSettings, target: TargetSettings, policy: Policy, group
         decisive["on_bad_value"] = policy.on_bad_value.value
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
-    decisive |= _since(source, target, policy.limits)
+    decisive |= _since(source, target, policy.limits) | _renames(policy) | _contract(contract or Contract())
     if policy.leavers is Leavers.DELETE:
         decisive["leavers_after"] = policy.leavers_after.total_seconds()
     if policy.deleted is not Deleted.HOLD:
@@ -85,4 +153,4 @@ def digest(source: SourceSettings, target: TargetSettings, policy: Policy, group
         ]  # fmt: skip
         if rules.protected:
             decisive["protected groups"] = sorted(rules.protected)
-    return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()[:16]
+    return decisive

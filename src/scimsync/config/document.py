@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scimsync.config.contracts import Expect, Rule
 from scimsync.config.keys import (
     AFTER,
     FORMER_REFERENCE,
@@ -71,6 +72,9 @@ class Source(Section):
         "Texts that stand for nothing. A cell that holds one of them, and nothing else but white space, is null.",
         [],
         example=["NULL", "#N/A", "-"],
+    )
+    expect: Expect | None = _key(
+        "What each reading must be like; one that is not takes nothing from anybody.", None, example={"rows": ">= 900"}
     )
 
 
@@ -231,6 +235,19 @@ class Correlation(Section):
         "hold",
         example="follow",
     )
+    renames: Literal["hold", "tell", "off"] = _key(
+        "What becomes of a joiner who is probably somebody who left, by two strong marks that nobody else has "
+        "(rename.suspected). `hold`: no account is made, and none disabled, until somebody says `scimsync link`. "
+        "`tell`: the plan says so and goes on. `off`: nobody looks.",
+        "hold",
+        example="tell",
+    )
+    renames_within: Window = _key(
+        "How long ago somebody may have left, in days (`d`) or hours (`h`), to be suspected of coming again under "
+        "another key. Counted from the day on which scimsync disabled the account.",
+        "30d",
+        example="90d",
+    )
 
 
 class Attribute(Section):
@@ -293,6 +310,13 @@ class Policy(Section):
         "until the others have theirs, or `hold` the logins.",
         "park",
         example="hold",
+    )
+    plan_expires: str = _like(
+        AFTER,
+        "How long a plan may be applied after it was made, in days (`d`) or hours (`h`). It is sealed with the plan "
+        "(plan.age).",
+        "24h",
+        example="8h",
     )
 
 
@@ -496,6 +520,7 @@ class Document(BaseModel):
     policy: Policy = _section()
     limits: Limits = _section()
     groups: Groups | None = None
+    rule: list[Rule] = Field([], description=Rule.__doc__)
     state: State = _section()
     metrics: Metrics = _section()
     log: Log = _section()

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from scimsync.config import credentials, document, faults
+from scimsync.config import credentials, document, faults, holding
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
-from scimsync.config.digest import digest
+from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
 from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
@@ -47,6 +47,7 @@ from scimsync.model.policy import (
     Providing,
     Rekey,
     Removal,
+    Renames,
     Shows,
 )
 from scimsync.scim.dialect import Dialect
@@ -116,6 +117,7 @@ class _Reader:
         state = self._state()
         policy = self._policy(target.dialect) if target else None
         groups = self._group_settings()
+        contract = holding.contract(self.written.source.expect, self.written.rule, self.told)
         textfile, webhooks = self.written.metrics.textfile, self._webhooks()
         events = self._keys("[events]", self._events()) if "events" in self.secrets else ()
         if target is None or policy is None or self.told.faults:
@@ -126,7 +128,9 @@ class _Reader:
             target=target,
             policy=policy,
             state=state,
-            digest=digest(source, target, policy, groups),
+            contract=contract,
+            digest=digest(source, target, policy, groups, contract),
+            parts=parts(source, target, policy, groups, contract),
             groups=groups,
             audit=self._audit(state),
             log=LogSettings(format=self.written.log.format, level=self.written.log.level),
@@ -274,11 +278,14 @@ class _Reader:
             attributes=tuple(attributes),
             match=tuple(place for place in match if place),
             rekey=Rekey(self.written.correlation.rekey),
+            renames=Renames(self.written.correlation.renames),
+            renames_within=span(self.written.correlation.renames_within),
             leavers=Leavers(given.leavers),
             leavers_after=span(given.leavers_after),
             deleted=Deleted(given.deleted),
             protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
+            plan_expires=span(given.plan_expires),
             on_bad_value=BadValue(given.on_bad_value),
             limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),
             groups=self._grouping(dialect),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
+from scimsync.model.contracts import Contract
 from scimsync.model.events import EventKind, Subscription
 from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
@@ -159,6 +161,10 @@ class Settings:
     audit: AuditSettings
     #: digest of everything that decides what a run does; secrets, speed and places of state left out
     digest: str
+    #: what the source and the directory as it will be are held to
+    contract: Contract = field(default_factory=Contract)
+    #: the same part by part: what tells where two configurations differ
+    parts: Mapping[str, str] = field(default_factory=dict)
     webhooks: tuple[WebhookSettings, ...] = ()
     #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
     events: tuple[bytes, ...] = field(default=(), repr=False)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from scimsync.core import leaving, protecting
 from scimsync.core.lifecycle import ACTIVE
+from scimsync.core.renaming import SUSPECTED
 from scimsync.model.plans import Action, Change, Finding
 from scimsync.model.policy import Leavers, Policy
-from scimsync.workbench import staying
+from scimsync.workbench import renaming, staying
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 
@@ -27,6 +28,8 @@ class Decided:
     believed: bool
     #: whether the directory was read whole
     complete: bool
+    #: the rule by which what the source says about access is not believed
+    untrusted: str = leaving.UNTRUSTED
 
 
 def kept(bench: Workbench, comparison: Comparison, policy: Policy, decided: Decided) -> Iterator[Finding]:
@@ -34,6 +37,7 @@ def kept(bench: Workbench, comparison: Comparison, policy: Policy, decided: Deci
     if policy.leavers is Leavers.KEEP:
         return
     reasons = leaving.reasons(decided.findings, decided.notices)
+    reasons |= dict.fromkeys(renaming.held(bench), SUSPECTED)
     taken = {change.account for change in decided.changes if change.action is Action.DISABLE}
     found = dict(_by_status(bench, policy, decided))
     if decided.believed:
@@ -49,7 +53,7 @@ def _by_status(bench: Workbench, policy: Policy, decided: Decided) -> Iterator[t
     lagging = {finding.subject for finding in decided.findings if finding.code == "target.lagging"}
     for one in staying.by_status(bench, policy.attributes, policy.match):
         if one.seen or not decided.complete or one.key in lagging:
-            yield one, leaving.UNTRUSTED if ACTIVE in decided.frozen else leaving.UNREAD
+            yield one, decided.untrusted if ACTIVE in decided.frozen else leaving.UNREAD
 
 
 def unplanned(bench: Workbench, policy: Policy) -> dict[str, str]:

@@ -11,8 +11,9 @@ from scimsync.core.depths import Rhythm
 from scimsync.core.desired import PhoneReader
 from scimsync.core.offline import Known
 from scimsync.engine.membership import Pairs
-from scimsync.engine.metrics import Unmeasured
+from scimsync.engine.metrics import Counted, Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
+from scimsync.model.contracts import Contract
 from scimsync.model.events import Subscription
 from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
@@ -30,11 +31,17 @@ class PlanPorts:
     clock: Clock
     observer: Observer
     phones: PhoneReader
+    #: which way of reading numbers that is; nothing is remembered where ""
+    phones_version: Callable[[], str] = lambda: ""
     #: makes the tail of a run id, so that two runs in one second differ
     fresh: Callable[[], str]
     #: where memberships come from, where policy manages groups
     pairs: Pairs = field(default_factory=Pairs)
     metrics: Metrics = field(default_factory=Unmeasured)
+    #: what the plan is signed with; not signed where None
+    key: bytes | None = field(default=None, repr=False)
+    #: what this run asked so far
+    counted: Counted = field(default_factory=Counted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,8 @@ class PlanRequest:
 
     policy: Policy
     catalog: Catalog
+    #: what both ends are held to
+    contract: Contract = field(default_factory=Contract)
     #: what the provider takes, and which names must exist
     dialect: Dialect = GENERIC
     #: column of the source that identifies a person
@@ -53,8 +62,12 @@ class PlanRequest:
     null_values: tuple[str, ...] = ()
     #: digest of the effective configuration
     configuration: str
+    #: the same part by part
+    parts: Mapping[str, str] = field(default_factory=dict)
     #: the time zone of today() in the mapping
     zone: str = "UTC"
+    #: whoever applies asks for a token first
+    fetches_token: bool = False
     #: reads of single accounts that run at the same time
     workers: int = 8
     memory_limit: str = "512MB"

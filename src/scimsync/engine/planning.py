@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from scimsync import files
 from scimsync.core import (
+    contract,
     fixing,
     grouping,
     identity,
@@ -17,7 +17,6 @@ from scimsync.core import (
     notifications,
     planner,
     reviving,
-    sealing,
     trust,
     validation,
 )
@@ -35,10 +34,22 @@ from scimsync.core.findings import (
     of_unresolved,
 )
 from scimsync.core.identity import parted, said
-from scimsync.core.leaving import sentence
+from scimsync.core.leaving import UNTRUSTED, sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import deferring, ending, guarding, limiting, returning, unshown
+from scimsync.engine import (
+    deferring,
+    ending,
+    guarding,
+    limiting,
+    renaming,
+    returning,
+    ruling,
+    signatures,
+    trusting,
+    unshown,
+)
+from scimsync.engine.foreseeing import foreseen
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
@@ -47,7 +58,7 @@ from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.reading import Compared, compare_schema, left_alone, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
-from scimsync.engine.staging import staged
+from scimsync.engine.staging import mapped, read_source
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
@@ -62,10 +73,8 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
-from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired, stage_phones
 from scimsync.workbench.past import stage_base, stage_links
 from scimsync.workbench.unlisted import owe
-from scimsync.workbench.wording import unknown_words
 
 
 async def make_plan(ports: PlanPorts, request: PlanRequest, room: Workbench | None = None) -> Plan:
@@ -87,6 +96,17 @@ async def make_plan(ports: PlanPorts, request: PlanRequest, room: Workbench | No
         return await _Planning(ports, request, room).run()
     with Workbench(ports.store.artifact("plan").parent, memory_limit=request.memory_limit, zone=request.zone) as bench:
         return await _Planning(ports, request, bench).run()
+
+
+async def look(ports: PlanPorts, request: PlanRequest, bench: Workbench, findings: list[Finding]) -> Plan:
+    """As `make_plan`, on a workbench of the caller, who reads its tables afterwards, also where it fails half way.
+
+    `findings` takes all that is found, also about others.
+    """
+    planning = _Planning(ports, request, bench, findings=findings)
+    plan = await planning.run()
+    findings[:] = planning.findings
+    return plan
 
 
 def unfinished(store: Runs) -> Run | None:
@@ -149,7 +169,7 @@ class _Planning:
 
     async def run(self) -> Plan:
         policy, store = self.request.policy, self.ports.store
-        reading, health, expressions = self._read_source()
+        reading, health, expressions = read_source(self.bench, self.ports, self.request)
         last = store.last_applied()
         check_target(last, self.ports.target.name)
         base = last.base if last else ""
@@ -157,7 +177,8 @@ class _Planning:
         stage_links(self.bench, store.links(), parted(decisions))
         self.former = store.artifact(base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
-        health = self._map(health, expressions)
+        health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
+        self.findings += told
         owned = own_links(self.bench, store, self.request.source, self.request.overrides)
         self.findings += owned.findings
         self.takes = owned.takes
@@ -184,6 +205,8 @@ class _Planning:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
         if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
+        ruled = ruling.rule(self.bench, self.request, self.changes, complete=complete and self.whole)
+        self.findings, self.refusals = [*self.findings, *ruled.findings], (*self.refusals, *ruled.refusals)
         self.licences = await needed(self.ports, self.request, self.bench, self.changes)
         seal = Seal(
             target=self.ports.target.name,
@@ -217,6 +240,8 @@ class _Planning:
         self.findings += correlation.run(
             complete=given, follow=complete, only=self.request.only, source=self.request.source
         )
+        now = self.ports.clock.now()
+        self.findings += renaming.look(self.bench, self.request, self.ports.store, now, whole=self.whole)
         owe(self.bench, policy.attributes)
         comparison.resolve()
         leave_unread(comparison, self.request)
@@ -240,33 +265,10 @@ class _Planning:
             frozen=judged.frozen,
             believed=judged.absence and not comparison.opaque(),
             complete=complete,
+            untrusted=next(iter(judged.broken), UNTRUSTED),
         )
         self.findings += kept(self.bench, comparison, policy, decided)
         return await self._plan_groups(comparison, judged, complete=complete), complete
-
-    def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
-        attributes = self.request.policy.attributes
-        self.ports.observer.stage("reading the source")
-        reading, health = staged(self.bench, self.ports.source, self.request)
-        self.ports.metrics.read(health, proven=reading.proven)
-        expressions = check_mapping(self.bench, attributes, reading.columns)
-        stage_phones(self.bench, expressions.values(), self.ports.phones)
-        return reading, health, expressions
-
-    def _map(self, health: SourceHealth, expressions: Mapping[str, Expression]) -> SourceHealth:
-        """Map the records; the health of the source, with that of what the mapping made of it."""
-        policy = self.request.policy
-        self.findings += stage_desired(
-            self.bench,
-            policy.attributes,
-            expressions,
-            key=self.request.key,
-            found_by=policy.match,
-            whole=policy.on_bad_value is BadValue.PERSON,
-        )
-        column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
-        self.findings += unknown_words(self.bench, expressions.get(ACTIVE), column)
-        return replace(health, desired=desired_blanks(self.bench, policy.attributes))
 
     def _judge(
         self,
@@ -275,14 +277,15 @@ class _Planning:
         previous: SourceHealth | None,
         expressions: Mapping[str, Expression],
     ) -> trust.Trust:
-        judged = trust.judge(
+        judged = trusting.judge(
+            self.request,
+            reading,
             health,
             previous,
-            proven=reading.proven,
+            expressions,
             keyless=any(f.code == "record.no-key" for f in self.findings),
-            limits=self.request.policy.limits,
-            overrides=self.request.overrides,
-            columns_of={path: expression.columns for path, expression in expressions.items()},
+            earlier=trusting.earlier(self.ports.store, self._sources()),
+            now=self.ports.clock.now(),
         )
         self.findings += judged.findings
         return judged
@@ -303,6 +306,8 @@ class _Planning:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
                 self.findings.append(of_unbelieved(leaver.key, doubts))
+        withheld = contract.withhold(self.changes, judged.broken, [*policy.attributes, active])
+        self.changes, self.findings = [*withheld.changes], [*self.findings, *withheld.findings]
 
     def _sources(self) -> tuple[str, ...]:
         """The names of the source whose people the plan is about."""
@@ -442,6 +447,8 @@ class _Planning:
             groups=groups,
             refusals=(*self.refusals, *refused),
             moved=self.moved,
+            expires=created + request.policy.plan_expires,
+            parts=dict(request.parts),
             overrides=dict(request.overrides),
             rate=ports.target.rate,
             place=reading.place,
@@ -449,6 +456,7 @@ class _Planning:
         )
         if request.offline is not None:  # nothing rests on it: whoever wants to keep it does so
             return plan
+        plan = foreseen(plan, ports, request, self.bench)
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
         moving = [change.key for change in changes]
         path = ports.store.artifact(agreed)
@@ -456,7 +464,7 @@ class _Planning:
             agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
-        files.write(ports.store.artifact(name), sealing.encode(plan))
+        digest = signatures.write(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
                 id=identity,
@@ -470,6 +478,7 @@ class _Planning:
                 partial=bool(request.only),
                 source=request.source,
                 takes=self.takes,
+                digest=digest,
             ),
             [x for told in request.subscriptions for x in notifications.messages_to(notifications.of_plan(plan), told)],
         )

@@ -190,6 +190,10 @@ class Journal(Protocol):
         """The lines of one run in the order they were written; only later ones, where `since` says so."""
         ...
 
+    def journal_of(self, key: str, newest: int = 100) -> Sequence[JournalLine]:
+        """The lines about one person or group, of all runs, in the order they were written; the latest alone."""
+        ...
+
 
 class Audit(Protocol):
     """The audit chain."""

@@ -303,6 +303,10 @@ class Run:
     began: datetime | None = None
     done: Mapping[str, int] = field(default_factory=dict)
     answered: tuple[str, ...] = ()
+    #: the digest that closes its plan, so that no other is applied in its place; "" in a run of before that was kept
+    digest: str = ""
+    #: what applying took: requests by kind, and "seconds"; empty where it was not applied, or not counted
+    spent: Mapping[str, float] = field(default_factory=dict)
     #: when its plan was made, and when somebody last began to apply it: numbers of one sequence, which never
     #: steps back as clocks do; given by the store, 0 where it did not happen
     seq: int = field(default=0, compare=False)

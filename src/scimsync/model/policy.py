@@ -63,6 +63,18 @@ class Rekey(Enum):
     FOLLOW = "follow"  #: the account follows, where enough marks agree
 
 
+#: how long ago somebody may have left to be suspected of coming again
+RENAMES_WITHIN = timedelta(days=30)
+
+
+class Renames(Enum):
+    """What becomes of a joiner who is probably somebody who left, under another key."""
+
+    HOLD = "hold"  #: both wait for a person: no account is made, none is disabled
+    TELL = "tell"  #: a person is told, and the plan goes on
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
     """One managed attribute: where it goes, the expression that makes it, who owns it."""
@@ -204,12 +216,17 @@ class Policy:
     attributes: tuple[Mapped, ...]
     match: tuple[Place, ...]
     rekey: Rekey = Rekey.HOLD
+    renames: Renames = Renames.HOLD
+    #: how long ago somebody may have left who comes again
+    renames_within: timedelta = RENAMES_WITHIN
     leavers: Leavers = Leavers.DISABLE
     #: how long an account is inactive before it is deleted, where leavers are
     leavers_after: timedelta = timedelta(days=30)
     deleted: Deleted = Deleted.HOLD
     on_bad_value: BadValue = BadValue.ATTRIBUTE
     exchange: LoginExchange = LoginExchange.PARK
+    #: how long a plan may be applied after it was made
+    plan_expires: timedelta = timedelta(hours=24)
     #: keys or user names, lower case
     protected: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)

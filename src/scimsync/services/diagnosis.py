@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from scimsync.config import Settings, TargetSettings, load
 from scimsync.core.signing import LEAST_KEY
 from scimsync.errors import ConfigError, ScimsyncError, TargetError
+from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
 from scimsync.scim.dialect import Dialect, among
@@ -142,6 +143,7 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
     else:
         checks.append(Check("clock", "ok", f"differs by {round(found.skew_s or 0):+d} s"))
     checks += _read(found)
+    checks += _foreseen(settings, found)
     for path in found.missing:
         if path in found.left_out:
             words = f"{path} is mapped, and the pin says that the target does not have it; nothing is written to it"
@@ -163,6 +165,22 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
         *_measured(settings, wait),
         *_assumed(settings.target.dialect),
     ]
+
+
+def _foreseen(settings: Settings, found: TargetFacts) -> Iterator[Check]:
+    """What a whole plan will ask, and how long that takes at the rate that the target grants."""
+    if found.listed is None or not found.rate:
+        return
+    dialect = settings.target.dialect
+    costly = any(dialect.is_expensive(mapped.place.root) for mapped in settings.policy.attributes)
+    size = dialect.expensive_page_size if costly else dialect.page_size
+    pages = -(-found.listed[0] // size)
+    last = checking.asked_last(settings)
+    number = last or pages
+    what = "as the last one did" if last else f"pages of {size:,}"
+    took = duration_text(60 * number / found.rate)
+    words = f"a plan asks about {number:,} requests, {what}: about {took} at {found.rate:,} a minute"
+    yield Check("estimate", "ok", words)
 
 
 def _measured(settings: Settings, wait: Wait) -> Iterator[Check]:

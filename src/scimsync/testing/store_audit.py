@@ -40,6 +40,11 @@ class MemoryAudit(Memory):
             held = [line for line in self._journal if line.run == run_id and (since is None or line.at >= since)]
         yield from held
 
+    def journal_of(self, key: str, newest: int = 100) -> Sequence[JournalLine]:
+        """The lines about one person or group, of all runs; the latest alone."""
+        with self._lock:
+            return [line for line in self._journal if line.key == key][-newest:]
+
     def head(self) -> Head:
         """The end of the audit chain."""
         return self._head

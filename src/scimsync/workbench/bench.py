@@ -30,8 +30,9 @@ MARK = "scimsync_mark"
 TEXT = "scimsync_text_"
 #: the column of a base that holds the id of the account
 ACCOUNT = "scimsync_account"
-#: a row of a spool file
-encode = msgspec.json.Encoder(decimal_format="string").encode
+_ENCODER = msgspec.json.Encoder(decimal_format="string")
+#: a row of a spool file, and many of them with their line ends
+encode, encode_lines = _ENCODER.encode, _ENCODER.encode_lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,10 @@ from scimsync.engine.applying import apply_plan, settle_run
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.planning import make_plan
+from scimsync.engine.ports import Source
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.errors import ConfigError, SchemaDrifted, StoreError
+from scimsync.model.contracts import Contract
 from scimsync.model.outcomes import Exchange, JournalLine, Link, Reply, RunState, Status, Step
 from scimsync.model.plans import Action, Plan, Verdict
 from scimsync.model.policy import Authority, Limits, Mapped, Policy
@@ -66,6 +68,7 @@ class Company:
         self.more: dict[str, Any] = {}
         self.recall = timedelta()
         self.configuration = "c"
+        self.contract = Contract()
         self._fresh = count()
 
     @staticmethod
@@ -94,10 +97,13 @@ class Company:
             **{"limits": Limits(), **self.more},
         )
 
+    def hr(self) -> Source:
+        """What HR says now."""
+        return ListSource(self.columns, [[row[column] for column in self.columns] for row in self.rows.values()])
+
     def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = ()) -> Plan:
-        rows = [[row[column] for column in self.columns] for row in self.rows.values()]
         ports = PlanPorts(
-            source=ListSource(self.columns, rows),
+            source=self.hr(),
             target=self.target,
             store=self.store,
             clock=self.clock,
@@ -107,6 +113,7 @@ class Company:
         )
         request = PlanRequest(
             policy=self.policy,
+            contract=self.contract,
             catalog=USERS,
             key="id",
             source=self.source,
