@@ -17,12 +17,15 @@ AUTHORITY = "[policy] authority"
 _FIELDS = {
     "match": "[correlation] match",
     "rekey": "[correlation] rekey",
+    "renames": "[correlation] renames",
+    "renames_within": "[correlation] renames",
     "leavers": "[policy] leavers",
     "leavers_after": "[policy] leavers",
     "deleted": "[policy] deleted",
     "on_bad_value": "[policy] on_bad_value",
     "exchange": "[policy] exchange",
     "protected": "[policy] protected",
+    "plan_expires": "[policy] plan_expires",
     "groups": "[groups]",
 }
 
@@ -100,7 +103,7 @@ def _said(mine: Policy, other: Policy, name: str) -> str:
             return ", ".join(place.short for place in value)
         case "groups":
             return "managed" if value is not None else ""
-        case "leavers_after":
+        case "leavers_after" | "renames_within" | "plan_expires":
             return f"after {duration_text(value.total_seconds())}"
         case _:
             return str(value.value)

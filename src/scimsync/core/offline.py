@@ -29,8 +29,8 @@ def offline(known: Known, now: datetime) -> Finding:
         code="plan.offline",
         subject="",
         summary="the directory was not asked: accounts are as the last whole reading and our writes since left them",
-        detail=f"read at {known.listed:%Y-%m-%d %H:%M} UTC, {age} ago{older}; edits in it since, its schema, "
-        "its lists of names, and its deleted accounts are not known, and groups are as the last run left them",
+        detail=f"read at {known.listed:%Y-%m-%d %H:%M} UTC, {age} ago{older}; edits in the directory since, its "
+        "schema, its lists of names, and its deleted accounts are not known, and groups are as the last run left them",
         hint="this plan is for reading; make one that can be applied with: scimsync plan",
     )
 

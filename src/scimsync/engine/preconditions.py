@@ -104,11 +104,6 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
             run was applied since.
         PlanRefused: It passes a limit that nobody overrode.
     """
-    if plan.offline is not None:
-        raise PlanStale(
-            f"plan {plan.id}: it was made offline, from accounts as they were read at {plan.offline:%Y-%m-%d %H:%M} "
-            "UTC, so it can be read and compared, and never applied. Make one that asks the directory: scimsync plan"
-        )
     if run is None:
         raise PlanStale(UNKNOWN.sentence(plan.id))
     world = World(

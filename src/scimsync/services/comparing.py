@@ -17,6 +17,7 @@ from scimsync.core.effects import Effect, Item, attributed, effects, items
 from scimsync.engine import offline, planning
 from scimsync.engine.ports import Clock, Observer, Source, Store
 from scimsync.errors import ConfigError
+from scimsync.model.contracts import Contract
 from scimsync.model.plans import Plan
 from scimsync.services.observing import Telemetry
 from scimsync.services.offline import check_choices, room
@@ -30,7 +31,7 @@ __all__ = ["Comparison", "Effect", "Item", "Rule", "compare", "load_both"]
 GIT = "git:"
 #: so many changed rules are each planned alone, to tell which of them does what
 MOST_ALONE = 6
-SOURCE, TARGET, GROUPS = "[source]", "[target]", "[groups]"
+SOURCE, TARGET, GROUPS, EXPECT, RULES = "[source]", "[target]", "[groups]", "[source.expect]", "[[rule]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +207,11 @@ def rules_of(before: Settings, after: Settings) -> tuple[Rule, ...]:
         rules.append(Rule(SOURCE, "", ", ".join(differing)))
     if before.groups != after.groups and all(rule.name != GROUPS for rule in rules):
         rules.append(Rule(GROUPS, "", "where memberships are read"))
+    if before.contract.expect != after.contract.expect:
+        rules.append(Rule(EXPECT, "", "what is expected of the source"))
+    if before.contract.rules != after.contract.rules:
+        names = [", ".join(one.name for one in side.contract.rules) for side in (before, after)]
+        rules.append(Rule(RULES, *names))
     if before.target.dialect != after.target.dialect:
         rules.append(Rule(TARGET, before.target.dialect.name, after.target.dialect.name))
     return tuple(rules)
@@ -218,4 +224,8 @@ def under(before: Settings, after: Settings, rule: str) -> Settings:
         policy=changed_rules.under(before.policy, after.policy, {rule}),
         source=after.source if rule == SOURCE else before.source,
         groups=after.groups if rule == GROUPS else before.groups,
+        contract=Contract(
+            expect=(after if rule == EXPECT else before).contract.expect,
+            rules=(after if rule == RULES else before).contract.rules,
+        ),
     )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from scimsync import files
 from scimsync.bootstrap import make_source
 from scimsync.config import Settings
-from scimsync.core import planner, sealing
-from scimsync.engine import offline, planning
+from scimsync.core import planner
+from scimsync.engine import offline, planning, signatures
 from scimsync.engine.ports import Observer, Store
 from scimsync.engine.state import Artifacts, Runs
 from scimsync.errors import ConfigError
@@ -54,7 +53,7 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
         quiet, target = offline.unwritten(store), offline.unasked(settings.target.address, store)
         ports = ports_of(settings, quiet, Telemetry(observer), make_source(settings), target)
         made = await planning.make_plan(ports, replace(request_of(settings, choices), offline=known), bench)
-    _keep(store, made, settings.source.identity, partial=bool(choices.only))
+    _keep(store, made, settings.source.identity, ports.key, partial=bool(choices.only))
     return made
 
 
@@ -68,9 +67,9 @@ class KeptState(Runs, Artifacts, Protocol):
     """Of the state: where a plan is kept."""
 
 
-def _keep(store: KeptState, made: Plan, source: str, *, partial: bool) -> None:
+def _keep(store: KeptState, made: Plan, source: str, key: bytes | None, *, partial: bool) -> None:
     name = f"plan-{made.id}.ndjson"
-    files.write(store.artifact(name), sealing.encode(made))
+    digest = signatures.write(store.artifact(name), made, key)
     store.save_run(
         Run(
             id=made.id,
@@ -81,5 +80,6 @@ def _keep(store: KeptState, made: Plan, source: str, *, partial: bool) -> None:
             tally=planner.numbers(made),
             partial=partial,
             source=source,
+            digest=digest,
         )
     )

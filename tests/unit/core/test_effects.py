@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.factories import make_change, make_delta, make_finding, make_plan, make_policy, mapped
 from tests.strategies import plans
 
-from scimsync.core.changed_rules import changed, under
+from scimsync.core.changed_rules import _FIELDS, changed, under
 from scimsync.core.differing_plans import difference
 from scimsync.core.effects import SEVERAL, Item, Kind, attributed, effects, items
 from scimsync.model.plans import BESIDES, Action, GroupChange, Member, Plan, Verdict
@@ -91,6 +91,10 @@ def test_all_changed_rules_together_are_the_change_and_none_is_none(before: Poli
 def test_one_rule_of_another_policy_changes_that_rule_alone(before: Policy, after: Policy) -> None:
     for rule in changed(before, after):
         assert [one.name for one in changed(before, under(before, after, {rule.name}))] == [rule.name]
+
+
+def test_every_field_of_a_policy_stands_under_a_rule() -> None:
+    assert {field.name for field in fields(Policy)} == {*_FIELDS, "attributes", "limits"}
 
 
 # --- people -----------------------------------------------------------------------------------------
