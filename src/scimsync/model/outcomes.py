@@ -311,6 +311,12 @@ class Run:
     seq: int = field(default=0, compare=False)
     begun: int = field(default=0, compare=False)
 
+    def took(self, work: str) -> tuple[dict[str, int], float]:
+        """What a piece of work on it (`plan`, `apply`) took: requests by kind, and seconds."""
+        counted = {name.partition(".")[2]: number for name, number in self.spent.items() if name.startswith(f"{work}.")}
+        seconds = counted.pop("seconds", 0.0)
+        return {kind: int(number) for kind, number in counted.items()}, seconds
+
     def begins(self, begun: int) -> bool:
         """Whether saving it says that somebody begins to apply it; `begun` is the number it has by now."""
         if self.state is RunState.APPLYING:
