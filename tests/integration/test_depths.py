@@ -129,7 +129,7 @@ def test_a_deeper_look_comes_in_its_rhythm(home: House, key: str, seen: str) -> 
     held = json.loads(path.read_bytes())
     for name in ("listed", "whole"):
         moment = held[name]
-        held[name] = _earlier(moment, timedelta(hours=37)) if name == seen or seen == "listed" else moment
+        held[name] = _earlier(moment, timedelta(hours=37)) if seen in {name, "listed"} else moment
     path.write_text(json.dumps(held))
     home.reset()
     assert "target.not-listed" not in codes(home.plan())

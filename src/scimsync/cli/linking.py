@@ -25,6 +25,7 @@ class Options:
     key: str
     account: str
     unlink: bool
+    different: bool
     former: str
     reason: str
     as_json: bool
@@ -40,9 +41,11 @@ class Options:
             raise ConfigError("--unlink takes KEY alone: the account is the one that is linked to it.")
         if not self.unlink and not self.account:
             raise ConfigError("give KEY and ACCOUNT, or KEY with --unlink.")
+        if self.different and (self.unlink or self.former):
+            raise ConfigError("--different takes KEY and ACCOUNT, which are not linked, and no --unlink or --from.")
         if not self.reason.strip():
             raise ConfigError("--reason needs a text: it is kept in the audit chain for whoever reads it later.")
-        return LinkRequest(key=self.key, account=self.account, former=self.former)
+        return LinkRequest(key=self.key, account=self.account, former=self.former, different=self.different)
 
 
 def link(options: Options) -> int:
@@ -78,5 +81,8 @@ def _lines(result: LinkResult) -> Iterator[str]:
         yield "Nothing was written to the directory. See what follows with: scimsync plan"
         return
     yield click.style(f"{key} and the account {shown} are not one person.", bold=True)
-    if result.active:
+    if result.former not in {"", key}:
+        yield f"The account is that of {result.former}. Nobody is asked about these two again."
+        yield "Nothing was written to the directory. See what follows with: scimsync plan"
+    elif result.active:
         yield "The account stays active, and nobody has it: disable it by hand, or link it to whoever it belongs to."

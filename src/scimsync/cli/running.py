@@ -21,7 +21,7 @@ from scimsync.core import leaving, waiting
 from scimsync.errors import ConfigError, PlanRefused, PlanStale
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.services import observing, planning, state
+from scimsync.services import observing, offline, planning, state
 from scimsync.services import runs as past
 from scimsync.services.planning import Choices
 from scimsync.services.runs import PastRun
@@ -45,6 +45,10 @@ class Options:
     everybody: bool = False
     as_json: bool = False
     detailed_exitcode: bool = False
+    offline: bool = False
+    compare_config: str = ""
+    markdown: bool = False
+    examples: str | None = None
     yes: bool = False
 
     @classmethod
@@ -87,12 +91,15 @@ def show_json(document: object) -> None:
 
 def plan(options: Options) -> int:
     """The plan command; returns the exit code."""
-    settings = options.settings
+    if options.markdown or options.examples:
+        raise ConfigError("--markdown and --examples are about --compare-config FILE|git:REV: give that too.")
+    settings = load(options.config, secrets=False) if options.offline else options.settings
     with state.open_store(settings) as store:
-        if planning.has_unfinished(store):
+        if not options.offline and planning.has_unfinished(store):
             _settle(settings, store)
         with Bar() as bar:
-            made = interrupting.run(planning.plan(settings, store, bar, options.choices))
+            work = offline.plan if options.offline else planning.plan
+            made = interrupting.run(work(settings, store, bar, options.choices))
         if options.out is not None:
             _write_out(store, made, options.out)
         if options.html is not None:
@@ -139,7 +146,7 @@ def _write_html(settings: Settings, store: Store, told: PastRun, file: Path) -> 
 
 
 def _next_step(made: Plan) -> None:
-    if made.writes and not made.refusals and sys.stdout.isatty():
+    if made.writes and not made.refusals and made.offline is None and sys.stdout.isatty():
         click.echo("Carry it out with: scimsync apply", err=True)
 
 

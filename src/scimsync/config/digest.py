@@ -13,7 +13,17 @@ import msgspec
 
 from scimsync.config.settings import GroupSettings, SourceSettings, TargetSettings
 from scimsync.model.contracts import Contract
-from scimsync.model.policy import BadValue, Deleted, Leavers, Limits, LoginExchange, Policy, Rekey
+from scimsync.model.policy import (
+    RENAMES_WITHIN,
+    BadValue,
+    Deleted,
+    Leavers,
+    Limits,
+    LoginExchange,
+    Policy,
+    Rekey,
+    Renames,
+)
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.dialect_file import CODED, entries_of
 from scimsync.scim.generic import GENERIC
@@ -40,6 +50,13 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         "later limits": changed,
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _renames(policy: Policy) -> dict[str, object]:
+    """What becomes of suspected renames, where that is not the default."""
+    if policy.renames is Renames.HOLD and policy.renames_within == RENAMES_WITHIN:
+        return {}
+    return {"renames": [policy.renames.value, policy.renames_within.total_seconds()]}
 
 
 def _dialect(dialect: Dialect) -> Mapping[str, object]:
@@ -121,7 +138,7 @@ def _decisive(
         decisive["on_bad_value"] = policy.on_bad_value.value
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
-    decisive |= _since(source, target, policy.limits) | _contract(contract or Contract())
+    decisive |= _since(source, target, policy.limits) | _renames(policy) | _contract(contract or Contract())
     if policy.leavers is Leavers.DELETE:
         decisive["leavers_after"] = policy.leavers_after.total_seconds()
     if policy.deleted is not Deleted.HOLD:

@@ -234,6 +234,19 @@ class Correlation(Section):
         "hold",
         example="follow",
     )
+    renames: Literal["hold", "tell", "off"] = _key(
+        "What becomes of a joiner who is probably somebody who left, by two strong marks that nobody else has "
+        "(rename.suspected). `hold`: no account is made, and none disabled, until somebody says `scimsync link`. "
+        "`tell`: the plan says so and goes on. `off`: nobody looks.",
+        "hold",
+        example="tell",
+    )
+    renames_within: Window = _key(
+        "How long ago somebody may have left, in days (`d`) or hours (`h`), to be suspected of coming again under "
+        "another key. Counted from the day on which scimsync disabled the account.",
+        "30d",
+        example="90d",
+    )
 
 
 class Attribute(Section):
@@ -403,6 +416,12 @@ class State(Section):
     artifacts: str = _text("The folder of plans and bases.", ".scimsync/artifacts", example="/var/lib/scimsync")
     memory: str = _like(
         MEMORY, "How much memory planning may take; beyond it a scratch file helps.", "512MB", example="2GB"
+    )
+    keep: dict[Literal["runs", "days"], Annotated[int, Field(ge=1)]] = _key(
+        "What `scimsync state gc` leaves: the files and the journal of so many applied runs, the newest, and of "
+        "whatever is younger than so many days.",
+        {"runs": 100, "days": 400},
+        example={"runs": 50, "days": 90},
     )
 
 

@@ -95,6 +95,8 @@ def _place(loc: Place, raw: Mapping[str, object]) -> Place:
         if not isinstance(given.get("value"), str):
             return loc[:2]
         return (*loc[:2], *loc[3:4]) if len(loc) > 3 else ()
+    if loc[:2] == ("state", "keep"):
+        return loc[:2]
     if loc[:2] == ("limits", "clear") and isinstance(held.get("clear"), dict):
         return (*loc[:2], *loc[3:4]) if len(loc) > 3 else ()
     if loc[:2] == ("source", "expect"):

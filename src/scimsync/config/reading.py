@@ -16,6 +16,7 @@ from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
 from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
+from scimsync.config.revisions import at_revision
 from scimsync.config.settings import (
     AuditSettings,
     GroupSettings,
@@ -38,6 +39,7 @@ from scimsync.model.policy import (
     Deleted,
     Depth,
     Grouping,
+    Keep,
     Leavers,
     LoginExchange,
     Nested,
@@ -46,6 +48,7 @@ from scimsync.model.policy import (
     Providing,
     Rekey,
     Removal,
+    Renames,
     Shows,
 )
 from scimsync.scim.dialect import Dialect
@@ -62,23 +65,30 @@ class Parsed:
     file: Path
     text: str
     raw: Mapping[str, object]
+    #: what messages call it
+    name: str
 
 
-def parse(file: Path) -> Parsed:
+def parse(file: Path, revision: str = "", name: str = "") -> Parsed:
     """Read a file as TOML.
+
+    Args:
+        file: Where it is; what it refers to is looked for beside it.
+        revision: Its git revision; "" as it is now.
+        name: What messages call it; its own name where empty.
 
     Raises:
         ConfigError: There is none, it cannot be read, or it is not TOML.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-        return Parsed(file=file, text=text, raw=tomllib.loads(text))
+        text = at_revision(file, revision) if revision else file.read_text(encoding="utf-8")
+        return Parsed(file=file, text=text, raw=tomllib.loads(text), name=name or file.name)
     except FileNotFoundError:
         raise ConfigError(f"{file}: there is no such file. Make one with: scimsync init") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read ({error.__class__.__name__}). It must be UTF-8 text.") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: not TOML: {error}") from error
+        raise ConfigError(f"{name or file}: not TOML: {error}") from error
 
 
 def settings(parsed: Parsed, *, secrets: Set[str]) -> Settings:
@@ -90,7 +100,7 @@ def settings(parsed: Parsed, *, secrets: Set[str]) -> Settings:
     told = faults.Faults()
     found = _Reader(parsed.file, faults.read(parsed.raw, told), told, secrets).settings()
     if told.faults or found is None:
-        raise ConfigError(*(f"{parsed.file.name}: {fault}" for fault in told.faults))
+        raise ConfigError(*(f"{parsed.name}: {fault}" for fault in told.faults))
     return found
 
 
@@ -169,7 +179,8 @@ class _Reader:
     def _state(self) -> StateSettings:
         given = self.written.state
         url = self._database("state", given.url) or "sqlite:///.scimsync/state.db"
-        return StateSettings(url=url, artifacts=self.references.beside(given.artifacts), memory=given.memory)
+        artifacts = self.references.beside(given.artifacts)
+        return StateSettings(url=url, artifacts=artifacts, memory=given.memory, keep=Keep(**given.keep))
 
     def _database(self, section: str, written: str) -> str:
         return self.references.database(self.references.resolve(f"[{section}] url", written))
@@ -269,6 +280,8 @@ class _Reader:
             attributes=tuple(attributes),
             match=tuple(place for place in match if place),
             rekey=Rekey(self.written.correlation.rekey),
+            renames=Renames(self.written.correlation.renames),
+            renames_within=span(self.written.correlation.renames_within),
             leavers=Leavers(given.leavers),
             leavers_after=span(given.leavers_after),
             deleted=Deleted(given.deleted),

@@ -14,7 +14,7 @@ from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
 from scimsync.model.contracts import Contract
 from scimsync.model.events import EventKind, Subscription
-from scimsync.model.policy import Depth, Policy
+from scimsync.model.policy import Depth, Keep, Policy
 from scimsync.scim.dialect import Dialect
 
 LOG_FORMATS = ("json", "console", "off")
@@ -85,6 +85,11 @@ class TargetSettings:
     workers: int = 8
     ca_file: Path | None = None
 
+    @property
+    def address(self) -> str:
+        """The SCIM base, by which plans and state know the target."""
+        return self.api_url.rstrip("/") + self.dialect.base_path
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateSettings:
@@ -93,6 +98,7 @@ class StateSettings:
     url: str = field(repr=False)
     artifacts: Path
     memory: str = "512MB"
+    keep: Keep = field(default_factory=Keep)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +162,10 @@ class Settings:
     audit: AuditSettings
     #: digest of everything that decides what a run does; secrets, speed and places of state left out
     digest: str
-    #: the same part by part: what tells where two configurations differ
-    parts: Mapping[str, str] = field(default_factory=dict)
     #: what the source and the directory as it will be are held to
     contract: Contract = field(default_factory=Contract)
+    #: the same part by part: what tells where two configurations differ
+    parts: Mapping[str, str] = field(default_factory=dict)
     webhooks: tuple[WebhookSettings, ...] = ()
     #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
     events: tuple[bytes, ...] = field(default=(), repr=False)

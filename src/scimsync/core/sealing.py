@@ -1,6 +1,7 @@
 """The plan as a file: one JSON object a line for people, git and jq, closed by a digest and a signature.
 
     {"scimsync_plan": 1, "id": "...", "created": "...", "seal": {...}, "tally": {...}, "signer": "ed25519:...", ...}
+                                    "offline" says when its accounts were read, where the directory was not asked
     {"finding": {"severity": "error", "code": "record.bad-phone", "subject": "E17", ...}}
     {"change": {"key": "E42", "action": "update", "deltas": [{"path": "title", "before": ..., "after": ...}], ...}}
     {"group": {"group": "...", "add": [["E42", "..."]], "remove": [], ...}}
@@ -122,6 +123,7 @@ def _lines(plan: Plan, signer: str) -> Iterator[dict[str, object]]:
         **({"parts": dict(plan.parts)} if plan.parts else {}),
         **({"estimate": asdict(plan.estimate)} if plan.estimate is not None else {}),
         **({"signer": signer} if signer else {}),
+        **({"offline": plan.offline.isoformat()} if plan.offline else {}),
     }
     for refusal in plan.refusals:
         yield {"refusal": finding_to_json(refusal)}
@@ -270,6 +272,7 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         expires=datetime.fromisoformat(str(head["expires"])) if "expires" in head else None,
         parts=_texts(head.get("parts", {})),
         estimate=msgspec.convert(head["estimate"], Estimate) if "estimate" in head else None,
+        offline=datetime.fromisoformat(str(head["offline"])) if "offline" in head else None,
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),
         groups=tuple(_group(d["group"]) for d in documents if "group" in d),
         notices=tuple(_change(d["notice"]) for d in documents if "notice" in d),

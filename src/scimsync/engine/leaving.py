@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from scimsync.core import leaving, protecting
 from scimsync.core.lifecycle import ACTIVE
+from scimsync.core.renaming import SUSPECTED
 from scimsync.model.plans import Action, Change, Finding
 from scimsync.model.policy import Leavers, Policy
-from scimsync.workbench import staying
+from scimsync.workbench import renaming, staying
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 
@@ -36,6 +37,7 @@ def kept(bench: Workbench, comparison: Comparison, policy: Policy, decided: Deci
     if policy.leavers is Leavers.KEEP:
         return
     reasons = leaving.reasons(decided.findings, decided.notices)
+    reasons |= dict.fromkeys(renaming.held(bench), SUSPECTED)
     taken = {change.account for change in decided.changes if change.action is Action.DISABLE}
     found = dict(_by_status(bench, policy, decided))
     if decided.believed:

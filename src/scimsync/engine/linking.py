@@ -26,11 +26,13 @@ class LinkRequest:
     account: str = ""
     #: the key that has the account by now, and gives it up
     former: str = ""
+    #: the key and the account are two people, though no link says otherwise
+    different: bool = False
 
     @property
     def same(self) -> bool:
         """Whether both are one person."""
-        return bool(self.account)
+        return bool(self.account) and not self.different
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ async def decide(request: LinkRequest, records: Records, store: LinkState, targe
     """
     links = {link.key: link for link in store.links()}
     mine = links.get(request.key)
+    if request.different:
+        return await _tell_apart(request, records, store, target, actor)
     if not request.same:
         if mine is None:
             raise ConfigError(f"{request.key}: no account is linked to this key, so there is nothing to part.")
@@ -88,6 +92,25 @@ async def decide(request: LinkRequest, records: Records, store: LinkState, targe
     decision = LinkDecision(request.key, account, same=True, actor=actor, source=mine.source if mine else records.name)
     store.decide_link(decision)
     return _said(decision, found, owner if owner and owner != request.key else "")
+
+
+async def _tell_apart(
+    request: LinkRequest, records: Records, store: LinkState, target: Target, actor: str
+) -> LinkResult:
+    """Remember that a record and an account of which marks say that they are one person are two."""
+    if not _has(records, request.key, store):
+        raise PersonUnknown(request.key)
+    found = await _look_for(target, request.account)
+    account = str((found.body or {}).get("id", ""))
+    owner = store.owner_of(account)
+    if owner == request.key:
+        raise ConfigError(
+            f"account {account} is that of {request.key}. To part them: "
+            f'scimsync link --unlink {request.key} --reason "..."'
+        )
+    decision = LinkDecision(request.key, account, same=False, actor=actor, source=records.name)
+    store.decide_link(decision)
+    return _said(decision, found, owner or "")
 
 
 def _said(decision: LinkDecision, found: Reply, former: str) -> LinkResult:

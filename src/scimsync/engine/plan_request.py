@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scimsync.core.depths import Rhythm
 from scimsync.core.desired import PhoneReader
+from scimsync.core.offline import Known
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Counted, Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
@@ -89,5 +90,7 @@ class PlanRequest:
     keep: Path | None = None
     #: whether the target's schema is compared before it is read
     schema: bool = True
+    #: the accounts as the last whole reading showed them, where the directory shall not be asked
+    offline: Known | None = None
     #: who is told where the plan may not be applied
     subscriptions: tuple[Subscription, ...] = ()

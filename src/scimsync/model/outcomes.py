@@ -273,6 +273,7 @@ class RunState(Enum):
     PARTIAL = "partial"  #: finished, with some changes held or failed
     INTERRUPTED = "interrupted"
     REFUSED = "refused"
+    OFFLINE = "offline"  #: a plan that was made without the directory; never applied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,8 +318,13 @@ class Run:
         seconds = counted.pop("seconds", 0.0)
         return {kind: int(number) for kind, number in counted.items()}, seconds
 
+    @property
+    def compared(self) -> bool:
+        """Whether its plan was made for everybody, with the directory, so that the schema was looked at."""
+        return bool(self.plan) and not self.partial and self.state is not RunState.OFFLINE
+
     def begins(self, begun: int) -> bool:
         """Whether saving it says that somebody begins to apply it; `begun` is the number it has by now."""
         if self.state is RunState.APPLYING:
             return True
-        return not begun and self.state not in {RunState.PLANNED, RunState.REFUSED}
+        return not begun and self.state not in {RunState.PLANNED, RunState.REFUSED, RunState.OFFLINE}

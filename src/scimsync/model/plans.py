@@ -304,6 +304,8 @@ class Plan:
     parts: Mapping[str, str] = field(default_factory=dict)
     #: what applying takes; None in a plan of a version that did not say so
     estimate: Estimate | None = None
+    #: when the accounts were read, of a plan that did not ask the directory: such a plan is never applied
+    offline: datetime | None = None
 
     @property
     def writes(self) -> int:

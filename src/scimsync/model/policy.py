@@ -19,6 +19,14 @@ class Authority(Enum):
     ASK = "ask"
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of the past is kept: the newest runs that were applied, and whatever is younger than some days."""
+
+    runs: int = 100
+    days: int = 400
+
+
 class Leavers(Enum):
     """What becomes of the account of a person who left."""
 
@@ -61,6 +69,18 @@ class Rekey(Enum):
 
     HOLD = "hold"  #: a person says so: `scimsync link`
     FOLLOW = "follow"  #: the account follows, where enough marks agree
+
+
+#: how long ago somebody may have left to be suspected of coming again
+RENAMES_WITHIN = timedelta(days=30)
+
+
+class Renames(Enum):
+    """What becomes of a joiner who is probably somebody who left, under another key."""
+
+    HOLD = "hold"  #: both wait for a person: no account is made, none is disabled
+    TELL = "tell"  #: a person is told, and the plan goes on
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +224,9 @@ class Policy:
     attributes: tuple[Mapped, ...]
     match: tuple[Place, ...]
     rekey: Rekey = Rekey.HOLD
+    renames: Renames = Renames.HOLD
+    #: how long ago somebody may have left who comes again
+    renames_within: timedelta = RENAMES_WITHIN
     leavers: Leavers = Leavers.DISABLE
     #: how long an account is inactive before it is deleted, where leavers are
     leavers_after: timedelta = timedelta(days=30)
