@@ -35,10 +35,11 @@ class Untouched:
     Args:
         store: what is read.
         scratch: where files go that planning writes; whoever looks removes it.
+        rereads: whether the directory may be read anew, so that what is kept of it would be rewritten.
     """
 
-    def __init__(self, store: Store, scratch: Path) -> None:
-        self._store, self._scratch = store, scratch
+    def __init__(self, store: Store, scratch: Path, *, rereads: bool) -> None:
+        self._store, self._scratch, self._rereads = store, scratch, rereads
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         """What reads is handed on; what a plan keeps does nothing; anything else is not for a look."""
@@ -51,7 +52,7 @@ class Untouched:
     def artifact(self, name: str) -> Path:
         """A file that an earlier run left, to be read; else one that goes away with the look."""
         kept = self._store.artifact(name)
-        read = name in _MEMO or (name not in _REWRITTEN and kept.is_file())
+        read = name in _MEMO or (kept.is_file() and not (self._rereads and name in _REWRITTEN))
         return kept if read else self._scratch / name
 
 
@@ -65,6 +66,6 @@ def _nothing(*_: object, **__: object) -> tuple[()]:
     return ()
 
 
-def untouched(store: Store, scratch: Path) -> Store:
+def untouched(store: Store, scratch: Path, *, rereads: bool = True) -> Store:
     """A store for a look: see `Untouched`."""
-    return cast(Store, Untouched(store, scratch))
+    return cast(Store, Untouched(store, scratch, rereads=rereads))
