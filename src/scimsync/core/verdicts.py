@@ -100,7 +100,7 @@ def path(mapped: Mapped, traces: Traces, mine: Mine, columns: Iterable[str] = ()
         return _refused(of_delta(delta, about), mine)
     if mine.holds:
         why = tuple(map(cause_of, mine.holds))
-        return _left_alone("the person is left out", f"left alone: {why[0].why}", (*why, *about))
+        return _left_alone("the person is left out", why[0].why, (*why, *about))
     stopped = [cause for cause in about if cause.code not in _TELLING and cause.path == mapped.path]
     wide = tuple(map(cause_of, _about(mapped, mine.wide, columns)))
     if mapped.path in traces.spoiled or stopped:
