@@ -256,7 +256,7 @@ def _repeating(bench: Workbench, expression: Expression) -> str:
     read = [names.get(name.lower(), "") for name in expression.columns]
     if len(read) != 1 or not read[0] or expression.phones:
         return ""
-    few = bench.sql.execute(f"SELECT approx_count_distinct({read[0]}) * 2 < count(*) FROM records").fetchone()
+    few = bench.sql.execute(f"SELECT approx_count_distinct({read[0]}) * 8 < count(*) FROM records").fetchone()
     return read[0] if few is not None and few[0] else ""
 
 
