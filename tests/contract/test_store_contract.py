@@ -273,6 +273,27 @@ def test_the_last_applied_run_of_one_source_is_not_that_of_another(store: RunsAn
     ]  # fmt: skip
 
 
+@on_runs
+def test_of_runs_with_one_base_the_one_that_was_begun_last_is_the_last_applied(store: RunsAndPins) -> None:
+    base = "base-00000001-run-9.parquet"
+    for name in ("run-9", "run-3", "run-5"):  # their clock stepped back
+        store.save_run(make_run(name, state=RunState.APPLYING))
+        store.save_run(make_run(name, state=RunState.DONE, base=base))
+    found = store.last_applied()
+    assert found is not None
+    assert found.id == "run-5"
+
+
+@on_runs
+def test_a_run_whose_files_are_forgotten_keeps_its_numbers(store: RunsAndPins) -> None:
+    for name in ("run-1", "run-2"):
+        store.save_run(make_run(name, plan="p", agreed="a", base=f"base-{name}", tally={"update": 3}))
+    store.forget_files(["run-1", "nobody"])
+    forgotten, left = store.run("run-1"), store.run("run-2")
+    assert forgotten == make_run("run-1", tally={"update": 3})
+    assert left == make_run("run-2", plan="p", agreed="a", base="base-run-2", tally={"update": 3})
+
+
 # Links
 
 
@@ -342,6 +363,15 @@ def test_the_journal_gives_only_what_was_written_since_a_moment(store: Journal) 
     assert [line.key for line in store.journal("run-1", since=early.at)] == ["early", "late"]
     assert [line.key for line in store.journal("run-1", since=early.at + timedelta(seconds=1))] == ["late"]
     assert list(store.journal("run-1", since=early.at + timedelta(hours=1))) == []
+
+
+@on_journal
+def test_the_journals_of_some_runs_are_dropped_and_those_of_others_stay(store: Journal) -> None:
+    store.append([make_line("a"), make_line("b"), make_line("c", run="run-2"), make_line("d", run="run-3")])
+    assert store.journalled(["run-1", "run-2", "nobody"]) == 3
+    assert store.forget_journal(["run-1", "run-2", "nobody"]) == 3
+    assert store.journalled(["run-1", "run-2"]) == 0
+    assert [line.key for line in store.journal("run-3")] == ["d"]
 
 
 @on_journal
@@ -432,6 +462,12 @@ def test_the_latest_pin_of_a_target_counts_and_another_targets_does_not(store: R
 
 
 # Artifacts
+
+
+def test_a_store_knows_how_much_room_it_takes(store: Store) -> None:
+    before = store.size()
+    store.append([make_line(f"p{number}") for number in range(5000)])
+    assert store.size() >= before >= 0
 
 
 def test_artifacts_live_in_a_private_folder(store: Store, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.runs import ENTERPRISE, WIDE_LIMITS, House, house
+from tests.runs import ENTERPRISE, SOURCE_SQL, WIDE_LIMITS, House, house
 
 from scimsync.cli.sample import ATTRIBUTES
 
@@ -80,6 +80,33 @@ def test_an_account_that_no_record_has_is_nobodys(home: House) -> None:
     found = told(home, who.email)
     assert (found["standing"], found["key"], found["account"]) == ("unmanaged", "", home.account(who)["id"])
     assert "scimsync link" in found["advice"]
+
+
+def test_an_account_of_another_source_is_told_with_its_owner(tmp_path: Path) -> None:
+    with house(tmp_path, users=20) as home:
+        home.configure(source=f'{SOURCE_SQL}name = "one"\n')
+        home.settle()
+        (who,) = home.active(1)
+        home.configure(source=f'{SOURCE_SQL}name = "two"\n')
+        home.write_hr([home.newcomer(1), home.newcomer(2)])
+        found = told(home, who.email)
+        assert (found["standing"], found["key"]) == ("unmanaged", who.employee_id)
+        assert "source one" in found["told"][0]
+
+
+def test_a_record_that_fits_several_accounts_is_told_with_what_to_do(home: House) -> None:
+    first, second, third = home.active(3)
+    for who in (second, third):
+        home.command("link", who.employee_id, "--unlink", "--reason", "test")
+        home.dismiss(who)
+        home.edit(who, "externalId", "E77777")
+    new = home.newcomer(1, employee_id="E77777")
+    home.hire(new)
+    found = told(home, "E77777")
+    assert found["standing"] == "held"
+    assert {cause["code"] for cause in found["causes"]} & {"correlation.ambiguous", "correlation.taken"}
+    assert found["advice"]
+    assert told(home, first.employee_id)["standing"] == "same"
 
 
 def test_an_account_that_was_deleted_by_another_hand_is_told(home: House) -> None:

@@ -128,6 +128,14 @@ class SqlStore(Runs, People, Audit, Outbox):
             raise StoreError(f"{name!r} cannot name an artifact; use letters, digits, '.', '-' and '_'.")
         return self._artifacts / name
 
+    def size(self) -> int:
+        """How many bytes the database takes."""
+        size = "pg_database_size(current_database())"
+        if self.engine.dialect.name == "sqlite":
+            size = "page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+        with translated(self._name), self._reader.connect() as connection:
+            return int(connection.scalar(sa.text(f"SELECT {size}")) or 0)
+
     def close(self) -> None:
         """Let go of connections."""
         self.engine.dispose()

@@ -16,6 +16,7 @@ from scimsync.cli import interrupting
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.options import FILE, FOLDER, THERE, Group, with_config, with_depth, with_log, with_overrides
 from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
+from scimsync.cli.state_commands import state
 from scimsync.cli.webhook_commands import webhooks
 from scimsync.errors import ScimsyncError
 
@@ -404,6 +405,9 @@ cli.add_command(audit)
 
 
 cli.add_command(webhooks)
+
+
+cli.add_command(state)
 
 
 @cli.command(short_help="Receive signed events, synchronise the people they name, send webhooks.")

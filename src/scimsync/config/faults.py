@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scimsync.config import contracts, document, keys
+from scimsync.config import contracts, document, keys, outward
 from scimsync.config.document import Attribute, Document
 from scimsync.config.keys import Section
 from scimsync.config.places import Place
@@ -95,6 +95,8 @@ def _place(loc: Place, raw: Mapping[str, object]) -> Place:
         if not isinstance(given.get("value"), str):
             return loc[:2]
         return (*loc[:2], *loc[3:4]) if len(loc) > 3 else ()
+    if loc[:2] == ("state", "keep"):
+        return loc[:2]
     if loc[:2] == ("limits", "clear") and isinstance(held.get("clear"), dict):
         return (*loc[:2], *loc[3:4]) if len(loc) > 3 else ()
     if loc[:2] == ("source", "expect"):
@@ -213,9 +215,9 @@ def _sound(raw: Mapping[str, object], faulty: Iterable[Place]) -> Document:
         model = field.annotation
         if isinstance(model, type) and issubclass(model, Section):
             sections[name] = _filled(model, kept.get(name, {}))
-    for name, optional in (("groups", document.Groups), ("events", document.Events)):
+    for name, optional in (("groups", document.Groups), ("events", outward.Events)):
         sections[name] = _filled(optional, kept[name]) if name in kept else None
-    sections["webhook"] = [_filled(document.Webhook, each) for each in kept.get("webhook", [])]
+    sections["webhook"] = [_filled(outward.Webhook, each) for each in kept.get("webhook", [])]
     sections["rule"] = [_filled(contracts.Rule, each) for each in kept.get("rule", [])]
     if isinstance(expect := sections["source"].expect, dict):
         newest = expect.get("newest")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from scimsync.config import credentials, document, faults, holding
+from scimsync.config import credentials, document, faults, holding, outward
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
@@ -39,6 +39,7 @@ from scimsync.model.policy import (
     Deleted,
     Depth,
     Grouping,
+    Keep,
     Leavers,
     LoginExchange,
     Nested,
@@ -178,7 +179,8 @@ class _Reader:
     def _state(self) -> StateSettings:
         given = self.written.state
         url = self._database("state", given.url) or "sqlite:///.scimsync/state.db"
-        return StateSettings(url=url, artifacts=self.references.beside(given.artifacts), memory=given.memory)
+        artifacts = self.references.beside(given.artifacts)
+        return StateSettings(url=url, artifacts=artifacts, memory=given.memory, keep=Keep(**given.keep))
 
     def _database(self, section: str, written: str) -> str:
         return self.references.database(self.references.resolve(f"[{section}] url", written))
@@ -350,7 +352,7 @@ class _Reader:
             self.told.tell(("webhook",), said)
         return tuple(found)
 
-    def _webhook(self, number: int, given: document.Webhook) -> WebhookSettings:
+    def _webhook(self, number: int, given: outward.Webhook) -> WebhookSettings:
         where = f"[[webhook]] {number}"
         return WebhookSettings(
             number=number,
@@ -379,14 +381,14 @@ class _Reader:
                 self.told.tell(("webhook", number - 1, "events"), said)
         return frozenset(kinds)
 
-    def _events(self) -> document.Events:
+    def _events(self) -> outward.Events:
         """The section [events], which is needed where it is asked for."""
         if self.written.events is None:
             self.told.need("events", "secret", "")
-            return document.Events.model_construct(secret="")
+            return outward.Events.model_construct(secret="")
         return self.written.events
 
-    def _keys(self, where: str, given: document.Webhook | document.Events) -> tuple[bytes, ...]:
+    def _keys(self, where: str, given: outward.Webhook | outward.Events) -> tuple[bytes, ...]:
         """The key of the secret, and that of the former one while they change."""
         keys = []
         for name, written in (("secret", given.secret), ("old_secret", given.old_secret)):

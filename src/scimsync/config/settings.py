@@ -14,7 +14,7 @@ from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
 from scimsync.model.contracts import Contract
 from scimsync.model.events import EventKind, Subscription
-from scimsync.model.policy import Depth, Policy
+from scimsync.model.policy import Depth, Keep, Policy
 from scimsync.scim.dialect import Dialect
 
 LOG_FORMATS = ("json", "console", "off")
@@ -98,6 +98,7 @@ class StateSettings:
     url: str = field(repr=False)
     artifacts: Path
     memory: str = "512MB"
+    keep: Keep = field(default_factory=Keep)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,7 +155,7 @@ def _changing(mine: Mine) -> Told:
     sentence = f"{plan} would {_ACTIONS[change.action]}{listed} ({change.lifecycle.value})."
     if mine.refusals:
         why = tuple(map(cause_of, mine.refusals))
-        refused = f"It is refused by {mine.refusals[0].code}: {why[0].why}."
+        refused = f"It is refused by {mine.refusals[0].rule}: {why[0].why}."
         return Told(standing=Standing.REFUSED, action=change.word, told=(sentence, refused), causes=why)
     apply = f"scimsync apply {mine.run}" if mine.run else "scimsync sync, or scimsync plan and scimsync apply"
     return Told(standing=Standing.CHANGES, action=change.word, told=(sentence,), advice=f"carry it out: {apply}")

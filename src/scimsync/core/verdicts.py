@@ -6,7 +6,7 @@ Nothing is decided here. The plan decided; this reads what it decided, and says 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.merge import merge
@@ -109,7 +109,8 @@ def path(mapped: Mapped, traces: Traces, mine: Mine, columns: Iterable[str] = ()
         found = (*about, *wide) or (Cause(code="", why="the value of HR is left alone"),)
         first = next(iter(stopped), found[0])
         return _left_alone("a value that cannot be written is left alone", first.why, found)
-    return _without_delta(mapped, traces, mine, (*about, *wide))
+    ruled = _without_delta(mapped, traces, mine, (*about, *wide))
+    return replace(ruled, causes=about) if ruled.becomes is Becomes.SAME else ruled  # what is wide is about others then
 
 
 #: findings that tell of an attribute and leave nothing alone
@@ -143,7 +144,7 @@ def _refused(ruled: Ruled, mine: Mine) -> Ruled:
     return Ruled(
         becomes=ruled.becomes,
         rule=ruled.rule,
-        verdict=f"{ruled.verdict}; but the plan is refused by {why[0].code}",
+        verdict=f"{ruled.verdict}; but the plan is refused by {mine.refusals[0].rule}",
         advice=why[0].advice,
         causes=(*why, *ruled.causes),
     )

@@ -19,6 +19,7 @@ from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.generic import GENERIC
 from scimsync.scim.schema import Catalog
+from scimsync.workbench.phones import Memo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,11 @@ class PlanPorts:
     key: bytes | None = field(default=None, repr=False)
     #: what this run asked so far
     counted: Counted = field(default_factory=Counted)
+
+    @property
+    def memo(self) -> Memo:
+        """What is remembered of phone numbers."""
+        return Memo(self.store.artifact("phones").parent, self.clock.now(), self.phones_version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,6 @@ from scimsync.engine import (
     renaming,
     returning,
     ruling,
-    signatures,
     trusting,
     unshown,
 )
@@ -56,11 +55,12 @@ from scimsync.engine.membership import MembershipPlanning
 from scimsync.engine.offline import leave_unread
 from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.preceding import check_target, unfinished
 from scimsync.engine.reading import Compared, compare_schema, left_alone, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
+from scimsync.engine.signatures import write as write_plan
 from scimsync.engine.staging import mapped, read_source
-from scimsync.engine.state import Runs
-from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
+from scimsync.errors import PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
@@ -107,25 +107,6 @@ async def look(ports: PlanPorts, request: PlanRequest, bench: Workbench, finding
     plan = await planning.run()
     findings[:] = planning.findings
     return plan
-
-
-def unfinished(store: Runs) -> Run | None:
-    """The latest run that was begun, if it was cut short."""
-    last = next(iter(store.begun(1)), None)
-    return last if last is not None and last.state in {RunState.APPLYING, RunState.INTERRUPTED} else None
-
-
-def check_target(last: Run | None, target: str) -> None:
-    """Whether what was last agreed was agreed with this target.
-
-    Raises:
-        ConfigError: It was agreed with another.
-    """
-    if last is not None and last.target != target:
-        raise ConfigError(
-            f"[state] remembers {last.target}, and [target] is {target}. What was agreed with one "
-            "directory says nothing about another: give each its own [state] url and artifacts."
-        )
 
 
 @dataclass(slots=True)
@@ -464,7 +445,7 @@ class _Planning:
             agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
-        digest = signatures.write(ports.store.artifact(name), plan, ports.key)
+        digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
                 id=identity,

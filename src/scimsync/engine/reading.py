@@ -103,8 +103,8 @@ async def left_alone(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
 
 def _is_under(ports: PlanPorts, run: Run, configuration: str) -> bool:
     """Whether the plan of a run was made under a configuration."""
-    file = ports.store.artifact(run.plan)
-    if not file.is_file():
+    file = ports.store.artifact(run.plan) if run.plan else None
+    if file is None or not file.is_file():
         return False
     with file.open("rb") as lines:
         return configuration.encode() in next(lines, b"")

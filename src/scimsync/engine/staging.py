@@ -17,7 +17,7 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import Expression
 from scimsync.workbench.health import measure
 from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired
-from scimsync.workbench.phones import Memo, stage_remembered
+from scimsync.workbench.phones import stage_remembered
 from scimsync.workbench.records import stage_records
 from scimsync.workbench.ruling import check
 from scimsync.workbench.wording import unknown_words
@@ -39,8 +39,7 @@ def read_source(
     ports.metrics.read(health, proven=reading.proven)
     trusting.check_expectations(request, reading)
     expressions = check_mapping(bench, attributes, reading.columns)
-    memo = Memo(ports.store.artifact("phones").parent, ports.clock.now(), ports.phones_version)
-    stage_remembered(bench, expressions.values(), ports.phones, memo)
+    stage_remembered(bench, expressions.values(), ports.phones, ports.memo)
     return reading, health, expressions
 
 

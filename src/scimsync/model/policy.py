@@ -19,6 +19,14 @@ class Authority(Enum):
     ASK = "ask"
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of the past is kept: the newest runs that were applied, and whatever is younger than some days."""
+
+    runs: int = 100
+    days: int = 400
+
+
 class Leavers(Enum):
     """What becomes of the account of a person who left."""
 

@@ -11,7 +11,7 @@ from scimsync.bootstrap import actor, make_clock
 from scimsync.config import Settings
 from scimsync.core.lifecycle import active_of
 from scimsync.core.returning import unmapped
-from scimsync.engine import applying, checkpoints, planning, preconditions, signatures
+from scimsync.engine import applying, checkpoints, preceding, preconditions, signatures
 from scimsync.engine.ports import Observer, Store, Target
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.errors import StoreLocked
@@ -115,7 +115,7 @@ async def settle(settings: Settings, store: Store, observer: Observer) -> None:
 
     Nothing is sent that was not sent. The caller holds the lease.
     """
-    run = planning.unfinished(store)
+    run = preceding.unfinished(store)
     if run is None:
         return
     with measured(settings, store, observer, "settle", run.id) as telemetry:

@@ -24,6 +24,7 @@ from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
 from scimsync.scim.platform import is_platform
 from scimsync.scim.published import schemas_from_json
 from scimsync.services.reaching import Target, reached
+from scimsync.services.retention import Sizes, sizes
 
 
 def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
@@ -69,14 +70,14 @@ def try_pairs(settings: Settings) -> int | None:
         return read_pairs(bench, settings.policy.groups, make_pairs(settings), key=settings.source.key)[0]
 
 
-def try_state(settings: Settings) -> tuple[Run | None, Mapping[str, int]]:
-    """Open the state; the run that was applied last, and path -> people of whom it is never shown.
+def try_state(settings: Settings) -> tuple[Run | None, Mapping[str, int], Sizes]:
+    """Open the state; the run that was applied last, path -> people of whom it is never shown, and its bytes.
 
     Raises:
         StoreError: It cannot be used.
     """
     with open_store(settings) as store:
-        return store.last_applied(), Counter(one.path for one in store.unshown())
+        return store.last_applied(), Counter(one.path for one in store.unshown()), sizes(store)
 
 
 def asked_last(settings: Settings) -> int:

@@ -19,6 +19,7 @@ from scimsync.scim.dialect_entries import ENTRIES
 from scimsync.scim.drift import CONFIG, SCHEMAS
 from scimsync.services import checking, probing
 from scimsync.services.checking import TargetFacts
+from scimsync.services.retention import size_text
 
 #: seconds that the two clocks may differ before tokens and limits are misread
 _SKEW_S = 120
@@ -120,9 +121,11 @@ def _source(settings: Settings) -> list[Check]:
 
 
 def _state(settings: Settings) -> list[Check]:
-    last, unshown = checking.try_state(settings)
+    last, unshown, sizes = checking.try_state(settings)
     words = f"last applied run {last.id} ({last.state.value})" if last else "no run was applied yet"
     checks = [Check("state", "ok", words)]
+    taken = f"{size_text(sizes.store)} in the store, {size_text(sizes.artifacts)} in {sizes.files:,} files"
+    checks.append(Check("state", "ok", f"{taken}; scimsync state gc removes what [state] keep does not keep"))
     for path, people in sorted(unshown.items()):
         words = (
             f"{path} was sent and taken, and is never shown, of {people:,}; it is not sent again (attribute.unshown)"

@@ -16,7 +16,7 @@ from scimsync.config import Settings
 from scimsync.core import grouping, identity, limits, owning, sealing, trust, unshown
 from scimsync.core.depths import Rhythm
 from scimsync.core.sealing import Opened
-from scimsync.engine import ledger, planning, preconditions
+from scimsync.engine import ledger, planning, preceding, preconditions
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
 from scimsync.engine.state import Artifacts, Audit, Runs
@@ -100,10 +100,10 @@ async def plan_between(
 ) -> Plan:
     """As `plan`, between a source and a target that are given."""
     check_rules(choices.overrides, settings.contract)
-    ports = ports_of(settings, store, telemetry, source, target)
-    request = request_of(settings, choices)
+    key = signing_key(settings, telemetry.observer.say)
+    ports = replace(ports_of(settings, store, telemetry, source, target), key=key)
     began = ports.clock.monotonic()
-    made = await planning.make_plan(ports, request)
+    made = await planning.make_plan(ports, request_of(settings, choices))
     spend(store, made.id, "plan", telemetry, ports.clock.monotonic() - began)
     telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
     telemetry.metrics.planned(made)
@@ -111,7 +111,7 @@ async def plan_between(
 
 
 def ports_of(settings: Settings, store: Store, telemetry: Telemetry, source: Source, target: Target) -> PlanPorts:
-    """What planning between a source and a target is handed."""
+    """What planning between a source and a target is handed, but for what signs the plan."""
     return PlanPorts(
         source=source,
         target=target,
@@ -123,7 +123,6 @@ def ports_of(settings: Settings, store: Store, telemetry: Telemetry, source: Sou
         phones_version=phones_version,
         fresh=lambda: secrets.token_hex(2),
         pairs=make_pairs(settings),
-        key=signing_key(settings, telemetry.observer.say),
         counted=telemetry.counted,
     )
 
@@ -226,6 +225,7 @@ def find_file(store: PlansState, named: str) -> tuple[Opened, Run | None]:
     run = store.run(named) if named else (runs[0] if runs else None)
     if run is None or not run.plan:
         what = f"there is no plan {named!r}" if named else "there is no plan yet"
+        what = f"plan {run.id} is no longer kept ([state] keep)" if run is not None else what
         raise PlanStale(f"{what}. Make one with: scimsync plan")
     return stored_plan(store, run), run
 
@@ -252,6 +252,8 @@ def _given_plan(store: PlansState, path: Path) -> tuple[Opened, Run | None]:
     """A plan file, proven to be the plan that was stored: its own digest proves only that it is whole."""
     read = open_plan(path)
     run = store.run(read.plan.id)
+    if run is not None and not run.plan:
+        raise PlanStale(f"{path}: plan {run.id} is no longer kept ([state] keep). Make a new one: scimsync plan")
     if run is not None and read != stored_plan(store, run):
         raise PlanDamaged(f"{path}: it is not the plan that was stored as {run.id}. Apply that one by its id.")
     return read, run
@@ -265,4 +267,4 @@ def stored(store: PlansState, made: Plan) -> bytes:
 
 def has_unfinished(store: Runs) -> bool:
     """Whether the latest run that was begun was interrupted, so that it must be settled before a plan is made."""
-    return planning.unfinished(store) is not None
+    return preceding.unfinished(store) is not None

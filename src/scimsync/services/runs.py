@@ -52,12 +52,14 @@ def find(store: RunsState, named: str) -> PastRun:
     """The run that a person means by its id or the beginning of it.
 
     Raises:
-        PlanStale: There is none.
+        PlanStale: There is none, or its plan is no longer kept.
         ConfigError: There are several.
     """
     run = store.run(named)
     if run is None:
         raise PlanStale(f"there is no run {named!r}. List them with: scimsync runs")
+    if not run.plan:
+        raise PlanStale(f"run {run.id}: its plan is no longer kept ([state] keep). The audit chain knows what it did.")
     return _told(store, run, as_applied(store, read_plan(store.artifact(run.plan))))
 
 

@@ -22,6 +22,8 @@ from scimsync.workbench.values import text_of
 KEY, ID, ACTIVE = "key", "id", "active"
 #: rows of a rule that are looked at; seconds that one may take
 MOST, PATIENCE_S = 100, 60.0
+#: rows of which is asked whom they are about
+_LOOKED_AT = 5
 
 
 @dataclass(slots=True)
@@ -203,7 +205,7 @@ class Result:
         if not shared:
             return list(keys)
         found: list[str] = []
-        for row in failing.rows:
+        for row in failing.rows[:_LOOKED_AT]:
             values = [(quoted(name), row[n]) for n, name in shared]
             tests = " AND ".join(f"{name}::VARCHAR IS NOT DISTINCT FROM ?" for name, _ in values)
             told = [None if value is None else str(value) for _, value in values]

@@ -110,6 +110,13 @@ def test_a_column_that_went_blank_is_why_an_attribute_is_left_alone() -> None:
     assert [cause.code for cause in ruled.causes] == ["source.blanks"]
 
 
+def test_a_finding_about_many_is_no_cause_where_both_sides_hold_the_same() -> None:
+    many = finding("reference.unknown", subject="", detail="title of 1, 2, 3", holds=False)
+    assert verdicts.path(TITLE, PAIRED, Mine(key="7", wide=(many,))).causes == ()
+    differing = replace(PAIRED, current={"title": "B"})
+    assert [c.code for c in verdicts.path(TITLE, differing, Mine(key="7", wide=(many,))).causes] == [many.code]
+
+
 def test_a_refused_plan_writes_nothing_and_its_attributes_say_so() -> None:
     limit = finding("limits.update", subject="")
     mine = Mine(key="7", changes=(change(delta()),), refusals=(limit,))
