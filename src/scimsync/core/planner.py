@@ -66,16 +66,20 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
     """
     deltas, settled = [], []
     inactive = _ends_inactive(pair, policy, frozen)
+    alone, desired, current = pair.unresolved | pair.left_out | frozen, pair.desired, pair.current
     for mapped in policy.attributes:
-        if mapped.path in pair.unresolved | pair.left_out | frozen or _stays(pair, mapped, policy):
+        path = mapped.path
+        if desired[path] is current.get(path) and path not in pair.awaits:  # the same, whatever was agreed
+            continue
+        if path in alone or _stays(pair, mapped, policy):
             continue
         if inactive and mapped.place.dropped:
             continue
         delta = _delta(pair, mapped)
         if delta is not None:
             deltas.append(delta)
-        elif pair.desired[mapped.path] != pair.current.get(mapped.path) and not _is_hidden(mapped.path, pair):
-            settled.append((mapped.path, pair.desired[mapped.path]))
+        elif desired[path] != current.get(path) and not _is_hidden(path, pair):
+            settled.append((path, desired[path]))
     claims = [d for d in deltas if d.path == LOGIN and protecting.is_protected("", d.sides.desired, policy)]
     deltas = [d for d in deltas if d not in claims]
     writes = [d for d in deltas if d.verdict in SENT]
@@ -191,8 +195,9 @@ def _delta_of(mapped: Mapped, sides: Sides, verdict: Verdict, reason: Reason, *,
 
 def operations_of(deltas: Iterable[Delta], attributes: Sequence[Mapped]) -> tuple[Operation, ...]:
     """The operations of all deltas that are written, in the order of the mapping."""
-    places = {mapped.path: mapped.place for mapped in attributes}
-    written = (delta for delta in deltas if delta.verdict is Verdict.WRITE)
+    written = [delta for delta in deltas if delta.verdict is Verdict.WRITE]
+    paths = {delta.path for delta in written}
+    places = {mapped.path: mapped.place for mapped in attributes if mapped.path in paths} if written else {}
     return tuple(operations(Move(places[d.path], d.sides.current, d.sides.desired) for d in written))
 
 

@@ -248,6 +248,8 @@ class Place:
 
     def same(self, left: Value, right: Value) -> bool:
         """Whether there is nothing to write: as `alike`, but a correction of capitals in a text is one."""
+        if left is right:
+            return True
         if self.kind is Kind.TEXT and not self.folds:
             return _plain(left) == _plain(right)
         return self.alike(left, right)

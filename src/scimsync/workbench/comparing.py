@@ -255,10 +255,12 @@ class Comparison:
         base: dict[str, Value] = {}
         for index, mapped in enumerate(self.attributes):
             wanted, held, agreed = row[6 + 3 * index : 9 + 3 * index]
-            desired[mapped.path] = value_of(mapped.place, wanted)
-            current[mapped.path] = value_of(mapped.place, held)
+            path, place = mapped.path, mapped.place
+            value = desired[path] = value_of(place, wanted)
+            # one text is one value, and one object: most are, and need not be taken apart to be seen as equal
+            shown = current[path] = value if held == wanted else value_of(place, held)
             if agreed is not None:
-                base[mapped.path] = value_of(mapped.place, agreed)
+                base[path] = value if agreed == wanted else shown if agreed == held else value_of(place, agreed)
         awaits, unresolved, left_out = self._waiting(row[6 + 3 * len(self.attributes) :])
         return Pair(
             key=str(row[0]),
