@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import click
 
+from scimsync.cli.coming import coming_document, coming_lines, mark_lines
 from scimsync.core import grouping, leaving, sealing, unshown, waiting
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Outcome, Run, Status
@@ -57,6 +58,7 @@ def plan_lines(
             yield from _shortened(chosen, change_lines, everybody=everybody)
     yield from _groups(plan, everybody=everybody)
     yield from _notices(plan, everybody=everybody)
+    yield from coming_lines(plan, everybody=everybody)
     yield from finding_lines(plan.findings, everybody=everybody, place=plan.place)
     yield ""
     yield from _foot(plan)
@@ -79,6 +81,7 @@ def _sections(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
 def _head(plan: Plan) -> Iterator[str]:
     tally = plan.tally
     yield click.style(f"Plan {plan.id}", bold=True) + f"  for {plan.seal.target}"
+    yield from mark_lines(plan)
     yield (
         f"  {tally.records:,} records   {tally.accounts:,} accounts   {tally.linked:,} linked   "
         f"{tally.unmanaged:,} accounts that HR does not know stay untouched"
@@ -358,6 +361,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
         "findings": [sealing.finding_to_json(f) for f in plan.findings],
         "refusals": [sealing.finding_to_json(f) for f in plan.refusals],
         "overrides": plan.overrides,
+        **coming_document(plan),
     }
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
+from scimsync.core.validity import ALWAYS, Validity
 from scimsync.model.events import EventKind, Subscription
 from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
@@ -37,6 +38,8 @@ class SourceSettings:
     #: the time zone of today() in the mapping
     zone: str = "UTC"
     null_values: tuple[str, ...] = ()
+    #: from when until when its records hold
+    validity: Validity = ALWAYS
 
     @property
     def identity(self) -> str:

@@ -5,6 +5,7 @@
     {"change": {"key": "E42", "action": "update", "deltas": [{"path": "title", "before": ..., "after": ...}], ...}}
     {"group": {"group": "...", "add": [["E42", "..."]], "remove": [], ...}}
     {"notice": {...}}      deltas that write nothing: kept edits and conflicts
+    {"coming": {"key": "E51", "lifecycle": "joiner", "day": "2026-12-01"}}      who joins, moves or leaves later
     {"lines": 12, "sha256": "..."}      over all bytes before this line
 
 A plan is applied only as it was sealed: a changed byte, a missing line, another target, another
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
@@ -25,6 +26,7 @@ from scimsync.model.plans import (
     ITSELF,
     Action,
     Change,
+    Coming,
     Delta,
     Finding,
     GroupChange,
@@ -74,6 +76,7 @@ def _lines(plan: Plan) -> Iterator[dict[str, object]]:
         "place": plan.place,
         "overrides": plan.overrides,
         "moved": dict(plan.moved),
+        **({"as_of": plan.as_of.isoformat()} if plan.as_of else {}),
     }
     for refusal in plan.refusals:
         yield {"refusal": finding_to_json(refusal)}
@@ -85,6 +88,8 @@ def _lines(plan: Plan) -> Iterator[dict[str, object]]:
         yield {"group": group_to_json(group)}
     for notice in plan.notices:
         yield {"notice": change_to_json(notice)}
+    for one in plan.coming:
+        yield {"coming": coming_to_json(one)}
 
 
 def finding_to_json(finding: Finding) -> dict[str, object]:
@@ -107,6 +112,11 @@ def change_to_json(change: Change) -> dict[str, object]:
         "deltas": [_delta_to_json(delta) for delta in change.deltas],
         "operations": [operation.to_json() for operation in change.operations],
     }
+
+
+def coming_to_json(coming: Coming) -> dict[str, object]:
+    """Who joins, moves or leaves later, as plan files and `--json` show it."""
+    return {"key": coming.key, "lifecycle": coming.lifecycle.value, "day": coming.day.isoformat()}
 
 
 def group_to_json(group: GroupChange) -> dict[str, object]:
@@ -190,6 +200,8 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         place=str(head["place"]),
         overrides=_texts(head["overrides"]),
         moved=_texts(head.get("moved", {})),
+        as_of=date.fromisoformat(str(head["as_of"])) if "as_of" in head else None,
+        coming=tuple(_coming(d["coming"]) for d in documents if "coming" in d),
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),
         groups=tuple(_group(d["group"]) for d in documents if "group" in d),
         notices=tuple(_change(d["notice"]) for d in documents if "notice" in d),
@@ -221,6 +233,11 @@ def _change(found: object) -> Change:
         row=line.row,
         part=line.part,
     )
+
+
+def _coming(found: object) -> Coming:
+    line = _texts(found)
+    return Coming(line["key"], Lifecycle(line["lifecycle"]), date.fromisoformat(line["day"]))
 
 
 def _group(found: object) -> GroupChange:

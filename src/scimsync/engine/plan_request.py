@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scimsync.core.depths import Rhythm
 from scimsync.core.desired import PhoneReader
+from scimsync.core.validity import ALWAYS, Validity
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
@@ -52,7 +53,9 @@ class PlanRequest:
     null_values: tuple[str, ...] = ()
     #: digest of the effective configuration
     configuration: str
-    #: the time zone of today() in the mapping
+    #: from when until when the records of the source hold, and the day that the plan is made for
+    validity: Validity = ALWAYS
+    #: the time zone of today() in the mapping, and of the days of records
     zone: str = "UTC"
     #: reads of single accounts that run at the same time
     workers: int = 8

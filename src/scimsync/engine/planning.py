@@ -37,7 +37,7 @@ from scimsync.core.identity import parted, said
 from scimsync.core.leaving import sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import deferring, ending, guarding, limiting, renaming, returning, unshown
+from scimsync.engine import deferring, ending, guarding, limiting, renaming, returning, unshown, validity
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
@@ -46,6 +46,7 @@ from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.reading import Compared, compare_schema, left_alone, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
 from scimsync.engine.state import Runs
+from scimsync.engine.validity import Calendar
 from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Run, RunState
@@ -113,6 +114,8 @@ class _Planning:
     strange: dict[tuple[str, str], int | None] = field(default_factory=dict)
     #: sources that this one is known to be, under another name; their people are its own from now on
     takes: tuple[str, ...] = ()
+    #: from when until when records hold
+    calendar: Calendar = field(init=False)
     #: all accounts were asked for, and not only those of some people
     whole: bool = True
     memberships: MembershipPlanning | None = None
@@ -153,7 +156,7 @@ class _Planning:
         self.takes = owned.takes
         judged = self._judge(reading, health, owned.health, expressions)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
-        if strangers := comparison.strangers(self.request.only):
+        if strangers := self.calendar.unknown(comparison.strangers(self.request.only)):
             raise PersonUnknown(*strangers)
         try:
             groups, complete = await self._decide_all(comparison, judged)
@@ -207,14 +210,15 @@ class _Planning:
         self.findings += correlation.run(
             complete=given, follow=complete, only=self.request.only, source=self.request.source
         )
-        now = self.ports.clock.now()
-        self.findings += renaming.look(self.bench, self.request, self.ports.store, now, whole=self.whole)
+        self.findings += renaming.look(self.bench, self.request, self.ports, whole=self.whole)
         owe(self.bench, policy.attributes)
         comparison.resolve()
         self.findings += unshown.look(self.bench, comparison, self.request, self.ports.store, schema.mark)
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
         self._decide(comparison, judged)
+        self.changes = self.calendar.explained(self.changes)
+        self.findings += self.calendar.told()
         self.changes, unchanged = fixing.leave(self.changes, schema.fixed, policy.attributes)
         self.findings += unchanged
         await self._validate(comparison)
@@ -242,6 +246,8 @@ class _Planning:
         health = stage_records(self.bench, reading, key=self.request.key, null_values=self.request.null_values)
         self.ports.metrics.read(health, proven=reading.proven)
         expressions = check_mapping(self.bench, attributes, reading.columns)
+        self.calendar = validity.begin(self.bench, self.ports, self.request, reading.columns)
+        expressions = self.calendar.mapped(expressions)
         stage_phones(self.bench, expressions.values(), self.ports.phones)
         return reading, health, expressions
 
@@ -256,6 +262,7 @@ class _Planning:
             found_by=policy.match,
             whole=policy.on_bad_value is BadValue.PERSON,
         )
+        self.findings += self.calendar.held()
         column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
         self.findings += unknown_words(self.bench, expressions.get(ACTIVE), column)
         return replace(health, desired=desired_blanks(self.bench, policy.attributes))
@@ -303,7 +310,7 @@ class _Planning:
         doubts = [f.code for f in judged.findings if f.code != trust.BLANKS] if not judged.absence else []
         doubts += [f"{opaque:,} records that cannot be mapped may be anybody's"] if opaque else []
         for leaver in comparison.leavers():
-            if not doubts:
+            if not doubts or leaver.key in self.calendar.ended:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
                 self.findings.append(of_unbelieved(leaver.key, doubts))
@@ -446,6 +453,8 @@ class _Planning:
             groups=groups,
             refusals=(*self.refusals, *refused),
             moved=self.moved,
+            as_of=self.calendar.as_of,
+            coming=self.calendar.coming(),
             overrides=dict(request.overrides),
             rate=ports.target.rate,
             place=reading.place,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +17,7 @@ from scimsync.core.depths import Rhythm
 from scimsync.engine import ledger, planning, preconditions
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
+from scimsync.engine.previewing import unnoted
 from scimsync.engine.state import Artifacts, Audit, Runs
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
 from scimsync.model.audit import Kind
@@ -44,6 +45,8 @@ class Choices:
     keep: Path | None = None
     #: how deep the directory is looked at; as the configuration has it where None
     depth: Depth | None = None
+    #: the day that is planned for; None for today
+    as_of: date | None = None
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
 
@@ -88,7 +91,7 @@ async def plan_between(
     ports = PlanPorts(
         source=source,
         target=target,
-        store=store,
+        store=store if choices.as_of is None else unnoted(store),
         clock=make_clock(),
         observer=telemetry.observer,
         metrics=telemetry.metrics,
@@ -105,6 +108,7 @@ async def plan_between(
         null_values=settings.source.null_values,
         configuration=settings.digest,
         zone=settings.source.zone,
+        validity=replace(settings.source.validity, as_of=choices.as_of),
         workers=settings.target.workers,
         recall=settings.target.recall,
         depth=choices.depth or settings.target.depth,
@@ -113,11 +117,12 @@ async def plan_between(
         only=choices.only,
         overrides=choices.overrides,
         keep=choices.keep,
-        subscriptions=subscriptions(settings),
+        subscriptions=subscriptions(settings) if choices.as_of is None else (),
     )
     made = await planning.make_plan(ports, request)
     telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
-    telemetry.metrics.planned(made)
+    if made.as_of is None:
+        telemetry.metrics.planned(made)
     return made
 
 

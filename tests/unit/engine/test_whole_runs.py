@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from scimsync.core.validity import ALWAYS
 from scimsync.engine.applying import apply_plan, settle_run
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
@@ -66,6 +67,7 @@ class Company:
         self.more: dict[str, Any] = {}
         self.recall = timedelta()
         self.configuration = "c"
+        self.validity, self.zone, self.proven = ALWAYS, "UTC", True
         self._fresh = count()
 
     @staticmethod
@@ -94,10 +96,10 @@ class Company:
             **{"limits": Limits(), **self.more},
         )
 
-    def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = ()) -> Plan:
+    def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = (), as_of: date | None = None) -> Plan:
         rows = [[row[column] for column in self.columns] for row in self.rows.values()]
         ports = PlanPorts(
-            source=ListSource(self.columns, rows),
+            source=ListSource(self.columns, rows, proven=self.proven),
             target=self.target,
             store=self.store,
             clock=self.clock,
@@ -115,6 +117,8 @@ class Company:
             overrides=dict.fromkeys(overrides, "test"),
             dialect=self.dialect,
             recall=self.recall,
+            validity=replace(self.validity, as_of=as_of),
+            zone=self.zone,
         )
         self.clock.advance(1)
         return asyncio.run(make_plan(ports, request))
