@@ -39,6 +39,7 @@ _TITLES = {
     Action.DELETE: "people who left long ago: accounts are deleted",
 }
 _BESIDES = "leavers: what else HR says about them, after their access is gone"
+_BECAUSE = {Reason.PARKED: " (parked, to make room)", Reason.ENDED: f" ({Reason.ENDED.value})"}
 _SEVERITIES = {Severity.ERROR: ("!", "red"), Severity.WARNING: ("!", "yellow"), Severity.INFO: ("i", "blue")}
 
 
@@ -221,7 +222,7 @@ def delta_text(delta: Delta, *, new: bool = False) -> str:
         change = f"{value_text(before)} -> {value_text(after)}"
     if waits:
         return f"{change} (once {_printable(str(delta.awaits))} has given it up{later})"
-    return f"{change} (parked, to make room)" if delta.reason is Reason.PARKED else change
+    return change + _BECAUSE.get(delta.reason, "")
 
 
 def value_text(value: Value) -> str:

@@ -90,7 +90,7 @@ def test_the_day_is_that_of_the_zone(office: Office) -> None:
 @pytest.mark.parametrize(
     "written",
     ["2026-12-01", "20261201", "2026-12-01 00:00:00", "2026-12-01T08:00:00.000", "2026-11-30T23:30:00Z",
-     "2026-12-01T00:00:00+01:00", date(2026, 12, 1), datetime(2026, 12, 1)],
+     "2026-12-01T00:00:00+01:00", date(2026, 12, 1)],
 )  # fmt: skip
 def test_days_are_read_as_they_are_written(office: Office, written: Any) -> None:
     office.zone = "Europe/Berlin"
