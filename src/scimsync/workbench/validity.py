@@ -109,7 +109,8 @@ def keep_valid(bench: Workbench, key: str, days: tuple[str, str], day: date, *, 
 
 def pretend(bench: Workbench, day: date) -> None:
     """Let it be noon of a day wherever the mapping asks what day it is."""
-    bench.sql.execute(f"CREATE OR REPLACE MACRO today() AS {text(day.isoformat())}::DATE")
+    for name in ("today", "current_date"):
+        bench.sql.execute(f"CREATE OR REPLACE MACRO {name}() AS {text(day.isoformat())}::DATE")
     bench.sql.execute(f"CREATE OR REPLACE MACRO now() AS {text(f'{day.isoformat()} 12:00:00')}::TIMESTAMPTZ")
 
 

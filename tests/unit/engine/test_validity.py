@@ -223,6 +223,8 @@ def test_today_is_the_day_that_is_planned_for(office: Office) -> None:
     assert actions(office.plan()) == {}
     assert set(actions(office.plan(as_of=date(2026, 12, 15))).values()) == {"update"}
     assert actions(office.plan(as_of=date(2026, 12, 14))) == {}
+    office.mapping["title"] = "CASE WHEN current_date >= make_date(2026, 12, 15) THEN 'Old' ELSE title END"
+    assert set(actions(office.plan(as_of=date(2026, 12, 15))).values()) == {"update"}
     office.mapping["title"] = "CASE WHEN now() >= make_date(2026, 12, 15) THEN 'Old' ELSE title END"
     assert set(actions(office.plan(as_of=date(2026, 12, 15))).values()) == {"update"}
 
