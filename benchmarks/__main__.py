@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import apply, audit, main_job, one_person, plan, references, requests, simulator, startup
+from benchmarks import apply, audit, estimate, main_job, one_person, plan, references, requests, simulator, startup
 from benchmarks.harness import ROOT, Report, Size
 
 #: name -> what runs it, and its usual size
@@ -17,6 +17,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Size], Report], int]] = {
     "one_person": (one_person.measure, one_person.USUAL),
     "requests": (requests.measure, requests.USUAL),
     "apply": (apply.measure, apply.USUAL),
+    "estimate": (estimate.measure, estimate.USUAL),
     "references": (references.measure, references.USUAL),
     "audit": (audit.measure, audit.USUAL),
     "simulator": (simulator.measure, simulator.USUAL),

@@ -124,6 +124,7 @@ async def make_plan(settings: Settings, store: Store, target: Target) -> Plan:
         clock=SystemClock(),
         observer=Quiet(),
         phones=read_phone,
+        phones_version=bootstrap.phones_version,
         fresh=lambda: secrets.token_hex(2),
     )
     request = PlanRequest(

@@ -84,6 +84,13 @@ def promote(folder: Path, who: Iterable[Person], title: str) -> None:
         database.execute("UPDATE employee SET job_title = ? WHERE employee_id IN (SELECT id FROM promoted)", (title,))
 
 
+def hire(folder: Path, who: Iterable[Person]) -> None:
+    """HR has more people."""
+    with closing(sqlite3.connect(folder / "hr.db")) as database, database:
+        marks = ", ".join("?" for _ in COLUMNS)
+        database.executemany(f"INSERT INTO employee VALUES ({marks})", rows(who))
+
+
 def put_back(api_url: str, who: Iterable[Person]) -> None:
     """Give people in the directory the title that they had before `promote`, by foreign edits."""
     for member in who:

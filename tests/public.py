@@ -160,6 +160,8 @@ def keys() -> Iterator[str]:
         yield f"[{section}]"
         members = known["additionalProperties"]["anyOf"][1] if section == "attributes" else known.get("items", known)
         yield from (f"[{section}] {key}" for key in members["properties"])
+        for key, held in members["properties"].items():  # a table within the section
+            yield from (f"[{section}.{key}] {inner}" for inner in held.get("properties", ()))
 
 
 def codes() -> Iterator[str]:

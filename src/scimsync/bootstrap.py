@@ -12,8 +12,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from pkgutil import get_data
 from typing import Literal, Protocol, TypeVar
 
 from scimsync.adapters.clock_system import SystemClock
@@ -114,6 +116,20 @@ def make_phones() -> Callable[[str, str], str | None]:
         return read_phone(number, region)
 
     return read
+
+
+def phones_version() -> str:
+    """Which way of reading numbers `make_phones` is: changes with the library, and with how we read with it.
+
+    "" where that cannot be told, so that nothing is remembered.
+    """
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - once a mapping reads numbers
+
+    try:
+        library, ours = version("phonenumberslite"), get_data("scimsync.adapters", "phones_library.py")
+    except (PackageNotFoundError, OSError):
+        return ""
+    return sha256(library.encode() + (ours or b"")).hexdigest()[:12] if ours else ""
 
 
 def make_log(settings: Settings, run: str) -> Log | None:

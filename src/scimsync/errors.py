@@ -35,9 +35,9 @@ class ConfigError(ScimsyncError):
 class PersonUnknown(ConfigError):
     """A key that was asked for is known neither to the source nor to a link."""
 
-    def __init__(self, *keys: str) -> None:
+    def __init__(self, *keys: str, said: str = "") -> None:
         self.keys = keys
-        super().__init__(f"--user {', '.join(keys)}: neither the source nor a link knows this key")
+        super().__init__(said or f"--user {', '.join(keys)}: neither the source nor a link knows this key")
 
 
 class SourceError(ScimsyncError):

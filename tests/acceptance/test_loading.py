@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from tests.runs import SOURCE_CSV, SOURCE_SQL, House, house
 
-#: what reads, computes, asks the directory and counts
-NEEDED = {"click", "_duckdb", "msgspec", "httpx2", "prometheus_client", "pydantic", "sqlalchemy"}
+#: what reads, computes, asks the directory, signs and counts
+NEEDED = {"click", "cryptography", "_duckdb", "msgspec", "httpx2", "prometheus_client", "pydantic", "sqlalchemy"}
 #: what other commands need, or a terminal
 HEAVY = {
-    "alembic", "cryptography", "duckdb", "jinja2", "keyring", "opentelemetry", "phonenumbers", "rich",
+    "alembic", "duckdb", "jinja2", "keyring", "opentelemetry", "phonenumbers", "rich",
     "scim2_models", "structlog", "uvicorn",
     "scimsync.simulator", "scimsync.testing", "scimsync.engine.applying", "scimsync.services.applying",
 }  # fmt: skip
@@ -61,4 +61,12 @@ def test_a_number_that_is_written_as_it_is_dialled_needs_the_library_of_numbers_
         place = names.split(",").index("phone")
         plain = [",".join([*cells[:place], "", *cells[place + 1 :]]) for cells in (row.split(",") for row in rows)]
         extract.write_text("\n".join([names, *plain, ""]), encoding="utf-8")
+        assert "phonenumbers" not in loaded(home)
+
+
+def test_numbers_that_were_read_before_need_no_library(tmp_path: Path) -> None:
+    with house(tmp_path, users=30) as home:
+        home.configure(source=SOURCE_CSV)
+        home.write_csv(home.people)
+        assert "phonenumbers" in loaded(home)
         assert "phonenumbers" not in loaded(home)

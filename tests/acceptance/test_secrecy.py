@@ -22,8 +22,19 @@ WEBHOOK = "canary-webhook-k3y"
 LOG = '[log]\nformat = "json"\nlevel = "debug"\n[metrics]\ntextfile = "out/scimsync.prom"\n'
 HOOK = '[[webhook]]\nurl = "https://hr.example.com/hook"\nsecret = "env:WEBHOOK_SECRET"\n'
 #: what docs/privacy.md says: these may show people
-SHOWS_PEOPLE = {"plan", "apply", "sync", "runs RUN"}
-HOLDS_PEOPLE = ("plan-", "agreed-", "base-", "hr.", "report.html", "plan.html", "plan.ndjson", "accounts.ndjson")
+SHOWS_PEOPLE = {"plan", "apply", "sync", "runs RUN", "explain"}
+HOLDS_PEOPLE = (
+    "phones-",
+    "mirror-",
+    "plan-",
+    "agreed-",
+    "base-",
+    "hr.",
+    "report.html",
+    "plan.html",
+    "plan.ndjson",
+    "accounts.ndjson",
+)
 PEOPLE_IN_STORE = {("journal", "outcome")}
 
 
@@ -102,6 +113,10 @@ def gathered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gathered]:
         for words in (["check"], ["check", "--json"], ["show"], ["show", "--json"], ["schema"]):
             everything.play("config", "config", *words)
         everything.play("plan", "plan", "--user", f"{MARK}-nobody")
+        (who,) = home.active(1)
+        for more in ((), ("title",), ("--offline",), ("--json",)):
+            everything.play("explain", "explain", who.employee_id, *more)
+        everything.play("explain", "explain", "zzcanary.doubl@example.com")
         _broken(everything)
         yield everything
 

@@ -37,7 +37,7 @@ from scimsync.model.outcomes import (
     Step,
     Unshown,
 )
-from scimsync.model.records import SourceHealth
+from scimsync.model.records import KeySample, SourceHealth
 from scimsync.testing import MemoryAudit, MemoryPeople, MemoryRuns, MemoryStore, VirtualClock
 
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -120,13 +120,23 @@ def test_a_run_comes_back_as_it_was_saved(store: RunsAndPins) -> None:
         finished=MOMENT + timedelta(hours=1),
         tally={"update": 3, "create": 1},
         statuses={"done": 4},
-        health=SourceHealth(rows=10, blanks={"title": 0.25, "phone": 1.0}, fingerprint="abc", desired={"title": 0.5}),
+        health=SourceHealth(
+            rows=10,
+            blanks={"title": 0.25, "phone": 1.0},
+            fingerprint="abc",
+            desired={"title": 0.5},
+            keys=KeySample(mark=7, digests=(0, 1, 2**48 - 1), whole=True),
+            shares={"department": {"Billing": 4, "Größe": 6}},
+            newest=MOMENT,
+        ),
         partial=True,
         source="hr",
         takes=("hr.csv", ""),
         began=MOMENT + timedelta(minutes=1),
         done={"disable": 2, "clear title": 1},
         answered=("limits.disable",),
+        digest="5f" * 32,
+        spent={"plan.list": 3, "apply.seconds": 1.5},
     )
     store.save_run(run)
     assert store.run("run-1") == run
@@ -263,6 +273,27 @@ def test_the_last_applied_run_of_one_source_is_not_that_of_another(store: RunsAn
     ]  # fmt: skip
 
 
+@on_runs
+def test_of_runs_with_one_base_the_one_that_was_begun_last_is_the_last_applied(store: RunsAndPins) -> None:
+    base = "base-00000001-run-9.parquet"
+    for name in ("run-9", "run-3", "run-5"):  # their clock stepped back
+        store.save_run(make_run(name, state=RunState.APPLYING))
+        store.save_run(make_run(name, state=RunState.DONE, base=base))
+    found = store.last_applied()
+    assert found is not None
+    assert found.id == "run-5"
+
+
+@on_runs
+def test_a_run_whose_files_are_forgotten_keeps_its_numbers(store: RunsAndPins) -> None:
+    for name in ("run-1", "run-2"):
+        store.save_run(make_run(name, plan="p", agreed="a", base=f"base-{name}", tally={"update": 3}))
+    store.forget_files(["run-1", "nobody"])
+    forgotten, left = store.run("run-1"), store.run("run-2")
+    assert forgotten == make_run("run-1", tally={"update": 3})
+    assert left == make_run("run-2", plan="p", agreed="a", base="base-run-2", tally={"update": 3})
+
+
 # Links
 
 
@@ -332,6 +363,25 @@ def test_the_journal_gives_only_what_was_written_since_a_moment(store: Journal) 
     assert [line.key for line in store.journal("run-1", since=early.at)] == ["early", "late"]
     assert [line.key for line in store.journal("run-1", since=early.at + timedelta(seconds=1))] == ["late"]
     assert list(store.journal("run-1", since=early.at + timedelta(hours=1))) == []
+
+
+@on_journal
+def test_the_journals_of_some_runs_are_dropped_and_those_of_others_stay(store: Journal) -> None:
+    store.append([make_line("a"), make_line("b"), make_line("c", run="run-2"), make_line("d", run="run-3")])
+    assert store.journalled(["run-1", "run-2", "nobody"]) == 3
+    assert store.forget_journal(["run-1", "run-2", "nobody"]) == 3
+    assert store.journalled(["run-1", "run-2"]) == 0
+    assert [line.key for line in store.journal("run-3")] == ["d"]
+
+
+@on_journal
+def test_the_journal_tells_of_one_person_through_all_runs_and_of_the_latest_alone_where_that_is_asked(
+    store: Journal,
+) -> None:
+    store.append([make_line("p1"), make_line("p2"), make_line("p1", run="run-2"), make_line("p1", run="run-2")])
+    assert [line.run for line in store.journal_of("p1")] == ["run-1", "run-2", "run-2"]
+    assert [line.run for line in store.journal_of("p1", newest=2)] == ["run-2", "run-2"]
+    assert list(store.journal_of("p9")) == []
 
 
 @on_journal
@@ -412,6 +462,12 @@ def test_the_latest_pin_of_a_target_counts_and_another_targets_does_not(store: R
 
 
 # Artifacts
+
+
+def test_a_store_knows_how_much_room_it_takes(store: Store) -> None:
+    before = store.size()
+    store.append([make_line(f"p{number}") for number in range(5000)])
+    assert store.size() >= before >= 0
 
 
 def test_artifacts_live_in_a_private_folder(store: Store, tmp_path: Path) -> None:

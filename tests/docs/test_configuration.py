@@ -22,6 +22,10 @@ PAGE = ROOT / "docs/configuration.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 SCHEMA = schema()
 SECTIONS = tuple(SCHEMA["properties"])
+#: with the tables within a section
+TABLES = (*SECTIONS, "source.expect")
+#: sections of which there may be several
+SEVERAL = {"webhook", "rule"}
 
 
 def section(heading: str) -> str:
@@ -31,7 +35,7 @@ def section(heading: str) -> str:
 
 
 def heading(name: str) -> str:
-    return "## [[webhook]]" if name == "webhook" else f"## [{name}]"
+    return f"## [[{name}]]" if name in SEVERAL else f"## [{name}]" if "." not in name else f"### [{name}]"
 
 
 def table(name: str) -> str:
@@ -48,7 +52,10 @@ def table(name: str) -> str:
 
 
 def section_of(name: str) -> dict[str, Any]:
-    found = SCHEMA["properties"][name]
+    outer, _, inner = name.partition(".")
+    found = SCHEMA["properties"][outer]
+    if inner:
+        found = found["properties"][inner]
     if name == "attributes":
         found = found["additionalProperties"]["anyOf"][1]
     return dict(found.get("items", found))
@@ -63,7 +70,7 @@ def type_of(known: dict[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in known["enum"])
     kinds = {part.get("type") for part in known.get("anyOf", [known])} - {None}
     if "object" in kinds:
-        return "number, share or table"
+        return "number, share or table" if len(kinds) > 1 else "table"
     if kinds == {"integer", "string"}:
         return "text" if known["anyOf"][0].get("maximum") == 0 else "number or share"
     if "array" in kinds:
@@ -100,14 +107,14 @@ def between(name: str) -> re.Pattern[str]:
 def write() -> None:
     """Write the tables into the page anew."""
     text = TEXT
-    for name in SECTIONS:
+    for name in TABLES:
         found = between(name).search(text)
         assert found, name
         text = f"{text[: found.end(1)]}\n{table(name)}\n\n{text[found.start(3) :]}"
     PAGE.write_text(text, encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("name", TABLES)
 def test_the_table_of_a_section_is_made_from_the_models(name: str) -> None:
     found = between(name).search(section(heading(name)))
     assert found, f"docs/configuration.md has no place for the keys of {name}"

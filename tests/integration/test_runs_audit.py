@@ -207,7 +207,9 @@ def test_trouble_with_signing_does_not_hide_why_a_run_ended(tmp_path: Path) -> N
 def test_a_key_that_is_named_and_missing_is_told_before_anything_is_sent(tmp_path: Path) -> None:
     with house(tmp_path) as home:
         home.configure(more='[audit]\nkey = "file:my-key"\n')
-        home.plan()
+        said = home.command("plan")
+        assert said.code == 0
+        assert "not signed" in said.err
         said = home.command("apply", "--yes")
         assert said.code == 2
         assert "scimsync audit key" in said.err

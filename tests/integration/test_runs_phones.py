@@ -10,6 +10,7 @@ from tests.runs import SOURCE_CSV, House, csv_of, house, outcome
 from scimsync.adapters.phones_library import read_phone
 from scimsync.cli.sample import ATTRIBUTES
 from scimsync.model.outcomes import Status
+from scimsync.services import planning
 from scimsync.simulator.people import Person
 
 WORK = 'phoneNumbers[type eq "work"].value'
@@ -89,3 +90,32 @@ def test_an_extension_is_no_number_of_any_country(number: str, region: str) -> N
 )
 def test_a_whole_number_is_read_however_short_its_country_makes_it(number: str, region: str, read: str) -> None:
     assert read_phone(number, region) == read
+
+
+def test_an_unchanged_source_asks_the_library_nothing_and_an_erasure_forgets_what_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def counted(number: str, region: str) -> str | None:
+        asked.append(number)
+        return read_phone(number, region)
+
+    monkeypatch.setattr(planning, "make_phones", lambda: counted)
+    with house(tmp_path, users=24) as home:
+        home.configure(source=SOURCE_CSV)
+        extract(home, {})
+        home.sync()
+        assert len(asked) == len(set(asked)) > 0
+        del asked[:]
+        home.quiet()
+        assert asked == []
+        one = home.active(1)[0].employee_id
+        extract(home, {one: "(317) 555-0142"})
+        made, _ = home.sync()
+        assert asked == ["(317) 555-0142"]
+        assert [change.key for change in made.changes] == [one]
+        artifacts = tmp_path / ".scimsync" / "artifacts"
+        assert list(artifacts.glob("phones-1-*"))
+        assert home.command("audit", "erase", one, "--reason", "asked for", "--yes").code == 0
+        assert not list(artifacts.glob("phones-1-*"))

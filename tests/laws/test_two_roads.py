@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from hypothesis import HealthCheck, event, example, given, settings
+import duckdb
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
+from tests.postgres import postgres_url
 
-from scimsync.adapters.source_file import CsvSource
+from scimsync.adapters.source_file import CsvSource, ParquetSource
+from scimsync.adapters.source_objects import object_batches, object_rows, objects
+from scimsync.adapters.source_sql import SqlSource
 from scimsync.errors import SourceError
 from scimsync.model.records import Poured, Reading
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.records import stage_records
 
-ANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANY = settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
 
 
 @dataclass
@@ -34,7 +47,7 @@ def staged(folder: Path, reading: Reading) -> object:
             health = stage_records(bench, reading, key="id")
         except SourceError as error:
             return str(error)
-        rows = list(bench.rows("SELECT * FROM records ORDER BY scimsync_n"))
+        rows = repr(list(bench.rows("SELECT * FROM records ORDER BY scimsync_n")))
         return bench.columns, bench.texts, rows, health, reading.proven, reading.place
 
 
@@ -47,8 +60,7 @@ def both(folder: Path, read: Callable[[], Reading]) -> Road:
     taken: list[bool] = []
 
     def pour(file: BinaryIO) -> Poured | None:
-        assert reading.pour is not None
-        poured = reading.pour(file)
+        poured = reading.pour(file) if reading.pour is not None else None
         taken.append(poured is not None)
         return poured
 
@@ -105,4 +117,147 @@ def test_a_csv_file_says_the_same_on_both_roads(tmp_path: Path, data: bytes, del
     road = both(
         tmp_path, lambda: CsvSource(path, "id", delimiter=delimiter, encoding=encoding, complete="assume").read()
     )
+    event("poured" if road.poured else "walked")
+
+
+# --- JSON lines: by the thousand, or object by object ----------------------------------------------------------------
+
+values = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False), cells,
+    st.sampled_from([[], {}, ["x"], 1e308, float("inf"), float("nan"), "\ud800", "\0", '"id":', "\\"]),
+)  # fmt: skip
+raw = st.sampled_from(
+    [
+        "", "  ", "null", "[1]", '{"id": 1}', '{"id": 1, "id": 2}', '{"id": 1, "i\\u0064": 2}', '{"id" : 1}', '{"id": 1} {"id": 2}',
+        '{"id": -0}', '{"id": 1e400}', '{"id": 1E3, "b": 0.10}', '{"id": "\\ud83d\\ude00"}', '{"id": "\\ud800"}', '{"id": "\\u0000"}',
+        '{"id": 1,}', '{"id": 01}', '{"id": "a\tb"}', '{"new": 1}', '{"id": ' + "9" * 5000 + "}", '\u00a0{"id": 1}', '{"id": "\\/\\n"}',
+        '{"id": "a\\":b"}', '{"b":"\\"id\\":","id":3}', '{"id": ' + "[" * 5000,
+    ]
+)  # fmt: skip
+records = st.dictionaries(st.sampled_from(["id", "b", "é c", "d"]), values, min_size=1).map(
+    lambda found: json.dumps(found, ensure_ascii=len(found) % 2 == 0)
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(records | raw, max_size=5))
+def test_json_lines_say_the_same_by_the_thousand_and_one_by_one(texts: list[str]) -> None:
+    lines = list(enumerate((text + "\n" for text in texts), 2))
+    first = (1, {"id": 0, "b": None, "é c": True, "d": "x"})
+    path, columns = Path("people.jsonl"), tuple(first[1])
+
+    def told(walk: Callable[[], object]) -> str:
+        try:
+            return repr(walk())
+        except SourceError as error:
+            return str(error)
+
+    def by_thousands() -> object:
+        batches = list(object_batches(path, columns, first, iter(lines)))
+        for batch in batches:
+            found = [frozenset(map(type, column)) for column in zip(*batch.rows, strict=True)]
+            assert batch.types is None or list(batch.types) == found
+        return [(tuple(row), place) for b in batches for row, place in zip(b.rows, b.places, strict=True)]
+
+    one_by_one = told(
+        lambda: [
+            (tuple(row), line) for line, row in object_rows(str(path), columns, chain([first], objects(path, lines)))
+        ]
+    )
+    assert told(by_thousands) == one_by_one
+
+
+# --- Parquet ---------------------------------------------------------------------------------------------------------
+
+COLUMNS = st.sampled_from(
+    [
+        ("VARCHAR", ["'x'", "''", "' '", "'\u00a0'", "NULL", "'1.50'"]),
+        ("BOOLEAN", ["true", "false", "NULL"]),
+        ("TINYINT", ["-7", "0", "NULL"]),
+        ("UINTEGER", ["4294967295", "NULL"]),
+        ("BIGINT", ["9223372036854775807", "'-9223372036854775808'", "1", "NULL"]),
+        ("UBIGINT", ["18446744073709551615", "1"]),
+        ("DECIMAL(10, 2)", ["4711.10", "4711.00", "-0.05", "NULL", "0"]),
+        ("DECIMAL(24, 3)", ["9223372036854775808.000", "'-9223372036854775808'", "1.5", "1", "NULL"]),
+        ("DECIMAL(12, 8)", ["0.00000001", "1", "NULL"]),
+        ("DOUBLE", ["1.5", "1e300", "4711.0", "'nan'", "NULL"]),
+        ("DATE", ["'2026-01-31'", "'0001-01-01'", "NULL"]),
+        ("TIMESTAMP", ["'2026-01-31 01:02:03.5'", "'2026-01-31'", "NULL"]),
+        ("TIMESTAMP_MS", ["'2026-01-31 01:02:03.5'", "NULL"]),
+        ("TIMESTAMPTZ", ["'2026-01-31 01:02:03+02'", "NULL"]),
+        ("TIME", ["'01:02:03'", "NULL"]),
+        ("UUID", ["'00000000-0000-4000-8000-00000000b055'", "NULL"]),
+    ]
+)
+
+
+@settings(ANY, max_examples=80)
+@given(data=st.data(), kinds=st.lists(COLUMNS, min_size=1, max_size=3), rows=st.integers(1, 4))
+def test_a_parquet_file_says_the_same_on_both_roads(
+    tmp_path: Path, data: st.DataObject, kinds: list[tuple[str, list[str]]], rows: int
+) -> None:
+    made = [
+        ", ".join(
+            f'{data.draw(st.sampled_from(cells))}::{kind} AS "c{{}} {n}"' for n, (kind, cells) in enumerate(kinds)
+        )
+        for _ in range(rows)
+    ]
+    ids = [data.draw(st.sampled_from([f"'{n}'", "NULL", "' '"])) for n in range(rows)]
+    union = " UNION ALL ".join(f"SELECT {key} AS id, {cells}" for key, cells in zip(ids, made, strict=True))
+    path = tmp_path / "people.parquet"
+    with duckdb.connect() as duck:
+        duck.execute(f"COPY ({union}) TO '{path}' (FORMAT parquet)")
+    road = both(tmp_path, ParquetSource(path, "id").read)
+    event("poured" if road.poured else "walked")
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+ANSWERS = st.sampled_from(
+    [
+        (
+            "text",
+            [
+                "'x'", "''", "NULL", "' '", "E'a\\nb'", "E'a\\r\\nb'", "E'\\r'", "'a,b'", "'a\"b'", "'\"'", "'\\.'", "'\\N'", "'NULL'",
+                "E'\\t'", "'Zoë'", "' x '", "'a\\'",
+            ],
+        ),
+        ("char(4)", ["'x'", "''", "NULL"]),
+        ("boolean", ["true", "false", "NULL"]),
+        ("smallint", ["'-7'", "0", "NULL"]),
+        ("bigint", ["9223372036854775807", "'-9223372036854775808'", "1", "NULL"]),
+        ("numeric", ["4711.10", "4711.00", "'-0.05'", "NULL", "0", "0.00000001", "1e20", "'NaN'", "'Infinity'"]),
+        ("numeric(10,2)", ["4711.1", "1", "NULL"]),
+        ("float8", ["1.5", "1e-7", "NULL"]),
+        ("date", ["'2026-01-31'", "NULL", "'infinity'", "'0044-03-15 BC'"]),
+        ("timestamp", ["'2026-01-31 01:02:03.5'", "'2026-01-31'", "NULL"]),
+        ("timestamptz", ["'2026-01-31 01:02:03+02'", "NULL"]),
+        ("uuid", ["'00000000-0000-4000-8000-00000000b055'", "NULL"]),
+        ("mood", ["'happy'", "NULL"]),
+        ("bytea", ["'x'"]),
+    ]
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    with postgres_url() as url:
+        with psycopg.connect(url) as database:
+            database.execute("CREATE TYPE mood AS ENUM ('happy')")
+        yield url
+
+
+@settings(ANY, max_examples=120)
+@given(data=st.data(), kinds=st.lists(ANSWERS, min_size=0, max_size=3), rows=st.integers(1, 4))
+def test_a_query_of_postgresql_says_the_same_on_both_roads(
+    tmp_path: Path, postgres: str, data: st.DataObject, kinds: list[tuple[str, list[str]]], rows: int
+) -> None:
+    def row(number: int) -> str:
+        key = data.draw(st.sampled_from([f"'{number}'", "NULL", "' '"]))
+        made = [f'{data.draw(st.sampled_from(cells))}::{kind} AS "c{{}} {n}"' for n, (kind, cells) in enumerate(kinds)]
+        return ", ".join([f"{key}::text AS id", *made])
+
+    query = " UNION ALL ".join(f"SELECT {row(number)}" for number in range(rows))
+    tail = data.draw(st.sampled_from(["", ";", " ; ", " -- the end", " WHERE 1 / 0 = 1", " WHERE false"]))
+    road = both(tmp_path, SqlSource(postgres, query + tail, "id").read)
     event("poured" if road.poured else "walked")

@@ -37,7 +37,7 @@ def check(row: Mapping[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["startup", "main_job", "plan", "apply", "audit", "references", "requests", "simulator"]
+    "name", ["startup", "main_job", "plan", "apply", "estimate", "audit", "references", "requests", "simulator"]
 )
 def test_quick_look_writes_its_figures(
     name: str,

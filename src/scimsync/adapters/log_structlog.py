@@ -132,7 +132,7 @@ class Log:
             findings=dict(Counter(finding.code for finding in plan.findings)),
         )
         if plan.refusals:
-            self._tell("plan_refused", rules=[refusal.code for refusal in plan.refusals])
+            self._tell("plan_refused", rules=[refusal.rule for refusal in plan.refusals])
 
     def settled(self, action: str, outcome: Outcome, seconds: float) -> None:
         """A change has its outcome."""

@@ -15,12 +15,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by, refuse_empty
-from scimsync.adapters.source_objects import object_rows, objects
+from scimsync.adapters.source_objects import object_batches, objects
 from scimsync.adapters.source_plain import pour_csv
 from scimsync.adapters.source_table import ParquetTable
 from scimsync.adapters.source_text import Completeness, Placed, TextFile, opened, unchanged
@@ -133,15 +132,14 @@ class JsonlSource:
         """
         with ExitStack() as stack:
             file = stack.enter_context(TextFile(Path(self.path), self.encoding, self.complete))
-            records = objects(file)
-            first = next(records, None)
+            lines = enumerate(file.lines(), 1)
+            first = next(objects(file.path, lines), None)
             if first is None:
                 refuse_empty(str(file.path))
             columns = tuple(first[1])
             check_columns(f"{file.path}, line {first[0]}", columns)
             check_key(str(file.path), columns, self.key)
-            rows = object_rows(str(file.path), columns, chain([first], records))
-            batches = owned_by(stack.pop_all(), batched(str(file.path), rows))
+            batches = owned_by(stack.pop_all(), object_batches(file.path, columns, first, lines))
         next(batches)
         return Reading(columns=columns, batches=batches, proven=file.proven, place="line")
 
@@ -178,7 +176,8 @@ class ParquetSource:
             rows = unchanged(path, file, before, table.rows())
             batches = owned_by(stack.pop_all(), batched(str(path), rows))
         next(batches)
-        return Reading(columns=table.names, batches=batches, proven=True, place="row")
+        pour = partial(table.pour, file, before)
+        return Reading(columns=table.names, batches=batches, proven=True, place="row", pour=pour)
 
 
 def _refuse_csv(where: str, reason: str, fault: csv.Error) -> NoReturn:

@@ -1,15 +1,20 @@
-"""JSON Lines, object by object."""
+"""JSON Lines: by the thousand where all is plain; object by object where it is not, to say what is wrong and where."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import NoReturn
 
-from scimsync.adapters.source_text import Placed, TextFile
+import msgspec
+
+from scimsync.adapters.source_text import Placed
 from scimsync.errors import SourceError
-from scimsync.model.records import Cell
+from scimsync.model.records import Batch, Cell
 
 
 class _Members(list[tuple[str, object]]):
@@ -25,12 +30,12 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_Members, parse_constant=_no_const
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
-def objects(file: TextFile) -> Iterator[tuple[int, dict[str, Cell]]]:
-    """The objects of a file, with their lines."""
-    for line, text in enumerate(file.lines(), 1):
+def objects(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, dict[str, Cell]]]:
+    """The objects of numbered lines, with their numbers."""
+    for line, text in lines:
         if text.isspace():
             continue
-        where = f"{file.path}, line {line}"
+        where = f"{path}, line {line}"
         members = _members(where, text)
         record = dict(members)
         if len(record) != len(members):
@@ -102,3 +107,57 @@ def object_rows(
             )
             raise SourceError(message)
         yield line, [record.get(column) for column in columns]
+
+
+#: an escape that may be no character
+_ODD_ESCAPE = re.compile(r"\\u(0000|[dD][89a-fA-F])")
+_FEW = 1_000
+
+
+def object_batches(
+    path: Path, columns: tuple[str, ...], first: tuple[int, dict[str, Cell]], lines: Iterator[tuple[int, str]]
+) -> Iterator[Batch]:
+    """The first object and those of all lines behind it."""
+    yield Batch([tuple(first[1].values())], [first[0]])
+    plain = _Plain(columns)
+    while chunk := list(islice(lines, _FEW)):
+        batch = plain.batch(chunk)
+        if batch is None:
+            placed = list(object_rows(str(path), columns, objects(path, chunk)))
+            batch = Batch([row for _, row in placed], [line for line, _ in placed])
+        if batch.rows:
+            yield batch
+
+
+class _Plain:
+    """Reads objects whose members are those of the first and nothing else, each once."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        fields = [
+            (f"c{n}", str | int | float | bool | msgspec.UnsetType | None, msgspec.UNSET) for n in range(len(columns))
+        ]
+        given = {f"c{n}": name for n, name in enumerate(columns)}
+        self._decode: Callable[[str], msgspec.Struct] | None = None
+        with contextlib.suppress(ValueError):  # a name with a quotation mark in it
+            kind = msgspec.defstruct("Record", fields, rename=given, forbid_unknown_fields=True, gc=False)
+            self._decode = msgspec.json.Decoder(kind).decode
+
+    def batch(self, chunk: Sequence[tuple[int, str]]) -> Batch | None:
+        """The objects of some numbered lines; None where one of them is not plain."""
+        texts = [text for _, text in chunk]
+        together = "".join(texts)
+        if self._decode is None or ("\\" in together and _ODD_ESCAPE.search(together)):
+            return None
+        try:
+            rows = list(map(msgspec.structs.astuple, map(self._decode, texts)))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+        columns = list(zip(*rows, strict=True))
+        types = [frozenset(map(type, column)) for column in columns]
+        gaps = [n for n, found in enumerate(types) if msgspec.UnsetType in found]
+        found = sum(len(rows) - (columns[n].count(msgspec.UNSET) if n in gaps else 0) for n in range(len(columns)))
+        if found != together.encode().count(b'":'):  # some member stands there twice, or who knows
+            return None
+        if gaps:
+            rows = [tuple(None if cell is msgspec.UNSET else cell for cell in row) for row in rows]
+        return Batch(rows, [line for line, _ in chunk], None if gaps else types)

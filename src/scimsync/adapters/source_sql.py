@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -25,6 +25,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import NullPool
 
 from scimsync.adapters.source_columns import check_key, owned_by
+from scimsync.adapters.source_copy import copying
 from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Batch, Cell, Reading
 
@@ -98,24 +99,30 @@ class SqlSource:
         refuse = partial(_refuse, url, query)
         with ExitStack() as stack:
             try:
-                result = _ask(stack, url, query)
+                connection = _connect(stack, url)
+                copied = copying(_driven(connection), query) if url.get_driver_name() == "psycopg" else None
+                result = None if copied else _ask(stack, connection, query)
             except ImportError as exc:
                 _refuse_driver(url, exc)
             except NoSuchModuleError as exc:
                 _refuse_dialect(url, exc)
             except SQLAlchemyError as exc:
                 refuse(exc, 0)
-            columns = tuple(result.keys()) if result.returns_rows else ()
+            columns = copied.columns if copied else tuple(result.keys()) if result and result.returns_rows else ()
             _check_columns(_place(url), columns, self.key)
-            batches = owned_by(stack.pop_all(), self._batches(result, columns, refuse))
+            owner = stack.pop_all()
+            walk = self._batches(lambda: result or _ask(owner, connection, query), columns, refuse)
+            batches = owned_by(owner, walk)
         next(batches)
-        return Reading(columns=columns, batches=batches, proven=True, place="row")
+        pour = copied.pour if copied else None
+        return Reading(columns=columns, batches=batches, proven=True, place="row", pour=pour)
 
     def _batches(
-        self, result: CursorResult[tuple[object, ...]], columns: Sequence[str], refuse: partial[NoReturn]
+        self, ask: Callable[[], CursorResult[tuple[object, ...]]], columns: Sequence[str], refuse: partial[NoReturn]
     ) -> Iterator[Batch]:
         where, count = _place(_address(self.url)), 0
         try:
+            result = ask()
             for rows in _fetched(result):
                 places = range(count + 1, count + len(rows) + 1)
                 yield _batch(where, columns, rows, places)
@@ -168,13 +175,23 @@ def _statement(where: str, query: str) -> str:
     return query.strip()
 
 
-def _ask(stack: ExitStack, url: URL, query: str) -> CursorResult[tuple[object, ...]]:
-    """Connect and execute; `stack` learns how to let go of everything."""
+def _connect(stack: ExitStack, url: URL) -> Connection:
+    """Connect, to read only; `stack` learns how to let go of everything."""
     engine = _engine(url)
     stack.callback(engine.dispose)
     connection = stack.enter_context(engine.connect())
-    options = {"stream_results": True, "yield_per": _BATCH, "no_parameters": True}
     _make_read_only(connection)
+    return connection
+
+
+def _driven(connection: Connection) -> object:
+    """The connection of the driver, in its transaction."""
+    return connection.connection.driver_connection
+
+
+def _ask(stack: ExitStack, connection: Connection, query: str) -> CursorResult[tuple[object, ...]]:
+    """Execute; `stack` learns how to end it."""
+    options = {"stream_results": True, "yield_per": _BATCH, "no_parameters": True}
     result = connection.exec_driver_sql(query, execution_options=options)
     stack.callback(result.close)
     return result

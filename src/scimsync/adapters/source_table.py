@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
-from scimsync.adapters.source_text import BATCH, Placed
+from scimsync.adapters.source_text import BATCH, Again, Placed, same
 from scimsync.errors import SourceError
-from scimsync.model.records import Cell
+from scimsync.model.records import Cell, Form, Poured
 
 #: How a column is asked for, by the beginning of its DuckDB type; the first that fits. A time with zone is
 #: asked for as UTC without zone, because DuckDB wants pytz to hand it out.
@@ -24,6 +26,17 @@ _ASKED = (
     (r"(UUID|TIME|ENUM\(.*\))$", "CAST({} AS VARCHAR)"),
     (r"TIMESTAMP_(S|MS|NS)$", "CAST({} AS TIMESTAMP)"),
     (r"TIMESTAMP WITH TIME ZONE$", "make_timestamp(epoch_us({}))"),
+)
+
+#: what such a column holds when it is poured, by the beginning of its type; of numbers, only those whose text Python
+#: and DuckDB write alike
+_FORMS = (
+    (r"(VARCHAR|UUID|TIME|ENUM\(.*\))$", Form.TEXT),
+    (r"BOOLEAN$", Form.TRUTH),
+    (r"(U?(TINY|SMALL)INT|U?INTEGER|BIGINT)$", Form.WHOLE),
+    (r"DECIMAL\(\d+,\s*[0-6]\)$", Form.NUMBER),
+    (r"DATE$", Form.DAY),
+    (r"TIMESTAMP(_S|_MS|_NS)?$", Form.TIME),
 )
 
 
@@ -56,6 +69,17 @@ class ParquetTable:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._duck.close()
+
+    def pour(self, file: io.FileIO, before: os.stat_result, sink: BinaryIO) -> Poured | None:
+        """Copy the file; None where a column must be looked at value by value, or the file is changing."""
+        forms = [next((form for pattern, form in _FORMS if re.match(pattern, kind)), None) for kind in self._kinds]
+        known = [form for form in forms if form is not None]
+        if len(known) < len(forms):
+            return None
+        shutil.copyfileobj(Again(file), sink, 1 << 20)
+        if not same(file, before):
+            return None
+        return Poured(is_parquet=True, forms=known, rows=self._count)
 
     def rows(self) -> Iterator[Placed]:
         """The rows with their numbers from 1; as many as the footer counts."""

@@ -70,7 +70,8 @@ def opened(path: Path) -> io.FileIO:
     return file
 
 
-def _same(file: io.FileIO, before: os.stat_result) -> bool:
+def same(file: io.FileIO, before: os.stat_result) -> bool:
+    """Whether nobody wrote to a file since."""
     after = os.fstat(file.fileno())
     return (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
 
@@ -86,20 +87,22 @@ def _refuse_changed(path: Path) -> NoReturn:
 def unchanged(path: Path, file: io.FileIO, before: os.stat_result, rows: Iterator[Placed]) -> Iterator[Placed]:
     """Refuse a file that was written to while it was read."""
     yield from rows
-    if not _same(file, before):
+    if not same(file, before):
         _refuse_changed(path)
 
 
-class _Again(io.RawIOBase):
+class Again(io.RawIOBase):
     """An open file from its beginning, without moving whoever reads it now."""
 
     def __init__(self, raw: io.FileIO) -> None:
         self._raw, self._done = raw, 0
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]  # typeshed: Buffer
+        """Read on."""
         data = os.pread(self._raw.fileno(), len(buffer), self._done)
         buffer[: len(data)] = data
         self._done += len(data)
@@ -214,7 +217,7 @@ class TextFile:
         """
         if not hasattr(os, "pread"):
             raise SourceError(f"{self.path}: it is read by lines on this system.")
-        witness = self._new_witness(_Again(self._raw))
+        witness = self._new_witness(Again(self._raw))
         decoder = codecs.getincrementaldecoder(self.encoding)()
         last = ""
         try:
@@ -228,7 +231,7 @@ class TextFile:
         self._finish(witness, 1, ended=last.endswith(("\n", "\r")))
 
     def _finish(self, witness: _Witness, number: int, *, ended: bool) -> None:
-        if witness.size != self._before.st_size or not _same(self._raw, self._before):
+        if witness.size != self._before.st_size or not same(self._raw, self._before):
             _refuse_changed(self.path)
         if number == 0:
             message = f"{self.path}: the file is empty. Look whether the export failed, and run it again."

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from scimsync.adapters.store_connections import Connections
+from scimsync.adapters.store_connections import CHUNK, Connections
 from scimsync.adapters.store_rows import (
     as_bytes,
     entry_to_row,
@@ -57,6 +57,23 @@ class Audit(Connections):
         with self._rows(lines) as rows:
             for row in rows:
                 yield line_from(row)
+
+    def journalled(self, runs: Collection[str]) -> int:
+        """How many lines some runs have."""
+        with self._reading() as connection:
+            counted = sa.select(sa.func.count()).select_from(JOURNAL)
+            return sum(int(connection.scalar(counted.where(some)) or 0) for some in _of_runs(runs))
+
+    def forget_journal(self, runs: Collection[str]) -> int:
+        """Drop the lines of runs; how many that were."""
+        with self._writing() as connection:
+            return sum(connection.execute(sa.delete(JOURNAL).where(some)).rowcount for some in _of_runs(runs))
+
+    def journal_of(self, key: str, newest: int = 100) -> Sequence[JournalLine]:
+        """The lines about one person or group, of all runs, in the order they were written; the latest alone."""
+        lines = sa.select(JOURNAL).where(JOURNAL.c.key == key).order_by(JOURNAL.c.seq.desc()).limit(newest)
+        with self._reading() as connection:
+            return [line_from(row) for row in reversed(connection.execute(lines).mappings().all())]
 
     def head(self) -> Head:
         """The end of the audit chain, as it was left by the last record."""
@@ -144,3 +161,10 @@ class Audit(Connections):
         connection.execute(sa.insert(AUDIT), [entry_to_row(entry) for entry in entries])
         end = {"size": book.head.size, "hash": book.head.hash, "frontier": b"".join(book.head.frontier)}
         connection.execute(sa.update(HEAD).values(end))
+
+
+def _of_runs(runs: Collection[str]) -> Iterator[sa.ColumnElement[bool]]:
+    """The tests of a journal line's run, some runs at a time."""
+    listed = list(runs)
+    for start in range(0, len(listed), CHUNK):
+        yield JOURNAL.c.run.in_(listed[start : start + CHUNK])

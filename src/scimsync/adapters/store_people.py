@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import asdict
-from itertools import islice
+from itertools import islice, starmap
 
 import sqlalchemy as sa
 
@@ -29,9 +29,8 @@ class People(Connections):
 
     def links(self) -> Iterator[Link]:
         """All links, read as they are walked."""
-        with self._rows(sa.select(LINK)) as rows:
-            for row in rows:
-                yield Link(**row)
+        with self._tuples(sa.select(LINK.c.key, LINK.c.account, LINK.c.source)) as rows:
+            yield from starmap(Link, rows)
 
     def owner_of(self, account: str) -> str | None:
         """The key that an account is linked to."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +14,7 @@ from scimsync.adapters.store_tables import KEY, OUTBOX, PENDING, RUN
 from scimsync.model.audit import Entry, Head, PersonKey
 from scimsync.model.events import Message, MessageState
 from scimsync.model.outcomes import Document, JournalLine, Outcome, Pin, Run, RunState, Status, Step
-from scimsync.model.records import SourceHealth
+from scimsync.model.records import KeySample, SourceHealth
 from scimsync.scim.kept import value_from_json, value_to_json
 
 
@@ -62,9 +64,45 @@ def numbers(connection: sa.Connection, run: Run) -> dict[str, int]:
 
 
 def health_to_json(health: SourceHealth) -> dict[str, object]:
-    """The health of a source as JSON."""
-    shares = {"blanks": dict(health.blanks), "desired": dict(health.desired)}
-    return {"rows": health.rows, "fingerprint": health.fingerprint, **shares}
+    """The health of a source as JSON; what is not known of it is left out."""
+    told: dict[str, object] = {
+        "rows": health.rows,
+        "fingerprint": health.fingerprint,
+        "blanks": dict(health.blanks),
+        "desired": dict(health.desired),
+    }
+    if health.keys is not None:
+        digests = b"".join(digest.to_bytes(_DIGEST) for digest in health.keys.digests)
+        listed = base64.b64encode(digests).decode()
+        told["keys"] = {"mark": health.keys.mark, "digests": listed, "whole": health.keys.whole}
+    if health.shares:
+        told["shares"] = {column: dict(counted) for column, counted in health.shares.items()}
+    if health.newest is not None:
+        told["newest"] = health.newest.isoformat()
+    return told
+
+
+#: the bytes of one digest of a key
+_DIGEST = 6
+
+
+def health_from(held: Mapping[str, Any]) -> SourceHealth:
+    """The health of a source out of JSON, of this version or an earlier one."""
+    keys, newest = held.get("keys"), held.get("newest")
+    sample = None
+    if keys:
+        packed = base64.b64decode(keys["digests"])
+        digests = tuple(int.from_bytes(packed[n : n + _DIGEST]) for n in range(0, len(packed), _DIGEST))
+        sample = KeySample(mark=keys["mark"], digests=digests, whole=keys["whole"])
+    return SourceHealth(
+        rows=held["rows"],
+        blanks=held["blanks"],
+        fingerprint=held["fingerprint"],
+        desired=held.get("desired", {}),
+        keys=sample,
+        shares=held.get("shares", {}),
+        newest=datetime.fromisoformat(newest) if newest else None,
+    )
 
 
 def run_from(row: sa.RowMapping) -> Run:
@@ -72,7 +110,7 @@ def run_from(row: sa.RowMapping) -> Run:
     held = {str(name): value for name, value in row.items()}
     health = held.pop("health")
     changed = {"takes": tuple(held["takes"]), "answered": tuple(held["answered"]), "state": RunState(held["state"])}
-    return Run(**held | changed, health=None if health is None else SourceHealth(**health))
+    return Run(**held | changed, health=None if health is None else health_from(health))
 
 
 def pin_from(row: sa.RowMapping) -> Pin:

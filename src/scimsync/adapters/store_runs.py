@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from scimsync.adapters.store_connections import Connections
+from scimsync.adapters.store_connections import CHUNK, Connections
 from scimsync.adapters.store_rows import health_to_json, numbers, pin_from, queued, run_from
 from scimsync.adapters.store_tables import FROZEN, PIN, RUN
 from scimsync.errors import ConfigError
@@ -38,6 +38,8 @@ class Runs(Connections):
             "began": run.began,
             "done": dict(run.done),
             "answered": list(run.answered),
+            "digest": run.digest,
+            "spent": dict(run.spent),
         }
         with self._writing() as connection:
             connection.execute(self._upsert(RUN), row | numbers(connection, run))
@@ -99,6 +101,14 @@ class Runs(Connections):
         with self._reading() as connection:
             row = connection.execute(based.limit(1)).mappings().one_or_none()
             return None if row is None else run_from(row)
+
+    def forget_files(self, runs: Collection[str]) -> None:
+        """Forget the names of the files that runs left."""
+        listed = list(runs)
+        with self._writing() as connection:
+            for start in range(0, len(listed), CHUNK):
+                some = RUN.c.id.in_(listed[start : start + CHUNK])
+                connection.execute(sa.update(RUN).where(some).values(plan="", agreed="", base=""))
 
     def save_pin(self, pin: Pin) -> None:
         """Record a baseline; those before it are kept as history."""

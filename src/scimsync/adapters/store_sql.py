@@ -39,7 +39,22 @@ from scimsync.errors import StoreError, StoreLocked
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
 #: without importing Alembic; a test holds the two together.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+    "0006",
+    "0007",
+    "0008",
+    "0009",
+    "0010",
+    "0011",
+    "0012",
+    "0013",
+    "0015",
+)
 VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives
 RENEW_S = 60.0
@@ -112,6 +127,14 @@ class SqlStore(Runs, People, Audit, Outbox):
         if not _ARTIFACT.fullmatch(name) or name in {".", ".."}:
             raise StoreError(f"{name!r} cannot name an artifact; use letters, digits, '.', '-' and '_'.")
         return self._artifacts / name
+
+    def size(self) -> int:
+        """How many bytes the database takes."""
+        size = "pg_database_size(current_database())"
+        if self.engine.dialect.name == "sqlite":
+            size = "page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+        with translated(self._name), self._reader.connect() as connection:
+            return int(connection.scalar(sa.text(f"SELECT {size}")) or 0)
 
     def close(self) -> None:
         """Let go of connections."""

@@ -48,6 +48,8 @@ RUN = sa.Table(
     sa.Column("began", Instant, index=True),
     sa.Column("done", sa.JSON, nullable=False),
     sa.Column("answered", sa.JSON, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("spent", sa.JSON, nullable=False),
     sa.Index("ix_run_state", "state"),
 )
 FROZEN = sa.Table(

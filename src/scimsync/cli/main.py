@@ -15,6 +15,8 @@ import click
 from scimsync.cli import interrupting
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.options import FILE, FOLDER, THERE, Group, with_config, with_depth, with_log, with_overrides
+from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
+from scimsync.cli.state_commands import state
 from scimsync.cli.webhook_commands import webhooks
 from scimsync.errors import ScimsyncError
 
@@ -185,7 +187,11 @@ def probe(**given: object) -> None:
     sys.exit(probing.probe(probing.Options(**given)))  # type: ignore[arg-type]
 
 
-@cli.command(short_help="Compute, seal and store a plan; show it. Writes nothing to the target.")
+@cli.group(
+    cls=Group,
+    invoke_without_command=True,
+    short_help="Compute, seal and store a plan; show it. Writes nothing to the target.",
+)
 @with_config
 @with_overrides
 @with_log
@@ -202,14 +208,38 @@ def probe(**given: object) -> None:
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where the plan has changes.")
-def plan(**given: object) -> None:
+@click.option("--offline", is_flag=True, help="From the last whole reading, without the target; cannot be applied.")
+@click.option(
+    "--compare-config",
+    default="",
+    metavar="FILE|git:REV",
+    help="Show what --config changes by itself against FILE, or itself at a git revision.",
+)
+@click.option("--markdown", is_flag=True, help="With --compare-config: as a comment for a pull request.")
+@click.option(
+    "--examples",
+    type=click.Choice(["none", "keys", "values"]),
+    help="With --compare-config: whom to name; of --markdown nobody, where it is not said.",
+)
+@click.pass_context
+def plan(ctx: click.Context, /, **given: object) -> None:
     """Compute, seal and store a plan, and show it. Nothing is written to the target.
 
     Example: scimsync plan --out monday.ndjson
     """
-    from scimsync.cli import running  # noqa: PLC0415
+    if alone(ctx):
+        from scimsync.cli import running  # noqa: PLC0415
 
-    sys.exit(running.plan(running.Options.of(given)))
+        options = running.Options.of(given)
+        if options.compare_config:
+            from scimsync.cli import comparing  # noqa: PLC0415
+
+            sys.exit(comparing.compare(options))
+        sys.exit(running.plan(options))
+
+
+plan.add_command(plan_verify)
+plan.add_command(plan_diff)
 
 
 @cli.command(short_help="Apply a plan exactly; continue it after a crash.")
@@ -223,7 +253,8 @@ def plan(**given: object) -> None:
 def apply(**given: object) -> None:
     """Apply PLAN: a file, the id of a run, or (without argument) the latest plan.
 
-    If the plan was already begun, apply the rest of it. A plan older than 24 hours is refused.
+    If the plan was already begun, apply the rest of it. A plan that expired is refused: after 24 hours, or
+    what `[policy] plan_expires` says.
 
     Example: scimsync apply monday.ndjson
     """
@@ -248,6 +279,25 @@ def sync(**given: object) -> None:
     from scimsync.cli import running  # noqa: PLC0415
 
     sys.exit(running.sync(running.Options.of(given)))
+
+
+@cli.command(short_help="Say of one person why everything is as it is.")
+@with_config
+@click.argument("key")
+@click.argument("path", default="")
+@click.option("--offline", is_flag=True, help="Do not ask the directory: tell from the source and the state alone.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def explain(**given: object) -> None:
+    """Say of KEY (a source key, the id of an account, or a login) why everything is as it is.
+
+    From the cell of the source through mapping, authority and journal to the answer of the directory; why somebody is
+    left out, and what would have to change. With PATH everything about that attribute. Nothing is written anywhere.
+
+    Example: scimsync explain 1001 title
+    """
+    from scimsync.cli import explaining  # noqa: PLC0415
+
+    sys.exit(explaining.explain(explaining.Options(**given)))  # type: ignore[arg-type]
 
 
 @cli.command(short_help="List runs, or show one.")
@@ -356,6 +406,9 @@ cli.add_command(audit)
 
 
 cli.add_command(webhooks)
+
+
+cli.add_command(state)
 
 
 @cli.command(short_help="Receive signed events, synchronise the people they name, send webhooks.")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 import click
 
+from scimsync.cli import foresight
 from scimsync.cli.coming import coming_document, coming_lines, mark_lines
 from scimsync.core import grouping, leaving, sealing, unshown, waiting
-from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
 from scimsync.model.reports import Report
@@ -64,13 +63,13 @@ def plan_lines(
     yield ""
     yield from _foot(plan)
     if only:
-        yield f"Looked at {_printable(', '.join(only))} only; everybody else is left as is."
+        yield f"Looked at {printable(', '.join(only))} only; everybody else is left as is."
 
 
 def kept_lines(kept: Mapping[str, str]) -> Iterator[str]:
     """Leavers who keep access: the first line of whatever is told."""
     if kept:
-        yield click.style(_printable(leaving.sentence(kept)), fg="red", bold=True)
+        yield click.style(printable(leaving.sentence(kept)), fg="red", bold=True)
 
 
 def _sections(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
@@ -83,6 +82,8 @@ def _head(plan: Plan) -> Iterator[str]:
     tally = plan.tally
     yield click.style(f"Plan {plan.id}", bold=True) + f"  for {plan.seal.target}"
     yield from mark_lines(plan)
+    if plan.offline is not None:
+        yield f"  made offline, from accounts as they were read at {plan.offline:%Y-%m-%d %H:%M} UTC; never applied"
     yield (
         f"  {tally.records:,} records   {tally.accounts:,} accounts   {tally.linked:,} linked   "
         f"{tally.unmanaged:,} accounts that HR does not know stay untouched"
@@ -119,7 +120,7 @@ def licences_text(licences: Mapping[str, int]) -> str:
         '+12 CX 2, -3 CX 1 (inferred from roles)'
     """
     ordered = sorted(licences.items(), key=lambda one: (one[1] < 0, one[0]))
-    return ", ".join(f"{number:+,} {_printable(name)}" for name, number in ordered) + " (inferred from roles)"
+    return ", ".join(f"{number:+,} {printable(name)}" for name, number in ordered) + " (inferred from roles)"
 
 
 def _groups(plan: Plan, *, everybody: bool) -> Iterator[str]:
@@ -132,12 +133,12 @@ def _groups(plan: Plan, *, everybody: bool) -> Iterator[str]:
     for group in shown:
         marks = [f"+ {len(group.add):,}"] * bool(group.add) + [f"- {len(group.remove):,}"] * bool(group.remove)
         yield (
-            f"  {click.style('~', fg='yellow', bold=True)} {click.style(_printable(group.name), bold=True)}  "
+            f"  {click.style('~', fg='yellow', bold=True)} {click.style(printable(group.name), bold=True)}  "
             f"{' '.join(marks)} of {counted(group.held, 'member')}"
         )
         for mark, members, colour in (("+", group.add, "green"), ("-", group.remove, "red")):
             listed = members if everybody else members[:SHOWN]
-            words = [_printable(m.key or str(m.account)) for m in listed]
+            words = [printable(m.key or str(m.account)) for m in listed]
             if len(members) > len(listed):
                 words.append(f"… and {len(members) - len(listed):,} more")
             if words:
@@ -147,11 +148,7 @@ def _groups(plan: Plan, *, everybody: bool) -> Iterator[str]:
 
 def _foot(plan: Plan) -> Iterator[str]:
     if plan.changes or plan.groups:
-        pace = f" at {plan.rate:,} requests a minute" if plan.rate else ""
-        needed = timedelta(minutes=plan.requests / plan.rate) if plan.rate else timedelta()
-        duration = f", about {duration_text(needed.total_seconds())}{pace}" if plan.rate else ""
-        changes = len(plan.changes) + len(plan.groups)
-        yield f"{counted(changes, 'change')}, {counted(plan.requests, 'request')}{duration}."
+        yield f"{counted(len(plan.changes) + len(plan.groups), 'change')}, {foresight.cost_text(plan)}."
     elif plan.tally.held or plan.tally.values or plan.tally.leavers_kept or plan.tally.conflicts or plan.tally.kept:
         numbers = (
             (plan.tally.leavers_kept, "leaver", "not disabled"),
@@ -177,7 +174,7 @@ def _foot(plan: Plan) -> Iterator[str]:
         yield f"Rule {rule} is set aside: {reason}"
     for refusal in plan.refusals:
         yield (
-            click.style(f"Refused by {refusal.code}: ", fg="red", bold=True) + f"{refusal.summary} ({refusal.detail})."
+            click.style(f"Refused by {refusal.rule}: ", fg="red", bold=True) + f"{refusal.summary} ({refusal.detail})."
         )
         yield f"  {refusal.hint}"
 
@@ -204,7 +201,7 @@ def change_lines(change: Change) -> Iterator[str]:
 
 
 def _person(change: Change) -> str:
-    return f"{click.style(_printable(change.key), bold=True)}  {_printable(change.name)}"
+    return f"{click.style(printable(change.key), bold=True)}  {printable(change.name)}"
 
 
 def delta_text(delta: Delta, *, new: bool = False) -> str:
@@ -213,7 +210,7 @@ def delta_text(delta: Delta, *, new: bool = False) -> str:
     waits = delta.verdict in {Verdict.AWAIT, Verdict.DEFER}
     later = "; in the second pass" if delta.verdict is Verdict.DEFER else ""
     if waits and delta.path != LOGIN:
-        return f"(the account of {_printable(str(delta.awaits))}, once it exists{later})"
+        return f"(the account of {printable(str(delta.awaits))}, once it exists{later})"
     if isinstance(before, tuple) or isinstance(after, tuple):
         change = _list_text(before, after)
     elif new:
@@ -221,7 +218,7 @@ def delta_text(delta: Delta, *, new: bool = False) -> str:
     else:
         change = f"{value_text(before)} -> {value_text(after)}"
     if waits:
-        return f"{change} (once {_printable(str(delta.awaits))} has given it up{later})"
+        return f"{change} (once {printable(str(delta.awaits))} has given it up{later})"
     return change + _BECAUSE.get(delta.reason, "")
 
 
@@ -233,10 +230,10 @@ def value_text(value: Value) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return ", ".join(_entry_text(entry) for entry in value)
-    return f'"{_printable(value)}"' if isinstance(value, str) else f"{value:g}"
+    return f'"{printable(value)}"' if isinstance(value, str) else f"{value:g}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text without control characters, which could rewrite the screen."""
     return "".join(ch if ch.isprintable() else f"\\x{ord(ch):02x}" for ch in text)
 
@@ -306,9 +303,9 @@ def finding_lines(findings: Sequence[Finding], *, everybody: bool = False, place
 
 def _finding_line(finding: Finding, place: str) -> str:
     symbol, colour = _SEVERITIES[finding.severity]
-    where = _printable(finding.subject) + (f" ({place} {finding.row})" if finding.row else "")
+    where = printable(finding.subject) + (f" ({place} {finding.row})" if finding.row else "")
     parts = [click.style(f"  {symbol} {finding.code}", fg=colour), where, finding.summary]
-    return "  ".join(part for part in parts if part) + (f": {_printable(finding.detail)}" if finding.detail else "")
+    return "  ".join(part for part in parts if part) + (f": {printable(finding.detail)}" if finding.detail else "")
 
 
 def _shortened(
@@ -331,6 +328,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
         "id": plan.id,
         "created": plan.created.isoformat(),
         "target": plan.seal.target,
+        **({"offline": plan.offline.isoformat()} if plan.offline else {}),
         "actions": plan.tally.actions,
         "tally": {
             name: getattr(plan.tally, name)
@@ -355,6 +353,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
             )
         },
         "requests": plan.requests,
+        "estimate": foresight.estimate_document(plan),
         "rate_per_minute": plan.rate,
         "changes": [sealing.change_to_json(c) for c in plan.changes],
         "groups": [sealing.group_to_json(g) for g in plan.groups],
@@ -410,7 +409,7 @@ def outcome_lines(outcomes: Iterable[Outcome], *, everybody: bool = False) -> It
     noted.sort(key=lambda o: (o.code != leaving.KEPT, not o.code))
     shown = noted if everybody else noted[:SHOWN]
     for outcome in shown:
-        words = [_printable(outcome.detail)]
+        words = [printable(outcome.detail)]
         if outcome.races:
             words.append(f"lost {outcome.races} version race{'s' if outcome.races > 1 else ''}, planned again")
         if outcome.overwritten:
@@ -419,7 +418,7 @@ def outcome_lines(outcomes: Iterable[Outcome], *, everybody: bool = False) -> It
             words.append(f"correlation id {outcome.correlation_id}")
         fine = outcome.status in {Status.DONE, Status.ALREADY}
         mark = click.style("  i" if fine else "  !", fg="blue" if fine else "red")
-        yield f"{mark} {_printable(outcome.key)}  {outcome.code or outcome.status.value}  " + "; ".join(
+        yield f"{mark} {printable(outcome.key)}  {outcome.code or outcome.status.value}  " + "; ".join(
             w for w in words if w
         )
     if len(shown) < len(noted):
@@ -484,6 +483,7 @@ def run_document(run: Run) -> dict[str, object]:
         "source": run.source,
         "tally": dict(run.tally),
         "statuses": dict(run.statuses),
+        "spent": foresight.reality_document(run),
         "plan": run.plan,
         "base": run.base,
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from scimsync import files
-from scimsync.cli import interrupting, render
+from scimsync.cli import foresight, interrupting, render
 from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE
 from scimsync.cli.interrupting import Interrupted
 from scimsync.cli.progress import Bar
@@ -22,7 +22,7 @@ from scimsync.core import leaving, waiting
 from scimsync.errors import ConfigError, PlanRefused, PlanStale
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.services import observing, planning, state
+from scimsync.services import observing, offline, planning, state
 from scimsync.services import runs as past
 from scimsync.services.planning import Choices
 from scimsync.services.runs import PastRun
@@ -47,6 +47,10 @@ class Options:
     as_json: bool = False
     detailed_exitcode: bool = False
     as_of: datetime | None = None
+    offline: bool = False
+    compare_config: str = ""
+    markdown: bool = False
+    examples: str | None = None
     yes: bool = False
 
     @classmethod
@@ -93,12 +97,15 @@ def show_json(document: object) -> None:
 
 def plan(options: Options) -> int:
     """The plan command; returns the exit code."""
-    settings = options.settings
+    if options.markdown or options.examples:
+        raise ConfigError("--markdown and --examples are about --compare-config FILE|git:REV: give that too.")
+    settings = load(options.config, secrets=False) if options.offline else options.settings
     with state.open_store(settings) as store:
-        if planning.has_unfinished(store):
+        if not options.offline and planning.has_unfinished(store):
             _settle(settings, store)
         with Bar() as bar:
-            made = interrupting.run(planning.plan(settings, store, bar, options.choices))
+            work = offline.plan if options.offline else planning.plan
+            made = interrupting.run(work(settings, store, bar, options.choices))
         if options.out is not None:
             _write_out(store, made, options.out)
         if options.html is not None:
@@ -145,7 +152,8 @@ def _write_html(settings: Settings, store: Store, told: PastRun, file: Path) -> 
 
 
 def _next_step(made: Plan) -> None:
-    if made.writes and not made.refusals and made.as_of is None and sys.stdout.isatty():
+    real = made.as_of is None and made.offline is None
+    if made.writes and not made.refusals and real and sys.stdout.isatty():
         click.echo("Carry it out with: scimsync apply", err=True)
 
 
@@ -265,7 +273,8 @@ def runs(options: Options) -> int:
         show(
             [render.run_line(told.run), "", *render.plan_lines(told.plan, everybody=options.everybody, kept=told.kept)]
         )
-        show(["", *render.outcome_lines(told.outcomes, everybody=options.everybody)])
+        show(["", *foresight.reality_lines(told.plan, told.run)])
+        show(render.outcome_lines(told.outcomes, everybody=options.everybody))
     return 0
 
 

@@ -49,11 +49,13 @@ __all__ = [
 ]
 
 
-def load(file: Path, *, secrets: bool | Set[str] = True) -> Settings:
+def load(file: Path, *, secrets: bool | Set[str] = True, revision: str = "", name: str = "") -> Settings:
     """Read the configuration.
 
     Args:
         file: The TOML file.
+        revision: Its git revision; "" as it is now.
+        name: What messages call it; its own name where empty.
         secrets: The sections whose secrets are needed; those of the others may be missing. True stands
             for `WRITING`, False for none.
 
@@ -63,4 +65,4 @@ def load(file: Path, *, secrets: bool | Set[str] = True) -> Settings:
     from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
 
     needed = (WRITING if secrets else frozenset()) if isinstance(secrets, bool) else secrets
-    return reading.settings(reading.parse(file), secrets=needed)
+    return reading.settings(reading.parse(file, revision, name), secrets=needed)

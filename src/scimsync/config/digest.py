@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from scimsync.config.settings import GroupSettings, SourceSettings, TargetSettings
+from scimsync.model.contracts import Contract
 from scimsync.model.policy import (
     RENAMES_WITHIN,
     BadValue,
@@ -64,8 +65,58 @@ def _dialect(dialect: Dialect) -> Mapping[str, object]:
     return {} if dialect.name in CODED else entries_of(dialect)
 
 
-def digest(source: SourceSettings, target: TargetSettings, policy: Policy, groups: GroupSettings | None) -> str:
+def _contract(contract: Contract) -> dict[str, object]:
+    """What both ends are held to, as far as anything was written."""
+    expect = contract.expect
+    newest = [expect.newest.column, expect.newest.within.total_seconds()] if expect.newest else []
+    found: dict[str, object] = {
+        "rows": [expect.least, expect.most] if (expect.least, expect.most) != (None, None) else [],
+        "churn": "" if expect.churn is None else str(expect.churn),
+        "blanks": dict(sorted(expect.blanks.items())),
+        "shares": {column: str(limit) for column, limit in sorted(expect.shares.items())},
+        "newest": newest,
+        "rules": [[r.name, r.sql, r.where, r.least, r.most, r.refuses] for r in contract.rules],
+    }
+    return {f"contract {name}": value for name, value in found.items() if value}
+
+
+def digest(
+    source: SourceSettings,
+    target: TargetSettings,
+    policy: Policy,
+    groups: GroupSettings | None,
+    contract: Contract | None = None,
+) -> str:
     """Digest everything that decides what a run does."""
+    return _digested(_decisive(source, target, policy, groups, contract), 16)
+
+
+def parts(
+    source: SourceSettings,
+    target: TargetSettings,
+    policy: Policy,
+    groups: GroupSettings | None,
+    contract: Contract | None = None,
+) -> dict[str, str]:
+    """The same part by part; each attribute is one of its own, by the name `attributes.PATH`."""
+    decisive = _decisive(source, target, policy, groups, contract)
+    del decisive["attributes"]
+    each = {f"attributes.{m.path}": [m.expression, m.authority.value] for m in policy.attributes}
+    return {name: _digested(found, 8) for name, found in {**decisive, **each}.items()}
+
+
+def _digested(found: object, digits: int) -> str:
+    return hashlib.sha256(msgspec.json.encode(found)).hexdigest()[:digits]
+
+
+def _decisive(
+    source: SourceSettings,
+    target: TargetSettings,
+    policy: Policy,
+    groups: GroupSettings | None,
+    contract: Contract | None,
+) -> dict[str, object]:
+    """Everything that decides what a run does, by name."""
     decisive: dict[str, object] = {
         "source": [source.kind, source.key, source.query, str(source.path or "")],
         "target": [
@@ -88,7 +139,7 @@ def digest(source: SourceSettings, target: TargetSettings, policy: Policy, group
         decisive["on_bad_value"] = policy.on_bad_value.value
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
-    decisive |= _since(source, target, policy.limits) | _renames(policy)
+    decisive |= _since(source, target, policy.limits) | _renames(policy) | _contract(contract or Contract())
     if policy.leavers is Leavers.DELETE:
         decisive["leavers_after"] = policy.leavers_after.total_seconds()
     if policy.deleted is not Deleted.HOLD:
@@ -103,4 +154,4 @@ def digest(source: SourceSettings, target: TargetSettings, policy: Policy, group
         ]  # fmt: skip
         if rules.protected:
             decisive["protected groups"] = sorted(rules.protected)
-    return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()[:16]
+    return decisive

@@ -2,6 +2,7 @@
 
 From these models come what is refused, the JSON Schema for editors, and the tables of docs/configuration.md. Nothing
 here asks for more than a look at the file: what needs the dialect, the environment or another key stands in `reading`.
+The sections about what goes out to others stand in `outward`.
 
 The first sentence of a description stands in messages; all of it is shown by editors and in the documentation. A
 code in parentheses is the name of a page under docs/errors.
@@ -11,13 +12,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scimsync.config.contracts import Expect, Rule
 from scimsync.config.keys import (
     AFTER,
-    FORMER_REFERENCE,
     MEMORY,
     REFERENCE,
-    SIGNING_KEY,
-    TEXTFILE,
     AuthorityWord,
     Section,
     Share,
@@ -28,6 +27,7 @@ from scimsync.config.keys import like as _like
 from scimsync.config.keys import or_blank as _or_blank
 from scimsync.config.keys import section as _section
 from scimsync.config.keys import text as _text
+from scimsync.config.outward import Audit, Events, Log, Metrics, Webhook
 
 
 class Source(Section):
@@ -81,6 +81,9 @@ class Source(Section):
         "The last day on which a record holds, as an SQL expression over it; null for no end. On the day after, its "
         "person left.",
         example="end_date",
+    )
+    expect: Expect | None = _key(
+        "What each reading must be like; one that is not takes nothing from anybody.", None, example={"rows": ">= 900"}
     )
 
 
@@ -317,6 +320,13 @@ class Policy(Section):
         "park",
         example="hold",
     )
+    plan_expires: str = _like(
+        AFTER,
+        "How long a plan may be applied after it was made, in days (`d`) or hours (`h`). It is sealed with the plan "
+        "(plan.age).",
+        "24h",
+        example="8h",
+    )
 
 
 class Limits(Section):
@@ -417,90 +427,11 @@ class State(Section):
     memory: str = _like(
         MEMORY, "How much memory planning may take; beyond it a scratch file helps.", "512MB", example="2GB"
     )
-
-
-class Metrics(Section):
-    """Where measurements are left for others."""
-
-    textfile: str = _like(
-        TEXTFILE,
-        "Where Prometheus text is written after each run, for node_exporter's textfile collector. The name ends with "
-        "`.prom`.",
-        example="/var/lib/node_exporter/textfile/scimsync.prom",
-    )
-
-
-class Log(Section):
-    """What is logged to stderr; `--log` counts more."""
-
-    format: Literal["json", "console", "off"] = _key("The form of the log on stderr.", "off", example="json")
-    level: Literal["debug", "info", "warning", "error"] = _key(
-        "The least level that is written.", "info", example="warning"
-    )
-
-
-class Audit(Section):
-    """The signing of the audit chain."""
-
-    key: str = _like(
-        SIGNING_KEY,
-        "What checkpoints are signed with: file:PATH (mode 0600), or keyring:NAME for the keyring of the operating "
-        "system. The keyring takes the extra `keyring`. One that is named is made by `scimsync audit key`. Default: a "
-        "file `audit-key` among the artifacts, made on first use.",
-        example="file:audit-key",
-    )
-    checkpoints: str = _text(
-        "A file, best on another machine, to which each signed checkpoint is appended. Where it cannot be written, "
-        "the run says so and goes on.",
-        example="/mnt/elsewhere/checkpoints",
-    )
-
-
-class Webhook(Section):
-    """An endpoint that is told of what happens; several are written one below the other."""
-
-    url: str = _text(
-        "Where events are sent; an address, or env:NAME. https, or http to this machine with `allow_private`.",
-        ...,
-        example="https://hr.example.com/scimsync",
-    )
-    secret: str = _like(
-        REFERENCE,
-        "What events are signed with; env:NAME or file:PATH. `whsec_` and base64, or a text, of 24 bytes or more; "
-        "`doctor` warns of fewer.",
-        ...,
-        example="env:WEBHOOK_SECRET",
-    )
-    old_secret: str = _like(
-        FORMER_REFERENCE,
-        "The former secret, which signs as well while the secret changes; env:NAME or file:PATH.",
-        example="env:OLD_WEBHOOK_SECRET",
-    )
-    events: list[str] | str = _key(
-        "The names of the events that are wanted. Default: all.", [], example=["prov:deactivate"]
-    )
-    values: bool = _key(
-        "Whether values before and after travel; else ids, actions and names of paths.",
-        default=False,
-        example=True,
-    )
-    allow_private: bool = _key(
-        "Whether it may stand in the own network or on this machine.",
-        default=False,
-        example=True,
-    )
-
-
-class Events(Section):
-    """Word from outside about who changed, taken by `scimsync serve --events`."""
-
-    secret: str = _like(
-        REFERENCE, "What calls from outside are signed with; env:NAME or file:PATH.", ..., example="file:events_secret"
-    )
-    old_secret: str = _like(
-        FORMER_REFERENCE,
-        "The former secret, which is good as well while the secret changes; env:NAME or file:PATH.",
-        example="file:old_events_secret",
+    keep: dict[Literal["runs", "days"], Annotated[int, Field(ge=1)]] = _key(
+        "What `scimsync state gc` leaves: the files and the journal of so many applied runs, the newest, and of "
+        "whatever is younger than so many days.",
+        {"runs": 100, "days": 400},
+        example={"runs": 50, "days": 90},
     )
 
 
@@ -519,6 +450,7 @@ class Document(BaseModel):
     policy: Policy = _section()
     limits: Limits = _section()
     groups: Groups | None = None
+    rule: list[Rule] = Field([], description=Rule.__doc__)
     state: State = _section()
     metrics: Metrics = _section()
     log: Log = _section()

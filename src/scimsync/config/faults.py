@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scimsync.config import document, keys
+from scimsync.config import contracts, document, keys, outward
 from scimsync.config.document import Attribute, Document
 from scimsync.config.keys import Section
 from scimsync.config.places import Place
@@ -23,6 +23,8 @@ _SHARE = 'write a number of people, or a share such as "5%"'
 _SHOWN = {
     keys.SHARE: _SHARE,
     keys.WINDOW: 'write days or hours such as "1d" or "12h", or "0"',
+    keys.BOUNDS: 'write ">= 900", "<= 2000" or "900 to 2000"',
+    keys.RULE_NAME: "write small letters, digits and hyphens",
     keys.MEMORY: 'write a number and its unit, for instance "512MB"',
     keys.TEXTFILE: "the name must end with .prom, or nobody collects it",
 }
@@ -33,7 +35,9 @@ _SECRETS = {
     keys.FORMER_REFERENCE: f"{_HIDDEN} env:NAME or file:PATH",
     keys.SIGNING_KEY: f"{_HIDDEN} file:PATH or keyring:NAME",
 }
-_TYPES = {"boolean": "true or false", "array": "a list of texts", "string": "a text"}
+_TYPES = {"boolean": "true or false", "array": "a list of texts", "string": "a text", "object": "a table"}
+#: sections of which there may be several, one below the other
+_SEVERAL = ("webhook", "rule")
 _MISSING = {
     "source": "say where the HR records are",
     "target": "say which directory is kept",
@@ -82,7 +86,7 @@ def _place(loc: Place, raw: Mapping[str, object]) -> Place:
     """Where a fault is, without the branches of unions; () for a branch that was not meant."""
     section, *rest = loc
     held = raw.get(str(section))
-    if section == "webhook":
+    if section in _SEVERAL:
         return loc[:3] if len(loc) > 2 else (section,)
     if not rest or not isinstance(held, dict):
         return (section,)
@@ -91,9 +95,20 @@ def _place(loc: Place, raw: Mapping[str, object]) -> Place:
         if not isinstance(given.get("value"), str):
             return loc[:2]
         return (*loc[:2], *loc[3:4]) if len(loc) > 3 else ()
+    if loc[:2] == ("state", "keep"):
+        return loc[:2]
     if loc[:2] == ("limits", "clear") and isinstance(held.get("clear"), dict):
         return (*loc[:2], *loc[3:4]) if len(loc) > 3 else ()
+    if loc[:2] == ("source", "expect"):
+        return loc[: 2 + _depth(loc[2:], held.get("expect"))]
     return loc[:2]
+
+
+def _depth(steps: Place, held: object) -> int:
+    """How many of these steps lead through tables; what comes after names the branch of a union."""
+    if not steps or not isinstance(held, dict):
+        return 0
+    return 1 + _depth(steps[1:], held.get(steps[0]))
 
 
 def _sentence(place: Place, fault: str, raw: Mapping[str, object]) -> str:
@@ -105,7 +120,9 @@ def _sentence(place: Place, fault: str, raw: Mapping[str, object]) -> str:
         return _of_attribute(place, fault, value)
     if place[:2] == ("limits", "clear") and len(place) > 2:
         return f"[limits] clear {place[2]} = {value!r}: {_SHARE}"
-    where = f"[[webhook]] {int(place[1]) + 1}" if section == "webhook" else f"[{section}]"
+    if place[:2] == ("source", "expect") and len(place) > 2:
+        return _of_expectation(place, fault, value)
+    where = f"[[{section}]] {int(place[1]) + 1}" if section in _SEVERAL else f"[{section}]"
     return f"{where} {_of_key(str(place[-1]), fault, value, _known(section))}"
 
 
@@ -125,9 +142,19 @@ def _of_section(section: str, fault: str, sections: Iterable[str]) -> str:
         return f"[{section}] is not a section{hint(section, sections)}"
     if fault in {"missing", "too_short"}:
         return f"[{section}] is {'empty' if section == 'attributes' else 'missing'}: {_MISSING[section]}"
-    if section == "webhook":
-        return "[[webhook]] must be a list of tables: write [[webhook]] with two brackets"
+    if section in _SEVERAL:
+        return f"[[{section}]] must be a list of tables: write [[{section}]] with two brackets"
     return f"[{section}] must be a table"
+
+
+def _of_expectation(place: Place, fault: str, value: object) -> str:
+    where, known = "[source.expect]", _known("source")["expect"]["properties"]
+    if len(place) == 3:
+        return f"{where} {_of_key(str(place[2]), fault, value, known)}"
+    if place[2] == "newest":
+        return f"{where} newest {_of_key(str(place[3]), fault, value, known['newest']['properties'])}"
+    form = _SHARE if place[2] == "shares" else 'write a share such as "2%"'
+    return f"{where} {place[2]} {place[3]} = {value!r}: {form}"
 
 
 def _of_attribute(place: Place, fault: str, value: object) -> str:
@@ -188,9 +215,14 @@ def _sound(raw: Mapping[str, object], faulty: Iterable[Place]) -> Document:
         model = field.annotation
         if isinstance(model, type) and issubclass(model, Section):
             sections[name] = _filled(model, kept.get(name, {}))
-    for name, optional in (("groups", document.Groups), ("events", document.Events)):
+    for name, optional in (("groups", document.Groups), ("events", outward.Events)):
         sections[name] = _filled(optional, kept[name]) if name in kept else None
-    sections["webhook"] = [_filled(document.Webhook, each) for each in kept.get("webhook", [])]
+    sections["webhook"] = [_filled(outward.Webhook, each) for each in kept.get("webhook", [])]
+    sections["rule"] = [_filled(contracts.Rule, each) for each in kept.get("rule", [])]
+    if isinstance(expect := sections["source"].expect, dict):
+        newest = expect.get("newest")
+        filled = {**expect, "newest": _filled(contracts.Newest, newest) if newest else None}
+        sections["source"].expect = _filled(contracts.Expect, filled)
     sections["attributes"] = {
         path: _filled(Attribute, given) if isinstance(given, dict) else given
         for path, given in kept.get("attributes", {}).items()

@@ -12,6 +12,8 @@ SIGNING_KEY = r"^(file|keyring):."
 SHARE = r"^[ \t]*[0-9]+(\.[0-9]+)?[ \t]*%[ \t]*$"
 AFTER = r"^[ \t]*[1-9][0-9]{0,4}[ \t]*[dh][ \t]*$"
 WINDOW = r"^[ \t]*([0-9]{1,5}[ \t]*[dh][ \t]*|0)$"
+BOUNDS = r"^[ \t]*((>=|<=)[ \t]*[0-9]+|[0-9]+[ \t]+to[ \t]+[0-9]+)[ \t]*$"
+RULE_NAME = r"^[a-z0-9][a-z0-9-]*$"
 MEMORY = r"^[0-9]+(\.[0-9]+)?[ \t]*[KMGTkmgt][Ii]?[Bb]$"
 TEXTFILE = r"\.prom$"
 

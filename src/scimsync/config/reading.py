@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from scimsync.config import credentials, document, faults
+from scimsync.config import credentials, document, faults, holding, outward
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
-from scimsync.config.digest import digest
+from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
 from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
+from scimsync.config.revisions import at_revision
 from scimsync.config.settings import (
     AuditSettings,
     GroupSettings,
@@ -39,6 +40,7 @@ from scimsync.model.policy import (
     Deleted,
     Depth,
     Grouping,
+    Keep,
     Leavers,
     LoginExchange,
     Nested,
@@ -64,23 +66,30 @@ class Parsed:
     file: Path
     text: str
     raw: Mapping[str, object]
+    #: what messages call it
+    name: str
 
 
-def parse(file: Path) -> Parsed:
+def parse(file: Path, revision: str = "", name: str = "") -> Parsed:
     """Read a file as TOML.
+
+    Args:
+        file: Where it is; what it refers to is looked for beside it.
+        revision: Its git revision; "" as it is now.
+        name: What messages call it; its own name where empty.
 
     Raises:
         ConfigError: There is none, it cannot be read, or it is not TOML.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-        return Parsed(file=file, text=text, raw=tomllib.loads(text))
+        text = at_revision(file, revision) if revision else file.read_text(encoding="utf-8")
+        return Parsed(file=file, text=text, raw=tomllib.loads(text), name=name or file.name)
     except FileNotFoundError:
         raise ConfigError(f"{file}: there is no such file. Make one with: scimsync init") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read ({error.__class__.__name__}). It must be UTF-8 text.") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: not TOML: {error}") from error
+        raise ConfigError(f"{name or file}: not TOML: {error}") from error
 
 
 def settings(parsed: Parsed, *, secrets: Set[str]) -> Settings:
@@ -92,7 +101,7 @@ def settings(parsed: Parsed, *, secrets: Set[str]) -> Settings:
     told = faults.Faults()
     found = _Reader(parsed.file, faults.read(parsed.raw, told), told, secrets).settings()
     if told.faults or found is None:
-        raise ConfigError(*(f"{parsed.file.name}: {fault}" for fault in told.faults))
+        raise ConfigError(*(f"{parsed.name}: {fault}" for fault in told.faults))
     return found
 
 
@@ -110,6 +119,7 @@ class _Reader:
         state = self._state()
         policy = self._policy(target.dialect) if target else None
         groups = self._group_settings()
+        contract = holding.contract(self.written.source.expect, self.written.rule, self.told)
         textfile, webhooks = self.written.metrics.textfile, self._webhooks()
         events = self._keys("[events]", self._events()) if "events" in self.secrets else ()
         if target is None or policy is None or self.told.faults:
@@ -120,7 +130,9 @@ class _Reader:
             target=target,
             policy=policy,
             state=state,
-            digest=digest(source, target, policy, groups),
+            contract=contract,
+            digest=digest(source, target, policy, groups, contract),
+            parts=parts(source, target, policy, groups, contract),
             groups=groups,
             audit=self._audit(state),
             log=LogSettings(format=self.written.log.format, level=self.written.log.level),
@@ -169,7 +181,8 @@ class _Reader:
     def _state(self) -> StateSettings:
         given = self.written.state
         url = self._database("state", given.url) or "sqlite:///.scimsync/state.db"
-        return StateSettings(url=url, artifacts=self.references.beside(given.artifacts), memory=given.memory)
+        artifacts = self.references.beside(given.artifacts)
+        return StateSettings(url=url, artifacts=artifacts, memory=given.memory, keep=Keep(**given.keep))
 
     def _database(self, section: str, written: str) -> str:
         return self.references.database(self.references.resolve(f"[{section}] url", written))
@@ -276,6 +289,7 @@ class _Reader:
             deleted=Deleted(given.deleted),
             protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
+            plan_expires=span(given.plan_expires),
             on_bad_value=BadValue(given.on_bad_value),
             limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),
             groups=self._grouping(dialect),
@@ -340,7 +354,7 @@ class _Reader:
             self.told.tell(("webhook",), said)
         return tuple(found)
 
-    def _webhook(self, number: int, given: document.Webhook) -> WebhookSettings:
+    def _webhook(self, number: int, given: outward.Webhook) -> WebhookSettings:
         where = f"[[webhook]] {number}"
         return WebhookSettings(
             number=number,
@@ -369,14 +383,14 @@ class _Reader:
                 self.told.tell(("webhook", number - 1, "events"), said)
         return frozenset(kinds)
 
-    def _events(self) -> document.Events:
+    def _events(self) -> outward.Events:
         """The section [events], which is needed where it is asked for."""
         if self.written.events is None:
             self.told.need("events", "secret", "")
-            return document.Events.model_construct(secret="")
+            return outward.Events.model_construct(secret="")
         return self.written.events
 
-    def _keys(self, where: str, given: document.Webhook | document.Events) -> tuple[bytes, ...]:
+    def _keys(self, where: str, given: outward.Webhook | outward.Events) -> tuple[bytes, ...]:
         """The key of the secret, and that of the former one while they change."""
         keys = []
         for name, written in (("secret", given.secret), ("old_secret", given.old_secret)):

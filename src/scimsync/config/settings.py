@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -12,8 +13,9 @@ from urllib.parse import urlsplit
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
 from scimsync.core.validity import ALWAYS, Validity
+from scimsync.model.contracts import Contract
 from scimsync.model.events import EventKind, Subscription
-from scimsync.model.policy import Depth, Policy
+from scimsync.model.policy import Depth, Keep, Policy
 from scimsync.scim.dialect import Dialect
 
 LOG_FORMATS = ("json", "console", "off")
@@ -86,6 +88,11 @@ class TargetSettings:
     workers: int = 8
     ca_file: Path | None = None
 
+    @property
+    def address(self) -> str:
+        """The SCIM base, by which plans and state know the target."""
+        return self.api_url.rstrip("/") + self.dialect.base_path
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateSettings:
@@ -94,6 +101,7 @@ class StateSettings:
     url: str = field(repr=False)
     artifacts: Path
     memory: str = "512MB"
+    keep: Keep = field(default_factory=Keep)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +165,10 @@ class Settings:
     audit: AuditSettings
     #: digest of everything that decides what a run does; secrets, speed and places of state left out
     digest: str
+    #: what the source and the directory as it will be are held to
+    contract: Contract = field(default_factory=Contract)
+    #: the same part by part: what tells where two configurations differ
+    parts: Mapping[str, str] = field(default_factory=dict)
     webhooks: tuple[WebhookSettings, ...] = ()
     #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
     events: tuple[bytes, ...] = field(default=(), repr=False)

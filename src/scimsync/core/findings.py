@@ -199,6 +199,18 @@ def of_unbelieved(key: str, doubts: Sequence[str]) -> Finding:
     )
 
 
+def of_unfinished(run: str) -> Finding:
+    """A finding about a run that was cut short."""
+    return Finding(
+        severity=Severity.WARNING,
+        code="run.unfinished",
+        subject="",
+        summary="a run was cut short; this plan holds what it left, or that run can be gone on with",
+        detail=run,
+        hint=f"scimsync apply {run}",
+    )
+
+
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Leavers who keep access, then what is about the run, then people's; errors first."""
     return sorted(

@@ -59,7 +59,7 @@ def judged(change: Change, outcome: Outcome) -> Outcome:
 
 def by_plan(plan: Plan) -> dict[str, str]:
     """Who keeps access when this plan is carried out, and why: everybody whom it would disable, where it is refused."""
-    refusal = next((refusal.code for refusal in plan.refusals), "")
+    refusal = next((refusal.rule for refusal in plan.refusals), "")
     refused = {c.key: refusal for c in plan.changes if c.action is Action.DISABLE and refusal}
     return {one.subject: one.detail for one in plan.findings if one.code == KEPT} | refused
 

@@ -169,7 +169,7 @@ def of_plan(plan: Plan) -> Iterator[Event]:
     if plan.refusals:
         payload = {
             "plan": plan.id,
-            "rules": [f.code for f in plan.refusals],
+            "rules": [f.rule for f in plan.refusals],
             "changes": dict(plan.tally.actions),
             "leavers_kept": len(kept),
         }

@@ -1,22 +1,26 @@
-"""The plan as a file: one JSON object a line for people, git and jq, closed by a digest.
+"""The plan as a file: one JSON object a line for people, git and jq, closed by a digest and a signature.
 
-    {"scimsync_plan": 1, "id": "...", "created": "...", "seal": {...}, "tally": {...}, ...}
+    {"scimsync_plan": 1, "id": "...", "created": "...", "seal": {...}, "tally": {...}, "signer": "ed25519:...", ...}
+                                    "offline" says when its accounts were read, where the directory was not asked
     {"finding": {"severity": "error", "code": "record.bad-phone", "subject": "E17", ...}}
     {"change": {"key": "E42", "action": "update", "deltas": [{"path": "title", "before": ..., "after": ...}], ...}}
     {"group": {"group": "...", "add": [["E42", "..."]], "remove": [], ...}}
     {"notice": {...}}      deltas that write nothing: kept edits and conflicts
     {"coming": {"key": "E51", "lifecycle": "joiner", "day": "2026-12-01"}}      who joins, moves or leaves later
-    {"lines": 12, "sha256": "..."}      over all bytes before this line
+    {"lines": 12, "sha256": "...", "signature": "..."}      over all bytes before this line
 
 A plan is applied only as it was sealed: a changed byte, a missing line, another target, another
-configuration or a newer base each refuse it.
+configuration or a newer base each refuse it. What is signed is the closing line without the signature, so that the
+whole file stands behind it; who signed stands in the first line, so that a signature cannot be cut off in silence. A
+plan of a version before signatures names nobody there, and is proven by its digest alone.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 
 import msgspec
@@ -28,6 +32,7 @@ from scimsync.model.plans import (
     Change,
     Coming,
     Delta,
+    Estimate,
     Finding,
     GroupChange,
     Lifecycle,
@@ -50,22 +55,62 @@ _encode = msgspec.json.Encoder().encode
 _TOLD = tuple(field.name for field in fields(Finding))
 
 
-def encode(plan: Plan) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs a plan: the public key as text, and what makes the signature of some bytes."""
+
+    public: str
+    sign: Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """The last line of a plan file."""
+
+    lines: int
+    #: over all bytes before it
+    sha256: str
+    #: base64 of 64 bytes; "" where nobody signed
+    signature: str = ""
+
+    @property
+    def line(self) -> bytes:
+        """The line as it stands in the file, in its one spelling."""
+        signed = {"signature": self.signature} if self.signature else {}
+        return _encode({"lines": self.lines, "sha256": self.sha256, **signed}) + b"\n"
+
+    @property
+    def message(self) -> bytes:
+        """What is signed. No other text that the same key signs begins so."""
+        return b"scimsync plan\n" + Closing(lines=self.lines, sha256=self.sha256).line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A plan file that is whole."""
+
+    plan: Plan
+    closing: Closing
+    #: the public key of who signed, as the file tells it; "" where nobody did
+    signer: str = ""
+
+
+def encode(plan: Plan, signer: Signer | None = None) -> Iterator[bytes]:
     """The lines of a plan file, each with its line end."""
     digest, count = hashlib.sha256(), 0
-    for line in _lines(plan):
+    for line in _lines(plan, signer.public if signer is not None else ""):
         packed = _encode(line) + b"\n"
         digest.update(packed)
         count += 1
         yield packed
-    yield _closing(count, digest.hexdigest())
+    closing = Closing(lines=count, sha256=digest.hexdigest())
+    if signer is not None:
+        signature = base64.b64encode(signer.sign(closing.message)).decode()
+        closing = Closing(lines=count, sha256=closing.sha256, signature=signature)
+    yield closing.line
 
 
-def _closing(lines: int, digest: str) -> bytes:
-    return _encode({"lines": lines, "sha256": digest}) + b"\n"
-
-
-def _lines(plan: Plan) -> Iterator[dict[str, object]]:
+def _lines(plan: Plan, signer: str) -> Iterator[dict[str, object]]:
     yield {
         "scimsync_plan": FORMAT,
         "id": plan.id,
@@ -76,6 +121,11 @@ def _lines(plan: Plan) -> Iterator[dict[str, object]]:
         "place": plan.place,
         "overrides": plan.overrides,
         "moved": dict(plan.moved),
+        **({"expires": plan.expires.isoformat()} if plan.expires is not None else {}),
+        **({"parts": dict(plan.parts)} if plan.parts else {}),
+        **({"estimate": asdict(plan.estimate)} if plan.estimate is not None else {}),
+        **({"signer": signer} if signer else {}),
+        **({"offline": plan.offline.isoformat()} if plan.offline else {}),
         **({"as_of": plan.as_of.isoformat()} if plan.as_of else {}),
     }
     for refusal in plan.refusals:
@@ -157,6 +207,15 @@ def decode(lines: Iterable[bytes]) -> Plan:
     Raises:
         PlanDamaged: Cut, changed, or not a plan; the message says which and where.
     """
+    return opened(lines).plan
+
+
+def opened(lines: Iterable[bytes]) -> Opened:
+    """As `decode`, with what closes the file. Whose the signature is, is not looked at (`engine.signatures`).
+
+    Raises:
+        PlanDamaged: Cut, changed, or not a plan; the message says which and where.
+    """
     digest, count, documents = hashlib.sha256(), 0, []
     closed: bytes | None = None
     for number, raw in enumerate(lines, 1):
@@ -171,12 +230,32 @@ def decode(lines: Iterable[bytes]) -> Plan:
         documents.append(document)
     if closed is None:
         raise PlanDamaged("plan: the file ends before its seal; it was cut, or is not a plan. Make a new plan.")
-    if closed != _closing(count, digest.hexdigest()):
+    closing = closing_of(closed)
+    if (closing.lines, closing.sha256) != (count, digest.hexdigest()):
         raise PlanDamaged("plan: the file was changed after it was sealed. Make a new plan.")
     try:
-        return _plan(documents)
+        signer = msgspec.convert(documents[0].get("signer", ""), str)
+        if bool(signer) != bool(closing.signature):
+            raise PlanDamaged("plan: its signature was cut off, or put on by somebody else. Make a new plan.")
+        return Opened(plan=_plan(documents), closing=closing, signer=signer)
     except (LookupError, TypeError, ValueError, ProtocolError) as error:
         raise PlanDamaged(f"plan: it does not have the form of a plan ({error}). Make a new plan.") from error
+
+
+def closing_of(line: bytes) -> Closing:
+    """Read the last line of a plan file.
+
+    Raises:
+        PlanDamaged: It is not as it was written.
+    """
+    try:
+        found = msgspec.convert(msgspec.json.decode(line), Closing)
+        signature = base64.b64decode(found.signature, validate=True)
+        if found.line != line or base64.b64encode(signature).decode() != found.signature:
+            raise ValueError("not as it was written")
+    except ValueError as error:
+        raise PlanDamaged("plan: the file was changed after it was sealed. Make a new plan.") from error
+    return found
 
 
 def _document(raw: bytes, number: int) -> dict[str, object]:
@@ -200,6 +279,10 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         place=str(head["place"]),
         overrides=_texts(head["overrides"]),
         moved=_texts(head.get("moved", {})),
+        expires=datetime.fromisoformat(str(head["expires"])) if "expires" in head else None,
+        parts=_texts(head.get("parts", {})),
+        estimate=msgspec.convert(head["estimate"], Estimate) if "estimate" in head else None,
+        offline=datetime.fromisoformat(str(head["offline"])) if "offline" in head else None,
         as_of=date.fromisoformat(str(head["as_of"])) if "as_of" in head else None,
         coming=tuple(_coming(d["coming"]) for d in documents if "coming" in d),
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from scimsync.core import contract
+from scimsync.core.contract import Breach
+from scimsync.core.lifecycle import ACTIVE
+from scimsync.model.contracts import Expect
 from scimsync.model.outcomes import Sweep
 from scimsync.model.plans import Finding, Plan, Severity
 from scimsync.model.policy import Limits
@@ -15,7 +19,7 @@ from scimsync.model.records import SourceHealth
 ABSENCE, ROWS, BLANKS = "source.absence", "source.rows-drop", "source.blanks"
 #: the finding about a directory with holes, and the rule that nobody is made while there are some
 INCOMPLETE = "target.incomplete"
-RULES = frozenset({ABSENCE, ROWS, BLANKS, INCOMPLETE})
+RULES = frozenset({ABSENCE, ROWS, BLANKS, INCOMPLETE}) | contract.RULES
 #: the share of blanks may grow by so much from one run to the next
 _BLANKS_GROWTH = 0.10
 
@@ -33,6 +37,8 @@ class Trust:
     findings: tuple[Finding, ...]
     #: what the next reading is judged by: this one, unless a guard found it worse than the last
     remembered: SourceHealth
+    #: the rules that it breaks, so that no value is cleared on its word
+    broken: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -49,6 +55,8 @@ def judge(  # noqa: PLR0913 - a reading is judged by much
     limits: Limits,
     overrides: Iterable[str] = (),
     columns_of: Mapping[str, Iterable[str]] = MappingProxyType({}),
+    expect: Expect | None = None,
+    breaches: Iterable[Breach] = (),
 ) -> Trust:
     """Judge a reading by its proof and by the last trusted one.
 
@@ -60,6 +68,8 @@ def judge(  # noqa: PLR0913 - a reading is judged by much
         limits: How far the number of rows may fall.
         overrides: Rules that a person set aside for this run.
         columns_of: Path -> the source columns that it is made of; who is told of a column need not hear of the path.
+        expect: What was declared.
+        breaches: Where the reading breaks what is expected of it besides.
     """
     given = frozenset(overrides)
     findings: list[Finding] = []
@@ -72,19 +82,39 @@ def judge(  # noqa: PLR0913 - a reading is judged by much
         lost = previous.rows - health.rows
         if lost > 0 and not limits.source_rows_drop.allows(lost, previous.rows):
             findings.append(_short(previous.rows, health.rows, str(limits.source_rows_drop)))
-            remembered = previous
+    told = [breach for breach in breaches if breach.finding.code not in given]
+    broken = {finding.code: None for finding in findings if finding.code == ROWS}
+    broken |= {breach.finding.code: None for breach in told}
+    findings += [breach.finding for breach in told]
     absence = not findings
+    doubted = {breach.column.lower() for breach in told if breach.column}
+    access = any(breach.backwards for breach in told) or bool(doubted & _lowered(columns_of.get(ACTIVE, ())))
     columns, frozen = frozenset[str](), frozenset[str]()
-    if previous is not None and previous.rows >= _FEW and BLANKS not in given:
-        columns = _gone_blank(health.blanks, previous.blanks)
-        lowered = {column.lower() for column in columns}
-        made_of = {path for path, names in columns_of.items() if lowered & {name.lower() for name in names}}
-        paths = _gone_blank(health.desired, previous.desired)
+    if BLANKS not in given:
+        declared = contract.too_blank(health.blanks, expect or Expect())
+        watched = _lowered((expect or Expect()).blanks)
+        grown = frozenset[str]()
+        paths = frozenset[str]()
+        if previous is not None and previous.rows >= _FEW:
+            grown = _gone_blank(health.blanks, previous.blanks)
+            paths = frozenset(
+                path
+                for path in _gone_blank(health.desired, previous.desired)
+                if not watched or not _lowered(columns_of.get(path, ["?"])) <= watched
+            )
+        columns = frozenset(declared) | {column for column in grown if column.lower() not in watched}
+        made_of = {path for path, names in columns_of.items() if _lowered(columns) & _lowered(names)}
         frozen = paths | made_of
-        findings += [_blank("a column of the source", column) for column in sorted(columns)]
+        findings += [_blank("a column of the source", column, declared.get(column, "")) for column in sorted(columns)]
         findings += [_blank("what the mapping makes", path) for path in sorted(paths - made_of)]
-        remembered = previous if frozen | columns else remembered
-    return Trust(absence, columns, frozen, tuple(findings), remembered)
+    if broken or frozen | columns:
+        remembered = previous or health
+    frozen |= {ACTIVE} if access else frozenset()
+    return Trust(absence, columns, frozen, tuple(findings), remembered, tuple(broken))
+
+
+def _lowered(names: Iterable[str]) -> set[str]:
+    return {name.lower() for name in names}
 
 
 def _gone_blank(shares: Mapping[str, float], former: Mapping[str, float]) -> frozenset[str]:
@@ -160,12 +190,12 @@ def _short(before: int, now: int, limit: str) -> Finding:
     )
 
 
-def _blank(what: str, name: str) -> Finding:
+def _blank(what: str, name: str, declared: str = "") -> Finding:
     return Finding(
         severity=Severity.WARNING,
         code=BLANKS,
         subject=name,
         summary=f"{what} went blank, so the attributes concerned are not written",
-        detail=name,
+        detail=f"{name}: {declared}" if declared else name,
         hint="check the export; if it is right, override this rule for one run",
     )

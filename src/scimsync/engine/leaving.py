@@ -28,6 +28,8 @@ class Decided:
     believed: bool
     #: whether the directory was read whole
     complete: bool
+    #: the rule by which what the source says about access is not believed
+    untrusted: str = leaving.UNTRUSTED
 
 
 def kept(bench: Workbench, comparison: Comparison, policy: Policy, decided: Decided) -> Iterator[Finding]:
@@ -51,7 +53,7 @@ def _by_status(bench: Workbench, policy: Policy, decided: Decided) -> Iterator[t
     lagging = {finding.subject for finding in decided.findings if finding.code == "target.lagging"}
     for one in staying.by_status(bench, policy.attributes, policy.match):
         if one.seen or not decided.complete or one.key in lagging:
-            yield one, leaving.UNTRUSTED if ACTIVE in decided.frozen else leaving.UNREAD
+            yield one, decided.untrusted if ACTIVE in decided.frozen else leaving.UNREAD
 
 
 def unplanned(bench: Workbench, policy: Policy) -> dict[str, str]:

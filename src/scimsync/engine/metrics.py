@@ -35,6 +35,24 @@ class Unmeasured:
         """Let it pass."""
 
 
+class Counted(Unmeasured):
+    """Counts the requests of one piece of work by kind, and the seconds in which they were answered."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, int] = {}
+        self.seconds = 0.0
+
+    def asked(self, call: str, outcome: str, seconds: float) -> None:  # noqa: ARG002 - as the port
+        """One exchange."""
+        self.requests[call] = self.requests.get(call, 0) + 1
+        self.seconds += seconds
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds that one request took; 0.0 before the first."""
+        return self.seconds / sum(self.requests.values()) if self.requests else 0.0
+
+
 class Together:
     """Tells several, in their order."""
 

@@ -9,15 +9,18 @@ from pathlib import Path
 
 from scimsync.core.depths import Rhythm
 from scimsync.core.desired import PhoneReader
+from scimsync.core.offline import Known
 from scimsync.core.validity import ALWAYS, Validity
 from scimsync.engine.membership import Pairs
-from scimsync.engine.metrics import Unmeasured
+from scimsync.engine.metrics import Counted, Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
+from scimsync.model.contracts import Contract
 from scimsync.model.events import Subscription
 from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.generic import GENERIC
 from scimsync.scim.schema import Catalog
+from scimsync.workbench.phones import Memo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +33,22 @@ class PlanPorts:
     clock: Clock
     observer: Observer
     phones: PhoneReader
+    #: which way of reading numbers that is; nothing is remembered where ""
+    phones_version: Callable[[], str] = lambda: ""
     #: makes the tail of a run id, so that two runs in one second differ
     fresh: Callable[[], str]
     #: where memberships come from, where policy manages groups
     pairs: Pairs = field(default_factory=Pairs)
     metrics: Metrics = field(default_factory=Unmeasured)
+    #: what the plan is signed with; not signed where None
+    key: bytes | None = field(default=None, repr=False)
+    #: what this run asked so far
+    counted: Counted = field(default_factory=Counted)
+
+    @property
+    def memo(self) -> Memo:
+        """What is remembered of phone numbers."""
+        return Memo(self.store.artifact("phones").parent, self.clock.now(), self.phones_version)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +57,8 @@ class PlanRequest:
 
     policy: Policy
     catalog: Catalog
+    #: what both ends are held to
+    contract: Contract = field(default_factory=Contract)
     #: what the provider takes, and which names must exist
     dialect: Dialect = GENERIC
     #: column of the source that identifies a person
@@ -53,10 +69,14 @@ class PlanRequest:
     null_values: tuple[str, ...] = ()
     #: digest of the effective configuration
     configuration: str
+    #: the same part by part
+    parts: Mapping[str, str] = field(default_factory=dict)
     #: from when until when the records of the source hold, and the day that the plan is made for
     validity: Validity = ALWAYS
     #: the time zone of today() in the mapping, and of the days of records
     zone: str = "UTC"
+    #: whoever applies asks for a token first
+    fetches_token: bool = False
     #: reads of single accounts that run at the same time
     workers: int = 8
     memory_limit: str = "512MB"
@@ -73,5 +93,7 @@ class PlanRequest:
     keep: Path | None = None
     #: whether the target's schema is compared before it is read
     schema: bool = True
+    #: the accounts as the last whole reading showed them, where the directory shall not be asked
+    offline: Known | None = None
     #: who is told where the plan may not be applied
     subscriptions: tuple[Subscription, ...] = ()

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from scimsync import files
 from scimsync.core import (
+    contract,
     fixing,
     grouping,
     identity,
@@ -17,7 +17,6 @@ from scimsync.core import (
     notifications,
     planner,
     reviving,
-    sealing,
     trust,
     validation,
 )
@@ -29,28 +28,44 @@ from scimsync.core.findings import (
     of_hidden,
     of_nobody,
     of_unbelieved,
+    of_unfinished,
     of_unmatched,
     of_unread,
     of_unresolved,
 )
 from scimsync.core.identity import parted, said
-from scimsync.core.leaving import sentence
+from scimsync.core.leaving import UNTRUSTED, sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
-from scimsync.engine import deferring, ending, guarding, limiting, renaming, returning, unshown, validity
+from scimsync.engine import (
+    deferring,
+    ending,
+    guarding,
+    limiting,
+    renaming,
+    returning,
+    ruling,
+    trusting,
+    unshown,
+    validity,
+)
+from scimsync.engine.foreseeing import foreseen
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
+from scimsync.engine.offline import leave_unread
 from scimsync.engine.owning import own_links
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.preceding import check_target, unfinished
 from scimsync.engine.reading import Compared, compare_schema, left_alone, read_asked, read_directory
 from scimsync.engine.reviving import plan_revivals
-from scimsync.engine.state import Runs
+from scimsync.engine.signatures import write as write_plan
+from scimsync.engine.staging import mapped, read_source
 from scimsync.engine.validity import Calendar
-from scimsync.errors import ConfigError, PersonUnknown, SourceError, TargetError
+from scimsync.errors import PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Run, RunState
-from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal, Severity
+from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
@@ -60,15 +75,18 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.correlating import Correlation
 from scimsync.workbench.expressions import Expression
-from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired, stage_phones
 from scimsync.workbench.past import stage_base, stage_links
-from scimsync.workbench.records import stage_records
 from scimsync.workbench.unlisted import owe
-from scimsync.workbench.wording import unknown_words
 
 
-async def make_plan(ports: PlanPorts, request: PlanRequest) -> Plan:
-    """Compute, seal and store a plan. Nothing is written to the target.
+async def make_plan(ports: PlanPorts, request: PlanRequest, room: Workbench | None = None) -> Plan:
+    """Compute, seal and store a plan (but for one that is made offline). Nothing is written to the target.
+
+    Args:
+        ports: What it is made with.
+        request: What it is about.
+        room: Where its tables are made; a place of its own where None. A source that was read there, in the same way,
+            is not read again.
 
     Raises:
         SourceError: The source cannot be read or is empty.
@@ -76,27 +94,21 @@ async def make_plan(ports: PlanPorts, request: PlanRequest) -> Plan:
         TargetError: The directory cannot be read, or its schema drifted where the mapping writes.
         StoreError: The state cannot be read or written.
     """
+    if room is not None:
+        return await _Planning(ports, request, room).run()
     with Workbench(ports.store.artifact("plan").parent, memory_limit=request.memory_limit, zone=request.zone) as bench:
         return await _Planning(ports, request, bench).run()
 
 
-def unfinished(store: Runs) -> Run | None:
-    """The latest run that was begun, if it was cut short."""
-    last = next(iter(store.begun(1)), None)
-    return last if last is not None and last.state in {RunState.APPLYING, RunState.INTERRUPTED} else None
+async def look(ports: PlanPorts, request: PlanRequest, bench: Workbench, findings: list[Finding]) -> Plan:
+    """As `make_plan`, on a workbench of the caller, who reads its tables afterwards, also where it fails half way.
 
-
-def check_target(last: Run | None, target: str) -> None:
-    """Whether what was last agreed was agreed with this target.
-
-    Raises:
-        ConfigError: It was agreed with another.
+    `findings` takes all that is found, also about others.
     """
-    if last is not None and last.target != target:
-        raise ConfigError(
-            f"[state] remembers {last.target}, and [target] is {target}. What was agreed with one "
-            "directory says nothing about another: give each its own [state] url and artifacts."
-        )
+    planning = _Planning(ports, request, bench, findings=findings)
+    plan = await planning.run()
+    findings[:] = planning.findings
+    return plan
 
 
 @dataclass(slots=True)
@@ -142,7 +154,9 @@ class _Planning:
 
     async def run(self) -> Plan:
         policy, store = self.request.policy, self.ports.store
-        reading, health, expressions = self._read_source()
+        reading, health, expressions = read_source(self.bench, self.ports, self.request)
+        self.calendar = validity.begin(self.bench, self.ports, self.request, reading.columns)
+        expressions = self.calendar.mapped(expressions)
         last = store.last_applied()
         check_target(last, self.ports.target.name)
         base = last.base if last else ""
@@ -150,7 +164,8 @@ class _Planning:
         stage_links(self.bench, store.links(), parted(decisions))
         self.former = store.artifact(base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
-        health = self._map(health, expressions)
+        health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
+        self.findings += [*told, *self.calendar.held()]
         owned = own_links(self.bench, store, self.request.source, self.request.overrides)
         self.findings += owned.findings
         self.takes = owned.takes
@@ -169,7 +184,7 @@ class _Planning:
         self.findings += [
             *of_unresolved(comparison.unresolved(), self.strange),
             *of_unmatched(policy),
-            *self._unfinished(),
+            *(of_unfinished(run.id) for run in [unfinished(store)] if run is not None),
         ]
         self.findings += [of_hidden(key, row) for key, row in comparison.hidden()]
         self.findings += identity.named(self.others)
@@ -177,6 +192,8 @@ class _Planning:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
         if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
+        ruled = ruling.rule(self.bench, self.request, self.changes, complete=complete and self.whole)
+        self.findings, self.refusals = [*self.findings, *ruled.findings], (*self.refusals, *ruled.refusals)
         self.licences = await needed(self.ports, self.request, self.bench, self.changes)
         seal = Seal(
             target=self.ports.target.name,
@@ -213,6 +230,7 @@ class _Planning:
         self.findings += renaming.look(self.bench, self.request, self.ports, whole=self.whole)
         owe(self.bench, policy.attributes)
         comparison.resolve()
+        leave_unread(comparison, self.request)
         self.findings += unshown.look(self.bench, comparison, self.request, self.ports.store, schema.mark)
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
@@ -235,37 +253,10 @@ class _Planning:
             frozen=judged.frozen,
             believed=judged.absence and not comparison.opaque(),
             complete=complete,
+            untrusted=next(iter(judged.broken), UNTRUSTED),
         )
         self.findings += kept(self.bench, comparison, policy, decided)
         return await self._plan_groups(comparison, judged, complete=complete), complete
-
-    def _read_source(self) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
-        attributes = self.request.policy.attributes
-        self.ports.observer.stage("reading the source")
-        reading = self.ports.source.read()
-        health = stage_records(self.bench, reading, key=self.request.key, null_values=self.request.null_values)
-        self.ports.metrics.read(health, proven=reading.proven)
-        expressions = check_mapping(self.bench, attributes, reading.columns)
-        self.calendar = validity.begin(self.bench, self.ports, self.request, reading.columns)
-        expressions = self.calendar.mapped(expressions)
-        stage_phones(self.bench, expressions.values(), self.ports.phones)
-        return reading, health, expressions
-
-    def _map(self, health: SourceHealth, expressions: Mapping[str, Expression]) -> SourceHealth:
-        """Map the records; the health of the source, with that of what the mapping made of it."""
-        policy = self.request.policy
-        self.findings += stage_desired(
-            self.bench,
-            policy.attributes,
-            expressions,
-            key=self.request.key,
-            found_by=policy.match,
-            whole=policy.on_bad_value is BadValue.PERSON,
-        )
-        self.findings += self.calendar.held()
-        column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
-        self.findings += unknown_words(self.bench, expressions.get(ACTIVE), column)
-        return replace(health, desired=desired_blanks(self.bench, policy.attributes))
 
     def _judge(
         self,
@@ -274,29 +265,18 @@ class _Planning:
         previous: SourceHealth | None,
         expressions: Mapping[str, Expression],
     ) -> trust.Trust:
-        judged = trust.judge(
+        judged = trusting.judge(
+            self.request,
+            reading,
             health,
             previous,
-            proven=reading.proven,
+            expressions,
             keyless=any(f.code == "record.no-key" for f in self.findings),
-            limits=self.request.policy.limits,
-            overrides=self.request.overrides,
-            columns_of={path: expression.columns for path, expression in expressions.items()},
+            earlier=trusting.earlier(self.ports.store, self._sources()),
+            now=self.ports.clock.now(),
         )
         self.findings += judged.findings
         return judged
-
-    def _unfinished(self) -> Iterator[Finding]:
-        last = unfinished(self.ports.store)
-        if last is not None:
-            yield Finding(
-                severity=Severity.WARNING,
-                code="run.unfinished",
-                subject="",
-                summary="a run was cut short; this plan holds what it left, or that run can be gone on with",
-                detail=last.id,
-                hint=f"scimsync apply {last.id}",
-            )
 
     def _decide(self, comparison: Comparison, judged: trust.Trust) -> None:
         policy = self.request.policy
@@ -314,6 +294,8 @@ class _Planning:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
                 self.findings.append(of_unbelieved(leaver.key, doubts))
+        withheld = contract.withhold(self.changes, judged.broken, [*policy.attributes, active])
+        self.changes, self.findings = [*withheld.changes], [*self.findings, *withheld.findings]
 
     def _sources(self) -> tuple[str, ...]:
         """The names of the source whose people the plan is about."""
@@ -455,10 +437,16 @@ class _Planning:
             moved=self.moved,
             as_of=self.calendar.as_of,
             coming=self.calendar.coming(),
+            expires=created + request.policy.plan_expires,
+            parts=dict(request.parts),
             overrides=dict(request.overrides),
             rate=ports.target.rate,
             place=reading.place,
+            offline=request.offline.listed if request.offline else None,
         )
+        if request.offline is not None:  # nothing rests on it: whoever wants to keep it does so
+            return plan
+        plan = foreseen(plan, ports, request, self.bench)
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
         moving = [change.key for change in changes]
         path = ports.store.artifact(agreed)
@@ -466,7 +454,7 @@ class _Planning:
             agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
-        files.write(ports.store.artifact(name), sealing.encode(plan))
+        digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
                 id=identity,
@@ -480,6 +468,7 @@ class _Planning:
                 partial=bool(request.only),
                 source=request.source,
                 takes=self.takes,
+                digest=digest,
             ),
             [x for told in request.subscriptions for x in notifications.messages_to(notifications.of_plan(plan), told)],
         )

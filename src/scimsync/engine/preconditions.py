@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Protocol
 
 from scimsync.core import leaving, limits
-from scimsync.core.identity import said
 from scimsync.engine import limiting
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Target
+from scimsync.engine.seals import UNKNOWN, World, looked_at
 from scimsync.engine.state import (
     Artifacts,
     Audit,
@@ -31,10 +30,6 @@ from scimsync.model.plans import Finding, Plan
 from scimsync.model.policy import Mapped, Policy
 from scimsync.scim.schema import Place
 
-#: a plan rests on what HR said when it was made; older than this, it must be made again
-MAX_AGE = timedelta(hours=24)
-#: clocks of two machines may differ by so much; a plan from further ahead was made before a clock was set back
-MAX_AHEAD = timedelta(minutes=5)
 #: the rules that may be set aside when a plan is applied, besides those about its size
 RULES = frozenset({"plan.age"})
 
@@ -64,6 +59,8 @@ class ApplyOptions:
 
     policy: Policy
     configuration: str
+    #: the same part by part, to tell what of it moved
+    parts: Mapping[str, str] = field(default_factory=dict)
     workers: int = 8
     #: what one PATCH may hold; 0 for no limit
     operations_per_patch: int = 0
@@ -113,30 +110,22 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
             "Make one for today: scimsync plan"
         )
     if run is None:
-        raise PlanStale(f"plan {plan.id}: this state does not know it. Make the plan with the same [state].")
-    if plan.seal.target != ports.target.name:
-        raise PlanStale(f"plan {plan.id}: it was made for {plan.seal.target}, the target is {ports.target.name}.")
-    if plan.seal.configuration != options.configuration:
-        raise PlanStale(f"plan {plan.id}: the configuration changed since it was made. Make a new plan.")
+        raise PlanStale(UNKNOWN.sentence(plan.id))
+    world = World(
+        store=ports.store,
+        target=ports.target.name,
+        configuration=options.configuration,
+        parts=options.parts,
+        now=ports.clock.now(),
+    )
+    for point in looked_at(plan, run, world):
+        if point.moved and not (point.name == "expiry" and "plan.age" in options.overrides):
+            raise PlanStale(point.sentence(plan.id))
     if run.state is RunState.DONE:
         return run
-    if plan.seal.links != said(ports.store.link_decisions()):
-        raise PlanStale(f"plan {plan.id}: records and accounts were linked or parted since. Make a new plan.")
-    last = ports.store.last_applied()
-    left = last.base if last else ""
-    # a run that changed nothing leaves the base as it was, and yet was told by HR after this plan was
-    if not (last and last.id == run.id) and (left != plan.seal.base or (last and last.begun > run.seq)):
-        raise PlanStale(f"plan {plan.id}: another run was applied since it was made. Make a new plan.")
-    cut = next((late for late in ports.store.begun(1) if late.state is RunState.APPLYING), run)
-    if cut.id != run.id and cut.begun > run.seq:
-        raise PlanStale(
-            f"plan {plan.id}: run {cut.id} was begun since it was made, and was cut short. Make a new plan, or go on "
-            f"with that run: scimsync apply {cut.id}"
-        )
-    _check_age(plan, ports.clock, options)
     refused = _refusals(plan, run, ports, options)
     if refused:
-        words = [f"plan {plan.id}: {f.summary} ({f.code}: {f.detail}); {f.hint}" for f in refused]
+        words = [f"plan {plan.id}: {f.summary} ({f.rule}: {f.detail}); {f.hint}" for f in refused]
         kept = leaving.by_plan(replace(plan, refusals=tuple(refused)))
         raise PlanRefused("\n".join([leaving.sentence(kept), *words] if kept else words))
     return run
@@ -149,20 +138,5 @@ def _refusals(plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOptions) ->
     before = limiting.past(ports.store, ports.clock.now(), given.window, sources, besides=run.id)
     demanded = [*limits.demands(plan.tally, given), *limits.clearing(plan.changes, given, plan.tally.linked)]
     overrides = {*run.answered, *plan.overrides, *options.overrides}
-    others = [f for f in plan.refusals if f.code not in limits.RULES and f.code not in overrides]
+    others = [f for f in plan.refusals if f.code not in limits.RULES and f.rule not in overrides]
     return [*others, *limits.refusals(demanded, overrides, before, partial=run.partial)]
-
-
-def _check_age(plan: Plan, clock: Clock, options: ApplyOptions) -> None:
-    age = clock.now() - plan.created
-    if -MAX_AHEAD <= age <= MAX_AGE or "plan.age" in options.overrides:
-        return
-    words = f"it is {age.total_seconds() / 3600:.0f} hours old"
-    if age < -MAX_AHEAD:
-        words = (
-            f"it was made at {plan.created:%Y-%m-%d %H:%M} UTC, which this clock has not reached: its age is unknown"
-        )
-    raise PlanStale(
-        f"plan {plan.id}: {words}, and HR may say something else now. "
-        'Make a new plan, or apply it with --override plan.age --reason "..."'
-    )

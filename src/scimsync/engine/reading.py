@@ -12,6 +12,7 @@ from scimsync.core.findings import of_unshown
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine import depths, shielding
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN, Freshness, read_again, written
+from scimsync.engine.offline import read_remembered
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
 from scimsync.model.outcomes import Document, Pin, Run
@@ -52,8 +53,10 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> Compared:
         SchemaDrifted: What the mapping writes is not what it was.
     """
     since = ports.clock.now() - SCHEMA_BELIEVED
-    plans = (run for run in ports.store.runs() if run.plan and not run.partial and run.target == ports.target.name)
+    plans = (run for run in ports.store.runs() if run.compared and run.target == ports.target.name)
     pin = ports.store.pin(ports.target.name)
+    if request.offline is not None:
+        return Compared(fixed=_fixed(request, pin.documents if pin else {}))
     spared = bool(request.only) or request.depth is Depth.SOURCE
     if spared and any(run.created > since and _is_under(ports, run, request.configuration) for run in plans):
         return Compared(fixed=_fixed(request, pin.documents if pin else {}))
@@ -100,8 +103,8 @@ async def left_alone(ports: PlanPorts, request: PlanRequest) -> list[Finding]:
 
 def _is_under(ports: PlanPorts, run: Run, configuration: str) -> bool:
     """Whether the plan of a run was made under a configuration."""
-    file = ports.store.artifact(run.plan)
-    if not file.is_file():
+    file = ports.store.artifact(run.plan) if run.plan else None
+    if file is None or not file.is_file():
         return False
     with file.open("rb") as lines:
         return configuration.encode() in next(lines, b"")
@@ -113,6 +116,8 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     Raises:
         TargetError: The directory cannot be read at all.
     """
+    if request.offline is not None:
+        return True, read_remembered(ports, request, bench, request.offline)
     attributes, target = request.policy.attributes, ports.target
     # whether managed or not: who is protected, and who has access already
     roots = [*dict.fromkeys([*(mapped.place.root for mapped in attributes), LOGIN, ACTIVE])]
@@ -218,7 +223,13 @@ async def read_asked(ports: PlanPorts, request: PlanRequest, bench: Workbench) -
         TargetError: They cannot be read at all.
     """
     policy = request.policy
-    if not request.only or len(request.only) > MOST_ASKED or request.keep is not None or policy.groups is not None:
+    if (
+        request.offline is not None
+        or not request.only
+        or len(request.only) > MOST_ASKED
+        or request.keep is not None
+        or policy.groups is not None
+    ):
         return None
     spool = AccountSpool(bench, request.catalog, policy.attributes)
     spool.load()

@@ -50,6 +50,10 @@ class Runs(Protocol):
         """
         ...
 
+    def forget_files(self, runs: Collection[str]) -> None:
+        """Forget the names of the files that runs left: plan, what was agreed, and base. Their numbers stay."""
+        ...
+
 
 class Refusals(Protocol):
     """What a limit refused, and nobody has answered."""
@@ -190,6 +194,18 @@ class Journal(Protocol):
         """The lines of one run in the order they were written; only later ones, where `since` says so."""
         ...
 
+    def journalled(self, runs: Collection[str]) -> int:
+        """How many lines some runs have."""
+        ...
+
+    def forget_journal(self, runs: Collection[str]) -> int:
+        """Drop the lines of runs; how many that were."""
+        ...
+
+    def journal_of(self, key: str, newest: int = 100) -> Sequence[JournalLine]:
+        """The lines about one person or group, of all runs, in the order they were written; the latest alone."""
+        ...
+
 
 class Audit(Protocol):
     """The audit chain."""
@@ -325,4 +341,8 @@ class Artifacts(Protocol):
 
     def artifact(self, name: str) -> Path:
         """Where an artifact of that name is or shall be; the folder exists with mode 0700."""
+        ...
+
+    def size(self) -> int:
+        """How many bytes the store itself takes, without the files."""
         ...

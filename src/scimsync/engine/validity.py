@@ -15,7 +15,8 @@ from scimsync.model.policy import BadValue
 from scimsync.workbench import validity as tables
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import Expression
-from scimsync.workbench.mapping import stage_desired, stage_phones
+from scimsync.workbench.mapping import stage_desired
+from scimsync.workbench.phones import stage_remembered
 
 
 @dataclass(slots=True)
@@ -90,7 +91,7 @@ class Calendar:
             days = tables.stage_later(self.bench, other, self.day, self.today + rules.AHEAD)
             if not days:
                 return
-            stage_phones(other, self.expressions.values(), self.ports.phones)
+            stage_remembered(other, self.expressions.values(), self.ports.phones, self.ports.memo)
             found = stage_desired(
                 other,
                 attributes,

@@ -273,6 +273,7 @@ class RunState(Enum):
     PARTIAL = "partial"  #: finished, with some changes held or failed
     INTERRUPTED = "interrupted"
     REFUSED = "refused"
+    OFFLINE = "offline"  #: a plan that was made without the directory; never applied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,13 +303,22 @@ class Run:
     began: datetime | None = None
     done: Mapping[str, int] = field(default_factory=dict)
     answered: tuple[str, ...] = ()
+    #: the digest that closes its plan, so that no other is applied in its place; "" in a run of before that was kept
+    digest: str = ""
+    #: what applying took: requests by kind, and "seconds"; empty where it was not applied, or not counted
+    spent: Mapping[str, float] = field(default_factory=dict)
     #: when its plan was made, and when somebody last began to apply it: numbers of one sequence, which never
     #: steps back as clocks do; given by the store, 0 where it did not happen
     seq: int = field(default=0, compare=False)
     begun: int = field(default=0, compare=False)
 
+    @property
+    def compared(self) -> bool:
+        """Whether its plan was made for everybody, with the directory, so that the schema was looked at."""
+        return bool(self.plan) and not self.partial and self.state is not RunState.OFFLINE
+
     def begins(self, begun: int) -> bool:
         """Whether saving it says that somebody begins to apply it; `begun` is the number it has by now."""
         if self.state is RunState.APPLYING:
             return True
-        return not begun and self.state not in {RunState.PLANNED, RunState.REFUSED}
+        return not begun and self.state not in {RunState.PLANNED, RunState.REFUSED, RunState.OFFLINE}

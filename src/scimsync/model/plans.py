@@ -15,6 +15,8 @@ from scimsync.scim.schema import Value
 ITSELF, BESIDES = 1, 3
 #: the path of the login, which belongs to one account at a time
 LOGIN = "userName"
+#: the code of a rule of the configuration that the directory would break
+RULE_FAILED = "rule.failed"
 
 
 class Action(Enum):
@@ -204,6 +206,11 @@ class Finding:
     holds: bool = False
     path: str = ""
 
+    @property
+    def rule(self) -> str:
+        """What a person names to set it aside: its code, or the rule of the configuration that failed."""
+        return f"rule.{self.subject}" if self.code == RULE_FAILED else self.code
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seal:
@@ -266,6 +273,20 @@ class Coming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What applying a plan takes where all goes well."""
+
+    #: kind -> how many requests, by the names under which they are counted when they are sent
+    requests: Mapping[str, int]
+    seconds: float
+
+    @property
+    def total(self) -> int:
+        """How many requests there are."""
+        return sum(self.requests.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The ordered changes, the findings, and the seal."""
 
@@ -288,6 +309,14 @@ class Plan:
     place: str = "row"
     #: new key of an account that follows its person -> the key that has it
     moved: Mapping[str, str] = field(default_factory=dict)
+    #: when it is too old to be applied; None in a plan of a version that did not say so
+    expires: datetime | None = None
+    #: part of the configuration -> its digest, so that another configuration can be told from this one part by part
+    parts: Mapping[str, str] = field(default_factory=dict)
+    #: what applying takes; None in a plan of a version that did not say so
+    estimate: Estimate | None = None
+    #: when the accounts were read, of a plan that did not ask the directory: such a plan is never applied
+    offline: datetime | None = None
     #: the day that it is made for, where that is not today: such a plan is never applied
     as_of: date | None = None
     #: who joins, moves and leaves on the days to come, as far as the source says so

@@ -19,6 +19,14 @@ class Authority(Enum):
     ASK = "ask"
 
 
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much of the past is kept: the newest runs that were applied, and whatever is younger than some days."""
+
+    runs: int = 100
+    days: int = 400
+
+
 class Leavers(Enum):
     """What becomes of the account of a person who left."""
 
@@ -225,6 +233,8 @@ class Policy:
     deleted: Deleted = Deleted.HOLD
     on_bad_value: BadValue = BadValue.ATTRIBUTE
     exchange: LoginExchange = LoginExchange.PARK
+    #: how long a plan may be applied after it was made
+    plan_expires: timedelta = timedelta(hours=24)
     #: keys or user names, lower case
     protected: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import BinaryIO, TypeAlias
@@ -81,8 +81,20 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeySample:
+    """The keys of a reading whose digests are the smallest: all of few keys, and of many the same part each time."""
+
+    #: the digest of one fixed text: samples of another digest do not compare
+    mark: int
+    #: in order
+    digests: tuple[int, ...]
+    #: there are no other keys
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceHealth:
-    """What is remembered of a reading, to judge the next one by."""
+    """What is remembered of a reading, to judge the next one by. What an earlier version did not take is unknown."""
 
     rows: int
     #: share of blanks for each column, 0.0 to 1.0
@@ -90,3 +102,9 @@ class SourceHealth:
     fingerprint: str
     #: the same for what the mapping made of them, for each attribute
     desired: Mapping[str, float] = field(default_factory=dict)
+    #: who is in it; None where that is not known
+    keys: KeySample | None = None
+    #: column -> value -> in how many records; of columns that divide people, and of values that many have
+    shares: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    #: when the record changed that changed last, in UTC; None where no column says so, or it says nothing
+    newest: datetime | None = None

@@ -11,17 +11,17 @@ from scimsync.bootstrap import actor, make_clock
 from scimsync.config import Settings
 from scimsync.core.lifecycle import active_of
 from scimsync.core.returning import unmapped
-from scimsync.engine import applying, planning, preconditions
+from scimsync.engine import applying, checkpoints, preceding, preconditions, signatures
 from scimsync.engine.ports import Observer, Store, Target
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.errors import StoreLocked
-from scimsync.model.outcomes import Run
+from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
 from scimsync.services.auditing import audit_key, checkpoint, signed
 from scimsync.services.delivery import notifying
 from scimsync.services.observing import Telemetry, measured
-from scimsync.services.planning import Choices, read_plan, subscriptions
+from scimsync.services.planning import Choices, read_plan, spend, stored_plan, subscriptions
 from scimsync.services.reaching import reached
 from scimsync.services.state import lease
 
@@ -35,7 +35,10 @@ async def apply(
     stop: asyncio.Event | None = None,
 ) -> Report:
     """Carry out a plan, and sign the audit chain behind it. The caller holds the lease."""
-    audit_key(settings)  # nothing is sent that could not be signed for
+    seed, where = audit_key(settings)  # nothing is sent that could not be signed for
+    run = found[1]
+    if run is not None and run.plan:
+        signatures.check(stored_plan(store, run), checkpoints.public_of(seed), where)
     with (
         measured(settings, store, observer, "apply", found[0].id) as telemetry,
         signed(settings, store, telemetry.observer.say),
@@ -62,7 +65,10 @@ async def apply_to(  # noqa: PLR0913 - `apply`, with the target
     ports = replace(_ports(target, store, telemetry), shown=shown)
     options = options_of(settings, choices)
     read, run = found
-    report = await applying.apply_plan(read, preconditions.check_plan(read, run, ports, options), ports, options, stop)
+    checked, began = preconditions.check_plan(read, run, ports, options), ports.clock.monotonic()
+    report = await applying.apply_plan(read, checked, ports, options, stop)
+    if checked.state is not RunState.DONE:
+        spend(store, report.run, "apply", telemetry, ports.clock.monotonic() - began)
     after = store.run(report.run)
     telemetry.state, telemetry.rate = (after.state.value if after else "failed"), target.rate
     return report
@@ -70,7 +76,7 @@ async def apply_to(  # noqa: PLR0913 - `apply`, with the target
 
 def wants_consent(plan: Plan, overrides: Mapping[str, str]) -> bool:
     """Whether applying a plan would send something: it has changes, and nothing forbids it that is not set aside."""
-    return bool(plan.writes) and plan.as_of is None and all(refusal.code in overrides for refusal in plan.refusals)
+    return bool(plan.writes) and plan.as_of is None and all(refusal.rule in overrides for refusal in plan.refusals)
 
 
 def _ports(target: Target, store: Store, telemetry: Telemetry) -> ApplyPorts:
@@ -84,6 +90,7 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
     return ApplyOptions(
         policy=settings.policy,
         configuration=settings.digest,
+        parts=settings.parts,
         workers=settings.target.workers,
         operations_per_patch=settings.target.dialect.operations_per_patch,
         request_bytes=settings.target.dialect.request_bytes,
@@ -108,7 +115,7 @@ async def settle(settings: Settings, store: Store, observer: Observer) -> None:
 
     Nothing is sent that was not sent. The caller holds the lease.
     """
-    run = planning.unfinished(store)
+    run = preceding.unfinished(store)
     if run is None:
         return
     with measured(settings, store, observer, "settle", run.id) as telemetry:

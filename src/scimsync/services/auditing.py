@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 from scimsync import files
 from scimsync.bootstrap import actor, make_clock, make_key, now, open_store
 from scimsync.config import Settings
 from scimsync.engine import checkpoints
-from scimsync.engine.state import Audit, Journal
+from scimsync.engine.state import Artifacts, Audit, Journal
 from scimsync.errors import ConfigError, StoreError
 from scimsync.model.audit import Edit, Kind, Record
 
@@ -33,6 +34,19 @@ def audit_key(settings: Settings, *, make: bool = False) -> tuple[bytes, str]:
         seed = secrets.token_bytes(32)
         key.write(seed)
     return seed, str(key)
+
+
+def signing_key(settings: Settings, notice: Callable[[str], None]) -> bytes | None:
+    """The key that signs plans; None where one was named and is not there, which is told: planning writes nothing.
+
+    Raises:
+        ConfigError: It cannot be read or made.
+    """
+    key = make_key(settings)
+    if key.read() is None and not settings.audit.makes:
+        notice(f"The plan is not signed: there is no key in {key}. Make it with: scimsync audit key")
+        return None
+    return audit_key(settings)[0]
 
 
 def make_audit_key(settings: Settings) -> tuple[str, str]:
@@ -127,8 +141,14 @@ def note(  # noqa: PLR0913 - a record has many parts
     store.append((), (record,))
 
 
-def erase(settings: Settings, store: Audit, person: str, reason: str, notice: Callable[[str], None]) -> None:
+class Erasable(Audit, Artifacts, Protocol):
+    """Of the state: where people's values lie that an erasure takes away."""
+
+
+def erase(settings: Settings, store: Erasable, person: str, reason: str, notice: Callable[[str], None]) -> None:
     """Destroy the key of a person in the audit chain, and sign the chain behind it.
+
+    The memo of phone numbers goes as a whole: whose they are does not stand in it.
 
     Raises:
         ConfigError: The chain knows nobody of this key, or not any more; or there is no key to sign with.
@@ -137,4 +157,7 @@ def erase(settings: Settings, store: Audit, person: str, reason: str, notice: Ca
     record = Record(kind=Kind.ERASURE, at=at, actor=actor(), person=person, action="erased", reason=reason)
     if not store.erase(person, record):
         raise ConfigError(f"the audit chain knows nobody of the key {person}, or they were erased already.")
+    from scimsync.workbench import phones  # noqa: PLC0415 - loads DuckDB
+
+    phones.forget(store.artifact("phones").parent)
     checkpoint(settings, store, notice)

@@ -12,17 +12,19 @@ from pathlib import Path
 from scimsync.bootstrap import make_pairs, make_source, open_store
 from scimsync.config import Settings
 from scimsync.core import drifting
+from scimsync.core.contract import unknown
 from scimsync.core.drifting import COMMON
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.rights import Missing
 from scimsync.core.rights import missing as missing_rights
-from scimsync.errors import StoreError, TargetError
+from scimsync.errors import ConfigError, StoreError, TargetError
 from scimsync.model.outcomes import Guard, Rights, Run
 from scimsync.model.plans import LOGIN
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
 from scimsync.scim.platform import is_platform
 from scimsync.scim.published import schemas_from_json
 from scimsync.services.reaching import Target, reached
+from scimsync.services.retention import Sizes, sizes
 
 
 def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
@@ -35,14 +37,18 @@ def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
     from scimsync.workbench.bench import Workbench  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.mapping import check_mapping  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.records import stage_records  # noqa: PLC0415 - loads DuckDB
+    from scimsync.workbench.ruling import check as check_rules  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.validity import check_validity  # noqa: PLC0415 - loads DuckDB
 
     reading = make_source(settings).read()
+    if faults := unknown(settings.contract.expect, reading.columns):
+        raise ConfigError(*faults)
     given = settings.source
     with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), zone=given.zone) as bench:
         health = stage_records(bench, reading, key=given.key, null_values=given.null_values)
         mapped = check_mapping(bench, settings.policy.attributes, reading.columns)
         check_validity(bench, given.validity, reading.columns)
+        check_rules(bench, settings.policy.attributes, settings.contract.rules)
     bare = any(expression.is_bare for expression in mapped.values())
     return health.rows, reading.proven, len(reading.columns), bare
 
@@ -66,14 +72,30 @@ def try_pairs(settings: Settings) -> int | None:
         return read_pairs(bench, settings.policy.groups, make_pairs(settings), key=settings.source.key)[0]
 
 
-def try_state(settings: Settings) -> tuple[Run | None, Mapping[str, int]]:
-    """Open the state; the run that was applied last, and path -> people of whom it is never shown.
+def try_state(settings: Settings) -> tuple[Run | None, Mapping[str, int], Sizes]:
+    """Open the state; the run that was applied last, path -> people of whom it is never shown, and its bytes.
 
     Raises:
         StoreError: It cannot be used.
     """
     with open_store(settings) as store:
-        return store.last_applied(), Counter(one.path for one in store.unshown())
+        return store.last_applied(), Counter(one.path for one in store.unshown()), sizes(store)
+
+
+def asked_last(settings: Settings) -> int:
+    """How many requests the last whole plan for this target asked; 0 where none is known.
+
+    Raises:
+        StoreError: The state cannot be used.
+    """
+    name = settings.target.api_url.rstrip("/") + settings.target.dialect.base_path
+    with open_store(settings) as store:
+        runs = [run for run in store.runs() if run.target == name and not run.partial]
+        counts = (
+            sum(number for kind, number in run.spent.items() if kind.startswith("plan.") and kind != "plan.seconds")
+            for run in runs
+        )
+        return int(next((count for count in counts if count), 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

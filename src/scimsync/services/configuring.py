@@ -150,7 +150,7 @@ class _Teller:
             elif key in _NAMES and origin.kind in {"environment", "secret file"}:
                 value = self.references.resolve("", str(written)) or written
             elif isinstance(value, dict):
-                value = {name: held for name, held in value.items() if held is not None}
+                value = {name: held for name, held in value.items() if held is not None and held != {}}
             if value not in ("", None, []) or origin.line:
                 number = int(place[1]) + 1 if len(place) > 1 else 0
                 yield Effective(section=section, number=number, key=key, value=value, origin=origin)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from scimsync.config import Settings, TargetSettings, load
 from scimsync.core.signing import LEAST_KEY
 from scimsync.errors import ConfigError, ScimsyncError, TargetError
+from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
 from scimsync.scim.dialect import Dialect, among
@@ -18,6 +19,7 @@ from scimsync.scim.dialect_entries import ENTRIES
 from scimsync.scim.drift import CONFIG, SCHEMAS
 from scimsync.services import checking, probing
 from scimsync.services.checking import TargetFacts
+from scimsync.services.retention import size_text
 
 #: seconds that the two clocks may differ before tokens and limits are misread
 _SKEW_S = 120
@@ -119,9 +121,11 @@ def _source(settings: Settings) -> list[Check]:
 
 
 def _state(settings: Settings) -> list[Check]:
-    last, unshown = checking.try_state(settings)
+    last, unshown, sizes = checking.try_state(settings)
     words = f"last applied run {last.id} ({last.state.value})" if last else "no run was applied yet"
     checks = [Check("state", "ok", words)]
+    taken = f"{size_text(sizes.store)} in the store, {size_text(sizes.artifacts)} in {sizes.files:,} files"
+    checks.append(Check("state", "ok", f"{taken}; scimsync state gc removes what [state] keep does not keep"))
     for path, people in sorted(unshown.items()):
         words = (
             f"{path} was sent and taken, and is never shown, of {people:,}; it is not sent again (attribute.unshown)"
@@ -142,6 +146,7 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
     else:
         checks.append(Check("clock", "ok", f"differs by {round(found.skew_s or 0):+d} s"))
     checks += _read(found)
+    checks += _foreseen(settings, found)
     for path in found.missing:
         if path in found.left_out:
             words = f"{path} is mapped, and the pin says that the target does not have it; nothing is written to it"
@@ -163,6 +168,22 @@ def _target(settings: Settings, wait: Wait) -> list[Check]:
         *_measured(settings, wait),
         *_assumed(settings.target.dialect),
     ]
+
+
+def _foreseen(settings: Settings, found: TargetFacts) -> Iterator[Check]:
+    """What a whole plan will ask, and how long that takes at the rate that the target grants."""
+    if found.listed is None or not found.rate:
+        return
+    dialect = settings.target.dialect
+    costly = any(dialect.is_expensive(mapped.place.root) for mapped in settings.policy.attributes)
+    size = dialect.expensive_page_size if costly else dialect.page_size
+    pages = -(-found.listed[0] // size)
+    last = checking.asked_last(settings)
+    number = last or pages
+    what = "as the last one did" if last else f"pages of {size:,}"
+    took = duration_text(60 * number / found.rate)
+    words = f"a plan asks about {number:,} requests, {what}: about {took} at {found.rate:,} a minute"
+    yield Check("estimate", "ok", words)
 
 
 def _measured(settings: Settings, wait: Wait) -> Iterator[Check]:

@@ -83,6 +83,15 @@ def verify_file(file: Path, settings: Settings | None, against: Path | None, pub
 def _public(given: str, settings: Settings | None) -> bytes | None:
     if not given:
         return None if settings is None else audit_public(settings)
+    return given_public(given)
+
+
+def given_public(given: str) -> bytes:
+    """A public key as a person gives it: the text, or a file that holds it.
+
+    Raises:
+        ConfigError: It is none.
+    """
     path = Path(given)
     try:
         return checkpoints.read_public(path.read_text(encoding="ascii") if path.is_file() else given)

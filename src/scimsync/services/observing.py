@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from scimsync import files
 from scimsync.bootstrap import make_clock, make_counter, make_log, make_traces, read_exposition
 from scimsync.config import Settings
-from scimsync.engine.metrics import Together, Unmeasured
+from scimsync.engine.metrics import Counted, Together, Unmeasured
 from scimsync.engine.ports import Metrics, Observer
 from scimsync.engine.state import Artifacts
 
@@ -41,6 +41,8 @@ class Telemetry:
     state: str = "failed"
     #: requests a minute that the target granted; 0 where it was not asked
     rate: int = 0
+    #: what was asked of the target
+    counted: Counted = field(default_factory=Counted)
 
 
 @contextmanager
@@ -48,7 +50,9 @@ def measured(settings: Settings, store: Artifacts, observer: Observer, work: str
     """Measure a piece of work: metrics always, log and traces where they are wanted."""
     clock, counted = make_clock(), make_counter()
     log = make_log(settings, run)
-    telemetry = Telemetry(log or observer, Together([counted, *([log] if log else []), *make_traces(work)]))
+    asked = Counted()
+    told = Together([counted, asked, *([log] if log else []), *make_traces(work)])
+    telemetry = Telemetry(log or observer, told, counted=asked)
     began = clock.monotonic()
     try:
         yield telemetry

@@ -14,7 +14,7 @@ from scimsync import files
 from scimsync.bootstrap import make_clock, open_store, owner
 from scimsync.config import Settings
 from scimsync.core import notifications, planner, sealing
-from scimsync.engine import applying, planning
+from scimsync.engine import applying, preceding
 from scimsync.engine.person import PersonPlan, Unsure
 from scimsync.engine.ports import Store, Target
 from scimsync.engine.preconditions import ApplyPorts
@@ -246,7 +246,7 @@ class Kept:
         if not (plan.changes or plan.notices or plan.findings or is_new):
             return Synchronised(account=made.account, plan=plan, outcome=None)
         store, _ = self._state()
-        planning.check_target(store.last_applied(), target.name)
+        preceding.check_target(store.last_applied(), target.name)
         self._link(store, str(made.account["id"]))
         stored = self._stored(settings, store, made)
         outcomes: Sequence[Outcome] = ()
@@ -286,7 +286,7 @@ class Kept:
 
     async def _settle_interrupted(self, store: Store) -> None:
         """Record what a call had done that was cut off in the middle. Its mapping is that of its plan."""
-        run = planning.unfinished(store)
+        run = preceding.unfinished(store)
         if run is None:
             return
         given, users = self._settings, self._settings.target.dialect.users

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -10,21 +11,24 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
-from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source
+from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source, phones_version
 from scimsync.config import Settings
 from scimsync.core import grouping, identity, limits, owning, sealing, trust, unshown
 from scimsync.core.depths import Rhythm
-from scimsync.engine import ledger, planning, preconditions
+from scimsync.core.sealing import Opened
+from scimsync.engine import ledger, planning, preceding, preconditions
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
 from scimsync.engine.previewing import unnoted
 from scimsync.engine.state import Artifacts, Audit, Runs
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
 from scimsync.model.audit import Kind
+from scimsync.model.contracts import Contract
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Depth
+from scimsync.services.auditing import signing_key
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.reaching import reached
 
@@ -64,17 +68,27 @@ def depth_of(word: str | None) -> Depth | None:
     return None if word is None else Depth(word)
 
 
-def check_rules(rules: Iterable[str]) -> None:
+#: how the rules of a configuration are called where they are set aside
+_OWN = "rule."
+
+
+def check_rules(rules: Iterable[str], contract: Contract | None = None) -> None:
     """Whether rules that a person sets aside exist.
 
+    Args:
+        rules: What the person names.
+        contract: Has the rules of the configuration; where it is not given, what is called as they are is one.
+
     Raises:
-        ConfigError: One does not; with a suggestion.
+        ConfigError: One does not exist; with a suggestion.
     """
+    own = frozenset(rule.code for rule in contract.rules) if contract is not None else frozenset()
+    known = RULES | own
     for rule in rules:
-        if rule not in RULES:
-            near = get_close_matches(rule, RULES, n=1, cutoff=0.6)
+        if rule not in known and (contract is not None or not rule.startswith(_OWN)):
+            near = get_close_matches(rule, known, n=1, cutoff=0.6)
             hint = f"; did you mean {near[0]}?" if near else "."
-            raise ConfigError(f"--override {rule}: there is no such rule{hint} Rules: {', '.join(sorted(RULES))}")
+            raise ConfigError(f"--override {rule}: there is no such rule{hint} Rules: {', '.join(sorted(known))}")
 
 
 async def plan(settings: Settings, store: Store, observer: Observer, choices: Choices) -> Plan:
@@ -88,28 +102,52 @@ async def plan_between(
     settings: Settings, store: Store, telemetry: Telemetry, choices: Choices, source: Source, target: Target
 ) -> Plan:
     """As `plan`, between a source and a target that are given."""
-    ports = PlanPorts(
+    check_rules(choices.overrides, settings.contract)
+    key = signing_key(settings, telemetry.observer.say)
+    quiet = store if choices.as_of is None else unnoted(store)
+    ports = replace(ports_of(settings, quiet, telemetry, source, target), key=key)
+    began = ports.clock.monotonic()
+    made = await planning.make_plan(ports, request_of(settings, choices))
+    spend(store, made.id, "plan", telemetry, ports.clock.monotonic() - began)
+    telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
+    if made.as_of is None:
+        telemetry.metrics.planned(made)
+    return made
+
+
+def ports_of(settings: Settings, store: Store, telemetry: Telemetry, source: Source, target: Target) -> PlanPorts:
+    """What planning between a source and a target is handed, but for what signs the plan."""
+    return PlanPorts(
         source=source,
         target=target,
-        store=store if choices.as_of is None else unnoted(store),
+        store=store,
         clock=make_clock(),
         observer=telemetry.observer,
         metrics=telemetry.metrics,
         phones=make_phones(),
+        phones_version=phones_version,
         fresh=lambda: secrets.token_hex(2),
         pairs=make_pairs(settings),
+        counted=telemetry.counted,
     )
-    request = PlanRequest(
+
+
+def request_of(settings: Settings, choices: Choices) -> PlanRequest:
+    """What a configuration, and what a person asked for, mean for planning."""
+    return PlanRequest(
         policy=settings.policy,
+        contract=settings.contract,
         catalog=settings.target.dialect.users,
         dialect=settings.target.dialect,
         key=settings.source.key,
         source=settings.source.identity,
         null_values=settings.source.null_values,
         configuration=settings.digest,
+        parts=settings.parts,
         zone=settings.source.zone,
         validity=replace(settings.source.validity, as_of=choices.as_of),
         workers=settings.target.workers,
+        fetches_token=bool(settings.target.client_id),
         recall=settings.target.recall,
         depth=choices.depth or settings.target.depth,
         rhythm=settings.target.rhythm if choices.depth is None else AS_TOLD,
@@ -119,11 +157,16 @@ async def plan_between(
         keep=choices.keep,
         subscriptions=subscriptions(settings) if choices.as_of is None else (),
     )
-    made = await planning.make_plan(ports, request)
-    telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
-    if made.as_of is None:
-        telemetry.metrics.planned(made)
-    return made
+
+
+def spend(store: Runs, run_id: str, work: str, telemetry: Telemetry, seconds: float) -> None:
+    """Note with a run what a piece of work on it took, with what it took before."""
+    run = store.run(run_id)
+    if run is not None:
+        took = {f"{work}.{kind}": number for kind, number in telemetry.counted.requests.items()}
+        spent = Counter(run.spent)
+        spent.update(took | {f"{work}.seconds": round(seconds, 3)})
+        store.save_run(replace(run, spent=dict(spent)))
 
 
 def subscriptions(settings: Settings) -> tuple[Subscription, ...]:
@@ -135,7 +178,7 @@ def as_applied(store: Audit, made: Plan) -> Plan:
     """A plan as its run carried it out: what a person set aside when it was applied refuses no more."""
     told = map(ledger.document_of, store.entries(run=made.id, kind=Kind.OVERRIDE.value))
     aside = {str(one["rule"]): f"{one['reason']} ({one['actor']})" for one in told if one.get("rule")}
-    open_ = tuple(refusal for refusal in made.refusals if refusal.code not in aside)
+    open_ = tuple(refusal for refusal in made.refusals if refusal.rule not in aside)
     return replace(made, refusals=open_, overrides={**made.overrides, **aside})
 
 
@@ -152,9 +195,19 @@ def chart_groups(settings: Settings, store: Artifacts, run: Run, plan: Plan) -> 
 
 def read_plan(path: Path) -> Plan:
     """Read a plan file."""
+    return open_plan(path).plan
+
+
+def open_plan(path: Path) -> Opened:
+    """Read a plan file, with what closes it.
+
+    Raises:
+        PlanDamaged: It was changed, cut, or is no plan.
+        ConfigError: It cannot be read.
+    """
     try:
         with path.open("rb") as lines:
-            return sealing.decode(lines)
+            return sealing.opened(lines)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.__class__.__name__})") from error
 
@@ -166,22 +219,48 @@ def find_plan(store: PlansState, named: str) -> tuple[Plan, Run | None]:
         PlanStale: There is none.
         PlanDamaged: The file was changed, cut, or is no plan.
     """
-    path = Path(named) if named else None
-    if path is not None and (len(path.parts) > 1 or path.suffix or path.is_file()):
-        return _given_plan(store, path)
+    found, run = find_file(store, named)
+    return found.plan, run
+
+
+def find_file(store: PlansState, named: str) -> tuple[Opened, Run | None]:
+    """As `find_plan`, with what closes the file."""
+    if is_file(named):
+        return _given_plan(store, Path(named))
     runs: Sequence[Run] = store.runs(1)
     run = store.run(named) if named else (runs[0] if runs else None)
     if run is None or not run.plan:
         what = f"there is no plan {named!r}" if named else "there is no plan yet"
+        what = f"plan {run.id} is no longer kept ([state] keep)" if run is not None else what
         raise PlanStale(f"{what}. Make one with: scimsync plan")
-    return read_plan(store.artifact(run.plan)), run
+    return stored_plan(store, run), run
 
 
-def _given_plan(store: PlansState, path: Path) -> tuple[Plan, Run | None]:
+def is_file(named: str) -> bool:
+    """Whether what a person names is a file, and not the id of a run."""
+    path = Path(named)
+    return bool(named) and (len(path.parts) > 1 or bool(path.suffix) or path.is_file())
+
+
+def stored_plan(store: Artifacts, run: Run) -> Opened:
+    """The plan of a run, proven to be that which the state remembers.
+
+    Raises:
+        PlanDamaged: It is another, or was changed.
+    """
+    found = open_plan(store.artifact(run.plan))
+    if run.digest not in {"", found.closing.sha256}:
+        raise PlanDamaged(f"plan {run.id}: its file is not the plan that was made, by its digest. Make a new plan.")
+    return found
+
+
+def _given_plan(store: PlansState, path: Path) -> tuple[Opened, Run | None]:
     """A plan file, proven to be the plan that was stored: its own digest proves only that it is whole."""
-    read = read_plan(path)
-    run = store.run(read.id)
-    if run is not None and read != read_plan(store.artifact(run.plan)):
+    read = open_plan(path)
+    run = store.run(read.plan.id)
+    if run is not None and not run.plan:
+        raise PlanStale(f"{path}: plan {run.id} is no longer kept ([state] keep). Make a new one: scimsync plan")
+    if run is not None and read != stored_plan(store, run):
         raise PlanDamaged(f"{path}: it is not the plan that was stored as {run.id}. Apply that one by its id.")
     return read, run
 
@@ -194,4 +273,4 @@ def stored(store: PlansState, made: Plan) -> bytes:
 
 def has_unfinished(store: Runs) -> bool:
     """Whether the latest run that was begun was interrupted, so that it must be settled before a plan is made."""
-    return planning.unfinished(store) is not None
+    return preceding.unfinished(store) is not None

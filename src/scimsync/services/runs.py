@@ -38,7 +38,7 @@ class PastRun:
     @property
     def kept(self) -> Mapping[str, str] | None:
         """Which leavers keep access, with why; None where the run was not begun, so that the plan says it."""
-        if self.run.state in {RunState.PLANNED, RunState.REFUSED}:
+        if self.run.state in {RunState.PLANNED, RunState.REFUSED, RunState.OFFLINE}:
             return None
         return leaving.by_run(self.plan, {(o.key, o.part): o for o in self.outcomes})
 
@@ -52,12 +52,14 @@ def find(store: RunsState, named: str) -> PastRun:
     """The run that a person means by its id or the beginning of it.
 
     Raises:
-        PlanStale: There is none.
+        PlanStale: There is none, or its plan is no longer kept.
         ConfigError: There are several.
     """
     run = store.run(named)
     if run is None:
         raise PlanStale(f"there is no run {named!r}. List them with: scimsync runs")
+    if not run.plan:
+        raise PlanStale(f"run {run.id}: its plan is no longer kept ([state] keep). The audit chain knows what it did.")
     return _told(store, run, as_applied(store, read_plan(store.artifact(run.plan))))
 
 

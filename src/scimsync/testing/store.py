@@ -60,5 +60,9 @@ class MemoryStore(MemoryRuns, MemoryPeople, MemoryAudit, MemoryOutbox):
             raise StoreError(f"{name!r} cannot name an artifact; use messages, digits, '.', '-' and '_'.")
         return self._artifacts / name
 
+    def size(self) -> int:
+        """Nothing: it is in memory."""
+        return 0
+
     def close(self) -> None:
         """Do nothing: there is nothing to let go of, and what was kept can still be read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from scimsync.engine import ledger
@@ -39,6 +39,23 @@ class MemoryAudit(Memory):
         with self._lock:
             held = [line for line in self._journal if line.run == run_id and (since is None or line.at >= since)]
         yield from held
+
+    def journalled(self, runs: Collection[str]) -> int:
+        """How many lines some runs have."""
+        with self._lock:
+            return sum(line.run in runs for line in self._journal)
+
+    def forget_journal(self, runs: Collection[str]) -> int:
+        """Drop the lines of runs; how many that were."""
+        with self._lock:
+            before = len(self._journal)
+            self._journal = [line for line in self._journal if line.run not in runs]
+            return before - len(self._journal)
+
+    def journal_of(self, key: str, newest: int = 100) -> Sequence[JournalLine]:
+        """The lines about one person or group, of all runs; the latest alone."""
+        with self._lock:
+            return [line for line in self._journal if line.key == key][-newest:]
 
     def head(self) -> Head:
         """The end of the audit chain."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
@@ -78,6 +78,12 @@ class MemoryRuns(Memory):
         with self._lock:
             based = [run for run in self._runs.values() if run.base and source in {None, run.source}]
         return max(based, key=lambda run: (run.base, run.begun, run.id), default=None)
+
+    def forget_files(self, runs: Collection[str]) -> None:
+        """Forget the names of the files that runs left."""
+        with self._lock:
+            for name in self._runs.keys() & set(runs):
+                self._runs[name] = replace(self._runs[name], plan="", agreed="", base="")
 
     def save_pin(self, pin: Pin) -> None:
         """Record a baseline; those before it are kept as history."""

@@ -89,9 +89,9 @@ def _suspect(comparison: Comparison, held: Layers, named: Iterable[str]) -> bool
         f"WHERE b.key IS NULL OR b.{ACCOUNT} IS DISTINCT FROM p.id OR {' OR '.join(tests)}",
         "SELECT key FROM (SELECT key, id FROM pairing) p "
         "WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.key = p.key AND l.account = p.id)",
-        f"SELECT b.key FROM base b LEFT JOIN links l ON l.key = b.key AND l.account = b.{ACCOUNT} "
-        f"WHERE b.key NOT IN (SELECT key FROM pairing) AND (l.account IS DISTINCT FROM b.{ACCOUNT} "
-        f"OR coalesce(b.{ACCOUNT}, '') IN (SELECT id FROM pairing))",
+        f"(WITH rest AS MATERIALIZED (SELECT key, {ACCOUNT} FROM base ANTI JOIN pairing USING (key)) "
+        f"SELECT b.key FROM rest b LEFT JOIN links l ON l.key = b.key AND l.account = b.{ACCOUNT} "
+        f"WHERE l.account IS DISTINCT FROM b.{ACCOUNT} OR coalesce(b.{ACCOUNT}, '') IN (SELECT id FROM pairing))",
         "SELECT key FROM rebased",
     ]
     if forgotten := _unmapped(attributes, held):
@@ -117,13 +117,14 @@ def _agree(comparison: Comparison, *, everybody: bool) -> None:
     bench, attributes = comparison.bench, comparison.attributes
     values = [f"{sql} AS {quoted(m.path)}" for m, sql in zip(attributes, comparison.agreement(), strict=True)]
     rest = [f"b.b{i} AS {quoted(m.path)}" for i, m in enumerate(attributes)]
-    here = "" if everybody else "WHERE w.key IN (SELECT key FROM suspects) "
-    there = "" if everybody else "AND b.key IN (SELECT key FROM suspects) "
+    some = "" if everybody else "WHERE key IN (SELECT key FROM suspects)"
+    theirs = "" if everybody else f"WHERE id IN (SELECT id FROM pairing {some})"
     bench.sql.execute(
-        f"CREATE OR REPLACE TABLE agreed AS SELECT w.key, p.id AS {ACCOUNT}, {', '.join(values)} FROM wanted w "
-        f"JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key {here}"
-        f"UNION ALL SELECT b.key, l.account, {', '.join(rest)} FROM base b LEFT JOIN links l ON l.key = b.key "
-        f"AND l.account = b.{ACCOUNT} WHERE b.key NOT IN (SELECT key FROM pairing) {there}"
+        f"CREATE OR REPLACE TABLE agreed AS SELECT w.key, p.id AS {ACCOUNT}, {', '.join(values)} "
+        f"FROM (SELECT * FROM wanted {some}) w JOIN (SELECT * FROM pairing {some}) p ON p.n = w.n "
+        f"JOIN (SELECT * FROM accounts {theirs}) a ON a.id = p.id LEFT JOIN (SELECT * FROM base {some}) b "
+        f"ON b.key = w.key UNION ALL SELECT b.key, l.account, {', '.join(rest)} FROM (SELECT * FROM base {some}) b "
+        f"LEFT JOIN links l ON l.key = b.key AND l.account = b.{ACCOUNT} WHERE b.key NOT IN (SELECT key FROM pairing) "
         f"AND coalesce(b.{ACCOUNT}, '') NOT IN (SELECT id FROM pairing)"
     )
 

@@ -19,6 +19,7 @@ import _duckdb as duckdb  # the compiled half alone: the other half takes longer
 import msgspec
 
 from scimsync import files
+from scimsync.model.records import Reading, SourceHealth
 from scimsync.workbench.expressions import MACROS
 
 #: names of our own columns in the records table; no source has them
@@ -29,8 +30,9 @@ MARK = "scimsync_mark"
 TEXT = "scimsync_text_"
 #: the column of a base that holds the id of the account
 ACCOUNT = "scimsync_account"
-#: a row of a spool file
-encode = msgspec.json.Encoder(decimal_format="string").encode
+_ENCODER = msgspec.json.Encoder(decimal_format="string")
+#: a row of a spool file, and many of them with their line ends
+encode, encode_lines = _ENCODER.encode, _ENCODER.encode_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Workbench:
         self.columns: tuple[Column, ...] = ()
         #: name of a column of numbers with fractions, in small letters -> the column that has their own texts
         self.texts: dict[str, str] = {}
+        #: what the records were read from and how, and what came of it: for a second plan of the same reading
+        self.read: tuple[tuple[object, ...], tuple[Reading, SourceHealth]] | None = None
 
     def __enter__(self) -> Workbench:
         """Nothing more to do."""

@@ -356,9 +356,11 @@ class Correlation:
         """What was agreed is about an account: it goes with the account to a new key, and not with a key to another."""
         sql = self._bench.sql
         sql.execute(
-            "DELETE FROM base WHERE key IN "
-            f"(SELECT b.key FROM base b JOIN pairing p ON p.key = b.key WHERE b.{ACCOUNT} <> p.id)"
+            "CREATE OR REPLACE TEMP TABLE strayed AS "
+            f"SELECT b.key FROM base b JOIN pairing p ON p.key = b.key WHERE b.{ACCOUNT} <> p.id"
         )
+        sql.execute("DELETE FROM base WHERE key IN (SELECT key FROM strayed)")
+        sql.execute("INSERT INTO rebased SELECT key FROM strayed")
         sql.execute(
             f"CREATE OR REPLACE TEMP TABLE heirs AS SELECT p.key, min(b.key) AS former FROM pairing p "
             f"JOIN base b ON b.{ACCOUNT} = p.id WHERE b.key <> p.key AND b.key NOT IN (SELECT key FROM pairing) AND "

@@ -45,16 +45,16 @@ HELPERS: Mapping[str, tuple[int, int, str]] = {
     "title_case": (1, 1, "title_case(column)"),
     "one_of": (2, 100, "one_of(status, 'active', 'on leave')"),
 }
-_CLASSES = frozenset(
+CLASSES = frozenset(
     "COLUMN_REF CONSTANT FUNCTION CASE CAST COMPARISON CONJUNCTION OPERATOR BETWEEN LAMBDA TYPE".split()
 )
-_OPERATOR_TYPES = frozenset(
+OPERATOR_TYPES = frozenset(
     """
     OPERATOR_NOT OPERATOR_IS_NULL OPERATOR_IS_NOT_NULL OPERATOR_COALESCE OPERATOR_NULLIF OPERATOR_TRY
     COMPARE_IN COMPARE_NOT_IN ARRAY_EXTRACT ARRAY_SLICE STRUCT_EXTRACT ARRAY_CONSTRUCTOR
     """.split()
 )
-_TYPES = frozenset(
+TYPES = frozenset(
     """
     varchar text string char bpchar boolean bool logical tinyint smallint integer int bigint hugeint utinyint usmallint
     uinteger ubigint int1 int2 int4 int8 short long signed float float4 float8 real double decimal dec numeric
@@ -148,7 +148,7 @@ class _Check:
 
     def walk(self, node: Tree, bound: frozenset[str]) -> None:
         kind = node.get("class")
-        if kind not in _CLASSES:
+        if kind not in CLASSES:
             self.fault(node, _refusal(str(kind)))
             return
         match kind:
@@ -159,11 +159,11 @@ class _Check:
                 self.function(node, bound)
             case "LAMBDA":
                 bound = bound | self.parameters(node)
-            case "OPERATOR" if node.get("type") not in _OPERATOR_TYPES:
+            case "OPERATOR" if node.get("type") not in OPERATOR_TYPES:
                 self.fault(node, f"{str(node.get('type')).lower()} is not allowed in a mapping")
-            case "TYPE" if str(node.get("type_name", "")).lower() not in _TYPES or _is_qualified(node):
+            case "TYPE" if str(node.get("type_name", "")).lower() not in TYPES or _is_qualified(node):
                 self.fault(node, f"the type {node.get('type_name')} is not allowed in a mapping")
-        for child in _children(node):
+        for child in children(node):
             self.walk(child, bound)
 
     def parameters(self, node: Tree) -> frozenset[str]:
@@ -194,7 +194,7 @@ class _Check:
 
     def function(self, node: Tree, bound: frozenset[str]) -> None:
         name = str(node.get("function_name", "")).lower()
-        arguments = list(_children(node))
+        arguments = list(children(node))
         if _is_qualified(node):
             self.fault(node, f"a function is called by its bare name, as {name}(...)")
         elif name != "struct_pack" and _has_names(node):
@@ -241,13 +241,13 @@ def check(
     Returns:
         The checked expression, or all its faults.
     """
-    tree = _tree(text, connection)
+    tree = tree_of(text, connection)
     if isinstance(tree, Fault):
         return (tree,)
     known = None if columns is None else {name.lower(): name for name in columns}
     walk = _Check(text, known)
     walk.walk(tree, frozenset())
-    named = [node for node in _all(tree) if _is_reference(node)]
+    named = [node for node in everything(tree) if _is_reference(node)]
     results = list(_results(tree))
     reference = bool(named) and all(_is_reference(node) or _is_null(node) for node in results)
     if named and (not reference or len(named) > sum(map(_is_reference, results))):
@@ -256,21 +256,22 @@ def check(
     if walk.faults:
         return tuple(dict.fromkeys(walk.faults))
     phones = tuple(
-        (_print(raw, connection), _print(country, connection) if country else "NULL") for raw, country in walk.phones
+        (printed(raw, connection), printed(country, connection) if country else "NULL") for raw, country in walk.phones
     )
     reading = statuses.Reading(tree) if is_status else None
-    read = _as_written(reading.tree if reading else statuses.named(tree), texts or {})
+    read = as_written(reading.tree if reading else statuses.named(tree), texts or {})
     return Expression(
-        sql=_print(read, connection),
+        sql=printed(read, connection),
         columns=frozenset(walk.columns),
         phones=phones,
         is_reference=reference,
-        statuses=tuple((_print(given, connection), named) for given, named in reading.given) if reading else (),
+        statuses=tuple((printed(given, connection), named) for given, named in reading.given) if reading else (),
         is_bare=reading is not None and reading.is_bare,
     )
 
 
-def _tree(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
+def tree_of(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
+    """The tree of one value, or why it is none."""
     if not text.strip():
         return Fault("the expression is empty")
     if "\0" in text:
@@ -315,7 +316,7 @@ _OF_TEXTS = PLAIN_FUNCTIONS & frozenset(
 ) | HELPERS.keys() | {"||"}  # fmt: skip
 
 
-def _as_written(node: Tree, texts: Mapping[str, str], *, wanted: bool = True) -> Tree:
+def as_written(node: Tree, texts: Mapping[str, str], *, wanted: bool = True) -> Tree:
     """The tree with the texts of numbers in the place of columns whose text is wanted: 4711 is not 4711.0."""
     names = node.get("column_names")
     if node.get("class") == "COLUMN_REF" and isinstance(names, list) and len(names) == 1:
@@ -335,14 +336,15 @@ def _each_as_written(member: object, texts: Mapping[str, str], *, wanted: bool) 
     if not isinstance(member, dict):
         return member
     if "class" in member:
-        return _as_written(member, texts, wanted=wanted)
+        return as_written(member, texts, wanted=wanted)
     return {name: _each_as_written(one, texts, wanted=wanted) for name, one in member.items()}
 
 
 _NOT_PLAIN = "an expression is one value; SELECT, FROM, WHERE, semicolons and the like have no place in it"
 
 
-def _print(tree: Tree, connection: duckdb.DuckDBPyConnection) -> str:
+def printed(tree: Tree, connection: duckdb.DuckDBPyConnection) -> str:
+    """A tree as SQL."""
     answer = json.loads(_ask(connection, _PARSE, "SELECT 1"))
     answer["statements"][0]["node"]["select_list"] = [{**tree, "alias": ""}]
     printed = _ask(connection, "SELECT json_deserialize_sql(?::JSON)", json.dumps(answer))
@@ -380,7 +382,7 @@ def _ask(connection: duckdb.DuckDBPyConnection, query: str, argument: str) -> st
     return answer
 
 
-def _children(node: Tree) -> Iterator[Tree]:
+def children(node: Tree) -> Iterator[Tree]:
     """The sub-expressions of a node: whatever has a class, however deep it is wrapped."""
     for name, member in node.items():
         if name == "lhs" and node.get("class") == "LAMBDA":
@@ -402,10 +404,11 @@ def _expressions(member: object) -> Iterator[Tree]:
                 yield from _expressions(inner)
 
 
-def _all(node: Tree) -> Iterator[Tree]:
+def everything(node: Tree) -> Iterator[Tree]:
+    """A node and all sub-expressions below it."""
     yield node
-    for child in _children(node):
-        yield from _all(child)
+    for child in children(node):
+        yield from everything(child)
 
 
 def _is_call(node: Tree, name: str) -> bool:
@@ -441,7 +444,7 @@ def _parameters(node: Tree) -> frozenset[str] | None:
     left = node.get("lhs")
     if not isinstance(left, dict):
         return None
-    parts = list(_children(left)) if _is_call(left, "row") else [left]
+    parts = list(children(left)) if _is_call(left, "row") else [left]
     names = [part.get("column_names") for part in parts]
     if any(part.get("class") != "COLUMN_REF" for part in parts):
         return None

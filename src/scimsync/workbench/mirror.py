@@ -59,6 +59,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     whole: datetime
 
 
+def seen_in(path: Path) -> Seen | None:
+    """What the artifact says; None where there is none, or it cannot be read."""
+    with suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode(path.read_bytes(), type=Seen)
+    return None
+
+
 class Mirror:
     """What earlier plans read of the directory.
 
@@ -77,9 +84,9 @@ class Mirror:
         #: when it was read; None where nothing is remembered
         self.seen: Seen | None = None
         self._layers: Layers | None = None
-        with suppress(OSError, msgspec.MsgspecError, StoreDamaged):  # it only spares work
-            seen = msgspec.json.decode(path.read_bytes(), type=Seen)
-            if seen.target == target:
+        seen = seen_in(path)
+        with suppress(StoreDamaged):  # it only spares work
+            if seen is not None and seen.target == target:
                 self._layers = Layers(bench, path.with_name(seen.top), key="id", what="the mirror of the directory")
                 self.seen = seen
 

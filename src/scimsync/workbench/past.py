@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from scimsync.model.outcomes import Link
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Value
-from scimsync.workbench.bench import ACCOUNT, Workbench, encode, quoted, text
+from scimsync.workbench.bench import ACCOUNT, Workbench, encode_lines, quoted, text
 from scimsync.workbench.layers import Layers, readable
 from scimsync.workbench.values import value_of
 
@@ -23,13 +24,14 @@ def stage_links(bench: Workbench, links: Iterable[Link], parted: Sequence[tuple[
         bench.sql.executemany("INSERT INTO parted VALUES (?, ?)", parted)
     with bench.spooled("links") as (path, file):
         file.write(b"{}\n")
-        for link in links:
-            file.write(encode({"k": link.key, "a": link.account, "s": link.source}) + b"\n")
+        waiting = iter(links)
+        while chunk := list(islice(waiting, 1000)):
+            file.write(encode_lines(chunk))
         file.flush()
         bench.sql.execute(
-            "CREATE OR REPLACE TABLE links AS SELECT k AS key, a AS account, s AS source, true AS ours FROM "
-            f"read_ndjson({text(str(path))}, columns = {{k: 'VARCHAR', a: 'VARCHAR', s: 'VARCHAR'}}) "
-            "WHERE k IS NOT NULL"
+            "CREATE OR REPLACE TABLE links AS SELECT key, account, source, true AS ours FROM "
+            f"read_ndjson({text(str(path))}, columns = {{key: 'VARCHAR', account: 'VARCHAR', source: 'VARCHAR'}}) "
+            "WHERE key IS NOT NULL"
         )
 
 

@@ -10,7 +10,7 @@ import _duckdb as duckdb  # the compiled half alone: the other half takes longer
 
 from scimsync.model.records import Form, Poured, Reading
 from scimsync.workbench.bench import PLACE, Column, N, Workbench, quoted, text
-from scimsync.workbench.rows import HUGE, WHOLE, make_records, sql_type
+from scimsync.workbench.rows import HUGE, NUMBERS, WHOLE, make_records, sql_type
 from scimsync.workbench.values import is_blank
 
 #: how a column is read, and the one kind of cells that is in it where its form says so already
@@ -75,9 +75,11 @@ def _take(bench: Workbench, names: tuple[str, ...], poured: Poured, scan: str) -
     ).fetchone() or (0, 0, 0)
     if int(count) != poured.rows or int(held or 0) != (poured.size or 0):
         return None
+    if not all(_is_alike(form, told) for form, told in zip(poured.forms, found, strict=True)):
+        return None
     kinds = [_kinds(form, told) for form, told in zip(poured.forms, found, strict=True)]
     columns = [Column(name, sql_type(kind)) for name, kind in zip(names, kinds, strict=True)]
-    numbers = {n for n, form in enumerate(poured.forms) if form is Form.NUMBER}
+    numbers = {n for n, kind in enumerate(kinds) if kind & NUMBERS}
     bench.columns, bench.texts = tuple(columns), {}
     if blanks or numbers or [column.type for column in columns] != [_READ[form][0] for form in poured.forms]:
         again = ", ".join(f"{quoted(c.name)}::{_again(c, n in numbers)} AS c{n}" for n, c in enumerate(columns))
@@ -111,17 +113,26 @@ def _facts(form: Form, column: str) -> str:
     """The SQL of what must be known of a column before its type is."""
     if form is Form.TEXT:
         return "NULL"
-    if form is not Form.NUMBER:
-        return f"[count({column}) > 0]"
+    if form in {Form.DAY, Form.TIME}:  # what Python has no date for is for whoever walks
+        return f"[count({column}) > 0, coalesce(bool_and({column} BETWEEN '0001-01-01' AND '9999-12-31'), true)]"
+    if form is not Form.NUMBER:  # one number has no absolute value in 64 bits
+        least = f"min({column}) > {_LEAST}" if form is Form.WHOLE else "true"
+        return f"[count({column}) > 0, coalesce({least}, true)]"
     broken = f"({column} IN {_SPECIAL} OR regexp_matches({column}, '[.][0-9]*[1-9]'))"
     whole = f"split_part({column}, '.', 1)"
     huge = f"(NOT {broken} AND (TRY_CAST({whole} AS BIGINT) IS NULL OR {whole} = '{_LEAST}'))"
-    tests = (f"NOT {broken} AND NOT {huge}", broken, huge)
+    # of a number with many digits behind its point, Python may write another text
+    tests = (f"NOT {broken} AND NOT {huge}", broken, huge, f"regexp_matches({column}, '[.][0-9]{{7}}')")
     return f"[{', '.join(f'coalesce(bool_or({test}) FILTER ({column} IS NOT NULL), false)' for test in tests)}]"
+
+
+def _is_alike(form: Form, told: Sequence[bool] | None) -> bool:
+    """Whether whoever walks over the cells of a column would give the same."""
+    return told is None or (not told[3] if form is Form.NUMBER else told[1])
 
 
 def _kinds(form: Form, told: Sequence[bool] | None) -> set[object]:
     """The kinds of cells in a column, as whoever walks over them would find."""
     if form is Form.NUMBER:
-        return {kind for kind, there in zip((WHOLE, Decimal, HUGE), told or (), strict=True) if there}
+        return {kind for kind, there in zip((WHOLE, Decimal, HUGE), told or (), strict=False) if there}
     return {_READ[form][1]} if told is None or told[0] else set()

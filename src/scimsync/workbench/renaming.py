@@ -214,7 +214,8 @@ class Renaming:
                 )
                 sql.execute(
                     f"INSERT INTO r_all SELECT coalesce(p.id, l.account, 'n:' || d.n), {number}, d.v "
-                    f"FROM ({records}) d LEFT JOIN pairing p ON p.n = d.n LEFT JOIN links l ON l.key = d.key AND l.ours UNION ALL "
+                    f"FROM ({records}) d LEFT JOIN pairing p ON p.n = d.n "
+                    "LEFT JOIN links l ON l.key = d.key AND l.ours UNION ALL "
                     f"SELECT id, {number}, v FROM (SELECT a.id, {self._value(mark, way, 'a.c')} AS v FROM accounts a) "
                     f"WHERE v IN ({met})"
                 )

@@ -13,9 +13,8 @@ import msgspec
 
 from scimsync.core.desired import SPACE
 from scimsync.model.records import Batch, Cell, Reading
-from scimsync.workbench.bench import PLACE, TEXT, Column, N, Workbench, quoted, text
+from scimsync.workbench.bench import PLACE, TEXT, Column, N, Workbench, encode_lines, quoted, text
 
-_encode_lines = msgspec.json.Encoder(decimal_format="string").encode_lines
 _MOST_BYTES = 67_108_864
 
 
@@ -101,7 +100,7 @@ class _Spool:
         types: Sequence[frozenset[type] | None] = kept.types or [None] * self.width
         for kinds, known, values in zip(self.kinds, types, columns, strict=True):
             kinds.update(_kinds(values, set(map(type, values)) if known is None else known))
-        file.write(_encode_lines(list(map(self._line, counter(self.count), kept.places, *columns))))
+        file.write(encode_lines(list(map(self._line, counter(self.count), kept.places, *columns))))
         self.count += len(kept.rows)
 
 

@@ -64,9 +64,9 @@ def _list(words: Iterable[str]) -> str:
     return f"[{', '.join(_text(word) for word in sorted(words))}]"
 
 
-#: `tidy` is a text without blanks around it (most begin and end with a plain letter, and are looked at no further), as is
-#: `bare`, which reads what is given once. `status_text` is the form in which words compare, `status_word` the same and
-#: null where nothing is left. `status_if` lets what an expression gives for a word pass where the word is named (a
+#: `tidy` is a text without blanks around it (most begin and end with a plain letter, and are looked at no further), as
+#: is `bare`, which reads what is given once. `status_text` is the form in which words compare, `status_word` the same
+#: and null where nothing is left. `status_if` lets what an expression gives for a word pass where the word is named (a
 #: blank: where it may), or where a list agrees with it.
 MACROS = f"""
 CREATE MACRO bare(given) AS regexp_replace(given::VARCHAR, {_text(f"^[{SPACE}]+|[{SPACE}]+$")}, '', 'g');
@@ -205,6 +205,11 @@ class Reading:
 def named(node: Tree) -> Tree:
     """The tree with its calls of `one_of` carried out, and nothing else."""
     return _replaced(node, lambda inner: _one_of(inner).plain if _is_call(inner, "one_of") else None)
+
+
+def compares(node: Tree) -> bool:
+    """Whether something in a tree is compared with a text, so that it may be about a status."""
+    return any(_test(inner) is not None for inner in _everything(node))
 
 
 def one_of_fault(arguments: Sequence[Tree]) -> str:

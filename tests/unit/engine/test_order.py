@@ -11,7 +11,7 @@ import pytest
 from tests.unit.engine.test_whole_runs import Company, run_once, twin_of
 
 from scimsync.engine.applying import apply_plan
-from scimsync.engine.planning import unfinished
+from scimsync.engine.preceding import unfinished
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.errors import PlanStale
 from scimsync.model.outcomes import RunState

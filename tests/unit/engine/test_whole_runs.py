@@ -23,8 +23,10 @@ from scimsync.engine.applying import apply_plan, settle_run
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.planning import make_plan
+from scimsync.engine.ports import Source
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.errors import ConfigError, SchemaDrifted, StoreError
+from scimsync.model.contracts import Contract
 from scimsync.model.outcomes import Exchange, JournalLine, Link, Reply, RunState, Status, Step
 from scimsync.model.plans import Action, Plan, Verdict
 from scimsync.model.policy import Authority, Limits, Mapped, Policy
@@ -68,6 +70,7 @@ class Company:
         self.recall = timedelta()
         self.configuration = "c"
         self.validity, self.zone, self.proven = ALWAYS, "UTC", True
+        self.contract = Contract()
         self._fresh = count()
 
     @staticmethod
@@ -96,10 +99,14 @@ class Company:
             **{"limits": Limits(), **self.more},
         )
 
-    def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = (), as_of: date | None = None) -> Plan:
+    def hr(self) -> Source:
+        """What HR says now."""
         rows = [[row[column] for column in self.columns] for row in self.rows.values()]
+        return ListSource(self.columns, rows, proven=self.proven)
+
+    def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = (), as_of: date | None = None) -> Plan:
         ports = PlanPorts(
-            source=ListSource(self.columns, rows, proven=self.proven),
+            source=self.hr(),
             target=self.target,
             store=self.store,
             clock=self.clock,
@@ -109,6 +116,7 @@ class Company:
         )
         request = PlanRequest(
             policy=self.policy,
+            contract=self.contract,
             catalog=USERS,
             key="id",
             source=self.source,

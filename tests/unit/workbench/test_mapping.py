@@ -124,6 +124,27 @@ def test_the_fingerprint_knows_content_and_not_order(bench: Workbench) -> None:
     assert len(set(prints)) == 3
 
 
+def test_the_fingerprint_knows_whose_value_is_whose(bench: Workbench) -> None:
+    rows: list[dict[str, Any]] = [{"id": "1", "s": "x", "t": "a"}, {"id": "2", "s": "x", "t": "b"}]
+    exchanged = [{**rows[0], "t": "b"}, {**rows[1], "t": "a"}]
+    renamed = [{"id": row["id"], "t": row["s"], "s": row["t"]} for row in rows]
+    prints = [
+        stage_records(bench, make_reading(some), key="id").fingerprint for some in (rows, rows, exchanged, renamed)
+    ]
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 3
+
+
+def test_a_list_that_many_have_is_mapped_as_for_one(bench: Workbench) -> None:
+    cells = ["B:2;A:1", " A ; a:3;A:0", None, "", ";;", "A:1;A:1"]
+    rows: list[dict[str, Any]] = [{"id": str(n), "t": cells[n % len(cells)]} for n in range(60)]
+    many, _ = desired(bench, rows, **{SKILLS: "skills(t)"})
+    alone = {cell: desired(bench, [{"id": "0", "t": cell}], **{SKILLS: "skills(t)"})[0]["0"] for cell in cells}
+    assert many == {row["id"]: alone[row["t"]] for row in rows}
+    assert alone["B:2;A:1"] == '[{"name":"A","proficiency":1.0},{"name":"B","proficiency":2.0}]'
+    assert alone["A:1;A:1"] == '[{"name":"A","proficiency":1.0}]'
+
+
 def test_a_missing_key_column_and_an_empty_source_stop_the_run(bench: Workbench) -> None:
     with pytest.raises(SourceError, match="key column 'nr' is missing; the columns are id, t"):
         stage_records(bench, make_reading([{"id": "1", "t": "x"}]), key="nr")

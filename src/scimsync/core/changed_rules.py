@@ -1,0 +1,135 @@
+"""Which rules of a policy changed, and the policy with some of those changes.
+
+A rule is what a person changes in the configuration as one thing: the expression of one path, who wins, what becomes of
+leavers, one limit. An effect is told under the rule that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+
+from scimsync.model.durations import duration_text
+from scimsync.model.policy import Grouping, Limits, Mapped, Policy, Providing
+
+AUTHORITY = "[policy] authority"
+#: fields of a policy -> where they stand in the configuration; those of one rule belong together
+_FIELDS = {
+    "match": "[correlation] match",
+    "rekey": "[correlation] rekey",
+    "renames": "[correlation] renames",
+    "renames_within": "[correlation] renames",
+    "leavers": "[policy] leavers",
+    "leavers_after": "[policy] leavers",
+    "deleted": "[policy] deleted",
+    "on_bad_value": "[policy] on_bad_value",
+    "exchange": "[policy] exchange",
+    "protected": "[policy] protected",
+    "plan_expires": "[policy] plan_expires",
+    "groups": "[groups]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule that is not what it was; both as people read them, "" where it is not there."""
+
+    name: str
+    before: str
+    after: str
+
+
+def of_path(path: str) -> str:
+    """The name of the rule that makes the value of a path."""
+    return f"[attributes] {path}"
+
+
+def changed(before: Policy, after: Policy) -> tuple[Rule, ...]:
+    """The rules in which two policies differ, in the order of the configuration."""
+    rules = [*_expressions(before, after), *_authorities(before, after)]
+    told: dict[str, list[tuple[str, str]]] = {}
+    for name, rule in _FIELDS.items():
+        if _own(before, name) != _own(after, name):
+            told.setdefault(rule, []).append((_said(before, after, name), _said(after, before, name)))
+    rules += [
+        Rule(rule, _joined(old for old, _ in pairs), _joined(new for _, new in pairs)) for rule, pairs in told.items()
+    ]
+    for field in fields(Limits):
+        old, new = getattr(before.limits, field.name), getattr(after.limits, field.name)
+        if old != new:
+            rules.append(Rule(f"[limits] {field.name}", _text(old), _text(new)))
+    return tuple(rules)
+
+
+def _own(policy: Policy, name: str) -> object:
+    """A field as the configuration has it; what the dialect says of groups is none of it."""
+    value = getattr(policy, name)
+    return replace(value, providing=Providing(), batch=0) if isinstance(value, Grouping) else value
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return ", ".join(text for text in texts if text)
+
+
+def _expressions(before: Policy, after: Policy) -> list[Rule]:
+    old, new = before.by_path, after.by_path
+    pairs = {path: (_expression(old.get(path)), _expression(new.get(path))) for path in (*old, *new)}
+    return [Rule(of_path(path), *pair) for path, pair in pairs.items() if pair[0] != pair[1]]
+
+
+def _expression(mapped: Mapped | None) -> str:
+    return mapped.expression if mapped is not None else ""
+
+
+def _authorities(before: Policy, after: Policy) -> list[Rule]:
+    both = before.by_path.keys() & after.by_path.keys()
+    moved = {
+        path: (before.by_path[path].authority.value, after.by_path[path].authority.value)
+        for path in before.by_path
+        if path in both and before.by_path[path].authority is not after.by_path[path].authority
+    }
+    if not moved:
+        return []
+    told = [_joined(f"{path}: {pair[side]}" for path, pair in moved.items()) for side in (0, 1)]
+    return [Rule(AUTHORITY, *told)]
+
+
+def _said(mine: Policy, other: Policy, name: str) -> str:
+    value = getattr(mine, name)
+    match name:
+        case "protected":  # names of people
+            return f"{len(value - other.protected)} of {len(value)} names" if value else ""
+        case "match":
+            return ", ".join(place.short for place in value)
+        case "groups":
+            return "managed" if value is not None else ""
+        case "leavers_after" | "renames_within" | "plan_expires":
+            return f"after {duration_text(value.total_seconds())}"
+        case _:
+            return str(value.value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{path}: {limit}" for path, limit in value.items())
+    seconds = getattr(value, "total_seconds", None)
+    return str(value) if seconds is None else duration_text(seconds())
+
+
+def under(before: Policy, after: Policy, names: Collection[str]) -> Policy:
+    """The first policy with those changes of the second whose rules are named."""
+    old, new = before.by_path, after.by_path
+    attributes: list[Mapped] = []
+    for path in dict.fromkeys([*old, *new]):
+        mine = new.get(path) if of_path(path) in names else old.get(path)
+        if mine is not None and path in old and path in new:
+            expression = (new if of_path(path) in names else old)[path].expression
+            authority = (new if AUTHORITY in names else old)[path].authority
+            mine = replace(old[path], expression=expression, authority=authority)
+        if mine is not None:
+            attributes.append(mine)
+    moved = {name: getattr(after, name) for name, rule in _FIELDS.items() if rule in names}
+    limits = {
+        field.name: getattr(after.limits, field.name) for field in fields(Limits) if f"[limits] {field.name}" in names
+    }
+    return replace(before, attributes=tuple(attributes), limits=replace(before.limits, **limits), **moved)

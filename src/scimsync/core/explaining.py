@@ -1,0 +1,282 @@
+"""The story of a person in words: how it stands with them, why, and what would have to change; what was written.
+
+Nothing is decided here. The plan decided; this reads what it decided, and says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from scimsync.core.lifecycle import ACTIVE
+from scimsync.core.verdicts import Mine, Ruled, cause_of
+from scimsync.model.outcomes import JournalLine, Run, RunState, Status, Step
+from scimsync.model.plans import MAKING, Action, Finding, Verdict
+from scimsync.model.policy import Leavers, Policy
+from scimsync.model.stories import Becomes, Cause, Deed, Standing, Traces
+
+_GOOD = frozenset({Status.DONE.value, Status.ALREADY.value})
+#: runs of which nothing was sent
+UNBEGUN = frozenset({RunState.PLANNED, RunState.REFUSED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """How it stands with one person, in words."""
+
+    standing: Standing
+    action: str = ""
+    told: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    advice: str = ""
+
+
+# --- one person -----------------------------------------------------------------------------------
+
+
+def remembered(mine: Mine, fresh: Iterable[Finding], done: Sequence[Deed], *, is_open: bool) -> Mine:
+    """What a stored plan says of one person by now: without what was written since, with what the source says today.
+
+    Args:
+        mine: what the last plan that looked at the person said.
+        fresh: what was found about the records as they are now.
+        done: what was written of the person, the latest first.
+        is_open: nothing of the plan was sent.
+    """
+    kept = tuple(one for one in mine.findings if one.code not in _OF_RECORDS)
+    mine = replace(mine, findings=(*kept, *(one for one in fresh if one.subject == mine.key)))
+    if is_open:
+        return mine
+    settled = {deed.part for deed in done if deed.run == mine.run}
+    return replace(mine, changes=tuple(c for c in mine.changes if c.part not in settled), refusals=())
+
+
+#: what is found about records anew each time that they are read and mapped
+_OF_RECORDS = frozenset(
+    "record.duplicate-key record.bad-level record.bad-phone record.active-unknown record.unmappable".split()
+)
+
+
+def person(
+    traces: Traces,
+    mine: Mine,
+    policy: Policy,
+    ruled: Mapping[str, Ruled],
+    *,
+    place: str = "row",
+    done: Sequence[Deed] = (),
+) -> Told:
+    """How it stands with one person.
+
+    Args:
+        traces: what the tables say.
+        mine: what the plan says.
+        policy: the policy that it was made under.
+        ruled: what becomes of each attribute.
+        place: what a place in the source is called.
+        done: what was written of the person, the latest first.
+    """
+    told = _standing(traces, mine, policy, ruled)
+    tried = last_try(done)
+    if tried is not None:
+        held = (
+            tried.standing is Standing.HELD
+            and not mine.live
+            and not mine.changes
+            and told.standing is not Standing.HELD
+        )
+        standing = Standing.HELD if held else told.standing
+        told = replace(told, standing=standing, told=(*told.told, *tried.told), causes=(*told.causes, *tried.causes))
+    values = tuple(cause_of(one) for one in mine.findings if one.holds and one.path)
+    others = tuple(cause_of(one) for one in mine.findings if not one.holds)
+    causes = tuple(dict.fromkeys((*told.causes, *values, *others)))
+    advice = told.advice or next((cause.advice for cause in causes if cause.advice), "")
+    sentences = (_of_record(traces, place), _of_account(traces, live=mine.live), *told.told)
+    return Told(standing=told.standing, action=told.action, told=sentences, causes=causes, advice=advice)
+
+
+def _of_record(traces: Traces, place: str) -> str:
+    if not traces.rows:
+        return "HR has no record with this key."
+    if len(traces.rows) == 1:
+        return f"HR has this person on {place} {traces.rows[0]}."
+    listed = ", ".join(map(str, traces.rows))
+    return f"HR has {len(traces.rows)} records with this key, on {place}s {listed}."
+
+
+def _of_account(traces: Traces, *, live: bool) -> str:
+    if traces.account is None:
+        return "No account is known to be theirs."
+    named = f"{traces.account} ({traces.login})" if traces.login else traces.account
+    if not live:
+        return f"Their account is {named}; the directory was not asked now."
+    if traces.gone:
+        return f"Their account was {named}; the directory does not have it any more."
+    states = {True: "active", False: "inactive", None: "and the directory does not show whether it is active"}
+    return f"Their account is {named}, {states[traces.active]}."
+
+
+def _standing(traces: Traces, mine: Mine, policy: Policy, ruled: Mapping[str, Ruled]) -> Told:
+    if mine.changes:
+        return _changing(mine)
+    if mine.holds:
+        why = tuple(cause_of(one) for one in mine.holds)
+        return Told(standing=Standing.HELD, told=(f"This person is left out: {why[0].why}.",), causes=why)
+    if not traces.rows:
+        return _absent(traces, policy)
+    if traces.paired or (not mine.live and traces.account is not None):
+        return _with_account(mine, ruled)
+    if traces.desired.get(ACTIVE) is False:
+        return Told(
+            standing=Standing.NO_ACCOUNT,
+            told=("HR says that this person is not active, and nobody who is not active is given an account.",),
+            advice="set the status to active in HR, and the next plan creates the account",
+        )
+    why = tuple(cause_of(one) for one in mine.wide if one.code.startswith("target."))
+    if mine.live:
+        return Told(
+            standing=Standing.HELD,
+            told=("This person should have an account and gets none in this plan.",),
+            causes=why or tuple(map(cause_of, mine.wide)),
+            advice="" if why else "see what a plan for everybody says: scimsync plan",
+        )
+    return Told(
+        standing=Standing.UNPLANNED,
+        told=("HR wants an account, and no plan that is stored has looked at this person yet.",),
+        advice=f"scimsync plan --user {mine.key}",
+    )
+
+
+def _changing(mine: Mine) -> Told:
+    change = mine.changes[0]
+    paths = [d.path for one in mine.changes for d in one.deltas if d.verdict in _SENT]
+    listed = f": {', '.join(paths)}" if paths and change.action not in MAKING else ""
+    plan = f"Plan {mine.run}" if mine.run else "A plan made now"
+    sentence = f"{plan} would {_ACTIONS[change.action]}{listed} ({change.lifecycle.value})."
+    if mine.refusals:
+        why = tuple(map(cause_of, mine.refusals))
+        refused = f"It is refused by {mine.refusals[0].rule}: {why[0].why}."
+        return Told(standing=Standing.REFUSED, action=change.word, told=(sentence, refused), causes=why)
+    apply = f"scimsync apply {mine.run}" if mine.run else "scimsync sync, or scimsync plan and scimsync apply"
+    return Told(standing=Standing.CHANGES, action=change.word, told=(sentence,), advice=f"carry it out: {apply}")
+
+
+_SENT = frozenset({Verdict.WRITE, Verdict.AWAIT, Verdict.DEFER})
+_ACTIONS = {
+    Action.CREATE: "create the account",
+    Action.UPDATE: "update the account",
+    Action.DISABLE: "take the access away",
+    Action.ENABLE: "enable the account again",
+    Action.DELETE: "delete the account",
+    Action.RESTORE: "bring the deleted account back",
+}
+
+
+def _absent(traces: Traces, policy: Policy) -> Told:
+    back = "if this person is still there, put the record back into HR"
+    if traces.account is None:
+        return Told(standing=Standing.LEFT, told=("Nothing is known of this person any more.",), advice=back)
+    if traces.gone:
+        return Told(standing=Standing.LEFT, told=("This person left, and nothing is left to take away.",), advice=back)
+    if traces.active is False or (traces.active is None and traces.base.get(ACTIVE) is False):
+        return Told(standing=Standing.LEFT, told=("This person left, and has no access any more.",), advice=back)
+    if policy.leavers is Leavers.KEEP:
+        return Told(
+            standing=Standing.LEFT,
+            told=("This person left, and keeps the account by [policy] leavers.",),
+            advice='to take the access away: [policy] leavers = "disable"',
+        )
+    return Told(
+        standing=Standing.UNPLANNED,
+        told=("This person is gone from HR, and no plan has looked at that yet.",),
+        advice="scimsync plan",
+    )
+
+
+def _with_account(mine: Mine, ruled: Mapping[str, Ruled]) -> Told:
+    if mine.notices:
+        paths = ", ".join(delta.path for notice in mine.notices for delta in notice.deltas)
+        told = (f"The sides differ, and by authority nothing is written: {paths}.",)
+        return Told(standing=Standing.EDITED, told=told, advice="see each of these attributes")
+    if moved := [path for path, one in ruled.items() if one.becomes is Becomes.UNPLANNED]:
+        told = (f"HR says something else since the last plan: {', '.join(moved)}.",)
+        return Told(standing=Standing.UNPLANNED, told=told, advice=f"scimsync plan --user {mine.key}")
+    if left := {path: one for path, one in ruled.items() if one.becomes is Becomes.LEFT_ALONE}:
+        told = (f"The account is what HR says, but for what is left alone: {', '.join(left)}.",)
+        causes = tuple(dict.fromkeys(cause for one in left.values() for cause in one.causes))
+        return Told(standing=Standing.SAME, told=told, causes=causes)
+    return Told(standing=Standing.SAME, told=("The account is what HR says; nothing is to be written.",))
+
+
+# --- what was done --------------------------------------------------------------------------------
+
+
+def deeds(lines: Iterable[JournalLine]) -> tuple[Deed, ...]:
+    """What was written of one person by all runs, the latest first: each outcome with the intent before it."""
+    intents: dict[tuple[str, int], JournalLine] = {}
+    found: list[Deed] = []
+    for line in lines:
+        part = (line.run, line.part)
+        if line.step is Step.INTENT:
+            intents[part] = line
+            continue
+        sent = intents.pop(part, None)
+        if line.outcome is not None:
+            found.append(_deed(line, sent))
+    left = [_deed(line, line) for line in intents.values()]
+    return tuple(sorted([*found, *left], key=lambda deed: deed.at, reverse=True))
+
+
+def _deed(line: JournalLine, sent: JournalLine | None) -> Deed:
+    outcome = line.outcome
+    return Deed(
+        run=line.run,
+        at=line.at,
+        part=line.part,
+        method=sent.method if sent else "",
+        if_match=sent.version if sent else "",
+        tries=sent.attempt if sent else 0,
+        status=outcome.status.value if outcome else Status.OPEN.value,
+        code=outcome.code if outcome else "",
+        answer=outcome.detail if outcome else "",
+        correlation_id=outcome.correlation_id if outcome else "",
+        version=outcome.version if outcome else "",
+        written=outcome.written if outcome else {},
+        overwritten=outcome.overwritten if outcome else (),
+    )
+
+
+def last_try(found: Sequence[Deed]) -> Told | None:
+    """The last write of a person in words; with its cause, where it did not do what was wanted."""
+    if not found:
+        return None
+    deed = found[0]
+    words = f" ({deed.answer})" if deed.answer else ""
+    is_good = deed.status in _GOOD
+    if is_good:
+        told = f"Last written by run {deed.run}: {_listed([*deed.written]) or 'nothing'}."
+    else:
+        told = f"The last try, in run {deed.run}, ended {deed.status}: {deed.code or 'no code'}{words}."
+    standing = Standing.SAME if is_good else Standing.HELD
+    if is_good and not deed.code:
+        return Told(standing=standing, told=(told,))
+    why = f"run {deed.run} ended {deed.status}{words}"
+    return Told(
+        standing=standing,
+        told=(told,),
+        causes=(Cause(code=deed.code, why=why, advice=f"scimsync runs {deed.run}"),),
+    )
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return f"{', '.join(paths[:_NAMED])}{more}"
+
+
+#: attributes that one sentence names
+_NAMED = 5
+
+
+def is_open(run: Run | None) -> bool:
+    """Whether a stored plan says what is still to come: nothing of it was sent."""
+    return run is not None and run.state in UNBEGUN

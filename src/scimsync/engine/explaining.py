@@ -1,0 +1,365 @@
+"""Tell the story of one person: plan for them alone, keep nothing of it, and read what the tables and the state say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import cast
+
+from scimsync.core import explaining, sealing, verdicts
+from scimsync.core.lifecycle import ACTIVE
+from scimsync.core.verdicts import Mine, Ruled
+from scimsync.engine import planning
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.ports import Store, Target
+from scimsync.engine.untouched import untouched
+from scimsync.errors import ConfigError, FilterRefused, PersonUnknown
+from scimsync.model.outcomes import Link, Reply, Run
+from scimsync.model.plans import LOGIN, Finding, Plan
+from scimsync.model.policy import Mapped
+from scimsync.model.stories import Deed, Hit, PathStory, Standing, Story, Traces
+from scimsync.scim.schema import Kind, Value
+from scimsync.workbench import explained
+from scimsync.workbench.bench import Workbench
+from scimsync.workbench.expressions import Expression
+from scimsync.workbench.mapping import check_mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a person wants to have explained."""
+
+    #: a source key, the id of an account, or a login
+    who: str
+    #: the attribute; all of them where empty
+    path: str = ""
+
+
+async def explain(ports: PlanPorts, request: PlanRequest, question: Question) -> Story:
+    """The story of one person, from a look at their account as it is. Nothing is kept of it.
+
+    Raises:
+        PersonUnknown: Nobody is meant.
+        SourceError: The source cannot be read.
+        TargetError: The directory cannot be read.
+        StoreError: The state cannot be read.
+    """
+    asked = question.who
+    try:
+        return await _seen(ports, request, question, [Hit(asked, "key")])
+    except _NoKeyError as error:
+        meant, near = error.meant, error.near
+    if not meant:
+        reply = await _account(ports.target, asked)
+        if reply is None:
+            raise unknown(asked, near)
+        account = str((reply.body or {}).get("id", ""))
+        link = next((link for link in ports.store.links() if link.account == account), None)
+        if link is None or link.source not in {"", request.source}:
+            return _unmanaged(ports, reply, asked, link)
+        meant = [Hit(link.key, "account" if asked == account else "login")]
+    try:
+        return await _seen(ports, request, question, meant)
+    except _NoKeyError as error:
+        raise unknown(asked, near) from error
+
+
+async def recall(ports: PlanPorts, request: PlanRequest, question: Question) -> Story:
+    """The same from the source and the state alone: what the directory holds is what the last plan and runs knew.
+
+    Args:
+        ports: the target is `away`.
+        request: the mapping and the policy.
+        question: who is meant.
+
+    Raises:
+        PersonUnknown: Nobody is meant.
+        SourceError: The source cannot be read.
+        StoreError: The state cannot be read.
+    """
+    with _bench(ports, request) as (bench, looking):
+        findings: list[Finding] = []
+        local = replace(looking, observer=_UpToTheDirectory())
+        with suppress(_NotAskedError, PersonUnknown):  # planning goes as far as it can without the directory
+            await planning.look(local, replace(request, only=(question.who,)), bench, findings)
+        meant = explained.hits(bench, question.who, request.policy.attributes)
+        if not meant:
+            raise unknown(question.who, explained.near(bench, question.who, request.policy.attributes))
+        told = _Telling(looking.store, request, bench, question, meant)
+        return told.from_memory(findings)
+
+
+def unknown(who: str, near: Sequence[str]) -> PersonUnknown:
+    """That nobody is meant, with who may be."""
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return PersonUnknown(who, said=f"explain: no record, no link and no account has this key, id or login{hint}")
+
+
+@contextmanager
+def _bench(ports: PlanPorts, request: PlanRequest) -> Iterator[tuple[Workbench, PlanPorts]]:
+    folder = ports.store.artifact("plan").parent
+    with Workbench(folder, memory_limit=request.memory_limit, zone=request.zone) as bench:
+        yield bench, replace(ports, store=untouched(ports.store, bench.spool))
+
+
+class _NotAskedError(Exception):
+    """Planning came to where it would ask the directory."""
+
+
+class _UpToTheDirectory:
+    """An observer who lets the first stage pass, the reading of the source; the next one would ask the directory."""
+
+    def __init__(self) -> None:
+        self._has_read = False
+
+    def stage(self, name: str, total: int | None = None) -> None:  # noqa: ARG002 - as observers have it
+        if self._has_read:
+            raise _NotAskedError(name)
+        self._has_read = True
+
+    def advance(self, steps: int = 1) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        pass
+
+
+class _Away:
+    """A target that is not asked."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        raise _NotAskedError(name)
+
+
+def away(name: str) -> Target:
+    """A target that goes by a name and is not asked."""
+    return cast(Target, _Away(name))
+
+
+class _NoKeyError(Exception):
+    """No person has this key; whom the word may mean instead, and who is near."""
+
+    def __init__(self, meant: Sequence[Hit], near: Sequence[str]) -> None:
+        self.meant, self.near = meant, near
+        super().__init__()
+
+
+async def _seen(
+    ports: PlanPorts, request: PlanRequest, question: Question, meant: Sequence[Hit], before: Sequence[str] = ()
+) -> Story:
+    """The story of the first who is meant, planned with those who go before in a plan for everybody.
+
+    Raises:
+        _NoKeyError: Nobody has that key.
+    """
+    attributes, findings = request.policy.attributes, list[Finding]()
+    key = meant[0].key
+    with _bench(ports, request) as (bench, looking):
+        try:
+            plan = await planning.look(looking, replace(request, only=(key, *before)), bench, findings)
+        except PersonUnknown as error:
+            named = explained.hits(bench, question.who, attributes)
+            raise _NoKeyError(named, explained.near(bench, question.who, attributes)) from error
+        awaited = explained.awaited(bench, key, attributes)
+        if before or not awaited:
+            also = explained.hits(bench, question.who, attributes)
+            told = _Telling(looking.store, request, bench, question, [*dict.fromkeys((*meant, *also))])
+            return told.from_plan(plan, findings)
+    return await _seen(ports, request, question, meant, awaited)
+
+
+async def _account(target: Target, named: str) -> Reply | None:
+    """The account that somebody means by its id or its login."""
+    reply = await target.get(named)
+    if reply.ok and reply.body is not None:
+        return reply
+    try:
+        found = await target.find(LOGIN, named)
+    except FilterRefused:
+        return None
+    return found[0] if len(found) == 1 else None
+
+
+def _unmanaged(ports: PlanPorts, reply: Reply, asked: str, link: Link | None) -> Story:
+    """The story of an account that no person of this source has."""
+    body = reply.body or {}
+    account, login = str(body.get("id", "")), str(body.get("userName") or "")
+    active = body.get("active")
+    return Story(
+        key=link.key if link else "",
+        named="account" if asked == account else "login",
+        name=login,
+        account=account,
+        shown=True,
+        active=active if isinstance(active, bool) else None,
+        version=reply.version,
+        live=True,
+        at=ports.clock.now(),
+        standing=Standing.UNMANAGED,
+        told=(
+            f"The account {account} ({login}) is that of {link.key}, a person of the source {link.source}."
+            if link
+            else f"The account {account} ({login}) is nobody's: no record is linked to it, and none has its login.",
+            "It is never touched from here.",
+        ),
+        advice="ask with the configuration of that source"
+        if link
+        else f'if a record is this person: scimsync link KEY {account} --reason "..."',
+    )
+
+
+@dataclass(slots=True)
+class _Telling:
+    """One person, by what the tables and the state say."""
+
+    store: Store
+    request: PlanRequest
+    bench: Workbench
+    question: Question
+    meant: Sequence[Hit]
+
+    @property
+    def key(self) -> str:
+        return self.meant[0].key
+
+    @property
+    def attributes(self) -> tuple[Mapped, ...]:
+        return self.request.policy.attributes
+
+    @property
+    def _names(self) -> list[str]:
+        return [*(mapped.path for mapped in self.attributes), *(column.name for column in self.bench.columns)]
+
+    def from_plan(self, plan: Plan, findings: Sequence[Finding]) -> Story:
+        """By a plan that was made just now."""
+        traces = explained.traces(self.bench, self.key, self.request.key, self.attributes)
+        mine = Mine.of(plan, self.key, self._names, findings, live=True)
+        story = self._story(traces, mine, explaining.deeds(self.store.journal_of(self.key)), plan.place)
+        return replace(story, at=plan.created)
+
+    def from_memory(self, findings: Sequence[Finding]) -> Story:
+        """By the last plan that looked at this person, and by what runs did since."""
+        done = explaining.deeds(self.store.journal_of(self.key))
+        run, plan = self._stored()
+        mine = Mine.of(plan, self.key, self._names, live=False) if plan else Mine(key=self.key, live=False)
+        mine = explaining.remembered(mine, findings, done, is_open=explaining.is_open(run))
+        traces = explained.traces(self.bench, self.key, self.request.key, self.attributes)
+        traces = self._recalled(traces, mine, done)
+        story = self._story(traces, mine, done, plan.place if plan else "row")
+        return replace(story, at=run.created if run else None, run=run.id if run else "", shown=None)
+
+    def _stored(self) -> tuple[Run | None, Plan | None]:
+        """The last plan that looked at this person."""
+        for run in self.store.runs():
+            file = self.store.artifact(run.plan) if run.plan else None
+            if file is None or not file.is_file():
+                continue
+            with file.open("rb") as lines:
+                plan = sealing.decode(lines)
+            told = {*(c.key for c in (*plan.changes, *plan.notices)), *(one.subject for one in plan.findings)}
+            if not run.partial or self.key in told:
+                return run, plan
+        return None, None
+
+    def _recalled(self, traces: Traces, mine: Mine, done: Sequence[Deed]) -> Traces:
+        """With what the directory is known to hold, and references as ids where those are known."""
+        known = dict(traces.base)
+        known |= {path: delta.sides.current for path, delta in mine.delta_of.items()}
+        for deed in reversed(done):
+            known |= {path: value for path, value in deed.written.items() if path in self.request.policy.by_path}
+        accounts = {link.key: link.account for link in self.store.links()}
+        desired = {
+            mapped.path: accounts.get(str(value), value) if mapped.place.kind is Kind.REFERENCE else value
+            for mapped in self.attributes
+            if mapped.path in traces.desired
+            for value in [traces.desired[mapped.path]]
+        }
+        login, active = known.get(LOGIN), known.get(ACTIVE)
+        return replace(
+            traces,
+            desired=desired,
+            current=known if traces.account is not None else None,
+            login=str(login or ""),
+            active=active if isinstance(active, bool) else None,
+            gone=False,
+        )
+
+    def _story(self, traces: Traces, mine: Mine, done: tuple[Deed, ...], place: str) -> Story:
+        columns = [column.name for column in self.bench.columns]
+        expressions = check_mapping(self.bench, self.attributes, columns)
+        ruled = {m.path: verdicts.path(m, traces, mine, expressions[m.path].columns) for m in self.attributes}
+        told = explaining.person(traces, mine, self.request.policy, ruled, place=place, done=done)
+        change = next(iter((*mine.changes, *mine.notices)), None)
+        login = traces.desired.get(LOGIN)
+        return Story(
+            key=self.key,
+            named=self.meant[0].by,
+            also=tuple(dict.fromkeys(hit.key for hit in self.meant[1:] if hit.key != self.key)),
+            name=traces.login or (change.name if change else "") or str(login or ""),
+            place=place,
+            rows=traces.rows,
+            account=traces.account,
+            shown=traces.current is not None if traces.account else None,
+            active=traces.active,
+            version=traces.version,
+            live=mine.live,
+            at=None,
+            standing=told.standing,
+            action=told.action,
+            told=told.told,
+            causes=told.causes,
+            advice=told.advice,
+            paths=tuple(
+                self._path(mapped, expressions[mapped.path], ruled[mapped.path], (traces, mine, done))
+                for mapped in self.attributes
+                if self.question.path in {"", mapped.path}
+            ),
+            deeds=done,
+        )
+
+    def _path(
+        self,
+        mapped: Mapped,
+        expression: Expression,
+        ruled: Ruled,
+        known: tuple[Traces, Mine, Sequence[Deed]],
+    ) -> PathStory:
+        (traces, mine, done), path = known, mapped.path
+        n = traces.n
+        delta = mine.delta_of.get(path)
+        left = path not in traces.desired and delta is not None
+        current: Mapping[str, Value] = traces.current or {}
+        return PathStory(
+            path=path,
+            expression=mapped.expression,
+            authority=mapped.authority,
+            cells=explained.cells(self.bench, traces.ns, sorted(expression.columns)),
+            steps=() if n is None else explained.steps(self.bench, n, mapped),
+            desired=delta.sides.desired if left and delta is not None else traces.desired.get(path),
+            current=current.get(path),
+            base=traces.base.get(path),
+            has_desired=left or path in traces.desired,
+            has_current=path in current,
+            has_base=path in traces.base,
+            becomes=ruled.becomes,
+            rule=ruled.rule,
+            verdict=ruled.verdict,
+            advice=ruled.advice,
+            causes=ruled.causes,
+            deeds=tuple(deed for deed in done if path in {*deed.written, *deed.overwritten} or deed.code),
+        )
+
+
+def check_path(path: str, attributes: Sequence[Mapped]) -> None:
+    """Whether an attribute is mapped.
+
+    Raises:
+        ConfigError: It is not; with those that are.
+    """
+    if path and path not in {mapped.path for mapped in attributes}:
+        listed = ", ".join(mapped.path for mapped in attributes)
+        raise ConfigError(f"explain: {path} is not mapped, so it is never touched. Mapped are: {listed}")

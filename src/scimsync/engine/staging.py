@@ -1,0 +1,77 @@
+"""Read the source into the tables of a plan, once for all plans that are made from the same reading, and map it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from scimsync.core.lifecycle import ACTIVE
+from scimsync.engine import trusting
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.ports import Source
+from scimsync.model.plans import Finding
+from scimsync.model.policy import BadValue
+from scimsync.model.records import Reading, SourceHealth
+from scimsync.workbench.bench import Workbench
+from scimsync.workbench.expressions import Expression
+from scimsync.workbench.health import measure
+from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired
+from scimsync.workbench.phones import stage_remembered
+from scimsync.workbench.records import stage_records
+from scimsync.workbench.ruling import check
+from scimsync.workbench.wording import unknown_words
+
+
+def read_source(
+    bench: Workbench, ports: PlanPorts, request: PlanRequest
+) -> tuple[Reading, SourceHealth, dict[str, Expression]]:
+    """Make the table `records`, and the numbers that the mapping asks for; the mapping as it was checked.
+
+    Raises:
+        SourceError: The source cannot be read, or is empty.
+        ConfigError: A rule or the mapping does not fit; all faults at once.
+    """
+    attributes = request.policy.attributes
+    check(bench, attributes, request.contract.rules)
+    ports.observer.stage("reading the source")
+    reading, health = staged(bench, ports.source, request)
+    ports.metrics.read(health, proven=reading.proven)
+    trusting.check_expectations(request, reading)
+    expressions = check_mapping(bench, attributes, reading.columns)
+    stage_remembered(bench, expressions.values(), ports.phones, ports.memo)
+    return reading, health, expressions
+
+
+def mapped(
+    bench: Workbench, request: PlanRequest, health: SourceHealth, expressions: Mapping[str, Expression], now: datetime
+) -> tuple[SourceHealth, list[Finding]]:
+    """Map the records; the health of the source, with that of what the mapping made of it, and what is to be told."""
+    policy = request.policy
+    told = stage_desired(
+        bench,
+        policy.attributes,
+        expressions,
+        key=request.key,
+        found_by=policy.match,
+        whole=policy.on_bad_value is BadValue.PERSON,
+    )
+    column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
+    told = [*told, *unknown_words(bench, expressions.get(ACTIVE), column)]
+    measured = measure(bench, health, request.contract.expect, now)
+    return replace(measured, desired=desired_blanks(bench, policy.attributes)), told
+
+
+def staged(bench: Workbench, source: Source, request: PlanRequest) -> tuple[Reading, SourceHealth]:
+    """Make the table `records`, or leave it where this source was read there in this way before.
+
+    Raises:
+        SourceError: The source cannot be read, or is empty.
+    """
+    how = (id(source), request.key, request.null_values)
+    if bench.read is not None and bench.read[0] == how:
+        return bench.read[1]
+    reading = source.read()
+    health = stage_records(bench, reading, key=request.key, null_values=request.null_values)
+    bench.read = (how, (reading, health))
+    return reading, health

@@ -1,0 +1,77 @@
+"""How far this reading of the source is believed: by its proof, by what was declared, by the readings before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from scimsync.core import contract, trust
+from scimsync.core.contract import Earlier
+from scimsync.engine.plan_request import PlanRequest
+from scimsync.engine.state import Runs
+from scimsync.errors import ConfigError
+from scimsync.model.records import Reading, SourceHealth
+from scimsync.workbench.expressions import Expression
+
+#: how many runs are looked at for an earlier reading like this one
+_LOOKED_AT = 60
+
+
+def check_expectations(request: PlanRequest, reading: Reading) -> None:
+    """Whether the source has the columns that are watched.
+
+    Raises:
+        ConfigError: It lacks one; all are named.
+    """
+    if faults := contract.unknown(request.contract.expect, reading.columns):
+        raise ConfigError(*faults)
+
+
+def judge(  # noqa: PLR0913 - a reading is judged by much
+    request: PlanRequest,
+    reading: Reading,
+    health: SourceHealth,
+    previous: SourceHealth | None,
+    expressions: Mapping[str, Expression],
+    *,
+    keyless: bool,
+    earlier: Iterable[Earlier],
+    now: datetime,
+) -> trust.Trust:
+    """Judge a reading; what it may be used for.
+
+    Args:
+        request: What shall be planned.
+        reading: The reading.
+        health: Numbers of it.
+        previous: Numbers of the last reading that was believed; None on a first run.
+        expressions: The mapping.
+        keyless: Some record has no key.
+        earlier: The readings before the last.
+        now: The wall clock.
+    """
+    limits, expect = request.policy.limits, request.contract.expect
+    fewer = previous is not None and (
+        trust.ROWS in request.overrides
+        or not limits.source_rows_drop.allows(previous.rows - health.rows, previous.rows)
+    )
+    found = contract.breaches(health, previous, expect, limits=limits, now=now, earlier=earlier, fewer=fewer)
+    return trust.judge(
+        health,
+        previous,
+        proven=reading.proven,
+        keyless=keyless,
+        limits=limits,
+        overrides=request.overrides,
+        columns_of={path: expression.columns for path, expression in expressions.items()},
+        expect=expect,
+        breaches=found,
+    )
+
+
+def earlier(store: Runs, sources: Sequence[str]) -> Iterator[Earlier]:
+    """The readings of a source that were believed and applied before the last one, newest first."""
+    ours = [run for run in store.begun(_LOOKED_AT) if run.source in sources and run.health is not None and run.base]
+    for run in ours[1:]:
+        if run.health is not None:
+            yield Earlier(run=run.id, when=run.created, fingerprint=run.health.fingerprint)

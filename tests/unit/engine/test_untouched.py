@@ -1,0 +1,53 @@
+"""A look reads the state and leaves nothing in it."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from scimsync.engine.ports import Store
+from scimsync.engine.untouched import LET_GO, READS, untouched
+from scimsync.model.outcomes import Run, RunState
+from scimsync.testing.store import MemoryStore
+
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
+#: what writes and no plan does: a look that came so far would be a mistake
+REFUSED = frozenset(
+    """
+    save_links decide_link take_links append erase save_checkpoint enqueue claim settle retry_now dead_letter redrive
+    forget_messages accept answered forget_calls lease
+    """.split()
+)
+
+
+def test_each_method_of_the_state_is_read_let_go_or_refused() -> None:
+    methods = {name for name, _ in inspect.getmembers(Store, inspect.isfunction) if not name.startswith("_")}
+    assert methods - {"artifact", "close"} == READS | LET_GO | REFUSED
+
+
+def test_what_a_plan_keeps_goes_nowhere_and_what_it_reads_is_there(tmp_path: Path) -> None:
+    store = MemoryStore(tmp_path / "artifacts")
+    kept = Run(id="r1", created=NOW, state=RunState.DONE, target="t")
+    store.save_run(kept)
+    looking = untouched(store, tmp_path)
+    looking.save_run(Run(id="r2", created=NOW, state=RunState.PLANNED, target="t"))
+    assert [run.id for run in looking.runs()] == ["r1"]
+    assert [run.id for run in store.runs()] == ["r1"]
+
+
+def test_what_no_plan_does_is_refused(tmp_path: Path) -> None:
+    looking = untouched(MemoryStore(tmp_path / "artifacts"), tmp_path)
+    with pytest.raises(AttributeError, match="save_links"):
+        looking.save_links([])
+
+
+def test_a_file_is_read_where_a_run_left_it_and_written_elsewhere(tmp_path: Path) -> None:
+    store = MemoryStore(tmp_path / "artifacts")
+    left = store.artifact("base-1.parquet")
+    left.write_bytes(b"base")
+    looking = untouched(store, tmp_path / "scratch")
+    assert looking.artifact("base-1.parquet") == left
+    assert looking.artifact("plan-r2.ndjson").parent == tmp_path / "scratch"
