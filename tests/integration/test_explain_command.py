@@ -158,7 +158,7 @@ def test_a_write_that_the_directory_refused_is_told_with_its_answer(home: House)
     assert deed["code"] in {cause["code"] for cause in found["causes"]}
     assert deed["correlation_id"] in {request["correlation_id"] for request in home.call("history/requests")}
     assert "400" in deed["answer"]
-    assert told(home, who.employee_id, "--offline")["standing"] == "held"
+    assert deed in told(home, who.employee_id, "--offline")["deeds"]
 
 
 def test_a_conflict_is_told_with_its_three_sides(home: House) -> None:
@@ -219,13 +219,16 @@ def test_without_a_network_explain_offline_tells_what_is_known(home: House) -> N
     assert not known["live"]
     assert known["paths"][0]["current"]["value"] == "Chief", "nobody asked the directory"
     moved = told(home, second.employee_id, "title", "--offline")
-    assert (moved["standing"], moved["paths"][0]["becomes"]) == ("unplanned", "unplanned")
+    assert (moved["standing"], moved["paths"][0]["becomes"]) == ("changes", "write")
+    home.configure(attributes=ATTRIBUTES.replace('"job_title"', '"upper(job_title)"'))
+    assert told(home, first.employee_id, "title", "--offline")["paths"][0]["desired"]["value"] == "CHIEF"
     assert home.stats()["requests"] == 0
 
 
-def test_before_the_first_plan_explain_tells_what_hr_says(tmp_path: Path) -> None:
+def test_before_the_directory_was_read_explain_offline_says_what_to_do(tmp_path: Path) -> None:
     with house(tmp_path, users=10) as home:
         who = home.people[1]
-        found = told(home, who.employee_id, "--offline")
-        assert (found["standing"], found["run"], found["rows"]) == ("unplanned", "", [2])
+        said = home.command("explain", who.employee_id, "--offline")
+        assert said.code == 4
+        assert "scimsync plan" in said.err
         assert told(home, who.employee_id)["standing"] in {"changes", "same"}

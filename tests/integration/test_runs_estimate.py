@@ -10,7 +10,6 @@ from tests.runs import House, house
 from tests.servers import Provider, account, firm, person
 
 from scimsync import bootstrap
-from scimsync.cli.foresight import spent
 from scimsync.config import load
 from scimsync.model.plans import Action, Plan
 
@@ -23,7 +22,7 @@ def home(tmp_path: Path) -> Iterator[House]:
 
 
 def taken(home: House) -> tuple[dict[str, int], float]:
-    return spent(home.runs()[0], "apply")
+    return home.runs()[0].took("apply")
 
 
 def foreseen(made: Plan) -> Mapping[str, int]:
@@ -80,7 +79,7 @@ def test_reading_before_and_back_is_foreseen_where_nothing_else_guards(tmp_path:
         made, report = found.sync()
         assert report.clean
         with bootstrap.open_store(load(found.folder / "scimsync.toml")) as store:
-            requests, _ = spent(store.runs(1)[0], "apply")
+            requests, _ = store.runs(1)[0].took("apply")
         assert requests == foreseen(made)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -44,7 +45,7 @@ class Options:
 
 def explain(options: Options) -> int:
     """The explain command; returns the exit code."""
-    settings = load(options.config)
+    settings = load(options.config, secrets=not options.offline)
     question = Question(who=options.key, path=options.path)
     with state.open_store(settings) as store, Bar() as bar:
         story = interrupting.run(explaining.explain(settings, store, bar, question, offline=options.offline))
@@ -67,8 +68,7 @@ def story_lines(story: Story, *, path: str = "") -> Iterator[str]:
         others = ", ".join(map(printable, story.also))
         yield f"  It may also mean {others}; this is {printable(story.key)}, found by its {story.named}."
     if not story.live:
-        seen = f"as of plan {story.run}, {_when(story.at)}" if story.at else "no stored plan looked at them"
-        yield f"  Told without the directory, from the source and the state ({seen})."
+        yield f"  The directory was not asked: it is as it was read at {_when(story.at)}, with what runs wrote since."
     for sentence in story.told:
         yield f"  {printable(sentence)}"
     yield from _why(story.causes, story.advice)
@@ -159,7 +159,7 @@ def _text(value: str | None) -> str:
     return "(none)" if value is None else f"'{printable(value)}'"
 
 
-def _when(at: object) -> str:
+def _when(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -180,8 +180,7 @@ def story_document(story: Story) -> dict[str, object]:
         "active": story.active,
         "version": story.version,
         "live": story.live,
-        "at": story.at.isoformat() if story.at else None,
-        "run": story.run,
+        "at": story.at.isoformat(),
         "standing": story.standing.value,
         "action": story.action,
         "told": list(story.told),

@@ -49,16 +49,9 @@ def _number(requests: int) -> str:
     return f"{requests:,} request{'' if requests == 1 else 's'}"
 
 
-def spent(run: Run, work: str) -> tuple[dict[str, int], float]:
-    """What a piece of work on a run took: requests by kind, and seconds."""
-    took = {name.partition(".")[2]: number for name, number in run.spent.items() if name.startswith(f"{work}.")}
-    seconds = took.pop("seconds", 0.0)
-    return {kind: int(number) for kind, number in took.items() if kind != "throttled"}, seconds
-
-
 def reality_lines(plan: Plan, run: Run) -> Iterator[str]:
     """What was foreseen of a run, and what it took; nothing of a run that was not applied, or not counted."""
-    requests, seconds = spent(run, "apply")
+    requests, seconds = run.took("apply")
     if not requests:
         return
     if plan.estimate is not None:
@@ -72,7 +65,7 @@ def reality_document(run: Run) -> dict[str, object]:
     return {
         work: {"requests": requests, "seconds": seconds}
         for work in ("plan", "apply")
-        for requests, seconds in [spent(run, work)]
+        for requests, seconds in [run.took(work)]
         if requests
     }
 

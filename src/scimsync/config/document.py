@@ -417,7 +417,7 @@ class State(Section):
     memory: str = _like(
         MEMORY, "How much memory planning may take; beyond it a scratch file helps.", "512MB", example="2GB"
     )
-    keep: dict[Literal["runs", "days"], Annotated[int, Field(ge=1)]] = _key(
+    keep: dict[Literal["runs", "days"], Annotated[int, _key("A whole number from 1.", ..., example=90, ge=1)]] = _key(
         "What `scimsync state gc` leaves: the files and the journal of so many applied runs, the newest, and of "
         "whatever is younger than so many days.",
         {"runs": 100, "days": 400},

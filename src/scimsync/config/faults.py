@@ -120,6 +120,8 @@ def _sentence(place: Place, fault: str, raw: Mapping[str, object]) -> str:
         return _of_attribute(place, fault, value)
     if place[:2] == ("limits", "clear") and len(place) > 2:
         return f"[limits] clear {place[2]} = {value!r}: {_SHARE}"
+    if place == ("state", "keep"):
+        return f"[state] keep = {value!r}: a table of runs and days, each a whole number from 1"
     if place[:2] == ("source", "expect") and len(place) > 2:
         return _of_expectation(place, fault, value)
     where = f"[[{section}]] {int(place[1]) + 1}" if section in _SEVERAL else f"[{section}]"

@@ -10,14 +10,12 @@ from dataclasses import dataclass, replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.verdicts import Mine, Ruled, cause_of
-from scimsync.model.outcomes import JournalLine, Run, RunState, Status, Step
-from scimsync.model.plans import MAKING, Action, Finding, Verdict
+from scimsync.model.outcomes import JournalLine, Status, Step
+from scimsync.model.plans import MAKING, Action, Verdict
 from scimsync.model.policy import Leavers, Policy
 from scimsync.model.stories import Becomes, Cause, Deed, Standing, Traces
 
 _GOOD = frozenset({Status.DONE.value, Status.ALREADY.value})
-#: runs of which nothing was sent
-UNBEGUN = frozenset({RunState.PLANNED, RunState.REFUSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,29 +30,6 @@ class Told:
 
 
 # --- one person -----------------------------------------------------------------------------------
-
-
-def remembered(mine: Mine, fresh: Iterable[Finding], done: Sequence[Deed], *, is_open: bool) -> Mine:
-    """What a stored plan says of one person by now: without what was written since, with what the source says today.
-
-    Args:
-        mine: what the last plan that looked at the person said.
-        fresh: what was found about the records as they are now.
-        done: what was written of the person, the latest first.
-        is_open: nothing of the plan was sent.
-    """
-    kept = tuple(one for one in mine.findings if one.code not in _OF_RECORDS)
-    mine = replace(mine, findings=(*kept, *(one for one in fresh if one.subject == mine.key)))
-    if is_open:
-        return mine
-    settled = {deed.part for deed in done if deed.run == mine.run}
-    return replace(mine, changes=tuple(c for c in mine.changes if c.part not in settled), refusals=())
-
-
-#: what is found about records anew each time that they are read and mapped
-_OF_RECORDS = frozenset(
-    "record.duplicate-key record.bad-level record.bad-phone record.active-unknown record.unmappable".split()
-)
 
 
 def person(
@@ -77,21 +52,13 @@ def person(
         done: what was written of the person, the latest first.
     """
     told = _standing(traces, mine, policy, ruled)
-    tried = last_try(done)
-    if tried is not None:
-        held = (
-            tried.standing is Standing.HELD
-            and not mine.live
-            and not mine.changes
-            and told.standing is not Standing.HELD
-        )
-        standing = Standing.HELD if held else told.standing
-        told = replace(told, standing=standing, told=(*told.told, *tried.told), causes=(*told.causes, *tried.causes))
+    tried, cause = last_try(done)
+    told = replace(told, told=(*told.told, *filter(None, [tried])), causes=(*told.causes, *filter(None, [cause])))
     values = tuple(cause_of(one) for one in mine.findings if one.holds and one.path)
     others = tuple(cause_of(one) for one in mine.findings if not one.holds)
     causes = tuple(dict.fromkeys((*told.causes, *values, *others)))
     advice = told.advice or next((cause.advice for cause in causes if cause.advice), "")
-    sentences = (_of_record(traces, place), _of_account(traces, live=mine.live), *told.told)
+    sentences = (_of_record(traces, place), _of_account(traces, asked=mine.asked), *told.told)
     return Told(standing=told.standing, action=told.action, told=sentences, causes=causes, advice=advice)
 
 
@@ -104,16 +71,15 @@ def _of_record(traces: Traces, place: str) -> str:
     return f"HR has {len(traces.rows)} records with this key, on {place}s {listed}."
 
 
-def _of_account(traces: Traces, *, live: bool) -> str:
+def _of_account(traces: Traces, *, asked: bool) -> str:
     if traces.account is None:
         return "No account is known to be theirs."
     named = f"{traces.account} ({traces.login})" if traces.login else traces.account
-    if not live:
-        return f"Their account is {named}; the directory was not asked now."
     if traces.gone:
         return f"Their account was {named}; the directory does not have it any more."
     states = {True: "active", False: "inactive", None: "and the directory does not show whether it is active"}
-    return f"Their account is {named}, {states[traces.active]}."
+    when = "" if asked else " when the directory was read last"
+    return f"Their account is {named}, {states[traces.active]}{when}."
 
 
 def _standing(traces: Traces, mine: Mine, policy: Policy, ruled: Mapping[str, Ruled]) -> Told:
@@ -122,9 +88,9 @@ def _standing(traces: Traces, mine: Mine, policy: Policy, ruled: Mapping[str, Ru
     if mine.holds:
         why = tuple(cause_of(one) for one in mine.holds)
         return Told(standing=Standing.HELD, told=(f"This person is left out: {why[0].why}.",), causes=why)
-    if not traces.rows:
-        return _absent(traces, policy)
-    if traces.paired or (not mine.live and traces.account is not None):
+    if not traces.rows and not mine.notices:
+        return _absent(traces, mine, policy)
+    if traces.paired or mine.notices:
         return _with_account(mine, ruled)
     if traces.desired.get(ACTIVE) is False:
         return Told(
@@ -132,33 +98,27 @@ def _standing(traces: Traces, mine: Mine, policy: Policy, ruled: Mapping[str, Ru
             told=("HR says that this person is not active, and nobody who is not active is given an account.",),
             advice="set the status to active in HR, and the next plan creates the account",
         )
-    why = tuple(cause_of(one) for one in mine.wide if one.code.startswith("target."))
-    if mine.live:
-        return Told(
-            standing=Standing.HELD,
-            told=("This person should have an account and gets none in this plan.",),
-            causes=why or tuple(map(cause_of, mine.wide)),
-            advice="" if why else "see what a plan for everybody says: scimsync plan",
-        )
-    return Told(
-        standing=Standing.UNPLANNED,
-        told=("HR wants an account, and no plan that is stored has looked at this person yet.",),
-        advice=f"scimsync plan --user {mine.key}",
-    )
+    return _stopped("This person should have an account and gets none in this plan.", mine)
+
+
+def _stopped(sentence: str, mine: Mine) -> Told:
+    """That something is not done which should be, by what was found about the run."""
+    why = tuple(cause_of(one) for one in mine.wide if one.code.startswith(("target.", "source.")))
+    advice = "" if why else "see what a plan for everybody says: scimsync plan"
+    return Told(standing=Standing.HELD, told=(sentence,), causes=why or tuple(map(cause_of, mine.wide)), advice=advice)
 
 
 def _changing(mine: Mine) -> Told:
     change = mine.changes[0]
     paths = [d.path for one in mine.changes for d in one.deltas if d.verdict in _SENT]
     listed = f": {', '.join(paths)}" if paths and change.action not in MAKING else ""
-    plan = f"Plan {mine.run}" if mine.run else "A plan made now"
-    sentence = f"{plan} would {_ACTIONS[change.action]}{listed} ({change.lifecycle.value})."
+    sentence = f"A plan made now would {_ACTIONS[change.action]}{listed} ({change.lifecycle.value})."
     if mine.refusals:
         why = tuple(map(cause_of, mine.refusals))
         refused = f"It is refused by {mine.refusals[0].rule}: {why[0].why}."
         return Told(standing=Standing.REFUSED, action=change.word, told=(sentence, refused), causes=why)
-    apply = f"scimsync apply {mine.run}" if mine.run else "scimsync sync, or scimsync plan and scimsync apply"
-    return Told(standing=Standing.CHANGES, action=change.word, told=(sentence,), advice=f"carry it out: {apply}")
+    advice = "carry it out: scimsync sync, or scimsync plan and scimsync apply"
+    return Told(standing=Standing.CHANGES, action=change.word, told=(sentence,), advice=advice)
 
 
 _SENT = frozenset({Verdict.WRITE, Verdict.AWAIT, Verdict.DEFER})
@@ -172,7 +132,7 @@ _ACTIONS = {
 }
 
 
-def _absent(traces: Traces, policy: Policy) -> Told:
+def _absent(traces: Traces, mine: Mine, policy: Policy) -> Told:
     back = "if this person is still there, put the record back into HR"
     if traces.account is None:
         return Told(standing=Standing.LEFT, told=("Nothing is known of this person any more.",), advice=back)
@@ -186,11 +146,7 @@ def _absent(traces: Traces, policy: Policy) -> Told:
             told=("This person left, and keeps the account by [policy] leavers.",),
             advice='to take the access away: [policy] leavers = "disable"',
         )
-    return Told(
-        standing=Standing.UNPLANNED,
-        told=("This person is gone from HR, and no plan has looked at that yet.",),
-        advice="scimsync plan",
-    )
+    return _stopped("This person is gone from HR, and the access is not taken away in this plan.", mine)
 
 
 def _with_account(mine: Mine, ruled: Mapping[str, Ruled]) -> Told:
@@ -198,9 +154,6 @@ def _with_account(mine: Mine, ruled: Mapping[str, Ruled]) -> Told:
         paths = ", ".join(delta.path for notice in mine.notices for delta in notice.deltas)
         told = (f"The sides differ, and by authority nothing is written: {paths}.",)
         return Told(standing=Standing.EDITED, told=told, advice="see each of these attributes")
-    if moved := [path for path, one in ruled.items() if one.becomes is Becomes.UNPLANNED]:
-        told = (f"HR says something else since the last plan: {', '.join(moved)}.",)
-        return Told(standing=Standing.UNPLANNED, told=told, advice=f"scimsync plan --user {mine.key}")
     if left := {path: one for path, one in ruled.items() if one.becomes is Becomes.LEFT_ALONE}:
         told = (f"The account is what HR says, but for what is left alone: {', '.join(left)}.",)
         causes = tuple(dict.fromkeys(cause for one in left.values() for cause in one.causes))
@@ -246,26 +199,17 @@ def _deed(line: JournalLine, sent: JournalLine | None) -> Deed:
     )
 
 
-def last_try(found: Sequence[Deed]) -> Told | None:
-    """The last write of a person in words; with its cause, where it did not do what was wanted."""
+def last_try(found: Sequence[Deed]) -> tuple[str, Cause | None]:
+    """The last write of a person in words, "" where there was none; with a cause, where it did not do all it should."""
     if not found:
-        return None
+        return "", None
     deed = found[0]
     words = f" ({deed.answer})" if deed.answer else ""
-    is_good = deed.status in _GOOD
-    if is_good:
+    cause = Cause(code=deed.code, why=f"run {deed.run} ended {deed.status}{words}", advice=f"scimsync runs {deed.run}")
+    if deed.status in _GOOD:
         told = f"Last written by run {deed.run}: {_listed([*deed.written]) or 'nothing'}."
-    else:
-        told = f"The last try, in run {deed.run}, ended {deed.status}: {deed.code or 'no code'}{words}."
-    standing = Standing.SAME if is_good else Standing.HELD
-    if is_good and not deed.code:
-        return Told(standing=standing, told=(told,))
-    why = f"run {deed.run} ended {deed.status}{words}"
-    return Told(
-        standing=standing,
-        told=(told,),
-        causes=(Cause(code=deed.code, why=why, advice=f"scimsync runs {deed.run}"),),
-    )
+        return told, cause if deed.code else None
+    return f"The last try, in run {deed.run}, ended {deed.status}: {deed.code or 'no code'}{words}.", cause
 
 
 def _listed(paths: Sequence[str]) -> str:
@@ -275,8 +219,3 @@ def _listed(paths: Sequence[str]) -> str:
 
 #: attributes that one sentence names
 _NAMED = 5
-
-
-def is_open(run: Run | None) -> bool:
-    """Whether a stored plan says what is still to come: nothing of it was sent."""
-    return run is not None and run.state in UNBEGUN

@@ -74,11 +74,11 @@ def _with(found: Finding, detail: str) -> Finding:
     )
 
 
-def unchecked(rules: Sequence[Rule], why: str, *, partial: bool) -> Finding:
+def unchecked(rules: Sequence[Rule], why: str, *, partial: bool = False) -> Finding:
     """The finding about rules that were not checked.
 
     Args:
-        rules: All of them.
+        rules: Those that were not.
         why: Why not.
         partial: The plan is for some people only, by somebody's wish.
     """
@@ -86,9 +86,9 @@ def unchecked(rules: Sequence[Rule], why: str, *, partial: bool) -> Finding:
         severity=Severity.INFO if partial else Severity.WARNING,
         code=UNCHECKED,
         subject="",
-        summary="the rules on the result were not checked",
+        summary="rules on the result were not checked",
         detail=f"{why}: {', '.join(rule.name for rule in rules)}",
-        hint="a plan for everybody, with the directory read whole, checks them",
+        hint="a plan for everybody, that reads all they ask for, checks them",
     )
 
 

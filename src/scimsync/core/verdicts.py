@@ -13,7 +13,6 @@ from scimsync.core.merge import merge
 from scimsync.model.plans import MAKING, Change, Delta, Finding, Plan, Reason, Sides, Verdict
 from scimsync.model.policy import Authority, Mapped
 from scimsync.model.stories import Becomes, Cause, Traces
-from scimsync.scim.schema import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +27,13 @@ class Mine:
     #: about the run, or about a path or a column
     wide: tuple[Finding, ...] = ()
     refusals: tuple[Finding, ...] = ()
-    #: the stored plan that it is; "" for what was planned just now
-    run: str = ""
-    #: it was made just now, from the directory as it is
-    live: bool = True
+    #: the directory was asked, and did not only show earlier what it is planned from
+    asked: bool = True
 
     @classmethod
-    def of(cls, plan: Plan, key: str, names: Iterable[str], found: Iterable[Finding] = (), *, live: bool) -> Mine:
+    def of(
+        cls, plan: Plan, key: str, names: Iterable[str], found: Iterable[Finding] = (), *, asked: bool = True
+    ) -> Mine:
         """What a plan says of one person.
 
         Args:
@@ -42,7 +41,7 @@ class Mine:
             key: who it is.
             names: the attributes and the columns of the source, which findings may be about.
             found: everything that was found on the way, where that is more than the plan tells.
-            live: it was made just now.
+            asked: the directory was asked.
         """
         wide = {"", *names} - {key}
         findings = tuple(dict.fromkeys((*plan.findings, *found)))
@@ -53,8 +52,7 @@ class Mine:
             findings=tuple(one for one in findings if one.subject == key),
             wide=tuple(one for one in findings if one.subject in wide),
             refusals=plan.refusals,
-            run="" if live else plan.id,
-            live=live,
+            asked=asked,
         )
 
     @property
@@ -98,11 +96,11 @@ def path(mapped: Mapped, traces: Traces, mine: Mine, columns: Iterable[str] = ()
     """
     about = tuple(map(cause_of, _about(mapped, mine.findings, ())))
     delta = mine.delta_of.get(mapped.path)
-    if delta is not None and _holds_still(mapped, delta, traces, mine):
+    if delta is not None:
         return _refused(of_delta(delta, about), mine)
     if mine.holds:
         why = tuple(map(cause_of, mine.holds))
-        return _left_alone("the person is left out", f"left alone: {why[0].why}", (*why, *about))
+        return _left_alone("the person is left out", why[0].why, (*why, *about))
     stopped = [cause for cause in about if cause.code not in _TELLING and cause.path == mapped.path]
     wide = tuple(map(cause_of, _about(mapped, mine.wide, columns)))
     if mapped.path in traces.spoiled or stopped:
@@ -127,14 +125,6 @@ def _about(mapped: Mapped, findings: Iterable[Finding], columns: Iterable[str]) 
         or one.subject in names
         or (one.code.startswith(("reference.", "attribute.")) and one.detail.split(" ")[0].rstrip(":") == mapped.path)
     ]
-
-
-def _holds_still(mapped: Mapped, delta: Delta, traces: Traces, mine: Mine) -> bool:
-    """Whether what a plan says is about what HR says now; a plan made now always is."""
-    if mine.live or delta.awaits is not None or mapped.path not in traces.desired:
-        return True
-    wanted = traces.desired[mapped.path]
-    return mapped.is_shared or mapped.place.kind is Kind.REFERENCE or mapped.place.same(wanted, delta.sides.desired)
 
 
 def _refused(ruled: Ruled, mine: Mine) -> Ruled:
@@ -177,36 +167,22 @@ def _without_delta(mapped: Mapped, traces: Traces, mine: Mine, about: tuple[Caus
     if traces.current is None:
         if traces.desired.get(ACTIVE) is False:
             return _left_alone("nobody who is not active is given an account", "there is no account", about)
-        if not mine.live:
-            return _unplanned(mine, about)
         return _left_alone("no account", "there is no account that it could be written to", about)
-    return _compared(mapped, traces, mine, about)
+    return _compared(mapped, traces, about)
 
 
-def _compared(mapped: Mapped, traces: Traces, mine: Mine, about: tuple[Cause, ...]) -> Ruled:
+def _compared(mapped: Mapped, traces: Traces, about: tuple[Cause, ...]) -> Ruled:
     """The same of a person with record and account: mostly, both sides hold it."""
     sides = _sides(traces, mapped)
     if mapped.place.same(sides.desired, sides.current):
         return _same("both sides hold the same", "nothing is written", about)
     if merge(mapped.place, sides, mapped.authority) is None:
         return _same("all that HR asks for is there; the rest is other people's", "nothing is written", about)
-    if not mine.live and mapped.place.kind is not Kind.REFERENCE:
-        return _unplanned(mine, about)
     if mapped.place.dropped and traces.active is False:
         return _left_alone(
             "the directory takes this from inactive people, so it is not compared while they are", "left alone", about
         )
     return _left_alone("the plan leaves it alone", about[0].why if about else "left alone", about)
-
-
-def _unplanned(mine: Mine, causes: tuple[Cause, ...]) -> Ruled:
-    return Ruled(
-        becomes=Becomes.UNPLANNED,
-        rule="HR says something else since the last plan",
-        verdict="the next plan decides",
-        advice=f"scimsync plan --user {mine.key}",
-        causes=causes,
-    )
 
 
 def _same(rule: str, verdict: str, causes: tuple[Cause, ...]) -> Ruled:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import cast
 
-from scimsync.core import explaining, sealing, verdicts
-from scimsync.core.lifecycle import ACTIVE
+from scimsync.core import explaining, verdicts
 from scimsync.core.verdicts import Mine, Ruled
 from scimsync.engine import planning
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Store, Target
 from scimsync.engine.untouched import untouched
 from scimsync.errors import ConfigError, FilterRefused, PersonUnknown
-from scimsync.model.outcomes import Link, Reply, Run
+from scimsync.model.outcomes import Link, Reply
 from scimsync.model.plans import LOGIN, Finding, Plan
 from scimsync.model.policy import Mapped
 from scimsync.model.stories import Deed, Hit, PathStory, Standing, Story, Traces
-from scimsync.scim.schema import Kind, Value
+from scimsync.scim.schema import Value
 from scimsync.workbench import explained
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import Expression
@@ -37,7 +35,7 @@ class Question:
 
 
 async def explain(ports: PlanPorts, request: PlanRequest, question: Question) -> Story:
-    """The story of one person, from a look at their account as it is. Nothing is kept of it.
+    """The story of one person, from a look at their account: as it is, or offline as it was read last. None is kept.
 
     Raises:
         PersonUnknown: Nobody is meant.
@@ -50,6 +48,8 @@ async def explain(ports: PlanPorts, request: PlanRequest, question: Question) ->
         return await _seen(ports, request, question, [Hit(asked, "key")])
     except _NoKeyError as error:
         meant, near = error.meant, error.near
+    if not meant and request.offline is not None:
+        raise unknown(asked, near)
     if not meant:
         reply = await _account(ports.target, asked)
         if reply is None:
@@ -65,31 +65,6 @@ async def explain(ports: PlanPorts, request: PlanRequest, question: Question) ->
         raise unknown(asked, near) from error
 
 
-async def recall(ports: PlanPorts, request: PlanRequest, question: Question) -> Story:
-    """The same from the source and the state alone: what the directory holds is what the last plan and runs knew.
-
-    Args:
-        ports: the target is `away`.
-        request: the mapping and the policy.
-        question: who is meant.
-
-    Raises:
-        PersonUnknown: Nobody is meant.
-        SourceError: The source cannot be read.
-        StoreError: The state cannot be read.
-    """
-    with _bench(ports, request) as (bench, looking):
-        findings: list[Finding] = []
-        local = replace(looking, observer=_UpToTheDirectory())
-        with suppress(_NotAskedError, PersonUnknown):  # planning goes as far as it can without the directory
-            await planning.look(local, replace(request, only=(question.who,)), bench, findings)
-        meant = explained.hits(bench, question.who, request.policy.attributes)
-        if not meant:
-            raise unknown(question.who, explained.near(bench, question.who, request.policy.attributes))
-        told = _Telling(looking.store, request, bench, question, meant)
-        return told.from_memory(findings)
-
-
 def unknown(who: str, near: Sequence[str]) -> PersonUnknown:
     """That nobody is meant, with who may be."""
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
@@ -100,44 +75,7 @@ def unknown(who: str, near: Sequence[str]) -> PersonUnknown:
 def _bench(ports: PlanPorts, request: PlanRequest) -> Iterator[tuple[Workbench, PlanPorts]]:
     folder = ports.store.artifact("plan").parent
     with Workbench(folder, memory_limit=request.memory_limit, zone=request.zone) as bench:
-        yield bench, replace(ports, store=untouched(ports.store, bench.spool))
-
-
-class _NotAskedError(Exception):
-    """Planning came to where it would ask the directory."""
-
-
-class _UpToTheDirectory:
-    """An observer who lets the first stage pass, the reading of the source; the next one would ask the directory."""
-
-    def __init__(self) -> None:
-        self._has_read = False
-
-    def stage(self, name: str, total: int | None = None) -> None:  # noqa: ARG002 - as observers have it
-        if self._has_read:
-            raise _NotAskedError(name)
-        self._has_read = True
-
-    def advance(self, steps: int = 1) -> None:
-        pass
-
-    def say(self, text: str) -> None:
-        pass
-
-
-class _Away:
-    """A target that is not asked."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __getattr__(self, name: str) -> Callable[..., object]:
-        raise _NotAskedError(name)
-
-
-def away(name: str) -> Target:
-    """A target that goes by a name and is not asked."""
-    return cast(Target, _Away(name))
+        yield bench, replace(ports, store=untouched(ports.store, bench.spool, rereads=request.offline is None))
 
 
 class _NoKeyError(Exception):
@@ -168,7 +106,7 @@ async def _seen(
         if before or not awaited:
             also = explained.hits(bench, question.who, attributes)
             told = _Telling(looking.store, request, bench, question, [*dict.fromkeys((*meant, *also))])
-            return told.from_plan(plan, findings)
+            return told.story(plan, findings)
     return await _seen(ports, request, question, meant, awaited)
 
 
@@ -234,61 +172,12 @@ class _Telling:
     def _names(self) -> list[str]:
         return [*(mapped.path for mapped in self.attributes), *(column.name for column in self.bench.columns)]
 
-    def from_plan(self, plan: Plan, findings: Sequence[Finding]) -> Story:
-        """By a plan that was made just now."""
+    def story(self, plan: Plan, findings: Sequence[Finding]) -> Story:
+        """By a plan that was made just now on this bench."""
         traces = explained.traces(self.bench, self.key, self.request.key, self.attributes)
-        mine = Mine.of(plan, self.key, self._names, findings, live=True)
-        story = self._story(traces, mine, explaining.deeds(self.store.journal_of(self.key)), plan.place)
-        return replace(story, at=plan.created)
-
-    def from_memory(self, findings: Sequence[Finding]) -> Story:
-        """By the last plan that looked at this person, and by what runs did since."""
-        done = explaining.deeds(self.store.journal_of(self.key))
-        run, plan = self._stored()
-        mine = Mine.of(plan, self.key, self._names, live=False) if plan else Mine(key=self.key, live=False)
-        mine = explaining.remembered(mine, findings, done, is_open=explaining.is_open(run))
-        traces = explained.traces(self.bench, self.key, self.request.key, self.attributes)
-        traces = self._recalled(traces, mine, done)
-        story = self._story(traces, mine, done, plan.place if plan else "row")
-        return replace(story, at=run.created if run else None, run=run.id if run else "", shown=None)
-
-    def _stored(self) -> tuple[Run | None, Plan | None]:
-        """The last plan that looked at this person."""
-        for run in self.store.runs():
-            file = self.store.artifact(run.plan) if run.plan else None
-            if file is None or not file.is_file():
-                continue
-            with file.open("rb") as lines:
-                plan = sealing.decode(lines)
-            told = {*(c.key for c in (*plan.changes, *plan.notices)), *(one.subject for one in plan.findings)}
-            if not run.partial or self.key in told:
-                return run, plan
-        return None, None
-
-    def _recalled(self, traces: Traces, mine: Mine, done: Sequence[Deed]) -> Traces:
-        """With what the directory is known to hold, and references as ids where those are known."""
-        known = dict(traces.base)
-        known |= {path: delta.sides.current for path, delta in mine.delta_of.items()}
-        for deed in reversed(done):
-            known |= {path: value for path, value in deed.written.items() if path in self.request.policy.by_path}
-        accounts = {link.key: link.account for link in self.store.links()}
-        desired = {
-            mapped.path: accounts.get(str(value), value) if mapped.place.kind is Kind.REFERENCE else value
-            for mapped in self.attributes
-            if mapped.path in traces.desired
-            for value in [traces.desired[mapped.path]]
-        }
-        login, active = known.get(LOGIN), known.get(ACTIVE)
-        return replace(
-            traces,
-            desired=desired,
-            current=known if traces.account is not None else None,
-            login=str(login or ""),
-            active=active if isinstance(active, bool) else None,
-            gone=False,
-        )
-
-    def _story(self, traces: Traces, mine: Mine, done: tuple[Deed, ...], place: str) -> Story:
+        known = self.request.offline
+        mine = Mine.of(plan, self.key, self._names, findings, asked=known is None)
+        done, place = explaining.deeds(self.store.journal_of(self.key)), plan.place
         columns = [column.name for column in self.bench.columns]
         expressions = check_mapping(self.bench, self.attributes, columns)
         ruled = {m.path: verdicts.path(m, traces, mine, expressions[m.path].columns) for m in self.attributes}
@@ -306,8 +195,8 @@ class _Telling:
             shown=traces.current is not None if traces.account else None,
             active=traces.active,
             version=traces.version,
-            live=mine.live,
-            at=None,
+            live=mine.asked,
+            at=plan.created if known is None else known.listed,
             standing=told.standing,
             action=told.action,
             told=told.told,

@@ -36,6 +36,7 @@ READ = frozenset(
         "frozen",
         "group_memory",
         "journal",
+        "journal_of",
         "last_applied",
         "link_decisions",
         "links",

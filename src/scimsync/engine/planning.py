@@ -186,7 +186,7 @@ class _Planning:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
         if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
-        ruled = ruling.rule(self.bench, self.request, self.changes, complete=complete and self.whole)
+        ruled = ruling.rule(self.bench, self.request, self.changes, self.findings, complete=complete and self.whole)
         self.findings, self.refusals = [*self.findings, *ruled.findings], (*self.refusals, *ruled.refusals)
         self.licences = await needed(self.ports, self.request, self.bench, self.changes)
         seal = Seal(

@@ -13,10 +13,14 @@ from scimsync.errors import ConfigError
 from scimsync.model.contracts import Rule
 from scimsync.model.plans import MAKING, Action, Change, Finding, Verdict
 from scimsync.workbench.bench import Workbench
-from scimsync.workbench.ruling import KEY, Failing, Moved, Result, told
+from scimsync.workbench.ruling import KEY, Failing, Moved, Result, texts, uses
 
 #: kinds of change that are looked at as a cause
 _MOST_KINDS = 30
+#: findings about a path of which the directory does not show all: what a rule saw there would be wrong
+_HIDING = frozenset(
+    {"platform.unread", "plan.offline-unread", "attribute.unkept", "attribute.left-out", "attribute.unshown"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +32,16 @@ class Ruled:
     refusals: tuple[Finding, ...] = ()
 
 
-def rule(bench: Workbench, request: PlanRequest, changes: Sequence[Change], *, complete: bool) -> Ruled:
+def rule(
+    bench: Workbench, request: PlanRequest, changes: Sequence[Change], found: Iterable[Finding], *, complete: bool
+) -> Ruled:
     """Ask every rule of the directory as it will be.
 
     Args:
         bench: The tables of the run.
         request: What shall be planned, with the rules.
         changes: What the plan really does: without what is held or left out.
+        found: What is told already; it says which paths nobody could read.
         complete: The directory was read whole.
     """
     rules = request.contract.rules
@@ -43,22 +50,26 @@ def rule(bench: Workbench, request: PlanRequest, changes: Sequence[Change], *, c
     if request.only:
         return Ruled((ruling.unchecked(rules, "this plan is for some people only", partial=True),))
     if not complete:
-        return Ruled((ruling.unchecked(rules, "the directory could not be read whole", partial=False),))
+        return Ruled((ruling.unchecked(rules, "the directory could not be read whole"),))
+    hidden = {one.subject or one.detail.split(":")[0] for one in found if one.code in _HIDING}
+    blind = [one for one in rules if uses(one, request.policy.attributes, hidden)]
+    told = [ruling.unchecked(blind, f"not all can be read of {', '.join(sorted(hidden))}")] if blind else []
+    rules = tuple(one for one in rules if one not in blind)
     moved = list(_moved(changes, [mapped.path for mapped in request.policy.attributes]))
     result = Result(bench, request.policy.attributes, moved)
-    found: list[tuple[Rule, Finding]] = []
+    failed: list[tuple[Rule, Finding]] = []
     for one in rules:
         reason = request.overrides.get(one.code)
         try:
             failing = result.failing(one)
             if failing is not None:
-                found.append((one, _told(result, one, failing, moved, reason)))
+                failed.append((one, _told(result, one, failing, moved, reason)))
         except ConfigError as error:
-            found.append((one, ruling.unanswered(one, str(error), reason)))
-    against = {id(finding) for one, finding in found if one.refuses and one.code not in request.overrides}
+            failed.append((one, ruling.unanswered(one, str(error), reason)))
+    against = {id(finding) for one, finding in failed if one.refuses and one.code not in request.overrides}
     return Ruled(
-        findings=tuple(finding for _, finding in found if id(finding) not in against),
-        refusals=tuple(finding for _, finding in found if id(finding) in against),
+        findings=(*told, *(finding for _, finding in failed if id(finding) not in against)),
+        refusals=tuple(finding for _, finding in failed if id(finding) in against),
     )
 
 
@@ -80,7 +91,7 @@ def _moved(changes: Iterable[Change], paths: Sequence[str]) -> Iterable[Moved]:
                 one.active = "true" if value is True else "false"
             if delta.path in numbers:
                 number = numbers[delta.path]
-                one.values |= told({number: delta.sides.desired if delta.path in _OWN else value})
+                one.values |= texts({number: delta.sides.desired if delta.path in _OWN else value})
                 one.kinds[number] = change.word if change.action is not Action.UPDATE else f"update of {delta.path}"
     return found.values()
 

@@ -312,6 +312,12 @@ class Run:
     seq: int = field(default=0, compare=False)
     begun: int = field(default=0, compare=False)
 
+    def took(self, work: str) -> tuple[dict[str, int], float]:
+        """What a piece of work on it (`plan`, `apply`) took: requests by kind, and seconds."""
+        counted = {name.partition(".")[2]: number for name, number in self.spent.items() if name.startswith(f"{work}.")}
+        seconds = counted.pop("seconds", 0.0)
+        return {kind: int(number) for kind, number in counted.items()}, seconds
+
     @property
     def compared(self) -> bool:
         """Whether its plan was made for everybody, with the directory, so that the schema was looked at."""

@@ -22,7 +22,6 @@ class Standing(Enum):
     NO_ACCOUNT = "no-account"  #: there is none, and HR wants none
     LEFT = "left"  #: gone from the source, and nothing is left to take away
     UNMANAGED = "unmanaged"  #: an account that no record has
-    UNPLANNED = "unplanned"  #: no plan has looked at what HR says by now
 
 
 class Becomes(Enum):
@@ -35,7 +34,6 @@ class Becomes(Enum):
     AWAIT = "await"  #: waits for another person of the plan
     DEFER = "defer"  #: the same, and is set in the second pass
     LEFT_ALONE = "left-alone"  #: neither compared nor written
-    UNPLANNED = "unplanned"  #: HR says something else since the last plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +183,10 @@ class Story:
     shown: bool | None = None
     active: bool | None = None
     version: str = ""
-    #: seen now; False where told from the state alone
+    #: the directory was asked; False where it is told as it was read last
     live: bool
     #: when the directory was seen so
-    at: datetime | None
-    #: the stored plan that it is told from; "" for what was planned just now
-    run: str = ""
+    at: datetime
     standing: Standing
     #: what happens to the account, where something does: `create`, `update`, ...
     action: str = ""

@@ -148,7 +148,8 @@ class Erasable(Audit, Artifacts, Protocol):
 def erase(settings: Settings, store: Erasable, person: str, reason: str, notice: Callable[[str], None]) -> None:
     """Destroy the key of a person in the audit chain, and sign the chain behind it.
 
-    The memo of phone numbers goes as a whole: whose they are does not stand in it.
+    The memo of phone numbers goes as a whole: whose they are does not stand in it. So does what is remembered of the
+    directory, which holds people whom nobody knows by key.
 
     Raises:
         ConfigError: The chain knows nobody of this key, or not any more; or there is no key to sign with.
@@ -157,7 +158,8 @@ def erase(settings: Settings, store: Erasable, person: str, reason: str, notice:
     record = Record(kind=Kind.ERASURE, at=at, actor=actor(), person=person, action="erased", reason=reason)
     if not store.erase(person, record):
         raise ConfigError(f"the audit chain knows nobody of the key {person}, or they were erased already.")
-    from scimsync.workbench import phones  # noqa: PLC0415 - loads DuckDB
+    from scimsync.workbench import mirror, phones  # noqa: PLC0415 - loads DuckDB
 
     phones.forget(store.artifact("phones").parent)
+    mirror.forget(store.artifact(mirror.MIRROR))
     checkpoint(settings, store, notice)

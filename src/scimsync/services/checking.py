@@ -88,12 +88,9 @@ def asked_last(settings: Settings) -> int:
     """
     name = settings.target.api_url.rstrip("/") + settings.target.dialect.base_path
     with open_store(settings) as store:
-        runs = [run for run in store.runs() if run.target == name and not run.partial]
-        counts = (
-            sum(number for kind, number in run.spent.items() if kind.startswith("plan.") and kind != "plan.seconds")
-            for run in runs
-        )
-        return int(next((count for count in counts if count), 0))
+        whole = (run for run in store.runs() if run.target == name and not run.partial)
+        counts = (sum(run.took("plan")[0].values()) for run in whole)
+        return next((count for count in counts if count), 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,11 @@ from scimsync.bootstrap import make_source
 from scimsync.config import Settings
 from scimsync.engine import explaining
 from scimsync.engine.explaining import Question
+from scimsync.engine.offline import recalled, unasked
 from scimsync.engine.ports import Observer, Store
 from scimsync.model.stories import Becomes, Cause, Cell, Deed, PathStory, Standing, Step, Story
 from scimsync.services.observing import Telemetry
+from scimsync.services.offline import room
 from scimsync.services.planning import Choices, ports_of, request_of
 from scimsync.services.reaching import reached
 
@@ -27,10 +29,11 @@ async def explain(
         store: The state.
         observer: Told how far it is.
         question: Who is meant, and which attribute.
-        offline: Whether the directory is not asked: what it holds is what the last plan and runs knew of it.
+        offline: Whether the directory is not asked: it is as it was read last, with what runs wrote since.
 
     Raises:
         ConfigError: Nobody is meant (`PersonUnknown`), or the attribute is not mapped.
+        PlanStale: Offline, and no reading of the directory is remembered.
         SourceError: The source cannot be read.
         TargetError: The directory cannot be read.
         StoreError: The state cannot be read.
@@ -39,8 +42,10 @@ async def explain(
     telemetry, source = Telemetry(observer), make_source(settings)
     request = replace(request_of(settings, Choices()), subscriptions=())
     if offline:
-        name = settings.target.api_url.rstrip("/") + settings.target.dialect.base_path
-        ports = ports_of(settings, store, telemetry, source, explaining.away(name))
-        return await explaining.recall(ports, request, question)
+        address = settings.target.address
+        with room(settings, store) as bench:
+            known = recalled(bench, store, settings.policy.attributes, address)
+        ports = ports_of(settings, store, telemetry, source, unasked(address, store))
+        return await explaining.explain(ports, replace(request, offline=known), question)
     async with reached(settings, observer.say) as target:
         return await explaining.explain(ports_of(settings, store, telemetry, source, target), request, question)

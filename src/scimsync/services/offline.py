@@ -14,6 +14,7 @@ from scimsync.engine.state import Artifacts, Runs
 from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
+from scimsync.services.auditing import signing_key
 from scimsync.services.observing import Telemetry
 from scimsync.services.planning import Choices, ports_of, request_of
 from scimsync.workbench.bench import Workbench
@@ -53,7 +54,7 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
         quiet, target = offline.unwritten(store), offline.unasked(settings.target.address, store)
         ports = ports_of(settings, quiet, Telemetry(observer), make_source(settings), target)
         made = await planning.make_plan(ports, replace(request_of(settings, choices), offline=known), bench)
-    _keep(store, made, settings.source.identity, ports.key, partial=bool(choices.only))
+    _keep(store, made, settings.source.identity, signing_key(settings, observer.say), partial=bool(choices.only))
     return made
 
 

@@ -213,7 +213,7 @@ def _map(bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[st
     """Make the table `desired`; what is in `spoiled` is not computed."""
     _spread(bench, attributes)
     spoiled = {index for (index,) in bench.rows("SELECT DISTINCT i FROM spoiled")}
-    given, columns, joins = [], [], []
+    given, columns, joins, looked = [], [], [], []
     for index, mapped in enumerate(attributes):
         expression = expressions[mapped.path]
         value, finished = _part(mapped, attributes, expressions), f"d{index}"
@@ -235,12 +235,21 @@ def _map(bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[st
         elif value == _desired(mapped.place, expression.sql):
             # in two steps, because what the second looks at more than once is computed once so
             value, finished = f"({expression.sql})", f"{_desired(mapped.place, f'd{index}')} AS d{index}"
+            if expression.phones:
+                looked.append(f"{value} AS {_V}{index}")
+                value = f"looked.{_V}{index}"
         given.append(f"{value} AS d{index}")
         columns.append(finished)
+    if looked:  # apart, because a look-up carries along every column that is read beside it
+        bench.sql.execute(
+            f"CREATE OR REPLACE TEMP TABLE looked AS SELECT {N} AS {_K}, {', '.join(looked)} FROM records"
+        )
+        joins.append(f"LEFT JOIN looked ON looked.{_K} = {N}")
     bench.sql.execute(
         f"CREATE OR REPLACE TABLE desired AS SELECT n, place, key, {', '.join(columns)} FROM (SELECT {N} AS n, "
         f"{PLACE} AS place, tidy({quoted(key)}) AS key, {', '.join(given)} FROM records {' '.join(joins)})"
     )
+    bench.sql.execute("DROP TABLE IF EXISTS looked")
 
 
 #: names that no column of a source has
@@ -256,7 +265,7 @@ def _repeating(bench: Workbench, expression: Expression) -> str:
     read = [names.get(name.lower(), "") for name in expression.columns]
     if len(read) != 1 or not read[0] or expression.phones:
         return ""
-    few = bench.sql.execute(f"SELECT approx_count_distinct({read[0]}) * 2 < count(*) FROM records").fetchone()
+    few = bench.sql.execute(f"SELECT approx_count_distinct({read[0]}) * 8 < count(*) FROM records").fetchone()
     return read[0] if few is not None and few[0] else ""
 
 

@@ -34,6 +34,7 @@ from scimsync.workbench.values import text_of
 
 #: name of the artifact that says which file holds the directory, and when it was read
 MIRROR = "mirror-1.json"
+_WHAT = "the mirror of the directory"
 #: what every account has beside its values
 _OWN = (
     "id VARCHAR",
@@ -87,7 +88,7 @@ class Mirror:
         seen = seen_in(path)
         with suppress(StoreDamaged):  # it only spares work
             if seen is not None and seen.target == target:
-                self._layers = Layers(bench, path.with_name(seen.top), key="id", what="the mirror of the directory")
+                self._layers = Layers(bench, path.with_name(seen.top), key="id", what=_WHAT)
                 self.seen = seen
 
     @property
@@ -248,8 +249,22 @@ class Mirror:
             self._layers.write(top, "mirrored", gone="unmirrored")
         else:
             top = self._layers.path
+        former = self._layers.stack if self._layers is not None else ()
+        self._layers = Layers(self._bench, top, key="id", what=_WHAT)
         self.seen = Seen(target=self._target, top=top.name, listed=now, whole=whole)
         files.write(self._path, [msgspec.json.encode(self.seen)])
+        # whoever reads without a lease may still be at what was the newest
+        kept = {layer.name for layer in (*former, *self._layers.stack)}
+        for file in top.parent.glob("mirror-*.parquet"):
+            if file.name not in kept:
+                file.unlink(missing_ok=True)
+
+
+def forget(path: Path) -> None:
+    """Remove what is remembered of the directory; the next plan reads everybody."""
+    path.unlink(missing_ok=True)
+    for file in path.parent.glob("mirror-*.parquet"):
+        file.unlink(missing_ok=True)
 
 
 def naive(moment: datetime) -> datetime:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -175,7 +176,8 @@ class Result:
         timer = threading.Timer(PATIENCE_S, self._bench.sql.interrupt)
         timer.start()
         try:
-            cursor = self._bench.sql.execute(f"SELECT * FROM ({checked})")
+            order = "" if "order by" in checked.lower() else " ORDER BY ALL"
+            cursor = self._bench.sql.execute(f"SELECT * FROM ({checked}){order}")
             names = tuple(str(one[0]) for one in cursor.description or ())
             rows = tuple(cursor.fetchmany(MOST))
             number = len(rows)
@@ -244,6 +246,17 @@ def _shown(place: Place, value: str) -> str:
             return value
 
 
-def told(values: Mapping[int, Value]) -> dict[int, str]:
+def uses(rule: Rule, attributes: Sequence[Mapped], paths: Collection[str]) -> bool:
+    """Whether a rule may ask for one of these paths: it has the name of the column, or a star, somewhere."""
+    written = f"{rule.sql} {rule.where}".lower()
+    names = [name for name, index in columns(attributes).items() if attributes[index].path in paths]
+    return any(name.lower() in written for name in names) or (bool(names) and bool(_STAR.search(written)))
+
+
+#: all columns, and not the number of rows
+_STAR = re.compile(r"(?<!count\()\*|^ *from ")
+
+
+def texts(values: Mapping[int, Value]) -> dict[int, str]:
     """Values as the texts of value columns."""
     return {index: text_of(value) for index, value in values.items()}

@@ -127,13 +127,6 @@ def test_a_refused_plan_writes_nothing_and_its_attributes_say_so() -> None:
     assert story.advice == "mend it"
 
 
-def test_from_memory_a_value_that_moved_in_hr_since_the_plan_is_unplanned() -> None:
-    traces = replace(PAIRED, desired={"title": "C"}, current={"title": "B"})
-    mine = Mine(key="7", changes=(change(delta()),), live=False, run="r1")
-    assert verdicts.path(TITLE, traces, mine).becomes is Becomes.UNPLANNED
-    assert verdicts.path(TITLE, replace(traces, desired={"title": "A"}), mine).becomes is Becomes.WRITE
-
-
 # --- one person
 
 
@@ -146,10 +139,9 @@ def test_from_memory_a_value_that_moved_in_hr_since_the_plan_is_unplanned() -> N
         (PAIRED, Mine(key="7", notices=(change(delta(Verdict.KEEP, Reason.TARGET_MOVED)),)), Standing.EDITED),
         (Traces(rows=(3,), ns=(0,), desired={"active": False}), Mine(key="7"), Standing.NO_ACCOUNT),
         (Traces(rows=(3,), ns=(0,), desired={"active": True}), Mine(key="7"), Standing.HELD),
-        (Traces(rows=(3,), ns=(0,), desired={"active": True}), Mine(key="7", live=False), Standing.UNPLANNED),
         (Traces(account="a1", current={}, active=False), Mine(key="7"), Standing.LEFT),
         (Traces(account="a1", gone=True), Mine(key="7"), Standing.LEFT),
-        (Traces(account="a1", current={}, active=True), Mine(key="7", live=False), Standing.UNPLANNED),
+        (Traces(account="a1", current={}, active=True), Mine(key="7"), Standing.HELD),
         (Traces(), Mine(key="7"), Standing.LEFT),
     ],
 )
@@ -210,29 +202,19 @@ def test_an_intent_without_outcome_is_open() -> None:
     assert (deed.status, deed.written) == ("open", {})
 
 
-def test_a_try_that_failed_is_told_and_holds_the_person_where_nothing_newer_is_known() -> None:
+def test_a_try_that_failed_is_told_with_its_code() -> None:
     failed = outcome(Status.FAILED, code="target.refused", detail="400 invalidValue")
     done = explaining.deeds([line(Step.INTENT, 0), line(Step.OUTCOME, 1, outcome=failed)])
-    live = explaining.person(PAIRED, Mine(key="7"), POLICY, SAME, done=done)
-    memory = explaining.person(PAIRED, Mine(key="7", live=False), POLICY, SAME, done=done)
-    assert live.standing is Standing.SAME
-    assert memory.standing is Standing.HELD
-    assert "target.refused" in live.told[-1]
+    story = explaining.person(PAIRED, Mine(key="7"), POLICY, SAME, done=done)
+    assert "target.refused" in story.told[-1]
+    assert [cause.code for cause in story.causes] == ["target.refused"]
 
 
-def test_of_a_stored_plan_what_was_sent_since_is_to_come_no_more() -> None:
-    mine = Mine(key="7", changes=(change(delta()),), run="r1", live=False)
+def test_a_write_that_went_well_is_told_and_is_no_cause() -> None:
     done = explaining.deeds([line(Step.INTENT, 0), line(Step.OUTCOME, 1, outcome=outcome(Status.DONE))])
-    assert explaining.remembered(mine, (), done, is_open=False).changes == ()
-    assert explaining.remembered(mine, (), (), is_open=True).changes == mine.changes
-
-
-def test_of_a_stored_plan_a_bad_record_counts_as_it_is_now() -> None:
-    mine = Mine(key="7", findings=(finding("record.bad-phone"), finding("account.protected")), live=False)
-    codes = [one.code for one in explaining.remembered(mine, (), (), is_open=True).findings]
-    assert codes == ["account.protected"]
-    now = explaining.remembered(mine, [finding("record.duplicate-key")], (), is_open=True)
-    assert [one.code for one in now.findings] == ["account.protected", "record.duplicate-key"]
+    story = explaining.person(PAIRED, Mine(key="7"), POLICY, SAME, done=done)
+    assert "Last written by run r1: title" in story.told[-1]
+    assert story.causes == ()
 
 
 def test_a_list_under_merge_says_how_it_is_merged() -> None:

@@ -11,7 +11,7 @@ from tests.unit.engine.test_whole_runs import Company
 
 from scimsync.errors import ConfigError, PlanRefused
 from scimsync.model.contracts import Contract, Rule
-from scimsync.model.outcomes import RunState, Sweep
+from scimsync.model.outcomes import Pin, RunState, Sweep
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Limit, Limits
 from scimsync.testing import MemoryTarget
@@ -226,6 +226,16 @@ def test_where_only_some_people_were_read_the_rules_are_told_to_be_unchecked(fir
     plan = firm.plan()
     (told,) = [f for f in plan.findings if f.code == "rule.unchecked"]
     assert (told.severity, told.detail) == (Severity.WARNING, "the directory could not be read whole: billing")
+
+
+def test_a_rule_on_a_path_that_is_not_shown_to_us_is_told_to_be_unchecked(firm: Ruled) -> None:
+    firm.rule(BILLING, replace(BILLING, name="people", where="active", least=31))
+    left_out = ("genesys:routingSkills",)
+    firm.store.save_pin(Pin(target=firm.target.name, at=firm.clock.now(), actor="me", documents={}, left_out=left_out))
+    plan = firm.plan()
+    assert [told.subject for told in plan.refusals] == ["people"]
+    (told,) = [f for f in plan.findings if f.code == "rule.unchecked"]
+    assert (told.severity, told.detail) == (Severity.WARNING, "not all can be read of genesys:routingSkills: billing")
 
 
 def test_a_bad_rule_is_refused_before_anything_is_read(firm: Ruled) -> None:

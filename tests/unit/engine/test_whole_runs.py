@@ -28,7 +28,7 @@ from scimsync.errors import ConfigError, SchemaDrifted, StoreError
 from scimsync.model.contracts import Contract
 from scimsync.model.outcomes import Exchange, JournalLine, Link, Reply, RunState, Status, Step
 from scimsync.model.plans import Action, Plan, Verdict
-from scimsync.model.policy import Authority, Limits, Mapped, Policy
+from scimsync.model.policy import Authority, Depth, Limits, Mapped, Policy
 from scimsync.model.reports import Report
 from scimsync.scim.genesys import GENESYS
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock
@@ -67,6 +67,7 @@ class Company:
         self.mapping, self.columns = dict(MAPPING), COLUMNS
         self.more: dict[str, Any] = {}
         self.recall = timedelta()
+        self.depth = Depth.FULL
         self.configuration = "c"
         self.contract = Contract()
         self._fresh = count()
@@ -122,6 +123,7 @@ class Company:
             overrides=dict.fromkeys(overrides, "test"),
             dialect=self.dialect,
             recall=self.recall,
+            depth=self.depth,
         )
         self.clock.advance(1)
         return asyncio.run(make_plan(ports, request))
