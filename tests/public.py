@@ -330,6 +330,7 @@ def _left_behind(folder: Path) -> Iterator[str]:
     for file in state.rglob("*"):
         if file.is_file() and not file.name.startswith("state.db-"):
             name = re.sub(r"[0-9]{8}-[0-9]{6}-\w+", "RUN", file.relative_to(state).as_posix())
+            name = re.sub(r"phones-1-[0-9a-f]+-[0-9a-f]+", "phones-1-DIGEST", name)
             yield "file " + re.sub(r"[0-9]{8}", "NUMBER", name)
     with contextlib.closing(sqlite3.connect(state / "state.db")) as database:
         for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():

@@ -204,6 +204,7 @@ def probe(**given: object) -> None:
 @click.option("--html", type=FILE, help="Also write a report to this file.")
 @with_depth
 @click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Plan for this day; such a plan is never applied.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 where the plan has changes.")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import click
 
 from scimsync.cli import foresight
+from scimsync.cli.coming import coming_document, coming_lines, mark_lines
 from scimsync.core import grouping, leaving, sealing, unshown, waiting
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
@@ -37,6 +38,7 @@ _TITLES = {
     Action.DELETE: "people who left long ago: accounts are deleted",
 }
 _BESIDES = "leavers: what else HR says about them, after their access is gone"
+_BECAUSE = {Reason.PARKED: " (parked, to make room)", Reason.ENDED: f" ({Reason.ENDED.value})"}
 _SEVERITIES = {Severity.ERROR: ("!", "red"), Severity.WARNING: ("!", "yellow"), Severity.INFO: ("i", "blue")}
 
 
@@ -56,6 +58,7 @@ def plan_lines(
             yield from _shortened(chosen, change_lines, everybody=everybody)
     yield from _groups(plan, everybody=everybody)
     yield from _notices(plan, everybody=everybody)
+    yield from coming_lines(plan, everybody=everybody)
     yield from finding_lines(plan.findings, everybody=everybody, place=plan.place)
     yield ""
     yield from _foot(plan)
@@ -78,6 +81,7 @@ def _sections(plan: Plan) -> Iterator[tuple[str, list[Change]]]:
 def _head(plan: Plan) -> Iterator[str]:
     tally = plan.tally
     yield click.style(f"Plan {plan.id}", bold=True) + f"  for {plan.seal.target}"
+    yield from mark_lines(plan)
     if plan.offline is not None:
         yield f"  made offline, from accounts as they were read at {plan.offline:%Y-%m-%d %H:%M} UTC; never applied"
     yield (
@@ -215,7 +219,7 @@ def delta_text(delta: Delta, *, new: bool = False) -> str:
         change = f"{value_text(before)} -> {value_text(after)}"
     if waits:
         return f"{change} (once {printable(str(delta.awaits))} has given it up{later})"
-    return f"{change} (parked, to make room)" if delta.reason is Reason.PARKED else change
+    return change + _BECAUSE.get(delta.reason, "")
 
 
 def value_text(value: Value) -> str:
@@ -357,6 +361,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
         "findings": [sealing.finding_to_json(f) for f in plan.findings],
         "refusals": [sealing.finding_to_json(f) for f in plan.refusals],
         "overrides": plan.overrides,
+        **coming_document(plan),
     }
 
 

@@ -169,6 +169,9 @@ def _entry(entry: Entry) -> Markup:
     return Markup(" ").join(shown_value(value) for _, value in members if value is not None)
 
 
+_BECAUSE = {Reason.PARKED: " parked, to make room", Reason.ENDED: f" {Reason.ENDED.value}"}
+
+
 def _became(delta: Delta, new: bool) -> Markup:  # noqa: FBT001 - a filter of the template
     """Before and after of one attribute."""
     before, after = delta.sides.current, delta.sides.desired
@@ -177,7 +180,7 @@ def _became(delta: Delta, new: bool) -> Markup:  # noqa: FBT001 - a filter of th
     if isinstance(before, tuple) or isinstance(after, tuple):
         return _list_became(before if isinstance(before, tuple) else (), after if isinstance(after, tuple) else ())
     waits = "" if delta.awaits is None else f" once {delta.awaits} has given it up"
-    waits = " parked, to make room" if delta.reason is Reason.PARKED else waits
+    waits = _BECAUSE.get(delta.reason, waits)
     if new:
         return Markup("<ins>{}</ins>{}").format(shown_value(after), waits)
     return Markup("<del>{}</del> <ins>{}</ins>{}").format(shown_value(before), shown_value(after), waits)
@@ -464,6 +467,8 @@ def _facts(plan: Plan, run: Run | None) -> Iterator[tuple[str, str]]:
     tally = plan.tally
     yield "Target", plan.seal.target
     yield "Planned", f"{plan.created:%Y-%m-%d %H:%M:%S} UTC"
+    if plan.as_of is not None:
+        yield "Made as of", f"{plan.as_of}; it cannot be applied"
     if run is not None and run.finished is not None:
         yield "Finished", f"{run.finished:%Y-%m-%d %H:%M:%S} UTC"
     yield (

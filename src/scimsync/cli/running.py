@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -45,6 +46,7 @@ class Options:
     everybody: bool = False
     as_json: bool = False
     detailed_exitcode: bool = False
+    as_of: datetime | None = None
     offline: bool = False
     compare_config: str = ""
     markdown: bool = False
@@ -74,7 +76,11 @@ class Options:
         if self.keep_accounts is not None and not self.keep_accounts.absolute().parent.is_dir():
             raise ConfigError(f"--keep-accounts {self.keep_accounts}: there is no such folder. Make it first.")
         return Choices(
-            only=self.users, overrides=self.overrides, keep=self.keep_accounts, depth=planning.depth_of(self.depth)
+            only=self.users,
+            overrides=self.overrides,
+            keep=self.keep_accounts,
+            depth=planning.depth_of(self.depth),
+            as_of=self.as_of.date() if self.as_of else None,
         )
 
 
@@ -146,7 +152,8 @@ def _write_html(settings: Settings, store: Store, told: PastRun, file: Path) -> 
 
 
 def _next_step(made: Plan) -> None:
-    if made.writes and not made.refusals and made.offline is None and sys.stdout.isatty():
+    real = made.as_of is None and made.offline is None
+    if made.writes and not made.refusals and real and sys.stdout.isatty():
         click.echo("Carry it out with: scimsync apply", err=True)
 
 

@@ -48,6 +48,7 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         "dialect": _dialect(dialect),
         "null_values": list(source.null_values),
         "later limits": changed,
+        "validity": [source.validity.first, source.validity.last] if source.validity.is_known else [],
     }
     return {name: value for name, value in found.items() if value}
 

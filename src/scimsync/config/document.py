@@ -72,6 +72,16 @@ class Source(Section):
         [],
         example=["NULL", "#N/A", "-"],
     )
+    valid_from: str = _text(
+        "The first day on which a record holds, as an SQL expression over it; a day that is null never was not. Before "
+        "that day nobody joins by it.",
+        example="hire_date",
+    )
+    valid_until: str = _text(
+        "The last day on which a record holds, as an SQL expression over it; null for no end. On the day after, its "
+        "person left.",
+        example="end_date",
+    )
     expect: Expect | None = _key(
         "What each reading must be like; one that is not takes nothing from anybody.", None, example={"rows": ">= 900"}
     )

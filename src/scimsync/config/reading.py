@@ -31,6 +31,7 @@ from scimsync.config.words import hint
 from scimsync.core import protecting
 from scimsync.core.depths import Rhythm
 from scimsync.core.signing import key_of
+from scimsync.core.validity import Validity
 from scimsync.errors import ConfigError, InvalidDialect
 from scimsync.model.events import PROFILE, EventKind
 from scimsync.model.policy import (
@@ -166,6 +167,7 @@ class _Reader:
             complete=given.complete,
             zone=given.zone,
             null_values=tuple(given.null_values),
+            validity=Validity(first=given.valid_from, last=given.valid_until),
         )
 
     def _check_zone(self, zone: str) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
+from scimsync.core.validity import ALWAYS, Validity
 from scimsync.model.contracts import Contract
 from scimsync.model.events import EventKind, Subscription
 from scimsync.model.policy import Depth, Keep, Policy
@@ -39,6 +40,8 @@ class SourceSettings:
     #: the time zone of today() in the mapping
     zone: str = "UTC"
     null_values: tuple[str, ...] = ()
+    #: from when until when its records hold
+    validity: Validity = ALWAYS
 
     @property
     def identity(self) -> str:

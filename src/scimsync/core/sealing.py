@@ -6,6 +6,7 @@
     {"change": {"key": "E42", "action": "update", "deltas": [{"path": "title", "before": ..., "after": ...}], ...}}
     {"group": {"group": "...", "add": [["E42", "..."]], "remove": [], ...}}
     {"notice": {...}}      deltas that write nothing: kept edits and conflicts
+    {"coming": {"key": "E51", "lifecycle": "joiner", "day": "2026-12-01"}}      who joins, moves or leaves later
     {"lines": 12, "sha256": "...", "signature": "..."}      over all bytes before this line
 
 A plan is applied only as it was sealed: a changed byte, a missing line, another target, another
@@ -20,7 +21,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
@@ -29,6 +30,7 @@ from scimsync.model.plans import (
     ITSELF,
     Action,
     Change,
+    Coming,
     Delta,
     Estimate,
     Finding,
@@ -124,6 +126,7 @@ def _lines(plan: Plan, signer: str) -> Iterator[dict[str, object]]:
         **({"estimate": asdict(plan.estimate)} if plan.estimate is not None else {}),
         **({"signer": signer} if signer else {}),
         **({"offline": plan.offline.isoformat()} if plan.offline else {}),
+        **({"as_of": plan.as_of.isoformat()} if plan.as_of else {}),
     }
     for refusal in plan.refusals:
         yield {"refusal": finding_to_json(refusal)}
@@ -135,6 +138,8 @@ def _lines(plan: Plan, signer: str) -> Iterator[dict[str, object]]:
         yield {"group": group_to_json(group)}
     for notice in plan.notices:
         yield {"notice": change_to_json(notice)}
+    for one in plan.coming:
+        yield {"coming": coming_to_json(one)}
 
 
 def finding_to_json(finding: Finding) -> dict[str, object]:
@@ -157,6 +162,11 @@ def change_to_json(change: Change) -> dict[str, object]:
         "deltas": [_delta_to_json(delta) for delta in change.deltas],
         "operations": [operation.to_json() for operation in change.operations],
     }
+
+
+def coming_to_json(coming: Coming) -> dict[str, object]:
+    """Who joins, moves or leaves later, as plan files and `--json` show it."""
+    return {"key": coming.key, "lifecycle": coming.lifecycle.value, "day": coming.day.isoformat()}
 
 
 def group_to_json(group: GroupChange) -> dict[str, object]:
@@ -273,6 +283,8 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         parts=_texts(head.get("parts", {})),
         estimate=msgspec.convert(head["estimate"], Estimate) if "estimate" in head else None,
         offline=datetime.fromisoformat(str(head["offline"])) if "offline" in head else None,
+        as_of=date.fromisoformat(str(head["as_of"])) if "as_of" in head else None,
+        coming=tuple(_coming(d["coming"]) for d in documents if "coming" in d),
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),
         groups=tuple(_group(d["group"]) for d in documents if "group" in d),
         notices=tuple(_change(d["notice"]) for d in documents if "notice" in d),
@@ -304,6 +316,11 @@ def _change(found: object) -> Change:
         row=line.row,
         part=line.part,
     )
+
+
+def _coming(found: object) -> Coming:
+    line = _texts(found)
+    return Coming(line["key"], Lifecycle(line["lifecycle"]), date.fromisoformat(line["day"]))
 
 
 def _group(found: object) -> GroupChange:

@@ -10,6 +10,7 @@ from pathlib import Path
 from scimsync.core.depths import Rhythm
 from scimsync.core.desired import PhoneReader
 from scimsync.core.offline import Known
+from scimsync.core.validity import ALWAYS, Validity
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Counted, Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
@@ -70,7 +71,9 @@ class PlanRequest:
     configuration: str
     #: the same part by part
     parts: Mapping[str, str] = field(default_factory=dict)
-    #: the time zone of today() in the mapping
+    #: from when until when the records of the source hold, and the day that the plan is made for
+    validity: Validity = ALWAYS
+    #: the time zone of today() in the mapping, and of the days of records
     zone: str = "UTC"
     #: whoever applies asks for a token first
     fetches_token: bool = False

@@ -47,6 +47,7 @@ from scimsync.engine import (
     ruling,
     trusting,
     unshown,
+    validity,
 )
 from scimsync.engine.foreseeing import foreseen
 from scimsync.engine.leaving import Decided, kept, unplanned
@@ -60,6 +61,7 @@ from scimsync.engine.reading import Compared, compare_schema, left_alone, read_a
 from scimsync.engine.reviving import plan_revivals
 from scimsync.engine.signatures import write as write_plan
 from scimsync.engine.staging import mapped, read_source
+from scimsync.engine.validity import Calendar
 from scimsync.errors import PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Run, RunState
@@ -124,6 +126,8 @@ class _Planning:
     strange: dict[tuple[str, str], int | None] = field(default_factory=dict)
     #: sources that this one is known to be, under another name; their people are its own from now on
     takes: tuple[str, ...] = ()
+    #: from when until when records hold
+    calendar: Calendar = field(init=False)
     #: all accounts were asked for, and not only those of some people
     whole: bool = True
     memberships: MembershipPlanning | None = None
@@ -151,6 +155,8 @@ class _Planning:
     async def run(self) -> Plan:
         policy, store = self.request.policy, self.ports.store
         reading, health, expressions = read_source(self.bench, self.ports, self.request)
+        self.calendar = validity.begin(self.bench, self.ports, self.request, reading.columns)
+        expressions = self.calendar.mapped(expressions)
         last = store.last_applied()
         check_target(last, self.ports.target.name)
         base = last.base if last else ""
@@ -159,13 +165,13 @@ class _Planning:
         self.former = store.artifact(base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
         health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
-        self.findings += told
+        self.findings += [*told, *self.calendar.held()]
         owned = own_links(self.bench, store, self.request.source, self.request.overrides)
         self.findings += owned.findings
         self.takes = owned.takes
         judged = self._judge(reading, health, owned.health, expressions)
         comparison = Comparison(self.bench, policy.attributes, policy.match)
-        if strangers := comparison.strangers(self.request.only):
+        if strangers := self.calendar.unknown(comparison.strangers(self.request.only)):
             raise PersonUnknown(*strangers)
         try:
             groups, complete = await self._decide_all(comparison, judged)
@@ -221,8 +227,7 @@ class _Planning:
         self.findings += correlation.run(
             complete=given, follow=complete, only=self.request.only, source=self.request.source
         )
-        now = self.ports.clock.now()
-        self.findings += renaming.look(self.bench, self.request, self.ports.store, now, whole=self.whole)
+        self.findings += renaming.look(self.bench, self.request, self.ports, whole=self.whole)
         owe(self.bench, policy.attributes)
         comparison.resolve()
         leave_unread(comparison, self.request)
@@ -230,6 +235,8 @@ class _Planning:
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
         self._decide(comparison, judged)
+        self.changes = self.calendar.explained(self.changes)
+        self.findings += self.calendar.told()
         self.changes, unchanged = fixing.leave(self.changes, schema.fixed, policy.attributes)
         self.findings += unchanged
         await self._validate(comparison)
@@ -283,7 +290,7 @@ class _Planning:
         doubts = [f.code for f in judged.findings if f.code != trust.BLANKS] if not judged.absence else []
         doubts += [f"{opaque:,} records that cannot be mapped may be anybody's"] if opaque else []
         for leaver in comparison.leavers():
-            if not doubts:
+            if not doubts or leaver.key in self.calendar.ended:
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
                 self.findings.append(of_unbelieved(leaver.key, doubts))
@@ -428,6 +435,8 @@ class _Planning:
             groups=groups,
             refusals=(*self.refusals, *refused),
             moved=self.moved,
+            as_of=self.calendar.as_of,
+            coming=self.calendar.coming(),
             expires=created + request.policy.plan_expires,
             parts=dict(request.parts),
             overrides=dict(request.overrides),

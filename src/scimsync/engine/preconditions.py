@@ -104,6 +104,11 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
             run was applied since.
         PlanRefused: It passes a limit that nobody overrode.
     """
+    if plan.as_of is not None:
+        raise PlanStale(
+            f"plan {plan.id}: it was made as of {plan.as_of}, to be read; nothing of it is due today. "
+            "Make one for today: scimsync plan"
+        )
     if run is None:
         raise PlanStale(UNKNOWN.sentence(plan.id))
     world = World(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from scimsync.core import renaming as rules
-from scimsync.engine.plan_request import PlanRequest
-from scimsync.engine.state import Endings
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Renames
 from scimsync.workbench import ending
@@ -14,22 +11,21 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.renaming import Renaming, begin
 
 
-def look(bench: Workbench, request: PlanRequest, store: Endings, now: datetime, *, whole: bool) -> list[Finding]:
+def look(bench: Workbench, request: PlanRequest, ports: PlanPorts, *, whole: bool) -> list[Finding]:
     """Find suspected renames and hold both, where policy says so. After correlation, before anybody is decided.
 
     Args:
         bench: The tables of the run.
         request: What is looked at, and what becomes of suspected renames.
-        store: Since when accounts are inactive.
-        now: The time of the plan.
+        ports: The clock, and the state that says since when accounts are inactive.
         whole: Everybody was read, and not only who was asked for.
     """
     policy = request.policy
     begin(bench)
     if policy.renames is Renames.OFF:
         return []
-    ending.stage_endings(bench, store.endings())
-    since = (now - policy.renames_within).isoformat()
+    ending.stage_endings(bench, ports.store.endings())
+    since = (ports.clock.now() - policy.renames_within).isoformat()
     renaming = Renaming(bench, policy.attributes, rules.telling(policy.attributes), since=since, whole=whole)
     found = list(rules.suspects(renaming.pairs()))
     if policy.renames is Renames.HOLD:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 
 from scimsync.model.policy import Authority
@@ -62,6 +62,7 @@ class Reason(Enum):
     NO_BASE = "first run"
     JOINER = "new person"
     LEFT = "left"
+    ENDED = "the end date has passed"
     RETURNED = "came back"
     AWAITS = "waits for an account"
     HANDED = "waits for the login of another person"
@@ -261,6 +262,16 @@ class Tally:
         return self.equal / self.compared if self.compared else 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """Somebody whose records say that they join, move or leave on a day to come."""
+
+    key: str
+    lifecycle: Lifecycle
+    #: the first day on which it is so; of a leaver the day after the last
+    day: date
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What applying a plan takes where all goes well."""
@@ -306,6 +317,10 @@ class Plan:
     estimate: Estimate | None = None
     #: when the accounts were read, of a plan that did not ask the directory: such a plan is never applied
     offline: datetime | None = None
+    #: the day that it is made for, where that is not today: such a plan is never applied
+    as_of: date | None = None
+    #: who joins, moves and leaves on the days to come, as far as the source says so
+    coming: tuple[Coming, ...] = ()
 
     @property
     def writes(self) -> int:

@@ -76,7 +76,7 @@ async def apply_to(  # noqa: PLR0913 - `apply`, with the target
 
 def wants_consent(plan: Plan, overrides: Mapping[str, str]) -> bool:
     """Whether applying a plan would send something: it has changes, and nothing forbids it that is not set aside."""
-    return bool(plan.writes) and all(refusal.rule in overrides for refusal in plan.refusals)
+    return bool(plan.writes) and plan.as_of is None and all(refusal.rule in overrides for refusal in plan.refusals)
 
 
 def _ports(target: Target, store: Store, telemetry: Telemetry) -> ApplyPorts:

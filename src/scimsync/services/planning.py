@@ -6,7 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ from scimsync.core.sealing import Opened
 from scimsync.engine import ledger, planning, preceding, preconditions
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
+from scimsync.engine.previewing import unnoted
 from scimsync.engine.state import Artifacts, Audit, Runs
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
 from scimsync.model.audit import Kind
@@ -48,6 +49,8 @@ class Choices:
     keep: Path | None = None
     #: how deep the directory is looked at; as the configuration has it where None
     depth: Depth | None = None
+    #: the day that is planned for; None for today
+    as_of: date | None = None
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
 
@@ -101,12 +104,14 @@ async def plan_between(
     """As `plan`, between a source and a target that are given."""
     check_rules(choices.overrides, settings.contract)
     key = signing_key(settings, telemetry.observer.say)
-    ports = replace(ports_of(settings, store, telemetry, source, target), key=key)
+    quiet = store if choices.as_of is None else unnoted(store)
+    ports = replace(ports_of(settings, quiet, telemetry, source, target), key=key)
     began = ports.clock.monotonic()
     made = await planning.make_plan(ports, request_of(settings, choices))
     spend(store, made.id, "plan", telemetry, ports.clock.monotonic() - began)
     telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
-    telemetry.metrics.planned(made)
+    if made.as_of is None:
+        telemetry.metrics.planned(made)
     return made
 
 
@@ -140,6 +145,7 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         configuration=settings.digest,
         parts=settings.parts,
         zone=settings.source.zone,
+        validity=replace(settings.source.validity, as_of=choices.as_of),
         workers=settings.target.workers,
         fetches_token=bool(settings.target.client_id),
         recall=settings.target.recall,
@@ -149,7 +155,7 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         only=choices.only,
         overrides=choices.overrides,
         keep=choices.keep,
-        subscriptions=subscriptions(settings),
+        subscriptions=subscriptions(settings) if choices.as_of is None else (),
     )
 
 

@@ -1,9 +1,9 @@
 """Find joiners and leavers who have something in common that nobody else has, in whole tables.
 
-Of each mark only values that a joiner and a leaver share are looked at, and of those only the ones of exactly one
-of each side lead to a pair: so there are at most as many pairs as joiners times marks, however many share a
-switchboard. Tables: `r_new` (n, mark, value) of joiners, `r_old` (id, mark, value) of leavers, `r_met` (mark, value)
-of both, `r_crowd` (mark, value, number): how many people have it.
+A value that one joiner and one leaver share makes a pair, if both share enough besides: so there are at most as many
+pairs as joiners times marks, however many share a switchboard. Only what pairs share is looked for among everybody.
+Tables: `r_new` (n, mark, value) of joiners, `r_old` (id, mark, value) of leavers, `r_pairs` (n, id), `r_met` (mark,
+value) of what pairs share, `r_crowd` (mark, value, number): how many people have it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scimsync.core.lifecycle import ACTIVE
-from scimsync.core.renaming import Ground, Likeness, Mark, Sign
+from scimsync.core.renaming import ENOUGH, Ground, Likeness, Mark, Sign
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Place
 from scimsync.workbench import owning
@@ -43,23 +43,15 @@ class Renaming:
         self._index = {path: index for index, path in enumerate(self._places)}
 
     def pairs(self) -> Iterator[Likeness]:
-        """Each joiner and leaver who have something in common that nobody else has, and all they say of each other."""
+        """Each joiner and leaver who agree in enough, and all they say of each other; others may have it, too."""
         self._people()
         if not (self._are("r_joiners") and self._are("r_leavers")):
             return
         self._values()
-        if not self._are("r_met"):
-            return
-        self._crowds()
-        sql = self._bench.sql
-        sql.execute(
-            "CREATE OR REPLACE TABLE r_pairs AS SELECT DISTINCT x.n, y.id FROM r_crowd c "
-            "JOIN r_new x ON x.mark = c.mark AND x.value = c.value JOIN r_old y ON y.mark = c.mark "
-            "AND y.value = c.value JOIN r_joiners j ON j.n = x.n JOIN r_leavers v ON v.id = y.id "
-            "WHERE c.number = 2 AND j.key <> v.key "
-            "AND NOT EXISTS (SELECT 1 FROM parted t WHERE t.key = j.key AND t.account = v.id)"
-        )
-        yield from self._told()
+        self._meet()
+        if self._are("r_pairs"):
+            self._crowds()
+            yield from self._told()
 
     def hold(self, pairs: Iterable[Likeness]) -> None:
         """Make no account for these joiners, and leave the accounts of these leavers as they are."""
@@ -117,6 +109,10 @@ class Renaming:
     def _values(self) -> None:
         sql = self._bench.sql
         sql.execute("CREATE OR REPLACE TABLE r_new (n BIGINT, mark INTEGER, value VARCHAR)")
+        for table, key in (("accounts", "id"), ("base", "key")):  # few, so that nothing is computed of the others
+            sql.execute(
+                f"CREATE OR REPLACE TABLE r_{table} AS FROM {table} WHERE {key} IN (SELECT {key} FROM r_leavers)"
+            )
         sql.execute("CREATE OR REPLACE TABLE r_old (id VARCHAR, mark INTEGER, value VARCHAR)")
         for number, mark in enumerate(self._marks):
             for way in mark.ways:
@@ -128,15 +124,37 @@ class Renaming:
                     )
                 sql.execute(
                     f"INSERT INTO r_old SELECT id, {number}, v FROM (SELECT r.id, {self._value(mark, way, 'a.c')} "
-                    "AS v FROM r_leavers r JOIN accounts a ON a.id = r.id UNION ALL "
-                    f"SELECT r.id, {self._value(mark, way, 'b.b')} FROM r_leavers r JOIN base b "
+                    "AS v FROM r_leavers r JOIN r_accounts a ON a.id = r.id UNION ALL "
+                    f"SELECT r.id, {self._value(mark, way, 'b.b')} FROM r_leavers r JOIN r_base b "
                     f"ON b.key = r.key AND coalesce(b.{ACCOUNT}, r.id) = r.id) WHERE v <> ''"
                 )
         for number, (one, two) in self._joint():
             for table, who in (("r_new", "n"), ("r_old", "id")):
                 self._join(table, who, number, one, two)
+
+    def _meet(self) -> None:
+        """Make `r_pairs` of who share what no other joiner or leaver has, and enough besides; `r_met` of that.
+
+        Only then it is worth a look at everybody.
+        """
+        sql = self._bench.sql
+        sql.execute("CREATE OR REPLACE TABLE r_grounds (mark INTEGER, ground VARCHAR)")
+        strong = [[n, mark.ground.value] for n, mark in enumerate(self._marks) if mark.strong and not mark.of]
+        sql.executemany("INSERT INTO r_grounds VALUES (?, ?)", strong or [[-1, ""]])
+        alone = "SELECT mark, value, min({who}) AS {who} FROM {table} GROUP BY 1, 2 HAVING count(DISTINCT {who}) = 1"
         sql.execute(
-            "CREATE OR REPLACE TABLE r_met AS SELECT mark, value FROM r_new INTERSECT SELECT mark, value FROM r_old"
+            "CREATE OR REPLACE TABLE r_pairs AS WITH near AS (SELECT DISTINCT x.n, y.id FROM "
+            f"({alone.format(who='n', table='r_new')}) x JOIN ({alone.format(who='id', table='r_old')}) y "
+            "ON y.mark = x.mark AND y.value = x.value JOIN r_joiners j ON j.n = x.n JOIN r_leavers v ON v.id = y.id "
+            "WHERE j.key <> v.key "
+            "AND NOT EXISTS (SELECT 1 FROM parted t WHERE t.key = j.key AND t.account = v.id)) "
+            "SELECT p.n, p.id FROM near p JOIN r_new x ON x.n = p.n JOIN r_old y ON y.id = p.id AND y.mark = x.mark "
+            "AND y.value = x.value JOIN r_grounds g ON g.mark = x.mark GROUP BY ALL "
+            f"HAVING count(DISTINCT g.ground) >= {ENOUGH}"
+        )
+        sql.execute(
+            "CREATE OR REPLACE TABLE r_met AS SELECT DISTINCT x.mark, x.value FROM r_pairs p JOIN r_new x ON x.n = p.n "
+            "JOIN r_old y ON y.id = p.id AND y.mark = x.mark AND y.value = x.value"
         )
 
     def _joint(self) -> Iterator[tuple[int, tuple[int, int]]]:
@@ -186,21 +204,20 @@ class Renaming:
         sql.execute(
             "CREATE OR REPLACE TABLE r_all AS SELECT id, mark, value FROM r_old SEMI JOIN r_met USING (mark, value)"
         )
-        who = "coalesce(p.id, l.account, 'n:' || d.n)"
         for number, mark in enumerate(self._marks):
-            if not mark.ways or not self._are(f"r_met WHERE mark = {number}"):
-                continue
-            for way in mark.ways:
+            met = f"SELECT value FROM r_met WHERE mark = {number}"
+            for way in mark.ways if self._are(f"({met})") else ():
                 wanted = self._value(mark, way, "d.d")
                 records = " UNION ALL ".join(
-                    f"SELECT {who} AS id, {wanted} AS v FROM {table} d LEFT JOIN pairing p ON p.n = d.n "
-                    "LEFT JOIN links l ON l.key = d.key AND l.ours"
+                    f"SELECT * FROM (SELECT n, key, {wanted} AS v FROM {table} d) WHERE v IN ({met})"
                     for table in ("desired", "left_out")
                 )
                 sql.execute(
-                    f"INSERT INTO r_all SELECT id, {number}, v FROM ({records} UNION ALL "
-                    f"SELECT a.id, {self._value(mark, way, 'a.c')} FROM accounts a) "
-                    f"WHERE v IN (SELECT value FROM r_met WHERE mark = {number})"
+                    f"INSERT INTO r_all SELECT coalesce(p.id, l.account, 'n:' || d.n), {number}, d.v "
+                    f"FROM ({records}) d LEFT JOIN pairing p ON p.n = d.n "
+                    "LEFT JOIN links l ON l.key = d.key AND l.ours UNION ALL "
+                    f"SELECT id, {number}, v FROM (SELECT a.id, {self._value(mark, way, 'a.c')} AS v FROM accounts a) "
+                    f"WHERE v IN ({met})"
                 )
         for number, (one, two) in self._joint():
             if self._are(f"r_met WHERE mark = {number}"):

@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from scimsync.core.validity import ALWAYS
 from scimsync.engine.applying import apply_plan, settle_run
 from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
@@ -69,6 +70,7 @@ class Company:
         self.recall = timedelta()
         self.depth = Depth.FULL
         self.configuration = "c"
+        self.validity, self.zone, self.proven = ALWAYS, "UTC", True
         self.contract = Contract()
         self._fresh = count()
 
@@ -100,9 +102,10 @@ class Company:
 
     def hr(self) -> Source:
         """What HR says now."""
-        return ListSource(self.columns, [[row[column] for column in self.columns] for row in self.rows.values()])
+        rows = [[row[column] for column in self.columns] for row in self.rows.values()]
+        return ListSource(self.columns, rows, proven=self.proven)
 
-    def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = ()) -> Plan:
+    def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = (), as_of: date | None = None) -> Plan:
         ports = PlanPorts(
             source=self.hr(),
             target=self.target,
@@ -124,6 +127,8 @@ class Company:
             dialect=self.dialect,
             recall=self.recall,
             depth=self.depth,
+            validity=replace(self.validity, as_of=as_of),
+            zone=self.zone,
         )
         self.clock.advance(1)
         return asyncio.run(make_plan(ports, request))
