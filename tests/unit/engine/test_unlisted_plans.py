@@ -106,6 +106,21 @@ def test_what_a_run_wrote_and_did_not_live_to_remember_is_read(firm: Company) ->
     assert actions(unlisted(firm)) == {"E3": "enable", "E99": "disable"}
 
 
+def test_a_plan_that_read_before_a_run_and_ended_after_it_lets_nobody_keep_access(firm: Company) -> None:
+    firm.rows["E3"]["status"] = "inactive"
+    firm.sync()
+    firm.depth = Depth.FULL
+    firm.plan()
+    kept = {file: file.read_bytes() for file in firm.store.artifact(MIRROR).parent.glob("mirror-*")}
+    firm.rows["E3"] |= {"status": "active", "title": "Lead"}
+    firm.sync()
+    for file, content in kept.items():
+        file.write_bytes(content)
+    firm.clock.advance(3 * 3600)
+    del firm.rows["E3"]
+    assert actions(unlisted(firm)) == {"E3": "disable"}
+
+
 def test_what_was_not_mapped_for_a_while_is_not_remembered_as_empty(firm: Company) -> None:
     mapping = dict(firm.mapping)
     del firm.mapping["title"]
