@@ -63,6 +63,8 @@ def person(
 
 
 def _of_record(traces: Traces, place: str) -> str:
+    if traces.early:
+        return f"HR has no record with this key that holds today; the next one holds from {traces.early} on."
     if not traces.rows:
         return "HR has no record with this key."
     if len(traces.rows) == 1:
@@ -134,6 +136,10 @@ _ACTIONS = {
 
 def _absent(traces: Traces, mine: Mine, policy: Policy) -> Told:
     back = "if this person is still there, put the record back into HR"
+    if traces.early:
+        standing = Standing.HELD if traces.account else Standing.NO_ACCOUNT
+        advice = f"see what is due on that day: scimsync plan --as-of {traces.early}"
+        return Told(standing=standing, told=("Nothing is done about this person before that day.",), advice=advice)
     if traces.account is None:
         return Told(standing=Standing.LEFT, told=("Nothing is known of this person any more.",), advice=back)
     if traces.gone:

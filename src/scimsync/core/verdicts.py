@@ -159,7 +159,8 @@ def _without_delta(mapped: Mapped, traces: Traces, mine: Mine, about: tuple[Caus
     if mapped.path not in traces.desired:
         if traces.rows:
             return _left_alone("no value can be told", "HR's records are not clear", about)
-        return _left_alone("no record", "HR has no record of this person, so nothing is wanted here", about)
+        today = " that holds today" if traces.early else ""
+        return _left_alone("no record", f"HR has no record of this person{today}, so nothing is wanted here", about)
     if any(change.action in MAKING for change in mine.changes):
         if traces.desired[mapped.path] is None:
             return _same("a new account gets the values that HR has", "HR has none, so none is given", about)
@@ -217,6 +218,7 @@ _REASONS = {
     Reason.SOURCE_MOVED: "HR changed it, and the directory is as it was agreed, so no authority is asked",
     Reason.JOINER: "a new account gets the values that HR has",
     Reason.LEFT: "the person left, so access is taken away",
+    Reason.ENDED: "the record has ended, so access is taken away, whatever its status says",
     Reason.RETURNED: "the person came back, so access is given again",
     Reason.AWAITS: "it names somebody whose account is made in the same run",
     Reason.HANDED: "the login is still another person's, who gives it up in the same run",
