@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def test_a_plan_that_was_just_made_is_good_point_by_point(home: House) -> None:
     assert all(line.startswith("ok ") for line in said.out.splitlines())
     assert home.command("apply", str(file), "--yes").code == 0
     assert set(marks(home, file).values()) == {"ok"}, "carried out, and still the plan that it was"
+    assert "it was applied" in words(home, file)["state"]
 
 
 def test_any_byte_changed_in_the_file_is_refused_by_apply_and_by_verify(home: House) -> None:
@@ -101,10 +103,17 @@ def test_a_plan_is_applied_only_where_it_was_signed_with_the_key_of_here(home: H
 def test_somebody_with_the_file_and_the_public_key_alone_can_verify_it(home: House, tmp_path: Path) -> None:
     file = planned(home)
     key = home.command("audit", "key").out.strip()
-    elsewhere = ("--config", str(tmp_path / "none.toml"))
-    found = marks(home, file, *elsewhere, "--public-key", key)
+    elsewhere = replace(home, folder=tmp_path / "elsewhere")
+    elsewhere.folder.mkdir()
+    found = marks(elsewhere, file, "--public-key", key)
     assert found == {"digest": "ok", "signature": "ok", "expiry": "ok", "state": "warn"}
-    assert marks(home, file, *elsewhere)["signature"] == "warn", "the key that the file names is nobody's yet"
+    assert marks(elsewhere, file)["signature"] == "warn", "the key that the file names is nobody's yet"
+
+
+def test_a_configuration_that_is_named_and_not_there_is_an_error_and_not_less_to_look_at(home: House) -> None:
+    said = home.command("plan", "verify", str(planned(home)), "--config", "prood.toml")
+    assert said.code == 2, said.out
+    assert "prood.toml" in said.err
 
 
 def test_a_plan_of_a_version_before_signatures_is_accepted_with_what_it_had(home: House) -> None:

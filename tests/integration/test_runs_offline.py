@@ -204,6 +204,16 @@ def test_another_source_file_is_a_rule_of_its_own(house: Firm) -> None:
     assert told(found)["[source]", "value", "title"] == 1
 
 
+def test_who_is_not_changed_by_the_new_mapping_is_no_effect_of_it(house: Firm) -> None:
+    """A reference that names nobody is told of in one line of whoever is not written, and by person of whoever is."""
+    house.configure({**ATTRIBUTES, "enterprise:manager": "ref(boss)"})
+    house.hr(*({"id": n, "boss": "404"} for n in range(1, 8)))
+    house.sync()
+    keep(house)
+    house.configure({**ATTRIBUTES, "enterprise:manager": "ref(boss)", "title": "upper(title)"})
+    assert {what for _, kind, what in told(compare(house)) if kind == "finding"} == set()
+
+
 def test_one_reading_of_the_source_serves_both_sides(house: Firm, monkeypatch: pytest.MonkeyPatch) -> None:
     house.hr({"id": 1}, {"id": 2})
     house.sync()

@@ -128,7 +128,7 @@ def _play(settings: Settings, store: Store, simulator: Running, users: int, *, k
     _step("What the simulator counted")
     writes = sum(after.get(kind, 0) - before.get(kind, 0) for kind in ("post", "patch"))
     needed = made.requests
-    click.echo(f"  {writes:,} writes for {len(made.changes):,} changed accounts; the plan said {needed:,} requests")
+    click.echo(f"  {writes:,} writes for {len(made.changes):,} changed accounts; the plan said {needed:,}")
     most = render.counted(after["writes_by_user"], "write")
     click.echo(f"  at most {most} to one account (2 where new people lead each other in a circle)")
     _end(kept, simulator, users)

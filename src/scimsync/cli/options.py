@@ -49,6 +49,8 @@ class _Named(click.Path):
 FILE = _Named(dir_okay=False, path_type=Path)
 THERE = _Named(exists=True, dir_okay=False, path_type=Path)
 FOLDER = _Named(file_okay=False, path_type=Path)
+#: the configuration of whoever names none
+DEFAULT = Path("scimsync.toml")
 
 
 def with_config(command: Command) -> Command:
@@ -56,7 +58,7 @@ def with_config(command: Command) -> Command:
     option = click.option(
         "--config",
         type=FILE,
-        default=Path("scimsync.toml"),
+        default=DEFAULT,
         show_default=True,
         help="The configuration file.",
     )

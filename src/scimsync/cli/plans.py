@@ -11,6 +11,7 @@ import click
 
 from scimsync.cli import render
 from scimsync.cli.codes import HAS_CHANGES
+from scimsync.cli.options import DEFAULT
 from scimsync.cli.running import show, show_json
 from scimsync.config import load
 from scimsync.core import sealing
@@ -24,7 +25,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 def verify(config: Path, file: Path, public_key: str, *, as_json: bool) -> int:
     """Look at a plan file; exit code 4 where it would not be applied."""
-    settings = load(config, secrets=False) if config.is_file() else None
+    settings = load(config, secrets=False) if config.is_file() or config != DEFAULT else None
     looks = []
     for look in verifying.verify(file, settings, public_key):
         looks.append(look)

@@ -19,21 +19,25 @@ _SHOWN = 5
 
 
 def of_unresolved(
-    unresolved: Iterable[tuple[str, bool, str]], strange: Mapping[tuple[str, str], int | None]
+    unresolved: Iterable[tuple[str, bool, str]],
+    strange: Mapping[tuple[str, str], int | None],
+    *,
+    each: bool = False,
 ) -> Iterator[Finding]:
     """A finding for each person who is written and whose reference is left alone; of the others the first are named.
 
     Args:
         unresolved: (path, whether HR knows whom it names, key) of each person whose reference names nobody.
         strange: (path, key) -> row of those who are written.
+        each: Whether those who are not written have a finding of their own too, so that two plans can be compared.
     """
     told: Counter[tuple[str, bool]] = Counter()
     rest: dict[tuple[str, bool], list[str]] = {}
     for path, is_known, key in unresolved:
         kind = (path, is_known)
-        if (path, key) in strange and told[kind] < _NAMED:
+        if (each or (path, key) in strange) and told[kind] < _NAMED:
             told[kind] += 1
-            yield _left_alone(is_known, key, path, strange[path, key])
+            yield _left_alone(is_known, key, path, strange.get((path, key)))
         else:
             rest.setdefault(kind, []).append(key)
     for (path, is_known), keys in rest.items():

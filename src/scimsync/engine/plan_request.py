@@ -93,6 +93,8 @@ class PlanRequest:
     keep: Path | None = None
     #: whether the target's schema is compared before it is read
     schema: bool = True
+    #: whether each person is told of where several might be told of in one line, so that two plans can be compared
+    each: bool = False
     #: the accounts as the last whole reading showed them, where the directory shall not be asked
     offline: Known | None = None
     #: who is told where the plan may not be applied

@@ -182,7 +182,7 @@ class _Planning:
         changes, told = await guarding.look(self.ports.target, self.bench, self.changes, groups)
         self.changes, self.findings = [*changes], [*self.findings, *told]
         self.findings += [
-            *of_unresolved(comparison.unresolved(), self.strange),
+            *of_unresolved(self._unresolved(comparison), self.strange, each=self.request.each),
             *of_unmatched(policy),
             *(of_unfinished(run.id) for run in [unfinished(store)] if run is not None),
         ]
@@ -481,6 +481,11 @@ class _Planning:
             name = f"{created:%Y%m%d-%H%M%S}-{self.ports.fresh()}"
             if self.ports.store.run(name) is None:
                 return name
+
+    def _unresolved(self, comparison: Comparison) -> Iterator[tuple[str, bool, str]]:
+        """Whose reference names nobody: of those who are asked for, where only some are."""
+        only = self.request.only
+        yield from (one for one in comparison.unresolved() if not only or one[2] in only)
 
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""

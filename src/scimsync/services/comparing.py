@@ -193,7 +193,7 @@ class _Comparing:
         known = offline.recalled(bench, self.store, settings.policy, settings.target.address)
         quiet, target = offline.unwritten(self.store), offline.unasked(settings.target.address, self.store)
         ports = replace(ports_of(settings, quiet, Telemetry(self.observer), source, target), clock=self.clock)
-        request = replace(request_of(settings, self.choices), offline=known)
+        request = replace(request_of(settings, self.choices), offline=known, each=True)
         return await planning.make_plan(ports, request, bench), bench
 
 

@@ -108,9 +108,10 @@ def _stored(opened: Opened, run: Run, store: Store) -> Look:
     except (PlanDamaged, ConfigError) as error:
         return Look(name="state", mark="fail", words=str(error))
     if is_same:
-        return Look(
-            name="state", mark="ok", words=f"it is the plan that was stored here as {run.id} ({run.state.value})"
-        )
+        words = f"it is the plan that was stored here as {run.id} ({run.state.value})"
+        if run.state in {RunState.DONE, RunState.PARTIAL}:
+            words += "; it was applied, and what is done is not sent again"
+        return Look(name="state", mark="ok", words=words)
     return Look(
         name="state", mark="fail", words=f"it is not the plan that was stored as {run.id}. Apply that one by its id."
     )

@@ -402,7 +402,7 @@ class Comparison:
         self._compare()
         pairs = self.linked()
         marks = " + ".join(f"x{i}::INTEGER" for i, _ in enumerate(self.attributes))
-        differing = self.bench.number(f"SELECT sum({marks}) FROM differing")
+        differing = self.bench.number(f"SELECT sum({marks}) FROM differing WHERE n IN (SELECT n FROM pairing)")
         compared = pairs * len(self.attributes)
         return {
             "records": self.bench.number("SELECT count(*) FROM records"),
