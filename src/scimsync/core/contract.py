@@ -180,6 +180,16 @@ def _shares(health: SourceHealth, previous: SourceHealth, expect: Expect, *, lea
             yield Breach(finding=_lost(column, lost, limit), column=column if limit is not None else "")
 
 
+def remembered(health: SourceHealth, expect: Expect) -> SourceHealth:
+    """What is kept of a reading: of columns that nobody declared, the values that many records have."""
+    declared = {column.lower() for column in expect.shares}
+    shares = {
+        column: {v: n for v, n in counted.items() if n >= FEWEST or column.lower() in declared}
+        for column, counted in health.shares.items()
+    }
+    return replace(health, shares={column: counted for column, counted in shares.items() if counted})
+
+
 def _is_broken(was: int, now: int, limit: Limit | None, gone: int) -> bool:
     """Whether a value lost too much; where nobody declared it, it has vanished, and its people with it."""
     if limit is None:

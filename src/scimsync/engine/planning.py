@@ -465,7 +465,7 @@ class _Planning:
                 plan=name,
                 agreed=agreed,
                 tally=planner.numbers(plan),
-                health=health,
+                health=contract.remembered(health, request.contract.expect),
                 partial=bool(request.only),
                 source=request.source,
                 takes=self.takes,
