@@ -60,11 +60,6 @@ def told(traces: Traces, mine: Mine, policy: Policy = POLICY, **ruled: Ruled) ->
 # --- one attribute
 
 
-@pytest.mark.parametrize("reason", Reason)
-def test_every_reason_has_words(reason: Reason) -> None:
-    assert verdicts.of_delta(delta(reason=reason)).rule
-
-
 @given(placed_sides(), st.sampled_from(Authority))
 def test_every_verdict_of_the_merge_has_a_rule_and_words(placed: tuple[object, Sides], authority: Authority) -> None:
     where, sides = placed
