@@ -87,6 +87,9 @@ UNKNOWN = Point(name="state", moved="this state does not know it", hint="Make th
 
 def looked_at(plan: Plan, run: Run, world: World) -> Iterator[Point]:
     """What a plan rests on, the gravest first. Of a plan that was carried out to its end not all still counts."""
+    if plan.as_of is not None:
+        moved = f"it was made as of {plan.as_of}, to be read; nothing of it is due today"
+        yield Point(name="day", moved=moved, hint="Make one for today: scimsync plan")
     if plan.offline is not None:
         moved = f"it was made offline, from accounts as they were read at {plan.offline:%Y-%m-%d %H:%M} UTC"
         yield Point(name="directory", moved=moved, hint="Make one that asks the directory: scimsync plan")
