@@ -23,6 +23,9 @@ USUAL = 100_000
 PAGE = 25
 #: shares of people whom HR gives another title; the directory gives half as many another one by hand
 SHARES = {"1": 0.01, "10": 0.1}
+#: what a line of the mapping may become: another title for one in a hundred, or for everybody
+FEW = "CASE WHEN employee_id LIKE '%07' THEN upper(job_title) ELSE job_title END"
+ALL = "upper(job_title)"
 NOTES = (
     "plan: the whole way through the use case: read and map HR (SQLite), take pages apart, decode, correlate, compare "
     "13 attributes, validate, decide, seal, write plan, agreed state and mirror; phones that were read are remembered. "
@@ -52,7 +55,8 @@ def measure(size: Size) -> Report:
             here, there = pairs["full"][-1][0].cpu / large.people, _pair(small, "full", turn)[0].cpu / small.people
             grown.append(here / there)
         quiet = part("plan", "quiet", large.fresh())
-        offline = _offline(large if size.people <= USUAL else small)
+        some = large if size.people <= USUAL else small
+        offline = [_offline(some, FEW), _offline(some, ALL)]
     full = pairs["full"]
     rows = [
         Row(work="full / orjson: CPU", values=[p.cpu / o.cpu for p, o in full], bar="<= 5.0"),
@@ -73,7 +77,8 @@ def measure(size: Size) -> Report:
             work="incremental, 1 %: peak memory", values=[p.memory / 1e9 for p, _ in pairs["incremental 1"]], unit="GB"
         ),
         Row(work="quiet: written to the state", values=[float(quiet.out) / 1e6], unit="MB", bar="<= 1", always=True),
-        Row(work="plan --offline: wall", values=[offline.wall], unit="s", bar="<= 3"),
+        Row(work="plan --offline, the line changes 1 %: wall", values=[offline[0].wall], unit="s", bar="<= 3"),
+        Row(work="plan --offline, it changes everybody: wall", values=[offline[1].wall], unit="s"),
         Row(work="full: CPU a million people", values=[p.cpu / million for p, _ in full], unit="s"),
         Row(
             work="incremental, 1 %: CPU a million",
@@ -138,13 +143,13 @@ def _pair(place: _World, what: str, turn: int) -> tuple[Spent, Spent]:
     return planned, decoded
 
 
-def _offline(place: _World) -> Spent:
+def _offline(place: _World, value: str) -> Spent:
     """`plan --offline` after one line of the mapping changed."""
     folder = place.fresh()
     path = folder / "home" / "scimsync.toml"
     text = path.read_text(encoding="utf-8")
     line = next(line for line in text.splitlines() if line.startswith("title"))
-    path.write_text(text.replace(line, 'title = "upper(job_title)"'), encoding="utf-8")
+    path.write_text(text.replace(line, f'title = "{value}"'), encoding="utf-8")
     return scimsync("plan", "--offline", folder=folder / "home")
 
 

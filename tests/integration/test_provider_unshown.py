@@ -355,6 +355,8 @@ def test_a_state_of_the_version_before_opens_and_learns_it(tmp_path: Path) -> No
         with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
             database.execute("DROP TABLE unshown")
             database.execute("ALTER TABLE schema_pin DROP COLUMN left_out")
+            for later in ("digest", "spent"):
+                database.execute(f"ALTER TABLE run DROP COLUMN {later}")
             database.execute("UPDATE scimsync_version SET version_num = '0012'")
         it.sync()
         assert len(provider.sent("PATCH")) == 1

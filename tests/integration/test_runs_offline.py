@@ -15,6 +15,7 @@ from scimsync import bootstrap
 from scimsync.adapters.source_file import CsvSource
 from scimsync.config import load
 from scimsync.core.differing_plans import difference
+from scimsync.errors import PlanStale
 from scimsync.model.plans import Plan
 from scimsync.services import comparing, offline
 from scimsync.services.comparing import Comparison
@@ -121,6 +122,16 @@ def test_some_people_are_planned_offline_too(house: Firm) -> None:
     house.sync()
     house.hr({"id": 1, "title": "Lead"}, {"id": 2, "title": "Lead"})
     assert [c.key for c in plan_offline(house, "2").changes] == ["2"]
+
+
+def test_people_who_could_not_be_found_are_not_taken_for_new(house: Firm, provider: Provider) -> None:
+    provider.put(account(1))
+    house.hr({"id": 1})
+    house.configure({path: ATTRIBUTES[path] for path in ("userName", "displayName", "active")}, match=["userName"])
+    house.plan()
+    house.configure(match=["externalId"])
+    with pytest.raises(PlanStale, match="externalId"):
+        plan_offline(house)
 
 
 def test_an_offline_plan_is_no_ground_for_believing_the_schema(house: Firm) -> None:

@@ -21,7 +21,7 @@ from scimsync.engine.state import Artifacts, Memberships
 from scimsync.errors import PlanStale, TargetUnavailable
 from scimsync.model.outcomes import Exchange, Guard, Reply, Rights, Sweep
 from scimsync.model.plans import Finding
-from scimsync.model.policy import Mapped
+from scimsync.model.policy import Policy
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.mirror import MIRROR, Mirror
@@ -143,12 +143,13 @@ class Unasked:
 _UNASKED = "the directory was not asked"
 
 
-def recalled(bench: Workbench, store: Artifacts, attributes: Sequence[Mapped], target: str) -> Known:
+def recalled(bench: Workbench, store: Artifacts, policy: Policy, target: str) -> Known:
     """What is remembered of a directory, of a mapping.
 
     Raises:
-        PlanStale: Nothing is.
+        PlanStale: Nothing is; or nobody could be found by a path by which people are found.
     """
+    attributes = policy.attributes
     mirror = Mirror(bench, store.artifact(MIRROR), attributes, target)
     if mirror.seen is None:
         raise PlanStale(
@@ -156,6 +157,12 @@ def recalled(bench: Workbench, store: Artifacts, attributes: Sequence[Mapped], t
             "Make one that asks it: scimsync plan"
         )
     paths = frozenset(mapped.path for mapped in attributes if mirror.knows(mapped.path))
+    marks = [place.short for place in policy.match if place.short in policy.by_path and place.short not in paths]
+    if marks:
+        raise PlanStale(
+            f"[correlation] match finds people by {', '.join(marks)}, which the last whole reading did not read: "
+            "they would look new. Make a plan that asks the directory, once: scimsync plan"
+        )
     return Known(listed=mirror.seen.listed, whole=mirror.seen.whole, paths=paths)
 
 

@@ -190,7 +190,7 @@ class _Comparing:
             bench = self.stack.enter_context(room(replace(settings, state=self.two.after.state), self.store))
             self.rooms[settings.source] = (bench, make_source(settings))
         bench, source = self.rooms[settings.source]
-        known = offline.recalled(bench, self.store, settings.policy.attributes, settings.target.address)
+        known = offline.recalled(bench, self.store, settings.policy, settings.target.address)
         quiet, target = offline.unwritten(self.store), offline.unasked(settings.target.address, self.store)
         ports = replace(ports_of(settings, quiet, Telemetry(self.observer), source, target), clock=self.clock)
         request = replace(request_of(settings, self.choices), offline=known, each=True)

@@ -44,7 +44,7 @@ async def explain(
     if offline:
         address = settings.target.address
         with room(settings, store) as bench:
-            known = recalled(bench, store, settings.policy.attributes, address)
+            known = recalled(bench, store, settings.policy, address)
         ports = ports_of(settings, store, telemetry, source, unasked(address, store))
         return await explaining.explain(ports, replace(request, offline=known), question)
     async with reached(settings, observer.say) as target:

@@ -50,7 +50,7 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
     """
     check_choices(choices)
     with room(settings, store) as bench:
-        known = offline.recalled(bench, store, settings.policy.attributes, settings.target.address)
+        known = offline.recalled(bench, store, settings.policy, settings.target.address)
         quiet, target = offline.unwritten(store), offline.unasked(settings.target.address, store)
         ports = ports_of(settings, quiet, Telemetry(observer), make_source(settings), target)
         made = await planning.make_plan(ports, replace(request_of(settings, choices), offline=known), bench)
