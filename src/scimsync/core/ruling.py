@@ -52,11 +52,7 @@ def failed(  # noqa: PLR0913 - it is told whole
         subject=rule.name,
         summary=f"rule {rule.name}: {rule.message}",
         detail="; ".join(parts),
-        hint=hint
-        if refuses
-        else f"set aside: {reason}"
-        if reason is not None
-        else look,
+        hint=hint if refuses else f"set aside: {reason}" if reason is not None else look,
     )
 
 

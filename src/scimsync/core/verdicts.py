@@ -36,7 +36,7 @@ class Mine:
     coming: tuple[Coming, ...] = ()
 
     @classmethod
-    def of(  # noqa: PLR0913 - it is told whole
+    def of(
         cls,
         plan: Plan,
         key: str,

@@ -120,7 +120,10 @@ def test_two_kinds_of_change_of_which_each_is_needed_are_both_named(firm: Ruled)
     firm.rows["E0"]["skills"] = "Chat"
     firm.rows["E1"]["status"] = "left"
     (told,) = firm.refusals()
-    assert told.detail == "people 3, expected 4 or more; because of update of genesys:routingSkills: E0; because of disable: E1"
+    assert (
+        told.detail
+        == "people 3, expected 4 or more; because of update of genesys:routingSkills: E0; because of disable: E1"
+    )
 
 
 def test_a_department_that_loses_too_many_is_named_with_its_people(firm: Ruled) -> None:
@@ -190,7 +193,9 @@ def test_accounts_that_we_do_not_manage_count_without_a_key(firm: Ruled) -> None
 
 def test_a_rule_that_failed_before_is_told_to_have(firm: Ruled) -> None:
     firm.rule(replace(BILLING, least=6))
-    assert [told.detail for told in firm.refusals()] == ["people 5, expected 6 or more; it fails already as the directory is"]
+    assert [told.detail for told in firm.refusals()] == [
+        "people 5, expected 6 or more; it fails already as the directory is"
+    ]
 
 
 def test_a_person_may_set_one_rule_aside_and_it_is_told_all_the_same(firm: Ruled) -> None:

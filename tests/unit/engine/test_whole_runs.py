@@ -304,7 +304,9 @@ def test_a_plan_for_some_people_counts_and_tells_of_them_alone(company: Company)
     company.rows["E2"]["boss"] = company.rows["E3"]["boss"] = "E404"
     plan = company.plan(only=("E1", "E3"))
     assert (plan.tally.compared, plan.tally.equal) == (2 * len(company.policy.attributes), plan.tally.compared - 2)
-    assert [(f.subject, f.detail) for f in plan.findings if f.code == "reference.unknown"] == [("E3", "enterprise:manager")]
+    assert [(f.subject, f.detail) for f in plan.findings if f.code == "reference.unknown"] == [
+        ("E3", "enterprise:manager")
+    ]
 
 
 def test_a_plan_for_some_people_agrees_on_nothing_about_others(company: Company) -> None:
