@@ -56,6 +56,17 @@ def test_a_word_that_means_several_people_says_so(home: House) -> None:
     assert first.employee_id in home.command("explain", first.email).out
 
 
+def test_who_joins_later_is_not_said_to_be_unknown_and_who_leaves_later_is_told(home: House) -> None:
+    text = home.file.read_text(encoding="utf-8").replace("[target]", 'valid_from = "hire_date"\n\n[target]', 1)
+    home.file.write_text(text, encoding="utf-8")
+    who = home.newcomer(900, hire_date="2999-01-31")
+    home.hire(who)
+    found = told(home, who.employee_id)
+    assert found["standing"] == "no-account"
+    assert "holds from 2999-01-31" in found["told"][0]
+    assert f"scimsync plan --as-of 2999-01-31 --user {who.employee_id}" in found["advice"]
+
+
 def test_nobody_is_told_with_whoever_is_near(home: House) -> None:
     (who,) = home.active(1)
     said = home.command("explain", who.employee_id.replace("E", "F"))

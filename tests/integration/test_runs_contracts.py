@@ -38,7 +38,7 @@ def test_a_rule_that_fails_ends_with_4_names_its_people_and_is_set_aside_by_its_
     said = house.command("sync")
     assert said.code == 4
     assert "Refused by rule.board: rule board: the board has at least four active members" in said.out
-    assert "people 3; because of disable: 0" in said.out
+    assert "people 3, expected 4 or more; because of disable: 0" in said.out
     assert active(house) == 30
     said = house.command("plan", "--override", "rule.bord", "--reason", "x")
     assert said.code == 2

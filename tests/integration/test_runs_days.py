@@ -50,6 +50,11 @@ def test_a_plan_for_a_day_to_come_is_read_and_never_applied(home: House) -> None
     made = json.loads(said.out)
     assert (made["as_of"], made["actions"]) == (day, {"disable": 1})
     assert made["coming"] == [{"key": leaves.employee_id, "lifecycle": "leaver", "day": day}]
+    said = home.command("plan", "--as-of", day, "--out", "later.ndjson")
+    said = home.command("plan", "verify", "later.ndjson")
+    assert (said.code, f"it was made as of {day}" in said.out) == (4, True), "verify says what apply would"
+    told = home.command("explain", leaves.employee_id).out
+    assert f"By HR this person leaves on {day}." in told
     said = home.command("apply", "--yes")
     assert said.code == 4
     assert f"it was made as of {day}" in said.err

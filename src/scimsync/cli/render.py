@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -29,6 +30,8 @@ SYMBOLS = {
 RARE = frozenset({Action.DELETE, Action.RESTORE})
 #: people shown of each action where nobody asks for all
 SHOWN = 12
+#: how many findings of one code are shown where there are more than that in all
+_OF_EACH = 4
 _TITLES = {
     Action.DISABLE: "leavers: access is taken away",
     Action.RESTORE: "joiners: deleted accounts are brought back",
@@ -286,19 +289,25 @@ def _notice_lines(notice: Change) -> Iterator[str]:
 
 
 def finding_lines(findings: Sequence[Finding], *, everybody: bool = False, place: str = "row") -> Iterator[str]:
-    """Findings, each with where and what to do; the same advice is given once in a row."""
+    """Findings, each with where and what to do; the same advice is given once in a row.
+
+    Of many findings some of each code are shown, so that none stands behind those of a hundred people.
+    """
     if not findings:
         return
     yield ""
     yield click.style("findings", bold=True)
-    told = ""
-    shown = findings if everybody else findings[:SHOWN]
-    for finding in shown:
-        yield _finding_line(finding, place)
-        if finding.hint and finding.hint != told:
-            yield f"      {finding.hint}"
-        told = finding.hint
-    yield from _more(len(findings) - len(shown))
+    told, most = "", len(findings) if everybody or len(findings) <= SHOWN else _OF_EACH
+    total, seen = Counter(finding.code for finding in findings), Counter[str]()
+    for finding in findings:
+        seen[finding.code] += 1
+        if seen[finding.code] <= most:
+            yield _finding_line(finding, place)
+            if finding.hint and finding.hint != told:
+                yield f"      {finding.hint}"
+            told = finding.hint
+        elif seen[finding.code] == total[finding.code]:
+            yield from _more(total[finding.code] - most, finding.code)
 
 
 def _finding_line(finding: Finding, place: str) -> str:
@@ -317,9 +326,9 @@ def _shortened(
     yield from _more(len(changes) - len(shown))
 
 
-def _more(number: int) -> Iterator[str]:
+def _more(number: int, what: str = "") -> Iterator[str]:
     if number > 0:
-        yield click.style(f"    … and {number:,} more (--all shows them)", dim=True)
+        yield click.style(f"    … and {number:,} more{what and f' {what}'} (--all shows them)", dim=True)
 
 
 def plan_document(plan: Plan) -> dict[str, object]:

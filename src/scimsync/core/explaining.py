@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.verdicts import Mine, Ruled, cause_of
 from scimsync.model.outcomes import JournalLine, Status, Step
-from scimsync.model.plans import MAKING, Action, Verdict
+from scimsync.model.plans import MAKING, Action, Lifecycle, Verdict
 from scimsync.model.policy import Leavers, Policy
 from scimsync.model.stories import Becomes, Cause, Deed, Standing, Traces
 
@@ -58,8 +58,13 @@ def person(
     others = tuple(cause_of(one) for one in mine.findings if not one.holds)
     causes = tuple(dict.fromkeys((*told.causes, *values, *others)))
     advice = told.advice or next((cause.advice for cause in causes if cause.advice), "")
-    sentences = (_of_record(traces, place), _of_account(traces, asked=mine.asked), *told.told)
+    record = f"HR has a record with this key that holds from {mine.later}." if mine.later else _of_record(traces, place)
+    coming = (f"By HR this person {_COMING[one.lifecycle]} on {one.day}." for one in mine.coming if not mine.later)
+    sentences = (record, _of_account(traces, asked=mine.asked), *told.told, *coming)
     return Told(standing=told.standing, action=told.action, told=sentences, causes=causes, advice=advice)
+
+
+_COMING = {Lifecycle.JOINER: "joins", Lifecycle.MOVER: "moves", Lifecycle.LEAVER: "leaves"}
 
 
 def _of_record(traces: Traces, place: str) -> str:
@@ -138,7 +143,7 @@ def _absent(traces: Traces, mine: Mine, policy: Policy) -> Told:
     back = "if this person is still there, put the record back into HR"
     if traces.early:
         standing = Standing.HELD if traces.account else Standing.NO_ACCOUNT
-        advice = f"see what is due on that day: scimsync plan --as-of {traces.early}"
+        advice = f"see what is due on that day: scimsync plan --as-of {traces.early} --user {mine.key}"
         return Told(standing=standing, told=("Nothing is done about this person before that day.",), advice=advice)
     if traces.account is None:
         return Told(standing=Standing.LEFT, told=("Nothing is known of this person any more.",), advice=back)

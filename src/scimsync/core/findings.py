@@ -216,7 +216,13 @@ def of_unfinished(run: str) -> Finding:
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Leavers who keep access, then what is about the run, then people's; errors first."""
+    """Leavers who keep access, then what is about the run or its source, then people's; errors first."""
     return sorted(
-        findings, key=lambda f: (f.code != KEPT, f.subject != "", f.severity is not Severity.ERROR, f.code, f.subject)
+        findings,
+        key=lambda f: (f.code != KEPT, _is_of_people(f), f.severity is not Severity.ERROR, f.code, f.subject),
     )
+
+
+def _is_of_people(finding: Finding) -> bool:
+    """Whether the subject is a person, and not a column of the source."""
+    return finding.subject != "" and not finding.code.startswith("source.")

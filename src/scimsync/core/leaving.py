@@ -19,15 +19,17 @@ _NAMED = 5
 _GOOD = frozenset({Status.DONE, Status.ALREADY})
 
 
-def finding(key: str, why: str, row: int | None = None) -> Finding:
-    """That this person left and the account stays active."""
+def finding(key: str, why: str, row: int | None = None, heir: str = "") -> Finding:
+    """That this person left and the account stays active; `heir` is the key of a record that is probably they."""
     return Finding(
         severity=Severity.ERROR,
         code=KEPT,
         subject=key,
         summary="this person left and keeps access",
         detail=why,
-        hint="disable the account by hand, or mend what the detail names and run again",
+        hint=f"say whether {heir} is this person, by one of the commands at {heir} (scimsync explain {heir})"
+        if heir
+        else "disable the account by hand, or mend what the detail names and run again",
         row=row,
         holds=True,
     )

@@ -37,11 +37,14 @@ def failed(  # noqa: PLR0913 - it is told whole
     parts = [
         ", ".join(f"{name} {_said(value)}" for name, value in zip(columns, row, strict=True)) for row in rows[:_ROWS]
     ]
+    if rule.where:
+        parts[:] = [f"{part}, expected {_bar(rule)}" for part in parts]
     more = number - len(parts)
     parts += [f"and {more:,} more rows"] if more > 0 else []
     parts += ["it fails already as the directory is"] if before else []
     parts += [f"because of {kind}: {_people(keys)}" for kind, keys in causes.items()]
-    hint = f'look at the changes that are named; if they are right: --override {rule.code} --reason "..."'
+    look = "look at the changes that are named" if causes else "look at whom the rule counts"
+    hint = f'{look}; if it is right so: --override {rule.code} --reason "..."'
     refuses = rule.refuses and reason is None
     return Finding(
         severity=Severity.ERROR if refuses else Severity.WARNING,
@@ -49,11 +52,7 @@ def failed(  # noqa: PLR0913 - it is told whole
         subject=rule.name,
         summary=f"rule {rule.name}: {rule.message}",
         detail="; ".join(parts),
-        hint=hint
-        if refuses
-        else f"set aside: {reason}"
-        if reason is not None
-        else "look at the changes that are named",
+        hint=hint if refuses else f"set aside: {reason}" if reason is not None else look,
     )
 
 
@@ -90,6 +89,12 @@ def unchecked(rules: Sequence[Rule], why: str, *, partial: bool = False) -> Find
         detail=f"{why}: {', '.join(rule.name for rule in rules)}",
         hint="a plan for everybody, that reads all they ask for, checks them",
     )
+
+
+def _bar(rule: Rule) -> str:
+    if rule.least is not None and rule.most is not None:
+        return f"from {rule.least:,} to {rule.most:,}"
+    return f"{rule.least:,} or more" if rule.least is not None else f"{rule.most:,} or fewer"
 
 
 def _said(value: object) -> str:

@@ -37,7 +37,8 @@ def kept(bench: Workbench, comparison: Comparison, policy: Policy, decided: Deci
     if policy.leavers is Leavers.KEEP:
         return
     reasons = leaving.reasons(decided.findings, decided.notices)
-    reasons |= dict.fromkeys(renaming.held(bench), SUSPECTED)
+    heirs = renaming.held(bench)
+    reasons |= dict.fromkeys(heirs, SUSPECTED)
     taken = {change.account for change in decided.changes if change.action is Action.DISABLE}
     found = dict(_by_status(bench, policy, decided))
     if decided.believed:
@@ -46,7 +47,7 @@ def kept(bench: Workbench, comparison: Comparison, policy: Policy, decided: Deci
         found |= {staying.StillActive(n.key, n.name, str(n.account)): leaving.EDITED for n in absent}
     for one, why in found.items():
         if one.account not in taken and not protecting.is_protected(one.key, one.name, policy):
-            yield leaving.finding(one.key, reasons.get(one.key, why), one.row)
+            yield leaving.finding(one.key, reasons.get(one.key, why), one.row, heirs.get(one.key, ""))
 
 
 def _by_status(bench: Workbench, policy: Policy, decided: Decided) -> Iterator[tuple[staying.StillActive, str]]:

@@ -263,9 +263,7 @@ def begin(bench: Workbench) -> None:
     bench.sql.execute("CREATE OR REPLACE TABLE r_held (n BIGINT, id VARCHAR)")
 
 
-def held(bench: Workbench) -> list[str]:
-    """The keys of the leavers who are left alone because a joiner is probably they."""
-    return [
-        str(key)
-        for (key,) in bench.rows("SELECT DISTINCT owner FROM disputed WHERE id IN (SELECT id FROM r_held) ORDER BY 1")
-    ]
+def held(bench: Workbench) -> dict[str, str]:
+    """The leavers who are left alone because a joiner is probably they, by key; with the key of one such joiner."""
+    query = "SELECT owner, min(key) FROM disputed WHERE id IN (SELECT id FROM r_held) GROUP BY 1 ORDER BY 1"
+    return {str(owner): str(key) for owner, key in bench.rows(query)}

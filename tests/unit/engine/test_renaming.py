@@ -73,7 +73,9 @@ def test_a_person_with_a_new_key_keeps_access_and_gets_no_second_account(office:
     assert finding.hint.startswith("until a person says so, E1 keeps access and F1 gets no account; one person: ")
     assert f'scimsync link F1 {account} --from E1 --reason "..."' in finding.hint
     assert f'scimsync link F1 {account} --different --reason "..."' in finding.hint
-    assert [(f.subject, f.detail) for f in plan.findings if f.code == "leaver.kept"] == [("E1", "rename.suspected")]
+    (kept,) = (f for f in plan.findings if f.code == "leaver.kept")
+    assert (kept.subject, kept.detail) == ("E1", "rename.suspected")
+    assert f"scimsync explain {told(plan)[0].subject}" in kept.hint, "the leaver's story says where to go on"
     assert (plan.tally.held, plan.tally.leavers_kept) == (1, 1)
 
 

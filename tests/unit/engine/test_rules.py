@@ -97,7 +97,7 @@ def test_a_rule_that_fails_refuses_the_plan_and_names_whom_to_blame(firm: Ruled)
         Severity.ERROR,
     )
     assert told.summary == "rule billing: too few people can do billing"
-    assert told.detail == "people 3; because of disable: E0, E1"
+    assert told.detail == "people 3, expected 4 or more; because of disable: E0, E1"
     assert told.hint.endswith('--override rule.billing --reason "..."')
     run = firm.store.run(plan.id)
     assert run is not None
@@ -112,7 +112,7 @@ def test_the_kind_of_change_that_makes_it_fail_is_named(firm: Ruled) -> None:
     firm.rows["E1"]["skills"] = None
     firm.rows["E2"]["title"] = "Chief"
     (told,) = firm.refusals()
-    assert told.detail == "people 3; because of update of genesys:routingSkills: E0, E1"
+    assert told.detail == "people 3, expected 4 or more; because of update of genesys:routingSkills: E0, E1"
 
 
 def test_two_kinds_of_change_of_which_each_is_needed_are_both_named(firm: Ruled) -> None:
@@ -120,7 +120,10 @@ def test_two_kinds_of_change_of_which_each_is_needed_are_both_named(firm: Ruled)
     firm.rows["E0"]["skills"] = "Chat"
     firm.rows["E1"]["status"] = "left"
     (told,) = firm.refusals()
-    assert told.detail == "people 3; because of update of genesys:routingSkills: E0; because of disable: E1"
+    assert (
+        told.detail
+        == "people 3, expected 4 or more; because of update of genesys:routingSkills: E0; because of disable: E1"
+    )
 
 
 def test_a_department_that_loses_too_many_is_named_with_its_people(firm: Ruled) -> None:
@@ -144,7 +147,7 @@ def test_joiners_count_and_leavers_by_absence_do_not(firm: Ruled) -> None:
     firm.rule(BILLING)
     for key in ("E0", "E1"):
         del firm.rows[key]
-    assert [told.detail for told in firm.refusals()] == ["people 3; because of disable: E0, E1"]
+    assert [told.detail for told in firm.refusals()] == ["people 3, expected 4 or more; because of disable: E0, E1"]
     firm.rows["E90"] = {**firm.person(90), "department": "Billing", "skills": "Billing:1"}
     assert firm.refusals() == ()
 
@@ -152,7 +155,7 @@ def test_joiners_count_and_leavers_by_absence_do_not(firm: Ruled) -> None:
 def test_a_joiner_may_be_one_too_many(firm: Ruled) -> None:
     firm.rule(replace(BILLING, least=None, most=5))
     firm.rows["E90"] = {**firm.person(90), "department": "Billing", "skills": "Billing:1"}
-    assert [told.detail for told in firm.refusals()] == ["people 6; because of create: E90"]
+    assert [told.detail for told in firm.refusals()] == ["people 6, expected 5 or fewer; because of create: E90"]
 
 
 def test_what_is_held_is_no_change(firm: Ruled) -> None:
@@ -190,7 +193,9 @@ def test_accounts_that_we_do_not_manage_count_without_a_key(firm: Ruled) -> None
 
 def test_a_rule_that_failed_before_is_told_to_have(firm: Ruled) -> None:
     firm.rule(replace(BILLING, least=6))
-    assert [told.detail for told in firm.refusals()] == ["people 5; it fails already as the directory is"]
+    assert [told.detail for told in firm.refusals()] == [
+        "people 5, expected 6 or more; it fails already as the directory is"
+    ]
 
 
 def test_a_person_may_set_one_rule_aside_and_it_is_told_all_the_same(firm: Ruled) -> None:
