@@ -16,6 +16,8 @@ class ListSource:
     rows: Sequence[Sequence[Cell]]
     #: whether the absence of a person means something
     proven: bool = True
+    #: read where HR works, as it is now; else a delivery, of which an old one may come again
+    live: bool = True
     name: str = "list"
 
     def read(self) -> Reading:
@@ -24,4 +26,4 @@ class ListSource:
             Batch(self.rows[start : start + 1000], range(start + 1, min(start + 1000, len(self.rows)) + 1))
             for start in range(0, len(self.rows), 1000)
         )
-        return Reading(columns=tuple(self.columns), batches=batches, proven=self.proven)
+        return Reading(columns=tuple(self.columns), batches=batches, proven=self.proven, live=self.live)

@@ -70,7 +70,7 @@ class Company:
         self.recall = timedelta()
         self.depth = Depth.FULL
         self.configuration = "c"
-        self.validity, self.zone, self.proven = ALWAYS, "UTC", True
+        self.validity, self.zone, self.proven, self.live = ALWAYS, "UTC", True, True
         self.contract = Contract()
         self._fresh = count()
 
@@ -103,7 +103,7 @@ class Company:
     def hr(self) -> Source:
         """What HR says now."""
         rows = [[row[column] for column in self.columns] for row in self.rows.values()]
-        return ListSource(self.columns, rows, proven=self.proven)
+        return ListSource(self.columns, rows, proven=self.proven, live=self.live)
 
     def plan(self, *, only: tuple[str, ...] = (), overrides: tuple[str, ...] = (), as_of: date | None = None) -> Plan:
         ports = PlanPorts(
@@ -761,6 +761,7 @@ def test_a_journal_that_cannot_be_written_is_told_by_its_own_error(company: Comp
 
 
 def test_yesterdays_file_gives_access_back_to_nobody_and_makes_nobody_anew(company: Company) -> None:
+    company.live = False
     company.rows["E40"] = company.person(40)
     company.sync()
     yesterday = copy.deepcopy(company.rows)
