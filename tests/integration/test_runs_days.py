@@ -71,3 +71,16 @@ def test_a_plan_for_a_day_needs_a_source_that_has_days(home: House) -> None:
     home.configure()
     said = home.command("plan", "--as-of", str(TODAY))
     assert (said.code, "valid_from" in said.err) == (2, True)
+
+
+def test_explain_tells_who_ended_and_who_comes(home: House) -> None:
+    (ended,) = home.active(1)
+    new, day = home.newcomer(1, hire_date=str(TODAY + timedelta(days=7))), TODAY + timedelta(days=7)
+    home.hr(f"INSERT INTO employee VALUES ({', '.join('?' for _ in row(new))}, NULL)", *row(new))
+    home.hr("UPDATE employee SET end_date = ? WHERE employee_id = ?", str(TODAY - timedelta(days=1)), ended.employee_id)
+    said = home.command("explain", ended.employee_id, "active", "--offline")
+    assert said.code == 0, said.err
+    assert "the record has ended, so access is taken away" in said.out
+    said = home.command("explain", new.employee_id, "--offline")
+    assert f"no record with this key that holds today; the next one holds from {day} on" in said.out
+    assert "any more" not in said.out

@@ -274,7 +274,7 @@ def test_an_old_file_that_comes_again_gives_and_takes_no_access(
 
 
 @pytest.mark.parametrize("kind", BELIEVED)
-def test_an_old_file_that_comes_again_takes_nothing_where_no_column_tells_its_age(
+def test_an_old_file_that_comes_again_gives_and_takes_no_access_where_no_column_tells_its_age(
     later: tuple[Firm, list[dict[str, Any]]], kind: str
 ) -> None:
     firm, old = later
@@ -282,6 +282,7 @@ def test_an_old_file_that_comes_again_takes_nothing_where_no_column_tells_its_ag
     plan = firm.takes(BELIEVED[kind](firm.folder, old))
     assert plan is not None
     assert OLD in {finding.code for finding in plan.findings}
+    assert [c for c in plan.changes if c.action in {Action.ENABLE, Action.CREATE}] == []
 
 
 def test_whoever_vouches_for_the_source_has_its_leavers_leave(firm: Firm) -> None:

@@ -111,6 +111,8 @@ def object_rows(
 
 #: an escape that may be no character
 _ODD_ESCAPE = re.compile(r"\\u(0000|[dD][89a-fA-F])")
+#: a blank before a colon: behind a name it hides that name from whoever counts them
+_APART = (" :", "\t:")
 _FEW = 1_000
 
 
@@ -147,6 +149,8 @@ class _Plain:
         texts = [text for _, text in chunk]
         together = "".join(texts)
         if self._decode is None or ("\\" in together and _ODD_ESCAPE.search(together)):
+            return None
+        if any(apart in together for apart in _APART):
             return None
         try:
             rows = list(map(msgspec.structs.astuple, map(self._decode, texts)))

@@ -115,7 +115,7 @@ class SqlSource:
             batches = owned_by(owner, walk)
         next(batches)
         pour = copied.pour if copied else None
-        return Reading(columns=columns, batches=batches, proven=True, place="row", pour=pour)
+        return Reading(columns=columns, batches=batches, proven=True, live=True, place="row", pour=pour)
 
     def _batches(
         self, ask: Callable[[], CursorResult[tuple[object, ...]]], columns: Sequence[str], refuse: partial[NoReturn]

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from scimsync.core.limits import clears
 from scimsync.core.planner import SENT, operations_of
 from scimsync.model.contracts import Expect
-from scimsync.model.plans import Change, Finding, Severity
+from scimsync.model.plans import MAKING, Change, Finding, Severity
 from scimsync.model.policy import Limit, Limits, Mapped
 from scimsync.model.records import KeySample, SourceHealth
 
@@ -84,7 +84,7 @@ def breaches(  # noqa: PLR0913 - a reading is held to much
     if previous is not None and previous.rows >= _FEW and health.fingerprint != previous.fingerprint:
         known = next((one for one in earlier if one.fingerprint == health.fingerprint), None)
         if known is not None:
-            yield Breach(finding=_old(known))
+            yield Breach(finding=_old(known), backwards=True)
 
 
 def _count(rows: int, previous: SourceHealth | None, expect: Expect) -> Iterator[Breach]:
@@ -180,6 +180,16 @@ def _shares(health: SourceHealth, previous: SourceHealth, expect: Expect, *, lea
             yield Breach(finding=_lost(column, lost, limit), column=column if limit is not None else "")
 
 
+def remembered(health: SourceHealth, expect: Expect) -> SourceHealth:
+    """What is kept of a reading: of columns that nobody declared, the values that many records have."""
+    declared = {column.lower() for column in expect.shares}
+    shares = {
+        column: {v: n for v, n in counted.items() if n >= FEWEST or column.lower() in declared}
+        for column, counted in health.shares.items()
+    }
+    return replace(health, shares={column: counted for column, counted in shares.items() if counted})
+
+
 def _is_broken(was: int, now: int, limit: Limit | None, gone: int) -> bool:
     """Whether a value lost too much; where nobody declared it, it has vanished, and its people with it."""
     if limit is None:
@@ -233,7 +243,7 @@ def _old(known: Earlier) -> Finding:
     return _finding(
         OLD,
         "the source is to the letter what it was in an earlier run, and not in the last: an old file that was "
-        "delivered again? Nothing is taken from anybody on its word",
+        "delivered again? Nobody gains or loses access on its word, and nothing is taken from anybody",
         f"as in run {known.run} of {known.when:%Y-%m-%d %H:%M} UTC",
     )
 
@@ -283,19 +293,25 @@ class Withheld:
     findings: tuple[Finding, ...] = ()
 
 
-def withhold(changes: Sequence[Change], codes: Sequence[str], attributes: Sequence[Mapped]) -> Withheld:
+def withhold(
+    changes: Sequence[Change], codes: Sequence[str], attributes: Sequence[Mapped], *, older: bool = False
+) -> Withheld:
     """Leave the values alone that a source would clear which is not believed; the rest of each change goes on.
 
     Args:
         changes: The changes.
         codes: The rules that it breaks.
         attributes: Everything that a plan may write.
+        older: Whether it is older than the last: who joins by it may have left since, and waits.
     """
     if not codes:
         return Withheld(changes=tuple(changes))
     kept: list[Change] = []
     values: dict[str, list[str]] = {}
+    waiting = [change for change in changes if older and change.action in MAKING]
     for change in changes:
+        if older and change.action in MAKING:
+            continue
         gone = {d.path for d in change.deltas if clears(d)}
         for path in gone:
             values.setdefault(path, []).append(change.key)
@@ -304,8 +320,9 @@ def withhold(changes: Sequence[Change], codes: Sequence[str], attributes: Sequen
             kept.append(change)
         elif any(delta.verdict in SENT for delta in deltas):
             kept.append(replace(change, deltas=deltas, operations=operations_of(deltas, attributes)))
-    told = tuple(_left(path, codes, keys) for path, keys in sorted(values.items()))
-    return Withheld(changes=tuple(kept), findings=told)
+    told = [_left(path, codes, keys) for path, keys in sorted(values.items())]
+    told += [_unmade(change, codes) for change in waiting]
+    return Withheld(changes=tuple(kept), findings=tuple(told))
 
 
 def _left(path: str, codes: Sequence[str], keys: Sequence[str]) -> Finding:
@@ -320,4 +337,17 @@ def _left(path: str, codes: Sequence[str], keys: Sequence[str]) -> Finding:
         hint="it is cleared by the first run whose source is believed",
         holds=True,
         path=path,
+    )
+
+
+def _unmade(change: Change, codes: Sequence[str]) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code=codes[0],
+        subject=change.key,
+        summary="the source would have this person join; the person waits, because the source is older than the last",
+        detail=", ".join(codes),
+        hint="the account is made by the first run whose source is believed",
+        row=change.row,
+        holds=True,
     )

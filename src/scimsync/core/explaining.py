@@ -58,9 +58,8 @@ def person(
     others = tuple(cause_of(one) for one in mine.findings if not one.holds)
     causes = tuple(dict.fromkeys((*told.causes, *values, *others)))
     advice = told.advice or next((cause.advice for cause in causes if cause.advice), "")
-    record = f"HR has a record with this key that holds from {mine.later}." if mine.later else _of_record(traces, place)
-    coming = (f"By HR this person {_COMING[one.lifecycle]} on {one.day}." for one in mine.coming if not mine.later)
-    sentences = (record, _of_account(traces, asked=mine.asked), *told.told, *coming)
+    coming = (f"By HR this person {_COMING[one.lifecycle]} on {one.day}." for one in mine.coming if not traces.early)
+    sentences = (_of_record(traces, place), _of_account(traces, asked=mine.asked), *told.told, *coming)
     return Told(standing=told.standing, action=told.action, told=sentences, causes=causes, advice=advice)
 
 
@@ -68,6 +67,8 @@ _COMING = {Lifecycle.JOINER: "joins", Lifecycle.MOVER: "moves", Lifecycle.LEAVER
 
 
 def _of_record(traces: Traces, place: str) -> str:
+    if traces.early:
+        return f"HR has no record with this key that holds today; the next one holds from {traces.early} on."
     if not traces.rows:
         return "HR has no record with this key."
     if len(traces.rows) == 1:
@@ -139,10 +140,10 @@ _ACTIONS = {
 
 def _absent(traces: Traces, mine: Mine, policy: Policy) -> Told:
     back = "if this person is still there, put the record back into HR"
-    if traces.account is None and mine.later:
-        sentence = f"This person joins on {mine.later}, and gets no account before that day."
-        advice = f"see what will be: scimsync plan --as-of {mine.later} --user {mine.key}"
-        return Told(standing=Standing.NO_ACCOUNT, told=(sentence,), advice=advice)
+    if traces.early:
+        standing = Standing.HELD if traces.account else Standing.NO_ACCOUNT
+        advice = f"see what is due on that day: scimsync plan --as-of {traces.early}"
+        return Told(standing=standing, told=("Nothing is done about this person before that day.",), advice=advice)
     if traces.account is None:
         return Told(standing=Standing.LEFT, told=("Nothing is known of this person any more.",), advice=back)
     if traces.gone:

@@ -39,6 +39,8 @@ class Trust:
     remembered: SourceHealth
     #: the rules that it breaks, so that no value is cleared on its word
     broken: tuple[str, ...] = ()
+    #: it is older than the last: who joins by it may have left since
+    older: bool = False
 
     @property
     def whole(self) -> bool:
@@ -88,7 +90,8 @@ def judge(  # noqa: PLR0913 - a reading is judged by much
     findings += [breach.finding for breach in told]
     absence = not findings
     doubted = {breach.column.lower() for breach in told if breach.column}
-    access = any(breach.backwards for breach in told) or bool(doubted & _lowered(columns_of.get(ACTIVE, ())))
+    older = any(breach.backwards for breach in told)
+    access = older or bool(doubted & _lowered(columns_of.get(ACTIVE, ())))
     columns, frozen = frozenset[str](), frozenset[str]()
     if BLANKS not in given:
         declared = contract.too_blank(health.blanks, expect or Expect())
@@ -110,7 +113,7 @@ def judge(  # noqa: PLR0913 - a reading is judged by much
     if broken or frozen | columns:
         remembered = previous or health
     frozen |= {ACTIVE} if access else frozenset()
-    return Trust(absence, columns, frozen, tuple(findings), remembered, tuple(broken))
+    return Trust(absence, columns, frozen, tuple(findings), remembered, tuple(broken), older)
 
 
 def _lowered(names: Iterable[str]) -> set[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.merge import merge
@@ -30,8 +29,6 @@ class Mine:
     refusals: tuple[Finding, ...] = ()
     #: the directory was asked, and did not only show earlier what it is planned from
     asked: bool = True
-    #: from when the first record holds, where none holds today
-    later: date | None = None
     #: what happens to this person on days to come
     coming: tuple[Coming, ...] = ()
 
@@ -44,7 +41,6 @@ class Mine:
         found: Iterable[Finding] = (),
         *,
         asked: bool = True,
-        later: date | None = None,
     ) -> Mine:
         """What a plan says of one person.
 
@@ -54,7 +50,6 @@ class Mine:
             names: the attributes and the columns of the source, which findings may be about.
             found: everything that was found on the way, where that is more than the plan tells.
             asked: the directory was asked.
-            later: from when the first record holds, where none holds today.
         """
         wide = {"", *names} - {key}
         findings = tuple(dict.fromkeys((*plan.findings, *found)))
@@ -66,7 +61,6 @@ class Mine:
             wide=tuple(one for one in findings if one.subject in wide),
             refusals=plan.refusals,
             asked=asked,
-            later=later,
             coming=tuple(one for one in plan.coming if one.key == key),
         )
 
@@ -174,7 +168,8 @@ def _without_delta(mapped: Mapped, traces: Traces, mine: Mine, about: tuple[Caus
     if mapped.path not in traces.desired:
         if traces.rows:
             return _left_alone("no value can be told", "HR's records are not clear", about)
-        return _left_alone("no record", "HR has no record of this person, so nothing is wanted here", about)
+        today = " that holds today" if traces.early else ""
+        return _left_alone("no record", f"HR has no record of this person{today}, so nothing is wanted here", about)
     if any(change.action in MAKING for change in mine.changes):
         if traces.desired[mapped.path] is None:
             return _same("a new account gets the values that HR has", "HR has none, so none is given", about)
@@ -232,7 +227,7 @@ _REASONS = {
     Reason.SOURCE_MOVED: "HR changed it, and the directory is as it was agreed, so no authority is asked",
     Reason.JOINER: "a new account gets the values that HR has",
     Reason.LEFT: "the person left, so access is taken away",
-    Reason.ENDED: "the last day on which HR's record holds is past, so access is taken away",
+    Reason.ENDED: "the record has ended, so access is taken away, whatever its status says",
     Reason.RETURNED: "the person came back, so access is given again",
     Reason.AWAITS: "it names somebody whose account is made in the same run",
     Reason.HANDED: "the login is still another person's, who gives it up in the same run",

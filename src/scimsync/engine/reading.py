@@ -15,7 +15,7 @@ from scimsync.engine.freshness import LONGEST_LAG, MOST_READ_AGAIN, Freshness, r
 from scimsync.engine.offline import read_remembered
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.errors import FilterRefused, SchemaDrifted, TargetUnanswered
-from scimsync.model.outcomes import Document, Pin, Run
+from scimsync.model.outcomes import Document, Pin, Run, Sweep
 from scimsync.model.plans import LOGIN, Finding
 from scimsync.model.policy import Depth
 from scimsync.scim.drift import SCHEMAS
@@ -24,7 +24,7 @@ from scimsync.workbench import asked, unlisted
 from scimsync.workbench.accounts import AccountSpool, hold_late
 from scimsync.workbench.bench import Workbench, encode
 from scimsync.workbench.mirror import MIRROR, Mirror
-from scimsync.workbench.recalled import RECALLED_FROM, Recall
+from scimsync.workbench.recalled import RECALLED_FROM, Recall, met
 
 #: so many people are read one by one; beyond, pages of the whole directory are fewer requests
 MOST_ASKED = 50
@@ -125,7 +125,9 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     depth, explained = depths.chosen(ports, request, mirror)
     if depth is Depth.SOURCE:
         depths.stand_in(bench, mirror)
-        return True, explained
+        looked, told = await _looked_at(ports, request, bench, mirror)
+        holes = trust.incomplete(looked, request.overrides)
+        return holes is None, [*explained, *([] if holes is None else [holes]), *told]
     spool = AccountSpool(bench, request.catalog, attributes, mirror if request.keep is None else None)
     by_version = depth is Depth.VERSIONS
     costly = [r for r in roots if request.dialect.is_expensive(r) or (by_version and r not in {LOGIN, ACTIVE})]
@@ -160,6 +162,44 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     told = [] if holes is None else [holes]
     told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
     return holes is None, [*explained, *told, *spool.findings, *shown, *late]
+
+
+async def _looked_at(
+    ports: PlanPorts, request: PlanRequest, bench: Workbench, mirror: Mirror
+) -> tuple[Sweep, list[Finding]]:
+    """Read by id, where nobody is listed, of whom what is remembered is not good enough.
+
+    That is who is linked or was written since the last listing, and is not remembered so: else they would be made a
+    second time, or keep access when they leave. And who is remembered with a mark of a record that is not linked to
+    them: by now it may be another's account.
+
+    Returns:
+        What that came to, and what is to be told.
+    """
+    policy = request.policy
+    spool = AccountSpool(bench, request.catalog, policy.attributes)
+    spool.close()
+    told = await _renewed(ports, request, bench, spool)
+    fresh = {str(account) for (account,) in bench.rows("SELECT id FROM renewed")}
+    doubted = {*met(bench, policy.attributes, policy.match), *_outrun(ports, bench, mirror)} - fresh
+    if not doubted:
+        return Sweep(accounts=0, announced=0), told
+    ports.observer.stage("reading by id whom what is remembered cannot tell", len(doubted))
+    again = await read_again(ports.target, ports.observer, sorted(doubted), request.workers)
+    spool.renew(again.fresh, [*again.gone, *again.unread])
+    bench.sql.execute("INSERT INTO gone SELECT unnest(?::VARCHAR[])", [again.gone])
+    told += hold_late(bench, again.unread, "the account could not be read by its id")
+    why = f"{len(again.unread)} accounts could not be read by their ids" if again.unread else ""
+    return Sweep(accounts=len(again.fresh), announced=len(doubted), incomplete=why), told
+
+
+def _outrun(ports: PlanPorts, bench: Workbench, mirror: Mirror) -> list[str]:
+    """The ids of the remembered accounts that a run wrote since, where a plan that was reading meanwhile hid that."""
+    since = (mirror.seen.listed if mirror.seen is not None else ports.clock.now()) - LONGEST_LAG
+    found = (line.outcome for line in written(ports.store, since) if line.outcome is not None)
+    last = {outcome.account: outcome.version for outcome in found if outcome.account}
+    held = bench.rows("SELECT id, version FROM accounts WHERE id IN (SELECT unnest(?::VARCHAR[]))", [[*last]])
+    return [str(account) for account, version in held if last[str(account)] != version]
 
 
 async def _unlisted(ports: PlanPorts, request: PlanRequest, bench: Workbench, spool: AccountSpool) -> list[str]:

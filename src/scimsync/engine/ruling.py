@@ -13,7 +13,7 @@ from scimsync.errors import ConfigError
 from scimsync.model.contracts import Rule
 from scimsync.model.plans import MAKING, Action, Change, Finding, Verdict
 from scimsync.workbench.bench import Workbench
-from scimsync.workbench.ruling import KEY, Failing, Moved, Result, texts, uses
+from scimsync.workbench.ruling import KEY, Failing, Moved, Result, texts
 
 #: kinds of change that are looked at as a cause
 _MOST_KINDS = 30
@@ -52,11 +52,11 @@ def rule(
     if not complete:
         return Ruled((ruling.unchecked(rules, "the directory could not be read whole"),))
     hidden = {one.subject or one.detail.split(":")[0] for one in found if one.code in _HIDING}
-    blind = [one for one in rules if uses(one, request.policy.attributes, hidden)]
-    told = [ruling.unchecked(blind, f"not all can be read of {', '.join(sorted(hidden))}")] if blind else []
-    rules = tuple(one for one in rules if one not in blind)
     moved = list(_moved(changes, [mapped.path for mapped in request.policy.attributes]))
     result = Result(bench, request.policy.attributes, moved)
+    blind = [one for one in rules if result.uses(one, hidden)]
+    told = [ruling.unchecked(blind, f"not all can be read of {', '.join(sorted(hidden))}")] if blind else []
+    rules = tuple(one for one in rules if one not in blind)
     failed: list[tuple[Rule, Finding]] = []
     for one in rules:
         reason = request.overrides.get(one.code)

@@ -87,19 +87,31 @@ UNKNOWN = Point(name="state", moved="this state does not know it", hint="Make th
 
 def looked_at(plan: Plan, run: Run, world: World) -> Iterator[Point]:
     """What a plan rests on, the gravest first. Of a plan that was carried out to its end not all still counts."""
-    if plan.as_of is not None:
-        moved = f"it was made as of {plan.as_of}, to be read; nothing of it is due today"
-        yield Point(name="day", moved=moved, hint="Make one for today: scimsync plan")
-    if plan.offline is not None:
-        moved = f"it was made offline, from accounts as they were read at {plan.offline:%Y-%m-%d %H:%M} UTC"
-        yield Point(name="directory", moved=moved, hint="Make one that asks the directory: scimsync plan")
+    reading = tuple(for_reading(plan))
+    yield from reading
     yield _target(plan, world)
     yield _configuration(plan, world)
     if run.state is not RunState.DONE:
         yield _links(plan, world)
         yield _base(plan, run, world)
         yield _cut(run, world)
-        yield age(plan, world.now)
+        if not reading:
+            yield age(plan, world.now)
+
+
+def of_itself(plan: Plan, now: datetime) -> tuple[Point, ...]:
+    """What a plan says of itself, where no state is asked: that it is for reading, or else its age."""
+    return tuple(for_reading(plan)) or (age(plan, now),)
+
+
+def for_reading(plan: Plan) -> Iterator[Point]:
+    """Why a plan is never applied, however the world is; nothing where it may be."""
+    if plan.as_of is not None:
+        moved = f"it was made as of {plan.as_of}, to be read; nothing of it is due today"
+        yield Point(name="day", moved=moved, hint="Make one for today: scimsync plan")
+    if plan.offline is not None:
+        moved = f"it was made offline, from accounts as they were read at {plan.offline:%Y-%m-%d %H:%M} UTC"
+        yield Point(name="directory", moved=moved, hint="Make one that asks the directory: scimsync plan")
 
 
 def _target(plan: Plan, world: World) -> Point:

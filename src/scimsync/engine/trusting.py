@@ -55,7 +55,9 @@ def judge(  # noqa: PLR0913 - a reading is judged by much
         trust.ROWS in request.overrides
         or not limits.source_rows_drop.allows(previous.rows - health.rows, previous.rows)
     )
-    found = contract.breaches(health, previous, expect, limits=limits, now=now, earlier=earlier, fewer=fewer)
+    found = contract.breaches(
+        health, previous, expect, limits=limits, now=now, earlier=() if reading.live else earlier, fewer=fewer
+    )
     return trust.judge(
         health,
         previous,

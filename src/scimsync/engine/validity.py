@@ -29,6 +29,8 @@ class Calendar:
     today: date
     day: date
     expressions: Mapping[str, Expression] = field(default_factory=dict)
+    #: the columns of the source that days are read from
+    columns: frozenset[str] = frozenset()
     #: key -> last day of whoever has ended
     ended: Mapping[str, date] = field(default_factory=dict)
 
@@ -48,7 +50,9 @@ class Calendar:
         if not self.is_known or ACTIVE not in expressions:
             return expressions
         found = expressions[ACTIVE]
-        ends = replace(found, sql=f"CASE WHEN {tables.ENDED} THEN false ELSE ({found.sql}) END")
+        # also made of the days: where their column went blank, whoever has ended would have access again
+        columns = found.columns | self.columns
+        ends = replace(found, sql=f"CASE WHEN {tables.ENDED} THEN false ELSE ({found.sql}) END", columns=columns)
         return {**expressions, ACTIVE: ends}
 
     def held(self) -> Iterator[Finding]:
@@ -146,6 +150,7 @@ def begin(bench: Workbench, ports: PlanPorts, request: PlanRequest, columns: Seq
     calendar = Calendar(bench, ports, request, today, day)
     if validity.is_known:
         days = tables.check_validity(bench, validity, columns)
+        calendar.columns = days[0].columns | days[1].columns
         if validity.as_of is not None:
             tables.pretend(bench, day)
         tables.keep_valid(bench, request.key, days, day, marks=ACTIVE in request.policy.by_path)

@@ -74,6 +74,8 @@ class Reading:
     #: The technology proves that nothing is missing (a query that ended, a footer, a checksum), so that
     #: the absence of a person means something. A text file cut at the end of a line proves nothing.
     proven: bool
+    #: Read where HR works, as it is now: no delivery, of which an old one could come again.
+    live: bool = False
     #: What a place is called in messages: "line" or "row".
     place: str = "row"
     #: pours the reading, where it can be; gives None and has no effect where this one is none of those

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 
 from scimsync.model.policy import Authority
@@ -58,6 +58,8 @@ class Traces:
     spoiled: frozenset[str] = frozenset()
     #: the record is left out of the plan
     held: bool = False
+    #: HR has records of the person that hold later alone: the first day of the next
+    early: date | None = None
     #: id of the account that is theirs; None where none is known
     account: str | None = None
     #: the record has the account in this plan, and does not only remember it

@@ -53,7 +53,7 @@ def verify(file: Path, settings: Settings | None, public_key: str = "") -> Itera
     yield Look(name="digest", mark="ok", words=f"every byte is as it was sealed (sha256 {opened.closing.sha256})")
     yield _signature(opened, public, whose, demanded=bool(public_key))
     if settings is None:
-        yield _of(seals.age(opened.plan, now()))
+        yield from map(_of, seals.of_itself(opened.plan, now()))
         yield Look(name="state", mark="warn", words="not looked at: there is no configuration here. Give --config FILE")
         return
     with open_store(settings) as store:
@@ -88,7 +88,7 @@ def _held_against(opened: Opened, settings: Settings, store: Store) -> Iterator[
     run = store.run(plan.id)
     if run is None or run.id != plan.id:
         yield _of(seals.UNKNOWN)
-        yield _of(seals.age(plan, now()))
+        yield from map(_of, seals.of_itself(plan, now()))
         return
     yield _stored(opened, run, store)
     world = World(

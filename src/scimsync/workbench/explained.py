@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
@@ -86,6 +87,7 @@ def traces(bench: Workbench, key: str, column: str, attributes: Sequence[Mapped]
     current = _values(bench, "accounts", "c", attributes, f"id = ? {_SEEN}", account) if row else None
     if current is not None and row is not None:
         current = {**current, ACTIVE: row[2] if isinstance(row[2], bool) else current.get(ACTIVE)}
+    early = _one_row(bench, "early", "SELECT first FROM early WHERE key = ?", key)
     unseen = _one(bench, "unseen", "SELECT id FROM unseen WHERE id = ?", account)  # could not be read
     return Traces(
         rows=tuple(place for _, where in found if (place := row_of(where)) is not None),
@@ -93,6 +95,7 @@ def traces(bench: Workbench, key: str, column: str, attributes: Sequence[Mapped]
         desired=desired or {},
         spoiled=frozenset(attributes[int(i)].path for (i,) in spoiled),
         held=bench.number("SELECT count(*) FROM held WHERE key = ?", [key]) > 0,
+        early=early[0] if early and isinstance(early[0], date) else None,
         account=account,
         paired=paired is not None,
         gone=account is not None and row is None and _has(bench, "pairing") and not unseen,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from scimsync.core.contract import FEWEST, SAMPLED
+from scimsync.core.contract import SAMPLED
 from scimsync.model.contracts import Expect
 from scimsync.model.records import KeySample, SourceHealth
 from scimsync.workbench.bench import PLACE, TEXT, Column, N, Workbench, quoted, text
@@ -61,12 +61,10 @@ def _shares(bench: Workbench, watched: list[Column]) -> dict[str, dict[str, int]
     """How the records divide, by each declared column and by those that look as if they were made for it."""
     found = {}
     for column in dict.fromkeys([*watched, *_dividing(bench)]):
-        name, least, most = quoted(column.name), FEWEST, _MOST_VALUES
-        if column in watched:
-            least, most = 1, _MOST_DECLARED
+        name, most = quoted(column.name), _MOST_DECLARED if column in watched else _MOST_VALUES
         counted = bench.rows(
             f"SELECT tidy(v) AS value, sum(n) AS number FROM (SELECT {name}::VARCHAR AS v, count(*) AS n FROM records "
-            f"GROUP BY 1) WHERE NOT {is_blank('v')} AND length(v) <= {_LONGEST} GROUP BY 1 HAVING sum(n) >= {least} "
+            f"GROUP BY 1) WHERE NOT {is_blank('v')} AND length(v) <= {_LONGEST} GROUP BY 1 "
             f"ORDER BY 2 DESC, 1 LIMIT {most}"
         )
         found[column.name] = {str(value): int(str(number)) for value, number in counted}

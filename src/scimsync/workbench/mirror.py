@@ -25,7 +25,7 @@ from xxhash import xxh3_64_intdigest
 from scimsync import files
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.errors import StoreDamaged
-from scimsync.model.outcomes import Outcome
+from scimsync.model.outcomes import Outcome, Status
 from scimsync.model.plans import LOGIN
 from scimsync.model.policy import Mapped
 from scimsync.workbench.bench import Workbench, encode, quoted, text
@@ -35,6 +35,7 @@ from scimsync.workbench.values import text_of
 #: name of the artifact that says which file holds the directory, and when it was read
 MIRROR = "mirror-1.json"
 _WHAT = "the mirror of the directory"
+_GOOD = frozenset({Status.DONE, Status.ALREADY})
 #: what every account has beside its values
 _OWN = (
     "id VARCHAR",
@@ -58,6 +59,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     listed: datetime
     #: when everybody was listed with all that is mapped, but for what may be recalled
     whole: datetime
+    #: what was mapped then; the layers have columns of what was mapped before, too, and nothing in them
+    paths: tuple[str, ...] = ()
 
 
 def seen_in(path: Path) -> Seen | None:
@@ -100,7 +103,8 @@ class Mirror:
 
     def knows(self, path: str) -> bool:
         """Whether the values of a path are remembered."""
-        return self._layers is not None and path in self._layers.columns
+        mapped = self.seen.paths if self.seen is not None else ()
+        return self._layers is not None and path in mapped and path in self._layers.columns
 
     @contextmanager
     def readable(self) -> Iterator[None]:
@@ -194,12 +198,13 @@ class Mirror:
             "WHERE id NOT IN (SELECT id FROM accounts)"
         )
         read = self.seen.whole if self.seen is not None and not whole else now
-        self._write(now, read)
+        self._write(now, read, tuple(m.path for m in self._attributes))
 
     def learn(self, outcomes: Iterable[Outcome], ended: Iterable[str] = ()) -> None:
         """Lay over it what a run wrote; nothing is known of how the directory will list that.
 
-        Whoever was edited by somebody else meanwhile has no version from then on, so that a write reads them first.
+        Whoever was edited by somebody else meanwhile, or is in trouble, has no version from then on, so that a write
+        reads them first.
 
         Args:
             outcomes: What came of its changes.
@@ -207,13 +212,15 @@ class Mirror:
         """
         if self.seen is None or self._layers is None:
             return
-        columns = [m.path for m in self._attributes if self.knows(m.path)]
+        own = {name for name, _ in map(str.split, _OWN)}
+        columns = [name for name in self._layers.columns if name not in own]
         found: dict[str, tuple[str, dict[str, str]]] = {}
         for outcome in outcomes:
             if outcome.account and outcome.written:
-                version, written = found.get(outcome.account, ("", {}))
+                known, written = found.get(outcome.account, (outcome.version, {}))
                 written |= {path: text_of(value) for path, value in outcome.written.items()}
-                found[outcome.account] = ("" if outcome.races else outcome.version, written)
+                is_sure = bool(known) and not outcome.races and outcome.status in _GOOD
+                found[outcome.account] = (outcome.version if is_sure else "", written)
         fields = ", ".join(f"{quoted(path)} VARCHAR" for path in dict.fromkeys([*columns, LOGIN, ACTIVE]))
         with self._bench.spooled("learnt") as (path, file):
             file.write(b"{}\n")
@@ -236,9 +243,9 @@ class Mirror:
         )
         self._bench.sql.execute("CREATE OR REPLACE TABLE unmirrored AS SELECT unnest(?::VARCHAR[]) AS id", [[*ended]])
         self._bench.sql.execute("DELETE FROM mirrored WHERE id IN (SELECT id FROM unmirrored)")
-        self._write(self.seen.listed, self.seen.whole)
+        self._write(self.seen.listed, self.seen.whole, self.seen.paths)
 
-    def _write(self, now: datetime, whole: datetime) -> None:
+    def _write(self, now: datetime, whole: datetime, paths: tuple[str, ...]) -> None:
         changes = self._bench.number("SELECT (SELECT count(*) FROM mirrored) + (SELECT count(*) FROM unmirrored)")
         seen = self.seen
         if self._layers is None:
@@ -251,7 +258,7 @@ class Mirror:
             top = self._layers.path
         former = self._layers.stack if self._layers is not None else ()
         self._layers = Layers(self._bench, top, key="id", what=_WHAT)
-        self.seen = Seen(target=self._target, top=top.name, listed=now, whole=whole)
+        self.seen = Seen(target=self._target, top=top.name, listed=now, whole=whole, paths=paths)
         files.write(self._path, [msgspec.json.encode(self.seen)])
         # whoever reads without a lease may still be at what was the newest
         kept = {layer.name for layer in (*former, *self._layers.stack)}

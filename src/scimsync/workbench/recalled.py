@@ -98,7 +98,7 @@ class Recall:
             f"SELECT id FROM (SELECT a.id FROM accounts a JOIN recalled r ON r.id = a.id "
             f"ORDER BY r.read_at, r.seat LIMIT {share})",
             "SELECT name FROM touched UNION SELECT account FROM links WHERE key IN (SELECT name FROM touched)",
-            *self._met(match),
+            *_met(self._attributes, match),
             *(self._doubted(i, mapped) for i, mapped in self._mapped.items()),
         ]
         found = self._bench.rows(
@@ -131,18 +131,6 @@ class Recall:
         fresh = {str(account) for (account,) in self._bench.rows("SELECT id FROM renewed")}
         return sorted(set(wanted) - fresh)
 
-    def _met(self, match: Sequence[Place]) -> Iterator[str]:
-        """The SQL of the accounts that a record may be about which is not linked to them: all their marks count."""
-        names = {LOGIN, *(place.short for place in match)}
-        for index, mapped in enumerate(self._attributes):
-            if mapped.path in names:
-                mine, theirs = (comparable(mapped.place, column) for column in (f"d.d{index}", f"a.c{index}"))
-                yield (
-                    "SELECT a.id FROM (SELECT * FROM desired UNION ALL SELECT * FROM left_out) d "
-                    f"JOIN accounts a ON {mine} = {theirs} "
-                    "WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.key = d.key AND l.account = a.id)"
-                )
-
     def _doubted(self, index: int, mapped: Mapped) -> str:
         """The SQL of the linked accounts about which a recalled value would decide something."""
         place = mapped.place
@@ -158,3 +146,28 @@ class Recall:
             "SELECT a.id FROM links l JOIN desired d ON d.key = l.key JOIN accounts a ON a.id = l.account "
             f"LEFT JOIN base b ON b.key = l.key AND coalesce(b.{ACCOUNT}, a.id) = a.id WHERE ({test})"
         )
+
+
+def met(bench: Workbench, attributes: Sequence[Mapped], match: Sequence[Place]) -> list[str]:
+    """The ids of the accounts that a record may be about which is not linked to them.
+
+    Args:
+        bench: The tables of the run: `accounts`, `links`, `desired` and `left_out`.
+        attributes: The mapping, in the order of the columns.
+        match: What people are found by.
+    """
+    queries = " UNION ".join(_met(attributes, match))
+    return [str(account) for (account,) in bench.rows(f"{queries} ORDER BY 1")] if queries else []
+
+
+def _met(attributes: Sequence[Mapped], match: Sequence[Place]) -> Iterator[str]:
+    """The SQL of the accounts that a record may be about which is not linked to them: all their marks count."""
+    names = {LOGIN, *(place.short for place in match)}
+    for index, mapped in enumerate(attributes):
+        if mapped.path in names:
+            mine, theirs = (comparable(mapped.place, column) for column in (f"d.d{index}", f"a.c{index}"))
+            yield (
+                "SELECT a.id FROM (SELECT * FROM desired UNION ALL SELECT * FROM left_out) d "
+                f"JOIN accounts a ON {mine} = {theirs} "
+                "WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.key = d.key AND l.account = a.id)"
+            )

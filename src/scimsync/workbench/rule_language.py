@@ -15,6 +15,7 @@ from difflib import get_close_matches
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
+from scimsync.workbench.bench import quoted
 from scimsync.workbench.expressions import CLASSES, OPERATOR_TYPES, OPERATORS, PLAIN_FUNCTIONS, TYPES, Fault
 from scimsync.workbench.statuses import Tree
 
@@ -31,6 +32,7 @@ _NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE"})
 _TABLES = frozenset({"BASE_TABLE", "JOIN", "SUBQUERY", "EMPTY"})
 _REST = frozenset("ORDER_MODIFIER LIMIT_MODIFIER DISTINCT_MODIFIER ORDER_DEFAULT ASCENDING DESCENDING".split())
 _JOINS = frozenset({"INNER", "LEFT", "RIGHT", "OUTER", "SEMI", "ANTI"})
+_WAYS = frozenset({"REGULAR", "CROSS", "NATURAL"})
 _WORDS = {
     "TABLE_FUNCTION": "a table function",
     "EXPRESSION_LIST": "VALUES",
@@ -123,17 +125,19 @@ class _Walk:
     def table(self, node: Tree) -> None:
         if node.get("sample"):
             self.fault(node, "a sample is not allowed in a rule: it gives another answer each time")
-        if node.get("type") == "JOIN" and (
-            node.get("join_type") not in _JOINS or node.get("ref_type") not in {"REGULAR", "CROSS", "NATURAL"}
-        ):
-            self.fault(node, f"a join of the kind {node.get('join_type')} is not allowed in a rule")
+        if node.get("type") == "JOIN":
+            for kind, allowed in ((node.get("join_type"), _JOINS), (node.get("ref_type"), _WAYS)):
+                if kind not in allowed:
+                    self.fault(node, f"a join of the kind {kind} is not allowed in a rule")
         if node.get("type") != "BASE_TABLE":
             return
         named = node.get("qualified_name")
         path = named.get("path") if isinstance(named, dict) else None
         name = str(node.get("table_name", ""))
         qualified = bool(node.get("schema_name") or node.get("catalog_name")) or path != [name]
-        if qualified or name.lower() not in VIEWS or node.get("at_clause"):
+        if name.lower() in VIEWS and (qualified or node.get("at_clause")):
+            self.fault(node, f"a table is called by its bare name, as {name.lower()}")
+        elif name.lower() not in VIEWS or qualified:
             near = get_close_matches(name.lower(), VIEWS, n=1, cutoff=0.5)
             meant = f"; did you mean {near[0]}?" if near else ""
             self.fault(node, f"{name} is not one of the tables of a rule, before and after{meant}")
@@ -196,4 +200,4 @@ def _near(name: str, columns: Iterable[str]) -> Iterator[str]:
 
 
 def _written(column: str) -> str:
-    return column if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) else f'"{column}"'
+    return column if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) else quoted(column)

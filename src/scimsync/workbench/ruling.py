@@ -164,6 +164,13 @@ class Result:
         finally:
             self._lay()
 
+    def uses(self, rule: Rule, paths: Collection[str]) -> bool:
+        """Whether a rule may ask for one of these paths: it has the name of the column, or asks for all of them."""
+        names = [name for name, index in columns(self._attributes).items() if self._attributes[index].path in paths]
+        checked = _checked(self._bench, self._attributes, rule)
+        written = checked if isinstance(checked, str) else f"{rule.sql} {rule.where}"
+        return any(name.lower() in written.lower() for name in names) or (bool(names) and bool(_ALL.search(written)))
+
     def failing(self, rule: Rule) -> Failing | None:
         """The rows that a rule gives; None where it holds.
 
@@ -246,15 +253,8 @@ def _shown(place: Place, value: str) -> str:
             return value
 
 
-def uses(rule: Rule, attributes: Sequence[Mapped], paths: Collection[str]) -> bool:
-    """Whether a rule may ask for one of these paths: it has the name of the column, or a star, somewhere."""
-    written = f"{rule.sql} {rule.where}".lower()
-    names = [name for name, index in columns(attributes).items() if attributes[index].path in paths]
-    return any(name.lower() in written for name in names) or (bool(names) and bool(_STAR.search(written)))
-
-
-#: all columns, and not the number of rows
-_STAR = re.compile(r"(?<!count\()\*|^ *from ")
+#: all columns, as DuckDB prints them back: no product, and not the number of rows
+_ALL = re.compile(r"\*(?=[,)]| FROM\b| EXCLUDE\b| REPLACE\b| RENAME\b)|\bNATURAL\b")
 
 
 def texts(values: Mapping[int, Value]) -> dict[int, str]:

@@ -24,10 +24,14 @@ ENDED = "scimsync_ended"
 #: an open side
 _ALWAYS, _NEVER = "DATE '0001-01-01'", "DATE '9999-12-31'"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+#: of a side that is always open
+_NONE = Expression(sql="NULL", columns=frozenset())
 
 
-def check_validity(bench: Workbench, validity: Validity, columns: Sequence[str] | None) -> tuple[str, str]:
-    """The SQL of the first and of the last day of a record.
+def check_validity(
+    bench: Workbench, validity: Validity, columns: Sequence[str] | None
+) -> tuple[Expression, Expression]:
+    """What gives the first and the last day of a record.
 
     Raises:
         ConfigError: An expression is none, or gives no day.
@@ -42,27 +46,27 @@ def check_validity(bench: Workbench, validity: Validity, columns: Sequence[str] 
     return found[0], found[1]
 
 
-def _checked(bench: Workbench, key: str, given: str, columns: Sequence[str] | None, faults: list[str]) -> str:
+def _checked(bench: Workbench, key: str, given: str, columns: Sequence[str] | None, faults: list[str]) -> Expression:
     if not given:
-        return "NULL"
+        return _NONE
     where = f"[source] {key} = {given!r}"
     result = check(given, bench.sql, columns, texts={})
     if not isinstance(result, Expression):
         faults += [f"{where}: {fault}" for fault in result]
-        return "NULL"
+        return _NONE
     if columns is None:
-        return result.sql
+        return result
     try:
         ((_, found, *_),) = bench.sql.execute(f"DESCRIBE SELECT {result.sql} AS v FROM records").fetchall()
     except duckdb.Error as error:
         faults.append(f"{where}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}")
-        return "NULL"
+        return _NONE
     if str(found).endswith("[]") or str(found).startswith(("STRUCT", "MAP", "BOOLEAN", "TIME WITH", "INTERVAL")):
         faults.append(f"{where}: it must give a day, but gives {found}")
-    return result.sql
+    return result
 
 
-def keep_valid(bench: Workbench, key: str, days: tuple[str, str], day: date, *, marks: bool) -> None:
+def keep_valid(bench: Workbench, key: str, days: tuple[Expression, Expression], day: date, *, marks: bool) -> None:
     """Leave in `records` what holds on a day: of each person the records that do, else the last that has ended.
 
     Records whose days cannot be read stay, and so do records without a key: who they are about is held.
@@ -70,7 +74,7 @@ def keep_valid(bench: Workbench, key: str, days: tuple[str, str], day: date, *, 
     Args:
         bench: Has the table `records`.
         key: Column that identifies a person.
-        days: The SQL of the first and of the last day of a record.
+        days: What gives the first and the last day of a record.
         day: The day.
         marks: Whether records that have ended stay, marked so in the column `ENDED`, so that the mapping of `active`
             says that they left; else they go too, and whoever they are about is missing.
@@ -78,7 +82,7 @@ def keep_valid(bench: Workbench, key: str, days: tuple[str, str], day: date, *, 
     sql = bench.sql
     restore(bench)
     sql.execute(f"ALTER TABLE records ADD COLUMN {ENDED} BOOLEAN DEFAULT false")
-    first, last = (_day(given) for given in days)
+    first, last = (_day(given.sql) for given in days)
     sql.execute(
         "CREATE OR REPLACE TABLE spans AS SELECT n, place, key, first, last, bad OR first > last AS bad, "
         f"bad AS unread FROM (SELECT {N} AS n, {PLACE} AS place, tidy({quoted(key)}) AS key, "
@@ -188,12 +192,6 @@ def early_and_active(bench: Workbench) -> Iterator[tuple[str, date, int | None]]
 def is_early(bench: Workbench, key: str) -> bool:
     """Whether somebody has only records that hold later."""
     return bool(bench.number("SELECT count(*) FROM early WHERE key = ?", [key]))
-
-
-def first_day(bench: Workbench, key: str) -> date | None:
-    """From when the first record of somebody holds who has only records that hold later."""
-    found = next(iter(bench.rows("SELECT first FROM early WHERE key = ?", [key])), (None,))[0]
-    return found if isinstance(found, date) else None
 
 
 def ended(bench: Workbench) -> dict[str, date]:

@@ -167,6 +167,7 @@ def test_an_old_file_that_comes_again_is_known_by_its_letters() -> None:
     before, again = health(fingerprint="b"), health(fingerprint="a")
     (breach,) = found(replace(again, fingerprint="a"), replace(before, fingerprint="b"), earlier=[old])
     assert (breach.finding.code, breach.finding.detail) == (OLD, "as in run r1 of 2026-11-27 06:00 UTC")
+    assert breach.backwards
     assert codes(replace(again, fingerprint="b"), before, earlier=[replace(old, fingerprint="b")]) == []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -225,3 +225,14 @@ def test_a_list_under_merge_says_how_it_is_merged() -> None:
         path=listed.path, sides=sides, verdict=Verdict.WRITE, reason=Reason.TARGET_MOVED, authority=Authority.MERGE
     )
     assert "leaves the rest" in verdicts.of_delta(one).rule
+
+
+def test_whoever_comes_later_did_not_leave() -> None:
+    for account, active, standing in ((None, None, Standing.NO_ACCOUNT), ("a1", False, Standing.HELD)):
+        comes = Traces(early=date(2026, 12, 5), account=account, active=active)
+        found = told(comes, Mine(key="7"))
+        assert found.standing is standing
+        assert "the next one holds from 2026-12-05 on" in found.told[0]
+        assert found.told[-1] == "Nothing is done about this person before that day."
+        assert "plan --as-of 2026-12-05" in found.advice
+        assert "that holds today" in verdicts.path(TITLE, comes, Mine(key="7")).verdict

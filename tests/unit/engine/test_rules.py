@@ -243,6 +243,25 @@ def test_a_rule_on_a_path_that_is_not_shown_to_us_is_told_to_be_unchecked(firm: 
     assert (told.severity, told.detail) == (Severity.WARNING, "not all can be read of genesys:routingSkills: billing")
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT key FROM ((FROM after) EXCEPT (FROM before)) WHERE NOT active",
+        "(FROM before)\nEXCEPT FROM after",
+        "SELECT count(*) FROM before NATURAL JOIN after HAVING count(*) < 30",
+    ],
+)
+def test_a_rule_that_asks_for_all_columns_without_a_star_asks_for_those_that_are_not_shown(
+    firm: Ruled, sql: str
+) -> None:
+    counting = "SELECT 2 * count(*) AS people FROM after WHERE active HAVING 2 * count(*) < 2"
+    firm.rule(Rule(name="all", message="m", sql=sql), Rule(name="counts", message="m", sql=counting))
+    left_out = ("genesys:routingSkills",)
+    firm.store.save_pin(Pin(target=firm.target.name, at=firm.clock.now(), actor="me", documents={}, left_out=left_out))
+    (told,) = [f for f in firm.plan().findings if f.code == "rule.unchecked"]
+    assert told.detail == "not all can be read of genesys:routingSkills: all"
+
+
 def test_a_bad_rule_is_refused_before_anything_is_read(firm: Ruled) -> None:
     firm.rule(
         replace(BILLING, where="active AND list_contains(routingSkils, 'Billing')"),

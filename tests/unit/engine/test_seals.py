@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from tests.factories import make_change, make_delta, make_plan
 
-from scimsync.engine.seals import Point, World, age, looked_at
+from scimsync.engine.seals import Point, World, age, looked_at, of_itself
 from scimsync.model.outcomes import JournalLine, LinkDecision, Outcome, Run, RunState, Status, Step
 from scimsync.model.plans import Plan, Seal
 from scimsync.testing import MemoryStore
@@ -99,3 +99,15 @@ def test_a_plan_says_itself_when_it_is_too_old() -> None:
     assert not age(old, old.created + timedelta(hours=24)).moved
     assert age(old, old.created + timedelta(hours=25)).moved
     assert "unknown" in age(plan, plan.created - timedelta(minutes=6)).moved
+
+
+def test_a_plan_for_reading_says_so_of_itself_and_of_no_time_until_which_it_may_be_applied() -> None:
+    for plan, name, words in (
+        (replace(PLAN, offline=NOW), "directory", "it was made offline"),
+        (replace(PLAN, as_of=date(2026, 2, 1)), "day", "it was made as of 2026-02-01"),
+    ):
+        (point,) = of_itself(plan, NOW)
+        assert (point.name, point.moved[: len(words)]) == (name, words)
+        assert [*points(plan)] == [name]
+    (point,) = of_itself(PLAN, NOW)
+    assert (point.name, point.moved) == ("expiry", "")

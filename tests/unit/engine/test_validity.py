@@ -248,3 +248,19 @@ def test_a_person_who_joins_later_may_be_asked_for(office: Office) -> None:
     office.rows["N1"] = newcomer("2026-12-01")
     plan = office.plan(only=("N1",))
     assert (actions(plan), [one.key for one in plan.coming]) == ({}, ["N1"])
+
+
+def test_nobody_who_has_ended_gets_access_back_because_the_column_of_last_days_went_blank(tmp_path: Path) -> None:
+    office = Office(tmp_path, 40)
+    office.on("2026-11-20T12:00:00")
+    office.sync()
+    for number in range(8):
+        office.rows[f"E{number}"]["last"] = "2026-11-21"
+    office.on("2026-11-25T12:00:00")
+    assert set(actions(office.sync()).values()) == {"disable"}
+    for number in range(8):
+        office.rows[f"E{number}"]["last"] = None
+    office.rows["E20"]["title"] = "Lead"
+    plan = office.plan()
+    assert actions(plan) == {"E20": "update"}
+    assert [(f.code, f.subject) for f in plan.findings] == [("source.blanks", "last")]

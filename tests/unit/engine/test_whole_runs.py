@@ -758,3 +758,20 @@ def test_a_journal_that_cannot_be_written_is_told_by_its_own_error(company: Comp
     company.store.append = full  # type: ignore[method-assign]
     with pytest.raises(StoreError, match="the disk is full"):
         company.apply(plan)
+
+
+def test_yesterdays_file_gives_access_back_to_nobody_and_makes_nobody_anew(company: Company) -> None:
+    company.rows["E40"] = company.person(40)
+    company.sync()
+    yesterday = copy.deepcopy(company.rows)
+    company.rows["E3"]["status"] = "inactive"
+    del company.rows["E4"], company.rows["E40"]
+    company.sync()
+    gone = company.account("E40")["id"]
+    del company.target.users[gone]
+    company.rows = yesterday
+    plan = company.plan()
+    assert "source.old" in codes(plan)
+    assert [(change.key, change.action.value) for change in plan.changes] == []
+    assert [f.subject for f in plan.findings if f.code == "source.old" and f.holds] == ["E40"]
+    assert {change.key for change in company.plan(overrides=("source.old",)).changes} == {"E3", "E4", "E40"}
