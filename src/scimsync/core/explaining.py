@@ -58,9 +58,8 @@ def person(
     others = tuple(cause_of(one) for one in mine.findings if not one.holds)
     causes = tuple(dict.fromkeys((*told.causes, *values, *others)))
     advice = told.advice or next((cause.advice for cause in causes if cause.advice), "")
-    record = f"HR has a record with this key that holds from {mine.later}." if mine.later else _of_record(traces, place)
-    coming = (f"By HR this person {_COMING[one.lifecycle]} on {one.day}." for one in mine.coming if not mine.later)
-    sentences = (record, _of_account(traces, asked=mine.asked), *told.told, *coming)
+    coming = (f"By HR this person {_COMING[one.lifecycle]} on {one.day}." for one in mine.coming if not traces.early)
+    sentences = (_of_record(traces, place), _of_account(traces, asked=mine.asked), *told.told, *coming)
     return Told(standing=told.standing, action=told.action, told=sentences, causes=causes, advice=advice)
 
 

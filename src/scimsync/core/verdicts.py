@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.merge import merge
@@ -30,8 +29,6 @@ class Mine:
     refusals: tuple[Finding, ...] = ()
     #: the directory was asked, and did not only show earlier what it is planned from
     asked: bool = True
-    #: from when the first record holds, where none holds today
-    later: date | None = None
     #: what happens to this person on days to come
     coming: tuple[Coming, ...] = ()
 
@@ -44,7 +41,6 @@ class Mine:
         found: Iterable[Finding] = (),
         *,
         asked: bool = True,
-        later: date | None = None,
     ) -> Mine:
         """What a plan says of one person.
 
@@ -54,7 +50,6 @@ class Mine:
             names: the attributes and the columns of the source, which findings may be about.
             found: everything that was found on the way, where that is more than the plan tells.
             asked: the directory was asked.
-            later: from when the first record holds, where none holds today.
         """
         wide = {"", *names} - {key}
         findings = tuple(dict.fromkeys((*plan.findings, *found)))
@@ -66,7 +61,6 @@ class Mine:
             wide=tuple(one for one in findings if one.subject in wide),
             refusals=plan.refusals,
             asked=asked,
-            later=later,
             coming=tuple(one for one in plan.coming if one.key == key),
         )
 

@@ -18,7 +18,7 @@ from scimsync.model.plans import LOGIN, Finding, Plan
 from scimsync.model.policy import Mapped
 from scimsync.model.stories import Deed, Hit, PathStory, Standing, Story, Traces
 from scimsync.scim.schema import Value
-from scimsync.workbench import explained, validity
+from scimsync.workbench import explained
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import Expression
 from scimsync.workbench.mapping import check_mapping
@@ -176,8 +176,7 @@ class _Telling:
         """By a plan that was made just now on this bench."""
         traces = explained.traces(self.bench, self.key, self.request.key, self.attributes)
         known = self.request.offline
-        later = validity.first_day(self.bench, self.key) if self.request.validity.is_known else None
-        mine = Mine.of(plan, self.key, self._names, findings, asked=known is None, later=later)
+        mine = Mine.of(plan, self.key, self._names, findings, asked=known is None)
         done, place = explaining.deeds(self.store.journal_of(self.key)), plan.place
         columns = [column.name for column in self.bench.columns]
         expressions = check_mapping(self.bench, self.attributes, columns)

@@ -194,12 +194,6 @@ def is_early(bench: Workbench, key: str) -> bool:
     return bool(bench.number("SELECT count(*) FROM early WHERE key = ?", [key]))
 
 
-def first_day(bench: Workbench, key: str) -> date | None:
-    """From when the first record of somebody holds who has only records that hold later."""
-    found = next(iter(bench.rows("SELECT first FROM early WHERE key = ?", [key])), (None,))[0]
-    return found if isinstance(found, date) else None
-
-
 def ended(bench: Workbench) -> dict[str, date]:
     """The last day of everybody whose last record has ended, by key."""
     found = bench.rows("SELECT key, last FROM ended ORDER BY key")
