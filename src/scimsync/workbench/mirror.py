@@ -59,6 +59,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     listed: datetime
     #: when everybody was listed with all that is mapped, but for what may be recalled
     whole: datetime
+    #: when everybody was read with all that was mapped, nothing of it recalled: so fresh is every row at least
+    read: datetime | None = None
     #: what was mapped then; the layers have columns of what was mapped before, too, and nothing in them
     paths: tuple[str, ...] = ()
 
@@ -197,8 +199,17 @@ class Mirror:
             f"CREATE OR REPLACE TABLE unmirrored AS SELECT id FROM {self.rows} "
             "WHERE id NOT IN (SELECT id FROM accounts)"
         )
-        read = self.seen.whole if self.seen is not None and not whole else now
-        self._write(now, read, tuple(m.path for m in self._attributes))
+        seen = self.seen
+        self._write(
+            Seen(
+                target=self._target,
+                top="",
+                listed=now,
+                whole=now if whole or seen is None else seen.whole,
+                read=seen.read if recalled and seen is not None else now,
+                paths=tuple(m.path for m in self._attributes),
+            )
+        )
 
     def learn(self, outcomes: Iterable[Outcome], ended: Iterable[str] = ()) -> None:
         """Lay over it what a run wrote; nothing is known of how the directory will list that.
@@ -243,22 +254,22 @@ class Mirror:
         )
         self._bench.sql.execute("CREATE OR REPLACE TABLE unmirrored AS SELECT unnest(?::VARCHAR[]) AS id", [[*ended]])
         self._bench.sql.execute("DELETE FROM mirrored WHERE id IN (SELECT id FROM unmirrored)")
-        self._write(self.seen.listed, self.seen.whole, self.seen.paths)
+        self._write(self.seen)
 
-    def _write(self, now: datetime, whole: datetime, paths: tuple[str, ...]) -> None:
+    def _write(self, seen: Seen) -> None:
+        """Write tables `mirrored` and `unmirrored` above what is there, and say so."""
         changes = self._bench.number("SELECT (SELECT count(*) FROM mirrored) + (SELECT count(*) FROM unmirrored)")
-        seen = self.seen
         if self._layers is None:
             top = self._path.with_name("mirror-00000001.parquet")
             write_snapshot(self._bench, top, "mirrored", key="id")
-        elif changes and seen is not None:
-            top = self._path.with_name(f"mirror-{int(seen.top[7:15]) + 1:08d}.parquet")
+        elif changes:
+            top = self._path.with_name(f"mirror-{int(self._layers.path.name[7:15]) + 1:08d}.parquet")
             self._layers.write(top, "mirrored", gone="unmirrored")
         else:
             top = self._layers.path
         former = self._layers.stack if self._layers is not None else ()
         self._layers = Layers(self._bench, top, key="id", what=_WHAT)
-        self.seen = Seen(target=self._target, top=top.name, listed=now, whole=whole, paths=paths)
+        self.seen = msgspec.structs.replace(seen, top=top.name)
         files.write(self._path, [msgspec.json.encode(self.seen)])
         # whoever reads without a lease may still be at what was the newest
         kept = {layer.name for layer in (*former, *self._layers.stack)}

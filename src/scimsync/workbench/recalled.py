@@ -17,7 +17,7 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.plans import LOGIN
 from scimsync.model.policy import Authority, Mapped
 from scimsync.scim.schema import Place
-from scimsync.workbench.bench import ACCOUNT, Workbench, quoted
+from scimsync.workbench.bench import ACCOUNT, Workbench, quoted, text
 from scimsync.workbench.mirror import Mirror, naive
 from scimsync.workbench.values import comparable, writable
 
@@ -62,9 +62,11 @@ class Recall:
         if not self.is_kept or not all(self._mirror.knows(m.path) for m in self._mapped.values()):
             return False
         values = "".join(f", {quoted(m.path)} AS c{i}" for i, m in self._mapped.items())
+        whole = self._mirror.seen.read if self._mirror.seen is not None else None
+        aged = f"greatest(read_at, {text(naive(whole).isoformat())}::TIMESTAMP)" if whole is not None else "read_at"
         self._bench.sql.execute(
-            f"CREATE OR REPLACE TABLE recalled AS SELECT id, version, read_at, seat{values} FROM {self._mirror.rows} "
-            "WHERE version <> '' AND read_at BETWEEN ? AND ?",
+            f"CREATE OR REPLACE TABLE recalled AS SELECT id, version, {aged} AS read_at, seat{values} "
+            f"FROM {self._mirror.rows} WHERE version <> '' AND read_at IS NOT NULL AND {aged} BETWEEN ? AND ?",
             [naive(self._now - self._within), naive(self._now)],
         )
         return self._bench.number("SELECT count(*) FROM recalled") >= RECALLED_FROM

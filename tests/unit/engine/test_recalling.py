@@ -10,6 +10,7 @@ import pytest
 from tests.unit.engine.test_whole_runs import Company
 
 from scimsync.model.outcomes import Exchange, Reply, Sweep
+from scimsync.model.policy import Depth
 from scimsync.scim.genesys import GENESYS
 from scimsync.testing import MemoryTarget
 
@@ -47,6 +48,7 @@ class Cheap(MemoryTarget):
 @pytest.fixture
 def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Company, Cheap]:
     monkeypatch.setattr("scimsync.workbench.recalled.RECALLED_FROM", 1)
+    monkeypatch.setattr("scimsync.engine.reading.RECALLED_FROM", 1)
     found = Company(tmp_path)
     target = found.target = Cheap()
     found.recall = timedelta(days=28)
@@ -93,3 +95,15 @@ def test_what_the_directory_takes_from_inactive_people_is_not_read_again_each_ni
     assert firm.account("E3")["active"] is False
     assert firm.account("E3")["id"] not in target.again
     assert len(target.again) <= 2
+
+
+def test_what_stood_still_for_months_is_as_fresh_as_the_last_whole_reading(company: tuple[Company, Cheap]) -> None:
+    firm = company[0]
+    firm.recall = timedelta()
+    for _ in range(3):
+        firm.clock.advance(20 * 86_400)
+        firm.plan()
+    firm.recall, firm.depth = timedelta(days=28), Depth.VERSIONS
+    assert {f.code for f in firm.plan().findings} >= {"target.versions-only"}
+    firm.clock.advance(29 * 86_400)
+    assert "target.versions-only" not in {f.code for f in firm.plan().findings}
