@@ -14,7 +14,7 @@ from difflib import get_close_matches
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
-from scimsync.workbench import statuses
+from scimsync.workbench import statuses, widths
 from scimsync.workbench.statuses import Tree
 
 #: Functions that read nothing but their arguments and give the same answer each time.
@@ -75,6 +75,7 @@ ACCOUNT_MARK = "\x02"
 #: number is parsed once; a number already in E.164 needs no look-up. The columns of that table have names
 #: that no source has, because the arguments are looked up beside them.
 MACROS = f"""{statuses.MACROS}
+{widths.MACROS}
 CREATE TABLE phone_memo (scimsync_raw VARCHAR, scimsync_region VARCHAR, scimsync_e164 VARCHAR);
 CREATE MACRO phone_of(phone, country) AS
   CASE WHEN tidy(phone) IS NULL OR tidy(phone) = '' THEN NULL
@@ -200,15 +201,9 @@ class _Check:
         elif name != "struct_pack" and _has_names(node):
             self.fault(node, f"the arguments of {name} have no names in a mapping")
         elif name in HELPERS:
-            least, most, usage = HELPERS[name]
-            if not least <= len(arguments) <= most:
-                self.fault(node, f"{name} is called as {usage}")
-            elif name == "e164":
-                if bound:
-                    self.fault(node, "e164 cannot stand inside a lambda")
-                self.phones.append((arguments[0], arguments[1] if len(arguments) > 1 else None))
-            elif name == "one_of" and (reason := statuses.one_of_fault(arguments)):
-                self.fault(node, reason)
+            self.helper(node, name, arguments, bound)
+        elif reason := widths.fault(name, arguments):
+            self.fault(node, reason)
         elif name not in PLAIN_FUNCTIONS and name not in OPERATORS:
             near = get_close_matches(name, [*PLAIN_FUNCTIONS, *HELPERS], n=1, cutoff=0.6)
             hint = f"; did you mean {near[0]}?" if near else ""
@@ -216,6 +211,17 @@ class _Check:
         orders = node.get("order_bys")
         if node.get("filter") or node.get("distinct") or (isinstance(orders, dict) and orders.get("orders")):
             self.fault(node, "aggregates are not allowed in a mapping")
+
+    def helper(self, node: Tree, name: str, arguments: Sequence[Tree], bound: frozenset[str]) -> None:
+        least, most, usage = HELPERS[name]
+        if not least <= len(arguments) <= most:
+            self.fault(node, f"{name} is called as {usage}")
+        elif name == "e164":
+            if bound:
+                self.fault(node, "e164 cannot stand inside a lambda")
+            self.phones.append((arguments[0], arguments[1] if len(arguments) > 1 else None))
+        elif name == "one_of" and (reason := statuses.one_of_fault(arguments)):
+            self.fault(node, reason)
 
 
 _SELECT, _PARSE = "SELECT ", "SELECT json_serialize_sql(?)"

@@ -15,8 +15,9 @@ from difflib import get_close_matches
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
+from scimsync.workbench import widths
 from scimsync.workbench.bench import quoted
-from scimsync.workbench.expressions import CLASSES, OPERATOR_TYPES, OPERATORS, PLAIN_FUNCTIONS, TYPES, Fault
+from scimsync.workbench.expressions import CLASSES, OPERATOR_TYPES, OPERATORS, PLAIN_FUNCTIONS, TYPES, Fault, children
 from scimsync.workbench.statuses import Tree
 
 #: the two views
@@ -161,6 +162,8 @@ class _Walk:
         name = str(node.get("function_name", "")).lower()
         if _is_qualified(node):
             self.fault(node, f"a function is called by its bare name, as {name}(...)")
+        elif reason := widths.fault(name, list(children(node))):
+            self.fault(node, reason)
         elif name not in PLAIN_FUNCTIONS | AGGREGATES | OPERATORS:
             near = get_close_matches(name, PLAIN_FUNCTIONS | AGGREGATES, n=1, cutoff=0.6)
             meant = f"; did you mean {near[0]}?" if near else ""

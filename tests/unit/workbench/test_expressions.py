@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import _duckdb as duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -291,6 +292,12 @@ email::mytype
 email::"records"
 email::"getenv('HOME')"
 email::main.foo
+format(email, 1)
+format('{:>99999}', email)
+format('{:>{}}', email, 5)
+printf('%*d', 99999, 5)
+printf('%99999d', 5)
+system.main.lpad(email, 99999, 'x')
 email::UNION(a INTEGER)
 CAST(email AS ENUM('a', getenv('HOME')))
 email::ENUM(SELECT 'a')
@@ -301,6 +308,14 @@ email /* unterminated
 lower(email
 email)
 """.strip().split("\n")
+
+
+@pytest.mark.parametrize("name", ["lpad", "rpad"])
+def test_no_text_is_made_wider_than_any_value_is(bench: Workbench, name: str) -> None:
+    assert values(bench, f"length({name}('7', 10000, '0'))") == [10000, 10000]
+    with pytest.raises(duckdb.Error, match="wider than 10,000"):
+        values(bench, f"{name}(first_name, 2000000000, '0')")
+    assert values(bench, f"{name}(NULL, 5, '0')") == [None, None]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
