@@ -11,7 +11,7 @@ from scimsync.core.verdicts import Mine, Ruled
 from scimsync.engine import planning
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Store, Target
-from scimsync.engine.untouched import untouched
+from scimsync.engine.unwritten import untouched
 from scimsync.errors import ConfigError, FilterRefused, PersonUnknown
 from scimsync.model.outcomes import Link, Reply
 from scimsync.model.plans import LOGIN, Finding, Plan

@@ -1,14 +1,14 @@
 """Plan without the directory: what the last whole reading showed stands in for it, and nothing is remembered of it.
 
 Such a plan is for reading. It never counts as one that a later run rests on, so the state hears nothing of it: what
-planning would note there (`Unwritten`) is dropped. Of what only the directory knows (names, deleted accounts, licences)
-`Unasked` says that it is not known.
+planning would note there is dropped (`engine.unwritten`). Of what only the directory knows (names, deleted accounts,
+licences) `Unasked` says that it is not known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
@@ -16,7 +16,7 @@ from scimsync.core import offline as rules
 from scimsync.core.offline import Known
 from scimsync.engine import depths
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.engine.ports import Store, Target
+from scimsync.engine.ports import Target
 from scimsync.engine.state import Artifacts, Memberships
 from scimsync.errors import PlanStale, TargetUnavailable
 from scimsync.model.outcomes import Exchange, Guard, Reply, Rights, Sweep
@@ -25,47 +25,6 @@ from scimsync.model.policy import Policy
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.mirror import MIRROR, Mirror
-
-#: what a plan asks of the state
-READ = frozenset(
-    {
-        "artifact",
-        "begun",
-        "deferred",
-        "endings",
-        "frozen",
-        "group_memory",
-        "journal",
-        "journal_of",
-        "last_applied",
-        "link_decisions",
-        "links",
-        "memberships",
-        "owner_of",
-        "pin",
-        "run",
-        "runs",
-        "sources",
-        "unshown",
-        "worked",
-    }
-)
-#: what a plan notes in the state
-DROPPED = frozenset({"change_endings", "change_frozen", "change_unshown", "save_deferred", "save_pin", "save_run"})
-
-
-class Unwritten:
-    """The state as a plan may read it; what it would note is dropped, and whatever else there is cannot be called."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the state has
-        if name in READ:
-            return getattr(self._store, name)
-        if name in DROPPED:
-            return lambda *_, **__: None
-        raise AttributeError(f"a plan that asks nobody has no business with {name}")
 
 
 class Unasked:
@@ -164,11 +123,6 @@ def recalled(bench: Workbench, store: Artifacts, policy: Policy, target: str) ->
             "they would look new. Make a plan that asks the directory, once: scimsync plan"
         )
     return Known(listed=mirror.seen.listed, whole=mirror.seen.whole, paths=paths)
-
-
-def unwritten(store: Store) -> Store:
-    """The state as a plan reads it, and in which it leaves nothing."""
-    return cast("Store", Unwritten(store))
 
 
 def unasked(name: str, memory: Memberships) -> Target:

@@ -16,6 +16,7 @@ from scimsync.core.differing_plans import difference
 from scimsync.core.effects import Effect, Item, attributed, effects, items
 from scimsync.engine import offline, planning
 from scimsync.engine.ports import Clock, Observer, Source, Store
+from scimsync.engine.unwritten import unwritten
 from scimsync.errors import ConfigError
 from scimsync.model.contracts import Contract
 from scimsync.model.plans import Plan
@@ -191,7 +192,7 @@ class _Comparing:
             self.rooms[settings.source] = (bench, make_source(settings))
         bench, source = self.rooms[settings.source]
         known = offline.recalled(bench, self.store, settings.policy, settings.target.address)
-        quiet, target = offline.unwritten(self.store), offline.unasked(settings.target.address, self.store)
+        quiet, target = unwritten(self.store), offline.unasked(settings.target.address, self.store)
         ports = replace(ports_of(settings, quiet, Telemetry(self.observer), source, target), clock=self.clock)
         request = replace(request_of(settings, self.choices), offline=known, each=True)
         return await planning.make_plan(ports, request, bench), bench

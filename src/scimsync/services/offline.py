@@ -11,6 +11,7 @@ from scimsync.core import planner
 from scimsync.engine import offline, planning, signatures
 from scimsync.engine.ports import Observer, Store
 from scimsync.engine.state import Artifacts, Runs
+from scimsync.engine.unwritten import unwritten
 from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
@@ -51,7 +52,7 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
     check_choices(choices)
     with room(settings, store) as bench:
         known = offline.recalled(bench, store, settings.policy, settings.target.address)
-        quiet, target = offline.unwritten(store), offline.unasked(settings.target.address, store)
+        quiet, target = unwritten(store), offline.unasked(settings.target.address, store)
         ports = ports_of(settings, quiet, Telemetry(observer), make_source(settings), target)
         made = await planning.make_plan(ports, replace(request_of(settings, choices), offline=known), bench)
     _keep(store, made, settings.source.identity, signing_key(settings, observer.say), partial=bool(choices.only))

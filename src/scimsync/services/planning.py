@@ -19,8 +19,8 @@ from scimsync.core.sealing import Opened
 from scimsync.engine import ledger, planning, preceding, preconditions
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
-from scimsync.engine.previewing import unnoted
 from scimsync.engine.state import Artifacts, Audit, Runs
+from scimsync.engine.unwritten import unwritten
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
 from scimsync.model.audit import Kind
 from scimsync.model.contracts import Contract
@@ -104,7 +104,7 @@ async def plan_between(
     """As `plan`, between a source and a target that are given."""
     check_rules(choices.overrides, settings.contract)
     key = signing_key(settings, telemetry.observer.say)
-    quiet = store if choices.as_of is None else unnoted(store)
+    quiet = store if choices.as_of is None else unwritten(store, keeps=("save_pin", "save_run"))
     ports = replace(ports_of(settings, quiet, telemetry, source, target), key=key)
     began = ports.clock.monotonic()
     made = await planning.make_plan(ports, request_of(settings, choices))

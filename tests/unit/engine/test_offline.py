@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from scimsync.engine.offline import DROPPED, READ, Unasked, Unwritten
+from scimsync.engine.offline import Unasked
 from scimsync.engine.ports import Store
+from scimsync.engine.unwritten import DROPPED, READ, Unwritten
 from scimsync.errors import TargetUnavailable
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.outcomes import Link, LinkDecision

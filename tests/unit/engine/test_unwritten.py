@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scimsync.engine.offline import DROPPED, READ
 from scimsync.engine.ports import Store
-from scimsync.engine.untouched import untouched
+from scimsync.engine.unwritten import DROPPED, READ, untouched
 from scimsync.model.outcomes import Run, RunState
 from scimsync.testing.store import MemoryStore
 
