@@ -73,7 +73,6 @@ def finish(
         state = RunState.INTERRUPTED if report.stopped or report.left else state
     now = ports.clock.now()
     ending.remember(store, plan, people, now)
-    _learn(plan, store, people, attributes)
     did = limiting.done(plan, people)
     ended = replace(run, state=state, base=base, finished=now, statuses=report.statuses, done=did)
     unbegun = [key for key, why in report.kept.items() if why == leaving.UNBEGUN]
@@ -86,7 +85,7 @@ def finish(
 def _lay_base(
     plan: Plan, run: Run, store: ApplyState, people: Mapping[str, Sequence[Outcome]]
 ) -> tuple[str, Sequence[Link]]:
-    """Write the next base and remember the links; its name, and the links that were not taken in.
+    """Write the next base, remember the links and what was written; its name, and the links that were not taken in.
 
     Where nothing is agreed that was not, the base stays what it is.
     """
@@ -110,24 +109,19 @@ def _lay_base(
         lay_outcomes(
             bench, store.artifact(run.agreed), ((*who, value) for who, value in values.items()), accounts, base, former
         )
+        _learn(bench, plan, store, people)
         stage_links(bench, store.links())
         own(bench, [run.source])
         fresh = (Link(key, account, run.source) for key, account in unremembered(bench, base))
         return base.name, store.save_links(fresh, frozenset(plan.moved.values()))
 
 
-def _learn(
-    plan: Plan, store: ApplyState, people: Mapping[str, Sequence[Outcome]], attributes: Mapping[str, Mapped]
-) -> None:
+def _learn(bench: Workbench, plan: Plan, store: ApplyState, people: Mapping[str, Sequence[Outcome]]) -> None:
     """Lay what was written over what is remembered of the directory."""
-    path = store.artifact(MIRROR)
-    if not people or not path.is_file():
-        return
     ended = {change.key for change in plan.changes if change.action is Action.DELETE}
     gone = [o.account for key in ended for o in people.get(key, ()) if o.account and o.status is Status.DONE]
-    with Workbench(path.parent, helpers=False) as bench:
-        outcomes = (outcome for parts in people.values() for outcome in parts)
-        Mirror(bench, path, [*attributes.values()], plan.seal.target).learn(outcomes, gone)
+    outcomes = (outcome for parts in people.values() for outcome in parts)
+    Mirror(bench, store.artifact(MIRROR), (), plan.seal.target).learn(outcomes, gone)
 
 
 def _contradicted(report: Report, refused: Iterable[Link]) -> Report:
