@@ -139,3 +139,13 @@ def test_a_deeper_look_comes_in_its_rhythm(home: House, key: str, seen: str) -> 
 
 def _earlier(moment: str, by: timedelta) -> str:
     return (datetime.fromisoformat(moment) - by).isoformat()
+
+
+def test_people_who_are_asked_for_are_read_whatever_the_depth(home: House) -> None:
+    mover = home.active(1)[0]
+    home.edit(mover, "title", "By hand")
+    said = home.command("plan", "--depth", "source", "--user", mover.employee_id)
+    assert said.code == 2
+    assert "leave one out" in said.err
+    look(home, "source")
+    assert actions(home.plan(mover.employee_id)) == {mover.employee_id: "update"}

@@ -103,6 +103,8 @@ async def plan_between(
 ) -> Plan:
     """As `plan`, between a source and a target that are given."""
     check_rules(choices.overrides, settings.contract)
+    if choices.depth is not None and choices.only:
+        raise ConfigError("--depth says how everybody is looked at, and --user reads some alone: leave one out.")
     key = signing_key(settings, telemetry.observer.say)
     quiet = store if choices.as_of is None else unwritten(store, keeps=("save_pin", "save_run"))
     ports = replace(ports_of(settings, quiet, telemetry, source, target), key=key)
