@@ -116,6 +116,11 @@ def test_an_unchanged_source_asks_the_library_nothing_and_an_erasure_forgets_wha
         assert asked == ["(317) 555-0142"]
         assert [change.key for change in made.changes] == [one]
         artifacts = tmp_path / ".scimsync" / "artifacts"
-        assert list(artifacts.glob("phones-1-*"))
+        kept = sorted(artifacts.glob("phones-1-*"))
+        assert kept
+        extract(home, {one: "(317) 555-0143"})
+        for looks in (["explain", one], ["plan", "--offline"], ["plan", "--compare-config", "scimsync.toml"]):
+            assert home.command(*looks).code == 0
+            assert sorted(artifacts.glob("phones-1-*")) == kept, looks
         assert home.command("audit", "erase", one, "--reason", "asked for", "--yes").code == 0
         assert not list(artifacts.glob("phones-1-*"))

@@ -75,7 +75,8 @@ def unknown(who: str, near: Sequence[str]) -> PersonUnknown:
 def _bench(ports: PlanPorts, request: PlanRequest) -> Iterator[tuple[Workbench, PlanPorts]]:
     folder = ports.store.artifact("plan").parent
     with Workbench(folder, memory_limit=request.memory_limit, zone=request.zone) as bench:
-        yield bench, replace(ports, store=untouched(ports.store, bench.spool, rereads=request.offline is None))
+        store = untouched(ports.store, bench.spool, rereads=request.offline is None)
+        yield bench, replace(ports, store=store, phones_kept=False)
 
 
 class _NoKeyError(Exception):

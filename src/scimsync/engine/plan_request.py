@@ -35,6 +35,8 @@ class PlanPorts:
     phones: PhoneReader
     #: which way of reading numbers that is; nothing is remembered where ""
     phones_version: Callable[[], str] = lambda: ""
+    #: whether numbers that are read now are remembered
+    phones_kept: bool = True
     #: makes the tail of a run id, so that two runs in one second differ
     fresh: Callable[[], str]
     #: where memberships come from, where policy manages groups
@@ -48,7 +50,7 @@ class PlanPorts:
     @property
     def memo(self) -> Memo:
         """What is remembered of phone numbers."""
-        return Memo(self.store.artifact("phones").parent, self.clock.now(), self.phones_version)
+        return Memo(self.store.artifact("phones").parent, self.clock.now(), self.phones_version, keeps=self.phones_kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

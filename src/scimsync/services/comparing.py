@@ -193,7 +193,9 @@ class _Comparing:
         bench, source = self.rooms[settings.source]
         known = offline.recalled(bench, self.store, settings.policy, settings.target.address)
         quiet, target = unwritten(self.store), offline.unasked(settings.target.address, self.store)
-        ports = replace(ports_of(settings, quiet, Telemetry(self.observer), source, target), clock=self.clock)
+        ports = replace(
+            ports_of(settings, quiet, Telemetry(self.observer), source, target), clock=self.clock, phones_kept=False
+        )
         request = replace(request_of(settings, self.choices), offline=known, each=True)
         return await planning.make_plan(ports, request, bench), bench
 

@@ -53,7 +53,9 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
     with room(settings, store) as bench:
         known = offline.recalled(bench, store, settings.policy, settings.target.address)
         quiet, target = unwritten(store), offline.unasked(settings.target.address, store)
-        ports = ports_of(settings, quiet, Telemetry(observer), make_source(settings), target)
+        ports = replace(
+            ports_of(settings, quiet, Telemetry(observer), make_source(settings), target), phones_kept=False
+        )
         made = await planning.make_plan(ports, replace(request_of(settings, choices), offline=known), bench)
     _keep(store, made, settings.source.identity, signing_key(settings, observer.say), partial=bool(choices.only))
     return made

@@ -36,6 +36,8 @@ class Memo:
     now: datetime
     #: tells the way of reading; nothing is remembered where it says ""
     version: Callable[[], str]
+    #: whether what is asked now is remembered; else the files stay as they are
+    keeps: bool = True
 
 
 def stage_remembered(
@@ -56,9 +58,11 @@ def stage_remembered(
     version = memo.version() if wanted else ""
     if not version:
         return stage_phones(bench, wanted, read)
-    kept, file = _kept(memo.folder, version), memo.folder / f"{PREFIX}{version}-{secrets.token_hex(4)}.parquet"
-    known = _recall(bench, kept)
+    kept, file = _kept(memo, version), memo.folder / f"{PREFIX}{version}-{secrets.token_hex(4)}.parquet"
+    known = _recall(bench, kept, memo)
     asked = stage_phones(bench, wanted, read)
+    if not memo.keeps:
+        return asked
     if len(kept) >= _MOST or any(memo.now - _written(old, memo.now) > _OLDEST for old in kept):
         _fold(bench, wanted, file, kept)
     elif asked:
@@ -79,15 +83,15 @@ def _written(file: Path, now: datetime) -> datetime:
         return now
 
 
-def _kept(folder: Path, version: str) -> list[Path]:
+def _kept(memo: Memo, version: str) -> list[Path]:
     """The files of this version; those of others are removed."""
-    ours = sorted(folder.glob(f"{PREFIX}{version}-*.parquet"))
-    for file in set(folder.glob(f"{PREFIX}*.parquet")) - set(ours):
+    ours = sorted(memo.folder.glob(f"{PREFIX}{version}-*.parquet"))
+    for file in set(memo.folder.glob(f"{PREFIX}*.parquet")).difference(ours) if memo.keeps else ():
         file.unlink(missing_ok=True)
     return ours
 
 
-def _recall(bench: Workbench, files: Iterable[Path]) -> int:
+def _recall(bench: Workbench, files: Iterable[Path], memo: Memo) -> int:
     """Take the files into `phone_memo`; the last row that it holds then."""
     for file in files:
         try:
@@ -97,8 +101,9 @@ def _recall(bench: Workbench, files: Iterable[Path]) -> int:
                 "ANTI JOIN phone_memo USING (scimsync_raw, scimsync_region)"
             )
         except duckdb.Error:  # damaged, or gone meanwhile
-            with suppress(OSError):
-                file.unlink(missing_ok=True)
+            if memo.keeps:
+                with suppress(OSError):
+                    file.unlink(missing_ok=True)
     return bench.number("SELECT coalesce(max(rowid), -1) FROM phone_memo")
 
 
