@@ -127,14 +127,18 @@ def _of_group(group: GroupChange, habits: Habits) -> Counter[str]:
 
 
 def _inactive(plan: Plan, habits: Habits, seconds: float) -> Counter[str]:
-    """The pages of the list of inactive people, in which joiners are looked for; it is read anew each minute.
-
-    One request more proves that its end is the end.
-    """
+    """The pages of the list of inactive people, in which joiners are looked for; it is read anew each minute."""
     joiners = [change for change in plan.changes if change.action is Action.CREATE]
     roots = {root for change in joiners for root in _asked(change, habits)}
     if not roots or not habits.dialect.lists_active_only:
         return Counter()
     times = max(1, math.ceil(seconds * len(joiners) / max(1, len(plan.changes)) / _LIST_GOOD_S))
-    pages = max(1, math.ceil(habits.inactive / habits.dialect.page_size)) + 1
-    return Counter(find=len(roots) * pages * times)
+    dialect = habits.dialect
+    sizes = (dialect.expensive_page_size if dialect.is_expensive(root) else dialect.page_size for root in roots)
+    return Counter(find=times * sum(_pages(habits.inactive, size) for size in sizes))
+
+
+def _pages(number: int, size: int) -> int:
+    """The pages of a listing; where the last is as long as the first, one more proves that it is the last."""
+    last = number % size or size
+    return max(1, math.ceil(number / size) + (number > 0 and last >= min(number, size)))

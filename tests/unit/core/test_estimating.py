@@ -54,9 +54,14 @@ def test_where_the_listing_has_holes_each_account_is_read() -> None:
 
 
 def test_a_joiner_is_looked_for_by_every_path_but_a_login_that_is_unique_and_among_the_inactive() -> None:
-    found = foreseen(JOINER, inactive=2 * GENESYS.page_size)
+    found = foreseen(JOINER, inactive=2 * GENESYS.expensive_page_size)  # externalId is expensive
     assert found.requests == {"create": 1, "find": 1 + 3}
     assert foreseen(JOINER, dialect=GENERIC).requests == {"create": 1, "describe": 1, "find": 2}
+
+
+@pytest.mark.parametrize(("inactive", "pages"), [(0, 1), (10, 2), (25, 2), (27, 2), (50, 3), (51, 3)])
+def test_a_list_ends_with_a_page_that_is_shorter_than_the_first_or_with_one_more(inactive: int, pages: int) -> None:
+    assert foreseen(JOINER, inactive=inactive).requests["find"] == 1 + pages
 
 
 def test_a_reference_that_waits_is_a_second_request() -> None:
