@@ -17,6 +17,7 @@ from scimsync.model.contracts import Expect
 from scimsync.model.plans import MAKING, Change, Finding, Severity
 from scimsync.model.policy import Limit, Limits, Mapped
 from scimsync.model.records import KeySample, SourceHealth
+from scimsync.model.wording import some_of
 
 #: the rules a person may set aside
 COUNT, CHURN, SHARES, STALE, OLD = "source.rows", "source.churn", "source.shares", "source.stale", "source.old"
@@ -327,13 +328,12 @@ def withhold(
 
 def _left(path: str, codes: Sequence[str], keys: Sequence[str]) -> Finding:
     people = "1 person" if len(keys) == 1 else f"{len(keys):,} people"
-    more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
     return Finding(
         severity=Severity.WARNING,
         code=codes[0],
         subject=path,
         summary=f"the source would clear {path}; it is left alone, because the source is not believed",
-        detail=f"{people}: {', '.join(keys[:_NAMED])}{more}; {', '.join(codes)}",
+        detail=f"{people}: {some_of(keys)}; {', '.join(codes)}",
         hint="it is cleared by the first run whose source is believed",
         holds=True,
         path=path,

@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 
 from scimsync.model.outcomes import Ending
 from scimsync.model.plans import Action, Change, Finding, Lifecycle, Severity
+from scimsync.model.wording import some_of
 
 #: a run of tonight may begin some minutes earlier in the day than the one that disabled the account
 _EARLY = timedelta(hours=1)
-#: keys that one finding names
-_NAMED = 5
 #: the code of accounts of which nobody knows since when they are inactive
 UNDATED = "leaver.undated"
 #: the code of inactive accounts that the target does not list
@@ -67,7 +66,7 @@ def of_undated(keys: Sequence[str], due: datetime) -> Finding:
         code=UNDATED,
         subject="",
         summary="accounts of people who left are inactive since a day that nobody knows; they count from today",
-        detail=f"{len(keys):,}, to be deleted from {due:%Y-%m-%d}: {_names(keys)}",
+        detail=f"{len(keys):,}, to be deleted from {due:%Y-%m-%d}: {some_of(keys)}",
     )
 
 
@@ -89,13 +88,8 @@ def beyond(refused: Iterable[Finding], keys: Sequence[str]) -> list[Finding]:
         replace(
             finding,
             summary="this run would delete more accounts than [limits] delete allows; none is deleted",
-            detail=f"{finding.detail}: {_names(keys)}",
+            detail=f"{finding.detail}: {some_of(keys)}",
             holds=True,
         )
         for finding in refused
     ]
-
-
-def _names(keys: Sequence[str]) -> str:
-    more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
-    return f"{', '.join(keys[:_NAMED])}{more}"

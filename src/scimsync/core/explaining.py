@@ -14,6 +14,7 @@ from scimsync.model.outcomes import JournalLine, Status, Step
 from scimsync.model.plans import MAKING, Action, Lifecycle, Verdict
 from scimsync.model.policy import Leavers, Policy
 from scimsync.model.stories import Becomes, Cause, Deed, Standing, Traces
+from scimsync.model.wording import some_of
 
 _GOOD = frozenset({Status.DONE.value, Status.ALREADY.value})
 
@@ -217,15 +218,6 @@ def last_try(found: Sequence[Deed]) -> tuple[str, Cause | None]:
     words = f" ({deed.answer})" if deed.answer else ""
     cause = Cause(code=deed.code, why=f"run {deed.run} ended {deed.status}{words}", advice=f"scimsync runs {deed.run}")
     if deed.status in _GOOD:
-        told = f"Last written by run {deed.run}: {_listed([*deed.written]) or 'nothing'}."
+        told = f"Last written by run {deed.run}: {some_of(deed.written) or 'nothing'}."
         return told, cause if deed.code else None
     return f"The last try, in run {deed.run}, ended {deed.status}: {deed.code or 'no code'}{words}.", cause
-
-
-def _listed(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return f"{', '.join(paths[:_NAMED])}{more}"
-
-
-#: attributes that one sentence names
-_NAMED = 5

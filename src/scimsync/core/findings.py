@@ -10,12 +10,12 @@ from scimsync.core.references import Loop
 from scimsync.model.outcomes import Deferred
 from scimsync.model.plans import Change, Finding, Severity
 from scimsync.model.policy import Policy
+from scimsync.model.wording import some_of
 
 #: a finding names at most so many members of a circle
 NAMED = 50
 #: people whose reference names nobody with an account and who have a finding of their own, for each path
 _NAMED = 100
-_SHOWN = 5
 
 
 def of_unresolved(
@@ -41,8 +41,7 @@ def of_unresolved(
         else:
             rest.setdefault(kind, []).append(key)
     for (path, is_known), keys in rest.items():
-        more = f" and {len(keys) - _SHOWN:,} more" if len(keys) > _SHOWN else ""
-        yield _left_alone(is_known, "", f"{path} of {', '.join(keys[:_SHOWN])}{more}")
+        yield _left_alone(is_known, "", f"{path} of {some_of(keys)}")
 
 
 def _left_alone(is_known: bool, subject: str, detail: str, row: int | None = None) -> Finding:  # noqa: FBT001

@@ -18,6 +18,7 @@ from scimsync.core import naming
 from scimsync.core.references import components, find_cycles
 from scimsync.model.plans import Finding, GroupChange, Severity
 from scimsync.model.policy import Limits, Removal
+from scimsync.model.wording import some_of
 from scimsync.scim.grammar import render_value
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Value
@@ -37,7 +38,6 @@ PARTIAL = "group.partial"
 FEW = 10
 #: paths under which an outcome tells who joined and who left
 ADDED, REMOVED = "members.added", "members.removed"
-_SHOWN = 5
 #: groups of a circle that a finding names
 _LOOP = 50
 _WAITS = RULES | {
@@ -274,7 +274,7 @@ def refused_nesting(outer: str, inner: Sequence[str]) -> Finding:
         code="group.nested",
         subject=outer,
         summary="the source puts groups into this group; they are left out",
-        detail=_some(inner),
+        detail=some_of(inner),
         hint='set [groups] nested = "keep" or "flatten"',
     )
 
@@ -286,7 +286,7 @@ def unmanaged(names: Sequence[str]) -> Finding:
         code="group.unmanaged",
         subject="",
         summary="the source names groups that are not in [groups] managed; they are left alone",
-        detail=_some(names),
+        detail=some_of(names),
     )
 
 
@@ -345,7 +345,7 @@ def spared(stays: Mapping[str, int]) -> Finding:
         code=naming.SPARED,
         subject="",
         summary="memberships stay because HR uses a group name or a key that does not match exactly one",
-        detail=f"{_memberships(sum(stays.values()))}: {_some(sorted(stays))}",
+        detail=f"{_memberships(sum(stays.values()))}: {some_of(sorted(stays))}",
         hint="see the findings about names of groups and keys of people; if those mean nothing here: "
         f'--override {naming.SPARED} --reason "..."',
     )
@@ -383,7 +383,7 @@ def strangers(keys: Sequence[str], people: int, pairs: int) -> Finding:
         code="member.unknown",
         subject="",
         summary="memberships name people who are unknown or left out; those memberships stay as they are",
-        detail=f"{_memberships(pairs)} of {people} {'person' if people == 1 else 'people'}: {_some(keys, people)}",
+        detail=f"{_memberships(pairs)} of {people} {'person' if people == 1 else 'people'}: {some_of(keys, people)}",
         hint="see the findings about these people, or correct the memberships in the source",
     )
 
@@ -402,9 +402,3 @@ def unproven(number: int, why: str) -> Finding:
 
 def _memberships(number: int) -> str:
     return f"{number} membership" if number == 1 else f"{number} memberships"
-
-
-def _some(names: Sequence[str], number: int | None = None) -> str:
-    total = len(names) if number is None else number
-    more = total - min(len(names), _SHOWN)
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

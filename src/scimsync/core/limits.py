@@ -16,6 +16,7 @@ from scimsync.core.planner import SENT, operations_of
 from scimsync.model.outcomes import Outcome, Status
 from scimsync.model.plans import MAKING, Action, Change, Delta, Finding, Severity, Tally, Verdict
 from scimsync.model.policy import Limit, Limits, Mapped
+from scimsync.model.wording import some_of
 from scimsync.scim.schema import Value
 
 #: the rule about values that are taken away
@@ -24,8 +25,6 @@ CLEAR = "limits.clear"
 RULES = frozenset({f"limits.{action.value}" for action in Action if action is not Action.RESTORE} | {CLEAR})
 #: the rules beyond which something is left as it is, and the rest of the plan goes on
 _LEAVING = frozenset({CLEAR, "limits.delete"})
-#: people whom one finding names
-_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,11 +187,10 @@ def spare(changes: Sequence[Change], stopped: Mapping[str, Finding], attributes:
 
 def _left(why: Finding, path: str, keys: Sequence[str]) -> Finding:
     people = "1 person" if len(keys) == 1 else f"{len(keys):,} people"
-    more = f" and {len(keys) - _NAMED:,} more" if len(keys) > _NAMED else ""
     return replace(
         why,
         summary=f"this run would clear {path} of {people}; it is left alone there",
-        detail=f"{why.detail}: {', '.join(keys[:_NAMED])}{more}",
+        detail=f"{why.detail}: {some_of(keys)}",
         holds=True,
     )
 

@@ -12,7 +12,7 @@ told once: `group.partial`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from scimsync.core import grouping, showing
@@ -22,6 +22,7 @@ from scimsync.engine.ports import Target
 from scimsync.model.outcomes import COMPARED, Outcome, Reply, Status
 from scimsync.model.plans import GroupChange
 from scimsync.model.policy import Providing, Removal
+from scimsync.model.wording import some_of
 from scimsync.scim.messages import Operation
 
 #: refused requests after which a group is given up
@@ -133,7 +134,7 @@ class GroupWriter:
         if not resumed and self._change.version not in {"", self._version}:
             self._races += 1
         elif not resumed and (strange := self._strange()):
-            told = f"it is as it was planned, and does not show members who were seen in it: {_some(strange)}"
+            told = f"it is as it was planned, and does not show members who were seen in it: {some_of(strange)}"
             return self._outcome(Status.HELD, grouping.FOREIGN, told)
         while True:
             if (end := await self._send()) is not None:
@@ -421,10 +422,10 @@ class GroupWriter:
     def _settled(self) -> Outcome:
         if self._refused:
             total = len(self._refused) + len(self._wanted)
-            told = f"the directory refuses {len(self._refused)} of {total} members: {_some(self._refused)}"
+            told = f"the directory refuses {len(self._refused)} of {total} members: {some_of(self._refused)}"
             return self._outcome(Status.FAILED, "target.refused", told)
         if self._waiting:
-            told = f"{len(self._waiting)} members have no account yet: {_some(self._waiting)}"
+            told = f"{len(self._waiting)} members have no account yet: {some_of(self._waiting)}"
             return self._outcome(Status.DEFERRED, "member.deferred", told)
         hidden = self._hidden - (self._members & set(self._wanted.add))
         if hidden and not showing.is_known_cut(len(self._members), self._ports.providing):
@@ -435,7 +436,7 @@ class GroupWriter:
     def _harm(self, gone: Sequence[str]) -> Outcome:
         self._ports.harmed(f"a write to {self._change.name} took members away; no more groups are written in this run")
         who = "1 member who had to stay is" if len(gone) == 1 else f"{len(gone)} members who had to stay are"
-        told = f"{who} gone: {_some(gone)}; no more groups are written in this run"
+        told = f"{who} gone: {some_of(gone)}; no more groups are written in this run"
         return self._outcome(Status.HELD, grouping.HARMED, told)
 
     def _mismatch(self, told: str) -> Outcome:
@@ -460,10 +461,4 @@ class GroupWriter:
 
 def _who(batch: Left) -> str:
     """Whom a batch that only removes leaves in a group, for messages."""
-    return f"; still in it: {_some(batch.remove)}" if batch.remove and not batch.add else ""
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
-    return ", ".join(listed[:5]) + more
+    return f"; still in it: {some_of(batch.remove)}" if batch.remove and not batch.add else ""

@@ -15,13 +15,12 @@ from scimsync.core.identity import said
 from scimsync.engine.state import Journal, Links, Runs
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
+from scimsync.model.wording import some_of
 
 #: how long a plan may be applied that does not say so itself
 MAX_AGE = timedelta(hours=24)
 #: clocks of two machines may differ by so much; a plan from further ahead was made before a clock was set back
 MAX_AHEAD = timedelta(minutes=5)
-#: people who are named
-_NAMED = 5
 #: changes of later runs that are looked through for those whom a plan is about too
 _CHEAP = 10_000
 _ATTRIBUTE = "attributes."
@@ -77,8 +76,7 @@ def _named(people: Collection[str]) -> str:
     """
     if not people:
         return "nobody"
-    shown = ", ".join([*people][:_NAMED]) + (f" and {len(people) - _NAMED:,} more" if len(people) > _NAMED else "")
-    return f"{len(people):,} {'person' if len(people) == 1 else 'people'}: {shown}"
+    return f"{len(people):,} {'person' if len(people) == 1 else 'people'}: {some_of(people)}"
 
 
 #: a plan that was made elsewhere
