@@ -98,8 +98,8 @@ _WORDS = {
         "make the value unique in the directory, or put a path with unique values first in [correlation] match",
     ),
     "correlation.contested": (
-        "several records fit one account",
-        "correct the records in the source, so that one of them remains",
+        "several keys fit one account, and nobody has said whose it is",
+        "where they are two people, correct the record that has marks of the other",
     ),
     owning.ELSEWHERE: (
         "the key, or the account, belongs to a person of another source",
