@@ -149,3 +149,8 @@ def test_people_who_are_asked_for_are_read_whatever_the_depth(home: House) -> No
     assert "leave one out" in said.err
     look(home, "source")
     assert actions(home.plan(mover.employee_id)) == {mover.employee_id: "update"}
+
+
+def test_doctor_says_that_a_plan_need_not_list_everybody(home: House) -> None:
+    look(home, "source")
+    assert '[target] depth = "source"' in home.command("doctor").out

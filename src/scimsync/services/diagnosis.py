@@ -14,6 +14,7 @@ from scimsync.errors import ConfigError, ScimsyncError, TargetError
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
+from scimsync.model.policy import Depth
 from scimsync.scim.dialect import Dialect, among
 from scimsync.scim.dialect_entries import ENTRIES
 from scimsync.scim.drift import CONFIG, SCHEMAS
@@ -183,6 +184,8 @@ def _foreseen(settings: Settings, found: TargetFacts) -> Iterator[Check]:
     what = "as the last one did" if last else f"pages of {size:,}"
     took = duration_text(60 * number / found.rate)
     words = f"a plan asks about {number:,} requests, {what}: about {took} at {found.rate:,} a minute"
+    if (depth := settings.target.depth) is not Depth.FULL:
+        words += f'; fewer where it need not list everybody ([target] depth = "{depth.value}")'
     yield Check("estimate", "ok", words)
 
 
