@@ -150,6 +150,7 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
         raise
     spool.load(request.keep)
     unread = await _reread(ports, request, (recall, spool), roots) if recalls else []
+    reread = _renewed_ids(bench)
     if unread and not sweep.incomplete:
         sweep = replace(sweep, incomplete=f"{len(unread)} accounts could not be read again")
     presumed = await _unlisted(ports, request, bench, spool)
@@ -158,7 +159,8 @@ async def read_directory(ports: PlanPorts, request: PlanRequest, bench: Workbenc
     shown = await shielding.shield(ports, request, bench, spool)
     late += hold_late(bench, unread, "the account could not be read by its id")
     if request.keep is None and not sweep.incomplete:
-        mirror.save(ports.clock.now(), whole=not by_version, recalled=recalls, unsure=presumed)
+        alone = _renewed_ids(bench) - reread  # a listing may leave out what an account shows by itself
+        mirror.save(ports.clock.now(), whole=not by_version, recalled=recalls, unsure=[*presumed, *alone])
     told = [] if holes is None else [holes]
     told += [ending.of_unlisted(sweep.unlisted)] if sweep.unlisted else []
     return holes is None, [*explained, *told, *spool.findings, *shown, *late]
@@ -180,8 +182,7 @@ async def _looked_at(
     spool = AccountSpool(bench, request.catalog, policy.attributes)
     spool.close()
     told = await _renewed(ports, request, bench, spool)
-    fresh = {str(account) for (account,) in bench.rows("SELECT id FROM renewed")}
-    doubted = {*met(bench, policy.attributes, policy.match), *_outrun(ports, bench, mirror)} - fresh
+    doubted = {*met(bench, policy.attributes, policy.match), *_outrun(ports, bench, mirror)} - _renewed_ids(bench)
     if not doubted:
         return Sweep(accounts=0, announced=0), told
     ports.observer.stage("reading by id whom what is remembered cannot tell", len(doubted))
@@ -191,6 +192,11 @@ async def _looked_at(
     told += hold_late(bench, again.unread, "the account could not be read by its id")
     why = f"{len(again.unread)} accounts could not be read by their ids" if again.unread else ""
     return Sweep(accounts=len(again.fresh), announced=len(doubted), incomplete=why), told
+
+
+def _renewed_ids(bench: Workbench) -> set[str]:
+    """The ids of the accounts that were read again."""
+    return {str(account) for (account,) in bench.rows("SELECT id FROM renewed")}
 
 
 def _outrun(ports: PlanPorts, bench: Workbench, mirror: Mirror) -> list[str]:

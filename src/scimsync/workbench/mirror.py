@@ -179,7 +179,7 @@ class Mirror:
             now: The time of this reading.
             whole: Whether everybody was listed with all that is mapped, but for what may be recalled.
             recalled: Whether some values are of an earlier reading, but of those in table `renewed`.
-            unsure: Ids of accounts of which something is presumed that the listing does not show.
+            unsure: Ids of accounts of which the listing may not show what is known of them: they get no mark.
         """
         sql, moment = self._bench.sql, f"{text(naive(now).isoformat())}::TIMESTAMP"
         sql.execute("CREATE OR REPLACE TABLE unsure_ids AS SELECT unnest(?::VARCHAR[]) AS id", [[*unsure]])
