@@ -16,9 +16,9 @@ class ListSource:
     rows: Sequence[Sequence[Cell]]
     #: whether the absence of a person means something
     proven: bool = True
+    name: str = "list"
     #: read where HR works, as it is now; else a delivery, of which an old one may come again
     live: bool = True
-    name: str = "list"
 
     def read(self) -> Reading:
         """Its columns, and its rows in batches of a thousand."""
