@@ -71,6 +71,8 @@ class Workbench:
         self.texts: dict[str, str] = {}
         #: what the records were read from and how, and what came of it: for a second plan of the same reading
         self.read: tuple[tuple[object, ...], tuple[Reading, SourceHealth]] | None = None
+        #: whether table `aside` holds records that do not hold on the day of the plan
+        self.has_aside = False
 
     def __enter__(self) -> Workbench:
         """Nothing more to do."""
