@@ -2,7 +2,7 @@
 
 From these models come what is refused, the JSON Schema for editors, and the tables of docs/configuration.md. Nothing
 here asks for more than a look at the file: what needs the dialect, the environment or another key stands in `reading`.
-The sections about what goes out to others stand in `outward`.
+The sources stand in `sources`, the sections about what goes out to others in `outward`.
 
 The first sentence of a description stands in messages; all of it is shown by editors and in the documentation. A
 code in parentheses is the name of a page under docs/errors.
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scimsync.config.contracts import Expect, Rule
+from scimsync.config.contracts import Rule
 from scimsync.config.keys import (
     AFTER,
     MEMORY,
@@ -24,67 +24,10 @@ from scimsync.config.keys import (
 )
 from scimsync.config.keys import key as _key
 from scimsync.config.keys import like as _like
-from scimsync.config.keys import or_blank as _or_blank
 from scimsync.config.keys import section as _section
 from scimsync.config.keys import text as _text
 from scimsync.config.outward import Audit, Events, Log, Metrics, Webhook
-
-
-class Source(Section):
-    """Where the HR records are. One record is one person."""
-
-    kind: Literal["sql", "csv", "parquet", "jsonl"] = _key("What the source is.", example="csv")
-    name: str = _text(
-        "A name for the source in the state, wherever it is read from. Give one where several sources share a state "
-        "(decision 29), or where the place changes. Default: made of kind, place, key column and query.",
-        example="hr",
-    )
-    key: str = _text(
-        "The column that identifies a person, for ever. Compared as text; 1001, 1001.0 and a decimal 1001 are one key.",
-        ...,
-        example="employee_id",
-    )
-    url: str = _or_blank(
-        "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`. Needed for kind `sql`.",
-        example="env:HR_DATABASE_URL",
-    )
-    query: str = _or_blank(
-        "The SELECT that gives one row for each person. It runs in a read-only transaction. Needed for kind `sql`.",
-        example="SELECT * FROM employee",
-    )
-    path: str = _or_blank(
-        "The file with the records. Needed for the kinds `csv`, `parquet` and `jsonl`.", example="hr.csv"
-    )
-    delimiter: str = _text("What separates cells. For kind `csv`.", ",", example=";")
-    zone: str = _text(
-        "The time zone in which the day of `today()` ends, by its IANA name.", "UTC", example="Europe/Berlin"
-    )
-    encoding: str = _text(
-        "The encoding of the file. For the kinds `csv` and `jsonl`; a byte-order mark is understood.",
-        "utf-8",
-        example="cp1252",
-    )
-    complete: Literal["unproven", "checksum", "assume"] = _key(
-        "What proves that a text file is whole. For the kinds `csv` and `jsonl`.", "unproven", example="checksum"
-    )
-    null_values: list[str] = _key(
-        "Texts that stand for nothing. A cell that holds one of them, and nothing else but white space, is null.",
-        [],
-        example=["NULL", "#N/A", "-"],
-    )
-    valid_from: str = _text(
-        "The first day on which a record holds, as an SQL expression over it; a day that is null never was not. Before "
-        "that day nobody joins by it.",
-        example="hire_date",
-    )
-    valid_until: str = _text(
-        "The last day on which a record holds, as an SQL expression over it; null for no end. On the day after, its "
-        "person left.",
-        example="end_date",
-    )
-    expect: Expect | None = _key(
-        "What each reading must be like; one that is not takes nothing from anybody.", None, example={"rows": ">= 900"}
-    )
+from scimsync.config.sources import Source
 
 
 class Target(Section):

@@ -18,6 +18,7 @@ from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
 from scimsync.config.revisions import at_revision
 from scimsync.config.settings import (
+    AccessSettings,
     AuditSettings,
     GroupSettings,
     LogSettings,
@@ -27,6 +28,7 @@ from scimsync.config.settings import (
     TargetSettings,
     WebhookSettings,
 )
+from scimsync.config.sources import FITS, NEEDS, Source
 from scimsync.config.words import hint
 from scimsync.core import protecting
 from scimsync.core.depths import Rhythm
@@ -145,29 +147,55 @@ class _Reader:
 
     def _source(self) -> SourceSettings:
         given = self.written.source
-        url = query = ""
-        path: Path | None = None
-        if given.kind == "sql":
-            self.told.need("source", "url", given.url)
-            self.told.need("source", "query", given.query)
-            url, query = self._database("source", given.url), given.query
-        elif not self.told.knows("source", "kind"):
-            self.told.need("source", "path", given.path)
-            path = self._beside(given.path)
+        if not self.told.knows("source", "kind"):
+            self._fit(given)
+        is_sql = given.kind == "sql"
         self._check_zone(given.zone)
         return SourceSettings(
             kind=given.kind,
             key=given.key,
             name=given.name.strip(),
-            url=url,
-            query=query,
-            path=path,
+            url=self._database("source", given.url) if is_sql else "",
+            query=given.query if is_sql else "",
+            path=self._beside(given.path) if not is_sql else None,
             delimiter=given.delimiter,
             encoding=given.encoding,
             complete=given.complete,
             zone=given.zone,
             null_values=tuple(given.null_values),
             validity=Validity(first=given.valid_from, last=given.valid_until),
+            access=self._access(given),
+        )
+
+    def _fit(self, given: Source) -> None:
+        """Tell which keys the kind of the source lacks, and which it does not take."""
+        for key in NEEDS[given.kind]:
+            self.told.need("source", key, getattr(given, key))
+        for key in FITS:
+            if key in given.model_fields_set and given.kind not in FITS[key] and not self.told.knows("source", key):
+                kinds = ", ".join(sorted(FITS[key])) or "none yet"
+                said = f"[source] {key} does not fit kind = {given.kind!r}; it is for {kinds}: take it away"
+                self.told.tell(("source", key), said)
+
+    def _access(self, given: Source) -> AccessSettings:
+        """Who we are to the source; its secrets are read where somebody needs any."""
+
+        def read(key: str) -> str:
+            return self.references.resolve(f"[source] {key}", getattr(given, key)) if self.secrets else ""
+
+        return AccessSettings(
+            username=read("username"),
+            password=read("password"),
+            token=read("token"),
+            header=given.header,
+            header_value=read("header_value"),
+            client_id=read("client_id"),
+            client_secret=read("client_secret"),
+            token_url=given.token_url,
+            scopes=tuple(given.scopes),
+            audience=given.audience,
+            client_auth=given.client_auth or "basic",
+            ca_file=self._beside(given.ca_file),
         )
 
     def _check_zone(self, zone: str) -> None:

@@ -10,6 +10,7 @@ from pydantic_core import core_schema
 
 from scimsync.config.document import Document
 from scimsync.config.keys import INSTEAD, PLACED, WAYS
+from scimsync.config.sources import FITS, NEEDS
 from scimsync.model.events import PROFILE, EventKind
 from scimsync.scim.regions import GENESYS_REGIONS
 
@@ -61,10 +62,15 @@ def _inlined(node: object, sections: Node) -> object:
 
 def _narrow(sections: Node) -> None:
     """What one model cannot say: keys that need each other, and words that an editor may offer."""
-    kinds = ((["sql"], ["url", "query"]), (["csv", "parquet", "jsonl"], ["path"]))
     sections["source"]["allOf"] = [
-        {"if": {"required": ["kind"], "properties": {"kind": {"enum": kind}}}, "then": {"required": needed}}
-        for kind, needed in kinds
+        {
+            "if": {"required": ["kind"], "properties": {"kind": {"const": kind}}},
+            "then": {
+                "required": [*needed],
+                "properties": dict.fromkeys((key for key, kinds in FITS.items() if kind not in kinds), False),
+            },
+        }
+        for kind, needed in NEEDS.items()
     ]
     sections["target"]["oneOf"] = [
         {"required": ["region"]},

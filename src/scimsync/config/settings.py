@@ -25,6 +25,25 @@ WRITING = frozenset({"target", "webhook"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessSettings:
+    """Who we are to a source behind a network, and whom we trust there."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    #: the name of a header that lets us in, and what stands in it
+    header: str = ""
+    header_value: str = field(default="", repr=False)
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    token_url: str = ""
+    scopes: tuple[str, ...] = ()
+    audience: str = ""
+    client_auth: Literal["basic", "post"] = "basic"
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
     """Where the records are."""
 
@@ -42,6 +61,7 @@ class SourceSettings:
     null_values: tuple[str, ...] = ()
     #: from when until when its records hold
     validity: Validity = ALWAYS
+    access: AccessSettings = field(default_factory=AccessSettings)
 
     @property
     def identity(self) -> str:
