@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
-from scimsync.core.desired import ACTIVE_UNKNOWN, BAD_LEVEL, BAD_PHONE, UNMAPPABLE, PhoneReader, ValueFault, is_main
+from scimsync.core.desired import ACTIVE_UNKNOWN, BAD_DATE, BAD_LEVEL, BAD_PHONE, UNMAPPABLE, PhoneReader, ValueFault, is_main
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.plans import Finding, Severity
@@ -30,9 +30,10 @@ def check_mapping(
     faults: list[str] = []
     checked: dict[str, Expression] = {}
     foresee(bench.sql, [mapped.expression for mapped in attributes])
+    kinds = bench.kinds if columns is not None else {}
     for mapped in attributes:
         texts = {} if mapped.place.kind in {Kind.DECIMAL, Kind.BOOLEAN} else bench.texts
-        result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == ACTIVE, texts=texts)
+        result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == ACTIVE, texts=texts, kinds=kinds)
         if not isinstance(result, Expression):
             faults += [f"[attributes] {mapped.path} = {mapped.expression!r}: {fault}" for fault in result]
             continue
@@ -44,7 +45,17 @@ def check_mapping(
         faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
         raise ConfigError(*faults)
-    return checked
+    return {mapped.path: _dated(mapped, checked[mapped.path]) for mapped in attributes}
+
+
+def _dated(mapped: Mapped, expression: Expression) -> Expression:
+    """The expression, which says so where a text in it that is read as a day is none; a status is then unknown."""
+    if not expression.undated or mapped.path == ACTIVE:
+        return expression
+    is_text = mapped.place.kind not in {Kind.LIST, Kind.BOOLEAN, Kind.DECIMAL}
+    fault = text(FAULT_MARK + "date") if is_text else f"error({text(BAD_DATE.summary)})"
+    value = f"({expression.sql})::VARCHAR" if is_text else f"({expression.sql})"
+    return replace(expression, sql=f"CASE WHEN {expression.undated} THEN {fault} ELSE {value} END")
 
 
 def _reference_fault(mapped: Mapped, result: Expression) -> str:
@@ -453,7 +464,16 @@ def _marked_values(
             found = [row_of(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
             bench.sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM desired WHERE {bad}")
             bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE {bad}")
-            yield from (_Fault(n, index, why, mapped.path) for n in found)
+            dates = _undated(bench, expressions[mapped.path], found) if mapped.path == ACTIVE else frozenset[int]()
+            yield from (_Fault(n, index, BAD_DATE if n in dates else why, mapped.path) for n in found)
+
+
+def _undated(bench: Workbench, expression: Expression, found: Sequence[int]) -> frozenset[int]:
+    """Those of some records in which a text that is read as a day is none."""
+    if not expression.undated:
+        return frozenset()
+    query = f"SELECT {N} FROM records WHERE {N} IN (SELECT unnest(?)) AND ({expression.undated})"
+    return frozenset(row_of(n) or 0 for (n,) in bench.rows(query, [[*found]]))
 
 
 #: a level that is no plain number from 0.0 to 5.0, whatever else it is; and one that is right, with what follows
@@ -469,6 +489,8 @@ def _bad(index: int, mapped: Mapped, expression: Expression) -> tuple[str, Value
         return f"CASE WHEN regexp_matches(d{index}, {text(_ODD_LEVEL)}) THEN {bad} ELSE false END", BAD_LEVEL
     if mapped.place.kind is Kind.BOOLEAN and mapped.path == ACTIVE:
         return f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})", ACTIVE_UNKNOWN
+    if expression.undated:
+        return f"contains(d{index}, {text(FAULT_MARK)})", BAD_PHONE if expression.phones else BAD_DATE
     return f"contains(d{index}, {text(FAULT_MARK + 'phone')})" if expression.phones else "false", BAD_PHONE
 
 
@@ -480,8 +502,8 @@ def _desired(place: Place, expression: str) -> str:
         case Kind.DECIMAL:
             return f"CAST(CAST(({expression}) AS DOUBLE) AS VARCHAR)"
         case Kind.DATE:
-            midnight = "'^([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00:00([.]0+)?([+-]00(:?00)?|Z)?$'"
-            return f"regexp_replace(nullif(tidy(({expression})), ''), {midnight}, '\\1')"
+            written = f"nullif(tidy(({expression})), '')"
+            return f"coalesce(day_in({written})::VARCHAR, {written})"
         case _:
             return f"nullif(tidy(({expression})), '')"
 

@@ -23,7 +23,6 @@ from scimsync.workbench.expressions import Expression, check
 ENDED = "scimsync_ended"
 #: an open side
 _ALWAYS, _NEVER = "DATE '0001-01-01'", "DATE '9999-12-31'"
-_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 #: of a side that is always open
 _NONE = Expression(sql="NULL", columns=frozenset())
 
@@ -137,13 +136,7 @@ def _day(given: str) -> tuple[str, str]:
         return "NULL::DATE", "false"
     value = f"TRY(CAST(({given}) AS VARCHAR))"
     written = f"nullif(nullif(nullif(tidy({value}), ''), '0000-00-00'), '00000000')"
-    day = (
-        f"CASE WHEN regexp_full_match({written}, '{_DAY}') THEN TRY_CAST({written} AS DATE) "
-        f"WHEN regexp_full_match({written}, '[0-9]{{8}}') THEN try_strptime({written}, '%Y%m%d')::DATE "
-        f"WHEN regexp_full_match({written}, '{_DAY}[ T][0-9:.,]+ ?(Z|[+-][0-9:]+)') "
-        f"THEN TRY_CAST({written} AS TIMESTAMPTZ)::DATE "
-        f"WHEN regexp_full_match({written}, '{_DAY}[ T][0-9:.,]+') THEN TRY_CAST(left({written}, 10) AS DATE) END"
-    )
+    day = f"day_in({written})"
     fails = f"TRY(struct_pack(v := ({given}))) IS NULL"
     return day, f"{fails} OR ({written} IS NOT NULL AND {day} IS NULL)"
 
