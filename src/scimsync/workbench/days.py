@@ -17,14 +17,17 @@ from dataclasses import dataclass, field
 from scimsync.workbench.statuses import Tree, arguments_of, constant, every, function
 
 _ISO = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+#: `ahead` holds the keys of people whose account is made before their first day (`presence`).
 #: `day_in` is the day that a tidy text says, and null where it is none; `as_date` that of any value; `excel_date` that
 #: of a value or of a serial number of Excel (from 1 March 1900, before which Excel counts a day that never was), and
 #: `no_date` tells that something stands there that is no day
 MACROS = f"""
+CREATE TABLE ahead (key VARCHAR);
 CREATE MACRO day_in(written) AS
   CASE WHEN regexp_full_match(written, '{_ISO}') THEN TRY_CAST(written AS DATE)
        WHEN regexp_full_match(written, '[0-9]{{8}}') THEN try_strptime(written, '%Y%m%d')::DATE
-       WHEN regexp_full_match(written, '{_ISO}[ T][0-9:.,]+ ?(Z|[+-][0-9:]+)') THEN TRY_CAST(written AS TIMESTAMPTZ)::DATE
+       WHEN regexp_full_match(written, '{_ISO}[ T][0-9:.,]+ ?(Z|[+-][0-9:]+)') 
+            THEN TRY_CAST(written AS TIMESTAMPTZ)::DATE
        WHEN regexp_full_match(written, '{_ISO}[ T][0-9:.,]+') THEN TRY_CAST(left(written, 10) AS DATE) END;
 CREATE MACRO as_date(given) AS day_in(nullif(tidy(given), ''));
 CREATE MACRO serial_day(number) AS
@@ -43,7 +46,9 @@ _OF_MOMENTS: Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys(("date_trunc", "date_part"), (1,)),
     **dict.fromkeys(("date_diff", "datediff", "date_sub"), (1, 2)),
 }
-_TEXTS = frozenset({"trim", "ltrim", "rtrim", "left", "substr", "substring", "blank", "replace", "nullif", "split_part"})
+_TEXTS = frozenset(
+    {"trim", "ltrim", "rtrim", "left", "substr", "substring", "blank", "replace", "nullif", "split_part"}
+)
 
 
 @dataclass(slots=True)
@@ -79,9 +84,9 @@ class Days:
         if kind == "BETWEEN" and any(self._is_day(found[side]) for side in sides):
             return {**found, **{side: self._day(found[side]) for side in sides}}
         listed = found.get("children")
-        if node.get("type") in {"COMPARE_IN", "COMPARE_NOT_IN"} and isinstance(listed, list):
-            if any(self._is_day(one) for one in listed):
-                return {**found, "children": [self._day(one) for one in listed]}
+        is_list = node.get("type") in {"COMPARE_IN", "COMPARE_NOT_IN"} and isinstance(listed, list)
+        if is_list and any(self._is_day(one) for one in listed):  # type: ignore[union-attr]
+            return {**found, "children": [self._day(one) for one in listed]}  # type: ignore[union-attr]
         if kind == "FUNCTION" and name in _OF_MOMENTS:
             return self._with(found, _OF_MOMENTS[name])
         return found
@@ -136,11 +141,8 @@ class Days:
         if kind == "COLUMN_REF":
             known = node.get("column_names") == ["current_date"] or self._kind(node) in {"DATE", "BOOLEAN"}
             return node if known else function("as_date", [node])
-        if kind == "CAST" and str(node.get("type_expr", {}).get("type_name", "")).lower() in {"varchar", "text"}:
-            return function("as_date", [node])
-        if kind == "CAST" and str(node.get("type_expr", {}).get("type_name", "")).lower() in {"timestamp", "datetime"}:
-            return function("as_date", [node])
-        if name in _TEXTS:
+        cast = str(node.get("type_expr", {}).get("type_name", "")).lower() if kind == "CAST" else ""
+        if name in _TEXTS or cast in {"varchar", "text", "string", "timestamp", "datetime"}:
             return function("as_date", [node])
         if name in {"+", "-", "date_add"}:
             first, *rest = node["arguments"]
@@ -202,8 +204,8 @@ def _doubted_case(node: Tree, checks: list[Tree]) -> Tree:
     ahead = [{**check, "then_expr": _doubted(_tree(check["then_expr"]))} for check in checks[:first]]
     if first == len(checks):
         return {**node, "case_checks": ahead, "else_expr": _doubted(_tree(node["else_expr"]))}
-    rest = {**node, "case_checks": checks[first:]}
-    rest = _unknown(rest, _outside(rest))
+    after: Tree = {**node, "case_checks": checks[first:]}
+    rest = _unknown(after, _outside(after))
     return {**node, "case_checks": ahead, "else_expr": rest} if ahead else rest
 
 

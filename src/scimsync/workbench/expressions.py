@@ -232,7 +232,7 @@ class _Check:
 _SELECT, _PARSE = "SELECT ", "SELECT json_serialize_sql(?)"
 
 
-def check(
+def check(  # noqa: PLR0913 - what is known of the columns, and what is asked for
     text: str,
     connection: duckdb.DuckDBPyConnection,
     columns: Sequence[str] | None = None,

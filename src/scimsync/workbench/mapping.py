@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
-from scimsync.core.desired import ACTIVE_UNKNOWN, BAD_DATE, BAD_LEVEL, BAD_PHONE, UNMAPPABLE, PhoneReader, ValueFault, is_main
+from scimsync.core.desired import (
+    ACTIVE_UNKNOWN,
+    BAD_DATE,
+    BAD_LEVEL,
+    BAD_PHONE,
+    UNMAPPABLE,
+    PhoneReader,
+    ValueFault,
+    is_main,
+)
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
+from scimsync.workbench.dated import dated, undated
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
@@ -45,17 +55,7 @@ def check_mapping(
         faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
         raise ConfigError(*faults)
-    return {mapped.path: _dated(mapped, checked[mapped.path]) for mapped in attributes}
-
-
-def _dated(mapped: Mapped, expression: Expression) -> Expression:
-    """The expression, which says so where a text in it that is read as a day is none; a status is then unknown."""
-    if not expression.undated or mapped.path == ACTIVE:
-        return expression
-    is_text = mapped.place.kind not in {Kind.LIST, Kind.BOOLEAN, Kind.DECIMAL}
-    fault = text(FAULT_MARK + "date") if is_text else f"error({text(BAD_DATE.summary)})"
-    value = f"({expression.sql})::VARCHAR" if is_text else f"({expression.sql})"
-    return replace(expression, sql=f"CASE WHEN {expression.undated} THEN {fault} ELSE {value} END")
+    return {mapped.path: dated(mapped, checked[mapped.path]) for mapped in attributes}
 
 
 def _reference_fault(mapped: Mapped, result: Expression) -> str:
@@ -464,16 +464,8 @@ def _marked_values(
             found = [row_of(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
             bench.sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM desired WHERE {bad}")
             bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE {bad}")
-            dates = _undated(bench, expressions[mapped.path], found) if mapped.path == ACTIVE else frozenset[int]()
+            dates = undated(bench, expressions[mapped.path], found) if mapped.path == ACTIVE else frozenset[int]()
             yield from (_Fault(n, index, BAD_DATE if n in dates else why, mapped.path) for n in found)
-
-
-def _undated(bench: Workbench, expression: Expression, found: Sequence[int]) -> frozenset[int]:
-    """Those of some records in which a text that is read as a day is none."""
-    if not expression.undated:
-        return frozenset()
-    query = f"SELECT {N} FROM records WHERE {N} IN (SELECT unnest(?)) AND ({expression.undated})"
-    return frozenset(row_of(n) or 0 for (n,) in bench.rows(query, [[*found]]))
 
 
 #: a level that is no plain number from 0.0 to 5.0, whatever else it is; and one that is right, with what follows

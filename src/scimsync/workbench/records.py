@@ -12,7 +12,9 @@ from scimsync.workbench.rows import take_rows
 from scimsync.workbench.values import BLANK, is_blank, stripped
 
 
-def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: Sequence[str] = ()) -> SourceHealth:
+def stage_records(
+    bench: Workbench, reading: Reading, *, key: str, null_values: Sequence[str] = (), trim: bool = False
+) -> SourceHealth:
     """Bring a reading into the table `records`, in one go where it can be poured, and take its health.
 
     Args:
@@ -20,6 +22,7 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: 
         reading: The reading.
         key: Column that identifies a person.
         null_values: Texts that stand for nothing in a cell.
+        trim: Take blanks around texts away.
 
     Raises:
         SourceError: The reading failed, has no key column, or holds no record.
@@ -40,6 +43,10 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: 
         raise SourceError("source: it holds no records. An empty source never means that everybody left.")
     if null_values:
         _empty(bench, null_values)
+    for column in bench.columns if trim else ():
+        if column.type == "VARCHAR":
+            name = quoted(column.name)
+            bench.sql.execute(f"UPDATE records SET {name} = tidy({name}) WHERE {name} IS DISTINCT FROM tidy({name})")
     return _health(bench, count)
 
 
