@@ -26,7 +26,7 @@ CREATE TABLE ahead (key VARCHAR);
 CREATE MACRO day_in(written) AS
   CASE WHEN regexp_full_match(written, '{_ISO}') THEN TRY_CAST(written AS DATE)
        WHEN regexp_full_match(written, '[0-9]{{8}}') THEN try_strptime(written, '%Y%m%d')::DATE
-       WHEN regexp_full_match(written, '{_ISO}[ T][0-9:.,]+ ?(Z|[+-][0-9:]+)') 
+       WHEN regexp_full_match(written, '{_ISO}[ T][0-9:.,]+ ?(Z|[+-][0-9:]+)')
             THEN TRY_CAST(written AS TIMESTAMPTZ)::DATE
        WHEN regexp_full_match(written, '{_ISO}[ T][0-9:.,]+') THEN TRY_CAST(left(written, 10) AS DATE) END;
 CREATE MACRO as_date(given) AS day_in(nullif(tidy(given), ''));
@@ -84,9 +84,9 @@ class Days:
         if kind == "BETWEEN" and any(self._is_day(found[side]) for side in sides):
             return {**found, **{side: self._day(found[side]) for side in sides}}
         listed = found.get("children")
-        is_list = node.get("type") in {"COMPARE_IN", "COMPARE_NOT_IN"} and isinstance(listed, list)
-        if is_list and any(self._is_day(one) for one in listed):  # type: ignore[union-attr]
-            return {**found, "children": [self._day(one) for one in listed]}  # type: ignore[union-attr]
+        is_list = node.get("type") in {"COMPARE_IN", "COMPARE_NOT_IN"}
+        if isinstance(listed, list) and is_list and any(map(self._is_day, listed)):
+            return {**found, "children": [*map(self._day, listed)]}
         if kind == "FUNCTION" and name in _OF_MOMENTS:
             return self._with(found, _OF_MOMENTS[name])
         return found

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
 from scimsync.workbench import days, statuses, widths
+from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
 
 #: Functions that read nothing but their arguments and give the same answer each time.
@@ -143,6 +144,7 @@ class _Check:
 
     text: str
     known: Mapping[str, str] | None
+    sources: Sources = ONE
     faults: list[Fault] = field(default_factory=list)
     columns: set[str] = field(default_factory=set)
     phones: list[tuple[Tree, Tree | None]] = field(default_factory=list)
@@ -178,7 +180,7 @@ class _Check:
         if names is None or node.get("syntax_type") != "LAMBDA_KEYWORD":
             self.fault(node, "an arrow is not allowed in a mapping; a lambda is written lambda x: ...")
             return frozenset()
-        for name in sorted(names & _RESERVED):
+        for name in sorted(names & (_RESERVED | self.sources.names)):
             self.fault(node, f"the parameter of a lambda cannot be called {name}")
         return names
 
@@ -192,7 +194,7 @@ class _Check:
             self.fault(node, f"{'.'.join(map(str, names))} is not a column of the source")
             return
         name = str(names[0])
-        if self.known is not None and name.lower() not in self.known:
+        if self.known is not None and name.lower() not in self.known and not self.sources.is_absent(name):
             near = get_close_matches(name.lower(), self.known, n=1, cutoff=0.5)
             hint = f"; did you mean {self.known[near[0]]}?" if near else ""
             self.fault(node, f"the source has no column {name}{hint}")
@@ -241,6 +243,7 @@ def check(  # noqa: PLR0913 - what is known of the columns, and what is asked fo
     texts: Mapping[str, str] | None = None,
     kinds: Mapping[str, str] | None = None,
     is_test: bool = False,
+    sources: Sources = ONE,
 ) -> Expression | tuple[Fault, ...]:
     """Check one expression against the allow-list, and its columns against the source where known.
 
@@ -252,6 +255,7 @@ def check(  # noqa: PLR0913 - what is known of the columns, and what is asked fo
         texts: Column of numbers, in small letters -> the column that holds them as they were written.
         kinds: Column, in small letters -> its type, as far as it is known.
         is_test: It says of a person what is so or not, and is null where a day that it asks for is none (`days`).
+        sources: How the sources are called of which columns may be named.
 
     Returns:
         The checked expression, or all its faults.
@@ -259,8 +263,9 @@ def check(  # noqa: PLR0913 - what is known of the columns, and what is asked fo
     tree = tree_of(text, connection)
     if isinstance(tree, Fault):
         return (tree,)
+    tree = bare(tree, sources)
     known = None if columns is None else {name.lower(): name for name in columns}
-    walk = _Check(text, known)
+    walk = _Check(text, known, sources)
     walk.walk(tree, frozenset())
     named = [node for node in everything(tree) if _is_reference(node)]
     results = list(_results(tree))

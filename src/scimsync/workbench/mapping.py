@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
@@ -25,6 +25,8 @@ from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
 from scimsync.workbench.dated import dated, undated
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
+from scimsync.workbench.joining import leave_unjoined
+from scimsync.workbench.keys import bad_keys
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
 
@@ -43,19 +45,39 @@ def check_mapping(
     kinds = bench.kinds if columns is not None else {}
     for mapped in attributes:
         texts = {} if mapped.place.kind in {Kind.DECIMAL, Kind.BOOLEAN} else bench.texts
-        result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == ACTIVE, texts=texts, kinds=kinds)
+        result = check(
+            mapped.expression,
+            bench.sql,
+            columns,
+            is_status=mapped.path == ACTIVE,
+            texts=texts,
+            kinds=kinds,
+            sources=bench.sources,
+        )
         if not isinstance(result, Expression):
             faults += [f"[attributes] {mapped.path} = {mapped.expression!r}: {fault}" for fault in result]
             continue
         if result.is_reference != (mapped.place.kind is Kind.REFERENCE):
             faults.append(_reference_fault(mapped, result))
             continue
-        checked[mapped.path] = result
+        is_unread = columns is not None and any(map(bench.sources.is_absent, result.columns))
+        checked[mapped.path] = (
+            replace(result, sql=_nothing(mapped.place), phones=(), undated="") if is_unread else result
+        )
     if columns is not None:
         faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
         raise ConfigError(*faults)
     return {mapped.path: dated(mapped, checked[mapped.path]) for mapped in attributes}
+
+
+def _nothing(place: Place) -> str:
+    """No value, of the type that a place takes."""
+    if place.kind is not Kind.LIST:
+        return "NULL"
+    kept = compared(place.attribute)
+    parts = ", ".join(f"{quoted(sub.name)} VARCHAR" for sub in kept)
+    return "CAST(NULL AS VARCHAR[])" if len(kept) == 1 else f"CAST(NULL AS STRUCT({parts})[])"
 
 
 def _reference_fault(mapped: Mapped, result: Expression) -> str:
@@ -181,7 +203,7 @@ def stage_desired(
     # DuckDB finds people by name, so a key is text from here on.
     bench.sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR, n BIGINT)")
     bench.sql.execute("CREATE OR REPLACE TABLE spoiled (n BIGINT, i INTEGER)")
-    findings = _bad_keys(bench, key)
+    findings = bad_keys(bench, key)
     faults: list[_Fault] = []
     try:
         _map(bench, attributes, expressions, key)
@@ -196,6 +218,9 @@ def stage_desired(
     faults += _marked_values(bench, attributes, expressions)
     _spread(bench, attributes)
     _leave_out(bench, attributes, [place.short for place in found_by], whole=whole)
+    if bench.sources.joined and leave_unjoined(bench, attributes, expressions):
+        _spread(bench, attributes)
+        _leave_out(bench, attributes, [place.short for place in found_by], whole=False)
     return findings + _told(bench, attributes, faults)
 
 
@@ -343,48 +368,6 @@ def _told(bench: Workbench, attributes: Sequence[Mapped], faults: Sequence[_Faul
         for fault in faults
         for key, row, goes_on in people.get(fault.n, ())
     ]
-
-
-def _bad_keys(bench: Workbench, key: str) -> list[Finding]:
-    findings: list[Finding] = []
-    column = f"tidy({quoted(key)})"
-    (keys, different), *_ = bench.sql.execute(
-        f"SELECT count(nullif(k, '')), count(DISTINCT nullif(k, '')) FROM (SELECT {column} AS k FROM records)"
-    ).fetchall()
-    if keys == different == bench.number("SELECT count(*) FROM records"):
-        return findings
-    for n, place in bench.rows(f"SELECT {N}, {PLACE} FROM records WHERE coalesce({column}, '') = '' ORDER BY 1"):
-        findings.append(
-            Finding(
-                severity=Severity.ERROR,
-                code="record.no-key",
-                subject=f"row {place}",
-                summary="a record has no key",
-                hint=f"fill the column {key} in the source",
-                row=row_of(place),
-                holds=True,
-            )
-        )
-        bench.sql.execute("INSERT INTO held VALUES (NULL, ?)", [n])
-    doubled = f"SELECT {column} AS k FROM records WHERE coalesce({column}, '') <> '' GROUP BY 1 HAVING count(*) > 1"
-    for found, places in bench.rows(
-        f"SELECT {column}, list({PLACE} ORDER BY {N}) FROM records WHERE {column} IN ({doubled}) GROUP BY 1 ORDER BY 1"
-    ):
-        rows = ", ".join(str(p) for p in places) if isinstance(places, list) else ""
-        findings.append(
-            Finding(
-                severity=Severity.ERROR,
-                code="record.duplicate-key",
-                subject=str(found),
-                summary="several records have the same key",
-                detail=f"rows {rows}",
-                hint="keep one of them in the source; until then this person is left as is",
-                row=row_of(places[0]) if isinstance(places, list) else None,
-                holds=True,
-            )
-        )
-    bench.sql.execute(f"INSERT INTO held SELECT {column}, {N} FROM records WHERE {column} IN ({doubled})")
-    return findings
 
 
 def _failing(

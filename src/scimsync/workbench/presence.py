@@ -119,7 +119,7 @@ def _parts(bench: Workbench, given: str) -> list[tuple[str, str]]:
 
 def _serialized(bench: Workbench, query: str) -> dict[str, Any]:
     row = bench.sql.execute("SELECT json_serialize_sql(?)", [query]).fetchone()
-    return json.loads(str(row[0])) if row else {}  # type: ignore[no-any-return]
+    return json.loads(str(row[0])) if row else {}
 
 
 # --- the table `records` -----------------------------------------------------------------------------
@@ -234,7 +234,7 @@ def lay_aside(bench: Workbench, numbers: Sequence[int], active: int | None, *, s
         strangers: Whether the accounts that fit people without a link are left alone for them.
     """
     sql = bench.sql
-    sql.execute("CREATE OR REPLACE TEMP TABLE laid AS SELECT unnest(?::BIGINT[]) AS n", [[*numbers]])
+    sql.execute("CREATE OR REPLACE TABLE laid AS SELECT unnest(?::BIGINT[]) AS n", [[*numbers]])
     if not strangers:
         sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM laid) AND key NOT IN (SELECT key FROM links)")
     sql.execute(

@@ -13,8 +13,8 @@ from tests.factories import make_reading
 
 from scimsync.core.validity import Validity
 from scimsync.workbench.bench import PLACE, Workbench
-from scimsync.workbench.records import stage_records
 from scimsync.workbench.presence import ENDED, prepare, restore
+from scimsync.workbench.records import stage_records
 from scimsync.workbench.validity import check_validity, coming, ended, keep_valid
 
 TODAY = date(2026, 11, 27)
