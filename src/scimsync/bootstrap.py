@@ -87,7 +87,15 @@ def _make_source(given: SourceSettings) -> Source:
     encoding = "utf-8-sig" if given.encoding.lower() in {"utf-8", "utf8"} else given.encoding
     if given.kind == "jsonl":
         return source_file.JsonlSource(path, given.key, encoding=encoding, complete=complete)
-    return source_file.CsvSource(path, given.key, delimiter=given.delimiter, encoding=encoding, complete=complete)
+    return source_file.CsvSource(
+        path,
+        given.key,
+        delimiter=given.delimiter,
+        encoding=encoding,
+        complete=complete,
+        skip_lines=given.skip_lines,
+        columns=given.columns,
+    )
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from sqlalchemy.pool import NullPool
 
 from scimsync.adapters.source_columns import check_key, owned_by
-from scimsync.adapters.source_copy import copying
+from scimsync.adapters.source_copy import copying, read_days
 from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Batch, Cell, Reading
 
@@ -181,6 +181,8 @@ def _connect(stack: ExitStack, url: URL) -> Connection:
     stack.callback(engine.dispose)
     connection = stack.enter_context(engine.connect())
     _make_read_only(connection)
+    if url.get_driver_name() == "psycopg":
+        read_days(_driven(connection))
     return connection
 
 

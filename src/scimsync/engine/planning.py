@@ -351,7 +351,8 @@ class _Planning:
         self.memberships = MembershipPlanning(
             policy, policy.groups, self.bench, comparison, ports.target, ports.store, self.request.overrides
         )
-        groups = await self.memberships.run(ports.pairs, judged, self.changes, key=self.request.key, complete=complete)
+        key, away = self.request.key, self.calendar.ungrouped
+        groups = await self.memberships.run(ports.pairs, judged, self.changes, key=key, complete=complete, away=away)
         self.findings += self.memberships.findings
         return groups
 

@@ -65,6 +65,11 @@ class Calendar:
         """The day of a plan that is made for a day to come, and cannot be applied."""
         return self.request.validity.as_of
 
+    @property
+    def ungrouped(self) -> frozenset[str]:
+        """Who is in no group because of a leave."""
+        return self.leave if scope.GROUPS in self.request.policy.leave_removes else frozenset()
+
     def mapped(self, expressions: dict[str, Expression]) -> dict[str, Expression]:
         """The mapping, by which whoever has ended is not active, and whoever is away is what policy says."""
         self.expressions = expressions
