@@ -63,9 +63,7 @@ def _timetable(plan: Plan, *, everybody: bool) -> Iterator[str]:
     if len(plan.coming) <= SHOWN and not everybody:
         return
     for day in [*days][: None if everybody else DAYS]:
-        words = [
-            f"{number:,} {_WORDS[what][number > 1]}" for what in _WORDS if (number := days[day][what])
-        ]
+        words = [f"{number:,} {_WORDS[what][number > 1]}" for what in _WORDS if (number := days[day][what])]
         yield f"    on {day:%a} {day}: {', '.join(words)}"
     if len(days) > DAYS and not everybody:
         yield click.style(f"    … and {len(days) - DAYS} more days", dim=True)
