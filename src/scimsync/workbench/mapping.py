@@ -15,7 +15,7 @@ from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
-from scimsync.workbench.joining import leave_unjoined
+from scimsync.workbench.joining import APART, leave_unjoined
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
 
@@ -43,7 +43,8 @@ def check_mapping(
             faults.append(_reference_fault(mapped, result))
             continue
         is_unread = columns is not None and any(map(bench.sources.is_absent, result.columns))
-        checked[mapped.path] = replace(result, sql=_nothing(mapped.place), phones=()) if is_unread else result
+        nothing = replace(result, sql=_nothing(mapped.place), phones=(), statuses=()) if is_unread else result
+        checked[mapped.path] = nothing
     if columns is not None:
         faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
@@ -195,12 +196,11 @@ def stage_desired(
         _map(bench, attributes, expressions, key)
     bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
     bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
+    if bench.sources.joined:
+        leave_unjoined(bench, attributes, expressions)
     faults += _marked_values(bench, attributes, expressions)
     _spread(bench, attributes)
     _leave_out(bench, attributes, [place.short for place in found_by], whole=whole)
-    if bench.sources.joined and leave_unjoined(bench, attributes, expressions):
-        _spread(bench, attributes)
-        _leave_out(bench, attributes, [place.short for place in found_by], whole=False)
     return findings + _told(bench, attributes, faults)
 
 
@@ -308,7 +308,8 @@ def _leave_out(bench: Workbench, attributes: Sequence[Mapped], found_by: Sequenc
     grave = [index[path] for path in (ACTIVE, "userName") if path in index]
     marks = [index[path] for path in found_by if path in index]
     lost = f"(s.i IN {_tuple(marks)} AND d.key NOT IN (SELECT key FROM links))" if marks else "false"
-    out = "true" if whole else f"(s.i IN {_tuple(grave)} OR {lost})"
+    bad = f"(s.n, s.i) NOT IN (SELECT (n, i) FROM {APART})" if bench.sources.joined else "true"
+    out = f"({bad} OR s.i IN {_tuple(grave)} OR {lost})" if whole else f"(s.i IN {_tuple(grave)} OR {lost})"
     left = f"coalesce(d.d{index[ACTIVE]} = 'false', false)" if ACTIVE in index else "false"
     sql = bench.sql
     sql.execute(
