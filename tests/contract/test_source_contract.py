@@ -15,8 +15,10 @@ import duckdb
 import psycopg
 import pytest
 from tests.postgres import postgres_url
+from tests.sheets import write_ods, write_xlsx
 
 from scimsync.adapters.source_file import CsvSource, JsonlSource, ParquetSource
+from scimsync.adapters.source_sheet import SheetSource
 from scimsync.adapters.source_sql import SqlSource
 from scimsync.engine.ports import Source
 from scimsync.errors import SourceError
@@ -85,6 +87,15 @@ def _parquet(folder: Path) -> Callable[[list[Person], str], Source]:
     return make
 
 
+def _sheet(folder: Path, ending: str) -> Callable[[list[Person], str], Source]:
+    def make(people: list[Person], key: str) -> Source:
+        path = folder / f"people.{ending}"
+        write = write_ods if ending == "ods" else write_xlsx
+        return SheetSource(write(path, [COLUMNS, *people]), key)
+
+    return make
+
+
 CREATE = 'CREATE TABLE people (employee_id text, "Full Name" text, job_title text)'
 
 
@@ -112,7 +123,7 @@ def _postgresql(url: str) -> Callable[[list[Person], str], Source]:
     return make
 
 
-@pytest.fixture(params=["csv", "jsonl", "parquet", "sqlite", "postgresql"])
+@pytest.fixture(params=["csv", "jsonl", "parquet", "xlsx", "ods", "sqlite", "postgresql"])
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     match request.param:
         case "csv":
@@ -121,6 +132,8 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
             return Kind(make=_jsonl(tmp_path), first=1, place="line", proven=False)
         case "parquet":
             return Kind(make=_parquet(tmp_path), first=1, place="row", proven=True)
+        case "xlsx" | "ods":
+            return Kind(make=_sheet(tmp_path, request.param), first=2, place="row", proven=True)
         case "sqlite":
             return Kind(make=_sqlite(tmp_path), first=1, place="row", proven=True)
         case _:

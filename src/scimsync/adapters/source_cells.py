@@ -6,14 +6,13 @@ end: the archive's checksums prove the parts, and the cells are named by the add
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, NoReturn
+from typing import IO, BinaryIO, NoReturn
 from xml.parsers import expat
 
 from scimsync.errors import SourceError
@@ -151,7 +150,7 @@ def _elements(data: bytes, wanted: str) -> Iterator[dict[str, str]]:
 
     parser = _parser()
     parser.StartElementHandler = start
-    parser.Parse(data, True)
+    parser.Parse(data, True)  # noqa: FBT003 - it takes no name
     yield from found
 
 
@@ -183,12 +182,12 @@ class _ExcelSheet:
         self._kind = self._text = ""
         self._in_value = self._has_formula = False
 
-    def look(self, part: io.IOBase | zipfile.ZipExtFile) -> Hidden:
+    def look(self, part: IO[bytes]) -> Hidden:
         """Walk the part."""
         parser = _parser()
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
         parser.CharacterDataHandler = self._data
-        parser.ParseFile(part)  # type: ignore[arg-type]  # typeshed wants more of a reader than is read
+        parser.ParseFile(part)
         return self.found
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -236,11 +235,11 @@ class _OpenSheet:
         self._here = False
         self._row, self._rows, self._column = 1, 1, 1
 
-    def look(self, part: io.IOBase | zipfile.ZipExtFile) -> Hidden:
+    def look(self, part: IO[bytes]) -> Hidden:
         """Walk the part."""
         parser = _parser()
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
-        parser.ParseFile(part)  # type: ignore[arg-type]  # as above
+        parser.ParseFile(part)
         return self.found
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:

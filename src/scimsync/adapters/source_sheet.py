@@ -16,7 +16,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import date, datetime, time, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from scimsync.adapters.source_cells import ERRORS, Hidden, address, hidden, shown
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by, refuse_empty
@@ -82,7 +82,7 @@ class SheetSource:
         next(batches)
         return Reading(columns=table.columns, batches=batches, proven=is_archive, place="row")
 
-    def _sheet(self, stack: ExitStack, path: Path, reader: io.BufferedReader) -> Any:  # noqa: ANN401 - of calamine
+    def _sheet(self, stack: ExitStack, path: Path, reader: BinaryIO) -> Any:  # noqa: ANN401 - of calamine
         """The sheet, read."""
         try:
             import python_calamine  # noqa: PLC0415 - an extra
@@ -248,8 +248,8 @@ class _Table:
     def _refuse_totals(self, number: int, key: str) -> NoReturn:
         behind = self._last - number + 1
         message = (
-            f"{self._where}: row {number} has {key!r} for a key, so it is a row of totals and no person. Set skip_last ="
-            f" {behind} under [source], or leave the totals out of the export."
+            f"{self._where}: row {number} has {key!r} for a key, so it is a row of totals and no person. Set"
+            f" skip_last = {behind} under [source], or leave the totals out of the export."
         )
         raise SourceError(message)
 
@@ -260,7 +260,7 @@ class _Table:
         return cell
 
 
-def _is_archive(reader: io.BufferedReader) -> bool:
+def _is_archive(reader: BinaryIO) -> bool:
     """Whether the file is an archive, whose checksums were compared: the old form has none."""
     reader.seek(0)
     return reader.read(4) == b"PK\3\4"
@@ -273,9 +273,8 @@ def _is_full(cell: object) -> bool:
 def _value(cell: object) -> Cell:
     """A cell as a record holds it."""
     kind = type(cell)
-    if kind is float:
-        whole = int(cell) if cell.is_integer() else None  # type: ignore[attr-defined]  # it is a float
-        return cell if whole is None else whole  # type: ignore[return-value]  # a float
+    if isinstance(cell, float):
+        return int(cell) if cell.is_integer() else cell
     if kind in _ASIS:
         return cell or None if kind is str else cell  # type: ignore[return-value]  # one of Cell
     if isinstance(cell, time):

@@ -200,7 +200,7 @@ def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
     audit = settings.audit
     texts = {
         ("source", "url"): masked(source.url),
-        ("source", "path"): source.path,
+        ("source", "path"): masked(source.path) if isinstance(source.path, str) else source.path,
         ("target", "api_url"): target.api_url,
         ("target", "login_url"): target.login_url,
         ("target", "token_url"): masked(target.token_url),
