@@ -168,7 +168,7 @@ def web_server(folder: Path) -> Iterator[Site]:
 def _certificate(folder: Path) -> Path:
     """A certificate for this machine that vouches for itself: `ca.pem`, and with its key `server.pem`."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scimsync tests")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"scimsync tests {folder}"[-60:])])
     now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
