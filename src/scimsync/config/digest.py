@@ -44,7 +44,16 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
     dialect = target.dialect
     concurrency = dialect.concurrency if dialect.concurrency != CODED.get(dialect.name, GENERIC).concurrency else ""
     joined = [
-        [one.name, one.kind, *one.join, one.query, str(one.path or ""), list(one.null_values), one.complete]
+        [
+            one.name,
+            one.kind,
+            *one.join,
+            one.query,
+            str(one.path or ""),
+            list(one.null_values),
+            one.complete,
+            *_sheet(one.sheet),
+        ]
         for one in source.joined
     ]
     found: dict[str, object] = {

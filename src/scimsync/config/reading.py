@@ -348,7 +348,9 @@ class _Reader:
             query=given.query,
             path=source_reading.file(given.path, ("groups", "path"), self.told, self.references),
             nesting=given.nesting,
-            nesting_path=source_reading.file(given.nesting_path, ("groups", "nesting_path"), self.told, self.references),
+            nesting_path=source_reading.file(
+                given.nesting_path, ("groups", "nesting_path"), self.told, self.references
+            ),
         )
 
     # --- webhooks ---------------------------------------------------------------------------
