@@ -7,7 +7,11 @@ import contextlib
 import datetime as dt
 import ipaddress
 import ssl
+import subprocess
+import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,9 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+import obstore
+import obstore.store
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.postgres import free_port
 
 USER, PASSWORD = "reader", "canary-place-5up3r"
 
@@ -202,8 +209,6 @@ class Bucket:
         return f"s3://{self.name}/{path}"
 
     def store(self) -> Any:
-        import obstore.store
-
         return obstore.store.S3Store(
             self.name,
             access_key_id=USER,
@@ -214,26 +219,15 @@ class Bucket:
         )
 
     def put(self, path: str, body: bytes) -> None:
-        import obstore
-
         obstore.put(self.store(), path, body)
 
     def remove(self, path: str) -> None:
-        import obstore
-
         obstore.delete(self.store(), path)
 
 
 @contextlib.contextmanager
 def s3_server() -> Iterator[Bucket]:
     """moto, as a server of its own process: it is a simulator, but on a real socket, and other people's."""
-    import subprocess
-    import sys
-    import time
-    import urllib.request
-
-    from tests.postgres import free_port
-
     port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
