@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
+from sqlalchemy import make_url
 from tests.postgres import free_port
 
 USER = "hr"
@@ -88,8 +89,6 @@ def _prepare(folder: Path, server: subprocess.Popen[bytes]) -> None:
 @contextlib.contextmanager
 def cursor_of(url: str) -> Iterator[Any]:
     """A cursor of the tests, to write with."""
-    from sqlalchemy import make_url
-
     parts = make_url(url)
     connection: Any = pymysql.connect(
         host=parts.host, port=parts.port or 0, user=USER, password=PASSWORD, database="people", charset="utf8mb4"

@@ -110,7 +110,7 @@ class Site:
 
 
 @contextlib.contextmanager
-def web_server(folder: Path) -> Iterator[Site]:
+def web_server(folder: Path) -> Iterator[Site]:  # noqa: C901 - a whole server
     """An https server on this machine."""
     site = Site(ca_file=folder / "ca.pem")
     certificate = _certificate(folder)

@@ -49,7 +49,7 @@ def test_columns_keep_their_kinds_and_a_zero_date_is_a_text_of_one_person(url: s
         cursor.execute("INSERT INTO kinds VALUES (3, '2020-00-00', NULL, NULL, NULL, '')")
     for address in (url, f"{url}?charset=latin1", url.replace("mysql+pymysql", "mariadb")):
         found = rows(address, "SELECT * FROM kinds ORDER BY id")
-        assert found[0] == (1, dt.date(2020, 1, 2), dt.datetime(2020, 1, 2, 3, 4, 5), 1, Decimal("4711.10"), "Zoë ß €")
+        assert found[0] == (1, dt.date(2020, 1, 2), dt.datetime(2020, 1, 2, 3, 4, 5), 1, Decimal("4711.10"), "Zoë ß €")  # noqa: DTZ001 - it has none
         assert found[1] == (2, "0000-00-00", "0000-00-00 00:00:00", 0, Decimal("100.50"), "x")
         assert found[2] == (3, "2020-00-00", None, None, None, "")
         assert str(found[0][4]) == "4711.10"
@@ -178,5 +178,5 @@ def test_a_day_that_python_does_not_know_is_a_text_of_one_person() -> None:
         )
         assert rows(address, query) == [
             (1, "infinity", "-infinity", 1.5),
-            (2, dt.date(2020, 1, 2), dt.datetime(2020, 1, 2, 3, 4, 5), 2.0),
+            (2, dt.date(2020, 1, 2), dt.datetime(2020, 1, 2, 3, 4, 5), 2.0),  # noqa: DTZ001 - it has none
         ]

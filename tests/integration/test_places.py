@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 from tests.places import PASSWORD, USER, Bucket, Site, s3_server, ssh_server, web_server
 from tests.servers import Firm, Provider, firm, person
@@ -243,8 +244,6 @@ def test_a_wrong_password_or_path_is_told_with_what_to_do(tmp_path: Path) -> Non
 
 
 def test_a_private_key_lets_us_in_where_nobody_else_can_read_it(tmp_path: Path) -> None:
-    import asyncssh
-
     key = asyncssh.generate_private_key("ssh-ed25519")
     (tmp_path / "authorized").write_bytes(key.export_public_key())
     secret = tmp_path / "id"

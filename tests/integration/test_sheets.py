@@ -6,8 +6,10 @@ import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
+import openpyxl
 import pytest
 import xlwt
+from openpyxl.utils.datetime import CALENDAR_MAC_1904, to_excel
 from tests.sheets import write_ods, write_xlsx
 
 from scimsync.adapters.source_sheet import SheetSource
@@ -35,20 +37,17 @@ def test_whole_numbers_are_integers_days_are_days_and_blank_rows_nobody(tmp_path
     day = dt.date(2020, 1, 2)
     path = write_xlsx(
         tmp_path / "hr.xlsx",
-        [HEADER, (124, 1.5, day), (), ("00125", True, dt.datetime(2020, 1, 2, 3, 4, 5)), (126, "", None)],
+        [HEADER, (124, 1.5, day), (), ("00125", True, dt.datetime(2020, 1, 2, 3, 4, 5)), (126, "", None)],  # noqa: DTZ001 - it has none
     )
     assert rows(SheetSource(path, "id")) == [
         (2, (124, 1.5, day)),
-        (4, ("00125", True, dt.datetime(2020, 1, 2, 3, 4, 5))),
+        (4, ("00125", True, dt.datetime(2020, 1, 2, 3, 4, 5))),  # noqa: DTZ001 - it has none
         (5, (126, None, None)),
     ]
 
 
 @pytest.mark.parametrize("is_mac", [False, True])
 def test_a_number_among_days_is_the_day_that_its_workbook_means(is_mac: bool, tmp_path: Path) -> None:
-    import openpyxl
-    from openpyxl.utils.datetime import CALENDAR_MAC_1904, to_excel
-
     book = openpyxl.Workbook()
     if is_mac:
         book.epoch = CALENDAR_MAC_1904

@@ -1,4 +1,4 @@
-"""What the databases differ in: their drivers and where to get them, how they are kept from writing, what they let slip.
+"""What databases differ in: their drivers and where to get them, how they are kept from writing, what they let slip.
 
 A driver is named by its package only where we know it: a package that merely bears the driver's name may be anybody's.
 """
@@ -55,7 +55,8 @@ _BRACKETS = re.compile(r"\[[^\]]*\]")
 
 #: what to do next where a database of one of these names complains so; the first that fits
 NEXT_STEPS = (
-    (r"\((1044|1142|1143),|ORA-01031|ORA-41900|\b(229|230|916)\b.*permission", "Let an administrator grant SELECT on the database and its tables to this user."),
+    (r"\((1044|1142|1143),|ORA-01031|ORA-41900|\b(229|230|916)\b.*permission",
+     "Let an administrator grant SELECT on the database and its tables to this user."),
     (r"\(1045,|\(1698,|ORA-01017|\(18456,", "Check user and password in url under [source]."),
     (r"\(1049,|ORA-12514|ORA-12505|DPY-6001|DPY-6003|\(4060,", "Check the name of the database in url under [source]."),
     (r"\(1146,|ORA-00942|\(208,", "Check the name of the table, and its schema, in query under [source]."),
