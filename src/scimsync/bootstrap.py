@@ -106,7 +106,15 @@ def _make_file(given: SourceSettings, path: Path) -> Source:
     encoding = "utf-8-sig" if given.encoding.lower() in {"utf-8", "utf8"} else given.encoding
     if given.kind == "jsonl":
         return source_file.JsonlSource(path, given.key, encoding=encoding, complete=complete)
-    return source_file.CsvSource(path, given.key, delimiter=given.delimiter, encoding=encoding, complete=complete)
+    return source_file.CsvSource(
+        path,
+        given.key,
+        delimiter=given.delimiter,
+        encoding=encoding,
+        complete=complete,
+        skip_lines=given.skip_lines,
+        columns=given.columns,
+    )
 
 
 def _make_placed(given: SourceSettings, url: str) -> Source:

@@ -61,6 +61,8 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         "concurrency": concurrency,
         "dialect": _dialect(dialect),
         "null_values": list(source.null_values),
+        "presence": _used([source.presence.where, source.presence.on_leave, source.presence.main]),
+        "reading": _used([source.trim, source.skip_lines, list(source.columns)]),
         "later limits": changed,
         "sheet": _sheet(source.sheet),
         "validity": [source.validity.first, source.validity.last] if source.validity.is_known else [],
@@ -70,6 +72,23 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
 
 def _sheet(sheet: SheetSettings | None) -> list[object]:
     return [] if sheet is None else [sheet.name, sheet.header_row, sheet.skip_last]
+
+
+def _used(given: list[object]) -> list[object]:
+    """What is written, where anything is."""
+    return given if any(given) else []
+
+
+def _away(policy: Policy) -> dict[str, object]:
+    """What becomes of people who are away, or not there yet, where that is not the default."""
+    standard = Policy(attributes=(), match=())
+    keys = ("leave", "leave_removes", "outside", "create_before")
+    given = {key: getattr(policy, key) for key in keys if getattr(policy, key) != getattr(standard, key)}
+    return (
+        {"away": {key: sorted(one) if isinstance(one, frozenset) else str(one) for key, one in given.items()}}
+        if given
+        else {}
+    )
 
 
 def _renames(policy: Policy) -> dict[str, object]:
@@ -158,7 +177,9 @@ def _decisive(
         decisive["on_bad_value"] = policy.on_bad_value.value
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
-    decisive |= _since(source, target, policy.limits) | _renames(policy) | _contract(contract or Contract())
+    decisive |= (
+        _since(source, target, policy.limits) | _renames(policy) | _away(policy) | _contract(contract or Contract())
+    )
     if policy.leavers is Leavers.DELETE:
         decisive["leavers_after"] = policy.leavers_after.total_seconds()
     if policy.deleted is not Deleted.HOLD:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
+from scimsync.core.presence import ALL_THERE, Presence
 from scimsync.core.validity import ALWAYS, Validity
 from scimsync.model.contracts import Contract
 from scimsync.model.events import EventKind, Subscription
@@ -85,6 +86,13 @@ class SourceSettings:
     null_values: tuple[str, ...] = ()
     #: from when until when its records hold
     validity: Validity = ALWAYS
+    #: who of its people is there for the directory
+    presence: Presence = ALL_THERE
+    #: whether blanks around texts are taken away
+    trim: bool = False
+    #: of a text file: lines before the header, and the names of the columns where it has none
+    skip_lines: int = 0
+    columns: tuple[str, ...] = ()
     access: AccessSettings = field(default_factory=AccessSettings)
     sheet: SheetSettings | None = None
     place: PlaceSettings = field(default_factory=PlaceSettings)

@@ -50,6 +50,8 @@ def read(
         encoding=given.encoding,
         complete=given.complete,
         null_values=tuple(given.null_values),
+        skip_lines=given.skip_lines,
+        columns=tuple(given.columns),
         access=AccessSettings(
             username=secret("username"),
             password=secret("password"),

@@ -29,6 +29,7 @@ FITS: Mapping[str, frozenset[str]] = {
     ),
     **dict.fromkeys(SHEET_KEYS, SHEETS),
     **dict.fromkeys((*PLACE_KEYS, *ACCESS_KEYS), FILES),
+    **dict.fromkeys(("skip_lines", "columns"), frozenset({"csv"})),
 }  # fmt: skip
 #: kind -> the keys that it cannot do without, besides `kind` and `key`
 NEEDS: Mapping[str, tuple[str, ...]] = {
@@ -74,6 +75,14 @@ class Records(Section):
         [],
         example=["NULL", "#N/A", "-"],
     )
+    skip_lines: int = _key(
+        "How many lines stand before the header: a title, the date of the export. For kind `csv`.", 0, example=2, ge=0
+    )
+    columns: list[str] = _key(
+        "The names of the columns of a file that has no header, as many as a line has cells. For kind `csv`.",
+        [],
+        example=["employee_id", "email", "status"],
+    )
 
 
 class People(Section):
@@ -101,6 +110,26 @@ class People(Section):
         "The last day on which a record holds, as an SQL expression over it; null for no end. On the day after, its "
         "person left.",
         example="end_date",
+    )
+    trim: bool = _key(
+        "Whether blanks around texts are taken away before the mapping sees them (`CHAR(10)` of a database, say). The "
+        "values that are written never have any.",
+        False,  # noqa: FBT003 - the default
+        example=True,
+    )
+    where: str = _text(
+        "Which records are about people for the directory, as an SQL expression over one record. Whoever has no such "
+        "record is out of scope: gets no account, and does not leave by it (`[policy] out_of_scope`).",
+        example="country IN ('DE', 'AT')",
+    )
+    main: str = _text(
+        "By what the record of a person is chosen where several hold today, as in ORDER BY: the first counts. Without "
+        "it, and where two are equal in it, such a person is held (record.duplicate-key).",
+        example="is_primary DESC, hours DESC",
+    )
+    on_leave: str = _text(
+        "Whether a person is on leave, as an SQL expression over one record; `[policy] leave` says what follows.",
+        example="status = 'leave'",
     )
     expect: Expect | None = _key(
         "What each reading must be like; one that is not takes nothing from anybody.", None, example={"rows": ">= 900"}

@@ -13,7 +13,9 @@ from scimsync.workbench.poured import take
 from scimsync.workbench.values import is_blank
 
 
-def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: Sequence[str] = ()) -> SourceHealth:
+def stage_records(
+    bench: Workbench, reading: Reading, *, key: str, null_values: Sequence[str] = (), trim: bool = False
+) -> SourceHealth:
     """Bring a reading into the table `records`, in one go where it can be poured, and take its health.
 
     Args:
@@ -21,6 +23,7 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: 
         reading: The reading.
         key: Column that identifies a person.
         null_values: Texts that stand for nothing in a cell.
+        trim: Take blanks around texts away.
 
     Raises:
         SourceError: The reading failed, has no key column, or holds no record.
@@ -35,8 +38,16 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: 
     count = take(bench, reading, null_values)
     if count == 0:
         raise SourceError("source: it holds no records. An empty source never means that everybody left.")
+    if trim:
+        _trim(bench)
     joined = join(bench, reading) if reading.joined else ()
     return replace(_health(bench, count), joined=joined)
+
+
+def _trim(bench: Workbench) -> None:
+    """Take the blanks around texts away."""
+    for name in (quoted(column.name) for column in bench.columns if column.type == "VARCHAR"):
+        bench.sql.execute(f"UPDATE records SET {name} = tidy({name}) WHERE {name} IS DISTINCT FROM tidy({name})")
 
 
 def _health(bench: Workbench, count: int) -> SourceHealth:
