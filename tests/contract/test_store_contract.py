@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Protocol
 
@@ -19,10 +19,22 @@ import sqlalchemy as sa
 
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
-from scimsync.engine.state import Deferrals, Endings, Journal, Links, Memberships, NeverShown, Pins, Refusals, Runs
+from scimsync.engine.state import (
+    Acceptances,
+    Deferrals,
+    Endings,
+    Journal,
+    Links,
+    Memberships,
+    NeverShown,
+    Pins,
+    Refusals,
+    Runs,
+)
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.outcomes import (
+    Acceptance,
     Deferred,
     Document,
     Ending,
@@ -831,3 +843,22 @@ def test_an_ending_takes_the_place_of_what_its_key_had(store: People) -> None:
     later = make_ending(account="a9", since=MOMENT + timedelta(days=1))
     store.change_endings([later], ["p1", "p2", "p3"])
     assert list(store.endings()) == [later]
+
+
+def make_acceptance(key: str = "p1", kind: str = "record.bad-phone", **members: object) -> Acceptance:
+    given = {
+        "code": "record.bad-phone",
+        "until": date(2026, 12, 1),
+        "actor": "ada@host",
+        "at": datetime(2026, 11, 1, tzinfo=UTC),
+    }
+    return Acceptance(key=key, kind=kind, **{**given, **members})  # type: ignore[arg-type]
+
+
+def test_what_people_accepted_is_kept_by_key_and_kind(store: Acceptances) -> None:
+    given = [make_acceptance("p2"), make_acceptance("p1", reason="HR asks"), make_acceptance("p1", "other")]
+    store.change_acceptances(one for one in given)
+    assert list(store.acceptances()) == [given[2], given[1], given[0]]
+    later = make_acceptance("p1", until=date(2027, 1, 1))
+    store.change_acceptances([later], [("p2", "record.bad-phone"), ("p9", "x")])
+    assert list(store.acceptances()) == [given[2], later]

@@ -38,6 +38,7 @@ from scimsync.core.leaving import UNTRUSTED, sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
 from scimsync.engine import (
+    accepting,
     deferring,
     ending,
     guarding,
@@ -417,7 +418,7 @@ class _Planning:
         self.findings += of_circles(self._circles(comparison), loops)
         waiting = deferring.Waiting(self.vain, (request.source, *self.takes), identity, created)
         self.findings += deferring.remember(ports.store, comparison, waiting)
-        findings = tuple(self._findings())
+        findings = accepting.marked(ports.store, request, self._findings(), created)
         numbers = comparison.numbers()
         if not self.whole:
             forget_unseen(self.bench)
