@@ -65,7 +65,7 @@ def make_line(key: str = "p1", *, run: str = "run-1", **members: object) -> Jour
     return JournalLine(run=run, key=key, **given)  # type: ignore[arg-type]
 
 
-class People(Links, Deferrals, Endings, NeverShown, Memberships, Protocol):
+class People(Links, Deferrals, Endings, NeverShown, Acceptances, Memberships, Protocol):
     """The part that knows whose account is whose."""
 
 
@@ -855,7 +855,8 @@ def make_acceptance(key: str = "p1", kind: str = "record.bad-phone", **members: 
     return Acceptance(key=key, kind=kind, **{**given, **members})  # type: ignore[arg-type]
 
 
-def test_what_people_accepted_is_kept_by_key_and_kind(store: Acceptances) -> None:
+@on_people
+def test_what_people_accepted_is_kept_by_key_and_kind(store: People) -> None:
     given = [make_acceptance("p2"), make_acceptance("p1", reason="HR asks"), make_acceptance("p1", "other")]
     store.change_acceptances(one for one in given)
     assert list(store.acceptances()) == [given[2], given[1], given[0]]

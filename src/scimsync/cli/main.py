@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from scimsync.cli import interrupting
+from scimsync.cli.account_commands import accounts
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.finding_commands import findings
 from scimsync.cli.options import FILE, FOLDER, THERE, Group, with_config, with_depth, with_log, with_overrides
@@ -404,6 +405,9 @@ def metrics(**given: object) -> None:
 
 
 cli.add_command(findings)
+
+
+cli.add_command(accounts)
 
 
 cli.add_command(audit)

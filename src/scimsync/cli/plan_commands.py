@@ -26,9 +26,8 @@ def alone(ctx: click.Context) -> bool:
         if parameter.name != "config" and ctx.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
     ]
     if given:
-        raise click.UsageError(
-            f"{', '.join(given)} goes with `{ctx.info_name}` alone, not with `{ctx.info_name} {ctx.invoked_subcommand}`."
-        )
+        name, below = ctx.info_name, ctx.invoked_subcommand
+        raise click.UsageError(f"{', '.join(given)} goes with `{name}` alone, not with `{name} {below}`.")
     return False
 
 

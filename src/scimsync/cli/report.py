@@ -28,6 +28,7 @@ from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import JournalLine, Outcome, Run, Status
 from scimsync.model.plans import BESIDES, ITSELF, LOGIN, Action, Change, Delta, Plan, Reason, Verdict
 from scimsync.scim.schema import Entry, Value
+from scimsync.services.unmanaged import Unmanaged
 
 #: the order and the headings of the changes: what takes access away comes first
 _SECTIONS = {
@@ -47,6 +48,8 @@ _WORDS = {
     Status.OPEN: "not done",
 }
 _BESIDES = "what else HR says about them, after their access is gone"
+#: accounts that HR does not know and that are named; a file has them all
+_STRANGERS = 500
 _EDITED = {Reason.TARGET_MOVED, Reason.BOTH_MOVED}
 
 
@@ -59,6 +62,8 @@ class Story:
     #: None for a plan of which no run is told
     run: Run | None = None
     journal: Sequence[JournalLine] = ()
+    #: the accounts that HR does not know, where they are kept of this plan
+    unmanaged: Unmanaged | None = None
     #: when the report is written; the page says nothing about it where None
     when: datetime | None = None
 
@@ -100,6 +105,8 @@ def page(story: Story) -> str:
             words={status.value: word for status, word in _WORDS.items()},
             edits=list(_edits(plan)),
             findings=list(by_kind(plan.findings)),
+            unmanaged=story.unmanaged,
+            strangers=story.unmanaged.accounts[:_STRANGERS] if story.unmanaged else (),
             facts=list(_facts(plan, run)),
             who=f"{getpass.getuser()} on {socket.gethostname()}",
             version=version("scimsync"),

@@ -70,6 +70,7 @@ from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Pl
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
+from scimsync.workbench import unmanaged
 from scimsync.workbench.agreed import write_agreed
 from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
@@ -456,6 +457,8 @@ class _Planning:
             agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
+        if self.whole and plan.as_of is None:
+            unmanaged.keep(comparison, ports.store.artifact(unmanaged.UNMANAGED), plan)
         digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(

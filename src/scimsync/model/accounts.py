@@ -86,3 +86,17 @@ class Leaver:
     agreed: bool | None = None
     #: whether the directory shows that the account is active; if not, it is taken to be
     shown: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranger:
+    """An account that HR does not know."""
+
+    account: str
+    login: str
+    #: as the directory shows it; "" where the mapping has no name
+    name: str
+    #: None where the directory does not show it
+    active: bool | None
+    #: [policy] protected names it
+    protected: bool = False

@@ -397,6 +397,13 @@ class Comparison:
             for key, is_known in self.bench.rows(query):
                 yield self.attributes[index].path, bool(is_known), str(key)
 
+    def unmanaged(self) -> str:
+        """The SQL that says of an account that HR does not know it."""
+        return (
+            "id NOT IN (SELECT id FROM pairing) AND id NOT IN (SELECT account FROM links) "
+            f"AND id NOT IN ({self.left_alone()})"
+        )
+
     def numbers(self) -> dict[str, int]:
         """How many records, accounts, pairs, unmanaged accounts; attributes compared and equal."""
         self._compare()
@@ -408,10 +415,7 @@ class Comparison:
             "records": self.bench.number("SELECT count(*) FROM records"),
             "accounts": self.bench.number("SELECT count(*) FROM accounts"),
             "linked": pairs,
-            "unmanaged": self.bench.number(
-                "SELECT count(*) FROM accounts WHERE id NOT IN (SELECT id FROM pairing) "
-                f"AND id NOT IN (SELECT account FROM links) AND id NOT IN ({self.left_alone()})"
-            ),
+            "unmanaged": self.bench.number(f"SELECT count(*) FROM accounts WHERE {self.unmanaged()}"),
             "compared": compared,
             "equal": compared - differing,
         }
