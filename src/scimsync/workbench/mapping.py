@@ -14,6 +14,7 @@ from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
+from scimsync.workbench.doubles import keyless, unite
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
 from scimsync.workbench.joining import leave_unjoined
 from scimsync.workbench.records import blanks
@@ -157,7 +158,7 @@ def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: Phon
     return asked
 
 
-def stage_desired(
+def stage_desired(  # noqa: PLR0913 - all of it says how a record is read
     bench: Workbench,
     attributes: Sequence[Mapped],
     expressions: Mapping[str, Expression],
@@ -165,6 +166,7 @@ def stage_desired(
     key: str,
     found_by: Iterable[Place] = (),
     whole: bool = False,
+    also: Sequence[str] = (),
 ) -> list[Finding]:
     """Map all records into the table `desired`; of a bad value the value is left out, or its person.
 
@@ -179,11 +181,12 @@ def stage_desired(
         key: Column that identifies a person.
         found_by: The places by which the account of a person without link is found.
         whole: A bad value leaves out the person.
+        also: Columns of the source beside the mapping that say something of people.
     """
     # DuckDB finds people by name, so a key is text from here on.
     bench.sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR, n BIGINT)")
     bench.sql.execute("CREATE OR REPLACE TABLE spoiled (n BIGINT, i INTEGER)")
-    findings = _bad_keys(bench, key)
+    findings = keyless(bench, key)
     faults: list[_Fault] = []
     try:
         _map(bench, attributes, expressions, key)
@@ -193,6 +196,7 @@ def stage_desired(
             faults += found
             findings += everybody
         _map(bench, attributes, expressions, key)
+    findings += unite(bench, len(attributes), also)
     bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
     bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
     faults += _marked_values(bench, attributes, expressions)
@@ -348,48 +352,6 @@ def _told(bench: Workbench, attributes: Sequence[Mapped], faults: Sequence[_Faul
         for fault in faults
         for key, row, goes_on in people.get(fault.n, ())
     ]
-
-
-def _bad_keys(bench: Workbench, key: str) -> list[Finding]:
-    findings: list[Finding] = []
-    column = f"tidy({quoted(key)})"
-    (keys, different), *_ = bench.sql.execute(
-        f"SELECT count(nullif(k, '')), count(DISTINCT nullif(k, '')) FROM (SELECT {column} AS k FROM records)"
-    ).fetchall()
-    if keys == different == bench.number("SELECT count(*) FROM records"):
-        return findings
-    for n, place in bench.rows(f"SELECT {N}, {PLACE} FROM records WHERE coalesce({column}, '') = '' ORDER BY 1"):
-        findings.append(
-            Finding(
-                severity=Severity.ERROR,
-                code="record.no-key",
-                subject=f"row {place}",
-                summary="a record has no key",
-                hint=f"fill the column {key} in the source",
-                row=row_of(place),
-                holds=True,
-            )
-        )
-        bench.sql.execute("INSERT INTO held VALUES (NULL, ?)", [n])
-    doubled = f"SELECT {column} AS k FROM records WHERE coalesce({column}, '') <> '' GROUP BY 1 HAVING count(*) > 1"
-    for found, places in bench.rows(
-        f"SELECT {column}, list({PLACE} ORDER BY {N}) FROM records WHERE {column} IN ({doubled}) GROUP BY 1 ORDER BY 1"
-    ):
-        rows = ", ".join(str(p) for p in places) if isinstance(places, list) else ""
-        findings.append(
-            Finding(
-                severity=Severity.ERROR,
-                code="record.duplicate-key",
-                subject=str(found),
-                summary="several records have the same key",
-                detail=f"rows {rows}",
-                hint="keep one of them in the source; until then this person is left as is",
-                row=row_of(places[0]) if isinstance(places, list) else None,
-                holds=True,
-            )
-        )
-    bench.sql.execute(f"INSERT INTO held SELECT {column}, {N} FROM records WHERE {column} IN ({doubled})")
-    return findings
 
 
 def _failing(
