@@ -64,7 +64,7 @@ from scimsync.engine.signatures import write as write_plan
 from scimsync.engine.staging import mapped, read_source
 from scimsync.engine.validity import Calendar
 from scimsync.errors import PersonUnknown, SourceError, TargetError
-from scimsync.model.accounts import Pair
+from scimsync.model.accounts import Pair, Unresolved
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
 from scimsync.model.policy import BadValue
@@ -486,10 +486,10 @@ class _Planning:
             if self.ports.store.run(name) is None:
                 return name
 
-    def _unresolved(self, comparison: Comparison) -> Iterator[tuple[str, bool, str]]:
+    def _unresolved(self, comparison: Comparison) -> Iterator[Unresolved]:
         """Whose reference names nobody: of those who are asked for, where only some are."""
         only = self.request.only
-        yield from (one for one in comparison.unresolved() if not only or one[2] in only)
+        yield from (one for one in comparison.unresolved() if not only or one.key in only)
 
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from scimsync.scim.schema import Value
 
@@ -100,3 +101,24 @@ class Stranger:
     active: bool | None
     #: [policy] protected names it
     protected: bool = False
+
+
+class Missing(Enum):
+    """Why a reference names nobody who has an account."""
+
+    NOWHERE = "nowhere"  #: neither the source nor a link knows the key
+    LOGIN = "login"  #: no account has the login or id
+    INACTIVE = "inactive"  #: in the source, as somebody who left
+    LEFT_OUT = "left-out"  #: in the source, and left out of this plan
+    WITHOUT = "without"  #: in the source, active, and without account in this plan
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A reference that names nobody who has an account."""
+
+    path: str
+    why: Missing
+    #: whose reference it is, and whom it names; "" where that is not known
+    key: str
+    named: str = ""
