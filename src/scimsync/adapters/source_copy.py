@@ -50,38 +50,6 @@ class Copying:
         return Poured(forms=self.forms, rows=rows, keeps_empty=True)
 
 
-def read_days(connection: Any) -> None:  # noqa: ANN401 - of psycopg, which may not be there
-    """Let days that Python has no date for (`infinity`, years beyond 9999) come as the text that they are.
-
-    One such cell is a matter of one person; psycopg ends the whole reading.
-    """
-    from psycopg import DataError  # noqa: PLC0415 - the connection is of it, so it is here
-    from psycopg.adapt import Loader  # noqa: PLC0415
-    from psycopg.pq import Format  # noqa: PLC0415
-
-    for name in ("date", "timestamp", "timestamptz"):
-        oid = connection.adapters.types[name].oid
-        strict = connection.adapters.get_loader(oid, Format.TEXT)
-
-        class Lenient(Loader):
-            """As the loader of psycopg, but for what that refuses."""
-
-            _strict = strict
-
-            def __init__(self, oid: int, context: Any = None) -> None:  # noqa: ANN401 - of psycopg
-                super().__init__(oid, context)
-                self._read = self._strict(oid, context)
-
-            def load(self, data: Any) -> object:  # noqa: ANN401 - a buffer
-                """The day, or its text."""
-                try:
-                    return self._read.load(data)
-                except DataError:
-                    return bytes(data).decode()
-
-        connection.adapters.register_loader(oid, Lenient)
-
-
 def copying(connection: Any, query: str) -> Copying | None:  # noqa: ANN401 - of psycopg, which may not be there
     """How to copy the answer to a query; None where rows must be walked, or the query is wrong.
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from scimsync.config.settings import GroupSettings, SourceSettings, TargetSettings
+from scimsync.config.settings import GroupSettings, SheetSettings, SourceSettings, TargetSettings
 from scimsync.model.contracts import Contract
 from scimsync.model.policy import (
     RENAMES_WITHIN,
@@ -44,7 +44,16 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
     dialect = target.dialect
     concurrency = dialect.concurrency if dialect.concurrency != CODED.get(dialect.name, GENERIC).concurrency else ""
     joined = [
-        [one.name, one.kind, *one.join, one.query, str(one.path or ""), list(one.null_values), one.complete]
+        [
+            one.name,
+            one.kind,
+            *one.join,
+            one.query,
+            str(one.path or ""),
+            list(one.null_values),
+            one.complete,
+            *_sheet(one.sheet),
+        ]
         for one in source.joined
     ]
     found: dict[str, object] = {
@@ -55,9 +64,14 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         "presence": _used([source.presence.where, source.presence.on_leave, source.presence.main]),
         "reading": _used([source.trim, source.skip_lines, list(source.columns)]),
         "later limits": changed,
+        "sheet": _sheet(source.sheet),
         "validity": [source.validity.first, source.validity.last] if source.validity.is_known else [],
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _sheet(sheet: SheetSettings | None) -> list[object]:
+    return [] if sheet is None else [sheet.name, sheet.header_row, sheet.skip_last]
 
 
 def _used(given: list[object]) -> list[object]:

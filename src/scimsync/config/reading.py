@@ -366,9 +366,11 @@ class _Reader:
                 self.told.tell(("groups", key), f"[groups] {key} does not fit [source] kind = {kind!r}; write {other}")
         return GroupSettings(
             query=given.query,
-            path=self._beside(given.path),
+            path=source_reading.file(given.path, ("groups", "path"), self.told, self.references),
             nesting=given.nesting,
-            nesting_path=self._beside(given.nesting_path),
+            nesting_path=source_reading.file(
+                given.nesting_path, ("groups", "nesting_path"), self.told, self.references
+            ),
         )
 
     # --- webhooks ---------------------------------------------------------------------------

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+from scimsync.config import source_places
 from scimsync.config.faults import Faults
 from scimsync.config.places import Place
 from scimsync.config.references import References
-from scimsync.config.settings import AccessSettings, SourceSettings
+from scimsync.config.settings import AccessSettings, PlaceSettings, SourceSettings
 from scimsync.config.sources import FITS, NEEDS, JoinedSource, Source
 
 #: what a source may be called in the mapping
@@ -43,7 +45,7 @@ def read(
         key="",
         url=references.database(references.resolve(f"{where} url", given.url)) if is_sql else "",
         query=given.query if is_sql else "",
-        path=references.beside(given.path) if given.path and not is_sql else None,
+        path=file(given.path, (*place, "path"), told, references) if not is_sql else None,
         delimiter=given.delimiter,
         encoding=given.encoding,
         complete=given.complete,
@@ -64,7 +66,44 @@ def read(
             client_auth=given.client_auth or "basic",
             ca_file=references.beside(given.ca_file) if given.ca_file else None,
         ),
+        sheet=source_places.sheet_of(given, given.kind),
+        place=_elsewhere(given, place, told, references),
     )
+
+
+def file(written: str, place: Place, told: Faults, references: References) -> Path | str | None:
+    """A file of this machine, or the address of one elsewhere; None where nothing is written.
+
+    Args:
+        written: The path as it is written.
+        place: Where that is.
+        told: Takes the faults.
+        references: Knows the folder that paths are taken from.
+    """
+    if not source_places.is_address(written):
+        return references.beside(written) if written else None
+    if fault := source_places.address_fault(written):
+        *section, key = map(str, place)
+        told.tell(place, f"[{'.'.join(section)}] {key} {fault}")
+    return written
+
+
+def _elsewhere(given: Source | JoinedSource, place: Place, told: Faults, references: References) -> PlaceSettings:
+    """How a file is fetched; checked where one is."""
+    found = PlaceSettings(
+        ready=given.ready,
+        settle=given.settle,
+        known_hosts=references.beside(given.known_hosts) if given.known_hosts else None,
+        host_key=given.host_key,
+        key_file=references.beside(given.key_file) if given.key_file else None,
+        endpoint=given.endpoint,
+        region=given.storage_region,
+        most_megabytes=given.most_megabytes,
+    )
+    if source_places.is_address(given.path):
+        for key, fault in source_places.place_faults(found, given.path):
+            told.tell((*place, key), f"[{'.'.join(map(str, place))}] {key} {fault}")
+    return found
 
 
 def _fit(given: Source | JoinedSource, place: Place, told: Faults) -> None:

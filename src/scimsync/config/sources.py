@@ -16,6 +16,7 @@ from scimsync.config.keys import key as _key
 from scimsync.config.keys import like as _like
 from scimsync.config.keys import or_blank as _or_blank
 from scimsync.config.keys import text as _text
+from scimsync.config.source_places import ACCESS_KEYS, FILES, PLACE_KEYS, SHEET_KEYS, SHEETS, Places, Sheets
 
 #: key -> the kinds of source that take it; a key that is not here fits all
 FITS: Mapping[str, frozenset[str]] = {
@@ -26,6 +27,8 @@ FITS: Mapping[str, frozenset[str]] = {
         ),
         frozenset[str](),
     ),
+    **dict.fromkeys(SHEET_KEYS, SHEETS),
+    **dict.fromkeys((*PLACE_KEYS, *ACCESS_KEYS), FILES),
     **dict.fromkeys(("skip_lines", "columns"), frozenset({"csv"})),
 }  # fmt: skip
 #: kind -> the keys that it cannot do without, besides `kind` and `key`
@@ -34,23 +37,29 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "csv": ("path",),
     "parquet": ("path",),
     "jsonl": ("path",),
+    "excel": ("path",),
+    "ods": ("path",),
 }
 
 
 class Records(Section):
     """What all sources share, and the keys of databases and files."""
 
-    kind: Literal["sql", "csv", "parquet", "jsonl"] = _key("What the source is.", example="csv")
+    kind: Literal["sql", "csv", "parquet", "jsonl", "excel", "ods"] = _key("What the source is.", example="csv")
     url: str = _or_blank(
-        "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`. Needed for kind `sql`.",
+        "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`, MySQL and MariaDB `mysql`, SQL Server "
+        "`mssql`, Oracle `oracle`. Needed for kind `sql`.",
         example="env:HR_DATABASE_URL",
     )
     query: str = _or_blank(
-        "The SELECT that gives one row for each person. It runs in a read-only transaction. Needed for kind `sql`.",
+        "The SELECT that gives one row for each person. It runs in a read-only transaction, which SQL Server does not "
+        "have (docs/sources/databases.md). Needed for kind `sql`.",
         example="SELECT * FROM employee",
     )
     path: str = _or_blank(
-        "The file with the records. Needed for the kinds `csv`, `parquet` and `jsonl`.", example="hr.csv"
+        "The file with the records, or its address: sftp://, s3://, gs://, az:// or https:// (docs/sources/places.md). "
+        "Needed for the kinds `csv`, `parquet`, `jsonl`, `excel` and `ods`.",
+        example="hr.csv",
     )
     delimiter: str = _text("What separates cells. For kind `csv`.", ",", example=";")
     encoding: str = _text(
@@ -163,7 +172,7 @@ class Access(Section):
     )
 
 
-class JoinedSource(Access, Records):
+class JoinedSource(Places, Sheets, Access, Records):
     """Another source: each record of the first may have one of it, with columns that the mapping names NAME.column."""
 
     join: str = _text(
@@ -177,7 +186,7 @@ class JoinedSource(Access, Records):
     )
 
 
-class Source(Access, People, Records):
+class Source(Places, Sheets, Access, People, Records):
     """Where the HR records are. One record is one person."""
 
     model_config = ConfigDict(extra="allow")

@@ -24,9 +24,9 @@ from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
 from scimsync.workbench.dated import dated, undated
+from scimsync.workbench.doubles import keyless, unite
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
-from scimsync.workbench.joining import leave_unjoined
-from scimsync.workbench.keys import bad_keys
+from scimsync.workbench.joining import APART, leave_unjoined
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
 
@@ -61,9 +61,8 @@ def check_mapping(
             faults.append(_reference_fault(mapped, result))
             continue
         is_unread = columns is not None and any(map(bench.sources.is_absent, result.columns))
-        checked[mapped.path] = (
-            replace(result, sql=_nothing(mapped.place), phones=(), undated="") if is_unread else result
-        )
+        nothing = replace(result, sql=_nothing(mapped.place), phones=(), statuses=(), undated="")
+        checked[mapped.path] = nothing if is_unread else result
     if columns is not None:
         faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
@@ -177,7 +176,7 @@ def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: Phon
     return asked
 
 
-def stage_desired(
+def stage_desired(  # noqa: PLR0913 - all of it says how a record is read
     bench: Workbench,
     attributes: Sequence[Mapped],
     expressions: Mapping[str, Expression],
@@ -185,6 +184,7 @@ def stage_desired(
     key: str,
     found_by: Iterable[Place] = (),
     whole: bool = False,
+    also: Sequence[str] = (),
 ) -> list[Finding]:
     """Map all records into the table `desired`; of a bad value the value is left out, or its person.
 
@@ -199,11 +199,12 @@ def stage_desired(
         key: Column that identifies a person.
         found_by: The places by which the account of a person without link is found.
         whole: A bad value leaves out the person.
+        also: Columns of the source beside the mapping that say something of people.
     """
     # DuckDB finds people by name, so a key is text from here on.
     bench.sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR, n BIGINT)")
     bench.sql.execute("CREATE OR REPLACE TABLE spoiled (n BIGINT, i INTEGER)")
-    findings = bad_keys(bench, key)
+    findings = keyless(bench, key)
     faults: list[_Fault] = []
     try:
         _map(bench, attributes, expressions, key)
@@ -213,14 +214,14 @@ def stage_desired(
             faults += found
             findings += everybody
         _map(bench, attributes, expressions, key)
+    findings += unite(bench, len(attributes), also)
     bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
     bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
+    if bench.sources.joined:
+        leave_unjoined(bench, attributes, expressions)
     faults += _marked_values(bench, attributes, expressions)
     _spread(bench, attributes)
     _leave_out(bench, attributes, [place.short for place in found_by], whole=whole)
-    if bench.sources.joined and leave_unjoined(bench, attributes, expressions):
-        _spread(bench, attributes)
-        _leave_out(bench, attributes, [place.short for place in found_by], whole=False)
     return findings + _told(bench, attributes, faults)
 
 
@@ -328,7 +329,8 @@ def _leave_out(bench: Workbench, attributes: Sequence[Mapped], found_by: Sequenc
     grave = [index[path] for path in (ACTIVE, "userName") if path in index]
     marks = [index[path] for path in found_by if path in index]
     lost = f"(s.i IN {_tuple(marks)} AND d.key NOT IN (SELECT key FROM links))" if marks else "false"
-    out = "true" if whole else f"(s.i IN {_tuple(grave)} OR {lost})"
+    bad = f"(s.n, s.i) NOT IN (SELECT (n, i) FROM {APART})" if bench.sources.joined else "true"
+    out = f"({bad} OR s.i IN {_tuple(grave)} OR {lost})" if whole else f"(s.i IN {_tuple(grave)} OR {lost})"
     left = f"coalesce(d.d{index[ACTIVE]} = 'false', false)" if ACTIVE in index else "false"
     sql = bench.sql
     sql.execute(

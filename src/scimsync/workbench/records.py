@@ -8,7 +8,7 @@ from dataclasses import replace
 from scimsync.errors import SourceError
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.workbench.bench import Workbench, quoted, text
-from scimsync.workbench.joining import join, take_joined
+from scimsync.workbench.joining import join
 from scimsync.workbench.poured import take
 from scimsync.workbench.values import is_blank
 
@@ -35,13 +35,12 @@ def stage_records(
     if key.lower() not in lowered:
         names = ", ".join(reading.columns)
         raise SourceError(f"source: the key column {key!r} is missing; the columns are {names}. Set [source] key.")
-    others = take_joined(bench, reading.joined)
     count = take(bench, reading, null_values)
     if count == 0:
         raise SourceError("source: it holds no records. An empty source never means that everybody left.")
     if trim:
         _trim(bench)
-    joined = join(bench, reading, others) if others else ()
+    joined = join(bench, reading) if reading.joined else ()
     return replace(_health(bench, count), joined=joined)
 
 
