@@ -28,13 +28,33 @@ from scimsync.engine.membership import Pairs
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.engine.state import Outbox
 from scimsync.errors import ConfigError
+from scimsync.model.records import Joined
 
 _T = TypeVar("_T")
 
 
 def make_source(settings: Settings) -> Source:
-    """The source that the configuration names."""
-    return _make_source(settings.source)
+    """The source that the configuration names, with those that are joined to it."""
+    given = settings.source
+    first = _make_source(given)
+    if not given.joined:
+        return first
+    from scimsync.adapters.source_joined import JoinedSource  # noqa: PLC0415
+
+    return JoinedSource(first, given.name, [_join(one) for one in given.joined])
+
+
+def _join(given: SourceSettings) -> Joined:
+    """A source that is joined to the first; it is made when it is read, so that one that cannot be is told of."""
+    theirs, ours = given.join
+    return Joined(
+        name=given.name,
+        shown=f"[source.{given.name}]",
+        read=lambda: _make_source(given).read(),
+        theirs=theirs,
+        ours=ours,
+        null_values=given.null_values,
+    )
 
 
 def make_pairs(settings: Settings) -> Pairs:

@@ -43,7 +43,12 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
     changed |= {f"clear {path}": str(limit) for path, limit in sorted(limits.clears.items())}
     dialect = target.dialect
     concurrency = dialect.concurrency if dialect.concurrency != CODED.get(dialect.name, GENERIC).concurrency else ""
+    joined = [
+        [one.name, one.kind, *one.join, one.query, str(one.path or ""), list(one.null_values), one.complete]
+        for one in source.joined
+    ]
     found: dict[str, object] = {
+        "joined": joined,
         "concurrency": concurrency,
         "dialect": _dialect(dialect),
         "null_values": list(source.null_values),

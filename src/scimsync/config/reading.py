@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from scimsync.config import credentials, document, faults, holding, outward
+from scimsync.config import credentials, document, faults, holding, outward, source_reading
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
@@ -18,7 +18,6 @@ from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
 from scimsync.config.revisions import at_revision
 from scimsync.config.settings import (
-    AccessSettings,
     AuditSettings,
     GroupSettings,
     LogSettings,
@@ -28,7 +27,7 @@ from scimsync.config.settings import (
     TargetSettings,
     WebhookSettings,
 )
-from scimsync.config.sources import FITS, NEEDS, Source
+from scimsync.config.sources import JoinedSource, Source, with_first
 from scimsync.config.words import hint
 from scimsync.core import protecting
 from scimsync.core.depths import Rhythm
@@ -70,6 +69,13 @@ class Parsed:
     raw: Mapping[str, object]
     #: what messages call it
     name: str
+    #: what the first source is called where each has a table of its own; "" where it stands in [source] itself
+    first: str = ""
+
+    def in_place(self, fault: str) -> str:
+        """A fault of [source], in the table in which the first source stands."""
+        is_its = bool(self.first) and fault.startswith(("[source]", "[source.expect]"))
+        return fault.replace("[source", f"[source.{self.first}", 1) if is_its else fault
 
 
 def parse(file: Path, revision: str = "", name: str = "") -> Parsed:
@@ -85,7 +91,8 @@ def parse(file: Path, revision: str = "", name: str = "") -> Parsed:
     """
     try:
         text = at_revision(file, revision) if revision else file.read_text(encoding="utf-8")
-        return Parsed(file=file, text=text, raw=tomllib.loads(text), name=name or file.name)
+        raw, first = with_first(tomllib.loads(text))
+        return Parsed(file=file, text=text, raw=raw, name=name or file.name, first=first)
     except FileNotFoundError:
         raise ConfigError(f"{file}: there is no such file. Make one with: scimsync init") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -103,7 +110,7 @@ def settings(parsed: Parsed, *, secrets: Set[str]) -> Settings:
     told = faults.Faults()
     found = _Reader(parsed.file, faults.read(parsed.raw, told), told, secrets).settings()
     if told.faults or found is None:
-        raise ConfigError(*(f"{parsed.name}: {fault}" for fault in told.faults))
+        raise ConfigError(*(f"{parsed.name}: {parsed.in_place(fault)}" for fault in told.faults))
     return found
 
 
@@ -147,56 +154,28 @@ class _Reader:
 
     def _source(self) -> SourceSettings:
         given = self.written.source
-        if not self.told.knows("source", "kind"):
-            self._fit(given)
-        is_sql = given.kind == "sql"
         self._check_zone(given.zone)
-        return SourceSettings(
-            kind=given.kind,
+        found = source_reading.read(given, ("source",), self.told, self.references, has_secrets=bool(self.secrets))
+        return replace(
+            found,
             key=given.key,
             name=given.name.strip(),
-            url=self._database("source", given.url) if is_sql else "",
-            query=given.query if is_sql else "",
-            path=self._beside(given.path) if not is_sql else None,
-            delimiter=given.delimiter,
-            encoding=given.encoding,
-            complete=given.complete,
             zone=given.zone,
-            null_values=tuple(given.null_values),
             validity=Validity(first=given.valid_from, last=given.valid_until),
-            access=self._access(given),
+            joined=tuple(self._joined(name, each, given) for name, each in (given.model_extra or {}).items()),
         )
 
-    def _fit(self, given: Source) -> None:
-        """Tell which keys the kind of the source lacks, and which it does not take."""
-        for key in NEEDS[given.kind]:
-            self.told.need("source", key, getattr(given, key))
-        for key in FITS:
-            if key in given.model_fields_set and given.kind not in FITS[key] and not self.told.knows("source", key):
-                kinds = ", ".join(sorted(FITS[key])) or "none yet"
-                said = f"[source] {key} does not fit kind = {given.kind!r}; it is for {kinds}: take it away"
-                self.told.tell(("source", key), said)
-
-    def _access(self, given: Source) -> AccessSettings:
-        """Who we are to the source; its secrets are read where somebody needs any."""
-
-        def read(key: str) -> str:
-            return self.references.resolve(f"[source] {key}", getattr(given, key)) if self.secrets else ""
-
-        return AccessSettings(
-            username=read("username"),
-            password=read("password"),
-            token=read("token"),
-            header=given.header,
-            header_value=read("header_value"),
-            client_id=read("client_id"),
-            client_secret=read("client_secret"),
-            token_url=given.token_url,
-            scopes=tuple(given.scopes),
-            audience=given.audience,
-            client_auth=given.client_auth or "basic",
-            ca_file=self._beside(given.ca_file),
-        )
+    def _joined(self, name: str, given: JoinedSource, first: Source) -> SourceSettings:
+        """A source that is joined to the first."""
+        place = ("source", name)
+        found = source_reading.read(given, place, self.told, self.references, has_secrets=bool(self.secrets))
+        if fault := source_reading.name_fault(name, first.name):
+            self.told.tell(place, f"[source.{name}]: {fault}")
+        sides = source_reading.sides(name, given, first)
+        if isinstance(sides, str):
+            self.told.tell((*place, "join"), f"[source.{name}] {sides}")
+            sides = ("", "")
+        return replace(found, name=name, join=sides)
 
     def _check_zone(self, zone: str) -> None:
         try:

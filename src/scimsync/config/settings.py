@@ -62,6 +62,9 @@ class SourceSettings:
     #: from when until when its records hold
     validity: Validity = ALWAYS
     access: AccessSettings = field(default_factory=AccessSettings)
+    #: of a joined source: SQL over its record and over ours that is the same text where both are about one person
+    join: tuple[str, str] = ("", "")
+    joined: tuple[SourceSettings, ...] = ()
 
     @property
     def identity(self) -> str:

@@ -8,6 +8,8 @@ passed over still.
 from collections.abc import Mapping
 from typing import Literal
 
+from pydantic import ConfigDict
+
 from scimsync.config.contracts import Expect
 from scimsync.config.keys import REFERENCE, Section
 from scimsync.config.keys import key as _key
@@ -35,19 +37,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 
 
 class Records(Section):
-    """What all kinds of source share, and the keys of databases and files."""
+    """What all sources share, and the keys of databases and files."""
 
     kind: Literal["sql", "csv", "parquet", "jsonl"] = _key("What the source is.", example="csv")
-    name: str = _text(
-        "A name for the source in the state, wherever it is read from. Give one where several sources share a state "
-        "(decision 29), or where the place changes. Default: made of kind, place, key column and query.",
-        example="hr",
-    )
-    key: str = _text(
-        "The column that identifies a person, for ever. Compared as text; 1001, 1001.0 and a decimal 1001 are one key.",
-        ...,
-        example="employee_id",
-    )
     url: str = _or_blank(
         "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`. Needed for kind `sql`.",
         example="env:HR_DATABASE_URL",
@@ -60,9 +52,6 @@ class Records(Section):
         "The file with the records. Needed for the kinds `csv`, `parquet` and `jsonl`.", example="hr.csv"
     )
     delimiter: str = _text("What separates cells. For kind `csv`.", ",", example=";")
-    zone: str = _text(
-        "The time zone in which the day of `today()` ends, by its IANA name.", "UTC", example="Europe/Berlin"
-    )
     encoding: str = _text(
         "The encoding of the file. For the kinds `csv` and `jsonl`; a byte-order mark is understood.",
         "utf-8",
@@ -75,6 +64,24 @@ class Records(Section):
         "Texts that stand for nothing. A cell that holds one of them, and nothing else but white space, is null.",
         [],
         example=["NULL", "#N/A", "-"],
+    )
+
+
+class People(Section):
+    """What the source has whose records are the people."""
+
+    name: str = _text(
+        "A name for the source in the state, wherever it is read from. Give one where several sources share a state "
+        "(decision 29), or where the place changes. Default: made of kind, place, key column and query.",
+        example="hr",
+    )
+    key: str = _text(
+        "The column that identifies a person, for ever. Compared as text; 1001, 1001.0 and a decimal 1001 are one key.",
+        ...,
+        example="employee_id",
+    )
+    zone: str = _text(
+        "The time zone in which the day of `today()` ends, by its IANA name.", "UTC", example="Europe/Berlin"
     )
     valid_from: str = _text(
         "The first day on which a record holds, as an SQL expression over it; a day that is null never was not. Before "
@@ -127,5 +134,43 @@ class Access(Section):
     )
 
 
-class Source(Access, Records):
+class JoinedSource(Access, Records):
+    """Another source: each record of the first may have one of it, with columns that the mapping names NAME.column."""
+
+    join: str = _text(
+        "What makes a record of it one of a person: `NAME.column = column`, or an expression on each side. Both are "
+        "compared as text. Needed where there is no `key`.",
+        example="ad.employeeID = hr.employee_id",
+    )
+    key: str = _text(
+        "Instead of `join`: the column of it that holds the key of the person.",
+        example="employee_id",
+    )
+
+
+class Source(Access, People, Records):
     """Where the HR records are. One record is one person."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, JoinedSource]
+
+
+def is_joined(name: str | int) -> bool:
+    """Whether a name below [source] is none of its keys, so that a table there is a joined source."""
+    return name not in Source.model_fields
+
+
+def with_first(raw: Mapping[str, object]) -> tuple[Mapping[str, object], str]:
+    """A file in which each source has a table of its own, with the first one in [source] itself; and its name.
+
+    The first is the one whose records are the people. What is written otherwise is left as it is, and the name is "".
+    """
+    given = raw.get("source")
+    if not isinstance(given, dict) or not given or not all(isinstance(each, dict) for each in given.values()):
+        return raw, ""
+    first, *others = given
+    if first in Source.model_fields:  # [source.expect] alone
+        return raw, ""
+    joined = {name: given[name] for name in others}
+    return {**raw, "source": {"name": first, **given[first], **joined}}, first

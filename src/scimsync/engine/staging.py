@@ -73,5 +73,6 @@ def staged(bench: Workbench, source: Source, request: PlanRequest) -> tuple[Read
         return bench.read[1]
     reading = source.read()
     health = stage_records(bench, reading, key=request.key, null_values=request.null_values)
+    reading = replace(reading, columns=tuple(column.name for column in bench.columns))
     bench.read = (how, (reading, health))
     return reading, health

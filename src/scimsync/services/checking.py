@@ -40,13 +40,13 @@ def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
     from scimsync.workbench.ruling import check as check_rules  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.validity import check_validity  # noqa: PLC0415 - loads DuckDB
 
-    reading = make_source(settings).read()
-    if faults := unknown(settings.contract.expect, reading.columns):
-        raise ConfigError(*faults)
-    given = settings.source
+    reading, given = make_source(settings).read(), settings.source
     with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), zone=given.zone) as bench:
         health = stage_records(bench, reading, key=given.key, null_values=given.null_values)
-        mapped = check_mapping(bench, settings.policy.attributes, reading.columns)
+        columns = [column.name for column in bench.columns]
+        if faults := unknown(settings.contract.expect, columns):
+            raise ConfigError(*faults)
+        mapped = check_mapping(bench, settings.policy.attributes, columns)
         check_validity(bench, given.validity, reading.columns)
         check_rules(bench, settings.policy.attributes, settings.contract.rules)
     bare = any(expression.is_bare for expression in mapped.values())

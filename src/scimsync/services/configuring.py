@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from scimsync.config import WRITING, Settings
 from scimsync.config.places import Place, lines
 from scimsync.config.references import References
+from scimsync.config.sources import is_joined
 from scimsync.errors import ConfigError
 from scimsync.model.events import EventKind
 
@@ -122,20 +123,34 @@ def effective(file: Path) -> tuple[Effective, ...]:
 
     parsed = reading.parse(file)
     settings = reading.settings(parsed, secrets=frozenset())
-    teller = _Teller(lines(parsed.text), References(file, []), settings)
+    teller = _Teller(_in_first(lines(parsed.text), parsed.first), References(file, []), settings, parsed.first)
     return tuple(teller.all(Document.model_validate(parsed.raw).model_dump()))
+
+
+def _in_first(at: Mapping[Place, int], first: str) -> dict[Place, int]:
+    """Lines, with those of the first source where it stands in [source] itself."""
+    if not first:
+        return {**at}
+    return {(place[0], *place[2:]) if place[:2] == ("source", first) else place: line for place, line in at.items()}
 
 
 class _Teller:
     """Goes through a document and says of each key what holds, and whence."""
 
-    def __init__(self, at: Mapping[Place, int], references: References, settings: Settings) -> None:
+    def __init__(self, at: Mapping[Place, int], references: References, settings: Settings, first: str = "") -> None:
+        #: what the first source is called where each has a table of its own
+        self.first = first
         self.lines, self.references, self.settings = at, references, settings
         self.judged = _judged(settings)
 
     def all(self, document: Mapping[str, Any]) -> Iterator[Effective]:
         for section, table in document.items():
-            if isinstance(table, list):
+            if section == "source":
+                joined = {name: each for name, each in table.items() if is_joined(name)}
+                yield from self._table((section,), {key: each for key, each in table.items() if key not in joined})
+                for name, each in joined.items():
+                    yield from self._table((section, name), each)
+            elif isinstance(table, list):
                 for index, each in enumerate(table):
                     yield from self._table((section, index), each)
             elif table is not None:
@@ -152,8 +167,13 @@ class _Teller:
             elif isinstance(value, dict):
                 value = {name: held for name, held in value.items() if held is not None and held != {}}
             if value not in ("", None, []) or origin.line:
-                number = int(place[1]) + 1 if len(place) > 1 else 0
-                yield Effective(section=section, number=number, key=key, value=value, origin=origin)
+                number = int(place[1]) + 1 if len(place) > 1 and section != "source" else 0
+                yield Effective(section=self._shown(place), number=number, key=key, value=value, origin=origin)
+
+    def _shown(self, place: Place) -> str:
+        """What the table is called in which a key stands."""
+        name = str(place[1]) if len(place) > 1 else self.first
+        return f"source.{name}" if place[0] == "source" and name else str(place[0])
 
     def _origin(self, place: Place, written: object) -> Origin:
         line, section, key = self.lines.get(place, 0), place[0], place[-1]
@@ -199,6 +219,9 @@ def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
     for key in ("concurrency", "operations_per_patch", "characters", "request_bytes"):
         found[("target",), key] = getattr(target.dialect, key)
     found[("target",), "default_roles"] = sorted(target.dialect.default_roles)
+    for one in source.joined:
+        found |= {(("source", one.name), "url"): masked(one.url)} if one.url else {}
+        found |= {(("source", one.name), "path"): str(one.path)} if one.path else {}
     for webhook in settings.webhooks:
         parts, place = urlsplit(webhook.url), ("webhook", webhook.number - 1)
         found[place, "url"] = f"{parts.scheme}://{parts.netloc}/{MASK}"

@@ -21,6 +21,7 @@ import msgspec
 from scimsync import files
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.workbench.expressions import MACROS
+from scimsync.workbench.sources import ONE
 
 #: names of our own columns in the records table; no source has them
 N, PLACE = "scimsync_n", "scimsync_place"
@@ -71,6 +72,8 @@ class Workbench:
         self.texts: dict[str, str] = {}
         #: what the records were read from and how, and what came of it: for a second plan of the same reading
         self.read: tuple[tuple[object, ...], tuple[Reading, SourceHealth]] | None = None
+        #: how sources are called in expressions
+        self.sources = ONE
         #: whether table `aside` holds records that do not hold on the day of the plan
         self.has_aside = False
 

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
 from scimsync.workbench import statuses, widths
+from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
 
 #: Functions that read nothing but their arguments and give the same answer each time.
@@ -138,6 +139,7 @@ class _Check:
 
     text: str
     known: Mapping[str, str] | None
+    sources: Sources = ONE
     faults: list[Fault] = field(default_factory=list)
     columns: set[str] = field(default_factory=set)
     phones: list[tuple[Tree, Tree | None]] = field(default_factory=list)
@@ -173,7 +175,7 @@ class _Check:
         if names is None or node.get("syntax_type") != "LAMBDA_KEYWORD":
             self.fault(node, "an arrow is not allowed in a mapping; a lambda is written lambda x: ...")
             return frozenset()
-        for name in sorted(names & _RESERVED):
+        for name in sorted(names & (_RESERVED | self.sources.names)):
             self.fault(node, f"the parameter of a lambda cannot be called {name}")
         return names
 
@@ -187,7 +189,7 @@ class _Check:
             self.fault(node, f"{'.'.join(map(str, names))} is not a column of the source")
             return
         name = str(names[0])
-        if self.known is not None and name.lower() not in self.known:
+        if self.known is not None and name.lower() not in self.known and not self.sources.is_absent(name):
             near = get_close_matches(name.lower(), self.known, n=1, cutoff=0.5)
             hint = f"; did you mean {self.known[near[0]]}?" if near else ""
             self.fault(node, f"the source has no column {name}{hint}")
@@ -234,6 +236,7 @@ def check(
     *,
     is_status: bool = False,
     texts: Mapping[str, str] | None = None,
+    sources: Sources = ONE,
 ) -> Expression | tuple[Fault, ...]:
     """Check one expression against the allow-list, and its columns against the source where known.
 
@@ -243,6 +246,7 @@ def check(
         columns: The columns of the source; only the grammar is checked where None.
         is_status: It says whether somebody is active, so texts in it are status words (`statuses`).
         texts: Column of numbers, in small letters -> the column that holds them as they were written.
+        sources: How the sources are called of which columns may be named.
 
     Returns:
         The checked expression, or all its faults.
@@ -250,8 +254,9 @@ def check(
     tree = tree_of(text, connection)
     if isinstance(tree, Fault):
         return (tree,)
+    tree = bare(tree, sources)
     known = None if columns is None else {name.lower(): name for name in columns}
-    walk = _Check(text, known)
+    walk = _Check(text, known, sources)
     walk.walk(tree, frozenset())
     named = [node for node in everything(tree) if _is_reference(node)]
     results = list(_results(tree))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
@@ -15,6 +15,7 @@ from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
+from scimsync.workbench.joining import leave_unjoined
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
 
@@ -32,19 +33,31 @@ def check_mapping(
     foresee(bench.sql, [mapped.expression for mapped in attributes])
     for mapped in attributes:
         texts = {} if mapped.place.kind in {Kind.DECIMAL, Kind.BOOLEAN} else bench.texts
-        result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == ACTIVE, texts=texts)
+        result = check(
+            mapped.expression, bench.sql, columns, is_status=mapped.path == ACTIVE, texts=texts, sources=bench.sources
+        )
         if not isinstance(result, Expression):
             faults += [f"[attributes] {mapped.path} = {mapped.expression!r}: {fault}" for fault in result]
             continue
         if result.is_reference != (mapped.place.kind is Kind.REFERENCE):
             faults.append(_reference_fault(mapped, result))
             continue
-        checked[mapped.path] = result
+        is_unread = columns is not None and any(map(bench.sources.is_absent, result.columns))
+        checked[mapped.path] = replace(result, sql=_nothing(mapped.place), phones=()) if is_unread else result
     if columns is not None:
         faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
         raise ConfigError(*faults)
     return checked
+
+
+def _nothing(place: Place) -> str:
+    """No value, of the type that a place takes."""
+    if place.kind is not Kind.LIST:
+        return "NULL"
+    kept = compared(place.attribute)
+    parts = ", ".join(f"{quoted(sub.name)} VARCHAR" for sub in kept)
+    return "CAST(NULL AS VARCHAR[])" if len(kept) == 1 else f"CAST(NULL AS STRUCT({parts})[])"
 
 
 def _reference_fault(mapped: Mapped, result: Expression) -> str:
@@ -185,6 +198,9 @@ def stage_desired(
     faults += _marked_values(bench, attributes, expressions)
     _spread(bench, attributes)
     _leave_out(bench, attributes, [place.short for place in found_by], whole=whole)
+    if bench.sources.joined and leave_unjoined(bench, attributes, expressions):
+        _spread(bench, attributes)
+        _leave_out(bench, attributes, [place.short for place in found_by], whole=False)
     return findings + _told(bench, attributes, faults)
 
 
