@@ -251,7 +251,7 @@ ACCESS = [
     Access(token=SECRET),
     Access(username="reader", password=SECRET),
     Access(header="X-API-Key", header_value=SECRET),
-    Access(parameter="api_key", parameter_value=SECRET),
+    Access(parameters={"api_key": SECRET}),
 ]
 NAMES = ["bearer", "basic", "header", "parameter"]
 
@@ -278,7 +278,7 @@ def test_what_an_api_says_of_a_refusal_does_not_repeat_the_secret(people: People
             return Said({"detail": f"no right for {request.query['api_key']} {request.headers['x-own']}"}, 403)
 
     with serving(Telling()) as address:
-        access = Access(parameter="api_key", parameter_value=SECRET)
+        access = Access(parameters={"api_key": SECRET})
         said = _refused(_source(address, access=access, headers={"X-Own": f"{SECRET}2"}))
     assert "no right for ***" in said
 

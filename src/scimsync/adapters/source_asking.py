@@ -33,9 +33,8 @@ class Access:
     token: str = field(default="", repr=False)
     header: str = ""
     header_value: str = field(default="", repr=False)
-    #: the name of a query parameter that lets in, and what stands in it
-    parameter: str = ""
-    parameter_value: str = field(default="", repr=False)
+    #: parameters of the query that are secrets
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
     token_url: str = ""
@@ -127,7 +126,7 @@ class SourceClient(Client):
             reply_bytes=reply_bytes,
             ca_file=access.ca_file,
         )
-        self._hidden = (access.header_value, access.parameter_value, access.token, *self._headers.values())
+        self._hidden = (access.header_value, access.token, *access.parameters.values(), *self._headers.values())
         probe = Ask(kind="probe", method="GET", url=url)
         super().__init__(settings, probe, clock=clock, rng=rng, notice=_unheard, transport=None, watch=None)
 
@@ -154,9 +153,9 @@ class SourceClient(Client):
         if who.header:
             grant = Grant(who.header_value, 1, name=who.header, scheme="")
             return self._fixed(grant, f"the header {who.header} (401). Check header and header_value.")
-        if who.parameter:
-            grant = Grant(who.parameter_value, 1, name="", scheme="")
-            return self._fixed(grant, f"the parameter {who.parameter} (401). Check api_key_parameter and api_key.")
+        if who.parameters:
+            names = ", ".join(who.parameters)
+            return self._fixed(Grant("", 1, name=""), f"the parameter {names} (401). Check it in parameters.")
         return self._fixed(
             Grant("", 1, name=""), "us (401), and nothing under [source] says who we are: it wants a key."
         )
@@ -166,9 +165,7 @@ class SourceClient(Client):
 
     async def _send(self, ask: Ask, grant: Grant) -> Answer:
         extra = {"Accept": "application/json", **self._headers}
-        url = ask.url
-        if self._access.parameter:
-            url = with_parameters(url, {self._access.parameter: self._access.parameter_value})
+        url = with_parameters(ask.url, self._access.parameters)
         answer = await super()._send(replace(ask, url=url, extra=extra | dict(ask.extra)), grant)
         content = answer.content
         for secret in self._hidden if answer.status >= 400 else ():

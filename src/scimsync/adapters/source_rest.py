@@ -172,7 +172,8 @@ class _Walk:
         return row
 
     def _mark(self, row: Sequence[Cell]) -> str | None:
-        found = row[self._key] if self._key is not None else None
+        """What tells a record from all others: its key; without one, all that is read of it."""
+        found = row[self._key] if self._key is not None else repr(row)
         return None if found is None else str(found)
 
 

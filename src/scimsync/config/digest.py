@@ -52,6 +52,7 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         "concurrency": concurrency,
         "dialect": _dialect(dialect),
         "null_values": list(source.null_values),
+        "rest": source.rest.decisive if source.rest else [],
         "later limits": changed,
         "validity": [source.validity.first, source.validity.last] if source.validity.is_known else [],
     }

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from scimsync.scim.dialect import Dialect
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestSettings:
@@ -29,6 +31,8 @@ class RestSettings:
     page_in_body: bool = False
     next: str = ""
     total: str = ""
+    #: of another SCIM directory
+    dialect: Dialect | None = None
     requests_per_minute: int | None = None
     answer_seconds: int = 60
     answer_megabytes: int = 64
@@ -40,5 +44,5 @@ class RestSettings:
             self.url, sorted(self.columns.items()), self.records, sorted(self.parameters.items()),
             sorted(self.secret_parameters), sorted(self.headers), self.method, self.body, self.paging,
             self.page_parameter, self.first_page, self.page_size_parameter, self.page_size, self.page_in_body,
-            self.next, self.total,
+            self.next, self.total, self.dialect.name if self.dialect else "",
         ]  # fmt: skip

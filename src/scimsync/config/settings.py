@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from scimsync.config.rest_settings import RestSettings
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
 from scimsync.core.validity import ALWAYS, Validity
@@ -62,6 +63,8 @@ class SourceSettings:
     #: from when until when its records hold
     validity: Validity = ALWAYS
     access: AccessSettings = field(default_factory=AccessSettings)
+    #: of the kinds `rest` and `scim`
+    rest: RestSettings | None = None
     #: of a joined source: SQL over its record and over ours that is the same text where both are about one person
     join: tuple[str, str] = ("", "")
     joined: tuple[SourceSettings, ...] = ()

@@ -29,7 +29,7 @@ class Asked(Section):
 
     columns: dict[str, Annotated[str, Field(min_length=1)]] = _key(
         "The columns, and where each stands in a record. For kind `rest` a path of members (`supervisor.id`, "
-        '`mails[0].value`, `mails[type=work].value`, a name with a dot in quotation marks, `?` at the end where no '
+        "`mails[0].value`, `mails[type=work].value`, a name with a dot in quotation marks, `?` at the end where no "
         "record need have it); for kind `scim` a SCIM path. For the kinds `rest` and `scim`.",
         {},
         example={"id": "id", "manager": "supervisor.id"},
@@ -81,7 +81,9 @@ class Asked(Section):
     page_size_parameter: str = _text("The parameter for the size of a page. For kind `rest`.", example="limit")
     page_size: int | None = _key("Records a page. For kind `rest`.", None, example=200, ge=1)
     page_in_body: bool = _key(
-        "Whether what changes from page to page travels in the body of a POST. For kind `rest`.", False, example=True
+        "Whether what changes from page to page travels in the body of a POST. For kind `rest`.",
+        default=False,
+        example=True,
     )
     next: str = _text(
         "Where the answer has the cursor or the next URL, which must be on the same host. For the pagings `cursor` and "
@@ -92,6 +94,9 @@ class Asked(Section):
         "Where an answer says how many records there are, as a path or as header:NAME. It proves that a reading is "
         "whole: as many records with keys of their own must come. For kind `rest`.",
         example="meta.total",
+    )
+    dialect: str = _text(
+        "How the directory departs from the RFC, as at [target]. For kind `scim`.", "generic", example="okta"
     )
     requests_per_minute: int | None = _key(
         "The most requests a minute; 0 for no limit of ours. For the kinds `rest` and `scim`; default 300.",

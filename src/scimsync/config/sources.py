@@ -16,6 +16,7 @@ from scimsync.config.keys import key as _key
 from scimsync.config.keys import like as _like
 from scimsync.config.keys import or_blank as _or_blank
 from scimsync.config.keys import text as _text
+from scimsync.config.source_rest import ACCESS_KEYS, ASKED, ASKED_KEYS, REST, REST_KEYS, Asked
 
 #: key -> the kinds of source that take it; a key that is not here fits all
 FITS: Mapping[str, frozenset[str]] = {
@@ -26,6 +27,9 @@ FITS: Mapping[str, frozenset[str]] = {
         ),
         frozenset[str](),
     ),
+    **dict.fromkeys(REST_KEYS, REST),
+    **dict.fromkeys((*ASKED_KEYS, *ACCESS_KEYS), ASKED),
+    "dialect": frozenset({"scim"}),
 }  # fmt: skip
 #: kind -> the keys that it cannot do without, besides `kind` and `key`
 NEEDS: Mapping[str, tuple[str, ...]] = {
@@ -33,15 +37,18 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "csv": ("path",),
     "parquet": ("path",),
     "jsonl": ("path",),
+    "rest": ("url", "columns"),
+    "scim": ("url", "columns"),
 }
 
 
 class Records(Section):
     """What all sources share, and the keys of databases and files."""
 
-    kind: Literal["sql", "csv", "parquet", "jsonl"] = _key("What the source is.", example="csv")
+    kind: Literal["sql", "csv", "parquet", "jsonl", "rest", "scim"] = _key("What the source is.", example="csv")
     url: str = _or_blank(
-        "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`. Needed for kind `sql`.",
+        "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`. For kind `rest` the address of the "
+        "API, for kind `scim` that of the directory, both without secrets. Needed for the kinds `sql`, `rest` and `scim`.",
         example="env:HR_DATABASE_URL",
     )
     query: str = _or_blank(
@@ -134,7 +141,7 @@ class Access(Section):
     )
 
 
-class JoinedSource(Access, Records):
+class JoinedSource(Asked, Access, Records):
     """Another source: each record of the first may have one of it, with columns that the mapping names NAME.column."""
 
     join: str = _text(
@@ -148,7 +155,7 @@ class JoinedSource(Access, Records):
     )
 
 
-class Source(Access, People, Records):
+class Source(Asked, Access, People, Records):
     """Where the HR records are. One record is one person."""
 
     model_config = ConfigDict(extra="allow")
