@@ -20,6 +20,7 @@ from typing import Literal, Protocol, TypeVar
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey
+from scimsync.adapters.source_place import Enter
 from scimsync.config import RestSettings, Settings, SourceSettings, TargetSettings
 from scimsync.engine import delivering
 from scimsync.engine.delivering import DeliveryPorts
@@ -80,16 +81,99 @@ def _make_source(given: SourceSettings) -> Source:
         from scimsync.adapters.source_sql import SqlSource  # noqa: PLC0415 - loads SQLAlchemy
 
         return SqlSource(given.url, given.query, given.key)
+    if isinstance(given.path, str):
+        return _make_placed(given, given.path)
+    return _make_file(given, given.path or Path())
+
+
+def _make_file(given: SourceSettings, path: Path) -> Source:
+    """The source of a file of this machine."""
+    if given.sheet is not None:
+        from scimsync.adapters.source_sheet import SheetSource  # noqa: PLC0415 - few need it
+
+        sheet = given.sheet
+        return SheetSource(
+            path,
+            given.key,
+            sheet=sheet.name,
+            header_row=sheet.header_row,
+            skip_last=sheet.skip_last,
+            null_values=given.null_values,
+        )
     from scimsync.adapters import source_file  # noqa: PLC0415
 
-    path = given.path or Path()
     if given.kind == "parquet":
         return source_file.ParquetSource(path, given.key)
     complete: Literal["unproven", "checksum", "assume"] = given.complete
     encoding = "utf-8-sig" if given.encoding.lower() in {"utf-8", "utf8"} else given.encoding
     if given.kind == "jsonl":
         return source_file.JsonlSource(path, given.key, encoding=encoding, complete=complete)
-    return source_file.CsvSource(path, given.key, delimiter=given.delimiter, encoding=encoding, complete=complete)
+    return source_file.CsvSource(
+        path,
+        given.key,
+        delimiter=given.delimiter,
+        encoding=encoding,
+        complete=complete,
+        skip_lines=given.skip_lines,
+        columns=given.columns,
+    )
+
+
+def _make_placed(given: SourceSettings, url: str) -> Source:
+    """The source of a file at an address."""
+    from scimsync.adapters.source_place import PlacedSource  # noqa: PLC0415 - few need it
+
+    place, is_text = given.place, given.kind in {"csv", "jsonl"}
+    return PlacedSource(
+        url,
+        _entrance(given, url),
+        lambda path: _make_file(given, path),
+        ready=place.ready,
+        settle=place.settle,
+        most=place.most_megabytes * 1_000_000,
+        complete=given.complete if is_text else "unproven",
+    )
+
+
+def _entrance(given: SourceSettings, url: str) -> Enter:
+    """How the place of a file is entered."""
+    place, access = given.place, given.access
+    scheme = url.partition(":")[0].lower()
+    if scheme == "sftp":
+        from scimsync.adapters.source_place_sftp import Sftp  # noqa: PLC0415 - few need it
+
+        return Sftp(
+            url=url,
+            username=access.username,
+            password=access.password,
+            known_hosts=place.known_hosts,
+            host_key=place.host_key,
+            key_file=place.key_file,
+        ).enter
+    if scheme in {"https", "http"}:
+        from scimsync.adapters.source_place_https import Https  # noqa: PLC0415 - few need it
+
+        return Https(
+            url=url,
+            username=access.username,
+            password=access.password,
+            token=access.token,
+            header=access.header,
+            header_value=access.header_value,
+            ca_file=access.ca_file,
+        ).enter
+    from scimsync.adapters.source_place_objects import Objects  # noqa: PLC0415 - few need it
+
+    return Objects(
+        url=url,
+        username=access.username,
+        password=access.password,
+        token=access.token,
+        key_file=place.key_file,
+        endpoint=place.endpoint,
+        region=place.region,
+        ca_file=access.ca_file,
+    ).enter
 
 
 def _asked(given: SourceSettings, rest: RestSettings) -> Source:

@@ -15,14 +15,17 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
+from tests.mariadb import cursor_of, mariadb_url
 from tests.postgres import postgres_url
 from tests.rest_servers import People, serving
+from tests.sheets import write_ods, write_xlsx
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.source_asking import Access
 from scimsync.adapters.source_file import CsvSource, JsonlSource, ParquetSource
 from scimsync.adapters.source_pages import Paging, Question
 from scimsync.adapters.source_rest import RestSource
+from scimsync.adapters.source_sheet import SheetSource
 from scimsync.adapters.source_sql import SqlSource
 from scimsync.engine.ports import Source
 from scimsync.errors import SourceError
@@ -52,6 +55,12 @@ class Kind:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     with postgres_url() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    with mariadb_url() as url:
         yield url
 
 
@@ -87,6 +96,15 @@ def _parquet(folder: Path) -> Callable[[list[Person], str], Source]:
                 duck.execute("INSERT INTO people SELECT a, b, c FROM read_json(?)", [str(told)])
             duck.execute(f"COPY (SELECT {names} FROM people) TO '{path}' (FORMAT parquet)")
         return ParquetSource(path, key)
+
+    return make
+
+
+def _sheet(folder: Path, ending: str) -> Callable[[list[Person], str], Source]:
+    def make(people: list[Person], key: str) -> Source:
+        path = folder / f"people.{ending}"
+        write = write_ods if ending == "ods" else write_xlsx
+        return SheetSource(write(path, [COLUMNS, *people]), key)
 
     return make
 
@@ -153,7 +171,18 @@ def _rest(api: People, paging: Paging) -> Callable[[list[Person], str], Source]:
     return make
 
 
-@pytest.fixture(params=[*PAGINGS, "csv", "jsonl", "parquet", "sqlite", "postgresql"])
+def _mariadb(url: str) -> Callable[[list[Person], str], Source]:
+    def make(people: list[Person], key: str) -> Source:
+        with cursor_of(url) as cursor:
+            cursor.execute("DROP TABLE IF EXISTS people")
+            cursor.execute(CREATE.replace('"', "`"))
+            cursor.executemany("INSERT INTO people VALUES (%s, %s, %s)", people)
+        return SqlSource(url, "SELECT * FROM people", key)
+
+    return make
+
+
+@pytest.fixture(params=[*PAGINGS, "csv", "jsonl", "parquet", "xlsx", "ods", "sqlite", "postgresql", "mariadb"])
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     match request.param:
         case "rest-page" | "rest-cursor" | "rest-link":
@@ -165,8 +194,13 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
             return Kind(make=_jsonl(tmp_path), first=1, place="line", proven=False)
         case "parquet":
             return Kind(make=_parquet(tmp_path), first=1, place="row", proven=True)
+        case "xlsx" | "ods":
+            return Kind(make=_sheet(tmp_path, request.param), first=2, place="row", proven=True)
         case "sqlite":
             return Kind(make=_sqlite(tmp_path), first=1, place="row", proven=True)
+        case "mariadb":
+            url = request.getfixturevalue("mariadb")
+            return Kind(make=_mariadb(url), first=1, place="row", proven=True)
         case _:
             url = request.getfixturevalue("postgres")
             return Kind(make=_postgresql(url), first=1, place="row", proven=True)

@@ -69,6 +69,8 @@ def type_of(known: dict[str, Any]) -> str:
     if "enum" in known:
         return ", ".join(f"`{word}`" for word in known["enum"])
     kinds = {part.get("type") for part in known.get("anyOf", [known])} - {None}
+    if kinds == {"array", "object"}:
+        return "list of texts, or table"
     if "object" in kinds:
         return "number, share or table" if len(kinds) > 1 else "table"
     if kinds == {"integer", "string"}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -31,6 +31,7 @@ from scimsync.config.sources import JoinedSource, Source, with_first
 from scimsync.config.words import hint
 from scimsync.core import protecting
 from scimsync.core.depths import Rhythm
+from scimsync.core.presence import GROUPS, Presence
 from scimsync.core.signing import key_of
 from scimsync.core.validity import Validity
 from scimsync.errors import ConfigError, InvalidDialect
@@ -42,10 +43,12 @@ from scimsync.model.policy import (
     Depth,
     Grouping,
     Keep,
+    Leave,
     Leavers,
     LoginExchange,
     Nested,
     Others,
+    Outside,
     Policy,
     Providing,
     Rekey,
@@ -162,6 +165,8 @@ class _Reader:
             name=given.name.strip(),
             zone=given.zone,
             validity=Validity(first=given.valid_from, last=given.valid_until),
+            presence=Presence(where=given.where, on_leave=given.on_leave, main=given.main),
+            trim=given.trim,
             joined=tuple(self._joined(name, each, given) for name, each in (given.model_extra or {}).items()),
         )
 
@@ -272,6 +277,17 @@ class _Reader:
 
     # --- policy -----------------------------------------------------------------------------
 
+    def _leave_removes(self, mapping: MappingReader) -> Iterator[str]:
+        """What is cleared while people are on leave, as short paths."""
+        given, source = self.written.policy, self.written.source
+        if given.leave_removes and (given.leave == "hold" or not source.on_leave):
+            why = 'with leave = "hold" nothing is written' if source.on_leave else "[source] on_leave says of nobody"
+            self.told.tell(("policy", "leave_removes"), f"[policy] leave_removes: {why}, so nothing can be removed")
+        for path in given.leave_removes:
+            place = None if path == GROUPS else mapping.place("[policy] leave_removes", path)
+            if path == GROUPS or place is not None:
+                yield GROUPS if place is None else place.short
+
     def _policy(self, dialect: Dialect) -> Policy:
         given, mapping = self.written.policy, MappingReader(dialect, self.told.faults)
         if given.leavers == "delete" and dialect.deleting != "gone":
@@ -293,6 +309,10 @@ class _Reader:
             renames_within=span(self.written.correlation.renames_within),
             leavers=Leavers(given.leavers),
             leavers_after=span(given.leavers_after),
+            leave=Leave(given.leave),
+            leave_removes=frozenset(self._leave_removes(mapping)),
+            outside=Outside(given.out_of_scope),
+            create_before=span(given.create_before),
             deleted=Deleted(given.deleted),
             protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
@@ -346,9 +366,11 @@ class _Reader:
                 self.told.tell(("groups", key), f"[groups] {key} does not fit [source] kind = {kind!r}; write {other}")
         return GroupSettings(
             query=given.query,
-            path=self._beside(given.path),
+            path=source_reading.file(given.path, ("groups", "path"), self.told, self.references),
             nesting=given.nesting,
-            nesting_path=self._beside(given.nesting_path),
+            nesting_path=source_reading.file(
+                given.nesting_path, ("groups", "nesting_path"), self.told, self.references
+            ),
         )
 
     # --- webhooks ---------------------------------------------------------------------------

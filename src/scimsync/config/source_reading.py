@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from scimsync.config.addresses import source_fault, token_fault
+from scimsync.config import rest_reading, source_places
 from scimsync.config.faults import Faults
 from scimsync.config.places import Place
 from scimsync.config.references import References
-from scimsync.config.rest_settings import RestSettings
-from scimsync.config.settings import AccessSettings, SourceSettings
+from scimsync.config.settings import AccessSettings, PlaceSettings, SourceSettings
 from scimsync.config.source_rest import ASKED
 from scimsync.config.sources import FITS, NEEDS, JoinedSource, Source
-from scimsync.errors import InvalidDialect
-from scimsync.scim.dialect import Dialect
-from scimsync.scim.dialect_file import dialect_of
 
 #: what a source may be called in the mapping
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-#: a reference, as a value that is a secret is written
-_SECRET = re.compile(r"(env|file):")
-#: what lets us in, and what it cannot do without
-_LACKS = {"client_id": "client_secret", "client_secret": "token_url", "username": "password", "header": "header_value"}
 #: what hides an equals sign: strings and quoted names
 _TEXTS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
 #: the sign alone, and no part of another
@@ -43,7 +36,7 @@ def read(
     where = f"[{'.'.join(map(str, place))}]"
     if (*place, "kind") not in told.places and given.kind:
         _fit(given, place, told)
-    is_sql = given.kind == "sql"
+    is_sql, is_asked = given.kind == "sql", given.kind in ASKED
 
     def secret(key: str) -> str:
         return references.resolve(f"{where} {key}", getattr(given, key)) if has_secrets else ""
@@ -51,14 +44,20 @@ def read(
     return SourceSettings(
         kind=given.kind,
         key="",
-        url=references.database(references.resolve(f"{where} url", given.url)) if is_sql else _address(given),
+        url=references.database(references.resolve(f"{where} url", given.url))
+        if is_sql
+        else given.url
+        if is_asked
+        else "",
         query=given.query if is_sql else "",
-        path=references.beside(given.path) if given.path and not is_sql else None,
+        path=file(given.path, (*place, "path"), told, references) if not is_sql else None,
         delimiter=given.delimiter,
         encoding=given.encoding,
         complete=given.complete,
         null_values=tuple(given.null_values),
-        rest=_rest(given, place, told, references, has_secrets=has_secrets) if given.kind in ASKED else None,
+        rest=rest_reading.read(given, place, told, references, has_secrets=has_secrets) if is_asked else None,
+        skip_lines=given.skip_lines,
+        columns=tuple(given.columns) if isinstance(given.columns, list) else (),
         access=AccessSettings(
             username=secret("username"),
             password=secret("password"),
@@ -73,72 +72,54 @@ def read(
             client_auth=given.client_auth or "basic",
             ca_file=references.beside(given.ca_file) if given.ca_file else None,
         ),
+        sheet=source_places.sheet_of(given, given.kind),
+        place=_elsewhere(given, place, told, references),
     )
 
 
-def _address(given: Source | JoinedSource) -> str:
-    return given.url if given.kind in ASKED else ""
+def file(written: str, place: Place, told: Faults, references: References) -> Path | str | None:
+    """A file of this machine, or the address of one elsewhere; None where nothing is written.
+
+    Args:
+        written: The path as it is written.
+        place: Where that is.
+        told: Takes the faults.
+        references: Knows the folder that paths are taken from.
+    """
+    if not source_places.is_address(written):
+        return references.beside(written) if written else None
+    if fault := source_places.address_fault(written):
+        *section, key = map(str, place)
+        told.tell(place, f"[{'.'.join(section)}] {key} {fault}")
+    return written
 
 
-def _rest(
-    given: Source | JoinedSource, place: Place, told: Faults, references: References, *, has_secrets: bool
-) -> RestSettings:
-    """What is known of a source that is asked over HTTP."""
-    where = f"[{'.'.join(map(str, place))}]"
-    for key, fault in (("url", source_fault(given.url)), ("token_url", token_fault(given.token_url))):
-        if getattr(given, key) and fault and (*place, key) not in told.places:
-            told.tell((*place, key), f"{where} {key} {fault}")
-    for key, needed in _LACKS.items():
-        if getattr(given, key) and not getattr(given, needed):
-            told.tell((*place, needed), f"{where} {needed} is needed where there is {key}")
-    if given.paging in {"cursor", "next"} and not given.next:
-        told.tell((*place, "next"), f"{where} paging = {given.paging!r} needs next: where the answer says what follows")
-    if given.method != "POST" and (given.body or given.page_in_body):
-        told.tell((*place, "method"), f'{where} a body travels with method = "POST" only')
-    if given.complete == "checksum":
-        told.tell((*place, "complete"), f"{where} complete = 'checksum' is for files; give total, or 'assume'")
-
-    def values(key: str) -> dict[str, str]:
-        held = getattr(given, key)
-        read = references.resolve
-        return {name: read(f"{where} {key} {name}", text) for name, text in held.items()} if has_secrets else {**held}
-
-    parameters, secret = values("parameters"), {name for name, text in given.parameters.items() if _SECRET.match(text)}
-    return RestSettings(
-        url=given.url,
-        columns=given.columns,
-        records=given.records,
-        parameters={name: text for name, text in parameters.items() if name not in secret},
-        secret_parameters={name: text for name, text in parameters.items() if name in secret},
-        headers=values("headers"),
-        method=given.method or "GET",
-        body=given.body,
-        paging=given.paging or "none",
-        page_parameter=given.page_parameter,
-        first_page=given.first_page,
-        page_size_parameter=given.page_size_parameter,
-        page_size=given.page_size or 0,
-        page_in_body=given.page_in_body,
-        next=given.next,
-        total=given.total,
-        dialect=_dialect(given, place, told, references) if given.kind == "scim" else None,
-        requests_per_minute=given.requests_per_minute,
-        answer_seconds=given.answer_seconds or 60,
-        answer_megabytes=given.answer_megabytes or 64,
+def _elsewhere(given: Source | JoinedSource, place: Place, told: Faults, references: References) -> PlaceSettings:
+    """How a file is fetched; checked where one is."""
+    found = PlaceSettings(
+        ready=given.ready,
+        settle=given.settle,
+        known_hosts=references.beside(given.known_hosts) if given.known_hosts else None,
+        host_key=given.host_key,
+        key_file=references.beside(given.key_file) if given.key_file else None,
+        endpoint=given.endpoint,
+        region=given.storage_region,
+        most_megabytes=given.most_megabytes,
     )
-
-
-def _dialect(given: Source | JoinedSource, place: Place, told: Faults, references: References) -> Dialect | None:
-    try:
-        return dialect_of(given.dialect, references.file.parent)
-    except InvalidDialect as error:
-        for fault in error.faults:
-            told.tell((*place, "dialect"), f"[{'.'.join(map(str, place))}] dialect: {fault}")
-        return None
+    if source_places.is_address(given.path):
+        for key, fault in source_places.place_faults(found, given.path):
+            told.tell((*place, key), f"[{'.'.join(map(str, place))}] {key} {fault}")
+    return found
 
 
 def _fit(given: Source | JoinedSource, place: Place, told: Faults) -> None:
     """Tell which keys the kind of a source lacks, and which it does not take."""
+    if "columns" in given.model_fields_set and isinstance(given.columns, dict) != (given.kind in ASKED):
+        where, shape = (
+            ".".join(map(str, place)),
+            "a table, column = where" if given.kind in ASKED else "a list of names",
+        )
+        told.tell((*place, "columns"), f"[{where}] columns for kind = {given.kind!r} is {shape}")
     for key in NEEDS[given.kind]:
         told.need_at(place, key, getattr(given, key))
     for key in FITS:

@@ -9,14 +9,17 @@ from scimsync.config.keys import key as _key
 from scimsync.config.keys import text as _text
 
 REST = frozenset({"rest"})
-ASKED = frozenset({"rest", "scim"})
+SCIM = frozenset({"scim"})
+ASKED = REST | SCIM
 #: the keys of a REST API alone
 REST_KEYS = (
     "records", "parameters", "headers", "method", "body", "paging", "page_parameter", "first_page",
     "page_size_parameter", "page_size", "page_in_body", "next", "total",
 )  # fmt: skip
 #: the keys of whatever is asked
-ASKED_KEYS = ("columns", "requests_per_minute", "answer_seconds", "answer_megabytes")
+ASKED_KEYS = ("requests_per_minute", "answer_seconds", "answer_megabytes")
+#: the keys of another directory alone
+SCIM_KEYS = ("dialect",)
 #: who we are to it, of the keys that all sources behind a network share
 ACCESS_KEYS = (
     "username", "password", "token", "header", "header_value", "client_id", "client_secret", "token_url", "scopes",
@@ -24,27 +27,24 @@ ACCESS_KEYS = (
 )  # fmt: skip
 
 
+Parameter = Annotated[str, Field(description="The value of the parameter, or a reference.", examples=["env:HR_KEY"])]
+Header = Annotated[str, Field(description="What stands in the header, or a reference.", examples=["env:HR_KEY"])]
+
+
 class Asked(Section):
     """What a source that is asked over HTTP needs besides its address and who we are."""
 
-    columns: dict[str, Annotated[str, Field(min_length=1)]] = _key(
-        "The columns, and where each stands in a record. For kind `rest` a path of members (`supervisor.id`, "
-        "`mails[0].value`, `mails[type=work].value`, a name with a dot in quotation marks, `?` at the end where no "
-        "record need have it); for kind `scim` a SCIM path. For the kinds `rest` and `scim`.",
-        {},
-        example={"id": "id", "manager": "supervisor.id"},
-    )
     records: str = _text(
         "Where the list of records stands in an answer; left out, the answer is that list. For kind `rest`.",
         example="data.employees",
     )
-    parameters: dict[str, str] = _key(
+    parameters: dict[str, Parameter] = _key(
         "Parameters of the query. One that is env:NAME or file:PATH is a secret, which no message shows: an API key "
         "that travels so. For kind `rest`.",
         {},
         example={"status": "all", "api_key": "env:HR_API_KEY"},
     )
-    headers: dict[str, str] = _key(
+    headers: dict[str, Header] = _key(
         "Headers sent with each request, besides the one that lets us in; env:NAME or file:PATH for a secret. For kind "
         "`rest`.",
         {},

@@ -471,6 +471,8 @@ def adopt(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Mapp
     adopted = []
     for delta in deltas:
         mapped = attributes[delta.path]
+        if delta.path == ACTIVE and delta.sides.desired is False:  # made before the first day: nobody's access ends
+            continue
         sides = Sides(desired=delta.sides.desired, current=mapped.place.read(fresh), base=None, known=False)
         merged = merge(mapped.place, sides, delta.authority)
         if merged is not None:

@@ -165,7 +165,8 @@ class _Planning:
         self.former = store.artifact(base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
         health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
-        self.findings += [*told, *self.calendar.held()]
+        away = [*self.calendar.held()]
+        self.findings += [*self.calendar.quiet(told), *away]
         owned = own_links(self.bench, store, self.request.source, self.request.overrides)
         self.findings += owned.findings
         self.takes = owned.takes
@@ -227,6 +228,7 @@ class _Planning:
         self.findings += correlation.run(
             complete=given, follow=complete, only=self.request.only, source=self.request.source
         )
+        self.calendar.met()
         self.findings += renaming.look(self.bench, self.request, self.ports, whole=self.whole)
         owe(self.bench, policy.attributes)
         comparison.resolve()
@@ -331,6 +333,7 @@ class _Planning:
             whole=self.whole,
             absence=judged.absence,
             past=self.past,
+            apart=self.calendar.apart,
         )
         ends = ending.plan_ends(self.bench, comparison, self.request, self.ports.store, known)
         ended = {change.key for change in ends.changes}
@@ -348,7 +351,8 @@ class _Planning:
         self.memberships = MembershipPlanning(
             policy, policy.groups, self.bench, comparison, ports.target, ports.store, self.request.overrides
         )
-        groups = await self.memberships.run(ports.pairs, judged, self.changes, key=self.request.key, complete=complete)
+        key, away = self.request.key, self.calendar.ungrouped
+        groups = await self.memberships.run(ports.pairs, judged, self.changes, key=key, complete=complete, away=away)
         self.findings += self.memberships.findings
         return groups
 

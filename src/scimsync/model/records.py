@@ -111,6 +111,8 @@ class Reading:
     proven: bool
     #: Read where HR works, as it is now: no delivery, of which an old one could come again.
     live: bool = False
+    #: Which delivery it is, as the place says where it was fetched (version, ETag, time, bytes); "" for no place.
+    delivery: str = ""
     #: What a place is called in messages: "line" or "row".
     place: str = "row"
     #: pours the reading, where it can be; gives None and has no effect where this one is none of those

@@ -200,7 +200,7 @@ def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
     audit = settings.audit
     texts = {
         ("source", "url"): masked(source.url),
-        ("source", "path"): source.path,
+        ("source", "path"): _shown(source.path),
         ("target", "api_url"): target.api_url,
         ("target", "login_url"): target.login_url,
         ("target", "token_url"): masked(target.token_url),
@@ -210,8 +210,8 @@ def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
         ("metrics", "textfile"): settings.textfile,
         ("audit", "key"): f"keyring:{audit.keyring}" if audit.keyring else f"file:{audit.key_file}",
         ("audit", "checkpoints"): audit.checkpoints,
-        ("groups", "path"): groups.path if groups else None,
-        ("groups", "nesting_path"): groups.nesting_path if groups else None,
+        ("groups", "path"): _shown(groups.path) if groups else "",
+        ("groups", "nesting_path"): _shown(groups.nesting_path) if groups else "",
     }
     found: dict[tuple[Place, str], object] = {
         ((section,), key): str(value) for (section, key), value in texts.items() if value
@@ -221,12 +221,17 @@ def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
     found[("target",), "default_roles"] = sorted(target.dialect.default_roles)
     for one in source.joined:
         found |= {(("source", one.name), "url"): masked(one.url)} if one.url else {}
-        found |= {(("source", one.name), "path"): str(one.path)} if one.path else {}
+        found |= {(("source", one.name), "path"): _shown(one.path)} if one.path else {}
     for webhook in settings.webhooks:
         parts, place = urlsplit(webhook.url), ("webhook", webhook.number - 1)
         found[place, "url"] = f"{parts.scheme}://{parts.netloc}/{MASK}"
         found[place, "events"] = [kind.value for kind in EventKind if kind in webhook.kinds or not webhook.kinds]
     return found
+
+
+def _shown(path: Path | str | None) -> str:
+    """A file of this machine, or an address without what may be secret in it."""
+    return masked(path) if isinstance(path, str) else str(path or "")
 
 
 def masked(url: str) -> str:

@@ -144,6 +144,8 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         key=settings.source.key,
         source=settings.source.identity,
         null_values=settings.source.null_values,
+        trim=settings.source.trim,
+        presence=settings.source.presence,
         configuration=settings.digest,
         parts=settings.parts,
         zone=settings.source.zone,

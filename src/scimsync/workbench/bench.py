@@ -85,6 +85,11 @@ class Workbench:
         """Close the database and remove the folder."""
         self.close()
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Column of the records, in small letters -> its type."""
+        return {column.name.lower(): column.type for column in self.columns}
+
     def close(self) -> None:
         """Close the database and remove every file of the workbench."""
         self.sql.close()

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
-from scimsync.workbench import statuses, widths
+from scimsync.workbench import days, statuses, widths
 from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
 
@@ -45,6 +45,8 @@ HELPERS: Mapping[str, tuple[int, int, str]] = {
     "blank": (1, 1, "blank(column)"),
     "title_case": (1, 1, "title_case(column)"),
     "one_of": (2, 100, "one_of(status, 'active', 'on leave')"),
+    "as_date": (1, 1, "as_date(hire_date)"),
+    "excel_date": (1, 1, "excel_date(hire_date)"),
 }
 CLASSES = frozenset(
     "COLUMN_REF CONSTANT FUNCTION CASE CAST COMPARISON CONJUNCTION OPERATOR BETWEEN LAMBDA TYPE".split()
@@ -77,6 +79,7 @@ ACCOUNT_MARK = "\x02"
 #: that no source has, because the arguments are looked up beside them.
 MACROS = f"""{statuses.MACROS}
 {widths.MACROS}
+{days.MACROS}
 CREATE TABLE phone_memo (scimsync_raw VARCHAR, scimsync_region VARCHAR, scimsync_e164 VARCHAR);
 CREATE MACRO phone_of(phone, country) AS
   CASE WHEN tidy(phone) IS NULL OR tidy(phone) = '' THEN NULL
@@ -131,6 +134,8 @@ class Expression:
     statuses: tuple[tuple[str, tuple[str, ...]], ...] = ()
     #: the mapping leaves open what other words mean
     is_bare: bool = False
+    #: the test, as SQL, whether a text that is read as a day is none; "" where no text is
+    undated: str = ""
 
 
 @dataclass(slots=True)
@@ -229,13 +234,15 @@ class _Check:
 _SELECT, _PARSE = "SELECT ", "SELECT json_serialize_sql(?)"
 
 
-def check(
+def check(  # noqa: PLR0913 - what is known of the columns, and what is asked for
     text: str,
     connection: duckdb.DuckDBPyConnection,
     columns: Sequence[str] | None = None,
     *,
     is_status: bool = False,
     texts: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    is_test: bool = False,
     sources: Sources = ONE,
 ) -> Expression | tuple[Fault, ...]:
     """Check one expression against the allow-list, and its columns against the source where known.
@@ -246,6 +253,8 @@ def check(
         columns: The columns of the source; only the grammar is checked where None.
         is_status: It says whether somebody is active, so texts in it are status words (`statuses`).
         texts: Column of numbers, in small letters -> the column that holds them as they were written.
+        kinds: Column, in small letters -> its type, as far as it is known.
+        is_test: It says of a person what is so or not, and is null where a day that it asks for is none (`days`).
         sources: How the sources are called of which columns may be named.
 
     Returns:
@@ -269,6 +278,9 @@ def check(
     phones = tuple(
         (printed(raw, connection), printed(country, connection) if country else "NULL") for raw, country in walk.phones
     )
+    dated = days.Days(tree, kinds or {})
+    tests = days.bad(dated.readings)
+    tree = dated.doubt() if is_status or is_test else dated.tree
     reading = statuses.Reading(tree) if is_status else None
     read = as_written(reading.tree if reading else statuses.named(tree), texts or {})
     return Expression(
@@ -278,6 +290,7 @@ def check(
         is_reference=reference,
         statuses=tuple((printed(given, connection), named) for given, named in reading.given) if reading else (),
         is_bare=reading is not None and reading.is_bare,
+        undated=printed(as_written(tests, texts or {}), connection) if tests else "",
     )
 
 

@@ -8,7 +8,7 @@ records for this person, or none and does not prove that it is whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
@@ -16,7 +16,7 @@ import _duckdb as duckdb  # the compiled half alone: the other half takes longer
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.policy import Mapped
 from scimsync.model.records import Joined, JoinedHealth, Reading
-from scimsync.workbench.bench import PLACE, TEXT, Column, N, Workbench, quoted
+from scimsync.workbench.bench import PLACE, TEXT, Column, N, Workbench, quoted, text
 from scimsync.workbench.expressions import Expression, check
 from scimsync.workbench.poured import take
 from scimsync.workbench.sources import Sources
@@ -37,7 +37,7 @@ class _Piece:
     texts: Mapping[str, str] = field(default_factory=dict)
 
 
-def take_joined(bench: Workbench, joined: Sequence[Joined]) -> list[_Piece | JoinedHealth]:
+def _taken(bench: Workbench, joined: Sequence[Joined]) -> list[_Piece | JoinedHealth]:
     """Read each joined source into a table of its own; of one that cannot be read, why.
 
     Raises:
@@ -85,12 +85,18 @@ def _side(bench: Workbench, side: str, where: str, sources: Sources) -> str | li
     return [f"{where} = {side!r}: {fault}" for fault in found]
 
 
-def join(bench: Workbench, reading: Reading, pieces: Sequence[_Piece | JoinedHealth]) -> tuple[JoinedHealth, ...]:
-    """Join to `records`, which hold the primary source; what came of each.
+def join(bench: Workbench, reading: Reading) -> tuple[JoinedHealth, ...]:
+    """Join to `records`, which hold the first source, what is joined to it; what came of each.
 
     Raises:
-        ConfigError: Our side of a join does not fit the columns; all faults at once.
+        ConfigError: A join does not fit the columns; all faults at once.
     """
+    first = bench.columns, bench.texts
+    bench.sql.execute("ALTER TABLE records RENAME TO first_records")
+    pieces = _taken(bench, reading.joined)
+    bench.sql.execute("DROP TABLE IF EXISTS records")
+    bench.sql.execute("ALTER TABLE first_records RENAME TO records")
+    bench.columns, bench.texts = first
     bench.sql.execute("CREATE OR REPLACE TABLE unjoined (n BIGINT, source VARCHAR)")
     told: list[JoinedHealth] = []
     faults: list[str] = []
@@ -137,7 +143,7 @@ def _attach(bench: Workbench, piece: _Piece, ours: str) -> JoinedHealth:
     sql.execute(f"INSERT INTO unjoined SELECT w.n, ? FROM wanted_join w WHERE {doubtful}", [name])
     columns = [replace(column, name=f"{name}.{column.name}") for column in piece.columns]
     numbers = {
-        f"{name}.{column}".lower(): f"{TEXT}{name}_{text.removeprefix(TEXT)}" for column, text in piece.texts.items()
+        f"{name}.{column}".lower(): f"{TEXT}{name}_{given.removeprefix(TEXT)}" for column, given in piece.texts.items()
     }
     given = [f"o.{quoted(c.name)} AS {quoted(new.name)}" for c, new in zip(piece.columns, columns, strict=True)]
     given += [f"o.{old} AS {new}" for old, new in zip(piece.texts.values(), numbers.values(), strict=True)]
@@ -169,25 +175,20 @@ def _attach(bench: Workbench, piece: _Piece, ours: str) -> JoinedHealth:
     )
 
 
-def leave_unjoined(
-    bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[str, Expression]
-) -> Iterable[int]:
-    """Leave values alone that are made of what is not known of a person; of which attributes (index) there are some.
+#: the table (n, i) of values that are left alone because of a join, and not because they are bad
+APART = "apart"
 
-    They come into the table `spoiled`, and are none in `desired`.
+
+def leave_unjoined(bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[str, Expression]) -> None:
+    """Leave values alone that are made of what is not known of a person.
+
+    They come into the tables `apart` and `spoiled` (n, i), and are none in `desired`.
     """
-    touched: list[int] = []
+    bench.sql.execute(f"CREATE OR REPLACE TABLE {APART} (n BIGINT, i INTEGER)")
     for index, mapped in enumerate(attributes):
-        used = bench.sources.of(expressions[mapped.path].columns)
-        if not used:
+        listed = ", ".join(map(text, sorted(bench.sources.of(expressions[mapped.path].columns))))
+        if not listed:
             continue
-        listed = ", ".join(f"'{name}'" for name in sorted(used))
-        rows = f"SELECT DISTINCT n FROM unjoined WHERE source IN ({listed})"
-        if not bench.number(f"SELECT count(*) FROM ({rows})"):
-            continue
-        bench.sql.execute(
-            f"INSERT INTO spoiled SELECT n, {index} FROM ({rows} EXCEPT SELECT n FROM spoiled WHERE i = {index})"
-        )
-        bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE n IN ({rows})")
-        touched.append(index)
-    return touched
+        bench.sql.execute(f"INSERT INTO {APART} SELECT DISTINCT n, {index} FROM unjoined WHERE source IN ({listed})")
+        bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE n IN (SELECT n FROM {APART} WHERE i = {index})")
+    bench.sql.execute(f"INSERT INTO spoiled SELECT n, i FROM {APART} EXCEPT SELECT n, i FROM spoiled")

@@ -7,15 +7,26 @@ from dataclasses import dataclass, replace
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
-from scimsync.core.desired import ACTIVE_UNKNOWN, BAD_LEVEL, BAD_PHONE, UNMAPPABLE, PhoneReader, ValueFault, is_main
+from scimsync.core.desired import (
+    ACTIVE_UNKNOWN,
+    BAD_DATE,
+    BAD_LEVEL,
+    BAD_PHONE,
+    UNMAPPABLE,
+    PhoneReader,
+    ValueFault,
+    is_main,
+)
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
+from scimsync.workbench.dated import dated, undated
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
-from scimsync.workbench.joining import leave_unjoined
+from scimsync.workbench.joining import APART, leave_unjoined
+from scimsync.workbench.keys import bad_keys
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
 
@@ -31,10 +42,17 @@ def check_mapping(
     faults: list[str] = []
     checked: dict[str, Expression] = {}
     foresee(bench.sql, [mapped.expression for mapped in attributes])
+    kinds = bench.kinds if columns is not None else {}
     for mapped in attributes:
         texts = {} if mapped.place.kind in {Kind.DECIMAL, Kind.BOOLEAN} else bench.texts
         result = check(
-            mapped.expression, bench.sql, columns, is_status=mapped.path == ACTIVE, texts=texts, sources=bench.sources
+            mapped.expression,
+            bench.sql,
+            columns,
+            is_status=mapped.path == ACTIVE,
+            texts=texts,
+            kinds=kinds,
+            sources=bench.sources,
         )
         if not isinstance(result, Expression):
             faults += [f"[attributes] {mapped.path} = {mapped.expression!r}: {fault}" for fault in result]
@@ -43,12 +61,13 @@ def check_mapping(
             faults.append(_reference_fault(mapped, result))
             continue
         is_unread = columns is not None and any(map(bench.sources.is_absent, result.columns))
-        checked[mapped.path] = replace(result, sql=_nothing(mapped.place), phones=()) if is_unread else result
+        nothing = replace(result, sql=_nothing(mapped.place), phones=(), statuses=(), undated="")
+        checked[mapped.path] = nothing if is_unread else result
     if columns is not None:
         faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
         raise ConfigError(*faults)
-    return checked
+    return {mapped.path: dated(mapped, checked[mapped.path]) for mapped in attributes}
 
 
 def _nothing(place: Place) -> str:
@@ -183,7 +202,7 @@ def stage_desired(
     # DuckDB finds people by name, so a key is text from here on.
     bench.sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR, n BIGINT)")
     bench.sql.execute("CREATE OR REPLACE TABLE spoiled (n BIGINT, i INTEGER)")
-    findings = _bad_keys(bench, key)
+    findings = bad_keys(bench, key)
     faults: list[_Fault] = []
     try:
         _map(bench, attributes, expressions, key)
@@ -195,12 +214,11 @@ def stage_desired(
         _map(bench, attributes, expressions, key)
     bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
     bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
+    if bench.sources.joined:
+        leave_unjoined(bench, attributes, expressions)
     faults += _marked_values(bench, attributes, expressions)
     _spread(bench, attributes)
     _leave_out(bench, attributes, [place.short for place in found_by], whole=whole)
-    if bench.sources.joined and leave_unjoined(bench, attributes, expressions):
-        _spread(bench, attributes)
-        _leave_out(bench, attributes, [place.short for place in found_by], whole=False)
     return findings + _told(bench, attributes, faults)
 
 
@@ -308,7 +326,8 @@ def _leave_out(bench: Workbench, attributes: Sequence[Mapped], found_by: Sequenc
     grave = [index[path] for path in (ACTIVE, "userName") if path in index]
     marks = [index[path] for path in found_by if path in index]
     lost = f"(s.i IN {_tuple(marks)} AND d.key NOT IN (SELECT key FROM links))" if marks else "false"
-    out = "true" if whole else f"(s.i IN {_tuple(grave)} OR {lost})"
+    bad = f"(s.n, s.i) NOT IN (SELECT (n, i) FROM {APART})" if bench.sources.joined else "true"
+    out = f"({bad} OR s.i IN {_tuple(grave)} OR {lost})" if whole else f"(s.i IN {_tuple(grave)} OR {lost})"
     left = f"coalesce(d.d{index[ACTIVE]} = 'false', false)" if ACTIVE in index else "false"
     sql = bench.sql
     sql.execute(
@@ -348,48 +367,6 @@ def _told(bench: Workbench, attributes: Sequence[Mapped], faults: Sequence[_Faul
         for fault in faults
         for key, row, goes_on in people.get(fault.n, ())
     ]
-
-
-def _bad_keys(bench: Workbench, key: str) -> list[Finding]:
-    findings: list[Finding] = []
-    column = f"tidy({quoted(key)})"
-    (keys, different), *_ = bench.sql.execute(
-        f"SELECT count(nullif(k, '')), count(DISTINCT nullif(k, '')) FROM (SELECT {column} AS k FROM records)"
-    ).fetchall()
-    if keys == different == bench.number("SELECT count(*) FROM records"):
-        return findings
-    for n, place in bench.rows(f"SELECT {N}, {PLACE} FROM records WHERE coalesce({column}, '') = '' ORDER BY 1"):
-        findings.append(
-            Finding(
-                severity=Severity.ERROR,
-                code="record.no-key",
-                subject=f"row {place}",
-                summary="a record has no key",
-                hint=f"fill the column {key} in the source",
-                row=row_of(place),
-                holds=True,
-            )
-        )
-        bench.sql.execute("INSERT INTO held VALUES (NULL, ?)", [n])
-    doubled = f"SELECT {column} AS k FROM records WHERE coalesce({column}, '') <> '' GROUP BY 1 HAVING count(*) > 1"
-    for found, places in bench.rows(
-        f"SELECT {column}, list({PLACE} ORDER BY {N}) FROM records WHERE {column} IN ({doubled}) GROUP BY 1 ORDER BY 1"
-    ):
-        rows = ", ".join(str(p) for p in places) if isinstance(places, list) else ""
-        findings.append(
-            Finding(
-                severity=Severity.ERROR,
-                code="record.duplicate-key",
-                subject=str(found),
-                summary="several records have the same key",
-                detail=f"rows {rows}",
-                hint="keep one of them in the source; until then this person is left as is",
-                row=row_of(places[0]) if isinstance(places, list) else None,
-                holds=True,
-            )
-        )
-    bench.sql.execute(f"INSERT INTO held SELECT {column}, {N} FROM records WHERE {column} IN ({doubled})")
-    return findings
 
 
 def _failing(
@@ -469,7 +446,8 @@ def _marked_values(
             found = [row_of(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
             bench.sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM desired WHERE {bad}")
             bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE {bad}")
-            yield from (_Fault(n, index, why, mapped.path) for n in found)
+            dates = undated(bench, expressions[mapped.path], found) if mapped.path == ACTIVE else frozenset[int]()
+            yield from (_Fault(n, index, BAD_DATE if n in dates else why, mapped.path) for n in found)
 
 
 #: a level that is no plain number from 0.0 to 5.0, whatever else it is; and one that is right, with what follows
@@ -485,6 +463,8 @@ def _bad(index: int, mapped: Mapped, expression: Expression) -> tuple[str, Value
         return f"CASE WHEN regexp_matches(d{index}, {text(_ODD_LEVEL)}) THEN {bad} ELSE false END", BAD_LEVEL
     if mapped.place.kind is Kind.BOOLEAN and mapped.path == ACTIVE:
         return f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})", ACTIVE_UNKNOWN
+    if expression.undated:
+        return f"contains(d{index}, {text(FAULT_MARK)})", BAD_PHONE if expression.phones else BAD_DATE
     return f"contains(d{index}, {text(FAULT_MARK + 'phone')})" if expression.phones else "false", BAD_PHONE
 
 
@@ -496,8 +476,8 @@ def _desired(place: Place, expression: str) -> str:
         case Kind.DECIMAL:
             return f"CAST(CAST(({expression}) AS DOUBLE) AS VARCHAR)"
         case Kind.DATE:
-            midnight = "'^([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00:00([.]0+)?([+-]00(:?00)?|Z)?$'"
-            return f"regexp_replace(nullif(tidy(({expression})), ''), {midnight}, '\\1')"
+            written = f"nullif(tidy(({expression})), '')"
+            return f"coalesce(day_in({written})::VARCHAR, {written})"
         case _:
             return f"nullif(tidy(({expression})), '')"
 

@@ -8,12 +8,14 @@ from dataclasses import replace
 from scimsync.errors import SourceError
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.workbench.bench import Workbench, quoted, text
-from scimsync.workbench.joining import join, take_joined
+from scimsync.workbench.joining import join
 from scimsync.workbench.poured import take
 from scimsync.workbench.values import is_blank
 
 
-def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: Sequence[str] = ()) -> SourceHealth:
+def stage_records(
+    bench: Workbench, reading: Reading, *, key: str, null_values: Sequence[str] = (), trim: bool = False
+) -> SourceHealth:
     """Bring a reading into the table `records`, in one go where it can be poured, and take its health.
 
     Args:
@@ -21,6 +23,7 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: 
         reading: The reading.
         key: Column that identifies a person.
         null_values: Texts that stand for nothing in a cell.
+        trim: Take blanks around texts away.
 
     Raises:
         SourceError: The reading failed, has no key column, or holds no record.
@@ -32,12 +35,19 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: 
     if key.lower() not in lowered:
         names = ", ".join(reading.columns)
         raise SourceError(f"source: the key column {key!r} is missing; the columns are {names}. Set [source] key.")
-    others = take_joined(bench, reading.joined)
     count = take(bench, reading, null_values)
     if count == 0:
         raise SourceError("source: it holds no records. An empty source never means that everybody left.")
-    joined = join(bench, reading, others) if others else ()
+    if trim:
+        _trim(bench)
+    joined = join(bench, reading) if reading.joined else ()
     return replace(_health(bench, count), joined=joined)
+
+
+def _trim(bench: Workbench) -> None:
+    """Take the blanks around texts away."""
+    for name in (quoted(column.name) for column in bench.columns if column.type == "VARCHAR"):
+        bench.sql.execute(f"UPDATE records SET {name} = tidy({name}) WHERE {name} IS DISTINCT FROM tidy({name})")
 
 
 def _health(bench: Workbench, count: int) -> SourceHealth:

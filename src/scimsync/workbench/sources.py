@@ -49,7 +49,7 @@ def bare(node: Tree, sources: Sources) -> Tree:
         if source.lower() in sources.names:
             return {**node, "column_names": [f"{source}.{column}"]}
         return node
-    return {key: _bare(member, sources) for key, member in node.items()} if sources.joined else node
+    return {key: _bare(member, sources) for key, member in node.items()} if sources.names else node
 
 
 def _bare(member: object, sources: Sources) -> object:
