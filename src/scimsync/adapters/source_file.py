@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by, refuse_empty
+from scimsync.adapters.source_kinds import refuse_other
 from scimsync.adapters.source_objects import object_batches, objects
 from scimsync.adapters.source_plain import pour_csv
 from scimsync.adapters.source_table import ParquetTable
@@ -138,7 +139,7 @@ class JsonlSource:
                 column, or holds a line that is not a flat JSON object with known members.
         """
         with ExitStack() as stack:
-            file = stack.enter_context(TextFile(Path(self.path), self.encoding, self.complete))
+            file = stack.enter_context(TextFile(Path(self.path), self.encoding, self.complete, "jsonl"))
             lines = enumerate(file.lines(), 1)
             first = next(objects(file.path, lines), None)
             if first is None:
@@ -177,6 +178,7 @@ class ParquetSource:
         with ExitStack() as stack:
             file = stack.enter_context(opened(path))
             before = os.fstat(file.fileno())
+            refuse_other(path, file, "parquet")
             table = stack.enter_context(ParquetTable(path, file))
             check_columns(f"{path}, footer", table.names)
             check_key(str(path), table.names, self.key)

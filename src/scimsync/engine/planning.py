@@ -38,6 +38,7 @@ from scimsync.core.leaving import UNTRUSTED, sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
 from scimsync.engine import (
+    accepting,
     deferring,
     ending,
     guarding,
@@ -63,12 +64,13 @@ from scimsync.engine.signatures import write as write_plan
 from scimsync.engine.staging import mapped, read_source
 from scimsync.engine.validity import Calendar
 from scimsync.errors import PersonUnknown, SourceError, TargetError
-from scimsync.model.accounts import Pair
+from scimsync.model.accounts import Pair, Unresolved
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
+from scimsync.workbench import unmanaged
 from scimsync.workbench.agreed import write_agreed
 from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
@@ -421,7 +423,7 @@ class _Planning:
         self.findings += of_circles(self._circles(comparison), loops)
         waiting = deferring.Waiting(self.vain, (request.source, *self.takes), identity, created)
         self.findings += deferring.remember(ports.store, comparison, waiting)
-        findings = tuple(self._findings())
+        findings = accepting.marked(ports.store, request, self._findings(), created)
         numbers = comparison.numbers()
         if not self.whole:
             forget_unseen(self.bench)
@@ -459,6 +461,8 @@ class _Planning:
             agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
+        if self.whole and plan.as_of is None:
+            unmanaged.keep(comparison, ports.store.artifact(unmanaged.UNMANAGED), plan)
         digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
@@ -486,10 +490,10 @@ class _Planning:
             if self.ports.store.run(name) is None:
                 return name
 
-    def _unresolved(self, comparison: Comparison) -> Iterator[tuple[str, bool, str]]:
+    def _unresolved(self, comparison: Comparison) -> Iterator[Unresolved]:
         """Whose reference names nobody: of those who are asked for, where only some are."""
         only = self.request.only
-        yield from (one for one in comparison.unresolved() if not only or one[2] in only)
+        yield from (one for one in comparison.unresolved() if not only or one.key in only)
 
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""

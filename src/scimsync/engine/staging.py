@@ -55,6 +55,7 @@ def mapped(
         key=request.key,
         found_by=policy.match,
         whole=policy.on_bad_value is BadValue.PERSON,
+        also=[policy.groups.column] if policy.groups is not None and policy.groups.column else [],
     )
     column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
     told = [*told, *unknown_words(bench, expressions.get(ACTIVE), column)]

@@ -24,9 +24,9 @@ from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
 from scimsync.workbench.dated import dated, undated
+from scimsync.workbench.doubles import keyless, unite
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
 from scimsync.workbench.joining import APART, leave_unjoined
-from scimsync.workbench.keys import bad_keys
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
 
@@ -176,7 +176,7 @@ def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: Phon
     return asked
 
 
-def stage_desired(
+def stage_desired(  # noqa: PLR0913 - all of it says how a record is read
     bench: Workbench,
     attributes: Sequence[Mapped],
     expressions: Mapping[str, Expression],
@@ -184,6 +184,7 @@ def stage_desired(
     key: str,
     found_by: Iterable[Place] = (),
     whole: bool = False,
+    also: Sequence[str] = (),
 ) -> list[Finding]:
     """Map all records into the table `desired`; of a bad value the value is left out, or its person.
 
@@ -198,11 +199,12 @@ def stage_desired(
         key: Column that identifies a person.
         found_by: The places by which the account of a person without link is found.
         whole: A bad value leaves out the person.
+        also: Columns of the source beside the mapping that say something of people.
     """
     # DuckDB finds people by name, so a key is text from here on.
     bench.sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR, n BIGINT)")
     bench.sql.execute("CREATE OR REPLACE TABLE spoiled (n BIGINT, i INTEGER)")
-    findings = bad_keys(bench, key)
+    findings = keyless(bench, key)
     faults: list[_Fault] = []
     try:
         _map(bench, attributes, expressions, key)
@@ -212,6 +214,7 @@ def stage_desired(
             faults += found
             findings += everybody
         _map(bench, attributes, expressions, key)
+    findings += unite(bench, len(attributes), also)
     bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
     bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
     if bench.sources.joined:
