@@ -110,7 +110,7 @@ def test_the_account_of_a_present_person_is_not_found_by_another(meet: Any) -> N
 
 
 def test_the_account_of_a_held_person_is_not_found_by_another(meet: Any) -> None:
-    rows = [record("1"), record("1"), record("2")]
+    rows = [record("1"), record("1", job="B"), record("2")]
     found = meet(rows, [account("2", id="u")], links=[("1", "u")])
     assert found.pairing == {}
     assert found.doubts == [("correlation.taken", "2")]
