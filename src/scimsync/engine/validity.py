@@ -130,9 +130,10 @@ class Calendar:
         paths = [*self.request.policy.by_path]
         return paths.index(ACTIVE) if ACTIVE in paths else None
 
-    def quiet(self, findings: Iterable[Finding]) -> list[Finding]:
-        """What is told of people, but for those who are out of scope: what is wrong with their record is not ours."""
-        return [one for one in findings if one.subject not in self.outside]
+    def sifted(self, findings: Iterable[Finding]) -> list[Finding]:
+        """What is told of people who are in scope, and what of days: what is wrong with other records is not ours."""
+        held = [*self.held()]
+        return [*(one for one in findings if one.subject not in self.outside), *held]
 
     def met(self) -> None:
         """Leave alone who joins later and has access already. After correlation."""
