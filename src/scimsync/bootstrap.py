@@ -21,7 +21,7 @@ from typing import Literal, Protocol, TypeVar
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey
 from scimsync.adapters.source_place import Enter
-from scimsync.config import Settings, SourceSettings, TargetSettings
+from scimsync.config import RestSettings, Settings, SourceSettings, TargetSettings
 from scimsync.engine import delivering
 from scimsync.engine.delivering import DeliveryPorts
 from scimsync.engine.laboratory import Laboratory, Provider
@@ -75,6 +75,8 @@ def make_pairs(settings: Settings) -> Pairs:
 
 
 def _make_source(given: SourceSettings) -> Source:
+    if given.rest is not None:
+        return _asked(given, given.rest)
     if given.kind == "sql":
         from scimsync.adapters.source_sql import SqlSource  # noqa: PLC0415 - loads SQLAlchemy
 
@@ -172,6 +174,70 @@ def _entrance(given: SourceSettings, url: str) -> Enter:
         region=place.region,
         ca_file=access.ca_file,
     ).enter
+
+
+def _asked(given: SourceSettings, rest: RestSettings) -> Source:
+    """A source that is asked over HTTP."""
+    from scimsync.adapters.source_asking import Access  # noqa: PLC0415 - loads httpx2
+    from scimsync.adapters.source_pages import Paging, Question  # noqa: PLC0415
+    from scimsync.adapters.source_rest import RestSource  # noqa: PLC0415
+    from scimsync.adapters.source_scim import ScimSource  # noqa: PLC0415
+
+    who = given.access
+    access = Access(
+        username=who.username,
+        password=who.password,
+        token=who.token,
+        header=who.header,
+        header_value=who.header_value,
+        parameters=rest.secret_parameters,
+        client_id=who.client_id,
+        client_secret=who.client_secret,
+        token_url=who.token_url,
+        scopes=who.scopes,
+        audience=who.audience,
+        client_auth=who.client_auth,
+        ca_file=who.ca_file,
+    )
+    clock, rng = SystemClock(), random.Random(secrets.randbits(64))  # noqa: S311 - jitter, not secrets
+    bounds = (rest.requests_per_minute, float(rest.answer_seconds), rest.answer_megabytes << 20)
+    if rest.dialect is not None:
+        return ScimSource(
+            url=rest.url,
+            dialect=rest.dialect,
+            key=given.key,
+            columns=rest.columns,
+            access=access,
+            requests_per_minute=bounds[0],
+            exchange_s=bounds[1],
+            reply_bytes=bounds[2],
+            clock=clock,
+            rng=rng,
+        )
+    return RestSource(
+        question=Question(url=rest.url, parameters=rest.parameters, method=rest.method, body=rest.body or None),
+        key=given.key,
+        columns=rest.columns,
+        records=rest.records,
+        paging=Paging(
+            kind=rest.paging,
+            parameter=rest.page_parameter,
+            first=rest.first_page,
+            size_parameter=rest.page_size_parameter,
+            size=rest.page_size,
+            next=rest.next,
+            in_body=rest.page_in_body,
+        ),
+        total=rest.total,
+        assume=given.complete == "assume",
+        access=access,
+        headers=rest.headers,
+        requests_per_minute=bounds[0],
+        exchange_s=bounds[1],
+        reply_bytes=bounds[2],
+        clock=clock,
+        rng=rng,
+    )
 
 
 @contextmanager

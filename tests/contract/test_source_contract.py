@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,9 +17,14 @@ import psycopg
 import pytest
 from tests.mariadb import cursor_of, mariadb_url
 from tests.postgres import postgres_url
+from tests.rest_servers import People, serving
 from tests.sheets import write_ods, write_xlsx
 
+from scimsync.adapters.clock_system import SystemClock
+from scimsync.adapters.source_asking import Access
 from scimsync.adapters.source_file import CsvSource, JsonlSource, ParquetSource
+from scimsync.adapters.source_pages import Paging, Question
+from scimsync.adapters.source_rest import RestSource
 from scimsync.adapters.source_sheet import SheetSource
 from scimsync.adapters.source_sql import SqlSource
 from scimsync.engine.ports import Source
@@ -130,6 +136,41 @@ def _postgresql(url: str) -> Callable[[list[Person], str], Source]:
     return make
 
 
+#: each kind of paging, and how it is asked for
+PAGINGS = {
+    "rest-page": Paging(kind="page", size=100, size_parameter="limit"),
+    "rest-cursor": Paging(kind="cursor", next="meta.cursor"),
+    "rest-link": Paging(kind="link"),
+}
+
+
+@pytest.fixture
+def api() -> Iterator[People]:
+    people = People()
+    people.throttles = 20
+    with serving(people):
+        yield people
+
+
+def _rest(api: People, paging: Paging) -> Callable[[list[Person], str], Source]:
+    def make(people: list[Person], key: str) -> Source:
+        api.records = [{"id": one, "name": {"full": name}, "job": {"title": title}} for one, name, title in people]
+        return RestSource(
+            question=Question(url=f"{api.address}/people"),
+            key=key,
+            columns=dict(zip(COLUMNS, ("id", "name.full", "job.title"), strict=True)),
+            records="data.employees",
+            paging=paging,
+            total="meta.total",
+            access=Access(token="not-a-secret"),
+            requests_per_minute=0,
+            clock=SystemClock(),
+            rng=random.Random(1),
+        )
+
+    return make
+
+
 def _mariadb(url: str) -> Callable[[list[Person], str], Source]:
     def make(people: list[Person], key: str) -> Source:
         with cursor_of(url) as cursor:
@@ -141,9 +182,12 @@ def _mariadb(url: str) -> Callable[[list[Person], str], Source]:
     return make
 
 
-@pytest.fixture(params=["csv", "jsonl", "parquet", "xlsx", "ods", "sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=[*PAGINGS, "csv", "jsonl", "parquet", "xlsx", "ods", "sqlite", "postgresql", "mariadb"])
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     match request.param:
+        case "rest-page" | "rest-cursor" | "rest-link":
+            api = request.getfixturevalue("api")
+            return Kind(make=_rest(api, PAGINGS[request.param]), first=1, place="row", proven=True)
         case "csv":
             return Kind(make=_csv(tmp_path), first=2, place="line", proven=False)
         case "jsonl":

@@ -61,6 +61,7 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         "concurrency": concurrency,
         "dialect": _dialect(dialect),
         "null_values": list(source.null_values),
+        "rest": source.rest.decisive if source.rest else [],
         "presence": _used([source.presence.where, source.presence.on_leave, source.presence.main]),
         "reading": _used([source.trim, source.skip_lines, list(source.columns)]),
         "later limits": changed,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from scimsync.config.rest_settings import RestSettings
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
 from scimsync.core.presence import ALL_THERE, Presence
@@ -94,6 +95,8 @@ class SourceSettings:
     skip_lines: int = 0
     columns: tuple[str, ...] = ()
     access: AccessSettings = field(default_factory=AccessSettings)
+    #: of the kinds `rest` and `scim`
+    rest: RestSettings | None = None
     sheet: SheetSettings | None = None
     place: PlaceSettings = field(default_factory=PlaceSettings)
     #: of a joined source: SQL over its record and over ours that is the same text where both are about one person

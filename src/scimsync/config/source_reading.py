@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from scimsync.config import source_places
+from scimsync.config import rest_reading, source_places
 from scimsync.config.faults import Faults
 from scimsync.config.places import Place
 from scimsync.config.references import References
 from scimsync.config.settings import AccessSettings, PlaceSettings, SourceSettings
+from scimsync.config.source_rest import ASKED
 from scimsync.config.sources import FITS, NEEDS, JoinedSource, Source
 
 #: what a source may be called in the mapping
@@ -35,7 +36,7 @@ def read(
     where = f"[{'.'.join(map(str, place))}]"
     if (*place, "kind") not in told.places and given.kind:
         _fit(given, place, told)
-    is_sql = given.kind == "sql"
+    is_sql, is_asked = given.kind == "sql", given.kind in ASKED
 
     def secret(key: str) -> str:
         return references.resolve(f"{where} {key}", getattr(given, key)) if has_secrets else ""
@@ -43,15 +44,20 @@ def read(
     return SourceSettings(
         kind=given.kind,
         key="",
-        url=references.database(references.resolve(f"{where} url", given.url)) if is_sql else "",
+        url=references.database(references.resolve(f"{where} url", given.url))
+        if is_sql
+        else given.url
+        if is_asked
+        else "",
         query=given.query if is_sql else "",
         path=file(given.path, (*place, "path"), told, references) if not is_sql else None,
         delimiter=given.delimiter,
         encoding=given.encoding,
         complete=given.complete,
         null_values=tuple(given.null_values),
+        rest=rest_reading.read(given, place, told, references, has_secrets=has_secrets) if is_asked else None,
         skip_lines=given.skip_lines,
-        columns=tuple(given.columns),
+        columns=tuple(given.columns) if isinstance(given.columns, list) else (),
         access=AccessSettings(
             username=secret("username"),
             password=secret("password"),
@@ -108,6 +114,12 @@ def _elsewhere(given: Source | JoinedSource, place: Place, told: Faults, referen
 
 def _fit(given: Source | JoinedSource, place: Place, told: Faults) -> None:
     """Tell which keys the kind of a source lacks, and which it does not take."""
+    if "columns" in given.model_fields_set and isinstance(given.columns, dict) != (given.kind in ASKED):
+        where, shape = (
+            ".".join(map(str, place)),
+            "a table, column = where" if given.kind in ASKED else "a list of names",
+        )
+        told.tell((*place, "columns"), f"[{where}] columns for kind = {given.kind!r} is {shape}")
     for key in NEEDS[given.kind]:
         told.need_at(place, key, getattr(given, key))
     for key in FITS:

@@ -6,9 +6,9 @@ passed over still.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from scimsync.config.contracts import Expect
 from scimsync.config.keys import REFERENCE, Section
@@ -17,20 +17,31 @@ from scimsync.config.keys import like as _like
 from scimsync.config.keys import or_blank as _or_blank
 from scimsync.config.keys import text as _text
 from scimsync.config.source_places import ACCESS_KEYS, FILES, PLACE_KEYS, SHEET_KEYS, SHEETS, Places, Sheets
+from scimsync.config.source_rest import ACCESS_KEYS as ASKED_ACCESS
+from scimsync.config.source_rest import ASKED, ASKED_KEYS, REST, REST_KEYS, SCIM, SCIM_KEYS, Asked
 
-#: key -> the kinds of source that take it; a key that is not here fits all
-FITS: Mapping[str, frozenset[str]] = {
-    **dict.fromkeys(
+#: keys and the kinds of source that take them, family by family; a kind takes what any family says
+_FAMILIES: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = (
+    (
         (
             "username", "password", "token", "header", "header_value", "client_id", "client_secret", "token_url",
             "scopes", "audience", "client_auth", "ca_file",
         ),
-        frozenset[str](),
+        frozenset(),
     ),
-    **dict.fromkeys(SHEET_KEYS, SHEETS),
-    **dict.fromkeys((*PLACE_KEYS, *ACCESS_KEYS), FILES),
-    **dict.fromkeys(("skip_lines", "columns"), frozenset({"csv"})),
-}  # fmt: skip
+    (SHEET_KEYS, SHEETS),
+    ((*PLACE_KEYS, *ACCESS_KEYS), FILES),
+    (("skip_lines", "columns"), frozenset({"csv"})),
+    (REST_KEYS, REST),
+    (SCIM_KEYS, SCIM),
+    (("columns", *ASKED_KEYS, *ASKED_ACCESS), ASKED),
+)  # fmt: skip
+#: key -> the kinds of source that take it; a key that is not here fits all
+FITS: Mapping[str, frozenset[str]] = {
+    key: frozenset().union(*(kinds for keys, kinds in _FAMILIES if key in keys))
+    for keys, _ in _FAMILIES
+    for key in keys
+}
 #: kind -> the keys that it cannot do without, besides `kind` and `key`
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "sql": ("url", "query"),
@@ -39,16 +50,26 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "jsonl": ("path",),
     "excel": ("path",),
     "ods": ("path",),
+    "rest": ("url", "columns"),
+    "scim": ("url", "columns"),
 }
+
+
+Where = Annotated[
+    str, Field(min_length=1, description="Where the column stands in a record.", examples=["supervisor.id"])
+]
 
 
 class Records(Section):
     """What all sources share, and the keys of databases and files."""
 
-    kind: Literal["sql", "csv", "parquet", "jsonl", "excel", "ods"] = _key("What the source is.", example="csv")
+    kind: Literal["sql", "csv", "parquet", "jsonl", "excel", "ods", "rest", "scim"] = _key(
+        "What the source is.", example="csv"
+    )
     url: str = _or_blank(
         "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`, MySQL and MariaDB `mysql`, SQL Server "
-        "`mssql`, Oracle `oracle`. Needed for kind `sql`.",
+        "`mssql`, Oracle `oracle`. For kind `rest` the address of the API, for kind `scim` that of the directory, both "
+        "without secrets. Needed for the kinds `sql`, `rest` and `scim`.",
         example="env:HR_DATABASE_URL",
     )
     query: str = _or_blank(
@@ -78,10 +99,13 @@ class Records(Section):
     skip_lines: int = _key(
         "How many lines stand before the header: a title, the date of the export. For kind `csv`.", 0, example=2, ge=0
     )
-    columns: list[str] = _key(
-        "The names of the columns of a file that has no header, as many as a line has cells. For kind `csv`.",
+    columns: list[str] | dict[str, Where] = _key(
+        "For kind `csv` the names of the columns of a file that has no header, as many as a line has cells. For the "
+        "kinds `rest` and `scim` a table: each column, and where it stands in a record, as a path of members "
+        "(`supervisor.id`, `mails[0].value`, `mails[type=work].value`, `?` at the end where no record need have it) or "
+        "as a SCIM path.",
         [],
-        example=["employee_id", "email", "status"],
+        example={"id": "id", "manager": "supervisor.id"},
     )
 
 
@@ -172,7 +196,7 @@ class Access(Section):
     )
 
 
-class JoinedSource(Places, Sheets, Access, Records):
+class JoinedSource(Asked, Places, Sheets, Access, Records):
     """Another source: each record of the first may have one of it, with columns that the mapping names NAME.column."""
 
     join: str = _text(
@@ -186,7 +210,7 @@ class JoinedSource(Places, Sheets, Access, Records):
     )
 
 
-class Source(Places, Sheets, Access, People, Records):
+class Source(Asked, Places, Sheets, Access, People, Records):
     """Where the HR records are. One record is one person."""
 
     model_config = ConfigDict(extra="allow")

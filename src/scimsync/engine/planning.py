@@ -63,7 +63,7 @@ from scimsync.engine.reviving import plan_revivals
 from scimsync.engine.signatures import write as write_plan
 from scimsync.engine.staging import mapped, read_source
 from scimsync.errors import PersonUnknown, SourceError, TargetError
-from scimsync.model.accounts import Pair, Unresolved
+from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
 from scimsync.model.policy import BadValue
@@ -183,7 +183,7 @@ class _Planning:
         changes, told = await guarding.look(self.ports.target, self.bench, self.changes, groups)
         self.changes, self.findings = [*changes], [*self.findings, *told]
         self.findings += [
-            *of_unresolved(self._unresolved(comparison), self.strange, each=self.request.each),
+            *of_unresolved(comparison.unresolved(self.request.only), self.strange, each=self.request.each),
             *of_unmatched(policy),
             *(of_unfinished(run.id) for run in [unfinished(store)] if run is not None),
         ]
@@ -486,11 +486,6 @@ class _Planning:
             name = f"{created:%Y%m%d-%H%M%S}-{self.ports.fresh()}"
             if self.ports.store.run(name) is None:
                 return name
-
-    def _unresolved(self, comparison: Comparison) -> Iterator[Unresolved]:
-        """Whose reference names nobody: of those who are asked for, where only some are."""
-        only = self.request.only
-        yield from (one for one in comparison.unresolved() if not only or one.key in only)
 
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""

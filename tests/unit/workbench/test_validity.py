@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.factories import make_reading
+from tests.soak import examples
 
 from scimsync.core.validity import Validity
 from scimsync.workbench.bench import PLACE, Workbench
@@ -41,7 +42,7 @@ def standing(rows: Sequence[Row]) -> dict[str, tuple[list[int], bool]]:
     return found
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(80, 25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ROWS, st.booleans())
 def test_the_tables_keep_what_the_rule_keeps(rows: list[Row], twice: bool) -> None:
     records = [{"id": key, "first": first, "last": last} for key, first, last in rows]
