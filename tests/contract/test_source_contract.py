@@ -6,7 +6,7 @@ import csv
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -15,8 +15,12 @@ import duckdb
 import psycopg
 import pytest
 from tests.postgres import postgres_url
+from tests.slapd import PASSWORD, READER, Slapd, person
+from tests.slapd import PEOPLE as BELOW
 
 from scimsync.adapters.source_file import CsvSource, JsonlSource, ParquetSource
+from scimsync.adapters.source_ldap import LdapSource
+from scimsync.adapters.source_ldap_wire import LdapAccess
 from scimsync.adapters.source_sql import SqlSource
 from scimsync.engine.ports import Source
 from scimsync.errors import SourceError
@@ -112,9 +116,31 @@ def _postgresql(url: str) -> Callable[[list[Person], str], Source]:
     return make
 
 
-@pytest.fixture(params=["csv", "jsonl", "parquet", "sqlite", "postgresql"])
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
+def _ldap(folder: Path, servers: ExitStack) -> Callable[[list[Person], str], Source]:
+    def make(people: list[Person], key: str) -> Source:
+        items = [person(one, description=name, title=title) for one, name, title in people]
+        server = servers.enter_context(Slapd(folder, items))
+        return LdapSource(
+            access=LdapAccess(url=server.url, username=READER, password=PASSWORD),
+            base=BELOW,
+            key=key,
+            attributes=dict(zip(COLUMNS, ("uid", "description", "title"), strict=True)),
+        )
+
+    return make
+
+
+@pytest.fixture
+def servers() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(params=["csv", "jsonl", "parquet", "sqlite", "postgresql", "ldap"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path, servers: ExitStack) -> Kind:
     match request.param:
+        case "ldap":
+            return Kind(make=_ldap(tmp_path, servers), first=1, place="entry", proven=True)
         case "csv":
             return Kind(make=_csv(tmp_path), first=2, place="line", proven=False)
         case "jsonl":
