@@ -82,9 +82,9 @@ def test_a_good_document_has_no_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "keys", "said"),
     [
-        ("source", {"kind": None}, "[source] kind is missing: what the source is; one of sql, csv, parquet, jsonl"),
-        ("source", {"kind": "sqll"}, "[source] kind = 'sqll' is none of sql, csv, parquet, jsonl; did you mean sql?"),
-        ("source", {"kind": 7}, "[source] kind must be a text: what the source is; one of sql, csv, parquet, jsonl"),
+        ("source", {"kind": None}, "[source] kind is missing: what the source is; one of " + KINDS),
+        ("source", {"kind": "sqll"}, f"[source] kind = 'sqll' is none of {KINDS}; did you mean sql?"),
+        ("source", {"kind": 7}, "[source] kind must be a text: what the source is; one of " + KINDS),
         ("source", {"key": None}, "[source] key is missing: the column that identifies a person, for ever; for instance "
          '"employee_id"'),
         ("source", {"key": ""}, "[source] key must be a text: the column that identifies a person, for ever; for "

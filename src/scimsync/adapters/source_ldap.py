@@ -36,8 +36,6 @@ Rule: TypeAlias = Literal["refuse", "first", "join"]
 Schema: TypeAlias = Mapping[str, AttributeType]
 
 _BATCH = 1_000
-#: entries of groups at a time: one holds as many names as the group has members
-_GROUPS = 50
 _EVERY = "*"
 _NAME = "dn"
 

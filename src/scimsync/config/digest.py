@@ -17,6 +17,7 @@ from scimsync.model.policy import (
     RENAMES_WITHIN,
     BadValue,
     Deleted,
+    Grouping,
     Leavers,
     Limits,
     LoginExchange,
@@ -48,9 +49,21 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         "dialect": _dialect(dialect),
         "null_values": list(source.null_values),
         "later limits": changed,
+        "ldap": _ldap(source),
         "validity": [source.validity.first, source.validity.last] if source.validity.is_known else [],
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _ldap(source: SourceSettings) -> list[object]:
+    """What decides who is read from a directory, and as what."""
+    given = source.ldap
+    if given is None:
+        return []
+    return [
+        given.base, given.filter, given.scope, given.attributes, given.several, given.separator, given.references,
+        given.leave_referrals,
+    ]  # fmt: skip
 
 
 def _renames(policy: Policy) -> dict[str, object]:
@@ -147,11 +160,20 @@ def _decisive(
     if policy.exchange is not LoginExchange.PARK:
         decisive["exchange"] = policy.exchange.value
     if groups is not None and policy.groups is not None:
-        rules = policy.groups
-        decisive["groups"] = [
+        decisive |= _groups(groups, policy.groups)
+    return decisive
+
+
+def _groups(groups: GroupSettings, rules: Grouping) -> dict[str, object]:
+    """Who is in which group, and what is done about it."""
+    found: dict[str, object] = {
+        "groups": [
             groups.query, str(groups.path or ""), groups.nesting, str(groups.nesting_path or ""), rules.column,
             rules.separator, rules.match, rules.nested.value, rules.others.value, sorted(rules.managed),
-        ]  # fmt: skip
-        if rules.protected:
-            decisive["protected groups"] = sorted(rules.protected)
-    return decisive
+        ]
+    }  # fmt: skip
+    if groups.base:
+        found["groups of a directory"] = [groups.base, groups.filter, groups.member, groups.naming]
+    if rules.protected:
+        found["protected groups"] = sorted(rules.protected)
+    return found

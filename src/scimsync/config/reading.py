@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from scimsync.config import credentials, document, faults, holding, outward
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
+from scimsync.config.directories import ldap_settings
 from scimsync.config.document import Document
 from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
@@ -59,6 +60,12 @@ from scimsync.scim.dialect_file import dialect_of
 from scimsync.scim.generic import GENERIC
 
 _T = TypeVar("_T")
+#: kind of source -> keys of `[groups]` that do not fit it, and what is written instead
+_INSTEAD: Mapping[str, Mapping[str, str]] = {
+    "sql": {"path": "query", "nesting_path": "nesting", "base": "query"},
+    "csv": {"query": "path", "nesting": "nesting_path", "base": "path"},
+    "ldap": {"query": "base", "path": "base", "nesting": "base", "nesting_path": "base"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,15 +156,16 @@ class _Reader:
         given = self.written.source
         if not self.told.knows("source", "kind"):
             self._fit(given)
-        is_sql = given.kind == "sql"
+        is_sql, is_ldap = given.kind == "sql", given.kind == "ldap"
+        url = self._database("source", given.url) if is_sql or is_ldap else ""
         self._check_zone(given.zone)
         return SourceSettings(
             kind=given.kind,
             key=given.key,
             name=given.name.strip(),
-            url=self._database("source", given.url) if is_sql else "",
+            url=url,
             query=given.query if is_sql else "",
-            path=self._beside(given.path) if not is_sql else None,
+            path=self._beside(given.path) if not is_sql and not is_ldap else None,
             delimiter=given.delimiter,
             encoding=given.encoding,
             complete=given.complete,
@@ -165,6 +173,7 @@ class _Reader:
             null_values=tuple(given.null_values),
             validity=Validity(first=given.valid_from, last=given.valid_until),
             access=self._access(given),
+            ldap=ldap_settings(given, given.username, given.password, url, self.told) if is_ldap else None,
         )
 
     def _fit(self, given: Source) -> None:
@@ -355,13 +364,11 @@ class _Reader:
         given, kind = self.written.groups, self.written.source.kind
         if given is None:
             return None
-        ways = [key for key in ("query", "path", "column") if getattr(given, key)]
-        if len(ways) != 1 and not self.told.knows("groups", "query", "path", "column"):
-            said = f"[groups] needs exactly one of query, path and column; it has {', '.join(ways) or 'none'}"
+        ways = [key for key in ("query", "path", "base", "column") if getattr(given, key)]
+        if len(ways) != 1 and not self.told.knows("groups", "query", "path", "base", "column"):
+            said = f"[groups] needs exactly one of query, path, base and column; it has {', '.join(ways) or 'none'}"
             self.told.tell(("groups", "query"), said)
-        instead = {"path": "query", "nesting_path": "nesting"}
-        if kind != "sql":
-            instead = {other: key for key, other in instead.items()}
+        instead = _INSTEAD.get(kind, _INSTEAD["csv"])
         for key, other in instead.items():
             if getattr(given, key) and not self.told.knows("source", "kind"):
                 self.told.tell(("groups", key), f"[groups] {key} does not fit [source] kind = {kind!r}; write {other}")
@@ -370,6 +377,10 @@ class _Reader:
             path=self._beside(given.path),
             nesting=given.nesting,
             nesting_path=self._beside(given.nesting_path),
+            base=given.base,
+            filter=given.filter if given.base else "",
+            member=given.member if given.base else "",
+            naming=given.naming if given.base else "",
         )
 
     # --- webhooks ---------------------------------------------------------------------------

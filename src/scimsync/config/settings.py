@@ -44,6 +44,25 @@ class AccessSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LdapSettings:
+    """How people are found in an LDAP directory."""
+
+    base: str
+    filter: str
+    scope: str
+    #: column -> attribute; empty for all
+    attributes: Mapping[str, str]
+    #: attribute -> what becomes of several values
+    several: Mapping[str, Literal["refuse", "first", "join"]]
+    separator: str
+    references: tuple[str, ...]
+    leave_referrals: bool
+    page_size: int
+    starttls: bool | None
+    anonymous: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
     """Where the records are."""
 
@@ -62,12 +81,15 @@ class SourceSettings:
     #: from when until when its records hold
     validity: Validity = ALWAYS
     access: AccessSettings = field(default_factory=AccessSettings)
+    ldap: LdapSettings | None = None
 
     @property
     def identity(self) -> str:
         """What the state knows it by; "" for what a program hands over, which has no place."""
-        place = self.url or str(self.path or "")
-        return identity(name=self.name, kind=self.kind, place=place, key=self.key, query=self.query) if place else ""
+        place, query = self.url or str(self.path or ""), self.query
+        if self.ldap:
+            place, query = f"{place}/{self.ldap.base}", self.ldap.filter
+        return identity(name=self.name, kind=self.kind, place=place, key=self.key, query=query) if place else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +100,11 @@ class GroupSettings:
     path: Path | None = None
     nesting: str = ""
     nesting_path: Path | None = None
+    #: the groups of a directory
+    base: str = ""
+    filter: str = ""
+    member: str = ""
+    naming: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from scimsync.config.keys import key as _key
 from scimsync.config.keys import like as _like
 from scimsync.config.keys import or_blank as _or_blank
 from scimsync.config.keys import text as _text
+from scimsync.config.source_ldap import LDAP_ACCESS, LDAP_KEYS, Ldap
 
 #: key -> the kinds of source that take it; a key that is not here fits all
 FITS: Mapping[str, frozenset[str]] = {
@@ -24,6 +25,7 @@ FITS: Mapping[str, frozenset[str]] = {
         ),
         frozenset[str](),
     ),
+    **dict.fromkeys((*LDAP_ACCESS, *LDAP_KEYS), frozenset({"ldap"})),
 }  # fmt: skip
 #: kind -> the keys that it cannot do without, besides `kind` and `key`
 NEEDS: Mapping[str, tuple[str, ...]] = {
@@ -31,13 +33,14 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "csv": ("path",),
     "parquet": ("path",),
     "jsonl": ("path",),
+    "ldap": ("url", "base"),
 }
 
 
 class Records(Section):
     """What all kinds of source share, and the keys of databases and files."""
 
-    kind: Literal["sql", "csv", "parquet", "jsonl"] = _key("What the source is.", example="csv")
+    kind: Literal["sql", "csv", "parquet", "jsonl", "ldap"] = _key("What the source is.", example="csv")
     name: str = _text(
         "A name for the source in the state, wherever it is read from. Give one where several sources share a state "
         "(decision 29), or where the place changes. Default: made of kind, place, key column and query.",
@@ -49,7 +52,8 @@ class Records(Section):
         example="employee_id",
     )
     url: str = _or_blank(
-        "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`. Needed for kind `sql`.",
+        "Where the source is, or env:NAME. For kind `sql` any SQLAlchemy URL (PostgreSQL takes the extra `postgres`), "
+        "for kind `ldap` ldaps://host or ldap://host (the extra `ldap`). Needed for both.",
         example="env:HR_DATABASE_URL",
     )
     query: str = _or_blank(
@@ -127,5 +131,5 @@ class Access(Section):
     )
 
 
-class Source(Access, Records):
+class Source(Ldap, Access, Records):
     """Where the HR records are. One record is one person."""
