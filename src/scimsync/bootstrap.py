@@ -10,114 +10,24 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from pkgutil import get_data
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey
-from scimsync.config import Settings, SourceSettings, TargetSettings
-from scimsync.config.settings import GroupSettings, LdapSettings
+from scimsync.config import Settings, TargetSettings
 from scimsync.engine import delivering
 from scimsync.engine.delivering import DeliveryPorts
 from scimsync.engine.laboratory import Laboratory, Provider
-from scimsync.engine.membership import Pairs
-from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
+from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.engine.state import Outbox
 from scimsync.errors import ConfigError
 
 _T = TypeVar("_T")
-
-
-def make_source(settings: Settings) -> Source:
-    """The source that the configuration names."""
-    return _make_source(settings.source)
-
-
-def make_pairs(settings: Settings) -> Pairs:
-    """The sources of memberships and nestings that the configuration names: of the kind of the records."""
-    groups = settings.groups
-    if groups is None:
-        return Pairs()
-    if settings.source.ldap and groups.base:
-        given, ldap = settings.source, settings.source.ldap
-        return Pairs(pairs=_ldap_source(given, ldap, groups), nesting=_ldap_source(given, ldap, groups, "groups"))
-    bare = replace(settings.source, key="")
-    return Pairs(
-        pairs=_make_source(replace(bare, query=groups.query, path=groups.path))
-        if groups.query or groups.path
-        else None,
-        nesting=_make_source(replace(bare, query=groups.nesting, path=groups.nesting_path))
-        if groups.nesting or groups.nesting_path
-        else None,
-    )
-
-
-def _make_source(given: SourceSettings) -> Source:
-    if given.kind == "sql":
-        from scimsync.adapters.source_sql import SqlSource  # noqa: PLC0415 - loads SQLAlchemy
-
-        return SqlSource(given.url, given.query, given.key)
-    if given.ldap:
-        return _ldap_source(given, given.ldap)
-    from scimsync.adapters import source_file  # noqa: PLC0415
-
-    path = given.path or Path()
-    if given.kind == "parquet":
-        return source_file.ParquetSource(path, given.key)
-    complete: Literal["unproven", "checksum", "assume"] = given.complete
-    encoding = "utf-8-sig" if given.encoding.lower() in {"utf-8", "utf8"} else given.encoding
-    if given.kind == "jsonl":
-        return source_file.JsonlSource(path, given.key, encoding=encoding, complete=complete)
-    return source_file.CsvSource(path, given.key, delimiter=given.delimiter, encoding=encoding, complete=complete)
-
-
-def _ldap_source(
-    given: SourceSettings,
-    ldap: LdapSettings,
-    groups: GroupSettings | None = None,
-    of: Literal["people", "groups"] = "people",
-) -> Source:
-    """People of a directory, or pairs of them and its groups."""
-    try:
-        from scimsync.adapters.source_ldap import LdapSource  # noqa: PLC0415 - loads python-ldap, an extra
-        from scimsync.adapters.source_ldap_groups import LdapPairs  # noqa: PLC0415
-        from scimsync.adapters.source_ldap_wire import LdapAccess  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "[source] kind = 'ldap' needs python-ldap: pip install 'scimsync[ldap]'. It is built on the way, and "
-            "wants a compiler and two headers: apt-get install gcc python3-dev libldap2-dev libsasl2-dev (Debian, "
-            "Ubuntu) or dnf install gcc python3-devel openldap-devel cyrus-sasl-devel (Fedora, RHEL)"
-        ) from error
-    people = LdapSource(
-        access=LdapAccess(
-            url=given.url,
-            username=given.access.username,
-            password=given.access.password,
-            anonymous=ldap.anonymous,
-            starttls=ldap.starttls,
-            ca_file=given.access.ca_file,
-            leave_referrals=ldap.leave_referrals,
-        ),
-        base=ldap.base,
-        key=given.key,
-        filter=ldap.filter,
-        scope=ldap.scope,
-        attributes=ldap.attributes,
-        several=ldap.several,
-        separator=ldap.separator,
-        references=ldap.references,
-        page=ldap.page_size,
-    )
-    if groups is None:
-        return people
-    return LdapPairs(
-        people=people, base=groups.base, filter=groups.filter, naming=groups.naming, member=groups.member, of=of
-    )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -14,13 +15,21 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pytest
+from tests.mariadb import cursor_of, mariadb_url
 from tests.postgres import postgres_url
+from tests.rest_servers import People, serving
+from tests.sheets import write_ods, write_xlsx
 from tests.slapd import PASSWORD, READER, Slapd, person
 from tests.slapd import PEOPLE as BELOW
 
+from scimsync.adapters.clock_system import SystemClock
+from scimsync.adapters.source_asking import Access
 from scimsync.adapters.source_file import CsvSource, JsonlSource, ParquetSource
 from scimsync.adapters.source_ldap import LdapSource
 from scimsync.adapters.source_ldap_wire import LdapAccess
+from scimsync.adapters.source_pages import Paging, Question
+from scimsync.adapters.source_rest import RestSource
+from scimsync.adapters.source_sheet import SheetSource
 from scimsync.adapters.source_sql import SqlSource
 from scimsync.engine.ports import Source
 from scimsync.errors import SourceError
@@ -50,6 +59,12 @@ class Kind:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     with postgres_url() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    with mariadb_url() as url:
         yield url
 
 
@@ -85,6 +100,15 @@ def _parquet(folder: Path) -> Callable[[list[Person], str], Source]:
                 duck.execute("INSERT INTO people SELECT a, b, c FROM read_json(?)", [str(told)])
             duck.execute(f"COPY (SELECT {names} FROM people) TO '{path}' (FORMAT parquet)")
         return ParquetSource(path, key)
+
+    return make
+
+
+def _sheet(folder: Path, ending: str) -> Callable[[list[Person], str], Source]:
+    def make(people: list[Person], key: str) -> Source:
+        path = folder / f"people.{ending}"
+        write = write_ods if ending == "ods" else write_xlsx
+        return SheetSource(write(path, [COLUMNS, *people]), key)
 
     return make
 
@@ -130,25 +154,80 @@ def _ldap(folder: Path, servers: ExitStack) -> Callable[[list[Person], str], Sou
     return make
 
 
+#: each kind of paging, and how it is asked for
+PAGINGS = {
+    "rest-page": Paging(kind="page", size=100, size_parameter="limit"),
+    "rest-cursor": Paging(kind="cursor", next="meta.cursor"),
+    "rest-link": Paging(kind="link"),
+}
+
+
+@pytest.fixture
+def api() -> Iterator[People]:
+    people = People()
+    people.throttles = 20
+    with serving(people):
+        yield people
+
+
+def _rest(api: People, paging: Paging) -> Callable[[list[Person], str], Source]:
+    def make(people: list[Person], key: str) -> Source:
+        api.records = [{"id": one, "name": {"full": name}, "job": {"title": title}} for one, name, title in people]
+        return RestSource(
+            question=Question(url=f"{api.address}/people"),
+            key=key,
+            columns=dict(zip(COLUMNS, ("id", "name.full", "job.title"), strict=True)),
+            records="data.employees",
+            paging=paging,
+            total="meta.total",
+            access=Access(token="not-a-secret"),
+            requests_per_minute=0,
+            clock=SystemClock(),
+            rng=random.Random(1),
+        )
+
+    return make
+
+
+def _mariadb(url: str) -> Callable[[list[Person], str], Source]:
+    def make(people: list[Person], key: str) -> Source:
+        with cursor_of(url) as cursor:
+            cursor.execute("DROP TABLE IF EXISTS people")
+            cursor.execute(CREATE.replace('"', "`"))
+            cursor.executemany("INSERT INTO people VALUES (%s, %s, %s)", people)
+        return SqlSource(url, "SELECT * FROM people", key)
+
+    return make
+
+
 @pytest.fixture
 def servers() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
 
 
-@pytest.fixture(params=["csv", "jsonl", "parquet", "sqlite", "postgresql", "ldap"])
-def kind(request: pytest.FixtureRequest, tmp_path: Path, servers: ExitStack) -> Kind:
+@pytest.fixture(params=[*PAGINGS, "csv", "jsonl", "parquet", "xlsx", "ods", "sqlite", "postgresql", "mariadb", "ldap"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     match request.param:
         case "ldap":
-            return Kind(make=_ldap(tmp_path, servers), first=1, place="entry", proven=True)
+            make = _ldap(tmp_path, request.getfixturevalue("servers"))
+            return Kind(make=make, first=1, place="entry", proven=True)
+        case "rest-page" | "rest-cursor" | "rest-link":
+            api = request.getfixturevalue("api")
+            return Kind(make=_rest(api, PAGINGS[request.param]), first=1, place="row", proven=True)
         case "csv":
             return Kind(make=_csv(tmp_path), first=2, place="line", proven=False)
         case "jsonl":
             return Kind(make=_jsonl(tmp_path), first=1, place="line", proven=False)
         case "parquet":
             return Kind(make=_parquet(tmp_path), first=1, place="row", proven=True)
+        case "xlsx" | "ods":
+            return Kind(make=_sheet(tmp_path, request.param), first=2, place="row", proven=True)
         case "sqlite":
             return Kind(make=_sqlite(tmp_path), first=1, place="row", proven=True)
+        case "mariadb":
+            url = request.getfixturevalue("mariadb")
+            return Kind(make=_mariadb(url), first=1, place="row", proven=True)
         case _:
             url = request.getfixturevalue("postgres")
             return Kind(make=_postgresql(url), first=1, place="row", proven=True)

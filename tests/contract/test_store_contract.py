@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Protocol
 
@@ -19,10 +19,22 @@ import sqlalchemy as sa
 
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store
-from scimsync.engine.state import Deferrals, Endings, Journal, Links, Memberships, NeverShown, Pins, Refusals, Runs
+from scimsync.engine.state import (
+    Acceptances,
+    Deferrals,
+    Endings,
+    Journal,
+    Links,
+    Memberships,
+    NeverShown,
+    Pins,
+    Refusals,
+    Runs,
+)
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.outcomes import (
+    Acceptance,
     Deferred,
     Document,
     Ending,
@@ -53,7 +65,7 @@ def make_line(key: str = "p1", *, run: str = "run-1", **members: object) -> Jour
     return JournalLine(run=run, key=key, **given)  # type: ignore[arg-type]
 
 
-class People(Links, Deferrals, Endings, NeverShown, Memberships, Protocol):
+class People(Links, Deferrals, Endings, NeverShown, Acceptances, Memberships, Protocol):
     """The part that knows whose account is whose."""
 
 
@@ -831,3 +843,23 @@ def test_an_ending_takes_the_place_of_what_its_key_had(store: People) -> None:
     later = make_ending(account="a9", since=MOMENT + timedelta(days=1))
     store.change_endings([later], ["p1", "p2", "p3"])
     assert list(store.endings()) == [later]
+
+
+def make_acceptance(key: str = "p1", kind: str = "record.bad-phone", **members: object) -> Acceptance:
+    given = {
+        "code": "record.bad-phone",
+        "until": date(2026, 12, 1),
+        "actor": "ada@host",
+        "at": datetime(2026, 11, 1, tzinfo=UTC),
+    }
+    return Acceptance(key=key, kind=kind, **{**given, **members})  # type: ignore[arg-type]
+
+
+@on_people
+def test_what_people_accepted_is_kept_by_key_and_kind(store: People) -> None:
+    given = [make_acceptance("p2"), make_acceptance("p1", reason="HR asks"), make_acceptance("p1", "other")]
+    store.change_acceptances(one for one in given)
+    assert list(store.acceptances()) == [given[2], given[1], given[0]]
+    later = make_acceptance("p1", until=date(2027, 1, 1))
+    store.change_acceptances([later], [("p2", "record.bad-phone"), ("p9", "x")])
+    assert list(store.acceptances()) == [given[2], later]

@@ -23,7 +23,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 SCHEMA = schema()
 SECTIONS = tuple(SCHEMA["properties"])
 #: with the tables within a section
-TABLES = (*SECTIONS, "source.expect")
+TABLES = (*SECTIONS, "source.expect", "source.NAME")
 #: sections of which there may be several
 SEVERAL = {"webhook", "rule"}
 
@@ -56,20 +56,24 @@ def section_of(name: str) -> dict[str, Any]:
     outer, _, inner = name.partition(".")
     found = SCHEMA["properties"][outer]
     if inner:
-        found = found["properties"][inner]
+        found = found["additionalProperties"] if inner == "NAME" else found["properties"][inner]
     if name == "attributes":
         found = found["additionalProperties"]["anyOf"][1]
     return dict(found.get("items", found))
 
 
 def keys_of(name: str) -> dict[str, Any]:
-    return dict(section_of(name)["properties"])
+    """The keys of a section; of a joined source, those that it has besides the keys of the first."""
+    keys = dict(section_of(name)["properties"])
+    return {key: keys[key] for key in ("join", "key")} if name == "source.NAME" else keys
 
 
 def type_of(known: dict[str, Any]) -> str:
     if "enum" in known:
         return ", ".join(f"`{word}`" for word in known["enum"])
     kinds = {part.get("type") for part in known.get("anyOf", [known])} - {None}
+    if kinds == {"array", "object"}:
+        return "list of texts, or table"
     if "object" in kinds:
         return {1: "table"}.get(len(kinds), "list of texts or table" if "array" in kinds else "number, share or table")
     if kinds == {"integer", "string"}:

@@ -1,4 +1,4 @@
-"""What explain says of fifty generated people, against what the simulator and the HR table know by themselves.
+"""What explain says of generated people (fifty in a soak), against what the simulator and HR know by themselves.
 
 Each person lives through one story (joiner, mover, leaver, rehire, edit by another hand, conflict, bad value, ...).
 The oracle never asks the product: cells come from the HR table, the current side from the simulator's accounts, what
@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from tests.runs import ENTERPRISE, House, Quiet, house
+from tests.soak import examples
 
 from scimsync import bootstrap
 from scimsync.cli.explaining import story_document
@@ -291,8 +292,8 @@ def home(tmp_path: Path) -> Iterator[House]:
         yield found
 
 
-def test_explain_of_fifty_stories_is_what_the_simulator_knows_and_what_the_next_run_does(home: House) -> None:
-    tales = Teller(home, SEED).tell(50)
+def test_explain_of_many_stories_is_what_the_simulator_knows_and_what_the_next_run_does(home: House) -> None:
+    tales = Teller(home, SEED).tell(examples(50, 24))
     runs, state = len(home.runs()), {entry["seq"] for entry in home.history()}
     before = {tale.who.employee_id: story_document(look(home, tale.who.employee_id)) for tale in tales}
     assert len(home.runs()) == runs, "a look leaves no plan behind"

@@ -119,6 +119,43 @@ def test_another_kind_of_file_is_named(home: House, start: bytes, named: str) ->
     said = home.command("plan")
     assert said.code == 3
     assert named in said.err
+    assert "cp1252" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        ('[{"employee_id": "1"}]\n', "jq -c '.[]'"),
+        ('[\n  {"employee_id": "1"}\n]\n', "jq -c '.[]'"),
+        ('{\n  "people": []\n}\n', "one JSON document over several lines"),
+        ('{"employee_id": "1"}\n', 'kind = "jsonl"'),
+        ('<?xml version="1.0"?>\n<people/>\n', "XML"),
+    ],
+)
+def test_json_and_xml_in_the_place_of_csv_are_named(home: House, content: str, advice: str) -> None:
+    (home.folder / "hr.csv").write_text(content)
+    said = home.command("plan")
+    assert said.code == 3
+    assert advice in said.err
+    assert "Did you mean" not in said.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_named_and_read_once_that_is_said(home: House, encoding: str) -> None:
+    text = (home.folder / "hr.csv").read_text()
+    (home.folder / "hr.csv").write_text(text, encoding=encoding)
+    said = home.command("plan")
+    assert said.code == 3
+    assert f'Set encoding = "{encoding}"' in said.err
+    home.configure(source=ASSUMED + f'encoding = "{encoding}"\n')
+    assert home.command("plan").code == 0
+
+
+def test_a_column_that_is_called_as_another_kind_begins_is_a_column(home: House) -> None:
+    text = (home.folder / "hr.csv").read_text().splitlines()
+    lines = [f"PAR1,{text[0]}", *(f"x,{line}" for line in text[1:])]
+    (home.folder / "hr.csv").write_text("\n".join(lines) + "\n")
+    assert home.command("plan").code == 0
 
 
 def test_a_correction_of_capitals_arrives_and_a_login_in_capitals_writes_nothing(home: House) -> None:

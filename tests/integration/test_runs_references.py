@@ -116,7 +116,7 @@ def test_a_login_that_no_account_has_leaves_the_manager_alone(home: House) -> No
     outside(home, "CASE WHEN manager_id LIKE '%@%' THEN account(manager_id) ELSE ref(manager_id) END")
     made, report = home.sync()
     assert [(f.code, f.detail) for f in made.findings if f.subject == who.employee_id] == [
-        ("reference.unknown", "enterprise:manager")
+        ("reference.unknown", "enterprise:manager names nobody@example.com")
     ]
     assert home.account(who)["title"] == "Moved"
     assert home.manager(who) == before

@@ -72,8 +72,22 @@ def test_a_manager_who_is_in_hr_without_account_is_not_told_as_unknown(home: Hou
     home.hire(boss)
     home.set(one, manager_id=boss.employee_id, job_title="Coach")
     home.set(two, manager_id="E99999", job_title="Coach")
-    assert [subject for subject, _, _ in findings(home, "reference.no-account")] == [one.employee_id]
-    assert [subject for subject, _, _ in findings(home, "reference.unknown")] == [two.employee_id]
+    ((subject, summary, detail),) = findings(home, "reference.no-account")
+    assert (subject, detail) == (one.employee_id, f"enterprise:manager names {boss.employee_id}")
+    assert "inactive in the source" in summary
+    ((subject, summary, detail),) = findings(home, "reference.unknown")
+    assert (subject, detail) == (two.employee_id, "enterprise:manager names E99999")
+    assert "neither the source nor a link knows" in summary
+
+
+def test_a_manager_who_is_left_out_of_the_plan_is_told_as_that(home: House) -> None:
+    boss, one = home.newcomer(1, email="no address"), home.active(1)[0]
+    home.hire(boss)
+    home.set(one, manager_id=boss.employee_id, job_title="Coach")
+    told = home.plan().findings
+    assert boss.employee_id in {f.subject for f in told if f.holds}
+    (found,) = [f for f in told if f.code.startswith("reference.") and f.subject == one.employee_id]
+    assert boss.employee_id in found.detail
 
 
 def test_of_people_who_are_not_written_the_first_are_named(home: House) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -16,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.laws.lies import Firm, Liar, Lies
 from tests.servers import account
+from tests.soak import WHOLE, examples
 
 from scimsync.model.policy import Leavers
 
-TIMES = int(os.environ.get("SCIMSYNC_DAYS_TIMES", "1"))
 #: each is nine protected people in as many roles; where more are played, each for two nights
-EXAMPLES, NIGHTS = 100 * TIMES, 1 if TIMES == 1 else 2
+EXAMPLES, NIGHTS = examples(100, 40), 2 if WHOLE else 1
 
 LIES: dict[str, Any] = {
     "names": ["lower", "upper", "username"],

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.soak import examples
 
 from scimsync.core.retention import kept
 from scimsync.model.outcomes import JournalLine, Run, RunState, Step
@@ -113,7 +114,7 @@ class Cut(BaseException):
     """The process ends here."""
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40, 15), deadline=None)
 @given(runs=_runs, keep=st.builds(Keep, st.integers(1, 5), st.integers(1, 90)), steps=st.integers(0, 12))
 def test_what_is_kept_reads_as_it_was_and_the_state_goes_on(
     runs: list[tuple[dict[str, str | None], RunState, int]], keep: Keep, steps: int

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
 from tests.postgres import postgres_url
+from tests.soak import examples
 
 from scimsync.adapters.source_file import CsvSource, ParquetSource
 from scimsync.adapters.source_objects import object_batches, object_rows, objects
@@ -25,7 +26,7 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.records import stage_records
 
 ANY = settings(
-    max_examples=150,
+    max_examples=examples(150, 60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
@@ -139,7 +140,7 @@ records = st.dictionaries(st.sampled_from(["id", "b", "é c", "d"]), values, min
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400, 150), deadline=None)
 @given(st.lists(records | raw, max_size=5))
 def test_json_lines_say_the_same_by_the_thousand_and_one_by_one(texts: list[str]) -> None:
     lines = list(enumerate((text + "\n" for text in texts), 2))
@@ -191,7 +192,7 @@ COLUMNS = st.sampled_from(
 )
 
 
-@settings(ANY, max_examples=80)
+@settings(ANY, max_examples=examples(80, 30))
 @given(data=st.data(), kinds=st.lists(COLUMNS, min_size=1, max_size=3), rows=st.integers(1, 4))
 def test_a_parquet_file_says_the_same_on_both_roads(
     tmp_path: Path, data: st.DataObject, kinds: list[tuple[str, list[str]]], rows: int
@@ -247,7 +248,7 @@ def postgres() -> Iterator[str]:
         yield url
 
 
-@settings(ANY, max_examples=120)
+@settings(ANY, max_examples=examples(120, 50))
 @given(data=st.data(), kinds=st.lists(ANSWERS, min_size=0, max_size=3), rows=st.integers(1, 4))
 def test_a_query_of_postgresql_says_the_same_on_both_roads(
     tmp_path: Path, postgres: str, data: st.DataObject, kinds: list[tuple[str, list[str]]], rows: int

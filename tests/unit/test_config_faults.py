@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from scimsync.config import load
+from scimsync.config.sources import NEEDS
 from scimsync.errors import ConfigError
 
+KINDS = ", ".join(NEEDS)
 CANARY = "canary-5up3r-word"
 EVERY = frozenset({"target", "webhook", "events"})
 GOOD: dict[str, Any] = {
@@ -232,3 +234,16 @@ def test_what_may_be_a_secret_is_never_repeated(tmp_path: Path, section: str, ke
 def test_whoever_handles_settings_loads_no_pydantic() -> None:
     script = "import sys, scimsync.config, scimsync.library; sys.exit('pydantic' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+
+
+def test_a_mapping_without_a_login_is_one_fault_and_not_one_for_each_joiner(tmp_path: Path) -> None:
+    file = tmp_path / "scimsync.toml"
+    file.write_text(
+        '[source]\nkind = "csv"\npath = "hr.csv"\nkey = "id"\n[target]\ndialect = "genesys"\nregion = "us-east-1"\n'
+        'client_id = "a"\nclient_secret = "env:SECRET"\n[correlation]\nmatch = ["externalId"]\n'
+        '[attributes]\nexternalId = "id"\ndisplayName = "name"\nactive = "true"\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError) as refused:
+        load(file, secrets=False)
+    assert [fault for fault in str(refused.value).splitlines() if "userName is not mapped" in fault] != []

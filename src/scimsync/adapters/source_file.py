@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by, refuse_empty
+from scimsync.adapters.source_kinds import refuse_other
 from scimsync.adapters.source_objects import object_batches, objects
 from scimsync.adapters.source_plain import pour_csv
 from scimsync.adapters.source_table import ParquetTable
@@ -40,6 +41,8 @@ class CsvSource:
     delimiter: str = ","
     encoding: str = "utf-8-sig"  #: spreadsheets like to write a byte-order mark
     complete: Completeness = "unproven"
+    skip_lines: int = 0  #: lines before the header
+    columns: tuple[str, ...] = ()  #: of a file without header
 
     @property
     def name(self) -> str:
@@ -56,13 +59,14 @@ class CsvSource:
         with ExitStack() as stack:
             file = stack.enter_context(TextFile(Path(self.path), self.encoding, self.complete))
             records = self._records(file)
-            columns = tuple(next(records, (0, []))[1])
-            check_columns(f"{file.path}, line 1", columns)
+            columns = self.columns or tuple(next(records, (0, []))[1])
+            check_columns(str(file.path) if self.columns else f"{file.path}, line {1 + self.skip_lines}", columns)
             self._check_key(file, columns)
             rows = self._rows(file, records, len(columns))
             batches = owned_by(stack.pop_all(), batched(str(file.path), rows))
         next(batches)
-        pour = partial(pour_csv, file, self.delimiter, columns)
+        is_plain = not self.skip_lines and not self.columns
+        pour = partial(pour_csv, file, self.delimiter, columns) if is_plain else None
         return Reading(columns=columns, batches=batches, proven=file.proven, place="line", pour=pour)
 
     def _check_key(self, file: TextFile, columns: Sequence[str]) -> None:
@@ -77,27 +81,31 @@ class CsvSource:
 
     def _records(self, file: TextFile) -> Iterator[tuple[int, list[str]]]:
         try:
-            reader = csv.reader(file.lines(), delimiter=self.delimiter, strict=True)
+            lines = file.lines()
+            for _ in zip(range(self.skip_lines), lines, strict=False):
+                pass
+            reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
         except (TypeError, ValueError) as exc:
             message = (
                 f"{file.path}: {self.delimiter!r} cannot separate cells. Set delimiter to one character,"
                 ' for instance ";" or "\\t".'
             )
             raise SourceError(message) from exc
-        begin = 1
+        begin = 1 + self.skip_lines
         try:
             for row in reader:
                 if row:
                     yield begin, row
-                begin = reader.line_num + 1
+                begin = reader.line_num + 1 + self.skip_lines
         except csv.Error as exc:
             _refuse_csv(f"{file.path}, line {begin}", str(exc), exc)
 
     def _rows(self, file: TextFile, records: Iterator[tuple[int, list[str]]], width: int) -> Iterator[Placed]:
+        named = "columns under [source] names" if self.columns else "in the header"
         for line, row in records:
             if len(row) != width:
                 message = (
-                    f"{file.path}, line {line}: {len(row)} cells, expected {width} as in the header. Usually"
+                    f"{file.path}, line {line}: {len(row)} cells, expected {width} as {named}. Usually"
                     f" a cell holds {self.delimiter!r} or a line break and has no quotation marks around it:"
                     " correct the line, or have the export quote such cells."
                 )
@@ -131,7 +139,7 @@ class JsonlSource:
                 column, or holds a line that is not a flat JSON object with known members.
         """
         with ExitStack() as stack:
-            file = stack.enter_context(TextFile(Path(self.path), self.encoding, self.complete))
+            file = stack.enter_context(TextFile(Path(self.path), self.encoding, self.complete, "jsonl"))
             lines = enumerate(file.lines(), 1)
             first = next(objects(file.path, lines), None)
             if first is None:
@@ -170,6 +178,7 @@ class ParquetSource:
         with ExitStack() as stack:
             file = stack.enter_context(opened(path))
             before = os.fstat(file.fileno())
+            refuse_other(path, file, "parquet")
             table = stack.enter_context(ParquetTable(path, file))
             check_columns(f"{path}, footer", table.names)
             check_key(str(path), table.names, self.key)

@@ -1,7 +1,7 @@
 """Read people from a database with one SELECT, in one read-only transaction, streamed.
 
-Here lives the knowledge of SQLAlchemy, its drivers and their complaints. Tried for real: SQLite and
-PostgreSQL (psycopg 3); any other SQLAlchemy address works as far as its driver streams.
+Here lives the knowledge of SQLAlchemy, its drivers and their complaints. Tried for real: SQLite, PostgreSQL
+(psycopg 3) and MariaDB (PyMySQL); any other SQLAlchemy address works as far as its driver streams.
 One statement in one transaction sees one state of the database, however long it takes.
 """
 
@@ -26,6 +26,7 @@ from sqlalchemy.pool import NullPool
 
 from scimsync.adapters.source_columns import check_key, owned_by
 from scimsync.adapters.source_copy import copying
+from scimsync.adapters.source_sql_drivers import NEXT_STEPS, be_lenient, driven, make_read_only, missing, writes
 from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Batch, Cell, Reading
 
@@ -45,6 +46,7 @@ _TEXTS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?
 
 #: What to do next, by a word of the driver's complaint (with its SQLSTATE in front); the first that fits.
 _NEXT_STEPS = (
+    *NEXT_STEPS,
     (r"42p01|no such table", "Check the name of the table, and its schema, in query under [source]."),
     (r"42703|no such column", "Check the names of the columns in query under [source]."),
     (r"42501|permission denied", "Let an administrator grant SELECT on the table to this user."),
@@ -95,7 +97,7 @@ class SqlSource:
                 or lacks the key column; the connection is lost on the way.
         """
         url = _address(self.url)
-        query = _statement(_place(url), self.query)
+        query = _statement(_place(url), url.get_backend_name(), self.query)
         refuse = partial(_refuse, url, query)
         with ExitStack() as stack:
             try:
@@ -138,7 +140,7 @@ class SqlSource:
 
 
 def _address(text: str) -> URL:
-    """Parse the address; PostgreSQL goes through psycopg 3 unless another driver is named."""
+    """Parse the address; each database goes through our driver unless another is named."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -148,7 +150,7 @@ def _address(text: str) -> URL:
             ' "sqlite:///hr.db"; write special characters of a password as %xx.'
         )
         raise SourceError(message) from None
-    return url.set(drivername="postgresql+psycopg") if url.drivername in {"postgres", "postgresql"} else url
+    return driven(url)
 
 
 def _place(url: URL) -> str:
@@ -162,7 +164,7 @@ def _short(query: str) -> str:
     return flat if len(flat) <= 200 else flat[:200] + " ..."
 
 
-def _statement(where: str, query: str) -> str:
+def _statement(where: str, database: str, query: str) -> str:
     """Let through one statement that reads; the read-only transaction is the second guard."""
     bare = _TEXTS.sub(" '' ", query).strip().rstrip("; \t\r\n")
     first = re.match(r"[('\s]*(\w+)", bare)
@@ -170,6 +172,12 @@ def _statement(where: str, query: str) -> str:
         message = (
             f"{where}: the query must be one statement that begins with SELECT or WITH: {_short(query)}."
             " Correct query under [source]."
+        )
+        raise SourceError(message)
+    if word := writes(database, query, bare):
+        message = (
+            f"{where}: the query holds {word}, which can write, so it is not sent: {_short(query)}. Correct query under"
+            " [source]."
         )
         raise SourceError(message)
     return query.strip()
@@ -180,7 +188,9 @@ def _connect(stack: ExitStack, url: URL) -> Connection:
     engine = _engine(url)
     stack.callback(engine.dispose)
     connection = stack.enter_context(engine.connect())
-    _make_read_only(connection)
+    make_read_only(connection)
+    if url.get_driver_name() == "psycopg":
+        be_lenient(_driven(connection))
     return connection
 
 
@@ -219,20 +229,6 @@ def _sqlite(url: URL) -> partial[sqlite3.Connection]:
         )
         raise SourceError(message)
     return partial(sqlite3.connect, f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-
-
-def _make_read_only(connection: Connection) -> None:
-    """Where the database knows read-only transactions, ask for one."""
-    match connection.dialect.name:
-        case "postgresql":
-            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        case "sqlite":
-            connection.exec_driver_sql("PRAGMA query_only = ON")
-        case "mysql" | "mariadb":
-            connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
-            connection.rollback()
-        case _:
-            pass
 
 
 def _check_columns(where: str, columns: Sequence[str], key: str) -> None:
@@ -292,15 +288,14 @@ def _cell(where: str, column: str, value: object, place: int) -> Cell:
 
 def _refuse_driver(url: URL, fault: ImportError) -> NoReturn:
     driver = url.get_driver_name()
-    package = "'scimsync[postgres]'" if driver == "psycopg" else fault.name or driver
-    message = f"{_place(url)}: the database driver {driver} is not installed. Run: pip install {package}"
+    message = f"{_place(url)}: {missing(driver, fault.name or '')}"
     raise SourceError(message) from fault
 
 
 def _refuse_dialect(url: URL, fault: NoSuchModuleError) -> NoReturn:
     message = (
         f"{_place(url)}: SQLAlchemy knows no database {url.drivername!r}. Correct the beginning of url under"
-        " [source] (postgresql, sqlite, mysql+pymysql, mssql+pyodbc, oracle+oracledb), or install its"
+        " [source] (postgresql, sqlite, mysql, mssql, oracle), or install its"
         " dialect."
     )
     raise SourceError(message) from fault

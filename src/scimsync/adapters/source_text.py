@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NoReturn, TypeAlias, get_args
 
+from scimsync.adapters.source_kinds import refuse_other
 from scimsync.errors import SourceError
 from scimsync.model.records import Cell
 
@@ -33,25 +34,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-#: how other kinds of files begin, in small letters
-_OTHERS = (
-    (b"pk\x03\x04", "an Excel workbook or another ZIP archive"),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook of the old form"),
-    (b"\x1f\x8b", "compressed with gzip"),
-    (b"%pdf", "a PDF"),
-    (b"<!doc", "a web page"),
-    (b"<html", "a web page"),
-    (b"par1", "a Parquet file"),
-)
-_SAVE = "Save the sheet as CSV (UTF-8), and set path under [source] to that file."
-_INSTEAD = {
-    "an Excel workbook or another ZIP archive": _SAVE,
-    "an Excel workbook of the old form": _SAVE,
-    "compressed with gzip": "Unpack it first: gunzip FILE.",
-    "a PDF": "Have the export write CSV or JSON lines.",
-    "a web page": "The download probably ended at a login page: look at how the file is fetched.",
-    "a Parquet file": 'Set kind = "parquet" under [source].',
-}
 FEW = 8
 
 
@@ -153,7 +135,7 @@ class _Witness(io.RawIOBase):
 class TextFile:
     """One text file, open: its lines, each checked on the way."""
 
-    def __init__(self, path: Path, encoding: str, complete: Completeness) -> None:
+    def __init__(self, path: Path, encoding: str, complete: Completeness, kind: str = "csv") -> None:
         if complete not in get_args(Completeness):
             message = f'{path}: complete = {complete!r}: set it to "unproven", "checksum" or "assume".'
             raise SourceError(message)
@@ -163,6 +145,8 @@ class TextFile:
         self._raw = opened(path)
         self._before = os.fstat(self._raw.fileno())
         try:
+            if not encoding.lower().replace("_", "-").startswith("utf-16"):
+                refuse_other(path, self._raw, kind)
             self.encoding = _detect(path, self._raw, encoding)
             self._witness = self._new_witness(self._raw)
             buffer = io.BufferedReader(self._witness, _BUFFER)
@@ -295,11 +279,8 @@ def _detect(path: Path, raw: io.FileIO, encoding: str) -> str:
             ' knows, for instance "utf-8", "cp1252" or "utf-16".'
         )
         raise SourceError(message) from exc
-    head = (raw.read(64) or b"").lstrip(b"\r\n ")
+    head = raw.read(4) or b""
     raw.seek(0)
-    kind = next((kind for start, kind in _OTHERS if head.lower().startswith(start)), "")
-    if kind:
-        raise SourceError(f"{path}: it is {kind}, not a text with one record in each line. {_INSTEAD[kind]}")
     marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
     if marked is None:
         return encoding

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from scimsync.adapters.store_connections import CHUNK, Connections
 from scimsync.adapters.store_tables import (
+    ACCEPTANCE,
     DEFERRED,
     ENDING,
     GROUP_NAME,
@@ -21,7 +22,7 @@ from scimsync.adapters.store_tables import (
     UNSHOWN,
 )
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.outcomes import Deferred, Ending, Link, LinkDecision, Unshown
+from scimsync.model.outcomes import Acceptance, Deferred, Ending, Link, LinkDecision, Unshown
 
 
 class People(Connections):
@@ -161,6 +162,21 @@ class People(Connections):
                 connection.execute(forget, chunk)
             while chunk := list(islice(rows, CHUNK)):
                 connection.execute(self._upsert(table), chunk)
+
+    def acceptances(self) -> Sequence[Acceptance]:
+        """The findings that people accepted, by key and kind."""
+        with self._rows(sa.select(ACCEPTANCE).order_by(ACCEPTANCE.c.key, ACCEPTANCE.c.kind)) as rows:
+            return [Acceptance(**row) for row in rows]
+
+    def change_acceptances(self, add: Iterable[Acceptance], remove: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget some, given as (key, kind), then remember others, in one transaction."""
+        table, gone, rows = ACCEPTANCE, [{"k": key, "i": kind} for key, kind in remove], [asdict(one) for one in add]
+        with self._writing() as connection:
+            if gone:
+                named = sa.delete(table).where(table.c.key == sa.bindparam("k"), table.c.kind == sa.bindparam("i"))
+                connection.execute(named, gone)
+            if rows:
+                connection.execute(self._upsert(table), rows)
 
     def memberships(self) -> Iterator[Membership]:
         """The memberships that both sides last agreed on, read as they are walked."""

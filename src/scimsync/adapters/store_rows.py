@@ -14,7 +14,7 @@ from scimsync.adapters.store_tables import KEY, OUTBOX, PENDING, RUN
 from scimsync.model.audit import Entry, Head, PersonKey
 from scimsync.model.events import Message, MessageState
 from scimsync.model.outcomes import Document, JournalLine, Outcome, Pin, Run, RunState, Status, Step
-from scimsync.model.records import KeySample, SourceHealth
+from scimsync.model.records import JoinedHealth, KeySample, SourceHealth
 from scimsync.scim.kept import value_from_json, value_to_json
 
 
@@ -79,6 +79,8 @@ def health_to_json(health: SourceHealth) -> dict[str, object]:
         told["shares"] = {column: dict(counted) for column, counted in health.shares.items()}
     if health.newest is not None:
         told["newest"] = health.newest.isoformat()
+    if rows := {one.name: one.rows for one in health.joined if not one.reason}:
+        told["joined"] = rows
     return told
 
 
@@ -102,6 +104,7 @@ def health_from(held: Mapping[str, Any]) -> SourceHealth:
         keys=sample,
         shares=held.get("shares", {}),
         newest=datetime.fromisoformat(newest) if newest else None,
+        joined=tuple(JoinedHealth(name=name, shown="", rows=rows) for name, rows in held.get("joined", {}).items()),
     )
 
 

@@ -54,6 +54,7 @@ REVISIONS = (
     "0012",
     "0013",
     "0015",
+    "0016",
 )
 VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives

@@ -136,6 +136,17 @@ UNSHOWN = sa.Table(
     sa.Column("schema", sa.Text, nullable=False),
     sa.Column("run", sa.Text, nullable=False),
 )
+ACCEPTANCE = sa.Table(
+    "acceptance",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("until", sa.Date, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+)
 LEASE = sa.Table(
     "lease",
     TABLES,

@@ -68,6 +68,9 @@ class Credentials:
     audience: str = ""
     #: id and secret travel in the body, not in the header
     posted: bool = False
+    #: who takes the tokens, and under which key its address stands
+    taker: str = "The target"
+    address: str = "api_url"
 
     @property
     def url(self) -> str:
@@ -91,7 +94,7 @@ class Credentials:
         if self.posted:
             fields |= {"client_id": self.client_id, "client_secret": self.client_secret}
         else:  # both parts are form-encoded before they are joined
-            headers["Authorization"] = _basic(quote_plus(self.client_id), quote_plus(self.client_secret))
+            headers["Authorization"] = basic_pair(quote_plus(self.client_id), quote_plus(self.client_secret))
         return headers, urlencode({name: value for name, value in fields.items() if value}).encode("ascii")
 
 
@@ -112,13 +115,14 @@ class Grant:
     token: str = field(repr=False)
     generation: int
     trial: bool = False
+    #: "" where no header lets in
     name: str = "Authorization"
     scheme: str = "Bearer "
 
     @property
     def headers(self) -> dict[str, str]:
         """The header that lets a request in (for a bearer token: RFC 6750 §2.1)."""
-        return {self.name: f"{self.scheme}{self.token}"}
+        return {self.name: f"{self.scheme}{self.token}"} if self.name else {}
 
 
 #: posts a form to the token endpoint: URL, headers, body
@@ -164,9 +168,7 @@ class Fixed:
             TargetDenied: Always.
         """
         wanted = asked if asked.lower() != refused.scheme.strip().lower() else ""
-        raise TargetDenied(
-            self._refused + (f" The target says that it wants {wanted} (WWW-Authenticate)." * bool(wanted))
-        )
+        raise TargetDenied(self._refused + (f" It says that it wants {wanted} (WWW-Authenticate)." * bool(wanted)))
 
     def report(self, grant: Grant, *, taken: bool | None) -> None:
         """Nothing is learned from it."""
@@ -190,7 +192,7 @@ def ready_made(token: str) -> Fixed:
 
 def basic(username: str, password: str) -> Fixed:
     """HTTP Basic (RFC 7617), in UTF-8."""
-    pair = _basic(username, password).removeprefix("Basic ")
+    pair = basic_pair(username, password).removeprefix("Basic ")
     return Fixed(
         Grant(pair, 1, scheme="Basic "),
         f"The target refused user {username} of HTTP Basic (401). Check username and password.",
@@ -271,15 +273,16 @@ class TokenKeeper:
             return
         if taken is False:
             self._denied = (
-                f"The target refuses even a token that {self._credentials.host} has just given to client "
-                f"{self._credentials.client_id} (401). {self._fitting()}, and that the client is not disabled."
+                f"{self._credentials.taker} refuses even a token that {self._credentials.host} has just given to "
+                f"client {self._credentials.client_id} (401). {self._fitting()}, and that the client is not disabled."
             )
         self._trial.set()
         self._trial = None
 
     def _fitting(self) -> str:
         if self._credentials.token_url:
-            return "Check that token_url gives tokens for api_url, that scopes and audience are what it wants"
+            where = self._credentials.address
+            return f"Check that token_url gives tokens for {where}, that scopes and audience are what it wants"
         return "Check that api_url and login_url belong to the same region"
 
     async def _settled(self) -> None:
@@ -436,7 +439,8 @@ def _code(content: bytes) -> str:
     return error if isinstance(error, str) and error in _CODES else ""
 
 
-def _basic(user: str, word: str) -> str:
+def basic_pair(user: str, word: str) -> str:
+    """The value of the header for HTTP Basic (RFC 7617), in UTF-8."""
     return "Basic " + base64.b64encode(f"{user}:{word}".encode()).decode("ascii")
 
 

@@ -189,7 +189,7 @@ class Client:
         self._wire = Wire(settings, transport)
         self._media = settings.dialect.media_type
         self._slashes = Slashes(settings.api_url.rstrip("/") + settings.dialect.base_path)
-        self._keeper = self._make_keeper(rng)
+        self._keeper = self.make_keeper(rng)
         self._backoff = Backoff(rng)
         self._budget = RetryBudget()
         self._pace = Pace(clock, settings.requests_per_minute, settings.dialect.requests_per_minute)
@@ -203,7 +203,8 @@ class Client:
         #: requests that were sent, by kind
         self.counts: dict[str, int] = {}
 
-    def _make_keeper(self, rng: random.Random) -> Keeper:
+    def make_keeper(self, rng: random.Random) -> Keeper:
+        """Who gives out what lets requests in."""
         who = self._settings
         if who.token:
             return ready_made(who.token)

@@ -58,6 +58,8 @@ class TargetSettings:
 
     api_url: str
     dialect: Dialect
+    #: the section of the configuration that says so, for messages
+    section: str = "target"
     login_url: str = ""
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
@@ -106,6 +108,10 @@ class Ask:
     decode: Callable[[bytes], object] = OBJECT.decode
     #: what a body is called; "" for what the dialect calls it
     media: str = ""
+    #: headers besides those that every request has
+    extra: Mapping[str, str] = field(default_factory=dict)
+    #: a POST that only asks, so that asking twice does no harm
+    only_asks: bool = False
     #: tries that may be refused with 429
     throttles: int = TRIES
     #: tries that may fail on the target's side
@@ -127,7 +133,7 @@ class Ask:
     @property
     def safe(self) -> bool:
         """Whether asking twice does no harm."""
-        return self.method == "GET"
+        return self.method == "GET" or self.only_asks
 
     def headers(self, media: str) -> dict[str, str]:
         """The headers of one try, but for `Authorization`; `media` is what a body of SCIM is called."""
@@ -138,7 +144,7 @@ class Ask:
             headers["If-Match"] = self.match
         if self.unless:
             headers["If-None-Match"] = self.unless
-        return headers
+        return {**headers, **self.extra}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +271,7 @@ def check_addresses(settings: TargetSettings) -> None:
         query = "" if name == "token_url" else parts.query  # RFC 6749 §3.2
         bad = parts.scheme not in {"https", "http"} or not parts.netloc or query or parts.fragment
         if (url or name == "api_url") and (bad or "@" in parts.netloc):
-            raise ConfigError(f"[target] {name}: {name} must look like https://host or https://host/path")
+            raise ConfigError(f"[{settings.section}] {name}: {name} must look like https://host or https://host/path")
 
 
 @functools.cache
@@ -285,7 +291,9 @@ def _trust(settings: TargetSettings) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"[target] ca_file: {ca_file} is not a readable PEM certificate file ({error})") from error
+        raise ConfigError(
+            f"[{settings.section}] ca_file: {ca_file} is not a readable PEM certificate file ({error})"
+        ) from error
     return context
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
 
 import click
 
@@ -13,6 +14,8 @@ from scimsync.model.plans import Lifecycle, Plan
 
 #: people who are shown; the rest is counted
 SHOWN = 12
+#: days of the timetable that are shown; the rest is counted
+DAYS = 10
 _WORDS = {
     Lifecycle.JOINER: ("joins", "join"),
     Lifecycle.MOVER: ("moves", "move"),
@@ -39,13 +42,38 @@ def coming_lines(plan: Plan, *, everybody: bool) -> Iterator[str]:
     until = f"until {plan.as_of}" if plan.as_of else f"within {AHEAD.days} days"
     yield ""
     yield click.style(f"to come: {', '.join(parts)} {until}", bold=True)
+    yield from _timetable(plan, everybody=everybody)
     shown = plan.coming if everybody else plan.coming[:SHOWN]
     yield from (f"    {one.day}  {one.key} {_WORDS[one.lifecycle][0]}" for one in shown)
     if len(shown) < len(plan.coming):
         yield click.style(f"    … and {len(plan.coming) - len(shown):,} more (--all shows them)", dim=True)
 
 
+def days_of(plan: Plan) -> dict[date, Counter[Lifecycle]]:
+    """How many people join, move and leave on each day to come, by day."""
+    found: dict[date, Counter[Lifecycle]] = {}
+    for one in plan.coming:
+        found.setdefault(one.day, Counter())[one.lifecycle] += 1
+    return dict(sorted(found.items()))
+
+
+def _timetable(plan: Plan, *, everybody: bool) -> Iterator[str]:
+    """One line for each day; none where each of a few people is named anyway."""
+    days = days_of(plan)
+    if len(plan.coming) <= SHOWN and not everybody:
+        return
+    for day in [*days][: None if everybody else DAYS]:
+        words = [f"{number:,} {_WORDS[what][number > 1]}" for what in _WORDS if (number := days[day][what])]
+        yield f"    on {day:%a} {day}: {', '.join(words)}"
+    if len(days) > DAYS and not everybody:
+        yield click.style(f"    … and {len(days) - DAYS} more days", dim=True)
+
+
 def coming_document(plan: Plan) -> dict[str, object]:
     """The same as part of a JSON document."""
     document: dict[str, object] = {"coming": [sealing.coming_to_json(one) for one in plan.coming]}
+    document["days"] = [
+        {"day": day.isoformat(), **{what.value: number for what, number in counted.items()}}
+        for day, counted in days_of(plan).items()
+    ]
     return document | ({"as_of": plan.as_of.isoformat()} if plan.as_of else {})

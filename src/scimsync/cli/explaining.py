@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 
 from scimsync.cli import interrupting
+from scimsync.cli.finding_text import printable
 from scimsync.cli.progress import Bar
-from scimsync.cli.render import printable, value_text
+from scimsync.cli.render import value_text
 from scimsync.cli.running import show, show_json
 from scimsync.config import load
 from scimsync.scim.kept import value_to_json

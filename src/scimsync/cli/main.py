@@ -13,7 +13,9 @@ from pathlib import Path
 import click
 
 from scimsync.cli import interrupting
+from scimsync.cli.account_commands import accounts
 from scimsync.cli.audit_commands import audit
+from scimsync.cli.finding_commands import findings
 from scimsync.cli.options import FILE, FOLDER, THERE, Group, with_config, with_depth, with_log, with_overrides
 from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
 from scimsync.cli.state_commands import state
@@ -400,6 +402,12 @@ def metrics(**given: object) -> None:
     from scimsync.cli import running  # noqa: PLC0415
 
     sys.exit(running.metrics(running.Options.of(given)))
+
+
+cli.add_command(findings)
+
+
+cli.add_command(accounts)
 
 
 cli.add_command(audit)

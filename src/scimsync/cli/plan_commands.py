@@ -12,10 +12,10 @@ from scimsync.cli.options import THERE, with_same_config
 
 
 def alone(ctx: click.Context) -> bool:
-    """Whether `plan` itself is meant, and not a command below it.
+    """Whether a group itself is meant, as `plan` is, and not a command below it.
 
     Raises:
-        click.UsageError: A command below it is, and options of `plan` stand before it, which it would pass over.
+        click.UsageError: A command below it is, and options of the group stand before it, which it would pass over.
     """
     if ctx.invoked_subcommand is None:
         return True
@@ -26,7 +26,8 @@ def alone(ctx: click.Context) -> bool:
         if parameter.name != "config" and ctx.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
     ]
     if given:
-        raise click.UsageError(f"{', '.join(given)} goes with `plan` alone, not with `plan {ctx.invoked_subcommand}`.")
+        name, below = ctx.info_name, ctx.invoked_subcommand
+        raise click.UsageError(f"{', '.join(given)} goes with `{name}` alone, not with `{name} {below}`.")
     return False
 
 

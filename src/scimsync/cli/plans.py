@@ -11,6 +11,7 @@ import click
 
 from scimsync.cli import render
 from scimsync.cli.codes import HAS_CHANGES
+from scimsync.cli.finding_text import finding_lines
 from scimsync.cli.options import DEFAULT
 from scimsync.cli.running import show, show_json
 from scimsync.config import load
@@ -104,7 +105,7 @@ def difference_lines(first: Plan, second: Plan, found: Difference, *, everybody:
     ):
         if findings:
             yield from ("", click.style(title, bold=True))
-            yield from [*render.finding_lines(findings, everybody=everybody, place=second.place)][2:]
+            yield from [*finding_lines(findings, everybody=everybody, place=second.place)][2:]
     yield from _titled("numbers", ([f"  {name}  {old:,} -> {new:,}"] for name, (old, new) in found.tally.items()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,9 +9,11 @@ import click
 
 from scimsync.cli import foresight
 from scimsync.cli.coming import coming_document, coming_lines, mark_lines
+from scimsync.cli.finding_text import finding_lines, printable
+from scimsync.cli.rolling import MANY, rolled_up
 from scimsync.core import grouping, leaving, sealing, unshown, waiting
 from scimsync.model.outcomes import Outcome, Run, Status
-from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
+from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Plan, Reason, Tally, Verdict
 from scimsync.model.reports import Report
 from scimsync.scim.kept import value_to_json
 from scimsync.scim.schema import Entry, Value
@@ -29,9 +30,7 @@ SYMBOLS = {
 #: actions that the summary names only where there are some
 RARE = frozenset({Action.DELETE, Action.RESTORE})
 #: people shown of each action where nobody asks for all
-SHOWN = 12
-#: how many findings of one code are shown where there are more than that in all
-_OF_EACH = 4
+SHOWN = MANY
 _TITLES = {
     Action.DISABLE: "leavers: access is taken away",
     Action.RESTORE: "joiners: deleted accounts are brought back",
@@ -42,7 +41,6 @@ _TITLES = {
 }
 _BESIDES = "leavers: what else HR says about them, after their access is gone"
 _BECAUSE = {Reason.PARKED: " (parked, to make room)", Reason.ENDED: f" ({Reason.ENDED.value})"}
-_SEVERITIES = {Severity.ERROR: ("!", "red"), Severity.WARNING: ("!", "yellow"), Severity.INFO: ("i", "blue")}
 
 
 def plan_lines(
@@ -58,6 +56,8 @@ def plan_lines(
         if chosen:
             yield ""
             yield click.style(title, bold=True)
+            if len(chosen) > SHOWN:
+                yield from (f"    {printable(line)}" for line in rolled_up(chosen, value_text))
             yield from _shortened(chosen, change_lines, everybody=everybody)
     yield from _groups(plan, everybody=everybody)
     yield from _notices(plan, everybody=everybody)
@@ -105,6 +105,7 @@ def _head(plan: Plan) -> Iterator[str]:
             (tally.deferred, "reference", "deferred"),
             (tally.held, "person", "left out"),
             (tally.values, "value", "left out"),
+            (tally.accepted, "finding", "accepted"),
             (tally.groups, "group", f"changed (+ {tally.members_added:,}, - {tally.members_removed:,} members)"),
         )
         if number
@@ -152,15 +153,7 @@ def _groups(plan: Plan, *, everybody: bool) -> Iterator[str]:
 def _foot(plan: Plan) -> Iterator[str]:
     if plan.changes or plan.groups:
         yield f"{counted(len(plan.changes) + len(plan.groups), 'change')}, {foresight.cost_text(plan)}."
-    elif plan.tally.held or plan.tally.values or plan.tally.leavers_kept or plan.tally.conflicts or plan.tally.kept:
-        numbers = (
-            (plan.tally.leavers_kept, "leaver", "not disabled"),
-            (plan.tally.held, "person", "left out"),
-            (plan.tally.values, "value", "left out"),
-            (plan.tally.conflicts, "conflict", "held"),
-            (plan.tally.kept, "directory edit", "kept"),
-        )
-        words = [f"{counted(number, word)} {what}" for number, word, what in numbers if number]
+    elif words := _left(plan.tally):
         rest = "what could be read of the rest" if waiting.is_partial(plan) else "everything else"
         yield f"No changes: {rest} is what HR says ({', '.join(words)})."
     elif waiting.is_partial(plan):
@@ -180,6 +173,19 @@ def _foot(plan: Plan) -> Iterator[str]:
             click.style(f"Refused by {refusal.rule}: ", fg="red", bold=True) + f"{refusal.summary} ({refusal.detail})."
         )
         yield f"  {refusal.hint}"
+
+
+def _left(tally: Tally) -> list[str]:
+    """What is not as HR says, or not known to be, though nothing is to be written."""
+    numbers = (
+        (tally.leavers_kept, "leaver", "not disabled"),
+        (tally.held, "person", "left out"),
+        (tally.values, "value", "left out"),
+        (tally.conflicts, "conflict", "held"),
+        (tally.kept, "directory edit", "kept"),
+        (tally.accepted, "finding", "accepted"),
+    )
+    return [f"{counted(number, word)} {what}" for number, word, what in numbers if number]
 
 
 def counted(number: int, word: str) -> str:
@@ -236,11 +242,6 @@ def value_text(value: Value) -> str:
     return f'"{printable(value)}"' if isinstance(value, str) else f"{value:g}"
 
 
-def printable(text: str) -> str:
-    """Text without control characters, which could rewrite the screen."""
-    return "".join(ch if ch.isprintable() else f"\\x{ord(ch):02x}" for ch in text)
-
-
 def _entry_text(entry: Entry) -> str:
     parts = [value_text(value) for name, value in sorted(entry, key=lambda p: p[0] != "name") if value is not None]
     return " ".join(parts)
@@ -288,35 +289,6 @@ def _notice_lines(notice: Change) -> Iterator[str]:
         )
 
 
-def finding_lines(findings: Sequence[Finding], *, everybody: bool = False, place: str = "row") -> Iterator[str]:
-    """Findings, each with where and what to do; the same advice is given once in a row.
-
-    Of many findings some of each code are shown, so that none stands behind those of a hundred people.
-    """
-    if not findings:
-        return
-    yield ""
-    yield click.style("findings", bold=True)
-    told, most = "", len(findings) if everybody or len(findings) <= SHOWN else _OF_EACH
-    total, seen = Counter(finding.code for finding in findings), Counter[str]()
-    for finding in findings:
-        seen[finding.code] += 1
-        if seen[finding.code] <= most:
-            yield _finding_line(finding, place)
-            if finding.hint and finding.hint != told:
-                yield f"      {finding.hint}"
-            told = finding.hint
-        elif seen[finding.code] == total[finding.code]:
-            yield from _more(total[finding.code] - most, finding.code)
-
-
-def _finding_line(finding: Finding, place: str) -> str:
-    symbol, colour = _SEVERITIES[finding.severity]
-    where = printable(finding.subject) + (f" ({place} {finding.row})" if finding.row else "")
-    parts = [click.style(f"  {symbol} {finding.code}", fg=colour), where, finding.summary]
-    return "  ".join(part for part in parts if part) + (f": {printable(finding.detail)}" if finding.detail else "")
-
-
 def _shortened(
     changes: Sequence[Change], lines: Callable[[Change], Iterator[str]], *, everybody: bool
 ) -> Iterator[str]:
@@ -353,6 +325,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "held",
                 "values",
                 "leavers_kept",
+                "accepted",
                 "changes",
                 "groups",
                 "members_added",

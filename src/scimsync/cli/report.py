@@ -22,11 +22,13 @@ from markupsafe import Markup, escape
 from scimsync.cli import figures
 from scimsync.cli.figures import Column, Course, Grouping
 from scimsync.cli.render import RARE, SYMBOLS, counted, licences_text, value_text
+from scimsync.cli.report_findings import by_kind
 from scimsync.core import leaving
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import JournalLine, Outcome, Run, Status
-from scimsync.model.plans import BESIDES, ITSELF, LOGIN, Action, Change, Delta, Finding, Plan, Reason, Severity, Verdict
+from scimsync.model.plans import BESIDES, ITSELF, LOGIN, Action, Change, Delta, Plan, Reason, Verdict
 from scimsync.scim.schema import Entry, Value
+from scimsync.services.unmanaged import Unmanaged
 
 #: the order and the headings of the changes: what takes access away comes first
 _SECTIONS = {
@@ -46,6 +48,8 @@ _WORDS = {
     Status.OPEN: "not done",
 }
 _BESIDES = "what else HR says about them, after their access is gone"
+#: accounts that HR does not know and that are named; a file has them all
+_STRANGERS = 500
 _EDITED = {Reason.TARGET_MOVED, Reason.BOTH_MOVED}
 
 
@@ -58,6 +62,8 @@ class Story:
     #: None for a plan of which no run is told
     run: Run | None = None
     journal: Sequence[JournalLine] = ()
+    #: the accounts that HR does not know, where they are kept of this plan
+    unmanaged: Unmanaged | None = None
     #: when the report is written; the page says nothing about it where None
     when: datetime | None = None
 
@@ -98,7 +104,9 @@ def page(story: Story) -> str:
             outcomes=outcomes,
             words={status.value: word for status, word in _WORDS.items()},
             edits=list(_edits(plan)),
-            findings=list(_findings(plan.findings)),
+            findings=list(by_kind(plan.findings)),
+            unmanaged=story.unmanaged,
+            strangers=story.unmanaged.accounts[:_STRANGERS] if story.unmanaged else (),
             facts=list(_facts(plan, run)),
             who=f"{getpass.getuser()} on {socket.gethostname()}",
             version=version("scimsync"),
@@ -251,6 +259,8 @@ def _tiles(plan: Plan) -> Iterator[_Tile]:
     yield _Tile("Conflicts held", tally.conflicts, "warn")
     yield _Tile("Left out", tally.held, "warn")
     yield _Tile("Values left out", tally.values, "warn")
+    if tally.accepted:
+        yield _Tile("Accepted", tally.accepted)
     yield _Tile("Edits kept", tally.kept)
     yield _Tile("Edits overwritten", tally.overwritten, "warn")
     yield _Tile("Records", tally.records)
@@ -433,34 +443,6 @@ def _edits(plan: Plan) -> Iterator[_Edits]:
 
 def _notable(delta: Delta) -> bool:
     return delta.verdict is not Verdict.WRITE or delta.reason in _EDITED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Findings:
-    """All findings of one kind."""
-
-    severity: str
-    tone: str
-    code: str
-    summary: str
-    hint: str
-    subjects: tuple[Finding, ...]
-
-
-def _findings(findings: Sequence[Finding]) -> Iterator[_Findings]:
-    tones = {Severity.ERROR: "failed", Severity.WARNING: "held", Severity.INFO: ""}
-    kinds: dict[tuple[Severity, str, str, str], list[Finding]] = {}
-    for finding in findings:
-        kinds.setdefault((finding.severity, finding.code, finding.summary, finding.hint), []).append(finding)
-    for (severity, code, summary, hint), found in kinds.items():
-        yield _Findings(
-            severity=severity.value,
-            tone=tones[severity],
-            code=code,
-            summary=summary,
-            hint=hint,
-            subjects=tuple(found),
-        )
 
 
 def _facts(plan: Plan, run: Run | None) -> Iterator[tuple[str, str]]:

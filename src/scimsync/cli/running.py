@@ -22,7 +22,7 @@ from scimsync.core import leaving, waiting
 from scimsync.errors import ConfigError, PlanRefused, PlanStale
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.services import observing, offline, planning, state
+from scimsync.services import observing, offline, planning, state, unmanaged
 from scimsync.services import runs as past
 from scimsync.services.planning import Choices
 from scimsync.services.runs import PastRun
@@ -140,6 +140,7 @@ def _write_html(settings: Settings, store: Store, told: PastRun, file: Path) -> 
         grouping=figures.Grouping(path=path, of=groups),
         run=told.run,
         journal=told.journal,
+        unmanaged=unmanaged.of_plan(settings, store, told.plan.id),
         when=told.at,
     )
     try:

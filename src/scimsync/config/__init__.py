@@ -17,6 +17,7 @@ from pathlib import Path
 
 from scimsync.config.bare import bare_target
 from scimsync.config.fitness import unfit
+from scimsync.config.rest_settings import RestSettings
 from scimsync.config.settings import (
     LOG_FORMATS,
     LOG_LEVELS,
@@ -38,6 +39,7 @@ __all__ = [
     "AuditSettings",
     "GroupSettings",
     "LogSettings",
+    "RestSettings",
     "Settings",
     "SourceSettings",
     "StateSettings",

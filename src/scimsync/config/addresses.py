@@ -54,6 +54,15 @@ def target_fault(url: str) -> str:
     return ""
 
 
+def source_fault(url: str) -> str:
+    """Why no secret may go to this source, to stand behind its name; "" where it may. It may have parameters."""
+    if not _is_address(url) or urlsplit(url).fragment:
+        return "is not an address: write for instance https://hr.example.com/api/employees"
+    if url.lower().startswith("http:") and not is_local(url):
+        return f"must be https: secrets and people would travel in clear from {urlsplit(url).hostname}"
+    return ""
+
+
 def token_fault(url: str) -> str:
     """Why no secret may go to this token endpoint, to stand behind its name; "" where it may.
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from scimsync.config.settings import GroupSettings, SourceSettings, TargetSettings
+from scimsync.config.settings import GroupSettings, SheetSettings, SourceSettings, TargetSettings
 from scimsync.model.contracts import Contract
 from scimsync.model.policy import (
     RENAMES_WITHIN,
@@ -44,12 +44,31 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
     changed |= {f"clear {path}": str(limit) for path, limit in sorted(limits.clears.items())}
     dialect = target.dialect
     concurrency = dialect.concurrency if dialect.concurrency != CODED.get(dialect.name, GENERIC).concurrency else ""
+    joined = [
+        [
+            one.name,
+            one.kind,
+            *one.join,
+            one.query,
+            str(one.path or ""),
+            list(one.null_values),
+            one.complete,
+            *_sheet(one.sheet),
+            *_ldap(one),
+        ]
+        for one in source.joined
+    ]
     found: dict[str, object] = {
+        "joined": joined,
         "concurrency": concurrency,
         "dialect": _dialect(dialect),
         "null_values": list(source.null_values),
+        "rest": source.rest.decisive if source.rest else [],
+        "presence": _used([source.presence.where, source.presence.on_leave, source.presence.main]),
+        "reading": _used([source.trim, source.skip_lines, list(source.columns)]),
         "later limits": changed,
         "ldap": _ldap(source),
+        "sheet": _sheet(source.sheet),
         "validity": [source.validity.first, source.validity.last] if source.validity.is_known else [],
     }
     return {name: value for name, value in found.items() if value}
@@ -64,6 +83,27 @@ def _ldap(source: SourceSettings) -> list[object]:
         given.base, given.filter, given.scope, given.attributes, given.several, given.separator, given.references,
         given.leave_referrals,
     ]  # fmt: skip
+
+
+def _sheet(sheet: SheetSettings | None) -> list[object]:
+    return [] if sheet is None else [sheet.name, sheet.header_row, sheet.skip_last]
+
+
+def _used(given: list[object]) -> list[object]:
+    """What is written, where anything is."""
+    return given if any(given) else []
+
+
+def _away(policy: Policy) -> dict[str, object]:
+    """What becomes of people who are away, or not there yet, where that is not the default."""
+    standard = Policy(attributes=(), match=())
+    keys = ("leave", "leave_removes", "outside", "create_before")
+    given = {key: getattr(policy, key) for key in keys if getattr(policy, key) != getattr(standard, key)}
+    return (
+        {"away": {key: sorted(one) if isinstance(one, frozenset) else str(one) for key, one in given.items()}}
+        if given
+        else {}
+    )
 
 
 def _renames(policy: Policy) -> dict[str, object]:
@@ -152,7 +192,9 @@ def _decisive(
         decisive["on_bad_value"] = policy.on_bad_value.value
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
-    decisive |= _since(source, target, policy.limits) | _renames(policy) | _contract(contract or Contract())
+    decisive |= (
+        _since(source, target, policy.limits) | _renames(policy) | _away(policy) | _contract(contract or Contract())
+    )
     if policy.leavers is Leavers.DELETE:
         decisive["leavers_after"] = policy.leavers_after.total_seconds()
     if policy.deleted is not Deleted.HOLD:

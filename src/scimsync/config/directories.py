@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from scimsync.config.addresses import is_local
 from scimsync.config.faults import Faults
+from scimsync.config.places import Place
+from scimsync.config.references import References
 from scimsync.config.settings import LdapSettings
-from scimsync.config.source_ldap import Ldap
+from scimsync.config.sources import JoinedSource, Source
 
 
-def ldap_settings(given: Ldap, username: str, password: str, url: str, told: Faults) -> LdapSettings:
+def read(given: Source | JoinedSource, place: Place, told: Faults, references: References) -> LdapSettings:
     """Judge the keys of a directory together.
 
     Args:
-        given: The section.
-        username: As it is written there.
-        password: As it is written there.
-        url: The address; "" where it could not be found.
+        given: As it is written.
+        place: Where that is: ("source",) or ("source", NAME).
         told: Takes the faults.
+        references: Follows what the file refers to.
     """
-    for key, why in _faults(given, username, password, url):
-        if not told.knows("source", key):
-            told.tell(("source", key), f"[source] {key} {why}")
-    attributes: Mapping[str, str] = (
-        dict(given.attributes) if isinstance(given.attributes, dict) else {name: name for name in given.attributes}
-    )
+    where = f"[{'.'.join(map(str, place))}]"
+    for key, why in _faults(given, _known_url(given.url, references)):
+        if (*place, key) not in told.places:
+            told.tell((*place, key), f"{where} {key} {why}")
+    columns = given.columns if isinstance(given.columns, dict) else {}
     return LdapSettings(
         base=given.base,
         filter=given.filter,
         scope=given.scope,
-        attributes=attributes,
+        attributes={**{name: name for name in given.attributes}, **columns},
         several=dict(given.multi_valued),
         separator=given.separator,
         references=tuple(given.references),
         leave_referrals=given.referrals == "leave",
-        page_size=given.page_size,
+        page_size=given.page_size or 500,
         starttls=given.starttls,
         anonymous=given.anonymous,
     )
 
 
-def _faults(given: Ldap, username: str, password: str, url: str) -> list[tuple[str, str]]:
-    found = []
+def _known_url(written: str, references: References) -> str:
+    """The address, where it stands in the file or is known; who asks for it tells where it is not."""
+    return References(references.file, []).resolve("", written)
+
+
+def _faults(given: Source | JoinedSource, url: str) -> list[tuple[str, str]]:
+    found, username, password = [], given.username, given.password
     if bool(username) != bool(password):
         found.append(
             ("password" if username else "username", "is missing: a directory is read with both, or with none")

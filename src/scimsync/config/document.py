@@ -242,6 +242,33 @@ class Policy(Section):
         "30d",
         example="90d",
     )
+    leave: Literal["hold", "keep", "disable"] = _key(
+        "What becomes of the account of a person on leave (`[source] on_leave`). `hold`: nothing of this person is "
+        "written until the return (record.on-leave). `keep`: as of everybody who is there, and access stays. "
+        "`disable`: access is taken, and given back at the return. Nobody left, so nothing is deleted, and the return "
+        "is no rehire.",
+        "hold",
+        example="disable",
+    )
+    leave_removes: list[str] = _key(
+        "Paths that are cleared while a person is on leave, and `groups` for the memberships; they come back at the "
+        "return. With `leave` `keep` or `disable`.",
+        [],
+        example=["genesys:routingSkills", "groups"],
+    )
+    out_of_scope: Literal["keep", "disable"] = _key(
+        "What becomes of the account of a person who falls out of `[source] where`. `keep`: it is left as it is, and "
+        "the plan says so (record.out-of-scope). `disable`: access is taken, and counts against `[limits] disable`.",
+        "keep",
+        example="disable",
+    )
+    create_before: Window = _key(
+        "How long before the first day (`[source] valid_from`) an account is made, in days (`d`) or hours (`h`). It is "
+        "inactive, and enabled on the day, which counts against `[limits] enable` (record.prepared). "
+        '`"0"`: it is made on the day.',
+        "0",
+        example="7d",
+    )
     deleted: Literal["hold", "restore"] = _key(
         "What becomes of a joiner whose login belonged to a deleted account, where the target would bring that account "
         "back (account.deleted). `hold` the joiner for a person, or `restore` the account where it is not known to be "

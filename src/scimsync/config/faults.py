@@ -16,6 +16,7 @@ from scimsync.config import contracts, document, keys, outward
 from scimsync.config.document import Attribute, Document
 from scimsync.config.keys import Section
 from scimsync.config.places import Place
+from scimsync.config.sources import JoinedSource, is_joined
 from scimsync.config.words import about, hint
 
 _SHARE = 'write a number of people, or a share such as "5%"'
@@ -63,8 +64,15 @@ class Faults:
 
     def need(self, section: str, key: str, found: str) -> None:
         """Tell that a key is missing where nothing was found for it."""
-        if not found and not self.knows(section, key):
-            self.tell((section, key), f"[{section}] {key} is missing: {about(_known(section)[key])}")
+        self.need_at((section,), key, found)
+
+    def need_at(self, table: Place, key: str, found: str) -> None:
+        """The same for a table that stands in another."""
+        if not found and not {table, (*table, key)} & self.places:
+            where = ".".join(map(str, table))
+            self.tell(
+                (*table, key), f"[{where}] {key} is missing: {about(_known(str(table[0]), joined=len(table) > 1)[key])}"
+            )
 
 
 def read(raw: Mapping[str, object], told: Faults) -> Document:
@@ -101,6 +109,8 @@ def _place(loc: Place, raw: Mapping[str, object]) -> Place:
         return (*loc[:2], *loc[3:4]) if len(loc) > 3 else ()
     if loc[:2] == ("source", "expect"):
         return loc[: 2 + _depth(loc[2:], held.get("expect"))]
+    if section == "source" and is_joined(rest[0]):
+        return loc[:3]
     return loc[:2]
 
 
@@ -124,17 +134,23 @@ def _sentence(place: Place, fault: str, raw: Mapping[str, object]) -> str:
         return f"[state] keep = {value!r}: a table of runs and days, each a whole number from 1"
     if place[:2] == ("source", "expect") and len(place) > 2:
         return _of_expectation(place, fault, value)
+    if section == "source" and is_joined(place[1]):
+        if len(place) == 2:  # no table, so it is meant as a key
+            return f"[source] {_of_key(str(place[1]), 'extra_forbidden', value, _known(section))}"
+        return f"[source.{place[1]}] {_of_key(str(place[2]), fault, value, _known(section, joined=True))}"
     where = f"[[{section}]] {int(place[1]) + 1}" if section in _SEVERAL else f"[{section}]"
     return f"{where} {_of_key(str(place[-1]), fault, value, _known(section))}"
 
 
-def _known(section: str) -> Mapping[str, Any]:
-    """The keys of a section, as the schema has them."""
+def _known(section: str, *, joined: bool = False) -> Mapping[str, Any]:
+    """The keys of a section, as the schema has them; or those of a source that is joined to the first."""
     from scimsync.config.schema import schema  # noqa: PLC0415 - made where something is wrong only
 
     found: Mapping[str, Any] = schema()["properties"][section]
     if section == "attributes":
         found = found["additionalProperties"]["anyOf"][1]
+    if joined:
+        found = found["additionalProperties"]
     known: Mapping[str, Any] = found.get("items", found)["properties"]
     return known
 
@@ -225,6 +241,9 @@ def _sound(raw: Mapping[str, object], faulty: Iterable[Place]) -> Document:
         newest = expect.get("newest")
         filled = {**expect, "newest": _filled(contracts.Newest, newest) if newest else None}
         sections["source"].expect = _filled(contracts.Expect, filled)
+    if isinstance(sections["source"].model_extra, dict):
+        for name, joined in sections["source"].model_extra.items():
+            sections["source"].model_extra[name] = _filled(JoinedSource, joined)
     sections["attributes"] = {
         path: _filled(Attribute, given) if isinstance(given, dict) else given
         for path, given in kept.get("attributes", {}).items()

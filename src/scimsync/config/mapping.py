@@ -11,6 +11,7 @@ from scimsync.config.document import Limits as Written
 from scimsync.config.fitness import is_same, unfit
 from scimsync.config.words import hint
 from scimsync.errors import InvalidPath
+from scimsync.model.plans import LOGIN
 from scimsync.model.policy import Authority, Limit, Limits, Mapped
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.schema import Place
@@ -45,6 +46,11 @@ class MappingReader:
                 self.faults.append(f"[attributes] {path} is mapped twice")
             else:
                 found[place.short] = _mapped(place, given, authority)
+        if written and LOGIN in self.dialect.required and LOGIN not in found and LOGIN not in written:
+            self.faults.append(
+                f"[attributes] {LOGIN} is not mapped: nobody new could get an account. Map the login, for instance "
+                f'{LOGIN} = "lower(trim(email))"'
+            )
         return list(found.values())
 
     def limits(self, written: Written, mapped: Set[str]) -> Limits:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from scimsync.config import credentials, document, faults, holding, outward
+from scimsync.config import credentials, document, faults, holding, outward, source_reading
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
-from scimsync.config.directories import ldap_settings
 from scimsync.config.document import Document
 from scimsync.config.mapping import MappingReader, span
 from scimsync.config.references import References
 from scimsync.config.revisions import at_revision
 from scimsync.config.settings import (
-    AccessSettings,
     AuditSettings,
     GroupSettings,
     LogSettings,
@@ -29,10 +27,11 @@ from scimsync.config.settings import (
     TargetSettings,
     WebhookSettings,
 )
-from scimsync.config.sources import FITS, NEEDS, Source
+from scimsync.config.sources import JoinedSource, Source, with_first
 from scimsync.config.words import hint
 from scimsync.core import protecting
 from scimsync.core.depths import Rhythm
+from scimsync.core.presence import GROUPS, Presence
 from scimsync.core.signing import key_of
 from scimsync.core.validity import Validity
 from scimsync.errors import ConfigError, InvalidDialect
@@ -44,10 +43,12 @@ from scimsync.model.policy import (
     Depth,
     Grouping,
     Keep,
+    Leave,
     Leavers,
     LoginExchange,
     Nested,
     Others,
+    Outside,
     Policy,
     Providing,
     Rekey,
@@ -77,6 +78,13 @@ class Parsed:
     raw: Mapping[str, object]
     #: what messages call it
     name: str
+    #: what the first source is called where each has a table of its own; "" where it stands in [source] itself
+    first: str = ""
+
+    def in_place(self, fault: str) -> str:
+        """A fault of [source], in the table in which the first source stands."""
+        is_its = bool(self.first) and fault.startswith(("[source]", "[source.expect]"))
+        return fault.replace("[source", f"[source.{self.first}", 1) if is_its else fault
 
 
 def parse(file: Path, revision: str = "", name: str = "") -> Parsed:
@@ -92,7 +100,8 @@ def parse(file: Path, revision: str = "", name: str = "") -> Parsed:
     """
     try:
         text = at_revision(file, revision) if revision else file.read_text(encoding="utf-8")
-        return Parsed(file=file, text=text, raw=tomllib.loads(text), name=name or file.name)
+        raw, first = with_first(tomllib.loads(text))
+        return Parsed(file=file, text=text, raw=raw, name=name or file.name, first=first)
     except FileNotFoundError:
         raise ConfigError(f"{file}: there is no such file. Make one with: scimsync init") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -110,7 +119,7 @@ def settings(parsed: Parsed, *, secrets: Set[str]) -> Settings:
     told = faults.Faults()
     found = _Reader(parsed.file, faults.read(parsed.raw, told), told, secrets).settings()
     if told.faults or found is None:
-        raise ConfigError(*(f"{parsed.name}: {fault}" for fault in told.faults))
+        raise ConfigError(*(f"{parsed.name}: {parsed.in_place(fault)}" for fault in told.faults))
     return found
 
 
@@ -154,58 +163,30 @@ class _Reader:
 
     def _source(self) -> SourceSettings:
         given = self.written.source
-        if not self.told.knows("source", "kind"):
-            self._fit(given)
-        is_sql, is_ldap = given.kind == "sql", given.kind == "ldap"
-        url = self._database("source", given.url) if is_sql or is_ldap else ""
         self._check_zone(given.zone)
-        return SourceSettings(
-            kind=given.kind,
+        found = source_reading.read(given, ("source",), self.told, self.references, has_secrets=bool(self.secrets))
+        return replace(
+            found,
             key=given.key,
             name=given.name.strip(),
-            url=url,
-            query=given.query if is_sql else "",
-            path=self._beside(given.path) if not is_sql and not is_ldap else None,
-            delimiter=given.delimiter,
-            encoding=given.encoding,
-            complete=given.complete,
             zone=given.zone,
-            null_values=tuple(given.null_values),
             validity=Validity(first=given.valid_from, last=given.valid_until),
-            access=self._access(given),
-            ldap=ldap_settings(given, given.username, given.password, url, self.told) if is_ldap else None,
+            presence=Presence(where=given.where, on_leave=given.on_leave, main=given.main),
+            trim=given.trim,
+            joined=tuple(self._joined(name, each, given) for name, each in (given.model_extra or {}).items()),
         )
 
-    def _fit(self, given: Source) -> None:
-        """Tell which keys the kind of the source lacks, and which it does not take."""
-        for key in NEEDS[given.kind]:
-            self.told.need("source", key, getattr(given, key))
-        for key in FITS:
-            if key in given.model_fields_set and given.kind not in FITS[key] and not self.told.knows("source", key):
-                kinds = ", ".join(sorted(FITS[key])) or "none yet"
-                said = f"[source] {key} does not fit kind = {given.kind!r}; it is for {kinds}: take it away"
-                self.told.tell(("source", key), said)
-
-    def _access(self, given: Source) -> AccessSettings:
-        """Who we are to the source; its secrets are read where somebody needs any."""
-
-        def read(key: str) -> str:
-            return self.references.resolve(f"[source] {key}", getattr(given, key)) if self.secrets else ""
-
-        return AccessSettings(
-            username=read("username"),
-            password=read("password"),
-            token=read("token"),
-            header=given.header,
-            header_value=read("header_value"),
-            client_id=read("client_id"),
-            client_secret=read("client_secret"),
-            token_url=given.token_url,
-            scopes=tuple(given.scopes),
-            audience=given.audience,
-            client_auth=given.client_auth or "basic",
-            ca_file=self._beside(given.ca_file),
-        )
+    def _joined(self, name: str, given: JoinedSource, first: Source) -> SourceSettings:
+        """A source that is joined to the first."""
+        place = ("source", name)
+        found = source_reading.read(given, place, self.told, self.references, has_secrets=bool(self.secrets))
+        if fault := source_reading.name_fault(name, first.name):
+            self.told.tell(place, f"[source.{name}]: {fault}")
+        sides = source_reading.sides(name, given, first)
+        if isinstance(sides, str):
+            self.told.tell((*place, "join"), f"[source.{name}] {sides}")
+            sides = ("", "")
+        return replace(found, name=name, join=sides)
 
     def _check_zone(self, zone: str) -> None:
         try:
@@ -302,6 +283,17 @@ class _Reader:
 
     # --- policy -----------------------------------------------------------------------------
 
+    def _leave_removes(self, mapping: MappingReader) -> Iterator[str]:
+        """What is cleared while people are on leave, as short paths."""
+        given, source = self.written.policy, self.written.source
+        if given.leave_removes and (given.leave == "hold" or not source.on_leave):
+            why = 'with leave = "hold" nothing is written' if source.on_leave else "[source] on_leave says of nobody"
+            self.told.tell(("policy", "leave_removes"), f"[policy] leave_removes: {why}, so nothing can be removed")
+        for path in given.leave_removes:
+            place = None if path == GROUPS else mapping.place("[policy] leave_removes", path)
+            if path == GROUPS or place is not None:
+                yield GROUPS if place is None else place.short
+
     def _policy(self, dialect: Dialect) -> Policy:
         given, mapping = self.written.policy, MappingReader(dialect, self.told.faults)
         if given.leavers == "delete" and dialect.deleting != "gone":
@@ -323,6 +315,10 @@ class _Reader:
             renames_within=span(self.written.correlation.renames_within),
             leavers=Leavers(given.leavers),
             leavers_after=span(given.leavers_after),
+            leave=Leave(given.leave),
+            leave_removes=frozenset(self._leave_removes(mapping)),
+            outside=Outside(given.out_of_scope),
+            create_before=span(given.create_before),
             deleted=Deleted(given.deleted),
             protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
@@ -374,9 +370,11 @@ class _Reader:
                 self.told.tell(("groups", key), f"[groups] {key} does not fit [source] kind = {kind!r}; write {other}")
         return GroupSettings(
             query=given.query,
-            path=self._beside(given.path),
+            path=source_reading.file(given.path, ("groups", "path"), self.told, self.references),
             nesting=given.nesting,
-            nesting_path=self._beside(given.nesting_path),
+            nesting_path=source_reading.file(
+                given.nesting_path, ("groups", "nesting_path"), self.told, self.references
+            ),
             base=given.base,
             filter=given.filter if given.base else "",
             member=given.member if given.base else "",

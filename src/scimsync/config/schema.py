@@ -62,7 +62,7 @@ def _inlined(node: object, sections: Node) -> object:
 
 def _narrow(sections: Node) -> None:
     """What one model cannot say: keys that need each other, and words that an editor may offer."""
-    sections["source"]["allOf"] = [
+    kinds = [
         {
             "if": {"required": ["kind"], "properties": {"kind": {"const": kind}}},
             "then": {
@@ -72,6 +72,9 @@ def _narrow(sections: Node) -> None:
         }
         for kind, needed in NEEDS.items()
     ]
+    joined = sections["source"]["additionalProperties"]
+    sections["source"]["allOf"], joined["allOf"] = kinds, kinds
+    joined["oneOf"] = [{"required": [key]} for key in ("join", "key")]
     sections["target"]["oneOf"] = [
         {"required": ["region"]},
         {"required": ["api_url"], "anyOf": [{"required": [key]} for key in PLACED]},

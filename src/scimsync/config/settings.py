@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from scimsync.config.rest_settings import RestSettings
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import identity
+from scimsync.core.presence import ALL_THERE, Presence
 from scimsync.core.validity import ALWAYS, Validity
 from scimsync.model.contracts import Contract
 from scimsync.model.events import EventKind, Subscription
@@ -63,6 +65,29 @@ class LdapSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SheetSettings:
+    """Which part of a spreadsheet holds people."""
+
+    name: str = ""
+    header_row: int = 1
+    skip_last: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceSettings:
+    """How a file that lies elsewhere is fetched, and what says that it is whole."""
+
+    ready: str = "stable"
+    settle: int = 5
+    known_hosts: Path | None = None
+    host_key: str = ""
+    key_file: Path | None = None
+    endpoint: str = ""
+    region: str = ""
+    most_megabytes: int = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
     """Where the records are."""
 
@@ -71,7 +96,8 @@ class SourceSettings:
     name: str = ""
     url: str = field(default="", repr=False)
     query: str = ""
-    path: Path | None = None
+    #: a file; a text is an address, from which it is fetched
+    path: Path | str | None = None
     delimiter: str = ","
     encoding: str = "utf-8"
     complete: Literal["unproven", "checksum", "assume"] = "unproven"
@@ -80,16 +106,34 @@ class SourceSettings:
     null_values: tuple[str, ...] = ()
     #: from when until when its records hold
     validity: Validity = ALWAYS
+    #: who of its people is there for the directory
+    presence: Presence = ALL_THERE
+    #: whether blanks around texts are taken away
+    trim: bool = False
+    #: of a text file: lines before the header, and the names of the columns where it has none
+    skip_lines: int = 0
+    columns: tuple[str, ...] = ()
     access: AccessSettings = field(default_factory=AccessSettings)
     ldap: LdapSettings | None = None
+    #: of the kinds `rest` and `scim`
+    rest: RestSettings | None = None
+    sheet: SheetSettings | None = None
+    place: PlaceSettings = field(default_factory=PlaceSettings)
+    #: of a joined source: SQL over its record and over ours that is the same text where both are about one person
+    join: tuple[str, str] = ("", "")
+    joined: tuple[SourceSettings, ...] = ()
 
     @property
     def identity(self) -> str:
         """What the state knows it by; "" for what a program hands over, which has no place."""
-        place, query = self.url or str(self.path or ""), self.query
+        place = self.url or str(self.path or "")
+        if place and self.sheet and self.sheet.name:
+            place += f"#{self.sheet.name}"
         if self.ldap:
-            place, query = f"{place}/{self.ldap.base}", self.ldap.filter
-        return identity(name=self.name, kind=self.kind, place=place, key=self.key, query=query) if place else ""
+            return identity(
+                name=self.name, kind=self.kind, place=f"{place}/{self.ldap.base}", key=self.key, query=self.ldap.filter
+            )
+        return identity(name=self.name, kind=self.kind, place=place, key=self.key, query=self.query) if place else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +141,9 @@ class GroupSettings:
     """Where the memberships are, besides a column of the records."""
 
     query: str = ""
-    path: Path | None = None
+    path: Path | str | None = None
     nesting: str = ""
-    nesting_path: Path | None = None
+    nesting_path: Path | str | None = None
     #: the groups of a directory
     base: str = ""
     filter: str = ""

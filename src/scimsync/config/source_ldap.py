@@ -11,9 +11,10 @@ from scimsync.config.keys import text as _text
 
 #: the keys of this family, and of those of others the ones that fit it
 LDAP_KEYS = (
-    "base", "filter", "scope", "attributes", "multi_valued", "separator", "references", "referrals", "page_size",
+    "base", "filter", "scope", "attributes", "multi_valued", "separator", "references", "referrals",
     "starttls", "anonymous",
 )  # fmt: skip
+LDAP = frozenset({"ldap"})
 LDAP_ACCESS = ("username", "password", "ca_file")
 
 Rule = Literal["refuse", "first", "join"]
@@ -36,11 +37,9 @@ class Ldap(Section):
         "subtree",
         example="one",
     )
-    attributes: (
-        list[_Name] | dict[str, Annotated[_Name, _key("The attribute of this column.", example="cn;lang-de")]]
-    ) = _key(
-        "The attributes that are read, each a column of its name; or a table of columns and their attributes, options "
-        "included. `dn` is the name of the entry. Default: every attribute that anybody has, but bytes and secrets.",
+    attributes: list[_Name] = _key(
+        "The attributes that are read, each a column of its name; `columns` gives columns other names. `dn` is the "
+        "name of the entry. Default: every attribute that anybody has, but bytes and secrets.",
         [],
         example=["uid", "mail", "manager"],
     )
@@ -63,7 +62,6 @@ class Ldap(Section):
         "refuse",
         example="leave",
     )
-    page_size: int = _key("How many entries are asked for at a time.", 500, example=200, ge=1, le=10_000)
     starttls: bool | None = _key(
         "Whether a connection to `ldap://` goes on under TLS before anything is said. Default: yes, but for this "
         "machine.",

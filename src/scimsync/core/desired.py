@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.plans import Finding, Severity
@@ -62,13 +62,17 @@ ACTIVE_UNKNOWN = ValueFault(
     "the mapping of active gives neither true nor false",
     "fill the status in the source, or name its word in the mapping: one_of(status, 'active', ['left'])",
 )
+BAD_DATE = ValueFault(
+    "record.bad-date", "a date is none", "write it as 2026-11-30 in the source; until then what it decides stays as is"
+)
 UNMAPPABLE = ValueFault(
     "record.unmappable",
     "an expression of the mapping fails on this record",
     "mend the record, or use TRY_CAST in the expression",
 )
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-_MIDNIGHT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00:00([.]0+)?([+-]00(:?00)?|Z)?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
+_MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T][0-9:.,]+ ?(Z|[+-][0-9:]+)?")
 #: the level of a skill or language, the one number in a list that has bounds
 _LEVEL, _HIGHEST = "proficiency", 5.0
 
@@ -149,9 +153,17 @@ def _phone(given: object, phone: PhoneReader) -> Value | ValueFault:
 
 
 def _day(given: object) -> Value:
-    text = tidy(str(given) if isinstance(given, date) else given)
-    midnight = _MIDNIGHT.fullmatch(text) if text else None
-    return midnight.group(1) if midnight else text
+    """A day as it is written; a moment with a zone is the day that it is in UTC, and what is none stays as it is."""
+    text = tidy(given.isoformat() if isinstance(given, date) else given)
+    moment = _MOMENT.fullmatch(text or "")
+    try:
+        if text and _DAY.fullmatch(text):
+            return date.fromisoformat(text).isoformat()
+        if text and moment and moment[2]:
+            return datetime.fromisoformat(text.replace(" +", "+").replace(" -", "-")).astimezone(UTC).date().isoformat()
+        return date.fromisoformat(moment[1]).isoformat() if moment else text
+    except (ValueError, OverflowError):
+        return text
 
 
 def _list(place: Place, given: object) -> Value | ValueFault:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from scimsync.core.leaving import KEPT
 from scimsync.core.references import Loop
+from scimsync.model.accounts import Missing, Unresolved
 from scimsync.model.outcomes import Deferred
 from scimsync.model.plans import Change, Finding, Severity
 from scimsync.model.policy import Policy
@@ -19,7 +20,7 @@ _NAMED = 100
 
 
 def of_unresolved(
-    unresolved: Iterable[tuple[str, bool, str]],
+    unresolved: Iterable[Unresolved],
     strange: Mapping[tuple[str, str], int | None],
     *,
     each: bool = False,
@@ -27,35 +28,59 @@ def of_unresolved(
     """A finding for each person who is written and whose reference is left alone; of the others the first are named.
 
     Args:
-        unresolved: (path, whether HR knows whom it names, key) of each person whose reference names nobody.
+        unresolved: The references that name nobody with an account.
         strange: (path, key) -> row of those who are written.
         each: Whether those who are not written have a finding of their own too, so that two plans can be compared.
     """
-    told: Counter[tuple[str, bool]] = Counter()
-    rest: dict[tuple[str, bool], list[str]] = {}
-    for path, is_known, key in unresolved:
-        kind = (path, is_known)
-        if (each or (path, key) in strange) and told[kind] < _NAMED:
+    told: Counter[tuple[str, Missing]] = Counter()
+    rest: dict[tuple[str, Missing], list[str]] = {}
+    for one in unresolved:
+        kind = (one.path, one.why)
+        if (each or (one.path, one.key) in strange) and told[kind] < _NAMED:
             told[kind] += 1
-            yield _left_alone(is_known, key, path, strange.get((path, key)))
+            detail = f"{one.path} names {one.named}" if one.named else one.path
+            yield _left_alone(one.why, one.key, detail, strange.get((one.path, one.key)))
         else:
-            rest.setdefault(kind, []).append(key)
-    for (path, is_known), keys in rest.items():
-        yield _left_alone(is_known, "", f"{path} of {some_of(keys)}")
+            rest.setdefault(kind, []).append(one.key)
+    for (path, why), keys in rest.items():
+        yield _left_alone(why, "", f"{path} of {some_of(keys)}")
 
 
-def _left_alone(is_known: bool, subject: str, detail: str, row: int | None = None) -> Finding:  # noqa: FBT001
+#: what is said of a reference, and what to do, by why it names nobody who has an account
+_UNRESOLVED = {
+    Missing.NOWHERE: (
+        "a reference names somebody whom neither the source nor a link knows",
+        "correct the key in the source, or add the missing person to it",
+    ),
+    Missing.LOGIN: (
+        "a reference names a login or an id that no account has",
+        "correct the login in the source; see the accounts with: scimsync accounts --unmanaged",
+    ),
+    Missing.INACTIVE: (
+        "a reference names somebody who is inactive in the source and has no account",
+        "name somebody in the source who is still there: who left gets no account",
+    ),
+    Missing.LEFT_OUT: (
+        "a reference names somebody who is in the source and left out of this plan",
+        "mend what the finding about that person says; the reference is set then",
+    ),
+    Missing.WITHOUT: (
+        "a reference names somebody who is in the source and has no account",
+        "see what this plan says about that person: scimsync explain KEY",
+    ),
+}
+_STRANGE = frozenset({Missing.NOWHERE, Missing.LOGIN})
+
+
+def _left_alone(why: Missing, subject: str, detail: str, row: int | None = None) -> Finding:
+    summary, hint = _UNRESOLVED[why]
     return Finding(
         severity=Severity.INFO,
-        code="reference.no-account" if is_known else "reference.unknown",
+        code="reference.unknown" if why in _STRANGE else "reference.no-account",
         subject=subject,
-        summary="a reference names somebody who is in the source and has no account; it is left alone"
-        if is_known
-        else "a reference names nobody who is known: no record, no link, no account; it is left alone",
+        summary=f"{summary}; it is left alone",
         detail=detail,
-        hint="see what this plan says about that person; somebody who is inactive and has no account gets none"
-        if is_known
-        else "correct the key or the login, or add the missing person",
+        hint=hint,
         row=row,
     )
 

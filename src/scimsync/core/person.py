@@ -14,7 +14,7 @@ from scimsync.core import findings as told
 from scimsync.core import identity, leaving, logins, planner, protecting, returning, validation
 from scimsync.core.desired import Desired, is_main
 from scimsync.core.lifecycle import ACTIVE, active_of
-from scimsync.model.accounts import Pair
+from scimsync.model.accounts import Missing, Pair, Unresolved
 from scimsync.model.plans import LOGIN, Action, Change, Finding, Tally
 from scimsync.model.policy import BadValue, Leavers, Policy
 from scimsync.scim.dialect import Dialect
@@ -148,7 +148,10 @@ def conclude(decided: Decided, policy: Policy, dialect: Dialect, known: validati
     if pair is not None:
         change = decided.planned.change
         strange = {(path, seen.key): None for path in seen.unresolved} if change is not None else {}
-        found += told.of_unresolved([(path, False, seen.key) for path in sorted(seen.unresolved)], strange)
+        nobody = [(path, str(pair.desired.get(path) or "")) for path in sorted(seen.unresolved)]
+        found += told.of_unresolved(
+            [Unresolved(path, Missing.NOWHERE, seen.key, named) for path, named in nobody], strange
+        )
         others = filter(None, [identity.other_person(pair, change)]) if change is not None else ()
         found += identity.named([*others])
         found += _circles(decided, policy, found)

@@ -316,6 +316,7 @@ def tally(
     """Count a plan."""
     deltas = [d for c in changes for d in c.deltas]
     seen = [d for c in notices for d in c.deltas]
+    open_ = [finding for finding in findings if finding.accepted is None]
     foreign = {Reason.TARGET_MOVED, Reason.BOTH_MOVED}
     return Tally(
         **numbers,
@@ -325,9 +326,10 @@ def tally(
         kept=sum(1 for d in seen if d.verdict is Verdict.KEEP),
         overwritten=sum(1 for d in deltas if d.verdict is Verdict.WRITE and d.reason in foreign),
         deferred=sum(1 for d in deltas if d.verdict is Verdict.DEFER and d.path != LOGIN),
-        held=len({f.subject for f in findings if f.holds and not f.path and f.code != KEPT}),
-        values=len({(f.subject, f.path) for f in findings if f.holds and f.path}),
+        held=len({f.subject for f in open_ if f.holds and not f.path and f.code != KEPT}),
+        values=len({(f.subject, f.path) for f in open_ if f.holds and f.path}),
         leavers_kept=sum(f.code == KEPT for f in findings),
+        accepted=len(findings) - len(open_),
         groups=len(groups),
         members_added=sum(len(group.add) for group in groups),
         members_removed=sum(len(group.remove) for group in groups),
@@ -471,6 +473,8 @@ def adopt(deltas: Iterable[Delta], fresh: Mapping[str, object], attributes: Mapp
     adopted = []
     for delta in deltas:
         mapped = attributes[delta.path]
+        if delta.path == ACTIVE and delta.sides.desired is False:  # made before the first day: nobody's access ends
+            continue
         sides = Sides(desired=delta.sides.desired, current=mapped.place.read(fresh), base=None, known=False)
         merged = merge(mapped.place, sides, delta.authority)
         if merged is not None:

@@ -145,6 +145,8 @@ def _lines(plan: Plan, signer: str) -> Iterator[dict[str, object]]:
 def finding_to_json(finding: Finding) -> dict[str, object]:
     """A finding as plan files and `--json` show it."""
     told = {name: getattr(finding, name) for name in _TOLD} | {"severity": finding.severity.value}
+    if finding.accepted is not None:
+        told["accepted"] = finding.accepted.isoformat()
     return {name: value for name, value in told.items() if value not in ("", None)}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from scimsync.core import contract
+from scimsync.core import contract, joining
 from scimsync.core.contract import Breach
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.contracts import Expect
@@ -19,7 +19,7 @@ from scimsync.model.records import SourceHealth
 ABSENCE, ROWS, BLANKS = "source.absence", "source.rows-drop", "source.blanks"
 #: the finding about a directory with holes, and the rule that nobody is made while there are some
 INCOMPLETE = "target.incomplete"
-RULES = frozenset({ABSENCE, ROWS, BLANKS, INCOMPLETE}) | contract.RULES
+RULES = frozenset({ABSENCE, ROWS, BLANKS, INCOMPLETE, joining.SHORT}) | contract.RULES
 #: the share of blanks may grow by so much from one run to the next
 _BLANKS_GROWTH = 0.10
 

@@ -36,6 +36,8 @@ class Known:
     #: who is missing from the source left
     absence: bool
     past: Past
+    #: whose account may be inactive though nobody left: people on leave, and who joins later
+    apart: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ def plan_ends(bench: Workbench, comparison: Comparison, request: PlanRequest, st
     found = [
         one
         for one in tables.inactive(bench, policy.attributes, comparison, absence=known.absence, listed=known.listed)
-        if not protecting.is_protected(one.key, one.name, policy)
+        if one.key not in known.apart and not protecting.is_protected(one.key, one.name, policy)
     ]
     fresh = [Ending(one.key, one.account, known.now, proven=False) for one in found if one.ending is None]
     findings = []

@@ -6,7 +6,7 @@ And what is remembered of them when the plan was applied.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -92,7 +92,14 @@ class MembershipPlanning:
         self._members = MemberTables(self.bench, self.grouping, self.comparison.left_alone(), self.comparison.logins())
 
     async def run(
-        self, source: Pairs, judged: Trust, changes: Sequence[Change], *, key: str, complete: bool
+        self,
+        source: Pairs,
+        judged: Trust,
+        changes: Sequence[Change],
+        *,
+        key: str,
+        complete: bool,
+        away: Collection[str] = (),
     ) -> tuple[GroupChange, ...]:
         """Plan all groups.
 
@@ -102,12 +109,14 @@ class MembershipPlanning:
             changes: The changes of people in the same plan.
             key: Column of the source that identifies a person.
             complete: Whether all accounts were read.
+            away: Keys of people who are in no group while they are on leave.
 
         Raises:
             SourceError: The pairs cannot be read.
             ConfigError: They have other than two columns.
         """
         self._read_pairs(source, judged, key=key, complete=complete)
+        self.bench.sql.execute("DELETE FROM m_pairs WHERE key IN (SELECT unnest(?::VARCHAR[]))", [[*away]])
         written, nested = self._members.names()
         named, edges, circles = self._fold(written, nested)
         self._memory = self.store.group_memory()

@@ -10,6 +10,7 @@ from pathlib import Path
 from scimsync.core.depths import Rhythm
 from scimsync.core.desired import PhoneReader
 from scimsync.core.offline import Known
+from scimsync.core.presence import ALL_THERE, Presence
 from scimsync.core.validity import ALWAYS, Validity
 from scimsync.engine.membership import Pairs
 from scimsync.engine.metrics import Counted, Unmeasured
@@ -75,6 +76,10 @@ class PlanRequest:
     parts: Mapping[str, str] = field(default_factory=dict)
     #: from when until when the records of the source hold, and the day that the plan is made for
     validity: Validity = ALWAYS
+    #: who of the people of the source is there for the directory
+    presence: Presence = ALL_THERE
+    #: whether blanks around texts of the source are taken away
+    trim: bool = False
     #: the time zone of today() in the mapping, and of the days of records
     zone: str = "UTC"
     #: whoever applies asks for a token first

@@ -38,6 +38,7 @@ from scimsync.core.leaving import UNTRUSTED, sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
 from scimsync.engine import (
+    accepting,
     deferring,
     ending,
     guarding,
@@ -63,12 +64,13 @@ from scimsync.engine.signatures import write as write_plan
 from scimsync.engine.staging import mapped, read_source
 from scimsync.engine.validity import Calendar
 from scimsync.errors import PersonUnknown, SourceError, TargetError
-from scimsync.model.accounts import Pair
+from scimsync.model.accounts import Pair, Unresolved
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
+from scimsync.workbench import unmanaged
 from scimsync.workbench.agreed import write_agreed
 from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
@@ -165,7 +167,8 @@ class _Planning:
         self.former = store.artifact(base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
         health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
-        self.findings += [*told, *self.calendar.held()]
+        away = [*self.calendar.held()]
+        self.findings += [*self.calendar.quiet(told), *away]
         owned = own_links(self.bench, store, self.request.source, self.request.overrides)
         self.findings += owned.findings
         self.takes = owned.takes
@@ -227,6 +230,7 @@ class _Planning:
         self.findings += correlation.run(
             complete=given, follow=complete, only=self.request.only, source=self.request.source
         )
+        self.calendar.met()
         self.findings += renaming.look(self.bench, self.request, self.ports, whole=self.whole)
         owe(self.bench, policy.attributes)
         comparison.resolve()
@@ -331,6 +335,7 @@ class _Planning:
             whole=self.whole,
             absence=judged.absence,
             past=self.past,
+            apart=self.calendar.apart,
         )
         ends = ending.plan_ends(self.bench, comparison, self.request, self.ports.store, known)
         ended = {change.key for change in ends.changes}
@@ -348,7 +353,8 @@ class _Planning:
         self.memberships = MembershipPlanning(
             policy, policy.groups, self.bench, comparison, ports.target, ports.store, self.request.overrides
         )
-        groups = await self.memberships.run(ports.pairs, judged, self.changes, key=self.request.key, complete=complete)
+        key, away = self.request.key, self.calendar.ungrouped
+        groups = await self.memberships.run(ports.pairs, judged, self.changes, key=key, complete=complete, away=away)
         self.findings += self.memberships.findings
         return groups
 
@@ -417,7 +423,7 @@ class _Planning:
         self.findings += of_circles(self._circles(comparison), loops)
         waiting = deferring.Waiting(self.vain, (request.source, *self.takes), identity, created)
         self.findings += deferring.remember(ports.store, comparison, waiting)
-        findings = tuple(self._findings())
+        findings = accepting.marked(ports.store, request, self._findings(), created)
         numbers = comparison.numbers()
         if not self.whole:
             forget_unseen(self.bench)
@@ -455,6 +461,8 @@ class _Planning:
             agreed = seal.base  # nothing else than before
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
+        if self.whole and plan.as_of is None:
+            unmanaged.keep(comparison, ports.store.artifact(unmanaged.UNMANAGED), plan)
         digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
@@ -482,10 +490,10 @@ class _Planning:
             if self.ports.store.run(name) is None:
                 return name
 
-    def _unresolved(self, comparison: Comparison) -> Iterator[tuple[str, bool, str]]:
+    def _unresolved(self, comparison: Comparison) -> Iterator[Unresolved]:
         """Whose reference names nobody: of those who are asked for, where only some are."""
         only = self.request.only
-        yield from (one for one in comparison.unresolved() if not only or one[2] in only)
+        yield from (one for one in comparison.unresolved() if not only or one.key in only)
 
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from scimsync.engine.state import (
+    Acceptances,
     Artifacts,
     Audit,
     Deferrals,
@@ -251,6 +252,7 @@ class Store(
     Deferrals,
     Endings,
     NeverShown,
+    Acceptances,
     Memberships,
     Journal,
     Audit,

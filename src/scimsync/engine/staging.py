@@ -55,6 +55,7 @@ def mapped(
         key=request.key,
         found_by=policy.match,
         whole=policy.on_bad_value is BadValue.PERSON,
+        also=[policy.groups.column] if policy.groups is not None and policy.groups.column else [],
     )
     column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
     told = [*told, *unknown_words(bench, expressions.get(ACTIVE), column)]
@@ -68,10 +69,11 @@ def staged(bench: Workbench, source: Source, request: PlanRequest) -> tuple[Read
     Raises:
         SourceError: The source cannot be read, or is empty.
     """
-    how = (id(source), request.key, request.null_values)
+    how = (id(source), request.key, request.null_values, request.trim)
     if bench.read is not None and bench.read[0] == how:
         return bench.read[1]
     reading = source.read()
-    health = stage_records(bench, reading, key=request.key, null_values=request.null_values)
+    health = stage_records(bench, reading, key=request.key, null_values=request.null_values, trim=request.trim)
+    reading = replace(reading, columns=tuple(column.name for column in bench.columns))
     bench.read = (how, (reading, health))
     return reading, health

@@ -14,7 +14,7 @@ from typing import Protocol
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Message, MessageState
-from scimsync.model.outcomes import Deferred, Ending, JournalLine, Link, LinkDecision, Pin, Run, Unshown
+from scimsync.model.outcomes import Acceptance, Deferred, Ending, JournalLine, Link, LinkDecision, Pin, Run, Unshown
 
 
 class Runs(Protocol):
@@ -155,6 +155,18 @@ class NeverShown(Protocol):
 
     def change_unshown(self, add: Iterable[Unshown], remove: Iterable[tuple[str, str]] = ()) -> None:
         """Forget some, given as (key, path), then remember others, each in the place of what was there."""
+        ...
+
+
+class Acceptances(Protocol):
+    """Findings that people know of and let be."""
+
+    def acceptances(self) -> Sequence[Acceptance]:
+        """All of them, by key and kind."""
+        ...
+
+    def change_acceptances(self, add: Iterable[Acceptance], remove: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget some, given as (key, kind), then remember others, each in the place of what was there."""
         ...
 
 

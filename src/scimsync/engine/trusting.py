@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from scimsync.core import contract, trust
+from scimsync.core import contract, joining, trust
 from scimsync.core.contract import Earlier
 from scimsync.engine.plan_request import PlanRequest
 from scimsync.engine.state import Runs
 from scimsync.errors import ConfigError
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.workbench.expressions import Expression
+from scimsync.workbench.sources import Sources
 
 #: how many runs are looked at for an earlier reading like this one
 _LOOKED_AT = 60
@@ -58,7 +60,7 @@ def judge(  # noqa: PLR0913 - a reading is judged by much
     found = contract.breaches(
         health, previous, expect, limits=limits, now=now, earlier=() if reading.live else earlier, fewer=fewer
     )
-    return trust.judge(
+    judged = trust.judge(
         health,
         previous,
         proven=reading.proven,
@@ -68,6 +70,27 @@ def judge(  # noqa: PLR0913 - a reading is judged by much
         columns_of={path: expression.columns for path, expression in expressions.items()},
         expect=expect,
         breaches=found,
+    )
+    return _with_joined(judged, request, health, previous, expressions) if health.joined else judged
+
+
+def _with_joined(
+    judged: trust.Trust,
+    request: PlanRequest,
+    health: SourceHealth,
+    previous: SourceHealth | None,
+    expressions: Mapping[str, Expression],
+) -> trust.Trust:
+    """What was judged of the first source, with what is to be said of those that are joined to it."""
+    sources = Sources(joined=tuple(one.name for one in health.joined))
+    of = {path: sources.of(expression.columns) for path, expression in expressions.items()}
+    made_of = {name: [path for path, names in of.items() if name in names] for name in sources.joined}
+    doubted = joining.short(health, previous, request.policy.limits, request.overrides)
+    return replace(
+        judged,
+        frozen=judged.frozen | {path for name in doubted for path in made_of[name]},
+        findings=(*judged.findings, *doubted.values(), *joining.told(health, made_of)),
+        remembered=joining.remembered(judged.remembered, previous, doubted),
     )
 
 

@@ -16,6 +16,7 @@ from scimsync.workbench.mirror import MIRROR
 #: what a plan asks of the state
 READ = frozenset(
     {
+        "acceptances",
         "artifact",
         "begun",
         "deferred",

@@ -1,4 +1,7 @@
-"""Who is there on the day that a plan is made for, what is told of the days after it, and who is prepared."""
+"""Who is there on the day that a plan is made for, what is told of the days after it, and who is prepared.
+
+Whoever is out of scope or on leave is not there, and has not left.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,20 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
+from scimsync.core import presence as scope
 from scimsync.core import validity as rules
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.model.plans import LOGIN, Change, Coming, Finding, Severity
-from scimsync.model.policy import BadValue
+from scimsync.errors import ConfigError
+from scimsync.model.plans import LOGIN, Change, Coming, Finding, Reason, Severity
+from scimsync.model.policy import BadValue, Leave, Outside, Policy
+from scimsync.workbench import presence
 from scimsync.workbench import validity as tables
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import Expression
 from scimsync.workbench.mapping import stage_desired
 from scimsync.workbench.phones import stage_remembered
+from scimsync.workbench.presence import AHEAD, ENDED, LEAVE, OUT
 
 
 @dataclass(slots=True)
@@ -33,6 +40,10 @@ class Calendar:
     columns: frozenset[str] = frozenset()
     #: key -> last day of whoever has ended
     ended: Mapping[str, date] = field(default_factory=dict)
+    #: the keys of people on leave, of people out of scope, and of people who are prepared
+    leave: frozenset[str] = frozenset()
+    outside: frozenset[str] = frozenset()
+    ahead: frozenset[str] = frozenset()
 
     @property
     def is_known(self) -> bool:
@@ -40,36 +51,120 @@ class Calendar:
         return self.request.validity.is_known
 
     @property
+    def is_marked(self) -> bool:
+        """Whether `records` has marks that say who is there."""
+        return self.is_known or self.request.presence.is_known
+
+    @property
+    def apart(self) -> frozenset[str]:
+        """Whose account may be inactive though nobody left."""
+        return self.leave | self.ahead
+
+    @property
     def as_of(self) -> date | None:
         """The day of a plan that is made for a day to come, and cannot be applied."""
         return self.request.validity.as_of
 
+    @property
+    def ungrouped(self) -> frozenset[str]:
+        """Who is in no group because of a leave."""
+        return self.leave if scope.GROUPS in self.request.policy.leave_removes else frozenset()
+
     def mapped(self, expressions: dict[str, Expression]) -> dict[str, Expression]:
-        """The mapping, by which whoever has ended is not active."""
+        """The mapping, by which whoever has ended is not active, and whoever is away is what policy says."""
         self.expressions = expressions
-        if not self.is_known or ACTIVE not in expressions:
+        if not self.is_marked:
             return expressions
-        found = expressions[ACTIVE]
-        # also made of the days: where their column went blank, whoever has ended would have access again
-        columns = found.columns | self.columns
-        ends = replace(found, sql=f"CASE WHEN {tables.ENDED} THEN false ELSE ({found.sql}) END", columns=columns)
-        return {**expressions, ACTIVE: ends}
+        policy = self.request.policy
+        gone = {path: expressions[path] for path in policy.leave_removes if path in expressions}
+        found = {
+            path: replace(one, sql=f"CASE WHEN {LEAVE} THEN NULL ELSE ({one.sql}) END") for path, one in gone.items()
+        }
+        if ACTIVE in expressions:
+            active = expressions[ACTIVE]
+            # also made of the days: where their column went blank, whoever has ended would have access again
+            columns = active.columns | self.columns
+            sql = (
+                f"CASE WHEN {ENDED} OR {AHEAD} THEN false "
+                f"WHEN {OUT} THEN {str(policy.outside is Outside.KEEP).lower()} "
+                f"WHEN {LEAVE} THEN {str(policy.leave is not Leave.DISABLE).lower()} ELSE ({active.sql}) END"
+            )
+            found[ACTIVE] = replace(active, sql=sql, columns=columns)
+        return {**expressions, **found}
 
     def held(self) -> Iterator[Finding]:
-        """Hold whose days cannot be told, and who has access and no record yet. After the mapping."""
+        """Hold whose days cannot be told, who has access and no record yet, and who is away. After the mapping."""
+        if self.is_marked:
+            yield from self._away()
         if self.is_known:
             paths = [*self.request.policy.by_path]
             bad = tables.hold_bad(self.bench, paths.index(ACTIVE) if ACTIVE in paths else None)
             yield from (rules.of_bad(key, row, what, holds=holds) for key, row, what, holds in bad)
             tables.hold_early(self.bench)
 
+    def _away(self) -> Iterator[Finding]:
+        """Lay aside whoever is not written, and remember who is away."""
+        bench, policy, key = self.bench, self.request.policy, self.request.key
+        out = presence.marked(bench, key, OUT)
+        leave = presence.marked(bench, key, f"{LEAVE} AND NOT {ENDED}")
+        self.outside, self.leave = frozenset(out), frozenset(leave)
+        self.ahead = frozenset(presence.marked(bench, key, AHEAD))
+        unsure = presence.marked(bench, key, f"{LEAVE} IS NULL AND NOT {ENDED}")
+        unsure |= {name: out[name] for name in presence.unsure(bench) if name in out}
+        held = presence.lay_aside(bench, [n for n, _ in unsure.values()], self._active)
+        yield from (scope.of_unsure(name, unsure[name][1]) for name in held)
+        if policy.outside is Outside.KEEP or ACTIVE not in policy.by_path:
+            kept = presence.lay_aside(
+                bench, [n for name, (n, _) in out.items() if name not in unsure], self._active, strangers=False
+            )
+            yield from [scope.of_outside(kept)] if kept else []
+        if policy.leave is Leave.HOLD:
+            numbers = [n for name, (n, _) in leave.items() if name not in self.ahead]
+            kept = presence.lay_aside(bench, numbers, self._active)
+            yield from [scope.of_leave(kept)] if kept else []
+        if self.ahead:
+            yield scope.of_prepared(sorted(self.ahead))
+
+    @property
+    def _active(self) -> int | None:
+        paths = [*self.request.policy.by_path]
+        return paths.index(ACTIVE) if ACTIVE in paths else None
+
+    def quiet(self, findings: Iterable[Finding]) -> list[Finding]:
+        """What is told of people, but for those who are out of scope: what is wrong with their record is not ours."""
+        return [one for one in findings if one.subject not in self.outside]
+
+    def met(self) -> None:
+        """Leave alone who joins later and has access already. After correlation."""
+        if self.ahead and self._active is not None:
+            presence.settle_ahead(self.bench, self._active)
+
     def unknown(self, keys: Sequence[str]) -> list[str]:
         """Those of some keys that also no later record has."""
         return [key for key in keys if not (self.is_known and tables.is_early(self.bench, key))]
 
     def explained(self, changes: Iterable[Change]) -> list[Change]:
-        """The changes, with the reason of whoever has ended."""
-        return rules.explained(changes, self.ended) if self.ended else [*changes]
+        """The changes, with the reason of whoever has ended, is away, or comes back."""
+        told = rules.explained(changes, self.ended) if self.ended else [*changes]
+        if not self.is_marked:
+            return told
+        away = dict.fromkeys(self.outside, Reason.OUTSIDE) | dict.fromkeys(self.leave, Reason.AWAY)
+        away = {key: why for key, why in away.items() if key not in self.ended}
+        return scope.explained(told, scope.Absence(away=away, back=self._back(told)))
+
+    def _back(self, changes: Iterable[Change]) -> dict[str, Reason]:
+        """Why access is given to people who had not left: nobody remembers that they did."""
+        left = {one.key for one in self.ports.store.endings()}
+        keys = [change.key for change in changes if change.key not in left]
+        policy = self.request.policy
+        back = (
+            dict.fromkeys(keys, Reason.BACK) if self.request.presence.on_leave and policy.leave is Leave.DISABLE else {}
+        )
+        if not policy.create_before:
+            return back
+        since = self.day - policy.create_before - rules.AHEAD
+        began = presence.first_days(self.bench, since, self.day)
+        return back | {key: Reason.BEGAN for key in keys if key in began}
 
     def coming(self) -> tuple[Coming, ...]:
         """Who joins, moves and leaves: until the day of the plan, or in the days after today."""
@@ -144,17 +239,60 @@ def begin(bench: Workbench, ports: PlanPorts, request: PlanRequest, columns: Seq
     Raises:
         ConfigError: An expression gives no day, or the plan is for a day that it cannot be made for.
     """
-    validity = request.validity
+    validity, policy = request.validity, request.policy
     today = ports.clock.now().astimezone(ZoneInfo(request.zone)).date()
     day = rules.day_of(validity, today)
     calendar = Calendar(bench, ports, request, today, day)
+    _check(policy, validity, request.presence)
+    checked = presence.check_presence(bench, request.presence, columns)
+    if calendar.is_marked:
+        presence.prepare(bench)
+    else:
+        presence.restore(bench)
+    if checked.where is not None:
+        presence.leave_scope(bench, request.key, checked.where)
     if validity.is_known:
         days = tables.check_validity(bench, validity, columns)
         calendar.columns = days[0].columns | days[1].columns
         if validity.as_of is not None:
             tables.pretend(bench, day)
         tables.keep_valid(bench, request.key, days, day, marks=ACTIVE in request.policy.by_path)
+        if policy.create_before:
+            presence.bring_ahead(bench, day + policy.create_before)
+    if checked.where is not None:
+        presence.mark_outside(bench, request.key)
+    if checked.order:
+        presence.choose(bench, request.key, checked.order)
+    if checked.leave is not None:
+        presence.mark_leave(bench, checked.leave)
+    if validity.is_known:
         calendar.ended = tables.ended(bench)
-    else:
-        tables.restore(bench)
+    calendar.columns |= checked.columns
     return calendar
+
+
+def _check(policy: Policy, validity: rules.Validity, presence_: scope.Presence) -> None:
+    """Refuse what cannot work.
+
+    Raises:
+        ConfigError: With every fault.
+    """
+    faults = []
+    needs = [
+        ("create_before", bool(policy.create_before)),
+        ('leave = "disable"', bool(presence_.on_leave) and policy.leave is Leave.DISABLE),
+    ]
+    faults += [
+        f"[policy] {key}: [attributes] does not map active, so no account can be inactive. Map it."
+        for key, wanted in needs
+        if wanted and ACTIVE not in policy.by_path
+    ]
+    if policy.create_before and not validity.first:
+        faults.append(
+            '[policy] create_before: the source does not say the first day. Name it: [source] valid_from = "hire_date".'
+        )
+    for path in sorted(policy.leave_removes):
+        if path != scope.GROUPS and path not in policy.by_path:
+            faults.append(f"[policy] leave_removes: {path} is not mapped in [attributes], so it is never changed")
+    if faults:
+        raise ConfigError(*faults)

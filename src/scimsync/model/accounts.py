@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from scimsync.scim.schema import Value
 
@@ -86,3 +87,38 @@ class Leaver:
     agreed: bool | None = None
     #: whether the directory shows that the account is active; if not, it is taken to be
     shown: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranger:
+    """An account that HR does not know."""
+
+    account: str
+    login: str
+    #: as the directory shows it; "" where the mapping has no name
+    name: str
+    #: None where the directory does not show it
+    active: bool | None
+    #: [policy] protected names it
+    protected: bool = False
+
+
+class Missing(Enum):
+    """Why a reference names nobody who has an account."""
+
+    NOWHERE = "nowhere"  #: neither the source nor a link knows the key
+    LOGIN = "login"  #: no account has the login or id
+    INACTIVE = "inactive"  #: in the source, as somebody who left
+    LEFT_OUT = "left-out"  #: in the source, and left out of this plan
+    WITHOUT = "without"  #: in the source, active, and without account in this plan
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A reference that names nobody who has an account."""
+
+    path: str
+    why: Missing
+    #: whose reference it is, and whom it names; "" where that is not known
+    key: str
+    named: str = ""

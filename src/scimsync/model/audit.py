@@ -19,6 +19,7 @@ class Kind(Enum):
     PLAN_APPROVED = "plan-approved"  #: a plan with changes began to be applied
     CONFIGURATION = "configuration"  #: another configuration took effect
     LINK = "link"  #: a person said that a record and an account are one person, or are not
+    FINDING = "finding"  #: a person accepted a finding until a day, or does so no more
     PIN = "pin"  #: the target's schema was recorded as baseline
     UNDO = "undo"  #: a run was taken back
     ERASURE = "erasure"  #: the key of a person was destroyed

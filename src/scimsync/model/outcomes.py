@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 
 from scimsync.model.records import SourceHealth
@@ -157,6 +157,21 @@ class LinkDecision:
     actor: str = ""
     #: the source whose record it is
     source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """That a person knows of a finding and lets it be until a day, the last on which that holds."""
+
+    key: str
+    #: the finding as it was (`Finding.kind`): one that became another is not accepted
+    kind: str
+    code: str
+    until: date
+    reason: str = ""
+    #: who said so, and when
+    actor: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

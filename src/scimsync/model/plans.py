@@ -64,6 +64,10 @@ class Reason(Enum):
     LEFT = "left"
     ENDED = "the end date has passed"
     RETURNED = "came back"
+    AWAY = "on leave"
+    BACK = "back from leave"
+    BEGAN = "the first day has come"
+    OUTSIDE = "out of the scope of the source"
     AWAITS = "waits for an account"
     HANDED = "waits for the login of another person"
     REVIVED = "brought back by a creation"
@@ -205,6 +209,13 @@ class Finding:
     #: the person, or the one attribute that `path` names, is left out of the plan
     holds: bool = False
     path: str = ""
+    #: the last day on which it is as a person accepted it; None where nobody did
+    accepted: date | None = None
+
+    @property
+    def kind(self) -> str:
+        """What stays the same about it while its subject is in the same trouble: never a value of a person."""
+        return " | ".join((self.code, self.path, "holds" if self.holds else "", self.summary))
 
     @property
     def rule(self) -> str:
@@ -242,6 +253,8 @@ class Tally:
     held: int = 0
     values: int = 0
     leavers_kept: int = 0
+    #: findings that a person accepted; who and what they leave out is none of the numbers above
+    accepted: int = 0
     equal: int = 0
     compared: int = 0
     #: groups that change, and memberships that begin and end

@@ -49,6 +49,21 @@ class LoginExchange(Enum):
     HOLD = "hold"  #: their logins wait for a person
 
 
+class Leave(Enum):
+    """What becomes of the account of a person who is on leave."""
+
+    HOLD = "hold"  #: nothing of this person is written until the return
+    KEEP = "keep"  #: as of everybody who is there
+    DISABLE = "disable"  #: access is taken, and given back at the return
+
+
+class Outside(Enum):
+    """What becomes of the account of a person who is not in scope any more."""
+
+    KEEP = "keep"  #: nothing of this person is written
+    DISABLE = "disable"  #: access is taken
+
+
 class BadValue(Enum):
     """What a value that cannot be written leaves out; a bad login or status always leaves out the person."""
 
@@ -235,6 +250,12 @@ class Policy:
     exchange: LoginExchange = LoginExchange.PARK
     #: how long a plan may be applied after it was made
     plan_expires: timedelta = timedelta(hours=24)
+    leave: Leave = Leave.HOLD
+    #: short paths that are cleared while somebody is on leave; `groups` for memberships
+    leave_removes: frozenset[str] = frozenset()
+    outside: Outside = Outside.KEEP
+    #: how long before the first day an account is made, inactive; 0: on the day
+    create_before: timedelta = timedelta()
     #: keys or user names, lower case
     protected: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)

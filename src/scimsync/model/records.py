@@ -58,6 +58,41 @@ class Poured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """Another source, of which each record of the first may have one record."""
+
+    #: what it is called in expressions
+    name: str
+    #: what messages call it
+    shown: str
+    #: opens it, or raises SourceError
+    read: Callable[[], Reading]
+    #: SQL over its record and SQL over ours: where both are the same text, its record is about our person
+    theirs: str
+    ours: str
+    null_values: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinedHealth:
+    """What came of a joined source."""
+
+    name: str
+    shown: str
+    #: why it could not be read; "" where it was
+    reason: str = ""
+    rows: int = 0
+    proven: bool = False
+    #: of our records, those that have one of its records, and those that have several different ones
+    found: int = 0
+    ambiguous: int = 0
+    #: of its records, those that none of ours has
+    unmet: int = 0
+    #: where some of our records stand that have several
+    places: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One complete pass over a source.
 
@@ -76,10 +111,15 @@ class Reading:
     proven: bool
     #: Read where HR works, as it is now: no delivery, of which an old one could come again.
     live: bool = False
+    #: Which delivery it is, as the place says where it was fetched (version, ETag, time, bytes); "" for no place.
+    delivery: str = ""
     #: What a place is called in messages: "line" or "row".
     place: str = "row"
     #: pours the reading, where it can be; gives None and has no effect where this one is none of those
     pour: Callable[[BinaryIO], Poured | None] | None = None
+    #: what the source is called in expressions, where others are joined to it
+    name: str = ""
+    joined: Sequence[Joined] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,3 +150,5 @@ class SourceHealth:
     shares: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     #: when the record changed that changed last, in UTC; None where no column says so, or it says nothing
     newest: datetime | None = None
+    #: what came of each source that is joined to it
+    joined: tuple[JoinedHealth, ...] = ()

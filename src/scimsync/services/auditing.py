@@ -158,8 +158,9 @@ def erase(settings: Settings, store: Erasable, person: str, reason: str, notice:
     record = Record(kind=Kind.ERASURE, at=at, actor=actor(), person=person, action="erased", reason=reason)
     if not store.erase(person, record):
         raise ConfigError(f"the audit chain knows nobody of the key {person}, or they were erased already.")
-    from scimsync.workbench import mirror, phones  # noqa: PLC0415 - loads DuckDB
+    from scimsync.workbench import mirror, phones, unmanaged  # noqa: PLC0415 - loads DuckDB
 
     phones.forget(store.artifact("phones").parent)
     mirror.forget(store.artifact(mirror.MIRROR))
+    unmanaged.forget(store.artifact(unmanaged.UNMANAGED))
     checkpoint(settings, store, notice)

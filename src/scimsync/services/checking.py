@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from scimsync.bootstrap import make_pairs, make_source, open_store
+from scimsync.bootstrap import open_store
+from scimsync.bootstrap_sources import make_pairs, make_source
 from scimsync.config import Settings
 from scimsync.core import drifting
 from scimsync.core.contract import unknown
@@ -36,18 +37,20 @@ def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
     """
     from scimsync.workbench.bench import Workbench  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.mapping import check_mapping  # noqa: PLC0415 - loads DuckDB
+    from scimsync.workbench.presence import check_presence  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.records import stage_records  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.ruling import check as check_rules  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.validity import check_validity  # noqa: PLC0415 - loads DuckDB
 
-    reading = make_source(settings).read()
-    if faults := unknown(settings.contract.expect, reading.columns):
-        raise ConfigError(*faults)
-    given = settings.source
+    reading, given = make_source(settings).read(), settings.source
     with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), zone=given.zone) as bench:
-        health = stage_records(bench, reading, key=given.key, null_values=given.null_values)
-        mapped = check_mapping(bench, settings.policy.attributes, reading.columns)
+        health = stage_records(bench, reading, key=given.key, null_values=given.null_values, trim=given.trim)
+        columns = [column.name for column in bench.columns]
+        if faults := unknown(settings.contract.expect, columns):
+            raise ConfigError(*faults)
+        mapped = check_mapping(bench, settings.policy.attributes, columns)
         check_validity(bench, given.validity, reading.columns)
+        check_presence(bench, given.presence, reading.columns)
         check_rules(bench, settings.policy.attributes, settings.contract.rules)
     bare = any(expression.is_bare for expression in mapped.values())
     return health.rows, reading.proven, len(reading.columns), bare

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from scimsync.config import WRITING, Settings
 from scimsync.config.places import Place, lines
 from scimsync.config.references import References
+from scimsync.config.sources import is_joined
 from scimsync.errors import ConfigError
 from scimsync.model.events import EventKind
 
@@ -122,20 +123,34 @@ def effective(file: Path) -> tuple[Effective, ...]:
 
     parsed = reading.parse(file)
     settings = reading.settings(parsed, secrets=frozenset())
-    teller = _Teller(lines(parsed.text), References(file, []), settings)
+    teller = _Teller(_in_first(lines(parsed.text), parsed.first), References(file, []), settings, parsed.first)
     return tuple(teller.all(Document.model_validate(parsed.raw).model_dump()))
+
+
+def _in_first(at: Mapping[Place, int], first: str) -> dict[Place, int]:
+    """Lines, with those of the first source where it stands in [source] itself."""
+    if not first:
+        return {**at}
+    return {(place[0], *place[2:]) if place[:2] == ("source", first) else place: line for place, line in at.items()}
 
 
 class _Teller:
     """Goes through a document and says of each key what holds, and whence."""
 
-    def __init__(self, at: Mapping[Place, int], references: References, settings: Settings) -> None:
+    def __init__(self, at: Mapping[Place, int], references: References, settings: Settings, first: str = "") -> None:
+        #: what the first source is called where each has a table of its own
+        self.first = first
         self.lines, self.references, self.settings = at, references, settings
         self.judged = _judged(settings)
 
     def all(self, document: Mapping[str, Any]) -> Iterator[Effective]:
         for section, table in document.items():
-            if isinstance(table, list):
+            if section == "source":
+                joined = {name: each for name, each in table.items() if is_joined(name)}
+                yield from self._table((section,), {key: each for key, each in table.items() if key not in joined})
+                for name, each in joined.items():
+                    yield from self._table((section, name), each)
+            elif isinstance(table, list):
                 for index, each in enumerate(table):
                     yield from self._table((section, index), each)
             elif table is not None:
@@ -152,8 +167,13 @@ class _Teller:
             elif isinstance(value, dict):
                 value = {name: held for name, held in value.items() if held is not None and held != {}}
             if value not in ("", None, []) or origin.line:
-                number = int(place[1]) + 1 if len(place) > 1 else 0
-                yield Effective(section=section, number=number, key=key, value=value, origin=origin)
+                number = int(place[1]) + 1 if len(place) > 1 and section != "source" else 0
+                yield Effective(section=self._shown(place), number=number, key=key, value=value, origin=origin)
+
+    def _shown(self, place: Place) -> str:
+        """What the table is called in which a key stands."""
+        name = str(place[1]) if len(place) > 1 else self.first
+        return f"source.{name}" if place[0] == "source" and name else str(place[0])
 
     def _origin(self, place: Place, written: object) -> Origin:
         line, section, key = self.lines.get(place, 0), place[0], place[-1]
@@ -180,7 +200,7 @@ def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
     audit = settings.audit
     texts = {
         ("source", "url"): masked(source.url),
-        ("source", "path"): source.path,
+        ("source", "path"): _shown(source.path),
         ("target", "api_url"): target.api_url,
         ("target", "login_url"): target.login_url,
         ("target", "token_url"): masked(target.token_url),
@@ -190,8 +210,8 @@ def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
         ("metrics", "textfile"): settings.textfile,
         ("audit", "key"): f"keyring:{audit.keyring}" if audit.keyring else f"file:{audit.key_file}",
         ("audit", "checkpoints"): audit.checkpoints,
-        ("groups", "path"): groups.path if groups else None,
-        ("groups", "nesting_path"): groups.nesting_path if groups else None,
+        ("groups", "path"): _shown(groups.path) if groups else "",
+        ("groups", "nesting_path"): _shown(groups.nesting_path) if groups else "",
     }
     found: dict[tuple[Place, str], object] = {
         ((section,), key): str(value) for (section, key), value in texts.items() if value
@@ -199,11 +219,19 @@ def _judged(settings: Settings) -> Mapping[tuple[Place, str], object]:
     for key in ("concurrency", "operations_per_patch", "characters", "request_bytes"):
         found[("target",), key] = getattr(target.dialect, key)
     found[("target",), "default_roles"] = sorted(target.dialect.default_roles)
+    for one in source.joined:
+        found |= {(("source", one.name), "url"): masked(one.url)} if one.url else {}
+        found |= {(("source", one.name), "path"): _shown(one.path)} if one.path else {}
     for webhook in settings.webhooks:
         parts, place = urlsplit(webhook.url), ("webhook", webhook.number - 1)
         found[place, "url"] = f"{parts.scheme}://{parts.netloc}/{MASK}"
         found[place, "events"] = [kind.value for kind in EventKind if kind in webhook.kinds or not webhook.kinds]
     return found
+
+
+def _shown(path: Path | str | None) -> str:
+    """A file of this machine, or an address without what may be secret in it."""
+    return masked(path) if isinstance(path, str) else str(path or "")
 
 
 def masked(url: str) -> str:

@@ -104,6 +104,10 @@ def _tried(name: str, look: Callable[[], list[Check]]) -> Iterator[Check]:
             yield Check(name, "fail", paragraph, error.exit_code)
 
 
+#: what would prove a source of some kind; of others a checksum does
+_PROOFS = {"rest": '; set [source] total to where the API says how many there are, or complete = "assume"', "scim": ""}
+
+
 def _source(settings: Settings) -> list[Check]:
     rows, proven, columns, bare = checking.try_source(settings)
     checks = [Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits")]
@@ -113,7 +117,7 @@ def _source(settings: Settings) -> list[Check]:
         checks.append(Check("mapping", "warn", words))
     if not proven:
         words = "the source cannot prove that it is complete, so people missing from it are not treated as leavers"
-        words += '; set [source] complete = "checksum"'
+        words += _PROOFS.get(settings.source.kind, '; set [source] complete = "checksum"')
         checks.append(Check("source", "warn", words))
     pairs = checking.try_pairs(settings)
     if pairs is not None:

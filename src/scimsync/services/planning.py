@@ -11,7 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
-from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source, phones_version
+from scimsync.bootstrap import make_clock, make_phones, phones_version
+from scimsync.bootstrap_sources import make_pairs, make_source
 from scimsync.config import Settings
 from scimsync.core import grouping, identity, limits, owning, sealing, trust, unshown
 from scimsync.core.depths import Rhythm
@@ -144,6 +145,8 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         key=settings.source.key,
         source=settings.source.identity,
         null_values=settings.source.null_values,
+        trim=settings.source.trim,
+        presence=settings.source.presence,
         configuration=settings.digest,
         parts=settings.parts,
         zone=settings.source.zone,

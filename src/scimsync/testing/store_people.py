@@ -6,12 +6,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.outcomes import Deferred, Ending, Link, LinkDecision, Unshown
+from scimsync.model.outcomes import Acceptance, Deferred, Ending, Link, LinkDecision, Unshown
 from scimsync.testing.store_memory import Memory
 
 
 class MemoryPeople(Memory):
-    """Whose account is whose. Fits `Links`, `Deferrals`, `Endings`, `NeverShown`, `Memberships` of the state."""
+    """Whose account is whose.
+
+    Fits `Links`, `Deferrals`, `Endings`, `NeverShown`, `Acceptances`, `Memberships` of the state.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,6 +24,7 @@ class MemoryPeople(Memory):
         self._deferred: dict[tuple[str, str], Deferred] = {}
         self._endings: dict[str, Ending] = {}
         self._unshown: dict[tuple[str, str], Unshown] = {}
+        self._acceptances: dict[tuple[str, str], Acceptance] = {}
         self._memberships: dict[Membership, None] = {}
         self._group_memory = GroupMemory()
 
@@ -116,6 +120,18 @@ class MemoryPeople(Memory):
             for pair in remove:
                 self._unshown.pop(pair, None)
             self._unshown |= {(one.key, one.path): one for one in add}
+
+    def acceptances(self) -> Sequence[Acceptance]:
+        """The findings that people accepted, by key and kind."""
+        with self._lock:
+            return [one for _, one in sorted(self._acceptances.items())]
+
+    def change_acceptances(self, add: Iterable[Acceptance], remove: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget some, given as (key, kind), then remember others."""
+        with self._lock:
+            for pair in remove:
+                self._acceptances.pop(pair, None)
+            self._acceptances |= {(one.key, one.kind): one for one in add}
 
     def memberships(self) -> Iterator[Membership]:
         """The memberships that both sides last agreed on."""

@@ -21,6 +21,7 @@ import msgspec
 from scimsync import files
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.workbench.expressions import MACROS
+from scimsync.workbench.sources import ONE
 
 #: names of our own columns in the records table; no source has them
 N, PLACE = "scimsync_n", "scimsync_place"
@@ -71,6 +72,8 @@ class Workbench:
         self.texts: dict[str, str] = {}
         #: what the records were read from and how, and what came of it: for a second plan of the same reading
         self.read: tuple[tuple[object, ...], tuple[Reading, SourceHealth]] | None = None
+        #: how sources are called in expressions
+        self.sources = ONE
         #: whether table `aside` holds records that do not hold on the day of the plan
         self.has_aside = False
 
@@ -81,6 +84,11 @@ class Workbench:
     def __exit__(self, *_: object) -> None:
         """Close the database and remove the folder."""
         self.close()
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Column of the records, in small letters -> its type."""
+        return {column.name.lower(): column.type for column in self.columns}
 
     def close(self) -> None:
         """Close the database and remove every file of the workbench."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from scimsync.core.references import find_cycles
-from scimsync.model.accounts import Leaver, Pair
+from scimsync.model.accounts import Leaver, Missing, Pair, Unresolved
 from scimsync.model.outcomes import Deferred
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, Value
@@ -387,15 +387,30 @@ class Comparison:
         """How many records have an account."""
         return self.bench.number("SELECT count(*) FROM pairing")
 
-    def unresolved(self) -> Iterator[tuple[str, bool, str]]:
-        """(path, whether HR knows whom it names, key) of each person whose reference names nobody with an account."""
+    def unresolved(self) -> Iterator[Unresolved]:
+        """Each reference that names nobody with an account, with the reason."""
+        status = self._index.get("active")
+        inactive = "false" if status is None else "n.active_ IS NOT DISTINCT FROM 'false'"
         for index in self._references:
+            active = "NULL" if status is None else f"d{status}"
             query = (
-                f"SELECT d.key, d.d{index} IN (SELECT key FROM desired UNION SELECT key FROM held) FROM wanted w "
-                f"JOIN desired d ON d.n = w.n WHERE w.u{index} ORDER BY d.key"
+                f"SELECT d.key, d.d{index}, CASE WHEN starts_with(d.d{index}, {text(ACCOUNT_MARK)}) "
+                f"THEN 'login' WHEN n.key IS NOT NULL AND {inactive} THEN 'inactive' WHEN n.key IS NOT NULL THEN "
+                f"'without' WHEN d.d{index} IN (SELECT key FROM held WHERE key IS NOT NULL) THEN 'left-out' "
+                "ELSE 'nowhere' END FROM wanted w JOIN desired d ON d.n = w.n "
+                f"LEFT JOIN (SELECT key, any_value({active}) AS active_ FROM desired GROUP BY key) n "
+                f"ON n.key = d.d{index} WHERE w.u{index} ORDER BY d.key"
             )
-            for key, is_known in self.bench.rows(query):
-                yield self.attributes[index].path, bool(is_known), str(key)
+            for key, named, why in self.bench.rows(query):
+                name = str(named).removeprefix(ACCOUNT_MARK)
+                yield Unresolved(self.attributes[index].path, Missing(why), str(key), name)
+
+    def unmanaged(self) -> str:
+        """The SQL that says of an account that HR does not know it."""
+        return (
+            "id NOT IN (SELECT id FROM pairing) AND id NOT IN (SELECT account FROM links) "
+            f"AND id NOT IN ({self.left_alone()})"
+        )
 
     def numbers(self) -> dict[str, int]:
         """How many records, accounts, pairs, unmanaged accounts; attributes compared and equal."""
@@ -408,10 +423,7 @@ class Comparison:
             "records": self.bench.number("SELECT count(*) FROM records"),
             "accounts": self.bench.number("SELECT count(*) FROM accounts"),
             "linked": pairs,
-            "unmanaged": self.bench.number(
-                "SELECT count(*) FROM accounts WHERE id NOT IN (SELECT id FROM pairing) "
-                f"AND id NOT IN (SELECT account FROM links) AND id NOT IN ({self.left_alone()})"
-            ),
+            "unmanaged": self.bench.number(f"SELECT count(*) FROM accounts WHERE {self.unmanaged()}"),
             "compared": compared,
             "equal": compared - differing,
         }

@@ -117,10 +117,11 @@ class Correlation:
         return self._are(f"desired d JOIN accounts a ON {self._equal(path)} WHERE d.n NOT IN (SELECT n FROM pairing)")
 
     def _live(self, record: str = "") -> str:
-        """The SQL that says that a record wants an account."""
+        """The SQL that says that a record wants an account: it is active, or will be soon enough."""
         if "active" not in self._index:
             return "true"
-        return f"{record}{'.' if record else ''}d{self._index['active']} = 'true'"
+        of = f"{record}." if record else ""
+        return f"({of}d{self._index['active']} = 'true' OR {of}key IN (SELECT key FROM ahead))"
 
     def _equal(self, path: str, account: str = "a") -> str:
         """The SQL that says that record `d` and an account have the same value."""

@@ -14,7 +14,8 @@ from difflib import get_close_matches
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
-from scimsync.workbench import statuses, widths
+from scimsync.workbench import days, statuses, widths
+from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
 
 #: Functions that read nothing but their arguments and give the same answer each time.
@@ -44,6 +45,8 @@ HELPERS: Mapping[str, tuple[int, int, str]] = {
     "blank": (1, 1, "blank(column)"),
     "title_case": (1, 1, "title_case(column)"),
     "one_of": (2, 100, "one_of(status, 'active', 'on leave')"),
+    "as_date": (1, 1, "as_date(hire_date)"),
+    "excel_date": (1, 1, "excel_date(hire_date)"),
 }
 CLASSES = frozenset(
     "COLUMN_REF CONSTANT FUNCTION CASE CAST COMPARISON CONJUNCTION OPERATOR BETWEEN LAMBDA TYPE".split()
@@ -76,6 +79,7 @@ ACCOUNT_MARK = "\x02"
 #: that no source has, because the arguments are looked up beside them.
 MACROS = f"""{statuses.MACROS}
 {widths.MACROS}
+{days.MACROS}
 CREATE TABLE phone_memo (scimsync_raw VARCHAR, scimsync_region VARCHAR, scimsync_e164 VARCHAR);
 CREATE MACRO phone_of(phone, country) AS
   CASE WHEN tidy(phone) IS NULL OR tidy(phone) = '' THEN NULL
@@ -130,6 +134,8 @@ class Expression:
     statuses: tuple[tuple[str, tuple[str, ...]], ...] = ()
     #: the mapping leaves open what other words mean
     is_bare: bool = False
+    #: the test, as SQL, whether a text that is read as a day is none; "" where no text is
+    undated: str = ""
 
 
 @dataclass(slots=True)
@@ -138,6 +144,7 @@ class _Check:
 
     text: str
     known: Mapping[str, str] | None
+    sources: Sources = ONE
     faults: list[Fault] = field(default_factory=list)
     columns: set[str] = field(default_factory=set)
     phones: list[tuple[Tree, Tree | None]] = field(default_factory=list)
@@ -173,7 +180,7 @@ class _Check:
         if names is None or node.get("syntax_type") != "LAMBDA_KEYWORD":
             self.fault(node, "an arrow is not allowed in a mapping; a lambda is written lambda x: ...")
             return frozenset()
-        for name in sorted(names & _RESERVED):
+        for name in sorted(names & (_RESERVED | self.sources.names)):
             self.fault(node, f"the parameter of a lambda cannot be called {name}")
         return names
 
@@ -187,7 +194,7 @@ class _Check:
             self.fault(node, f"{'.'.join(map(str, names))} is not a column of the source")
             return
         name = str(names[0])
-        if self.known is not None and name.lower() not in self.known:
+        if self.known is not None and name.lower() not in self.known and not self.sources.is_absent(name):
             near = get_close_matches(name.lower(), self.known, n=1, cutoff=0.5)
             hint = f"; did you mean {self.known[near[0]]}?" if near else ""
             self.fault(node, f"the source has no column {name}{hint}")
@@ -227,13 +234,16 @@ class _Check:
 _SELECT, _PARSE = "SELECT ", "SELECT json_serialize_sql(?)"
 
 
-def check(
+def check(  # noqa: PLR0913 - what is known of the columns, and what is asked for
     text: str,
     connection: duckdb.DuckDBPyConnection,
     columns: Sequence[str] | None = None,
     *,
     is_status: bool = False,
     texts: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    is_test: bool = False,
+    sources: Sources = ONE,
 ) -> Expression | tuple[Fault, ...]:
     """Check one expression against the allow-list, and its columns against the source where known.
 
@@ -243,6 +253,9 @@ def check(
         columns: The columns of the source; only the grammar is checked where None.
         is_status: It says whether somebody is active, so texts in it are status words (`statuses`).
         texts: Column of numbers, in small letters -> the column that holds them as they were written.
+        kinds: Column, in small letters -> its type, as far as it is known.
+        is_test: It says of a person what is so or not, and is null where a day that it asks for is none (`days`).
+        sources: How the sources are called of which columns may be named.
 
     Returns:
         The checked expression, or all its faults.
@@ -250,8 +263,9 @@ def check(
     tree = tree_of(text, connection)
     if isinstance(tree, Fault):
         return (tree,)
+    tree = bare(tree, sources)
     known = None if columns is None else {name.lower(): name for name in columns}
-    walk = _Check(text, known)
+    walk = _Check(text, known, sources)
     walk.walk(tree, frozenset())
     named = [node for node in everything(tree) if _is_reference(node)]
     results = list(_results(tree))
@@ -264,6 +278,9 @@ def check(
     phones = tuple(
         (printed(raw, connection), printed(country, connection) if country else "NULL") for raw, country in walk.phones
     )
+    dated = days.Days(tree, kinds or {})
+    tests = days.bad(dated.readings)
+    tree = dated.doubt() if is_status or is_test else dated.tree
     reading = statuses.Reading(tree) if is_status else None
     read = as_written(reading.tree if reading else statuses.named(tree), texts or {})
     return Expression(
@@ -273,6 +290,7 @@ def check(
         is_reference=reference,
         statuses=tuple((printed(given, connection), named) for given, named in reading.given) if reading else (),
         is_bare=reading is not None and reading.is_bare,
+        undated=printed(as_written(tests, texts or {}), connection) if tests else "",
     )
 
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
-from scimsync.core.desired import ACTIVE_UNKNOWN, BAD_LEVEL, BAD_PHONE, UNMAPPABLE, PhoneReader, ValueFault, is_main
+from scimsync.core.desired import (
+    ACTIVE_UNKNOWN,
+    BAD_DATE,
+    BAD_LEVEL,
+    BAD_PHONE,
+    UNMAPPABLE,
+    PhoneReader,
+    ValueFault,
+    is_main,
+)
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
+from scimsync.workbench.dated import dated, undated
+from scimsync.workbench.doubles import keyless, unite
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
+from scimsync.workbench.joining import APART, leave_unjoined
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
 
@@ -30,21 +42,41 @@ def check_mapping(
     faults: list[str] = []
     checked: dict[str, Expression] = {}
     foresee(bench.sql, [mapped.expression for mapped in attributes])
+    kinds = bench.kinds if columns is not None else {}
     for mapped in attributes:
         texts = {} if mapped.place.kind in {Kind.DECIMAL, Kind.BOOLEAN} else bench.texts
-        result = check(mapped.expression, bench.sql, columns, is_status=mapped.path == ACTIVE, texts=texts)
+        result = check(
+            mapped.expression,
+            bench.sql,
+            columns,
+            is_status=mapped.path == ACTIVE,
+            texts=texts,
+            kinds=kinds,
+            sources=bench.sources,
+        )
         if not isinstance(result, Expression):
             faults += [f"[attributes] {mapped.path} = {mapped.expression!r}: {fault}" for fault in result]
             continue
         if result.is_reference != (mapped.place.kind is Kind.REFERENCE):
             faults.append(_reference_fault(mapped, result))
             continue
-        checked[mapped.path] = result
+        is_unread = columns is not None and any(map(bench.sources.is_absent, result.columns))
+        nothing = replace(result, sql=_nothing(mapped.place), phones=(), statuses=(), undated="")
+        checked[mapped.path] = nothing if is_unread else result
     if columns is not None:
         faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
         raise ConfigError(*faults)
-    return checked
+    return {mapped.path: dated(mapped, checked[mapped.path]) for mapped in attributes}
+
+
+def _nothing(place: Place) -> str:
+    """No value, of the type that a place takes."""
+    if place.kind is not Kind.LIST:
+        return "NULL"
+    kept = compared(place.attribute)
+    parts = ", ".join(f"{quoted(sub.name)} VARCHAR" for sub in kept)
+    return "CAST(NULL AS VARCHAR[])" if len(kept) == 1 else f"CAST(NULL AS STRUCT({parts})[])"
 
 
 def _reference_fault(mapped: Mapped, result: Expression) -> str:
@@ -144,7 +176,7 @@ def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: Phon
     return asked
 
 
-def stage_desired(
+def stage_desired(  # noqa: PLR0913 - all of it says how a record is read
     bench: Workbench,
     attributes: Sequence[Mapped],
     expressions: Mapping[str, Expression],
@@ -152,6 +184,7 @@ def stage_desired(
     key: str,
     found_by: Iterable[Place] = (),
     whole: bool = False,
+    also: Sequence[str] = (),
 ) -> list[Finding]:
     """Map all records into the table `desired`; of a bad value the value is left out, or its person.
 
@@ -166,11 +199,12 @@ def stage_desired(
         key: Column that identifies a person.
         found_by: The places by which the account of a person without link is found.
         whole: A bad value leaves out the person.
+        also: Columns of the source beside the mapping that say something of people.
     """
     # DuckDB finds people by name, so a key is text from here on.
     bench.sql.execute("CREATE OR REPLACE TABLE held (key VARCHAR, n BIGINT)")
     bench.sql.execute("CREATE OR REPLACE TABLE spoiled (n BIGINT, i INTEGER)")
-    findings = _bad_keys(bench, key)
+    findings = keyless(bench, key)
     faults: list[_Fault] = []
     try:
         _map(bench, attributes, expressions, key)
@@ -180,8 +214,11 @@ def stage_desired(
             faults += found
             findings += everybody
         _map(bench, attributes, expressions, key)
+    findings += unite(bench, len(attributes), also)
     bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
     bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
+    if bench.sources.joined:
+        leave_unjoined(bench, attributes, expressions)
     faults += _marked_values(bench, attributes, expressions)
     _spread(bench, attributes)
     _leave_out(bench, attributes, [place.short for place in found_by], whole=whole)
@@ -292,7 +329,8 @@ def _leave_out(bench: Workbench, attributes: Sequence[Mapped], found_by: Sequenc
     grave = [index[path] for path in (ACTIVE, "userName") if path in index]
     marks = [index[path] for path in found_by if path in index]
     lost = f"(s.i IN {_tuple(marks)} AND d.key NOT IN (SELECT key FROM links))" if marks else "false"
-    out = "true" if whole else f"(s.i IN {_tuple(grave)} OR {lost})"
+    bad = f"(s.n, s.i) NOT IN (SELECT (n, i) FROM {APART})" if bench.sources.joined else "true"
+    out = f"({bad} OR s.i IN {_tuple(grave)} OR {lost})" if whole else f"(s.i IN {_tuple(grave)} OR {lost})"
     left = f"coalesce(d.d{index[ACTIVE]} = 'false', false)" if ACTIVE in index else "false"
     sql = bench.sql
     sql.execute(
@@ -332,48 +370,6 @@ def _told(bench: Workbench, attributes: Sequence[Mapped], faults: Sequence[_Faul
         for fault in faults
         for key, row, goes_on in people.get(fault.n, ())
     ]
-
-
-def _bad_keys(bench: Workbench, key: str) -> list[Finding]:
-    findings: list[Finding] = []
-    column = f"tidy({quoted(key)})"
-    (keys, different), *_ = bench.sql.execute(
-        f"SELECT count(nullif(k, '')), count(DISTINCT nullif(k, '')) FROM (SELECT {column} AS k FROM records)"
-    ).fetchall()
-    if keys == different == bench.number("SELECT count(*) FROM records"):
-        return findings
-    for n, place in bench.rows(f"SELECT {N}, {PLACE} FROM records WHERE coalesce({column}, '') = '' ORDER BY 1"):
-        findings.append(
-            Finding(
-                severity=Severity.ERROR,
-                code="record.no-key",
-                subject=f"row {place}",
-                summary="a record has no key",
-                hint=f"fill the column {key} in the source",
-                row=row_of(place),
-                holds=True,
-            )
-        )
-        bench.sql.execute("INSERT INTO held VALUES (NULL, ?)", [n])
-    doubled = f"SELECT {column} AS k FROM records WHERE coalesce({column}, '') <> '' GROUP BY 1 HAVING count(*) > 1"
-    for found, places in bench.rows(
-        f"SELECT {column}, list({PLACE} ORDER BY {N}) FROM records WHERE {column} IN ({doubled}) GROUP BY 1 ORDER BY 1"
-    ):
-        rows = ", ".join(str(p) for p in places) if isinstance(places, list) else ""
-        findings.append(
-            Finding(
-                severity=Severity.ERROR,
-                code="record.duplicate-key",
-                subject=str(found),
-                summary="several records have the same key",
-                detail=f"rows {rows}",
-                hint="keep one of them in the source; until then this person is left as is",
-                row=row_of(places[0]) if isinstance(places, list) else None,
-                holds=True,
-            )
-        )
-    bench.sql.execute(f"INSERT INTO held SELECT {column}, {N} FROM records WHERE {column} IN ({doubled})")
-    return findings
 
 
 def _failing(
@@ -453,7 +449,8 @@ def _marked_values(
             found = [row_of(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
             bench.sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM desired WHERE {bad}")
             bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE {bad}")
-            yield from (_Fault(n, index, why, mapped.path) for n in found)
+            dates = undated(bench, expressions[mapped.path], found) if mapped.path == ACTIVE else frozenset[int]()
+            yield from (_Fault(n, index, BAD_DATE if n in dates else why, mapped.path) for n in found)
 
 
 #: a level that is no plain number from 0.0 to 5.0, whatever else it is; and one that is right, with what follows
@@ -469,6 +466,8 @@ def _bad(index: int, mapped: Mapped, expression: Expression) -> tuple[str, Value
         return f"CASE WHEN regexp_matches(d{index}, {text(_ODD_LEVEL)}) THEN {bad} ELSE false END", BAD_LEVEL
     if mapped.place.kind is Kind.BOOLEAN and mapped.path == ACTIVE:
         return f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})", ACTIVE_UNKNOWN
+    if expression.undated:
+        return f"contains(d{index}, {text(FAULT_MARK)})", BAD_PHONE if expression.phones else BAD_DATE
     return f"contains(d{index}, {text(FAULT_MARK + 'phone')})" if expression.phones else "false", BAD_PHONE
 
 
@@ -480,8 +479,8 @@ def _desired(place: Place, expression: str) -> str:
         case Kind.DECIMAL:
             return f"CAST(CAST(({expression}) AS DOUBLE) AS VARCHAR)"
         case Kind.DATE:
-            midnight = "'^([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00:00([.]0+)?([+-]00(:?00)?|Z)?$'"
-            return f"regexp_replace(nullif(tidy(({expression})), ''), {midnight}, '\\1')"
+            written = f"nullif(tidy(({expression})), '')"
+            return f"coalesce(day_in({written})::VARCHAR, {written})"
         case _:
             return f"nullif(tidy(({expression})), '')"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -10,8 +10,8 @@ import _duckdb as duckdb  # the compiled half alone: the other half takes longer
 
 from scimsync.model.records import Form, Poured, Reading
 from scimsync.workbench.bench import PLACE, Column, N, Workbench, quoted, text
-from scimsync.workbench.rows import HUGE, NUMBERS, WHOLE, make_records, sql_type
-from scimsync.workbench.values import is_blank
+from scimsync.workbench.rows import HUGE, NUMBERS, WHOLE, make_records, sql_type, take_rows
+from scimsync.workbench.values import BLANK, is_blank, stripped
 
 #: how a column is read, and the one kind of cells that is in it where its form says so already
 _READ: dict[Form, tuple[str, object]] = {
@@ -22,6 +22,36 @@ _READ: dict[Form, tuple[str, object]] = {
     Form.DAY: ("DATE", date),
     Form.TIME: ("TIMESTAMP", datetime),
 }
+
+
+def take(bench: Workbench, reading: Reading, null_values: Sequence[str] = ()) -> int:
+    """Bring a reading into the table `records`, in one go where it can be poured; how many records there are.
+
+    Args:
+        bench: Where the table goes.
+        reading: The reading.
+        null_values: Texts that stand for nothing in a cell.
+
+    Raises:
+        SourceError: The reading failed.
+    """
+    count = take_poured(bench, reading)
+    if count is None:
+        count = take_rows(bench, reading)
+    elif isinstance(reading.batches, Generator):
+        reading.batches.close()  # a file or a connection, which nobody needs any longer
+    if null_values and count:
+        _empty(bench, null_values)
+    return count
+
+
+def _empty(bench: Workbench, null_values: Sequence[str]) -> None:
+    """Make cells that hold one of these texts, and nothing else but blanks, null."""
+    words = ", ".join(text(word.strip(BLANK)) for word in null_values)
+    for column in bench.columns:
+        if column.type == "VARCHAR":
+            name = quoted(column.name)
+            bench.sql.execute(f"UPDATE records SET {name} = NULL WHERE {stripped(name)} IN ({words})")
 
 
 def take_poured(bench: Workbench, reading: Reading) -> int | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from scimsync.errors import SourceError
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.workbench.bench import Workbench, quoted, text
-from scimsync.workbench.poured import take_poured
-from scimsync.workbench.rows import take_rows
-from scimsync.workbench.values import BLANK, is_blank, stripped
+from scimsync.workbench.joining import join
+from scimsync.workbench.poured import take
+from scimsync.workbench.values import is_blank
 
 
-def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: Sequence[str] = ()) -> SourceHealth:
+def stage_records(
+    bench: Workbench, reading: Reading, *, key: str, null_values: Sequence[str] = (), trim: bool = False
+) -> SourceHealth:
     """Bring a reading into the table `records`, in one go where it can be poured, and take its health.
 
     Args:
@@ -20,6 +23,7 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: 
         reading: The reading.
         key: Column that identifies a person.
         null_values: Texts that stand for nothing in a cell.
+        trim: Take blanks around texts away.
 
     Raises:
         SourceError: The reading failed, has no key column, or holds no record.
@@ -31,16 +35,19 @@ def stage_records(bench: Workbench, reading: Reading, *, key: str, null_values: 
     if key.lower() not in lowered:
         names = ", ".join(reading.columns)
         raise SourceError(f"source: the key column {key!r} is missing; the columns are {names}. Set [source] key.")
-    count = take_poured(bench, reading)
-    if count is None:
-        count = take_rows(bench, reading)
-    elif isinstance(reading.batches, Generator):
-        reading.batches.close()  # a file or a connection, which nobody needs any longer
+    count = take(bench, reading, null_values)
     if count == 0:
         raise SourceError("source: it holds no records. An empty source never means that everybody left.")
-    if null_values:
-        _empty(bench, null_values)
-    return _health(bench, count)
+    if trim:
+        _trim(bench)
+    joined = join(bench, reading) if reading.joined else ()
+    return replace(_health(bench, count), joined=joined)
+
+
+def _trim(bench: Workbench) -> None:
+    """Take the blanks around texts away."""
+    for name in (quoted(column.name) for column in bench.columns if column.type == "VARCHAR"):
+        bench.sql.execute(f"UPDATE records SET {name} = tidy({name}) WHERE {name} IS DISTINCT FROM tidy({name})")
 
 
 def _health(bench: Workbench, count: int) -> SourceHealth:
@@ -61,15 +68,6 @@ def stage_keys(bench: Workbench, reading: Reading, *, key: str) -> None:
     """Walk a reading into the table `keys`, as text."""
     stage_records(bench, reading, key=key)
     bench.sql.execute(f"CREATE OR REPLACE TABLE keys AS SELECT tidy({quoted(key)}) AS key FROM records")
-
-
-def _empty(bench: Workbench, null_values: Sequence[str]) -> None:
-    """Make cells that hold one of these texts, and nothing else but blanks, null."""
-    words = ", ".join(text(word.strip(BLANK)) for word in null_values)
-    for column in bench.columns:
-        if column.type == "VARCHAR":
-            name = quoted(column.name)
-            bench.sql.execute(f"UPDATE records SET {name} = NULL WHERE {stripped(name)} IN ({words})")
 
 
 def blanks(bench: Workbench, table: str, columns: Mapping[str, str], where: Iterable[str] = ()) -> dict[str, float]:

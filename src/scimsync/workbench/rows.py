@@ -33,6 +33,7 @@ def take_rows(bench: Workbench, reading: Reading) -> int:
             columns = [Column(name, sql_type(kinds)) for name, kinds in zip(reading.columns, spool.kinds, strict=True)]
             numbers = {n for n, kinds in enumerate(spool.kinds) if kinds & NUMBERS}
             wanted = {f"c{n}": "VARCHAR" if n in numbers else column.type for n, column in enumerate(columns)}
+            wanted |= {f"c{n}": "TIMESTAMPTZ" for n, kinds in enumerate(spool.kinds) if kinds - {type(None)} == {ZONED}}
             listed = ", ".join(
                 f"{name}: {text(kind)}" for name, kind in {"n": "BIGINT", "p": "BIGINT", **wanted}.items()
             )
@@ -52,7 +53,7 @@ def make_records(bench: Workbench, columns: Sequence[Column], numbers: set[int],
     """
     bench.columns = tuple(columns)
     bench.texts = {c.name.lower(): f"{TEXT}{n}" for n, c in enumerate(columns) if n in numbers and c.type == "DOUBLE"}
-    made = [f"{_typed(c, f'c{n}') if n in numbers else f'c{n}'} AS {quoted(c.name)}" for n, c in enumerate(columns)]
+    made = [f"{_given(c, n, numbers)} AS {quoted(c.name)}" for n, c in enumerate(columns)]
     made += [
         f"{_number_text(f'c{n}')} AS {bench.texts[c.name.lower()]}"
         for n, c in enumerate(columns)
@@ -66,6 +67,13 @@ def make_records(bench: Workbench, columns: Sequence[Column], numbers: set[int],
 def _number_text(column: str) -> str:
     """The SQL of a number as its own text, whatever stands in other rows: 4711, 4711.5 and 4711.10 stay themselves."""
     return f"regexp_replace({column}, '^(-?[0-9]+)[.]0+$', '\\1')"
+
+
+def _given(column: Column, n: int, numbers: set[int]) -> str:
+    """The SQL of a column; a moment with a zone becomes what the clocks of the workbench showed."""
+    if n in numbers:
+        return _typed(column, f"c{n}")
+    return f"c{n}::TIMESTAMP" if column.type == "TIMESTAMP" else f"c{n}"
 
 
 def _typed(column: Column, given: str) -> str:
@@ -124,6 +132,8 @@ def _is_blank(cell: Cell) -> bool:
 
 #: a number without fraction that came as float or Decimal; an integer that is too large for a column
 WHOLE, HUGE = "whole", "huge"
+#: a moment with a zone
+ZONED = "zoned"
 #: what is read as text first, because the same number comes in several spellings
 NUMBERS: frozenset[object] = frozenset({WHOLE, float, Decimal})
 
@@ -134,6 +144,9 @@ def _kinds(values: Sequence[Cell], types: Iterable[type]) -> set[object]:
     if kinds & {float, Decimal}:
         numbers = [v for v in values if isinstance(v, float | Decimal)]
         kinds = (kinds - {float, Decimal}) | {_number(v) for v in numbers}
+    if datetime in kinds:
+        moments = [v for v in values if type(v) is datetime]
+        kinds = (kinds - {datetime}) | {datetime if v.tzinfo is None else ZONED for v in moments}
     if int in kinds and any(type(v) is int and abs(v) >= 2**63 for v in values):
         kinds = (kinds - {int}) | {HUGE}
     return kinds
@@ -154,6 +167,7 @@ def sql_type(kinds: set[object]) -> str:
         ({int, WHOLE, float, Decimal}, "DOUBLE"),
         ({date}, "DATE"),
         ({datetime}, "TIMESTAMP"),
+        ({ZONED}, "TIMESTAMP"),
     )
     for fits, name in columns:
         if kinds and kinds <= fits:

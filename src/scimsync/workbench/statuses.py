@@ -121,7 +121,7 @@ class Reading:
     """How the expression of `active` is read."""
 
     def __init__(self, tree: Tree) -> None:
-        tests = [test for node in _everything(tree) if (test := _test(node)) is not None]
+        tests = [test for node in every(tree) if (test := _test(node)) is not None]
         about = [test for test in tests if test.is_status] or [test for test in tests if test.fits is None]
         self._tests = about
         self._known = {_shape(test.plain) for test in about}
@@ -129,7 +129,7 @@ class Reading:
             columns
             for test in about
             for columns in [test.columns]
-            if "" in test.words or any(_speaks_of_blanks(node, columns) for node in _everything(tree))
+            if "" in test.words or any(_speaks_of_blanks(node, columns) for node in every(tree))
         }
         #: whether the mapping leaves open what other words mean
         self.is_bare = any(not test.is_named for test in about)
@@ -142,7 +142,7 @@ class Reading:
             yield test.what, tuple(sorted(self._named(test.columns)[0]))
 
     def _about(self, node: Tree) -> list[_Test]:
-        found = (test for inner in _everything(node) if (test := _test(inner)) is not None)
+        found = (test for inner in every(node) if (test := _test(inner)) is not None)
         return [test for test in found if _shape(test.plain) in self._known]
 
     def _closed(self, node: Tree, *, lets_in: bool) -> Tree:
@@ -183,12 +183,12 @@ class Reading:
         read = _plain(node)
         for test in {_shape(test.what): test for test in about}.values():
             named, fits = self._named(test.columns)
-            is_named = _function("list_contains", [_words(named), _function("status_word", [test.what])])
+            is_named = function("list_contains", [_words(named), function("status_word", [test.what])])
             started, ended = STARTED - named, (ENDED | (_LETTERS if "a" in named else frozenset())) - named
             lists = (started, ended) if lets_in else (ended, started)
-            blanks = _constant_tree("BOOLEAN", str(test.columns in self._blanks).lower())
+            blanks = constant("BOOLEAN", str(test.columns in self._blanks).lower())
             arguments = [read, test.what, blanks, _any([is_named, *fits]), *map(_words, lists)]
-            read = _function("status_if", arguments)
+            read = function("status_if", arguments)
         return read
 
     def _named(self, columns: frozenset[str]) -> tuple[frozenset[str], list[Tree]]:
@@ -209,7 +209,7 @@ def named(node: Tree) -> Tree:
 
 def compares(node: Tree) -> bool:
     """Whether something in a tree is compared with a text, so that it may be about a status."""
-    return any(_test(inner) is not None for inner in _everything(node))
+    return any(_test(inner) is not None for inner in every(node))
 
 
 def one_of_fault(arguments: Sequence[Tree]) -> str:
@@ -243,7 +243,7 @@ def _called(arguments: Sequence[Tree]) -> tuple[frozenset[str], frozenset[str] |
 
 def _strings(node: Tree) -> list[str] | None:
     """The words of a text, or of a list of texts; None where it is something else."""
-    listed = _arguments(node) if _is_call(node, "list_value") else [node]
+    listed = arguments_of(node) if _is_call(node, "list_value") else [node]
     words = [_word_of(one) for one in listed]
     return None if None in words or not words else [word for word in words if word is not None]
 
@@ -261,11 +261,11 @@ def _test(node: Tree) -> _Test | None:
         return _listed(what, [_word_of(one) for one in listed])
     if node.get("class") != "FUNCTION":
         return None
-    arguments = _arguments(node)
+    arguments = arguments_of(node)
     if name == "one_of":
         return _one_of(node)
     if name in _LISTS and len(arguments) == 2 and _is_call(arguments[0], "list_value"):
-        return _listed(arguments[1], [_word_of(one) for one in _arguments(arguments[0])])
+        return _listed(arguments[1], [_word_of(one) for one in arguments_of(arguments[0])])
     if name in _LIKE | _PARTS or name == "contains":
         return _fitting(node, name, arguments)
     return None
@@ -276,7 +276,7 @@ def _compared(node: Tree) -> _Test | None:
     for what, other in ((left, right), (right, left)):
         word = _word_of(other)
         if word and _columns(what):
-            form = _function("status_word", [_bare(what)])
+            form = function("status_word", [_bare(what)])
             return _Test(_bare(what), frozenset({word}), {**node, "left": form, "right": _word(word)})
     return None
 
@@ -285,8 +285,8 @@ def _listed(what: Tree, words: Sequence[str | None]) -> _Test | None:
     listed = frozenset(word for word in words if word is not None)
     if None in words or not any(listed) or not _columns(what):
         return None
-    form = _function("status_text" if "" in listed else "status_word", [_bare(what)])
-    return _Test(_bare(what), listed, _function("list_contains", [_words(listed), form]))
+    form = function("status_text" if "" in listed else "status_word", [_bare(what)])
+    return _Test(_bare(what), listed, function("list_contains", [_words(listed), form]))
 
 
 def _fitting(node: Tree, name: str, arguments: Sequence[Tree]) -> _Test | None:
@@ -297,18 +297,18 @@ def _fitting(node: Tree, name: str, arguments: Sequence[Tree]) -> _Test | None:
     what = _bare(arguments[0])
     if name.startswith("regexp"):  # a pattern in small letters may be another one
         return _Test(what, frozenset({pattern.strip("^$.*").lower()}), node, fits=node)
-    form = _function("status_word", [what])
+    form = function("status_word", [what])
     positive = name.removeprefix("!").removesuffix("*") if name in _LIKE - {"~~~"} else name
-    fits = _function(positive, [form, _word(pattern.lower())])
+    fits = function(positive, [form, _word(pattern.lower())])
     stripped = pattern.strip("%_*? ").lower()
     return _Test(what, frozenset({stripped}), _not(fits) if name.startswith("!") else fits, fits=fits)
 
 
 def _one_of(node: Tree) -> _Test:
-    what = _bare(_arguments(node)[0])
-    words, ends = _called(_arguments(node))
+    what = _bare(arguments_of(node)[0])
+    words, ends = _called(arguments_of(node))
     shut = (ENDED if ends is None else ends) - words
-    return _Test(what, words | shut, _function("status_is", [what, _words(words), _words(shut)]), is_named=True)
+    return _Test(what, words | shut, function("status_is", [what, _words(words), _words(shut)]), is_named=True)
 
 
 def _plain(node: Tree) -> Tree:
@@ -357,11 +357,12 @@ def _each(member: object, read: Callable[[Tree], Tree | None]) -> object:
     return [_each(one, read) for one in member] if isinstance(member, list) else member
 
 
-def _everything(node: Tree) -> Iterator[Tree]:
+def every(node: Tree) -> Iterator[Tree]:
+    """A node and everything below it."""
     yield node
     for member in node.values():
         for child in _trees(member if isinstance(member, list) else [member]):
-            yield from _everything(child)
+            yield from every(child)
 
 
 def _trees(found: object) -> list[Tree]:
@@ -372,7 +373,8 @@ def _tree(found: object) -> Tree:
     return found if isinstance(found, dict) else {}
 
 
-def _arguments(node: Tree) -> list[Tree]:
+def arguments_of(node: Tree) -> list[Tree]:
+    """What a function is called with."""
     return [_tree(one.get("expression", one)) for one in _trees(node.get("arguments"))]
 
 
@@ -381,7 +383,7 @@ def _is_call(node: Tree, *names: str) -> bool:
 
 
 def _columns(node: Tree) -> frozenset[str]:
-    names = (one.get("column_names") for one in _everything(node))
+    names = (one.get("column_names") for one in every(node))
     return frozenset(str(name).lower() for found in names if isinstance(found, list) for name in found)
 
 
@@ -398,7 +400,7 @@ def _shape(node: object) -> str:
 
 def _bare(node: Tree) -> Tree:
     """The node without what words are compared without: case, outer space, a cast to text."""
-    arguments = _arguments(node)
+    arguments = arguments_of(node)
     if _is_call(node, "lower", "upper", "trim") and len(arguments) == 1:
         return _bare(arguments[0])
     is_text = str(_tree(node.get("type_expr")).get("type_name", "")).lower() in {"varchar", "text", "string"}
@@ -418,7 +420,7 @@ def _word_of(node: Tree) -> str | None:
 
 
 def _words(words: Iterable[str]) -> Tree:
-    return _function("list_value", [_word(word) for word in sorted(words)])
+    return function("list_value", [_word(word) for word in sorted(words)])
 
 
 def _any(nodes: Sequence[Tree]) -> Tree:
@@ -430,7 +432,8 @@ def _any(nodes: Sequence[Tree]) -> Tree:
 _PLACE = {"query_location": 18446744073709551615, "query_location_length": 0}
 
 
-def _function(name: str, arguments: list[Tree]) -> Tree:
+def function(name: str, arguments: list[Tree]) -> Tree:
+    """The call of a function."""
     return {
         **_PLACE,
         "class": "FUNCTION",
@@ -448,13 +451,14 @@ def _function(name: str, arguments: list[Tree]) -> Tree:
     }
 
 
-def _constant_tree(kind: str, text: str) -> Tree:
+def constant(kind: str, text: str) -> Tree:
+    """A constant."""
     literal = {"kind": kind, "text": text}
     return {**_PLACE, "class": "CONSTANT", "type": "VALUE_CONSTANT", "alias": "", "literal": literal}
 
 
 def _word(word: str) -> Tree:
-    return _constant_tree("STRING", word)
+    return constant("STRING", word)
 
 
 def _not(node: Tree) -> Tree:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
 from scimsync.workbench import statuses
+from scimsync.workbench.days import Days
 from scimsync.workbench.expressions import Fault, as_written, children, everything, printed, tree_of
 from scimsync.workbench.statuses import Tree
 
@@ -27,6 +28,7 @@ def parts(
     *,
     is_status: bool = False,
     texts: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str] | None = None,
 ) -> tuple[Part, ...]:
     """The parts of an expression that `check` found good, the innermost first, the whole of it last.
 
@@ -38,20 +40,22 @@ def parts(
         connection: A connection that parses.
         is_status: As for `check`.
         texts: As for `check`.
+        kinds: As for `check`.
     """
     tree = tree_of(text, connection)
     if isinstance(tree, Fault):
         return ()
-    read = statuses.Reading(tree).tree if is_status else statuses.named(tree)
+    dated = Days(tree, kinds or {})
+    read = statuses.Reading(dated.doubt()).tree if is_status else statuses.named(dated.tree)
     found: dict[str, str] = {}
-    for shown, meant in _unfolded(tree, read, is_status=is_status):
+    for shown, meant in _unfolded(tree, read, kinds or {}, is_status=is_status):
         found.setdefault(_shown(printed(shown, connection)), printed(as_written(meant, texts or {}), connection))
     found.pop(_shown(printed(tree, connection)), None)
     whole = printed(as_written(read, texts or {}), connection)
     return (*(Part(shown, meant) for shown, meant in found.items()), Part(text.strip(), whole))
 
 
-def _unfolded(node: Tree, read: Tree, *, is_status: bool) -> Iterator[tuple[Tree, Tree]]:
+def _unfolded(node: Tree, read: Tree, kinds: Mapping[str, str], *, is_status: bool) -> Iterator[tuple[Tree, Tree]]:
     """Each part of a tree that has a value for a record, and how it is read."""
     if node.get("class") in {"CONSTANT", "TYPE", "LAMBDA"} or not _depends(node):
         return
@@ -60,10 +64,10 @@ def _unfolded(node: Tree, read: Tree, *, is_status: bool) -> Iterator[tuple[Tree
     if is_status and joins and read.get("class") == node.get("class") and len(inner) == len(meant):
         pairs = zip(inner, meant, strict=True)  # a status is read part by part
     else:
-        pairs = zip(inner, map(statuses.named, inner), strict=True)
+        pairs = zip(inner, (statuses.named(Days(one, kinds).tree) for one in inner), strict=True)
     for shown, how in pairs:
         if joins or not (is_status and statuses.compares(shown)):
-            yield from _unfolded(shown, how, is_status=is_status)
+            yield from _unfolded(shown, how, kinds, is_status=is_status)
     yield node, read
 
 

@@ -18,12 +18,10 @@ from scimsync.errors import ConfigError
 from scimsync.model.plans import Coming, Lifecycle
 from scimsync.workbench.bench import PLACE, N, Workbench, quoted, row_of, text
 from scimsync.workbench.expressions import Expression, check
+from scimsync.workbench.presence import ENDED, set_aside
 
-#: the column of `records` that says that a record has ended
-ENDED = "scimsync_ended"
 #: an open side
 _ALWAYS, _NEVER = "DATE '0001-01-01'", "DATE '9999-12-31'"
-_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 #: of a side that is always open
 _NONE = Expression(sql="NULL", columns=frozenset())
 
@@ -80,16 +78,22 @@ def keep_valid(bench: Workbench, key: str, days: tuple[Expression, Expression], 
             says that they left; else they go too, and whoever they are about is missing.
     """
     sql = bench.sql
-    restore(bench)
-    sql.execute(f"ALTER TABLE records ADD COLUMN {ENDED} BOOLEAN DEFAULT false")
     first, last = (_day(given.sql) for given in days)
     sql.execute(
-        "CREATE OR REPLACE TABLE spans AS SELECT n, place, key, first, last, bad OR first > last AS bad, "
-        f"bad AS unread FROM (SELECT {N} AS n, {PLACE} AS place, tidy({quoted(key)}) AS key, "
+        "CREATE OR REPLACE TABLE read AS SELECT n, place, key, first, last, bad AS unread, NOT bad AND first > last AS "
+        f"crossed FROM (SELECT {N} AS n, {PLACE} AS place, tidy({quoted(key)}) AS key, "
         f"coalesce({first[0]}, {_ALWAYS}) AS first, coalesce({last[0]}, {_NEVER}) AS last, "
         f"({first[1]}) OR ({last[1]}) AS bad FROM records) WHERE coalesce(key, '') <> ''"
     )
     when = f"{text(day.isoformat())}::DATE"
+    # the old end and the new beginning of somebody who comes back: two spans, until the day of the return
+    split = f"crossed AND first > {when}"
+    sql.execute(
+        "CREATE OR REPLACE TABLE spans AS "
+        f"SELECT n, place, key, first, last, unread OR crossed AS bad, unread FROM read WHERE NOT ({split}) UNION ALL "
+        f"SELECT n, place, key, {_ALWAYS}, last, false, false FROM read WHERE {split} UNION ALL "
+        f"SELECT n, place, key, first, {_NEVER}, false, false FROM read WHERE {split}"
+    )
     sql.execute(
         "CREATE OR REPLACE TABLE standing AS SELECT *, CASE WHEN bad THEN 0 WHEN first <= "
         f"{when} AND last >= {when} THEN 1 WHEN last < {when} THEN 2 ELSE 3 END AS state FROM spans"
@@ -103,12 +107,7 @@ def keep_valid(bench: Workbench, key: str, days: tuple[Expression, Expression], 
     )
     if marks:
         stays += " UNION ALL SELECT n FROM ended"
-    sql.execute(
-        f"CREATE OR REPLACE TABLE aside AS SELECT * FROM records WHERE {N} IN (SELECT n FROM spans) "
-        f"AND {N} NOT IN ({stays})"
-    )
-    bench.has_aside = True
-    sql.execute(f"DELETE FROM records WHERE {N} IN (SELECT {N} FROM aside)")
+    set_aside(bench, f"{N} IN (SELECT n FROM spans) AND {N} NOT IN ({stays})")
     sql.execute(f"UPDATE records SET {ENDED} = true WHERE {N} IN (SELECT n FROM ended)")
 
 
@@ -117,15 +116,6 @@ def pretend(bench: Workbench, day: date) -> None:
     for name in ("today", "current_date"):
         bench.sql.execute(f"CREATE OR REPLACE MACRO {name}() AS {text(day.isoformat())}::DATE")
     bench.sql.execute(f"CREATE OR REPLACE MACRO now() AS {text(f'{day.isoformat()} 12:00:00')}::TIMESTAMPTZ")
-
-
-def restore(bench: Workbench) -> None:
-    """Bring back into `records` what an earlier plan from the same reading set aside."""
-    if bench.has_aside:
-        bench.has_aside = False
-        bench.sql.execute("INSERT INTO records BY NAME SELECT * FROM aside")
-        bench.sql.execute("DROP TABLE aside")
-        bench.sql.execute(f"ALTER TABLE records DROP COLUMN {ENDED}")
 
 
 def _day(given: str) -> tuple[str, str]:
@@ -137,13 +127,7 @@ def _day(given: str) -> tuple[str, str]:
         return "NULL::DATE", "false"
     value = f"TRY(CAST(({given}) AS VARCHAR))"
     written = f"nullif(nullif(nullif(tidy({value}), ''), '0000-00-00'), '00000000')"
-    day = (
-        f"CASE WHEN regexp_full_match({written}, '{_DAY}') THEN TRY_CAST({written} AS DATE) "
-        f"WHEN regexp_full_match({written}, '[0-9]{{8}}') THEN try_strptime({written}, '%Y%m%d')::DATE "
-        f"WHEN regexp_full_match({written}, '{_DAY}[ T][0-9:.,]+ ?(Z|[+-][0-9:]+)') "
-        f"THEN TRY_CAST({written} AS TIMESTAMPTZ)::DATE "
-        f"WHEN regexp_full_match({written}, '{_DAY}[ T][0-9:.,]+') THEN TRY_CAST(left({written}, 10) AS DATE) END"
-    )
+    day = f"day_in({written})"
     fails = f"TRY(struct_pack(v := ({given}))) IS NULL"
     return day, f"{fails} OR ({written} IS NOT NULL AND {day} IS NULL)"
 
@@ -177,7 +161,8 @@ def hold_early(bench: Workbench) -> None:
         "CREATE OR REPLACE TABLE early AS SELECT key, min(first) AS first, arg_min(place, first) AS place, "
         "arg_min(n, first) AS n FROM standing GROUP BY key HAVING min(state) = 3"
     )
-    bench.sql.execute("INSERT INTO held SELECT key, n FROM early WHERE key IN (SELECT key FROM links)")
+    linked = "key IN (SELECT key FROM links) AND key NOT IN (SELECT key FROM desired)"
+    bench.sql.execute(f"INSERT INTO held SELECT key, n FROM early WHERE {linked}")
 
 
 def early_and_active(bench: Workbench) -> Iterator[tuple[str, date, int | None]]:
@@ -227,7 +212,7 @@ def stage_later(bench: Workbench, other: Workbench, after: date, until: date) ->
     bench.sql.execute(
         "CREATE OR REPLACE TABLE later AS SELECT key, min(first) AS first, arg_min(n, (first, n)) AS n FROM standing "
         f"WHERE state = 3 AND first > {since} AND first <= {till} AND key NOT IN (SELECT key FROM standing "
-        "WHERE state < 2) GROUP BY key"
+        f"WHERE state < 2) AND n IN (SELECT {N} FROM aside) GROUP BY key"
     )
     found = {str(key): first for key, first in bench.rows("SELECT key, first FROM later") if isinstance(first, date)}
     if found:

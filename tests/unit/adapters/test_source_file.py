@@ -59,7 +59,7 @@ def refusal(source: CsvSource | JsonlSource | ParquetSource) -> str:
         (HEAD + b"1,2,3\n1,M\xfcller,3\n", ["line 3", "byte offset 23", "0xFC", "utf-8", "cp1252"]),
         (HEAD + b"1,\xc3", ["line 2", "byte offset 16", "the end of the file"]),
         (HEAD + b"1,a\0b,3\n", ["line 2", "NUL", "utf-16"]),
-        ("id,name\n1,x\n".encode("utf-16-le"), ["line 1", "NUL", "utf-16"]),
+        ("id,name\n1,x\n".encode("utf-16-le"), ["in UTF-16", 'encoding = "utf-16-le"']),
         (HEAD + b'1,2,3\n1,"M\xc3\xbcller,3\n1,2,3\n', ["line 3", "never closed", "double the mark"]),
         (HEAD + b'1,"' + b"x" * 200_000 + b'",3\n', ["line 2", "longer than 131,072", "Close it"]),
         (HEAD + b'1,"a"b,3\n', ["line 2", "after a closing quotation mark", "Double"]),

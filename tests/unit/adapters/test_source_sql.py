@@ -71,7 +71,6 @@ def refusal(url: str, query: str = "SELECT * FROM people") -> str:
         ("SELECT id, 'x'::bytea AS photo FROM people", ["row 1", "'photo' holds bytes", "CAST"]),
         ("SELECT id, '{}'::jsonb AS extra FROM people", ["row 1", "'extra' holds a dict", "CAST"]),
         ("SELECT id, ARRAY[name] AS skills FROM people", ["row 1", "'skills' holds a list"]),
-        ("SELECT id, 'infinity'::date AS hired FROM people", ["date too large"]),
         (
             "SELECT i::text AS id, 1 / (40000 - i) AS x FROM generate_series(1, 60000) i",
             ["broke off after at least", "22012", "nothing of them is used"],

@@ -305,7 +305,7 @@ def test_a_plan_for_some_people_counts_and_tells_of_them_alone(company: Company)
     plan = company.plan(only=("E1", "E3"))
     assert (plan.tally.compared, plan.tally.equal) == (2 * len(company.policy.attributes), plan.tally.compared - 2)
     assert [(f.subject, f.detail) for f in plan.findings if f.code == "reference.unknown"] == [
-        ("E3", "enterprise:manager")
+        ("E3", "enterprise:manager names E404")
     ]
 
 

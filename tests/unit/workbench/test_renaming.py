@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.factories import mapped
 from tests.meeting import Meeting
+from tests.soak import examples
 
 from scimsync.core.renaming import suspects, telling
 from scimsync.workbench import renaming
@@ -98,7 +99,7 @@ def expected(
 FEW = st.lists(PEOPLE, max_size=3)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60, 25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(FEW, FEW, FEW)
 def test_the_tables_find_whom_the_rules_find(
     joiners: list[Person], leavers: list[Person], stayers: list[Person]

@@ -17,6 +17,7 @@
       if (item.node.hidden === hit) item.node.hidden = !hit;
       if (hit && item.action in counted) shown += 1;
     }
+    for (const fold of document.querySelectorAll(".finding details")) fold.open = words.length > 0;
     for (const group of groups) group.node.hidden = group.items.every((node) => node.hidden);
     count.textContent = words.length || show !== "all" ? `${shown.toLocaleString("en")} of ${total.toLocaleString("en")}` : "";
     document.getElementById("nothing").hidden = groups.some((group) => !group.node.hidden);

@@ -1,0 +1,117 @@
+"""What came of the sources that are joined to the first: whose values are known, and what is told of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from scimsync.model.plans import Finding, Severity
+from scimsync.model.policy import Limits
+from scimsync.model.records import JoinedHealth, SourceHealth
+
+#: the rule that a person may override, and the other codes
+SHORT = "source.joined-short"
+UNREAD, SEVERAL, MISSING = "source.joined-unread", "source.joined-several", "source.joined-missing"
+
+
+def short(
+    health: SourceHealth, previous: SourceHealth | None, limits: Limits, overrides: Iterable[str] = ()
+) -> dict[str, Finding]:
+    """The joined sources that have far fewer records than before, each with what is told of it.
+
+    Args:
+        health: Of this reading.
+        previous: Of the last one that was believed; None on a first run.
+        limits: How far the number of rows may fall.
+        overrides: Rules that a person set aside.
+    """
+    if SHORT in frozenset(overrides):
+        return {}
+    before = {one.name: one.rows for one in (previous.joined if previous else ()) if not one.reason}
+    return {
+        one.name: _short(one, before[one.name], str(limits.source_rows_drop))
+        for one in health.joined
+        if not one.reason
+        and before.get(one.name, 0) > one.rows
+        and not limits.source_rows_drop.allows(before[one.name] - one.rows, before[one.name])
+    }
+
+
+def remembered(health: SourceHealth, previous: SourceHealth | None, doubted: Iterable[str]) -> SourceHealth:
+    """What the next reading is judged by: of a joined source that is not believed or was not read, the last."""
+    former = {one.name: one for one in (previous.joined if previous else ())}
+    gone = {*doubted, *(one.name for one in health.joined if one.reason)}
+    return replace(
+        health, joined=tuple(former.get(one.name, one) if one.name in gone else one for one in health.joined)
+    )
+
+
+def told(health: SourceHealth, made_of: Mapping[str, Iterable[str]]) -> Iterator[Finding]:
+    """What is told of joined sources, as far as the mapping uses them.
+
+    Args:
+        health: Of this reading.
+        made_of: Joined source -> the paths that are made of it.
+    """
+    for one in health.joined:
+        paths = sorted(made_of.get(one.name, ()))
+        if not paths:
+            continue
+        if one.reason:
+            yield _unread(one, paths)
+            continue
+        if one.ambiguous:
+            yield _several(one, paths)
+        lacking = health.rows - one.found - one.ambiguous
+        if lacking > 0 and not one.proven:
+            yield _missing(one, lacking, paths)
+
+
+def _unread(one: JoinedHealth, paths: list[str]) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code=UNREAD,
+        subject=one.name,
+        summary="a joined source could not be read, so what is made of it is left as it is",
+        detail=f"{', '.join(paths)}: {one.reason}",
+        hint="mend what it says and run again; everything else goes on",
+        holds=True,
+    )
+
+
+def _short(one: JoinedHealth, before: int, limit: str) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code=SHORT,
+        subject=one.name,
+        summary="a joined source has far fewer records than before, so what is made of it is left as it is",
+        detail=f"{before:,} records in the last run, {one.rows:,} now; [limits] source_rows_drop is {limit}",
+        hint="check it; if it is right, override this rule for one run",
+        holds=True,
+    )
+
+
+def _several(one: JoinedHealth, paths: list[str]) -> Finding:
+    rows = ", ".join(str(place) for place in one.places)
+    return Finding(
+        severity=Severity.WARNING,
+        code=SEVERAL,
+        subject=one.name,
+        summary="a joined source has several different records for one person, whose values are left as they are",
+        detail=f"{one.ambiguous:,} of our records, for instance row {rows}: {', '.join(paths)}",
+        hint="correct the join, or keep one of them there",
+        holds=True,
+    )
+
+
+def _missing(one: JoinedHealth, lacking: int, paths: list[str]) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code=MISSING,
+        subject=one.name,
+        summary="a joined source cannot prove that it is complete, so values of whom it does not have are left as they "
+        "are",
+        detail=f"{lacking:,} of our records have none there: {', '.join(paths)}",
+        hint=f'[source.{one.name}] complete = "checksum" proves a file; a database, a directory and Parquet prove '
+        "themselves",
+    )
