@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.source_place import Enter
@@ -48,8 +50,7 @@ def make_pairs(settings: Settings) -> Pairs:
     if groups is None:
         return Pairs()
     if settings.source.ldap and groups.base:
-        given, ldap = settings.source, settings.source.ldap
-        return Pairs(pairs=_ldap_source(given, ldap, groups), nesting=_ldap_source(given, ldap, groups, "groups"))
+        return _members(settings.source, settings.source.ldap, groups)
     bare = replace(settings.source, key="")
     return Pairs(
         pairs=_make_source(replace(bare, query=groups.query, path=groups.path))
@@ -69,7 +70,7 @@ def _make_source(given: SourceSettings) -> Source:
 
         return SqlSource(given.url, given.query, given.key)
     if given.ldap:
-        return _ldap_source(given, given.ldap)
+        return _directory(given, given.ldap)
     if isinstance(given.path, str):
         return _make_placed(given, given.path)
     return _make_file(given, given.path or Path())
@@ -229,33 +230,39 @@ def _asked(given: SourceSettings, rest: RestSettings) -> Source:
     )
 
 
-def _ldap_source(
-    given: SourceSettings,
-    ldap: LdapSettings,
-    groups: GroupSettings | None = None,
-    of: Literal["people", "groups"] = "people",
-) -> Source:
-    """People of a directory, or pairs of them and its groups."""
-    try:
+class _Described(Source, Protocol):
+    """A source that says something about itself."""
+
+    def describe(self) -> Sequence[str]:
+        """A line each."""
+
+
+def describe_sources(settings: Settings) -> Sequence[str]:
+    """What directories that are read say about themselves, a line each; nothing of other kinds.
+
+    Raises:
+        SourceError: One cannot be asked.
+    """
+    given = (settings.source, *settings.source.joined)
+    return [line for one in given if one.ldap for line in _directory(one, one.ldap).describe()]
+
+
+def _directory(given: SourceSettings, ldap: LdapSettings) -> _Described:
+    """People of a directory."""
+    with _python_ldap():
         from scimsync.adapters.source_ldap import LdapSource  # noqa: PLC0415 - loads python-ldap, an extra
-        from scimsync.adapters.source_ldap_groups import LdapPairs  # noqa: PLC0415
         from scimsync.adapters.source_ldap_wire import LdapAccess  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "[source] kind = 'ldap' needs python-ldap: pip install 'scimsync[ldap]'. It is built on the way, and "
-            "wants a compiler and two headers: apt-get install gcc python3-dev libldap2-dev libsasl2-dev (Debian, "
-            "Ubuntu) or dnf install gcc python3-devel openldap-devel cyrus-sasl-devel (Fedora, RHEL)"
-        ) from error
-    people = LdapSource(
-        access=LdapAccess(
-            url=given.url,
-            username=given.access.username,
-            password=given.access.password,
-            anonymous=ldap.anonymous,
-            starttls=ldap.starttls,
-            ca_file=given.access.ca_file,
-            leave_referrals=ldap.leave_referrals,
-        ),
+    access = LdapAccess(
+        url=given.url,
+        username=given.access.username,
+        password=given.access.password,
+        anonymous=ldap.anonymous,
+        starttls=ldap.starttls,
+        ca_file=given.access.ca_file,
+        leave_referrals=ldap.leave_referrals,
+    )
+    return LdapSource(
+        access=access,
         base=ldap.base,
         key=given.key,
         filter=ldap.filter,
@@ -266,8 +273,27 @@ def _ldap_source(
         references=ldap.references,
         page=ldap.page_size,
     )
-    if groups is None:
-        return people
-    return LdapPairs(
-        people=people, base=groups.base, filter=groups.filter, naming=groups.naming, member=groups.member, of=of
-    )
+
+
+def _members(given: SourceSettings, ldap: LdapSettings, groups: GroupSettings) -> Pairs:
+    """Who is in which group of a directory."""
+    with _python_ldap():
+        from scimsync.adapters.source_ldap import LdapSource  # noqa: PLC0415 - loads python-ldap, an extra
+        from scimsync.adapters.source_ldap_groups import LdapPairs  # noqa: PLC0415
+    people = _directory(given, ldap)
+    assert isinstance(people, LdapSource)  # noqa: S101 - what _directory makes
+    pairs = LdapPairs(people=people, base=groups.base, filter=groups.filter, naming=groups.naming, member=groups.member)
+    return Pairs(pairs=pairs, nesting=replace(pairs, of="groups"))
+
+
+@contextmanager
+def _python_ldap() -> Iterator[None]:
+    """Say what to install where python-ldap is not there."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "[source] kind = 'ldap' needs python-ldap: pip install 'scimsync[ldap]'. It is built on the way, and "
+            "wants a compiler and headers: apt-get install gcc python3-dev libldap2-dev libsasl2-dev (Debian, "
+            "Ubuntu) or dnf install gcc python3-devel openldap-devel cyrus-sasl-devel (Fedora, RHEL)"
+        ) from error

@@ -132,14 +132,6 @@ class LdapSource:
                     f" everybody. {near}Correct attributes under [source]."
                 )
                 raise SourceError(message)
-            if is_bytes(plain, schema) and ";binary" in attribute.lower():
-                self._refuse_bytes(attribute)
-
-    def _refuse_bytes(self, attribute: str) -> NoReturn:
-        message = (
-            f"{self._where}: {attribute} holds bytes, and a cell is text. Take it out of attributes under [source]."
-        )
-        raise SourceError(message)
 
     def _fill(self, directory: Directory, spool: _Spool) -> None:
         asked = sorted({a for a in self.attributes.values() if _bare(a) != _NAME}) or ["*"]
@@ -179,7 +171,7 @@ class LdapSource:
     def _helpers(self, plain: Sequence[_Column]) -> list[_Column]:
         """The columns that are made of others; a column that was asked for under such a name stays itself."""
         taken = {column.name.casefold() for column in plain}
-        references = {name.lower() for name in self.references}
+        references = {name.lower() for name in self.references} if self.key else ()
         found = []
         for column in plain:
             match column.attribute:
@@ -357,8 +349,8 @@ class _Made:
 
     def _refuse(self, column: _Column, n: int, what: str) -> NoReturn:
         message = (
-            f"{self._where}: entry {n}: {column.attribute} {what}. Correct it in the directory, or take it out of"
-            " attributes under [source]."
+            f"{self._where}: entry {n}: {self._spool.spelt[column.attribute]} {what}. Correct it in the directory, or"
+            " take it out of attributes under [source]."
         )
         raise SourceError(message) from None
 

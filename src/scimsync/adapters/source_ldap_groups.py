@@ -94,11 +94,11 @@ class LdapPairs:
             rows = []
             for name, values in entries:
                 count += 1
-                held = _of(values, key)
+                held = [name.encode()] if key.lower() == "dn" else _of(values, key)
                 if not held:
                     continue
-                marks = [_uid(value) for value in _of(values, "uid")] if by_uid else [same_name(name)]
                 try:
+                    marks = [_uid(value) for value in _of(values, "uid")] if by_uid else [same_name(name)]
                     rows += [(mark, str(read(held[0]))) for mark in marks]
                 except ValueError:
                     message = f"{self._access.url}: entry {count}: {key} holds what is no key. Correct it there."
@@ -108,6 +108,12 @@ class LdapPairs:
             except sqlite3.IntegrityError:
                 message = f"{self._access.url}: two entries of people share a name, or one came twice. Run again."
                 raise SourceError(message) from None
+        if not sql.execute("SELECT 1 FROM person LIMIT 1").fetchone():
+            message = (
+                f"{self._access.url} (base {people.base!r}, filter {people.filter}): nobody has a {key}, so nobody"
+                " could be a member. Nobody is taken out of groups for that: check base, filter and key under [source]."
+            )
+            raise SourceError(message)
 
     def _take_groups(self, where: str, directory: Directory, sql: sqlite3.Connection) -> None:
         count = 0

@@ -164,10 +164,11 @@ class Directory:
             return
         trusted = access.ca_file or ssl.get_default_verify_paths().cafile
         try:
+            ssl.create_default_context(cafile=trusted)
             if trusted:
                 link.set_option(ldap.OPT_X_TLS_CACERTFILE, str(trusted))
             link.set_option(ldap.OPT_X_TLS_NEWCTX, 0)  # what was said above counts from here on
-        except (ldap.LDAPError, ValueError):
+        except (ldap.LDAPError, ValueError, OSError):
             message = f"{self.where}: the certificates in {trusted} cannot be read. Set ca_file under [source] to PEM."
             raise SourceError(message) from None
 

@@ -186,7 +186,9 @@ class _Reader:
         if isinstance(sides, str):
             self.told.tell((*place, "join"), f"[source.{name}] {sides}")
             sides = ("", "")
-        return replace(found, name=name, join=sides)
+        # a directory names others by their place in it, and says who they are by the key
+        key = source_reading.column_of(name, sides[0]) if found.ldap else ""
+        return replace(found, name=name, join=sides, key=key)
 
     def _check_zone(self, zone: str) -> None:
         try:

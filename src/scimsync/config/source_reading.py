@@ -163,6 +163,12 @@ def sides(name: str, given: JoinedSource, first: Source) -> tuple[str, str] | st
     return f"join = {given.join!r}: one side, and only one, is made of columns of {name}, written {name}.column"
 
 
+def column_of(name: str, expression: str) -> str:
+    """The column of a joined source that an expression is, and nothing else; "" where it is more."""
+    found = re.fullmatch(rf'(?:{re.escape(name)}\.)?("?)(?P<column>\w+)\1', expression.strip(), re.IGNORECASE)
+    return found["column"] if found else ""
+
+
 def _kept_name(found: re.Match[str]) -> str:
     return found[0] if found[0].startswith('"') else "''"
 
