@@ -56,7 +56,8 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.core constraints-dev.txt
+# python-ldap is built here, and wants the headers of .system
+$(VENV)/.dev: $(VENV)/.core constraints-dev.txt | $(VENV)/.system
 	@echo "installing what the tests need into $(VENV) ..."
 	@$(PIP) -r constraints-dev.txt
 	@touch $@

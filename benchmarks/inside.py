@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from scimsync import bootstrap
+from scimsync import bootstrap, bootstrap_sources
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.phones_library import read_phone
 from scimsync.config import Settings, load
@@ -118,7 +118,7 @@ def real_target(settings: Settings) -> Target:
 async def make_plan(settings: Settings, store: Store, target: Target) -> Plan:
     """What `planning.plan` does, with this target."""
     ports = PlanPorts(
-        source=bootstrap.make_source(settings),
+        source=bootstrap_sources.make_source(settings),
         target=target,
         store=store,
         clock=SystemClock(),

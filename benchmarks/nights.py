@@ -18,7 +18,7 @@ import httpx2
 
 from benchmarks import world
 from benchmarks.harness import BenchmarkError
-from scimsync import bootstrap
+from scimsync import bootstrap, bootstrap_sources
 from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import TargetSettings
 from scimsync.cli.sample import COLUMNS, rows
@@ -122,7 +122,8 @@ class Organisation:
 
     async def plan(self, *only: str) -> Plan:
         ports = PlanPorts(
-            source=bootstrap.make_source(self.settings), target=self._target, store=self.store, clock=self.clock,
+            source=bootstrap_sources.make_source(self.settings), target=self._target, store=self.store,
+            clock=self.clock,
             observer=Silent(), phones=bootstrap.make_phones(), fresh=lambda: f"{next(self._fresh):04d}",
         )  # fmt: skip
         given = self.settings

@@ -10,234 +10,24 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from pkgutil import get_data
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey
-from scimsync.adapters.source_place import Enter
-from scimsync.config import RestSettings, Settings, SourceSettings, TargetSettings
+from scimsync.config import Settings, TargetSettings
 from scimsync.engine import delivering
 from scimsync.engine.delivering import DeliveryPorts
 from scimsync.engine.laboratory import Laboratory, Provider
-from scimsync.engine.membership import Pairs
-from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
+from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.engine.state import Outbox
 from scimsync.errors import ConfigError
-from scimsync.model.records import Joined
 
 _T = TypeVar("_T")
-
-
-def make_source(settings: Settings) -> Source:
-    """The source that the configuration names, with those that are joined to it."""
-    given = settings.source
-    first = _make_source(given)
-    if not given.joined:
-        return first
-    from scimsync.adapters.source_joined import JoinedSource  # noqa: PLC0415
-
-    return JoinedSource(first, given.name, [_join(one) for one in given.joined])
-
-
-def _join(given: SourceSettings) -> Joined:
-    """A source that is joined to the first; it is made when it is read, so that one that cannot be is told of."""
-    theirs, ours = given.join
-    return Joined(
-        name=given.name,
-        shown=f"[source.{given.name}]",
-        read=lambda: _make_source(given).read(),
-        theirs=theirs,
-        ours=ours,
-        null_values=given.null_values,
-    )
-
-
-def make_pairs(settings: Settings) -> Pairs:
-    """The sources of memberships and nestings that the configuration names: of the kind of the records."""
-    groups = settings.groups
-    if groups is None:
-        return Pairs()
-    bare = replace(settings.source, key="")
-    return Pairs(
-        pairs=_make_source(replace(bare, query=groups.query, path=groups.path))
-        if groups.query or groups.path
-        else None,
-        nesting=_make_source(replace(bare, query=groups.nesting, path=groups.nesting_path))
-        if groups.nesting or groups.nesting_path
-        else None,
-    )
-
-
-def _make_source(given: SourceSettings) -> Source:
-    if given.rest is not None:
-        return _asked(given, given.rest)
-    if given.kind == "sql":
-        from scimsync.adapters.source_sql import SqlSource  # noqa: PLC0415 - loads SQLAlchemy
-
-        return SqlSource(given.url, given.query, given.key)
-    if isinstance(given.path, str):
-        return _make_placed(given, given.path)
-    return _make_file(given, given.path or Path())
-
-
-def _make_file(given: SourceSettings, path: Path) -> Source:
-    """The source of a file of this machine."""
-    if given.sheet is not None:
-        from scimsync.adapters.source_sheet import SheetSource  # noqa: PLC0415 - few need it
-
-        sheet = given.sheet
-        return SheetSource(
-            path,
-            given.key,
-            sheet=sheet.name,
-            header_row=sheet.header_row,
-            skip_last=sheet.skip_last,
-            null_values=given.null_values,
-        )
-    from scimsync.adapters import source_file  # noqa: PLC0415
-
-    if given.kind == "parquet":
-        return source_file.ParquetSource(path, given.key)
-    complete: Literal["unproven", "checksum", "assume"] = given.complete
-    encoding = "utf-8-sig" if given.encoding.lower() in {"utf-8", "utf8"} else given.encoding
-    if given.kind == "jsonl":
-        return source_file.JsonlSource(path, given.key, encoding=encoding, complete=complete)
-    return source_file.CsvSource(
-        path,
-        given.key,
-        delimiter=given.delimiter,
-        encoding=encoding,
-        complete=complete,
-        skip_lines=given.skip_lines,
-        columns=given.columns,
-    )
-
-
-def _make_placed(given: SourceSettings, url: str) -> Source:
-    """The source of a file at an address."""
-    from scimsync.adapters.source_place import PlacedSource  # noqa: PLC0415 - few need it
-
-    place, is_text = given.place, given.kind in {"csv", "jsonl"}
-    return PlacedSource(
-        url,
-        _entrance(given, url),
-        lambda path: _make_file(given, path),
-        ready=place.ready,
-        settle=place.settle,
-        most=place.most_megabytes * 1_000_000,
-        complete=given.complete if is_text else "unproven",
-    )
-
-
-def _entrance(given: SourceSettings, url: str) -> Enter:
-    """How the place of a file is entered."""
-    place, access = given.place, given.access
-    scheme = url.partition(":")[0].lower()
-    if scheme == "sftp":
-        from scimsync.adapters.source_place_sftp import Sftp  # noqa: PLC0415 - few need it
-
-        return Sftp(
-            url=url,
-            username=access.username,
-            password=access.password,
-            known_hosts=place.known_hosts,
-            host_key=place.host_key,
-            key_file=place.key_file,
-        ).enter
-    if scheme in {"https", "http"}:
-        from scimsync.adapters.source_place_https import Https  # noqa: PLC0415 - few need it
-
-        return Https(
-            url=url,
-            username=access.username,
-            password=access.password,
-            token=access.token,
-            header=access.header,
-            header_value=access.header_value,
-            ca_file=access.ca_file,
-        ).enter
-    from scimsync.adapters.source_place_objects import Objects  # noqa: PLC0415 - few need it
-
-    return Objects(
-        url=url,
-        username=access.username,
-        password=access.password,
-        token=access.token,
-        key_file=place.key_file,
-        endpoint=place.endpoint,
-        region=place.region,
-        ca_file=access.ca_file,
-    ).enter
-
-
-def _asked(given: SourceSettings, rest: RestSettings) -> Source:
-    """A source that is asked over HTTP."""
-    from scimsync.adapters.source_asking import Access  # noqa: PLC0415 - loads httpx2
-    from scimsync.adapters.source_pages import Paging, Question  # noqa: PLC0415
-    from scimsync.adapters.source_rest import RestSource  # noqa: PLC0415
-    from scimsync.adapters.source_scim import ScimSource  # noqa: PLC0415
-
-    who = given.access
-    access = Access(
-        username=who.username,
-        password=who.password,
-        token=who.token,
-        header=who.header,
-        header_value=who.header_value,
-        parameters=rest.secret_parameters,
-        client_id=who.client_id,
-        client_secret=who.client_secret,
-        token_url=who.token_url,
-        scopes=who.scopes,
-        audience=who.audience,
-        client_auth=who.client_auth,
-        ca_file=who.ca_file,
-    )
-    clock, rng = SystemClock(), random.Random(secrets.randbits(64))  # noqa: S311 - jitter, not secrets
-    bounds = (rest.requests_per_minute, float(rest.answer_seconds), rest.answer_megabytes << 20)
-    if rest.dialect is not None:
-        return ScimSource(
-            url=rest.url,
-            dialect=rest.dialect,
-            key=given.key,
-            columns=rest.columns,
-            access=access,
-            requests_per_minute=bounds[0],
-            exchange_s=bounds[1],
-            reply_bytes=bounds[2],
-            clock=clock,
-            rng=rng,
-        )
-    return RestSource(
-        question=Question(url=rest.url, parameters=rest.parameters, method=rest.method, body=rest.body or None),
-        key=given.key,
-        columns=rest.columns,
-        records=rest.records,
-        paging=Paging(
-            kind=rest.paging,
-            parameter=rest.page_parameter,
-            first=rest.first_page,
-            size_parameter=rest.page_size_parameter,
-            size=rest.page_size,
-            next=rest.next,
-            in_body=rest.page_in_body,
-        ),
-        total=rest.total,
-        assume=given.complete == "assume",
-        access=access,
-        headers=rest.headers,
-        requests_per_minute=bounds[0],
-        exchange_s=bounds[1],
-        reply_bytes=bounds[2],
-        clock=clock,
-        rng=rng,
-    )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import json
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,10 +19,14 @@ from tests.mariadb import cursor_of, mariadb_url
 from tests.postgres import postgres_url
 from tests.rest_servers import People, serving
 from tests.sheets import write_ods, write_xlsx
+from tests.slapd import PASSWORD, READER, Slapd, person
+from tests.slapd import PEOPLE as BELOW
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.source_asking import Access
 from scimsync.adapters.source_file import CsvSource, JsonlSource, ParquetSource
+from scimsync.adapters.source_ldap import LdapSource
+from scimsync.adapters.source_ldap_wire import LdapAccess
 from scimsync.adapters.source_pages import Paging, Question
 from scimsync.adapters.source_rest import RestSource
 from scimsync.adapters.source_sheet import SheetSource
@@ -136,6 +140,20 @@ def _postgresql(url: str) -> Callable[[list[Person], str], Source]:
     return make
 
 
+def _ldap(folder: Path, servers: ExitStack) -> Callable[[list[Person], str], Source]:
+    def make(people: list[Person], key: str) -> Source:
+        items = [person(one, description=name, title=title) for one, name, title in people]
+        server = servers.enter_context(Slapd(folder, items))
+        return LdapSource(
+            access=LdapAccess(url=server.url, username=READER, password=PASSWORD),
+            base=BELOW,
+            key=key,
+            attributes=dict(zip(COLUMNS, ("uid", "description", "title"), strict=True)),
+        )
+
+    return make
+
+
 #: each kind of paging, and how it is asked for
 PAGINGS = {
     "rest-page": Paging(kind="page", size=100, size_parameter="limit"),
@@ -182,9 +200,18 @@ def _mariadb(url: str) -> Callable[[list[Person], str], Source]:
     return make
 
 
-@pytest.fixture(params=[*PAGINGS, "csv", "jsonl", "parquet", "xlsx", "ods", "sqlite", "postgresql", "mariadb"])
+@pytest.fixture
+def servers() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(params=[*PAGINGS, "csv", "jsonl", "parquet", "xlsx", "ods", "sqlite", "postgresql", "mariadb", "ldap"])
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     match request.param:
+        case "ldap":
+            make = _ldap(tmp_path, request.getfixturevalue("servers"))
+            return Kind(make=make, first=1, place="entry", proven=True)
         case "rest-page" | "rest-cursor" | "rest-link":
             api = request.getfixturevalue("api")
             return Kind(make=_rest(api, PAGINGS[request.param]), first=1, place="row", proven=True)

@@ -48,7 +48,8 @@ def table(name: str) -> str:
         default, what = default_of(known, needed=key in needed)
         floor = [str(limit.floor) if isinstance(limit := getattr(Limits(), key), Limit) else ""] if floors else []
         rows.append([f"`{key}`", type_of(known), default, *floor, what, f"`{toml(known['examples'][0])}`"])
-    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in rows)
+    safe = ([cell.replace("|", "\\|") for cell in cells] for cells in rows)
+    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in safe)
 
 
 def section_of(name: str) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def type_of(known: dict[str, Any]) -> str:
     if kinds == {"array", "object"}:
         return "list of texts, or table"
     if "object" in kinds:
-        return "number, share or table" if len(kinds) > 1 else "table"
+        return {1: "table"}.get(len(kinds), "list of texts or table" if "array" in kinds else "number, share or table")
     if kinds == {"integer", "string"}:
         return "text" if known["anyOf"][0].get("maximum") == 0 else "number or share"
     if "array" in kinds:

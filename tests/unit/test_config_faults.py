@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from scimsync.config import load
+from scimsync.config.sources import NEEDS
 from scimsync.errors import ConfigError
 
+KINDS = ", ".join(NEEDS)
 CANARY = "canary-5up3r-word"
 EVERY = frozenset({"target", "webhook", "events"})
 GOOD: dict[str, Any] = {
@@ -82,9 +84,9 @@ def test_a_good_document_has_no_fault(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "keys", "said"),
     [
-        ("source", {"kind": None}, "[source] kind is missing: what the source is; one of sql, csv, parquet, jsonl, excel, ods, rest, scim"),
-        ("source", {"kind": "sqll"}, "[source] kind = 'sqll' is none of sql, csv, parquet, jsonl, excel, ods, rest, scim; did you mean sql?"),
-        ("source", {"kind": 7}, "[source] kind must be a text: what the source is; one of sql, csv, parquet, jsonl, excel, ods, rest, scim"),
+        ("source", {"kind": None}, "[source] kind is missing: what the source is; one of " + KINDS),
+        ("source", {"kind": "sqll"}, f"[source] kind = 'sqll' is none of {KINDS}; did you mean sql?"),
+        ("source", {"kind": 7}, "[source] kind must be a text: what the source is; one of " + KINDS),
         ("source", {"key": None}, "[source] key is missing: the column that identifies a person, for ever; for instance "
          '"employee_id"'),
         ("source", {"key": ""}, "[source] key must be a text: the column that identifies a person, for ever; for "

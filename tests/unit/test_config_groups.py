@@ -67,7 +67,7 @@ def test_a_file_source_takes_files_beside_the_configuration(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("groups", "source", "words"),
     [
-        ("[groups]\n", SQL, "exactly one of query, path and column; it has none"),
+        ("[groups]\n", SQL, "exactly one of query, path, base and column; it has none"),
         ('[groups]\nquery = "x"\ncolumn = "y"\n', SQL, "it has query, column"),
         ('[groups]\npath = "x"\n', SQL, "path does not fit [source] kind = 'sql'; write query"),
         ('[groups]\ncolumn = "x"\nnesting = "y"\n', CSV, "nesting does not fit [source] kind = 'csv'"),

@@ -17,6 +17,7 @@ from scimsync.model.policy import (
     RENAMES_WITHIN,
     BadValue,
     Deleted,
+    Grouping,
     Leavers,
     Limits,
     LoginExchange,
@@ -53,6 +54,7 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
             list(one.null_values),
             one.complete,
             *_sheet(one.sheet),
+            *_ldap(one),
         ]
         for one in source.joined
     ]
@@ -65,10 +67,22 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         "presence": _used([source.presence.where, source.presence.on_leave, source.presence.main]),
         "reading": _used([source.trim, source.skip_lines, list(source.columns)]),
         "later limits": changed,
+        "ldap": _ldap(source),
         "sheet": _sheet(source.sheet),
         "validity": [source.validity.first, source.validity.last] if source.validity.is_known else [],
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _ldap(source: SourceSettings) -> list[object]:
+    """What decides who is read from a directory, and as what."""
+    given = source.ldap
+    if given is None:
+        return []
+    return [
+        given.base, given.filter, given.scope, given.attributes, given.several, given.separator, given.references,
+        given.leave_referrals,
+    ]  # fmt: skip
 
 
 def _sheet(sheet: SheetSettings | None) -> list[object]:
@@ -188,11 +202,20 @@ def _decisive(
     if policy.exchange is not LoginExchange.PARK:
         decisive["exchange"] = policy.exchange.value
     if groups is not None and policy.groups is not None:
-        rules = policy.groups
-        decisive["groups"] = [
+        decisive |= _groups(groups, policy.groups)
+    return decisive
+
+
+def _groups(groups: GroupSettings, rules: Grouping) -> dict[str, object]:
+    """Who is in which group, and what is done about it."""
+    found: dict[str, object] = {
+        "groups": [
             groups.query, str(groups.path or ""), groups.nesting, str(groups.nesting_path or ""), rules.column,
             rules.separator, rules.match, rules.nested.value, rules.others.value, sorted(rules.managed),
-        ]  # fmt: skip
-        if rules.protected:
-            decisive["protected groups"] = sorted(rules.protected)
-    return decisive
+        ]
+    }  # fmt: skip
+    if groups.base:
+        found["groups of a directory"] = [groups.base, groups.filter, groups.member, groups.naming]
+    if rules.protected:
+        found["protected groups"] = sorted(rules.protected)
+    return found

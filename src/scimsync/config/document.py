@@ -367,6 +367,22 @@ class Groups(Section):
         example="SELECT outer_group, inner_group FROM nesting",
     )
     nesting_path: str = _text("A file of pairs of groups, of the kind of `[source]`.", example="nesting.csv")
+    base: str = _text(
+        "The entry below which the groups are, with their members. For sources of kind `ldap`; groups in groups are "
+        "found there, too.",
+        example="ou=groups,dc=example,dc=com",
+    )
+    filter: str = _text(
+        "Which entries below `base` are groups.",
+        "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup)(objectClass=group))",
+        example="(objectClass=group)",
+    )
+    member: str = _text(
+        "The attribute of a group that holds the distinguished names of its members, or (`memberUid`) their `uid`.",
+        "member",
+        example="uniqueMember",
+    )
+    naming: str = _text("The attribute that names a group.", "cn", example="displayName")
     nested: Literal["keep", "flatten", "refuse"] = _key(
         "What becomes of groups in groups.", "refuse", example="flatten"
     )

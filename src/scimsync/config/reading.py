@@ -61,6 +61,12 @@ from scimsync.scim.dialect_file import dialect_of
 from scimsync.scim.generic import GENERIC
 
 _T = TypeVar("_T")
+#: kind of source -> keys of `[groups]` that do not fit it, and what is written instead
+_INSTEAD: Mapping[str, Mapping[str, str]] = {
+    "sql": {"path": "query", "nesting_path": "nesting", "base": "query"},
+    "csv": {"query": "path", "nesting": "nesting_path", "base": "path"},
+    "ldap": {"query": "base", "path": "base", "nesting": "base", "nesting_path": "base"},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +186,9 @@ class _Reader:
         if isinstance(sides, str):
             self.told.tell((*place, "join"), f"[source.{name}] {sides}")
             sides = ("", "")
-        return replace(found, name=name, join=sides)
+        # a directory names others by their place in it, and says who they are by the key
+        key = source_reading.column_of(name, sides[0]) if found.ldap else ""
+        return replace(found, name=name, join=sides, key=key)
 
     def _check_zone(self, zone: str) -> None:
         try:
@@ -356,13 +364,11 @@ class _Reader:
         given, kind = self.written.groups, self.written.source.kind
         if given is None:
             return None
-        ways = [key for key in ("query", "path", "column") if getattr(given, key)]
-        if len(ways) != 1 and not self.told.knows("groups", "query", "path", "column"):
-            said = f"[groups] needs exactly one of query, path and column; it has {', '.join(ways) or 'none'}"
+        ways = [key for key in ("query", "path", "base", "column") if getattr(given, key)]
+        if len(ways) != 1 and not self.told.knows("groups", "query", "path", "base", "column"):
+            said = f"[groups] needs exactly one of query, path, base and column; it has {', '.join(ways) or 'none'}"
             self.told.tell(("groups", "query"), said)
-        instead = {"path": "query", "nesting_path": "nesting"}
-        if kind != "sql":
-            instead = {other: key for key, other in instead.items()}
+        instead = _INSTEAD.get(kind, _INSTEAD["csv"])
         for key, other in instead.items():
             if getattr(given, key) and not self.told.knows("source", "kind"):
                 self.told.tell(("groups", key), f"[groups] {key} does not fit [source] kind = {kind!r}; write {other}")
@@ -373,6 +379,10 @@ class _Reader:
             nesting_path=source_reading.file(
                 given.nesting_path, ("groups", "nesting_path"), self.told, self.references
             ),
+            base=given.base,
+            filter=given.filter if given.base else "",
+            member=given.member if given.base else "",
+            naming=given.naming if given.base else "",
         )
 
     # --- webhooks ---------------------------------------------------------------------------

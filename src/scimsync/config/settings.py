@@ -46,6 +46,25 @@ class AccessSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LdapSettings:
+    """How people are found in an LDAP directory."""
+
+    base: str
+    filter: str
+    scope: str
+    #: column -> attribute; empty for all
+    attributes: Mapping[str, str]
+    #: attribute -> what becomes of several values
+    several: Mapping[str, Literal["refuse", "first", "join"]]
+    separator: str
+    references: tuple[str, ...]
+    leave_referrals: bool
+    page_size: int
+    starttls: bool | None
+    anonymous: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SheetSettings:
     """Which part of a spreadsheet holds people."""
 
@@ -95,6 +114,7 @@ class SourceSettings:
     skip_lines: int = 0
     columns: tuple[str, ...] = ()
     access: AccessSettings = field(default_factory=AccessSettings)
+    ldap: LdapSettings | None = None
     #: of the kinds `rest` and `scim`
     rest: RestSettings | None = None
     sheet: SheetSettings | None = None
@@ -109,6 +129,10 @@ class SourceSettings:
         place = self.url or str(self.path or "")
         if place and self.sheet and self.sheet.name:
             place += f"#{self.sheet.name}"
+        if self.ldap:
+            return identity(
+                name=self.name, kind=self.kind, place=f"{place}/{self.ldap.base}", key=self.key, query=self.ldap.filter
+            )
         return identity(name=self.name, kind=self.kind, place=place, key=self.key, query=self.query) if place else ""
 
 
@@ -120,6 +144,11 @@ class GroupSettings:
     path: Path | str | None = None
     nesting: str = ""
     nesting_path: Path | str | None = None
+    #: the groups of a directory
+    base: str = ""
+    filter: str = ""
+    member: str = ""
+    naming: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from scimsync.config import rest_reading, source_places
+from scimsync.config import directories, rest_reading, source_places
 from scimsync.config.faults import Faults
 from scimsync.config.places import Place
 from scimsync.config.references import References
 from scimsync.config.settings import AccessSettings, PlaceSettings, SourceSettings
+from scimsync.config.source_ldap import LDAP
 from scimsync.config.source_rest import ASKED
 from scimsync.config.sources import FITS, NEEDS, JoinedSource, Source
 
@@ -36,7 +37,7 @@ def read(
     where = f"[{'.'.join(map(str, place))}]"
     if (*place, "kind") not in told.places and given.kind:
         _fit(given, place, told)
-    is_sql, is_asked = given.kind == "sql", given.kind in ASKED
+    is_sql, is_asked, is_ldap = given.kind == "sql", given.kind in ASKED, given.kind in LDAP
 
     def secret(key: str) -> str:
         return references.resolve(f"{where} {key}", getattr(given, key)) if has_secrets else ""
@@ -45,17 +46,18 @@ def read(
         kind=given.kind,
         key="",
         url=references.database(references.resolve(f"{where} url", given.url))
-        if is_sql
+        if is_sql or is_ldap
         else given.url
         if is_asked
         else "",
         query=given.query if is_sql else "",
-        path=file(given.path, (*place, "path"), told, references) if not is_sql else None,
+        path=file(given.path, (*place, "path"), told, references) if not is_sql and not is_ldap else None,
         delimiter=given.delimiter,
         encoding=given.encoding,
         complete=given.complete,
         null_values=tuple(given.null_values),
         rest=rest_reading.read(given, place, told, references, has_secrets=has_secrets) if is_asked else None,
+        ldap=directories.read(given, place, told, references) if is_ldap else None,
         skip_lines=given.skip_lines,
         columns=tuple(given.columns) if isinstance(given.columns, list) else (),
         access=AccessSettings(
@@ -114,10 +116,10 @@ def _elsewhere(given: Source | JoinedSource, place: Place, told: Faults, referen
 
 def _fit(given: Source | JoinedSource, place: Place, told: Faults) -> None:
     """Tell which keys the kind of a source lacks, and which it does not take."""
-    if "columns" in given.model_fields_set and isinstance(given.columns, dict) != (given.kind in ASKED):
+    if "columns" in given.model_fields_set and isinstance(given.columns, dict) != (given.kind in ASKED | LDAP):
         where, shape = (
             ".".join(map(str, place)),
-            "a table, column = where" if given.kind in ASKED else "a list of names",
+            "a table, column = where" if given.kind in ASKED | LDAP else "a list of names",
         )
         told.tell((*place, "columns"), f"[{where}] columns for kind = {given.kind!r} is {shape}")
     for key in NEEDS[given.kind]:
@@ -159,6 +161,12 @@ def sides(name: str, given: JoinedSource, first: Source) -> tuple[str, str] | st
     if theirs == [False, True]:
         return parts[1], parts[0]
     return f"join = {given.join!r}: one side, and only one, is made of columns of {name}, written {name}.column"
+
+
+def column_of(name: str, expression: str) -> str:
+    """The column of a joined source that an expression is, and nothing else; "" where it is more."""
+    found = re.fullmatch(rf'(?:{re.escape(name)}\.)?("?)(?P<column>\w+)\1', expression.strip(), re.IGNORECASE)
+    return found["column"] if found else ""
 
 
 def _kept_name(found: re.Match[str]) -> str:

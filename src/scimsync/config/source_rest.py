@@ -79,7 +79,9 @@ class Asked(Section):
         ge=0,
     )
     page_size_parameter: str = _text("The parameter for the size of a page. For kind `rest`.", example="limit")
-    page_size: int | None = _key("Records a page. For kind `rest`.", None, example=200, ge=1)
+    page_size: int | None = _key(
+        "Records a page. For the kinds `rest` and `ldap` (there 500 where nothing is said).", None, example=200, ge=1
+    )
     page_in_body: bool = _key(
         "Whether what changes from page to page travels in the body of a POST. For kind `rest`.",
         default=False,

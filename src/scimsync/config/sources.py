@@ -16,6 +16,7 @@ from scimsync.config.keys import key as _key
 from scimsync.config.keys import like as _like
 from scimsync.config.keys import or_blank as _or_blank
 from scimsync.config.keys import text as _text
+from scimsync.config.source_ldap import LDAP, LDAP_ACCESS, LDAP_KEYS, Ldap
 from scimsync.config.source_places import ACCESS_KEYS, FILES, PLACE_KEYS, SHEET_KEYS, SHEETS, Places, Sheets
 from scimsync.config.source_rest import ACCESS_KEYS as ASKED_ACCESS
 from scimsync.config.source_rest import ASKED, ASKED_KEYS, REST, REST_KEYS, SCIM, SCIM_KEYS, Asked
@@ -34,6 +35,7 @@ _FAMILIES: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = (
     (("skip_lines", "columns"), frozenset({"csv"})),
     (REST_KEYS, REST),
     (SCIM_KEYS, SCIM),
+    (("columns", "page_size", *LDAP_ACCESS, *LDAP_KEYS), LDAP),
     (("columns", *ASKED_KEYS, *ASKED_ACCESS), ASKED),
 )  # fmt: skip
 #: key -> the kinds of source that take it; a key that is not here fits all
@@ -52,6 +54,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "ods": ("path",),
     "rest": ("url", "columns"),
     "scim": ("url", "columns"),
+    "ldap": ("url", "base"),
 }
 
 
@@ -63,13 +66,14 @@ Where = Annotated[
 class Records(Section):
     """What all sources share, and the keys of databases and files."""
 
-    kind: Literal["sql", "csv", "parquet", "jsonl", "excel", "ods", "rest", "scim"] = _key(
+    kind: Literal["sql", "csv", "parquet", "jsonl", "excel", "ods", "rest", "scim", "ldap"] = _key(
         "What the source is.", example="csv"
     )
     url: str = _or_blank(
         "Any SQLAlchemy URL, or env:NAME. PostgreSQL takes the extra `postgres`, MySQL and MariaDB `mysql`, SQL Server "
         "`mssql`, Oracle `oracle`. For kind `rest` the address of the API, for kind `scim` that of the directory, both "
-        "without secrets. Needed for the kinds `sql`, `rest` and `scim`.",
+        "without secrets; for kind `ldap` ldaps://host or ldap://host (extra `ldap`). Needed for the kinds `sql`, "
+        "`rest`, `scim` and `ldap`.",
         example="env:HR_DATABASE_URL",
     )
     query: str = _or_blank(
@@ -103,7 +107,7 @@ class Records(Section):
         "For kind `csv` the names of the columns of a file that has no header, as many as a line has cells. For the "
         "kinds `rest` and `scim` a table: each column, and where it stands in a record, as a path of members "
         "(`supervisor.id`, `mails[0].value`, `mails[type=work].value`, `?` at the end where no record need have it) or "
-        "as a SCIM path.",
+        "as a SCIM path; for kind `ldap` a table of columns and attributes, options included (`cn;lang-de`).",
         [],
         example={"id": "id", "manager": "supervisor.id"},
     )
@@ -196,7 +200,7 @@ class Access(Section):
     )
 
 
-class JoinedSource(Asked, Places, Sheets, Access, Records):
+class JoinedSource(Ldap, Asked, Places, Sheets, Access, Records):
     """Another source: each record of the first may have one of it, with columns that the mapping names NAME.column."""
 
     join: str = _text(
@@ -210,7 +214,7 @@ class JoinedSource(Asked, Places, Sheets, Access, Records):
     )
 
 
-class Source(Asked, Places, Sheets, Access, People, Records):
+class Source(Ldap, Asked, Places, Sheets, Access, People, Records):
     """Where the HR records are. One record is one person."""
 
     model_config = ConfigDict(extra="allow")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from scimsync.bootstrap import make_pairs, make_source, open_store
+from scimsync.bootstrap import open_store
+from scimsync.bootstrap_sources import describe_sources, make_pairs, make_source
 from scimsync.config import Settings
 from scimsync.core import drifting
 from scimsync.core.contract import unknown
@@ -53,6 +54,15 @@ def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
         check_rules(bench, settings.policy.attributes, settings.contract.rules)
     bare = any(expression.is_bare for expression in mapped.values())
     return health.rows, reading.proven, len(reading.columns), bare
+
+
+def told_by_source(settings: Settings) -> Sequence[str]:
+    """What the source says about itself, a line each.
+
+    Raises:
+        SourceError: It cannot be asked.
+    """
+    return describe_sources(settings)
 
 
 def try_pairs(settings: Settings) -> int | None:

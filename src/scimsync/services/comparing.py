@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 
-from scimsync.bootstrap import make_clock, make_source, now
+from scimsync.bootstrap import make_clock, now
+from scimsync.bootstrap_sources import make_source
 from scimsync.config import Settings, SourceSettings, load
 from scimsync.core import changed_rules
 from scimsync.core.changed_rules import Rule

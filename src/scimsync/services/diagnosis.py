@@ -109,8 +109,9 @@ _PROOFS = {"rest": '; set [source] total to where the API says how many there ar
 
 
 def _source(settings: Settings) -> list[Check]:
+    checks = [Check("source", "ok", line) for line in checking.told_by_source(settings)]
     rows, proven, columns, bare = checking.try_source(settings)
-    checks = [Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits")]
+    checks.append(Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits"))
     if bare:
         words = "the mapping of active compares a status with =, so a built-in list says what other words mean; "
         words += "name them: one_of(status, 'active', 'on leave', ['left', 'retired'])"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scimsync.bootstrap import make_source
+from scimsync.bootstrap_sources import make_source
 from scimsync.config import Settings
 from scimsync.engine import explaining
 from scimsync.engine.explaining import Question

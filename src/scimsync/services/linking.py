@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scimsync.bootstrap import actor, make_source
+from scimsync.bootstrap import actor
+from scimsync.bootstrap_sources import make_source
 from scimsync.config import Settings
 from scimsync.engine import linking
 from scimsync.engine.linking import LinkRequest, LinkResult, Records

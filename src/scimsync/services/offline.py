@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
-from scimsync.bootstrap import make_source
+from scimsync.bootstrap_sources import make_source
 from scimsync.config import Settings
 from scimsync.core import planner
 from scimsync.engine import offline, planning, signatures

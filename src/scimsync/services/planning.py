@@ -11,7 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
-from scimsync.bootstrap import make_clock, make_pairs, make_phones, make_source, phones_version
+from scimsync.bootstrap import make_clock, make_phones, phones_version
+from scimsync.bootstrap_sources import make_pairs, make_source
 from scimsync.config import Settings
 from scimsync.core import grouping, identity, limits, owning, sealing, trust, unshown
 from scimsync.core.depths import Rhythm
