@@ -44,22 +44,8 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
     changed |= {f"clear {path}": str(limit) for path, limit in sorted(limits.clears.items())}
     dialect = target.dialect
     concurrency = dialect.concurrency if dialect.concurrency != CODED.get(dialect.name, GENERIC).concurrency else ""
-    joined = [
-        [
-            one.name,
-            one.kind,
-            *one.join,
-            one.query,
-            str(one.path or ""),
-            list(one.null_values),
-            one.complete,
-            *_sheet(one.sheet),
-            *_ldap(one),
-        ]
-        for one in source.joined
-    ]
     found: dict[str, object] = {
-        "joined": joined,
+        "joined": [_joined(one) for one in source.joined],
         "concurrency": concurrency,
         "dialect": _dialect(dialect),
         "null_values": list(source.null_values),
@@ -72,6 +58,15 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         "validity": [source.validity.first, source.validity.last] if source.validity.is_known else [],
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _joined(one: SourceSettings) -> list[object]:
+    """What decides which columns a joined source gives, and to whom."""
+    return [
+        one.name, one.kind, *one.join, one.query, str(one.path or ""), list(one.null_values), one.complete,
+        _used([one.skip_lines, list(one.columns)]), _sheet(one.sheet), _ldap(one),
+        one.rest.decisive if one.rest else [],
+    ]  # fmt: skip
 
 
 def _ldap(source: SourceSettings) -> list[object]:
