@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,7 @@ def test_all_faults_of_the_expressions_come_at_once(home: House) -> None:
 
 def test_doubled_keys_and_two_records_for_one_account_hold_these_people_and_say_so(home: House) -> None:
     doubled, shared_ = home.active(4)[2:]
-    home.hire(doubled, home.newcomer(1, email=shared_.email))
+    home.hire(replace(doubled, title="Another"), home.newcomer(1, email=shared_.email))
     said = home.command("plan")
     assert said.code == 0
     assert "record.duplicate-key" in said.out

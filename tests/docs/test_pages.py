@@ -68,9 +68,13 @@ def committed() -> list[Path]:
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
 
 
+#: members of HiBob's answers, which begin like a folder of this machine
+HIBOB = re.compile(rb'"/roo[t]/(?:id|email|displayName)\.value"')
+
+
 @pytest.mark.parametrize("words", FORBIDDEN)
 def test_no_committed_file_names_this_machine_or_a_registry(words: str) -> None:
-    holders = [name_of(path) for path in committed() if words.encode() in path.read_bytes()]
+    holders = [name_of(path) for path in committed() if words.encode() in HIBOB.sub(b"", path.read_bytes())]
     assert not holders
 
 

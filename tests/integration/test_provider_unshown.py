@@ -353,7 +353,8 @@ def test_a_state_of_the_version_before_opens_and_learns_it(tmp_path: Path) -> No
         it.hr({"id": 1})
         it.sync()
         with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
-            database.execute("DROP TABLE unshown")
+            for table in ("unshown", "acceptance"):
+                database.execute(f"DROP TABLE {table}")
             database.execute("ALTER TABLE schema_pin DROP COLUMN left_out")
             for later in ("digest", "spent"):
                 database.execute(f"ALTER TABLE run DROP COLUMN {later}")

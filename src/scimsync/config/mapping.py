@@ -33,8 +33,10 @@ class MappingReader:
             self.faults.append(f"{where} {error}")
             return None
 
-    def attributes(self, written: Mapping[str, str | Attribute], authority: Authority) -> list[Mapped]:
-        """The managed attributes, each once."""
+    def attributes(
+        self, written: Mapping[str, str | Attribute], authority: Authority, *, creates: bool = True
+    ) -> list[Mapped]:
+        """The managed attributes, each once; `creates` where accounts may be made, so that the login is needed."""
         found: dict[str, Mapped] = {}
         for path, given in written.items():
             place = self.place("[attributes]", path)
@@ -46,10 +48,10 @@ class MappingReader:
                 self.faults.append(f"[attributes] {path} is mapped twice")
             else:
                 found[place.short] = _mapped(place, given, authority)
-        if written and LOGIN in self.dialect.required and LOGIN not in found and LOGIN not in written:
+        if creates and written and LOGIN in self.dialect.required and LOGIN not in found and LOGIN not in written:
             self.faults.append(
                 f"[attributes] {LOGIN} is not mapped: nobody new could get an account. Map the login, for instance "
-                f'{LOGIN} = "lower(trim(email))"'
+                f'{LOGIN} = "lower(trim(email))"; where nobody shall get one, set [limits] create = 0'
             )
         return list(found.values())
 

@@ -302,7 +302,9 @@ class _Reader:
             how = "refuses to delete accounts" if dialect.deleting == "refused" else "keeps accounts that are deleted"
             told = f'[policy] leavers = "delete": the provider {how} (dialect {dialect.name}); write "disable"'
             self.told.tell(("policy", "leavers"), told)
-        attributes = mapping.attributes(self.written.attributes, Authority(given.authority))
+        attributes = mapping.attributes(
+            self.written.attributes, Authority(given.authority), creates=self.written.limits.create != 0
+        )
         match = [mapping.place("[correlation] match", path) for path in self.written.correlation.match]
         self.told.faults += [
             f"[correlation] match: {place.short} is not in SCIM, and people are found over SCIM; name another path"

@@ -21,6 +21,10 @@ _FIELDS = {
     "renames_within": "[correlation] renames",
     "leavers": "[policy] leavers",
     "leavers_after": "[policy] leavers",
+    "leave": "[policy] leave",
+    "leave_removes": "[policy] leave",
+    "outside": "[policy] out_of_scope",
+    "create_before": "[policy] create_before",
     "deleted": "[policy] deleted",
     "on_bad_value": "[policy] on_bad_value",
     "exchange": "[policy] exchange",
@@ -103,6 +107,10 @@ def _said(mine: Policy, other: Policy, name: str) -> str:
             return ", ".join(place.short for place in value)
         case "groups":
             return "managed" if value is not None else ""
+        case "leave_removes":
+            return f"removes {', '.join(sorted(value))}" if value else ""
+        case "create_before":
+            return f"{duration_text(value.total_seconds())} before" if value else "on the day"
         case "leavers_after" | "renames_within" | "plan_expires":
             return f"after {duration_text(value.total_seconds())}"
         case _:

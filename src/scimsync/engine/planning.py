@@ -62,9 +62,8 @@ from scimsync.engine.reading import Compared, compare_schema, left_alone, read_a
 from scimsync.engine.reviving import plan_revivals
 from scimsync.engine.signatures import write as write_plan
 from scimsync.engine.staging import mapped, read_source
-from scimsync.engine.validity import Calendar
 from scimsync.errors import PersonUnknown, SourceError, TargetError
-from scimsync.model.accounts import Pair, Unresolved
+from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
 from scimsync.model.policy import BadValue
@@ -129,7 +128,7 @@ class _Planning:
     #: sources that this one is known to be, under another name; their people are its own from now on
     takes: tuple[str, ...] = ()
     #: from when until when records hold
-    calendar: Calendar = field(init=False)
+    calendar: validity.Calendar = field(init=False)
     #: all accounts were asked for, and not only those of some people
     whole: bool = True
     memberships: MembershipPlanning | None = None
@@ -167,8 +166,7 @@ class _Planning:
         self.former = store.artifact(base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
         health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
-        away = [*self.calendar.held()]
-        self.findings += [*self.calendar.quiet(told), *away]
+        self.findings += self.calendar.held(told)
         owned = own_links(self.bench, store, self.request.source, self.request.overrides)
         self.findings += owned.findings
         self.takes = owned.takes
@@ -185,7 +183,7 @@ class _Planning:
         changes, told = await guarding.look(self.ports.target, self.bench, self.changes, groups)
         self.changes, self.findings = [*changes], [*self.findings, *told]
         self.findings += [
-            *of_unresolved(self._unresolved(comparison), self.strange, each=self.request.each),
+            *of_unresolved(comparison.unresolved(self.request.only), self.strange, each=self.request.each),
             *of_unmatched(policy),
             *(of_unfinished(run.id) for run in [unfinished(store)] if run is not None),
         ]
@@ -346,14 +344,13 @@ class _Planning:
     async def _plan_groups(
         self, comparison: Comparison, judged: trust.Trust, *, complete: bool
     ) -> tuple[GroupChange, ...]:
-        policy, ports = self.request.policy, self.ports
+        policy, ports, key, away = self.request.policy, self.ports, self.request.key, self.calendar.ungrouped
         if policy.groups is None or any(finding.code == NOT_LISTED for finding in self.findings):
             return ()
         ports.observer.stage("reading the groups")
         self.memberships = MembershipPlanning(
             policy, policy.groups, self.bench, comparison, ports.target, ports.store, self.request.overrides
         )
-        key, away = self.request.key, self.calendar.ungrouped
         groups = await self.memberships.run(ports.pairs, judged, self.changes, key=key, complete=complete, away=away)
         self.findings += self.memberships.findings
         return groups
@@ -489,11 +486,6 @@ class _Planning:
             name = f"{created:%Y%m%d-%H%M%S}-{self.ports.fresh()}"
             if self.ports.store.run(name) is None:
                 return name
-
-    def _unresolved(self, comparison: Comparison) -> Iterator[Unresolved]:
-        """Whose reference names nobody: of those who are asked for, where only some are."""
-        only = self.request.only
-        yield from (one for one in comparison.unresolved() if not only or one.key in only)
 
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""

@@ -92,8 +92,16 @@ class Calendar:
             found[ACTIVE] = replace(active, sql=sql, columns=columns)
         return {**expressions, **found}
 
-    def held(self) -> Iterator[Finding]:
-        """Hold whose days cannot be told, who has access and no record yet, and who is away. After the mapping."""
+    def held(self, told: Iterable[Finding]) -> list[Finding]:
+        """Hold whose days cannot be told, who has access and no record yet, and who is away. After the mapping.
+
+        Args:
+            told: What the mapping tells; of people who are out of scope, it is not ours.
+        """
+        found = [*self._held()]
+        return [*(one for one in told if one.subject not in self.outside), *found]
+
+    def _held(self) -> Iterator[Finding]:
         if self.is_marked:
             yield from self._away()
         if self.is_known:
@@ -129,10 +137,6 @@ class Calendar:
     def _active(self) -> int | None:
         paths = [*self.request.policy.by_path]
         return paths.index(ACTIVE) if ACTIVE in paths else None
-
-    def quiet(self, findings: Iterable[Finding]) -> list[Finding]:
-        """What is told of people, but for those who are out of scope: what is wrong with their record is not ours."""
-        return [one for one in findings if one.subject not in self.outside]
 
     def met(self) -> None:
         """Leave alone who joins later and has access already. After correlation."""

@@ -387,8 +387,8 @@ class Comparison:
         """How many records have an account."""
         return self.bench.number("SELECT count(*) FROM pairing")
 
-    def unresolved(self) -> Iterator[Unresolved]:
-        """Each reference that names nobody with an account, with the reason."""
+    def unresolved(self, only: Sequence[str] = ()) -> Iterator[Unresolved]:
+        """Each reference that names nobody with an account, with the reason; of some people where they are named."""
         status = self._index.get("active")
         inactive = "false" if status is None else "n.active_ IS NOT DISTINCT FROM 'false'"
         for index in self._references:
@@ -403,7 +403,8 @@ class Comparison:
             )
             for key, named, why in self.bench.rows(query):
                 name = str(named).removeprefix(ACCOUNT_MARK)
-                yield Unresolved(self.attributes[index].path, Missing(why), str(key), name)
+                if not only or key in only:
+                    yield Unresolved(self.attributes[index].path, Missing(why), str(key), name)
 
     def unmanaged(self) -> str:
         """The SQL that says of an account that HR does not know it."""

@@ -16,6 +16,7 @@ from tests.strategies import LOOSE_LISTS, PLACES, loose_lists, values_of
 
 from scimsync.core.planner import plan_pair
 from scimsync.core.writing import resource
+from scimsync.model.accounts import Missing, Unresolved
 from scimsync.model.plans import Verdict
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.scim.schema import Place, Value
@@ -109,7 +110,7 @@ def test_the_account_of_a_present_person_is_not_found_by_another(meet: Any) -> N
 
 
 def test_the_account_of_a_held_person_is_not_found_by_another(meet: Any) -> None:
-    rows = [record("1"), record("1"), record("2")]
+    rows = [record("1"), record("1", job="B"), record("2")]
     found = meet(rows, [account("2", id="u")], links=[("1", "u")])
     assert found.pairing == {}
     assert found.doubts == [("correlation.taken", "2")]
@@ -198,7 +199,9 @@ def test_a_reference_to_nobody_is_left_alone_and_counted(meet: Any) -> None:
     )
     assert list(found.pairs) == ["2"]
     assert found.pairs["2"].unresolved == {MANAGER}
-    assert list(found.comparison.unresolved()) == [(MANAGER, False, "1"), (MANAGER, False, "2")]
+    assert list(found.comparison.unresolved()) == [
+        Unresolved(MANAGER, Missing.NOWHERE, key=key, named="404") for key in ("1", "2")
+    ]
 
 
 # --- comparison and base ------------------------------------------------------------------------

@@ -292,7 +292,11 @@ def agreeing(row: dict[str, Any], body: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("twice", [False, True])
 def test_a_record_that_waits_is_a_claimant_like_any_other(meet: Any, twice: bool) -> None:
-    waiting = [record("2001", "anna", active=None)] if not twice else [record("2001", "anna"), record("2001", "anna")]
+    waiting = (
+        [record("2001", "anna", active=None)]
+        if not twice
+        else [record("2001", "anna"), record("2001", "anna", name="Anne")]
+    )
     found = meet([*waiting, record("2050", "bert", login="anna@x")], [account("a", "anna")])
     assert found.pairing == {}
     assert details(found)["2050"] == (
