@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ldap_speakers import wire
+from tests.ldap_speakers import Speaker, speaking, wire
 from tests.servers import ENTERPRISE_USER, Firm, Provider, firm
 from tests.slapd import GROUPS, PASSWORD, PEOPLE, READER, Slapd, group, person
 
@@ -196,6 +200,30 @@ def test_managers_of_a_directory_that_is_joined_to_hr_are_found_by_the_column_of
     assert report.clean
     assert company.account(149)[ENTERPRISE_USER]["manager"]["value"] == company.account(74)["id"]
     company.firm.quiet()
+
+
+def test_who_stops_a_run_does_not_wait_for_the_directory(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    class Silent(Speaker):
+        def said(self, message: int, data: Any) -> Iterator[bytes | None]:
+            if data[1][0] != 0x63:  # no search
+                return super().said(message, data)
+            asked.set()
+            return iter(())
+
+    with speaking(Silent()) as url, firm(tmp_path, Provider()) as found:
+        file = found.folder / "scimsync.toml"
+        text = file.read_text(encoding="utf-8")
+        keys = f'kind = "ldap"\nurl = "{url}"\nbase = "dc=x"\nkey = "uid"\nanonymous = true\nattributes = ["uid"]\n'
+        file.write_text(f"[source]\n{keys}{text[text.index('[target]') :]}", encoding="utf-8")
+        words = [sys.executable, "-m", "scimsync", "plan"]
+        with subprocess.Popen(words, cwd=found.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+            assert asked.wait(60)
+            run.send_signal(signal.SIGTERM)
+            said, _ = run.communicate(timeout=20)
+    assert run.returncode == 143
+    assert b"Stopped (SIGTERM)" in said
 
 
 @pytest.mark.parametrize(
