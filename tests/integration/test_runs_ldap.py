@@ -248,3 +248,12 @@ def test_what_does_not_fit_is_refused_before_anybody_is_asked(
         load(company.firm.folder / "scimsync.toml")
     assert said in str(caught.value)
     assert len(caught.value.faults) == 1, caught.value.faults
+
+
+def test_where_python_ldap_is_missing_it_is_said_what_building_it_needs(company: Company) -> None:
+    code = "import sys; sys.modules['ldap'] = None; from scimsync.cli.main import main; main()"
+    words = [sys.executable, "-c", code, "plan"]
+    run = subprocess.run(words, cwd=company.firm.folder, capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 2
+    assert "pip install 'scimsync[ldap]'" in run.stderr
+    assert "apt-get install gcc python3-dev libldap2-dev libsasl2-dev" in run.stderr
