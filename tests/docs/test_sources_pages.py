@@ -11,7 +11,7 @@ from scimsync.config import load
 
 PAGES = [
     Path(__file__).parents[2] / f"docs/sources/{name}.md"
-    for name in ("sheets", "places", "databases", "joined", "rest", "scim")
+    for name in ("sheets", "places", "databases", "joined", "rest", "scim", "ldap")
 ]
 EXAMPLES = [
     pytest.param(text, id=f"{page.stem}-{number}")

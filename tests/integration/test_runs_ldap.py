@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ldap_speakers import wire
+from tests.ldap_speakers import Speaker, speaking, wire
 from tests.servers import ENTERPRISE_USER, Firm, Provider, firm
 from tests.slapd import GROUPS, PASSWORD, PEOPLE, READER, Slapd, group, person
 
@@ -198,6 +202,30 @@ def test_managers_of_a_directory_that_is_joined_to_hr_are_found_by_the_column_of
     company.firm.quiet()
 
 
+def test_who_stops_a_run_does_not_wait_for_the_directory(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    class Silent(Speaker):
+        def said(self, message: int, data: Any) -> Iterator[bytes | None]:
+            if data[1][0] != 0x63:  # no search
+                return super().said(message, data)
+            asked.set()
+            return iter(())
+
+    with speaking(Silent()) as url, firm(tmp_path, Provider()) as found:
+        file = found.folder / "scimsync.toml"
+        text = file.read_text(encoding="utf-8")
+        keys = f'kind = "ldap"\nurl = "{url}"\nbase = "dc=x"\nkey = "uid"\nanonymous = true\nattributes = ["uid"]\n'
+        file.write_text(f"[source]\n{keys}{text[text.index('[target]') :]}", encoding="utf-8")
+        words = [sys.executable, "-m", "scimsync", "plan"]
+        with subprocess.Popen(words, cwd=found.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+            assert asked.wait(60)
+            run.send_signal(signal.SIGTERM)
+            said, _ = run.communicate(timeout=20)
+    assert run.returncode == 143
+    assert b"Stopped (SIGTERM)" in said
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
@@ -220,3 +248,12 @@ def test_what_does_not_fit_is_refused_before_anybody_is_asked(
         load(company.firm.folder / "scimsync.toml")
     assert said in str(caught.value)
     assert len(caught.value.faults) == 1, caught.value.faults
+
+
+def test_where_python_ldap_is_missing_it_is_said_what_building_it_needs(company: Company) -> None:
+    code = "import sys; sys.modules['ldap'] = None; from scimsync.cli.main import main; main()"
+    words = [sys.executable, "-c", code, "plan"]
+    run = subprocess.run(words, cwd=company.firm.folder, capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 2
+    assert "pip install 'scimsync[ldap]'" in run.stderr
+    assert "apt-get install gcc python3-dev libldap2-dev libsasl2-dev" in run.stderr

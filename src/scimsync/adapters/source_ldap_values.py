@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from uuid import UUID
 
 import ldap
@@ -37,7 +38,6 @@ _KINDS = {
     "domaincomponent": "dc", "0.9.2342.19200300.100.1.25": "dc", "userid": "uid", "0.9.2342.19200300.100.1.1": "uid",
 }  # fmt: skip
 _IS_BINARY = 2  # LDAP_AVA_BINARY
-_SPACES = re.compile(r"\s+")
 _TIMES = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(?:(\d\d)(\d\d)?)?(?:[.,](\d+))?(Z|[+-]\d\d(?:\d\d)?)")
 #: days before Windows begins to count in 1601, and what it writes where an account never expires
 _WINDOWS = datetime(1601, 1, 1)  # noqa: DTZ001 - UTC without zone, as all times here
@@ -58,20 +58,18 @@ def same_name(name: str) -> bytes:
     except ldap.LDAPError:
         message = "no distinguished name"
         raise ValueError(message) from None
-    form = [sorted((_kind(kind), _folded(value, flags)) for kind, value, flags in part) for part in parts]
+    form = [[_part(*part[0])] if len(part) == 1 else sorted(_part(*each) for each in part) for part in parts]
     return hashlib.sha256(repr(form).encode()).digest()[:16]
 
 
-def _kind(word: str) -> str:
-    plain = word.lower().removeprefix("oid.")
-    return _KINDS.get(plain, plain)
-
-
-def _folded(value: str, flags: int) -> str:
+@lru_cache(maxsize=4096)  # the units and domains of a directory are few, and stand in every name
+def _part(word: str, value: str, flags: int) -> tuple[str, str]:
+    """One part of a name in the form in which parts are compared."""
     if flags & _IS_BINARY and len(value) >= 2 and ord(value[1]) == len(value) - 2:
         value = value[2:]  # a text in its BER form: #0403666f6f
     plain = unicodedata.normalize("NFKC", value).casefold()
-    return _SPACES.sub(" ", plain).strip()
+    kind = word.lower()
+    return _KINDS.get(kind, kind), " ".join(plain.split())
 
 
 def reader(name: str, schema: Mapping[str, AttributeType]) -> tuple[type, Callable[[bytes], Cell]]:

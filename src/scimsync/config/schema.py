@@ -87,7 +87,7 @@ def _narrow(sections: Node) -> None:
         key: {"properties": dict.fromkeys(keys, False)} for key, keys in others.items()
     }
     sections["target"]["properties"]["region"]["anyOf"] = [{"enum": [*GENESYS_REGIONS]}, {"minLength": 1}]
-    sections["groups"]["oneOf"] = [{"required": [key]} for key in ("query", "path", "column")]
+    sections["groups"]["oneOf"] = [{"required": [key]} for key in ("query", "path", "base", "column")]
     names = [kind.value for kind in EventKind]
     known = "|".join(name.replace(".", r"\.") for name in names)
     event = {"anyOf": [{"enum": names}, {"pattern": f"^({PROFILE})?({known})(:full)?(:notice)?$"}]}
