@@ -241,10 +241,10 @@ def test_a_plan_that_cannot_tell_thaws_nothing(firm: Firm) -> None:
     many_leave(firm)
     rows = dict(firm.rows)
     for n in range(110):  # now they are not leavers, but doubtful: the same key twice
-        firm.rows[f"again {n}"] = {**firm.rows[f"E{n}"]}
+        firm.rows[f"again {n}"] = {**firm.rows[f"E{n}"], "title": "Other"}
     assert [f.code for f in firm.plan().refusals if f.code == "limits.disable"]
     for n in range(110, 124):
-        firm.rows[f"again {n}"] = {**firm.rows[f"E{n}"]}
+        firm.rows[f"again {n}"] = {**firm.rows[f"E{n}"], "title": "Other"}
     assert not firm.plan().refusals
     firm.rows = rows
     assert firm.refused("E0") != ""
