@@ -13,7 +13,7 @@ import contextlib
 import random
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ class Teller:
 
     def doubled(self) -> Tale:
         who = self.some()
-        self.home.hire(who)
+        self.home.hire(replace(who, title="Another"))
         return Tale("doubled", who, "held", "", {"title": "left-alone"}, {"record.duplicate-key"}, "held")
 
     def same_login(self) -> Tale:

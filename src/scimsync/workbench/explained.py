@@ -73,7 +73,8 @@ def traces(bench: Workbench, key: str, column: str, attributes: Sequence[Mapped]
     found = bench.sql.execute(
         f"SELECT {N}, {PLACE} FROM records WHERE tidy({quoted(column)}) = ? ORDER BY {N}", [key]
     ).fetchall()
-    n = found[0][0] if len(found) == 1 else None
+    one = found if len(found) == 1 else bench.sql.execute("SELECT n FROM desired WHERE key = ?", [key]).fetchall()
+    n = one[0][0] if len(one) == 1 else None  # of records that say the same, one is left
     desired = _values(bench, "desired", "d", attributes, "n = ?", n)
     desired = desired if desired is not None else _values(bench, "left_out", "d", attributes, "n = ?", n)
     if desired is not None:  # references with the ids of the accounts that they name, where those are known
