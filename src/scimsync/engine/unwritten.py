@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from scimsync.engine.ports import Store
 from scimsync.workbench.mirror import MIRROR
+from scimsync.workbench.unmanaged import UNMANAGED
 
 #: what a plan asks of the state
 READ = frozenset(
@@ -43,7 +44,7 @@ DROPPED = frozenset({"change_endings", "change_frozen", "change_unshown", "save_
 
 
 #: files that every reading of the directory writes anew
-_REWRITTEN = frozenset({MIRROR})
+_REWRITTEN = frozenset({MIRROR, UNMANAGED})
 #: what lies beside the state for every reader: how the library reads phone numbers
 _MEMO = frozenset({"phones"})
 

@@ -12,6 +12,7 @@ from scimsync.engine.ports import Store
 from scimsync.engine.unwritten import DROPPED, READ, untouched
 from scimsync.model.outcomes import Run, RunState
 from scimsync.testing.store import MemoryStore
+from scimsync.workbench.unmanaged import UNMANAGED
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 #: what no plan does: a look that came so far would be a mistake
@@ -19,7 +20,7 @@ REFUSED = frozenset(
     """
     save_links decide_link take_links append erase save_checkpoint enqueue claim settle retry_now dead_letter redrive
     forget_messages accept answered forget_calls lease forget_files forget_journal change_memberships remember_groups
-    entries head keys key checkpoints next_due messages outbox last_trouble waiting journalled size
+    entries head keys key checkpoints next_due messages outbox last_trouble waiting journalled size change_acceptances
     """.split()
 )
 
@@ -52,3 +53,10 @@ def test_a_file_is_read_where_a_run_left_it_and_written_elsewhere(tmp_path: Path
     looking = untouched(store, tmp_path / "scratch")
     assert looking.artifact("base-1.parquet") == left
     assert looking.artifact("plan-r2.ndjson").parent == tmp_path / "scratch"
+
+
+def test_a_look_leaves_the_list_of_accounts_that_nobody_has_as_the_last_plan_wrote_it(tmp_path: Path) -> None:
+    store = MemoryStore(tmp_path / "artifacts")
+    store.artifact(UNMANAGED).parent.mkdir(parents=True, exist_ok=True)
+    store.artifact(UNMANAGED).write_bytes(b"as it was")
+    assert untouched(store, tmp_path / "scratch").artifact(UNMANAGED) == tmp_path / "scratch" / UNMANAGED
