@@ -95,12 +95,17 @@ def heard() -> Iterator[None]:
         for number, handler in before.items():
             with suppress(TypeError):  # one that was not set from Python cannot be put back
                 signal.signal(number, handler)
-    if _EARS.raised is not None:
-        raise _EARS.raised
+    raised = _EARS.raised
+    _EARS.forget()  # it holds all that was going on
+    if raised is not None:
+        raise raised
 
 
 def run(work: Coroutine[object, object, T], stop: Callable[[], None] | None = None) -> T:
     """As `asyncio.run`; signals cancel the work, after `stop` was called where it is given.
+
+    Work that is busy with one long step, such as a source that is silent, cannot be cancelled: where it needs no
+    `stop`, it is ended wherever it is.
 
     Raises:
         Interrupted: The work was cancelled, or came to its end in spite of that.
@@ -108,6 +113,7 @@ def run(work: Coroutine[object, object, T], stop: Callable[[], None] | None = No
     import asyncio  # noqa: PLC0415 - 40 ms that --help need not pay
 
     asked: list[int] = []
+    woken = threading.Event()
 
     async def listened() -> T:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -121,11 +127,15 @@ def run(work: Coroutine[object, object, T], stop: Callable[[], None] | None = No
             else:
                 asked.append(number)
                 loop.call_soon_threadsafe(step)
+                if stop is None:
+                    loop.call_soon_threadsafe(woken.set)
+                    threading.Thread(target=_insist, args=(number, woken), daemon=True).start()
 
         _EARS.listeners.append(hear)
         try:
             return await work
         finally:
+            woken.set()
             _EARS.listeners.remove(hear)
 
     patience = 0 if stop is None else 1
@@ -138,6 +148,16 @@ def run(work: Coroutine[object, object, T], stop: Callable[[], None] | None = No
     if len(asked) > patience and stop is None:
         raise Interrupted(asked[0])
     return done
+
+
+#: how long one step of the work may go on after a signal
+_GRACE_S = 1.0
+
+
+def _insist(number: int, woken: threading.Event) -> None:
+    """Send the main thread the signal once more, unless the first one was heard."""
+    if not woken.wait(_GRACE_S):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def deafen() -> None:

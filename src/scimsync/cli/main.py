@@ -70,8 +70,12 @@ def main() -> None:
     gc.set_threshold(200_000, 5)  # loading makes objects that stay; by default a tenth of a plan is looking at them
     try:
         cli()
-    except SystemExit:
-        gc.freeze()  # what is left goes with the process; after an error it holds what libraries want back
+    except SystemExit as end:
+        interrupting.deafen()
+        if isinstance(end.code, int) and end.code > 128:
+            gc.collect()  # what a signal found in the middle of its work holds what libraries want back
+        else:
+            gc.freeze()  # what is left goes with the process; after an error, too, it holds what they want back
         raise
     except (ScimsyncError, BaseExceptionGroup) as raised:
         error = _first(raised)

@@ -30,8 +30,9 @@ class Group(click.Group):
             with interrupting.heard():
                 return super().invoke(ctx)
         except Interrupted as stopped:
-            click.echo(f"Stopped ({stopped}).", err=True)
-            ctx.exit(stopped.exit_code)
+            said, code = str(stopped), stopped.exit_code
+        click.echo(f"Stopped ({said}).", err=True)
+        return ctx.exit(code)
 
 
 class _Named(click.Path):

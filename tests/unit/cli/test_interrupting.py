@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -100,7 +101,14 @@ async def failing() -> str:
         raise TargetUnavailable("it went away") from error
 
 
-@pytest.mark.parametrize("work", [hang, deaf, failing])
+async def busy() -> str:
+    """One long step, as a source takes that is silent: the loop hears nothing meanwhile."""
+    send()
+    threading.Event().wait(600)
+    return "done"
+
+
+@pytest.mark.parametrize("work", [hang, deaf, failing, busy])
 def test_the_first_signal_cancels_the_work_and_nothing_makes_it_undone(work: Callable[[], object]) -> None:
     with pytest.raises(Interrupted), heard():
         run(work())  # type: ignore[arg-type]
