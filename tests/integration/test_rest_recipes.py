@@ -13,7 +13,7 @@ import pytest
 from tests.rest_servers import Api, Request, Said, serving
 from tests.servers import Provider, firm
 
-from scimsync import bootstrap
+from scimsync.bootstrap_sources import make_source
 from scimsync.config import load
 
 PAGE = Path(__file__).parents[2] / "docs/sources/rest.md"
@@ -175,5 +175,5 @@ def test_a_recipe_brings_everybody_and_then_is_quiet(
         assert len(logins) == PEOPLE
         assert "p7@x.org" in logins or "p7@example.com" in logins
         given.quiet()
-        proven = bootstrap.make_source(load(file)).read().proven
+        proven = make_source(load(file)).read().proven
     assert proven
