@@ -217,3 +217,31 @@ def test_a_column_that_no_source_has_is_named(home: House, ad: str, attributes: 
     with pytest.raises(ConfigError) as told:
         home.plan()
     assert said in str(told.value)
+
+
+def test_each_who_waits_for_a_silent_source_is_counted_and_named_and_a_leaver_waits_for_nothing(home: House) -> None:
+    write(home, *({**entry(p), "mail": p.email} for p in home.people))
+    configure(home, attributes=MAPPED.replace('"lower(trim(email))"', '"lower(coalesce(ad.mail, hr.email))"'))
+    home.quiet()
+    leaver, gone = home.active(2)
+    home.set(leaver, status="left")
+    home.dismiss(gone)
+    (home.folder / "ad.csv").unlink()
+    made = home.plan()
+    waiting = {f.subject for f in made.findings if f.code == "record.unjoined"}
+    assert waiting == {p.employee_id for p in home.people if p.active} - {leaver.employee_id, gone.employee_id}
+    assert made.tally.held == len(waiting)
+    assert {leaver.employee_id, gone.employee_id} <= {k for k, action in actions(made).items() if action == "disable"}
+    (wide,) = [f for f in made.findings if f.code == "source.joined-unread"]
+    assert wide.path == "enterprise:department, title, userName"
+    said = home.command("explain", home.active(4)[3].employee_id)
+    assert "record.unjoined" in said.out
+    said = home.command("explain", leaver.employee_id, "title")
+    assert "source.joined-unread" in said.out
+
+
+def test_doctor_says_what_came_of_each_joined_source(home: House) -> None:
+    assert f"[source.ad]: {PEOPLE} records; {PEOPLE} of {PEOPLE} of ours have one" in home.command("doctor").out
+    (home.folder / "ad.csv").unlink()
+    said = home.command("doctor")
+    assert "[source.ad] could not be read, so what is made of it would be left as it is" in said.out

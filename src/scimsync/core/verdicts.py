@@ -130,7 +130,7 @@ def _about(mapped: Mapped, findings: Iterable[Finding], columns: Iterable[str]) 
     return [
         one
         for one in findings
-        if one.path == mapped.path
+        if mapped.path in one.path.split(", ")
         or one.subject in names
         or (one.code.startswith(("reference.", "attribute.")) and one.detail.split(" ")[0].rstrip(":") == mapped.path)
     ]

@@ -85,7 +85,7 @@ def _with_joined(
     sources = Sources(joined=tuple(one.name for one in health.joined))
     of = {path: sources.of(expression.columns) for path, expression in expressions.items()}
     made_of = {name: [path for path, names in of.items() if name in names] for name in sources.joined}
-    doubted = joining.short(health, previous, request.policy.limits, request.overrides)
+    doubted = joining.short(health, previous, made_of, request.policy.limits, request.overrides)
     return replace(
         judged,
         frozen=judged.frozen | {path for name in doubted for path in made_of[name]},

@@ -21,6 +21,7 @@ from scimsync.core.rights import missing as missing_rights
 from scimsync.errors import ConfigError, StoreError, TargetError
 from scimsync.model.outcomes import Guard, Rights, Run
 from scimsync.model.plans import LOGIN
+from scimsync.model.records import JoinedHealth
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
 from scimsync.scim.platform import is_platform
 from scimsync.scim.published import schemas_from_json
@@ -28,8 +29,11 @@ from scimsync.services.reaching import Target, reached
 from scimsync.services.retention import Sizes, sizes
 
 
-def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
-    """Read the source to its end and check the mapping against it: records, proof, columns, open status words.
+def try_source(settings: Settings) -> tuple[int, bool, int, bool, tuple[JoinedHealth, ...]]:
+    """Read the source to its end and check the mapping against it.
+
+    Returns:
+        Records, proof, columns, whether status words are open, and what came of the sources that are joined to it.
 
     Raises:
         SourceError: It cannot be read.
@@ -53,7 +57,7 @@ def try_source(settings: Settings) -> tuple[int, bool, int, bool]:
         check_presence(bench, given.presence, reading.columns)
         check_rules(bench, settings.policy.attributes, settings.contract.rules)
     bare = any(expression.is_bare for expression in mapped.values())
-    return health.rows, reading.proven, len(reading.columns), bare
+    return health.rows, reading.proven, len(columns), bare, health.joined
 
 
 def told_by_source(settings: Settings) -> Sequence[str]:

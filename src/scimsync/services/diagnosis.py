@@ -15,6 +15,7 @@ from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
 from scimsync.model.policy import Depth
+from scimsync.model.records import JoinedHealth
 from scimsync.scim.dialect import Dialect, among
 from scimsync.scim.dialect_entries import ENTRIES
 from scimsync.scim.drift import CONFIG, SCHEMAS
@@ -110,8 +111,9 @@ _PROOFS = {"rest": '; set [source] total to where the API says how many there ar
 
 def _source(settings: Settings) -> list[Check]:
     checks = [Check("source", "ok", line) for line in checking.told_by_source(settings)]
-    rows, proven, columns, bare = checking.try_source(settings)
+    rows, proven, columns, bare, joined = checking.try_source(settings)
     checks.append(Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits"))
+    checks += [_joined(one, rows) for one in joined]
     if bare:
         words = "the mapping of active compares a status with =, so a built-in list says what other words mean; "
         words += "name them: one_of(status, 'active', 'on leave', ['left', 'retired'])"
@@ -124,6 +126,17 @@ def _source(settings: Settings) -> list[Check]:
     if pairs is not None:
         checks.append(Check("groups", "ok" if pairs else "warn", f"{pairs:,} memberships"))
     return checks
+
+
+def _joined(one: JoinedHealth, rows: int) -> Check:
+    """What came of a source that is joined to the first."""
+    if one.reason:
+        words = "could not be read, so what is made of it would be left as it is"
+        return Check("source", "warn", f"{one.shown} {words}: {one.reason}")
+    words = f"{one.shown}: {one.rows:,} records; {one.found:,} of {rows:,} of ours have one"
+    words += f", {one.ambiguous:,} have several different ones" if one.ambiguous else ""
+    words += "" if one.proven else "; it cannot prove that it is complete, so whom it lacks keeps what they have"
+    return Check("source", "ok" if one.proven and not one.ambiguous else "warn", words)
 
 
 def _state(settings: Settings) -> list[Check]:

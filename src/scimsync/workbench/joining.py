@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
+from scimsync.core.joining import of_unjoined
 from scimsync.errors import ConfigError, SourceError
+from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped
 from scimsync.model.records import Joined, JoinedHealth, Reading
-from scimsync.workbench.bench import PLACE, TEXT, Column, N, Workbench, quoted, text
+from scimsync.workbench.bench import PLACE, TEXT, Column, N, Workbench, quoted, row_of, text
 from scimsync.workbench.expressions import Expression, check
 from scimsync.workbench.poured import take
 from scimsync.workbench.sources import Sources
@@ -192,3 +194,15 @@ def leave_unjoined(bench: Workbench, attributes: Sequence[Mapped], expressions: 
         bench.sql.execute(f"INSERT INTO {APART} SELECT DISTINCT n, {index} FROM unjoined WHERE source IN ({listed})")
         bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE n IN (SELECT n FROM {APART} WHERE i = {index})")
     bench.sql.execute(f"INSERT INTO spoiled SELECT n, i FROM {APART} EXCEPT SELECT n, i FROM spoiled")
+
+
+def waiting(bench: Workbench) -> list[Finding]:
+    """Who is left out whole because of what is not known of a joined source. After `set_aside` was made."""
+    if not bench.number(f"SELECT count(*) FROM {APART}"):
+        return []
+    found = bench.sql.execute(
+        "SELECT l.key, string_agg(DISTINCT u.source, ', ' ORDER BY u.source), any_value(l.place) FROM left_out l "
+        "JOIN unjoined u ON u.n = l.n WHERE l.key IS NOT NULL AND "
+        f"l.n IN (SELECT n FROM set_aside WHERE NOT leaves) AND l.n IN (SELECT n FROM {APART}) GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    return [of_unjoined(str(key), str(names), row_of(place)) for key, names, place in found]

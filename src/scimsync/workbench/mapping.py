@@ -26,7 +26,7 @@ from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of
 from scimsync.workbench.dated import dated, undated
 from scimsync.workbench.doubles import keyless, unite
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
-from scimsync.workbench.joining import APART, leave_unjoined
+from scimsync.workbench.joining import APART, leave_unjoined, waiting
 from scimsync.workbench.records import blanks
 from scimsync.workbench.values import list_text
 
@@ -222,7 +222,8 @@ def stage_desired(  # noqa: PLR0913 - all of it says how a record is read
     faults += _marked_values(bench, attributes, expressions)
     _spread(bench, attributes)
     _leave_out(bench, attributes, [place.short for place in found_by], whole=whole)
-    return findings + _told(bench, attributes, faults)
+    unjoined = waiting(bench) if bench.sources.joined else []
+    return [*findings, *_told(bench, attributes, faults), *unjoined]
 
 
 def desired_blanks(bench: Workbench, attributes: Sequence[Mapped]) -> dict[str, float]:
