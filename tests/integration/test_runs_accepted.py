@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from tests.runs import House, house
+from tests.runs import ATTRIBUTES, House, house
 
 from scimsync import bootstrap
 from scimsync.bootstrap import now
@@ -115,6 +115,39 @@ def test_what_is_about_access_cannot_be_accepted(home: House) -> None:
     assert said.code == 2
     assert "cannot be accepted" in said.err
     assert home.command("sync").code == 11
+
+
+def test_a_day_that_decides_access_and_cannot_be_read_is_not_accepted(home: House) -> None:
+    active = "\"status = 'active' AND coalesce(hire_date <= today(), true)\""
+    lines = [f"active = {active}" if line.startswith("active ") else line for line in ATTRIBUTES.splitlines()]
+    home.configure(attributes="\n".join(lines))
+    who = home.active(1)[0]
+    home.set(who, hire_date="31.13.2026")
+    found = [f for f in home.plan().findings if f.subject == who.employee_id and f.holds and not f.path]
+    assert found
+    for finding in found:
+        said = home.command("findings", "accept", who.employee_id, finding.code, "--until", UNTIL)
+        assert (said.code, "cannot be accepted" in said.err) == (2, True)
+    assert home.command("sync").code == 11
+
+
+def test_a_joiner_who_gets_no_account_is_not_accepted(home: House) -> None:
+    new = home.newcomer(1)
+    home.hire(new)
+    home.set(new, first_name=None, last_name=None)
+    assert "record.incomplete" in {f.code for f in home.plan().findings if f.subject == new.employee_id}
+    said = home.command("findings", "accept", new.employee_id, "record.incomplete", "--until", UNTIL)
+    assert (said.code, "cannot be accepted" in said.err) == (2, True)
+    assert home.command("sync").code == 11
+
+
+def test_who_is_left_out_whole_by_a_bad_value_is_not_accepted(home: House) -> None:
+    home.configure(policy='on_bad_value = "person"\n')
+    who = home.active(1)[0]
+    home.set(who, phone="call me")
+    home.plan()
+    said = home.command("findings", "accept", who.employee_id, "record.bad-phone", "--until", UNTIL)
+    assert (said.code, "cannot be accepted" in said.err) == (2, True)
 
 
 @pytest.mark.parametrize("until", ["2020-01-01", "2099-01-01"])

@@ -13,9 +13,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.postgres import postgres_url
-from tests.runs import SOURCE_CSV, SOURCE_SQL, House, actions, house, row
+from tests.runs import SOURCE_CSV, SOURCE_SQL, House, actions, codes, house, row
 
+from scimsync import bootstrap
 from scimsync.cli.sample import ATTRIBUTES
+from scimsync.model.outcomes import Ending
+from scimsync.model.plans import Lifecycle
 from scimsync.simulator.people import Person
 
 TODAY = datetime.now(UTC).date()
@@ -121,11 +124,12 @@ def test_an_end_comes_before_a_leave(home: House) -> None:
 def test_whoever_falls_out_of_scope_is_left_alone_and_told_of(home: House) -> None:
     (out,) = home.active(1)
     home.configure(source=f"{SOURCE_SQL}where = \"job_title <> 'Contractor'\"\n")
-    home.set(out, job_title="Contractor", status="left")
+    home.set(out, job_title="Contractor", last_name="Other")
     said = home.command("sync")
     assert said.code == 0, said.out + said.err
     assert "out of scope" in said.out
     assert home.account(out)["active"] is True
+    home.quiet()
     new = home.newcomer(1)
     add(home, new)
     home.set(new, job_title="Contractor")
@@ -149,6 +153,85 @@ def test_access_ends_with_the_scope_where_policy_says_so_and_a_limit_counts(home
     for person in people[1:]:
         home.set(person, job_title="Contractor")
     assert [finding.code for finding in home.plan().refusals] == ["limits.disable"]
+
+
+@pytest.mark.parametrize("policy", ["", 'out_of_scope = "disable"\n'])
+def test_whoever_left_by_the_own_record_loses_access_though_it_is_out_of_scope(home: House, policy: str) -> None:
+    (left,) = home.active(1)
+    home.configure(source=f"{SOURCE_SQL}where = \"status = 'active'\"\n", policy=policy)
+    before = home.account(left)["title"]
+    home.set(left, status="left", job_title="Gone")
+    made, report = home.sync()
+    assert report.clean
+    assert actions(made) == {left.employee_id: "disable"}
+    assert next(c for c in made.changes if c.key == left.employee_id).lifecycle is Lifecycle.LEAVER
+    assert home.account(left)["active"] is False
+    assert home.account(left)["title"] == before  # what else stands in that record is not ours
+    home.quiet()
+
+
+def test_an_old_record_out_of_scope_keeps_nobody_who_left(home: House) -> None:
+    (left,) = home.active(1)
+    home.hr("ALTER TABLE employee ADD COLUMN company TEXT DEFAULT 'A'")
+    home.configure(source=f"{DAYS}where = \"company = 'A'\"\n")
+    listed = ", ".join(name for (name,) in _columns(home) if name not in {"company", "hire_date", "end_date"})
+    home.hr(
+        f"INSERT INTO employee (company, hire_date, end_date, {listed}) SELECT 'B', '2015-01-01', '2019-12-31', {listed} "
+        "FROM employee WHERE employee_id = ?",
+        left.employee_id,
+    )
+    home.quiet()
+    yesterday = str(TODAY - timedelta(days=1))
+    home.hr("UPDATE employee SET end_date = ? WHERE employee_id = ? AND company = 'A'", yesterday, left.employee_id)
+    assert actions(home.plan()) == {left.employee_id: "disable"}
+    # one that holds today says where the person is now
+    home.hr("UPDATE employee SET end_date = NULL WHERE employee_id = ? AND company = 'B'", left.employee_id)
+    made = home.plan()
+    assert (actions(made), "record.out-of-scope" in codes(made)) == ({}, True)
+
+
+def test_nobody_is_deleted_for_having_fallen_out_of_scope(home: House) -> None:
+    (out,) = home.active(1)
+    policy = 'out_of_scope = "disable"\nleavers = "delete"\nleavers_after = "1h"\n'
+    home.configure(source=f"{SOURCE_SQL}where = \"job_title <> 'Contractor'\"\n", policy=policy)
+    home.set(out, job_title="Contractor")
+    made, report = home.sync()
+    assert report.clean
+    assert actions(made) == {out.employee_id: "disable"}
+    account = str(home.account(out)["id"])
+    with bootstrap.open_store(home.settings()) as store:
+        assert out.employee_id not in {one.key for one in store.endings()}
+        since = datetime.now(UTC) - timedelta(days=90)
+        store.change_endings([Ending(out.employee_id, account, since, proven=True)])  # as an earlier version noted
+    made = home.plan()
+    assert out.employee_id not in actions(made)
+    assert out.employee_id not in {finding.subject for finding in made.findings}
+
+
+def test_the_scope_takes_access_from_nobody_who_was_never_ours(tmp_path: Path) -> None:
+    with house(tmp_path) as home:
+        others = home.active(3)
+        for other in others:
+            home.set(other, job_title="Contractor", last_name="Other")
+        home.configure(
+            source=f"{SOURCE_SQL}where = \"job_title <> 'Contractor'\"\n", policy='out_of_scope = "disable"\n'
+        )
+        made = home.plan()
+        assert {other.employee_id for other in others} & {change.key for change in made.changes} == set()
+
+
+def test_two_records_of_which_one_is_on_leave_are_not_equal(home: House) -> None:
+    (both,) = home.active(1)
+    home.hr("ALTER TABLE employee ADD COLUMN away TEXT")
+    home.configure(source=f"{SOURCE_SQL}on_leave = \"away = 'x'\"\n")
+    listed = ", ".join(name for (name,) in _columns(home) if name != "away")
+    home.hr(
+        f"INSERT INTO employee (away, {listed}) SELECT 'x', {listed} FROM employee WHERE employee_id = ?",
+        both.employee_id,
+    )
+    made = home.plan()
+    assert "record.duplicate-key" in codes(made)
+    assert actions(made) == {}
 
 
 def test_a_scope_that_cannot_be_told_holds_and_one_without_people_stops(home: House) -> None:

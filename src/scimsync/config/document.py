@@ -258,7 +258,8 @@ class Policy(Section):
     )
     out_of_scope: Literal["keep", "disable"] = _key(
         "What becomes of the account of a person who falls out of `[source] where`. `keep`: it is left as it is, and "
-        "the plan says so (record.out-of-scope). `disable`: access is taken, and counts against `[limits] disable`.",
+        "the plan says so (record.out-of-scope). `disable`: access is taken, and counts against `[limits] disable`. "
+        "Nobody left by that, so nothing is deleted; whose own record says that they left, has left.",
         "keep",
         example="disable",
     )

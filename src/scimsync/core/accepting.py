@@ -26,7 +26,6 @@ ACCEPTABLE = frozenset(
         "record.bad-phone",
         "record.control-characters",
         "record.duplicate-element",
-        "record.incomplete",
         "record.not-canonical",
         "record.reserved-element",
         "record.too-long",
@@ -39,8 +38,6 @@ ACCEPTABLE = frozenset(
         "skill.unknown",
     }
 )
-#: what is in the list, but for where a whole person is left out by it: it may be the status that cannot be read
-_OF_VALUES = frozenset({"record.unmappable"})
 #: attributes that give access or say whose it is
 _ACCESS = frozenset({"active", "userName", "roles", "entitlements", "groups", "division", "invitation"})
 #: how a finding about access begins, though it is about a value: then nothing else of that person is accepted
@@ -50,9 +47,12 @@ LONGEST = timedelta(days=366)
 
 
 def is_acceptable(finding: Finding) -> bool:
-    """Whether a person may accept a finding: it is about somebody, and leaves alone nothing that gives access."""
+    """Whether a person may accept a finding: it is about somebody, and leaves alone nothing that gives access.
+
+    Who is left out whole waits, and it may be the status that cannot be read: that is accepted by nobody.
+    """
     on_access = _ACCESS & {*re.split(r"[^A-Za-z]+", finding.path)}
-    whole = finding.code in _OF_VALUES and not finding.path
+    whole = finding.holds and not finding.path
     return bool(finding.subject) and finding.code in ACCEPTABLE and not on_access and not whole
 
 

@@ -61,8 +61,7 @@ def _explained(change: Change, absence: Absence) -> Change:
     deltas = tuple(
         replace(d, reason=why) if d.path == ACTIVE and d.verdict is Verdict.WRITE else d for d in change.deltas
     )
-    lifecycle = Lifecycle.JOINER if why is Reason.BEGAN else Lifecycle.MOVER
-    return replace(change, deltas=deltas, lifecycle=change.lifecycle if why is Reason.OUTSIDE else lifecycle)
+    return replace(change, deltas=deltas, lifecycle=Lifecycle.JOINER if why is Reason.BEGAN else Lifecycle.MOVER)
 
 
 # --- what is told ----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from scimsync.workbench.expressions import Expression
 from scimsync.workbench.health import measure
 from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired
 from scimsync.workbench.phones import stage_remembered
+from scimsync.workbench.presence import MARKS
 from scimsync.workbench.records import stage_records
 from scimsync.workbench.ruling import check
 from scimsync.workbench.wording import unknown_words
@@ -55,7 +56,10 @@ def mapped(
         key=request.key,
         found_by=policy.match,
         whole=policy.on_bad_value is BadValue.PERSON,
-        also=[policy.groups.column] if policy.groups is not None and policy.groups.column else [],
+        also=[
+            *([policy.groups.column] if policy.groups is not None and policy.groups.column else []),
+            *(MARKS if bench.has_aside else ()),
+        ],
     )
     column = f"d{[*policy.by_path].index(ACTIVE)}" if ACTIVE in policy.by_path else ""
     told = [*told, *unknown_words(bench, expressions.get(ACTIVE), column)]

@@ -58,7 +58,7 @@ class Calendar:
     @property
     def apart(self) -> frozenset[str]:
         """Whose account may be inactive though nobody left."""
-        return self.leave | self.ahead
+        return self.leave | self.ahead | self.outside
 
     @property
     def as_of(self) -> date | None:
@@ -86,7 +86,7 @@ class Calendar:
             columns = active.columns | self.columns
             sql = (
                 f"CASE WHEN {ENDED} OR {AHEAD} THEN false "
-                f"WHEN {OUT} THEN {str(policy.outside is Outside.KEEP).lower()} "
+                f"WHEN {OUT} THEN {str(policy.outside is Outside.KEEP).lower()} AND coalesce(({active.sql}), true) "
                 f"WHEN {LEAVE} THEN {str(policy.leave is not Leave.DISABLE).lower()} ELSE ({active.sql}) END"
             )
             found[ACTIVE] = replace(active, sql=sql, columns=columns)
@@ -114,24 +114,36 @@ class Calendar:
         """Lay aside whoever is not written, and remember who is away."""
         bench, policy, key = self.bench, self.request.policy, self.request.key
         out = presence.marked(bench, key, OUT)
+        gone = self._gone(out)
         leave = presence.marked(bench, key, f"{LEAVE} AND NOT {ENDED}")
-        self.outside, self.leave = frozenset(out), frozenset(leave)
+        self.outside, self.leave = frozenset(out) - gone, frozenset(leave)
         self.ahead = frozenset(presence.marked(bench, key, AHEAD))
         unsure = presence.marked(bench, key, f"{LEAVE} IS NULL AND NOT {ENDED}")
         unsure |= {name: out[name] for name in presence.unsure(bench) if name in out}
         held = presence.lay_aside(bench, [n for n, _ in unsure.values()], self._active)
         yield from (scope.of_unsure(name, unsure[name][1]) for name in held)
-        if policy.outside is Outside.KEEP or ACTIVE not in policy.by_path:
-            kept = presence.lay_aside(
-                bench, [n for name, (n, _) in out.items() if name not in unsure], self._active, strangers=False
-            )
+        keeps = policy.outside is Outside.KEEP or self._active is None
+        known = {name: n for name, (n, _) in out.items() if name not in unsure}
+        if keeps:
+            numbers = [n for name, n in known.items() if name not in gone]
+            kept = presence.lay_aside(bench, numbers, self._active, strangers=False)
             yield from [scope.of_outside(kept)] if kept else []
+        if self._active is not None:
+            numbers = [n for name, n in known.items() if name in gone or not keeps]
+            presence.take_access(bench, numbers, self._active)
         if policy.leave is Leave.HOLD:
             numbers = [n for name, (n, _) in leave.items() if name not in self.ahead]
             kept = presence.lay_aside(bench, numbers, self._active)
             yield from [scope.of_leave(kept)] if kept else []
         if self.ahead:
             yield scope.of_prepared(sorted(self.ahead))
+
+    def _gone(self, out: Mapping[str, object]) -> frozenset[str]:
+        """Who of those out of scope has left, as their own record says: they left, whatever the scope is."""
+        if not out or ACTIVE not in self.expressions:
+            return frozenset()
+        test = f"{OUT} AND coalesce(NOT TRY(({self.expressions[ACTIVE].sql})), false)"
+        return frozenset(presence.marked(self.bench, self.request.key, test))
 
     @property
     def _active(self) -> int | None:
@@ -256,13 +268,7 @@ def begin(bench: Workbench, ports: PlanPorts, request: PlanRequest, columns: Seq
     if checked.where is not None:
         presence.leave_scope(bench, request.key, checked.where)
     if validity.is_known:
-        days = tables.check_validity(bench, validity, columns)
-        calendar.columns = days[0].columns | days[1].columns
-        if validity.as_of is not None:
-            tables.pretend(bench, day)
-        tables.keep_valid(bench, request.key, days, day, marks=ACTIVE in request.policy.by_path)
-        if policy.create_before:
-            presence.bring_ahead(bench, day + policy.create_before)
+        _leave_what_holds(calendar, columns, has_scope=checked.where is not None)
     if checked.where is not None:
         presence.mark_outside(bench, request.key)
     if checked.order:
@@ -273,6 +279,20 @@ def begin(bench: Workbench, ports: PlanPorts, request: PlanRequest, columns: Seq
         calendar.ended = tables.ended(bench)
     calendar.columns |= checked.columns
     return calendar
+
+
+def _leave_what_holds(calendar: Calendar, columns: Sequence[str], *, has_scope: bool) -> None:
+    """Set aside the records that do not hold on the day, and find out which of those out of scope do."""
+    bench, request, day = calendar.bench, calendar.request, calendar.day
+    days = tables.check_validity(bench, request.validity, columns)
+    calendar.columns = days[0].columns | days[1].columns
+    if request.validity.as_of is not None:
+        tables.pretend(bench, day)
+    if has_scope:
+        tables.date_outside(bench, days, day)
+    tables.keep_valid(bench, request.key, days, day, marks=ACTIVE in request.policy.by_path)
+    if request.policy.create_before:
+        presence.bring_ahead(bench, day + request.policy.create_before)
 
 
 def _check(policy: Policy, validity: rules.Validity, presence_: scope.Presence) -> None:

@@ -153,14 +153,14 @@ def set_aside(bench: Workbench, test: str) -> None:
 
 
 def leave_scope(bench: Workbench, key: str, where: Expression) -> None:
-    """Set aside what is not in scope; `outside` (n, key, place, unsure) remembers it.
+    """Set aside what is not in scope; `outside` (n, key, place, unsure, holds) remembers it, and whether it holds.
 
     Raises:
         SourceError: Nobody is in scope.
     """
     bench.sql.execute(
         f"CREATE OR REPLACE TABLE outside AS SELECT {N} AS n, tidy({quoted(key)}) AS key, {PLACE} AS place, "
-        f"TRY({where.sql}) IS NULL AS unsure FROM records WHERE TRY({where.sql}) IS NOT TRUE"
+        f"TRY({where.sql}) IS NULL AS unsure, true AS holds FROM records WHERE TRY({where.sql}) IS NOT TRUE"
     )
     set_aside(bench, f"{N} IN (SELECT n FROM outside)")
     if not bench.number("SELECT count(*) FROM records"):
@@ -170,11 +170,17 @@ def leave_scope(bench: Workbench, key: str, where: Expression) -> None:
 
 
 def mark_outside(bench: Workbench, key: str) -> None:
-    """Bring back one record, so marked, of whoever has none in scope: who ended, and who joins later, included."""
-    bench.sql.execute(f"DELETE FROM records WHERE {ENDED} AND tidy({quoted(key)}) IN (SELECT key FROM outside)")
+    """Bring back one record, so marked, of whoever has one that holds and none in scope: who ended there included.
+
+    What ended out of scope says nothing: whoever ended in scope left, though an older record is elsewhere.
+    """
     bench.sql.execute(
-        "CREATE OR REPLACE TEMP TABLE stranger AS SELECT max(n) AS n FROM outside WHERE coalesce(key, '') <> '' AND "
-        f"key NOT IN (SELECT tidy({quoted(key)}) FROM records WHERE {quoted(key)} IS NOT NULL) GROUP BY key"
+        f"DELETE FROM records WHERE {ENDED} AND tidy({quoted(key)}) IN (SELECT key FROM outside WHERE holds)"
+    )
+    bench.sql.execute(
+        "CREATE OR REPLACE TEMP TABLE stranger AS SELECT max(n) AS n FROM outside WHERE holds "
+        f"AND coalesce(key, '') <> '' AND key NOT IN (SELECT tidy({quoted(key)}) FROM records "
+        f"WHERE {quoted(key)} IS NOT NULL) GROUP BY key"
     )
     bench.sql.execute(f"UPDATE aside SET {OUT} = true WHERE {N} IN (SELECT n FROM stranger)")
     bench.sql.execute(f"INSERT INTO records SELECT * FROM aside WHERE {OUT}")
@@ -248,6 +254,22 @@ def lay_aside(bench: Workbench, numbers: Sequence[int], active: int | None, *, s
     return [str(key) for (key,) in bench.rows(found)]
 
 
+def take_access(bench: Workbench, numbers: Sequence[int], active: int) -> None:
+    """Leave of people in `desired` nothing to be written but access, and nobody who has no link: they were never ours.
+
+    Args:
+        bench: After the mapping.
+        numbers: The numbers of their records.
+        active: The number of `active` in the mapping.
+    """
+    sql = bench.sql
+    sql.execute("CREATE OR REPLACE TABLE laid AS SELECT unnest(?::BIGINT[]) AS n", [[*numbers]])
+    sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM laid) AND key NOT IN (SELECT key FROM links)")
+    width = len(sql.execute("DESCRIBE desired").fetchall()) - 3
+    for index in (number for number in range(width) if number != active):
+        sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM laid EXCEPT SELECT n, i FROM spoiled")
+
+
 def settle_ahead(bench: Workbench, active: int) -> None:
     """Leave alone who joins later and has an account that is active, or is not shown to be inactive. After correlation.
 
@@ -273,7 +295,7 @@ def unsure(bench: Workbench) -> frozenset[str]:
     there = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'outside'"
     if not bench.number(there):
         return frozenset()
-    return frozenset(str(key) for (key,) in bench.rows("SELECT DISTINCT key FROM outside WHERE unsure"))
+    return frozenset(str(key) for (key,) in bench.rows("SELECT DISTINCT key FROM outside WHERE unsure AND holds"))
 
 
 def first_days(bench: Workbench, since: date, until: date) -> Mapping[str, date]:

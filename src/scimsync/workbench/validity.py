@@ -111,6 +111,18 @@ def keep_valid(bench: Workbench, key: str, days: tuple[Expression, Expression], 
     sql.execute(f"UPDATE records SET {ENDED} = true WHERE {N} IN (SELECT n FROM ended)")
 
 
+def date_outside(bench: Workbench, days: tuple[Expression, Expression], day: date) -> None:
+    """Find out which of the records in `outside` hold on a day. One whose days cannot be read does, for all we know."""
+    first, last = (_day(given.sql) for given in days)
+    when = f"{text(day.isoformat())}::DATE"
+    bench.sql.execute(
+        "UPDATE outside SET holds = r.bad OR CASE WHEN r.first <= r.last THEN "
+        f"r.first <= {when} AND r.last >= {when} ELSE r.first <= {when} OR r.last >= {when} END FROM (SELECT {N} AS n, "
+        f"coalesce({first[0]}, {_ALWAYS}) AS first, coalesce({last[0]}, {_NEVER}) AS last, "
+        f"({first[1]}) OR ({last[1]}) AS bad FROM aside) r WHERE r.n = outside.n"
+    )
+
+
 def pretend(bench: Workbench, day: date) -> None:
     """Let it be noon of a day wherever the mapping asks what day it is."""
     for name in ("today", "current_date"):
