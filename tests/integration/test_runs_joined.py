@@ -176,6 +176,23 @@ def test_access_that_a_silent_source_decides_is_left_as_it_is(home: House) -> No
     assert "enable" not in actions(made).values()
 
 
+@pytest.mark.parametrize("lost", ["employeeID", "title"])
+def test_a_column_that_a_joined_source_lost_keeps_no_leaver_in(home: House, lost: str) -> None:
+    leaver, other = home.active(2)
+    home.set(leaver, status="left")
+    home.set(other, last_name="Married")
+    renamed = [{("x" if name == lost else name): value for name, value in entry(p).items()} for p in home.people]
+    write(home, *renamed)
+    for _ in range(2):  # what was lost once is still known the next time
+        made, _ = home.sync()
+        assert waits(made) == {"source.joined-unread"}
+    assert not home.account(leaver)["active"]
+    assert home.account(other)["displayName"].endswith("Married")
+    assert home.account(other)["title"] == other.title
+    write(home, *map(entry, home.people))
+    home.quiet()
+
+
 def test_explain_says_which_source_a_value_came_from(home: House) -> None:
     who = home.active(1)[0]
     write(home, *everybody(home, who, title="Chief"))

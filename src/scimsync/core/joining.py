@@ -48,8 +48,11 @@ def remembered(health: SourceHealth, previous: SourceHealth | None, doubted: Ite
     """What the next reading is judged by: of a joined source that is not believed or was not read, the last."""
     former = {one.name: one for one in (previous.joined if previous else ())}
     gone = {*doubted, *(one.name for one in health.joined if one.reason)}
+    columns = {} if previous is None else {c: s for c, s in previous.blanks.items() if c.partition(".")[0] in gone}
     return replace(
-        health, joined=tuple(former.get(one.name, one) if one.name in gone else one for one in health.joined)
+        health,
+        blanks={**columns, **health.blanks},
+        joined=tuple(former.get(one.name, one) if one.name in gone else one for one in health.joined),
     )
 
 

@@ -9,18 +9,19 @@ from datetime import datetime
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine import trusting
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.engine.ports import Source
 from scimsync.model.plans import Finding
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import Expression
 from scimsync.workbench.health import measure
+from scimsync.workbench.joining import needed
 from scimsync.workbench.mapping import check_mapping, desired_blanks, stage_desired
 from scimsync.workbench.phones import stage_remembered
 from scimsync.workbench.presence import MARKS
 from scimsync.workbench.records import stage_records
 from scimsync.workbench.ruling import check
+from scimsync.workbench.sources import Sources
 from scimsync.workbench.wording import unknown_words
 
 
@@ -36,7 +37,7 @@ def read_source(
     attributes = request.policy.attributes
     check(bench, attributes, request.contract.rules)
     ports.observer.stage("reading the source")
-    reading, health = staged(bench, ports.source, request)
+    reading, health = staged(bench, ports, request)
     ports.metrics.read(health, proven=reading.proven)
     trusting.check_expectations(request, reading)
     expressions = check_mapping(bench, attributes, reading.columns)
@@ -67,17 +68,24 @@ def mapped(
     return replace(measured, desired=desired_blanks(bench, policy.attributes)), told
 
 
-def staged(bench: Workbench, source: Source, request: PlanRequest) -> tuple[Reading, SourceHealth]:
+def staged(bench: Workbench, ports: PlanPorts, request: PlanRequest) -> tuple[Reading, SourceHealth]:
     """Make the table `records`, or leave it where this source was read there in this way before.
 
     Raises:
         SourceError: The source cannot be read, or is empty.
     """
-    how = (id(source), request.key, request.null_values, request.trim)
+    how = (id(ports.source), request.key, request.null_values, request.trim)
     if bench.read is not None and bench.read[0] == how:
         return bench.read[1]
-    reading = source.read()
-    health = stage_records(bench, reading, key=request.key, null_values=request.null_values, trim=request.trim)
+    reading, wanted = ports.source.read(), frozenset[str]()
+    if reading.joined:
+        bench.sources = Sources(primary=reading.name, joined=tuple(one.name for one in reading.joined))
+        last = ports.store.last_applied()
+        former = last.health.blanks if last and last.health and last.source == request.source else ()
+        wanted = needed(bench, reading.joined, request.policy.attributes, former)
+    health = stage_records(
+        bench, reading, key=request.key, null_values=request.null_values, trim=request.trim, wanted=wanted
+    )
     reading = replace(reading, columns=tuple(column.name for column in bench.columns))
     bench.read = (how, (reading, health))
     return reading, health

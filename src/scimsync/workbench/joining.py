@@ -8,7 +8,7 @@ records for this person, or none and does not prove that it is whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
@@ -39,8 +39,26 @@ class _Piece:
     texts: Mapping[str, str] = field(default_factory=dict)
 
 
-def _taken(bench: Workbench, joined: Sequence[Joined]) -> list[_Piece | JoinedHealth]:
-    """Read each joined source into a table of its own; of one that cannot be read, why.
+def needed(
+    bench: Workbench, joined: Sequence[Joined], attributes: Sequence[Mapped], former: Collection[str]
+) -> frozenset[str]:
+    """The columns of joined sources that were there when they were read last, and that mapping or joins name.
+
+    Args:
+        bench: Parses, and knows how the sources are called.
+        joined: The joined sources.
+        attributes: The mapping.
+        former: The columns of the last reading that was believed.
+    """
+    sides = [(one.theirs, Sources(primary=one.name), f"{one.name}.") for one in joined]
+    given = [*((m.expression, bench.sources, "") for m in attributes), *sides]
+    found = [(check(text_, bench.sql, sources=sources), before) for text_, sources, before in given]
+    named = {f"{before}{c}".lower() for one, before in found if isinstance(one, Expression) for c in one.columns}
+    return frozenset(named & {column.lower() for column in former})
+
+
+def _taken(bench: Workbench, joined: Sequence[Joined], wanted: Collection[str]) -> list[_Piece | JoinedHealth]:
+    """Read each joined source into a table of its own; of one that cannot be read, or lost columns, why.
 
     Raises:
         ConfigError: Its side of a join does not fit its columns; all faults at once.
@@ -53,6 +71,9 @@ def _taken(bench: Workbench, joined: Sequence[Joined]) -> list[_Piece | JoinedHe
             rows = take(bench, reading, given.null_values)
             if not rows:
                 raise SourceError(f"{given.shown}: it holds no records")
+            there = {f"{given.name}.{column.name}".lower() for column in bench.columns}
+            if lost := sorted(c for c in wanted if c.startswith(f"{given.name}.") and c not in there):
+                raise SourceError(f"{given.shown}: {', '.join(lost)} is not there any more, and was in the last run")
         except SourceError as error:
             pieces.append(JoinedHealth(name=given.name, shown=given.shown, reason=str(error)))
             continue
@@ -87,15 +108,20 @@ def _side(bench: Workbench, side: str, where: str, sources: Sources) -> str | li
     return [f"{where} = {side!r}: {fault}" for fault in found]
 
 
-def join(bench: Workbench, reading: Reading) -> tuple[JoinedHealth, ...]:
+def join(bench: Workbench, reading: Reading, wanted: Collection[str] = ()) -> tuple[JoinedHealth, ...]:
     """Join to `records`, which hold the first source, what is joined to it; what came of each.
+
+    Args:
+        bench: Has the table `records`.
+        reading: The reading of the first source.
+        wanted: Columns that the joined sources had, and must have still (`needed`).
 
     Raises:
         ConfigError: A join does not fit the columns; all faults at once.
     """
     first = bench.columns, bench.texts
     bench.sql.execute("ALTER TABLE records RENAME TO first_records")
-    pieces = _taken(bench, reading.joined)
+    pieces = _taken(bench, reading.joined, wanted)
     bench.sql.execute("DROP TABLE IF EXISTS records")
     bench.sql.execute("ALTER TABLE first_records RENAME TO records")
     bench.columns, bench.texts = first

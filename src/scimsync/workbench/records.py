@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from scimsync.errors import SourceError
@@ -14,7 +14,13 @@ from scimsync.workbench.values import is_blank
 
 
 def stage_records(
-    bench: Workbench, reading: Reading, *, key: str, null_values: Sequence[str] = (), trim: bool = False
+    bench: Workbench,
+    reading: Reading,
+    *,
+    key: str,
+    null_values: Sequence[str] = (),
+    trim: bool = False,
+    wanted: Collection[str] = (),
 ) -> SourceHealth:
     """Bring a reading into the table `records`, in one go where it can be poured, and take its health.
 
@@ -24,6 +30,7 @@ def stage_records(
         key: Column that identifies a person.
         null_values: Texts that stand for nothing in a cell.
         trim: Take blanks around texts away.
+        wanted: Columns that joined sources must have still (`joining.needed`).
 
     Raises:
         SourceError: The reading failed, has no key column, or holds no record.
@@ -40,7 +47,7 @@ def stage_records(
         raise SourceError("source: it holds no records. An empty source never means that everybody left.")
     if trim:
         _trim(bench)
-    joined = join(bench, reading) if reading.joined else ()
+    joined = join(bench, reading, wanted) if reading.joined else ()
     return replace(_health(bench, count), joined=joined)
 
 
