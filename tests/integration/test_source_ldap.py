@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -423,6 +424,20 @@ def test_a_silent_server_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) 
 
     with speaking(Silent()) as url:
         assert "does not answer" in refusal(acme(url, access={"patience": 0.2}))
+
+
+def test_a_signal_inside_of_the_library_does_not_make_the_end_wait_for_its_lock() -> None:
+    ended = threading.Event()
+
+    def interrupted(url: str) -> None:
+        with suppress(KeyboardInterrupt), Directory(LdapAccess(url=url, anonymous=True)) as directory:
+            directory._link._ldap_object_lock.acquire()  # where the signal comes before the library can let go again
+            raise KeyboardInterrupt
+        ended.set()
+
+    with speaking(Paging(Answer([someone(0)]))) as url:
+        threading.Thread(target=interrupted, args=(url,), daemon=True).start()
+        assert ended.wait(60)
 
 
 def test_a_part_that_is_elsewhere_is_left_out_only_where_somebody_says_so() -> None:

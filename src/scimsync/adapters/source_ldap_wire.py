@@ -107,6 +107,9 @@ class Directory:
         try:
             self._prepare()
             self._enter()
+        except KeyboardInterrupt:
+            self._let_go()
+            raise
         except BaseException:
             self.close()
             raise
@@ -117,12 +120,23 @@ class Directory:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            self._let_go()
+        else:
+            self.close()
 
     def close(self) -> None:
         """Let go of the connection."""
         with suppress(ldap.LDAPError, AttributeError):
             self._link.unbind_ext()
+
+    def _let_go(self) -> None:
+        """Let go without a word: a signal inside of the library leaves its lock held, and whoever asks waits for ever.
+
+        The connection is closed with the object.
+        """
+        with suppress(AttributeError):
+            del self._link
 
     # --- the way in -------------------------------------------------------------------------
 

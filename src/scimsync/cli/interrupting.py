@@ -150,14 +150,16 @@ def run(work: Coroutine[object, object, T], stop: Callable[[], None] | None = No
     return done
 
 
-#: how long one step of the work may go on after a signal
-_GRACE_S = 1.0
+#: how long one step of the work may go on after a signal, and how long what puts it away
+_GRACE_S, _END_S = 1.0, 10.0
 
 
 def _insist(number: int, woken: threading.Event) -> None:
-    """Send the main thread the signal once more, unless the first one was heard."""
-    if not woken.wait(_GRACE_S):
+    """Send the main thread the signal again until it is heard: a step may be long, and so may putting it away."""
+    patience = _GRACE_S
+    while not woken.wait(patience):
         signal.pthread_kill(threading.main_thread().ident or 0, number)
+        patience = _END_S
 
 
 def deafen() -> None:
