@@ -163,8 +163,8 @@ class AccountMaker:
         owner = self.owners.of(account)
         if owner not in {None, attempt.key} or self.owners.is_parted(attempt.key, account):
             told = f"the directory answered with the account {account}, which is {whose(owner)}"
-            active = self.means.attributes.get(ACTIVE)
-            if active is not None and self.owners.is_former(account, active):
+            active, strange = self.means.attributes.get(ACTIVE), self._is_strange(deltas, made.body or {})
+            if active is not None and not strange and self.owners.is_former(account, active):
                 return await self.reviver.undone(attempt, account, made, told)
             return attempt.outcome(Status.HELD, "correlation.taken", f"{told}; look at it", made)
         attempt.account = account
