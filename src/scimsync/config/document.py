@@ -326,6 +326,12 @@ class Limits(Section):
         "1d",
         example="12h",
     )
+    leavers_window: Window | None = _key(
+        "The same for accounts that are disabled or deleted, since hardly anybody loses many people every night. "
+        "Default: `7d`, or `window` where that is not `1d`.",
+        None,
+        example="14d",
+    )
     group_loss: Share = _key(
         "How many of its members one run may take from a group, whoever it is for. A share counts only for groups of "
         "at least 10. Beyond it that group is left as it is, and the rest goes on.",

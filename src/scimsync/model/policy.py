@@ -208,6 +208,15 @@ class Grouping:
     providing: Providing = Providing()
 
 
+#: how long what was done counts with the limits, and what took access away
+WINDOW, LEAVERS_WINDOW = timedelta(days=1), timedelta(days=7)
+
+
+def counted_for_leavers(window: timedelta) -> timedelta:
+    """How long leavers count where nothing is said of them: a week, or the window where it is not the standard one."""
+    return LEAVERS_WINDOW if window == WINDOW else window
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How much may change. Shares are of the linked accounts (of the records for `create`)."""
@@ -225,7 +234,9 @@ class Limits:
     #: the same for single attributes, by short path
     clears: Mapping[str, Limit] = field(default_factory=dict)
     #: what runs did within this time counts with what the next one wants; 0 for a run alone
-    window: timedelta = timedelta(days=1)
+    window: timedelta = WINDOW
+    #: the same for accounts that are disabled or deleted: nobody leaves by a few percent every night
+    leavers_window: timedelta = LEAVERS_WINDOW
 
     def clear_of(self, path: str) -> Limit:
         """From how many people the value of an attribute may be taken away."""
