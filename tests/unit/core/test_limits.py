@@ -93,7 +93,7 @@ def test_in_however_many_steps_no_more_is_done_than_in_one(steps: list[int], lin
 def test_a_refusal_tells_what_was_done_before_and_what_is_wanted_now() -> None:
     before = Past(leavers_window=DAY, done={"disable": 24})
     (found,) = told(Tally(linked=200, actions={"disable": 9}), Limits(), past=before)
-    assert found.detail == "24 in the last 7 days and 9 now of 200, allowed 5%"
+    assert found.detail == "24 in the last day and 9 now of 200, allowed 5%"
 
 
 def test_who_wants_nothing_is_not_refused_for_what_others_did() -> None:
