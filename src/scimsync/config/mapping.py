@@ -69,6 +69,7 @@ class MappingReader:
             source_rows_drop=_limit(written.source_rows_drop, standard.source_rows_drop),
             group_loss=_limit(written.group_loss, standard.group_loss),
             group_gain=_limit(written.group_gain, standard.group_gain),
+            ring_errors=_limit(written.ring_errors, standard.ring_errors),
             clear=_limit(clear, standard.clear),
             clears={path: _limit(given, standard.clear) for path, given in clears.items()},
             window=span(written.window),

@@ -89,6 +89,8 @@ class ApplyOptions:
     newborn_version: int = 0
     #: what the target takes from inactive people and the mapping does not give back
     dropped: tuple[Place, ...] = ()
+    #: a person looked at what stopped a ring: what came of it before does not count
+    resume: bool = False
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:

@@ -229,6 +229,8 @@ class Limits:
     source_rows_drop: Limit = Limit(share=0.10, floor=3)
     group_loss: Limit = Limit(share=0.30)
     group_gain: Limit = Limit(share=0.50, floor=20)
+    #: people of a ring who may be held or fail before the next one is begun
+    ring_errors: Limit = Limit(share=0.10, floor=3)
     #: people from whom the value of one attribute may be taken away
     clear: Limit = Limit(share=0.05, floor=10)
     #: the same for single attributes, by short path
@@ -241,6 +243,16 @@ class Limits:
     def clear_of(self, path: str) -> Limit:
         """From how many people the value of an attribute may be taken away."""
         return self.clears.get(path, self.clear)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rings:
+    """How a large plan is written: to a share of the people first, then to more."""
+
+    #: shares of the people, growing up to 1
+    shares: tuple[float, ...] = (0.01, 0.10, 1.0)
+    #: how many changes a plan must have to be written in rings
+    least: int = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +282,7 @@ class Policy:
     #: keys or user names, lower case
     protected: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
+    rings: Rings = field(default_factory=Rings)
     #: None where memberships are not managed
     groups: Grouping | None = None
 
