@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.runs import Quiet
-from tests.servers import ATTRIBUTES, Firm, Provider, account, firm
+from tests.servers import ATTRIBUTES, Answer, Firm, Provider, account, firm
 
 from scimsync import bootstrap
 from scimsync.config import load
@@ -327,3 +329,172 @@ def test_what_does_not_go_with_a_delivery_of_changes_is_refused(it: Delivered, o
     written.write_text(written.read_text("utf-8").replace(old, new), encoding="utf-8")
     with pytest.raises(ConfigError, match=said):
         load(written)
+
+
+class Refusing(Provider):
+    """Refuses to change some accounts."""
+
+    refused = frozenset[str]()
+
+    def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+        if resource["userName"] in self.refused:
+            return self.refuse(400, "no", "invalidValue")
+        return super().patch(resource, body, if_match)
+
+
+def test_whoever_a_delivery_held_in_vain_is_told_of_until_they_are_done(tmp_path: Path) -> None:
+    provider = Refusing(*(account(n) for n in range(PEOPLE)))
+    with firm(tmp_path, provider) as found:
+        it = Delivered(found)
+        it.configure()
+        found.hr(*everybody())
+        found.sync()
+        provider.refused = frozenset({"p3@x.org", "p5@x.org"})
+        it.sync(
+            {"id": 3, "status": "left"}, {"id": 5, "title": "Lead"}, {"id": 6, "title": "Lead"}, {"id": 7, "login": ""}
+        )
+        provider.refused = frozenset()
+
+        def waiting() -> dict[str, set[str]]:
+            made = it.plan()
+            kept = {one.subject for one in made.findings if one.code == "leaver.kept"}
+            return {"undone": {f.subject for f in made.findings if f.code == "source.delta-undone"}, "kept": kept}
+
+        it.write()
+        assert waiting() == {"undone": {"3", "5", "7"}, "kept": {"3"}}
+        said = it.firm.command("sync", "--config", "delta.toml")
+        assert said.code == 11
+        assert "leaver.kept" in said.out
+        assert "was not done" in it.firm.command("explain", "5", "--config", "delta.toml").out
+        it.write({"id": 9})
+        assert waiting() == {"undone": {"3", "5", "7"}, "kept": {"3"}}
+        it.sync({"id": 3, "status": "left"}, {"id": 7})
+        it.write()
+        assert waiting() == {"undone": {"5"}, "kept": set()}
+        found.hr(*everybody({"id": 3, "status": "left"}, {"id": 5, "title": "Lead"}, {"id": 6, "title": "Lead"}))
+        found.sync()
+        assert waiting() == {"undone": set(), "kept": set()}
+        assert it.firm.command("sync", "--config", "delta.toml").code == 0
+
+
+def test_a_delivery_that_was_refused_and_never_applied_is_told_of(it: Delivered) -> None:
+    written = it.firm.folder / "delta.toml"
+    written.write_text(written.read_text("utf-8").replace("disable = 1000", "disable = 1"), encoding="utf-8")
+    it.write({"id": 1, "status": "left"}, {"id": 2, "status": "left"})
+    made = it.plan()
+    assert made.refusals
+    it.write()
+    kept = {one.subject for one in it.plan().findings if one.code == "leaver.kept"}
+    assert kept == {"1", "2"}
+    said = it.firm.command(
+        "apply", made.id, "--config", "delta.toml", "--override", "limits.disable", "--reason", "right", "--yes"
+    )
+    assert said.code == 0, said.err
+    assert codes(it.plan()) == {"source.delta"}
+
+
+def test_a_group_that_could_not_be_written_leaves_its_people_undone(tmp_path: Path) -> None:
+    class Closed(Provider):
+        closed = False
+
+        def patch(self, resource: dict[str, Any], body: dict[str, Any], if_match: str) -> Answer:
+            if self.closed and resource["id"] in self.groups:
+                return self.refuse(400, "no", "invalidValue")
+            return super().patch(resource, body, if_match)
+
+    provider = Closed(*(account(n) for n in range(PEOPLE)))
+    provider.put({"id": "g1", "displayName": "Agents", "members": []}, provider.groups)
+    with firm(tmp_path, provider) as found:
+        it = Delivered(found)
+        it.configure(more='[groups]\ncolumn = "team"\n')
+        found.hr(*everybody(*({"id": n, "team": "Agents"} for n in range(20))))
+        found.sync()
+        provider.closed = True
+        it.sync({"id": 21, "team": "Agents"}, {"id": 22, "title": "Lead", "team": ""})
+        it.write()
+        assert [f.subject for f in it.plan().findings if f.code == "source.delta-undone"] == ["21"]
+
+
+def test_doctor_knows_a_delivery_of_changes_and_a_quiet_day(it: Delivered) -> None:
+    it.write({"id": 3, "title": "Chief"})
+    said = it.firm.command("doctor", "--config", "delta.toml")
+    assert "who is gone from HR is found by the configuration that reads everybody" in said.out
+    assert "1 records, 5 columns; the mapping fits" in said.out
+    it.write()
+    assert "nobody today: a quiet day" in it.firm.command("doctor", "--config", "delta.toml").out
+
+
+def test_changes_of_a_database_are_asked_for_and_none_is_a_quiet_day(tmp_path: Path) -> None:
+    with firm(tmp_path, Provider(*(account(n) for n in range(PEOPLE)))) as found:
+        it = Delivered(found)
+        it.configure(attributes={**ATTRIBUTES, "active": "hours > 0", "nickName": "(year + 1)::VARCHAR"})
+        with sqlite3.connect(found.folder / "hr.db") as hr:
+            hr.execute("CREATE TABLE p (id TEXT, login TEXT, name TEXT, title TEXT, hours INT, year INT, day TEXT)")
+            rows = [(str(n), f"p{n}@x.org", f"P{n}", "T", 40, 2020, "2026-01-01") for n in range(PEOPLE)]
+            hr.executemany("INSERT INTO p VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        for name, path, where in (
+            ("scimsync.toml", "hr.csv", ""),
+            ("delta.toml", "delta.csv", " WHERE day > '2026-01-02'"),
+        ):
+            sql = f'url = "sqlite:///hr.db"\nquery = "SELECT * FROM p{where}"'
+            written = (found.folder / name).read_text("utf-8").replace('kind = "csv"', 'kind = "sql"')
+            written = written.replace(f'path = "{path}"', sql).replace('complete = "assume"\n', "")
+            (found.folder / name).write_text(written, encoding="utf-8")
+        found.sync()
+        made = it.plan()
+        assert told(made) == "nobody is in this delivery of changes: a quiet day"
+        assert it.apply(made.id).clean
+        with sqlite3.connect(found.folder / "hr.db") as hr:
+            hr.execute("UPDATE p SET hours = 0, day = '2026-01-03' WHERE id = '4'")
+            hr.execute("DELETE FROM p WHERE id = '5'")
+        made = it.plan()
+        assert did(made) == {"4": "disable"}
+        assert it.apply(made.id).clean
+        assert did(found.plan()) == {"5": "disable"}
+
+
+def test_a_file_of_lines_without_any_is_a_quiet_day(tmp_path: Path) -> None:
+    with firm(tmp_path, Provider(*(account(n) for n in range(PEOPLE)))) as found:
+        it = Delivered(found)
+        it.configure(more='[groups]\ncolumn = "team"\n', source="on_leave = \"leave = 'yes'\"\n")
+        found.hr(*everybody(*({"id": n, "team": "A", "leave": "no"} for n in range(PEOPLE))))
+        found.sync()
+        written = it.firm.folder / "delta.toml"
+        text = written.read_text("utf-8").replace('kind = "csv"', 'kind = "jsonl"').replace("delta.csv", "delta.jsonl")
+        written.write_text(text, encoding="utf-8")
+        (found.folder / "delta.jsonl").write_bytes(b"")
+        assert told(it.plan()) == "nobody is in this delivery of changes: a quiet day"
+        written.write_text(text.replace('complete = "assume"', 'complete = "unproven"'), encoding="utf-8")
+        assert it.firm.command("plan", "--config", "delta.toml").code == 3
+        written.write_text(text, encoding="utf-8")
+        assert it.firm.command("doctor", "--config", "delta.toml").code in {0, 5}
+        assert "Nothing is decided" in it.firm.command("explain", "7", "--config", "delta.toml").out
+
+
+def test_changes_are_joined_to_another_source_as_everybody_is(tmp_path: Path) -> None:
+    with firm(tmp_path, Provider(*(account(n) for n in range(PEOPLE)))) as found:
+        it = Delivered(found)
+        it.configure(attributes={**ATTRIBUTES, "title": "coalesce(ad.title, hr.title)"})
+        joined = '[source.ad]\nkind = "csv"\npath = "ad.csv"\nkey = "id"\ncomplete = "assume"\n[target]'
+        for name in ("scimsync.toml", "delta.toml"):
+            written = found.folder / name
+            written.write_text(written.read_text("utf-8").replace("[target]", joined, 1), encoding="utf-8")
+        lines = [f"{n},Of {n}" for n in range(PEOPLE)]
+        (found.folder / "ad.csv").write_text("\n".join(["id,title", *lines, ""]), encoding="utf-8")
+        found.hr(*everybody())
+        found.sync()
+        assert it.account(3)["title"] == "Of 3"
+        (found.folder / "ad.csv").write_text("\n".join(["id,title", "3,Chief", *lines[4:], ""]), encoding="utf-8")
+        made, _ = it.sync({"id": 3}, {"id": 4, "name": "Four"})
+        assert did(made) == {"3": "update", "4": "update"}
+        assert it.account(3)["title"] == "Chief"
+        assert it.account(1)["title"] == "Of 1"
+        (found.folder / "ad.csv").unlink()
+        made, _ = it.sync({"id": 3, "title": "Boss", "name": "Three"})
+        assert [d.path for change in made.changes for d in change.deltas] == ["displayName"]
+        assert told(it.sync()[0]) == "nobody is in this delivery of changes: a quiet day"
+        (found.folder / "ad.csv").write_text("\n".join(["id,title", *lines, ""]), encoding="utf-8")
+        found.hr(*everybody({"id": 3, "name": "Three"}, {"id": 4, "name": "Four"}))
+        made, _ = found.sync()
+        assert {d.path for change in made.changes for d in change.deltas} == {"title"}
+        found.quiet()

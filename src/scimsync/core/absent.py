@@ -14,11 +14,13 @@ from scimsync.core.contract import Earlier
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.trust import Trust
 from scimsync.model.outcomes import Run
-from scimsync.model.plans import Finding, Severity
+from scimsync.model.plans import Finding, Plan, Severity
 from scimsync.model.records import SourceHealth
 
 #: what is told of a delivery of changes
 DELTA = "source.delta"
+#: what is told of somebody whom an earlier one held in vain
+UNDONE = "source.delta-undone"
 #: what the fingerprint of a delivery of changes begins with in the state, so that it is never that of a whole one
 _MARK = "delta "
 
@@ -81,3 +83,27 @@ def told(records: int, absent: int) -> Finding:
         summary=f"{people} not in this delivery of changes; nothing is decided about them" if records else quiet,
         detail="" if records else f"{people} as HR said last",
     )
+
+
+def of_undone(key: str, run: Run, *, leaves: bool) -> Finding:
+    """That what an earlier delivery of changes said of somebody was not done.
+
+    Args:
+        key: Who it is.
+        run: The run that was about that delivery.
+        leaves: They left by it, and keep access.
+    """
+    return Finding(
+        severity=Severity.ERROR if leaves else Severity.WARNING,
+        code=UNDONE,
+        subject=key,
+        summary="what an earlier delivery of changes said of this person was not done, and is not said again",
+        detail=f"run {run.id} of {run.created:%Y-%m-%d %H:%M} UTC",
+        hint=f"see why: scimsync runs {run.id}; then deliver this person again, or run with everybody",
+        holds=True,
+    )
+
+
+def is_told(plan: Plan) -> bool:
+    """Whether a plan is about a delivery of changes."""
+    return any(finding.code == DELTA for finding in plan.findings)

@@ -231,7 +231,7 @@ class _Planning:
             complete=given, follow=complete, only=self.request.only, source=self.request.source
         )
         self.calendar.met()
-        self.findings += absent.look(self.request, comparison)
+        self.findings += absent.look(self.request, comparison, self.ports.store, self._sources())
         self.findings += renaming.look(self.bench, self.request, self.ports, whole=self.whole)
         owe(self.bench, policy.attributes)
         comparison.resolve()
@@ -463,6 +463,7 @@ class _Planning:
             self.memberships.write_agreed(identity)
         if self.whole and plan.as_of is None:
             unmanaged.keep(comparison, ports.store.artifact(unmanaged.UNMANAGED), plan)
+        absent.keep(request, comparison, ports.store, identity)
         digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
