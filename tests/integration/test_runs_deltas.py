@@ -498,3 +498,35 @@ def test_changes_are_joined_to_another_source_as_everybody_is(tmp_path: Path) ->
         made, _ = found.sync()
         assert {d.path for change in made.changes for d in change.deltas} == {"title"}
         found.quiet()
+
+
+def test_a_delivery_of_changes_need_not_list_the_directory(it: Delivered) -> None:
+    it.configure(target='depth = "source"')
+    written = it.firm.folder / "scimsync.toml"
+    written.write_text(written.read_text("utf-8").replace('depth = "source"', ""), encoding="utf-8")
+    it.firm.sync()
+    before = len(it.firm.provider.asked)
+    made, report = it.sync({"id": 3, "title": "Chief"}, {"id": 5, "status": "left"}, {"id": 40})
+    assert did(made) == {"3": "update", "5": "disable", "40": "create"}
+    assert told(made) == "28 people with access are not in this delivery of changes; nothing is decided about them"
+    assert report.clean
+    listed = [a for a in it.firm.provider.asked[before:] if a.method == "GET" and a.path == "/Users"]
+    assert all("filter" in asked.query for asked in listed)
+    it.firm.hr(*everybody({"id": 3, "title": "Chief"}, {"id": 5, "status": "left"}, {"id": 40}))
+    it.firm.quiet()
+
+
+def test_the_first_delivery_may_be_one_of_changes(tmp_path: Path) -> None:
+    with firm(tmp_path, Provider(*(account(n) for n in range(PEOPLE)))) as found:
+        it = Delivered(found)
+        it.configure()
+        made, report = it.sync({"id": 3, "title": "Chief"}, {"id": 40})
+        assert did(made) == {"3": "update", "40": "create"}
+        assert report.clean
+        found.hr(*everybody({"id": 3, "title": "Chief"}, {"id": 40}, but=frozenset({9})))
+        made, _ = found.sync()
+        assert did(made) == {}
+        assert codes(made) == set()
+        assert it.account(9)["active"] is True  # nobody's, as far as we know
+        found.hr(*everybody({"id": 3, "title": "Chief"}, but=frozenset({9})))
+        assert did(found.plan()) == {"40": "disable"}
