@@ -393,6 +393,21 @@ def test_a_delivery_that_was_refused_and_never_applied_is_told_of(it: Delivered)
     assert codes(it.plan()) == {"source.delta"}
 
 
+def test_whoever_was_delivered_in_vain_is_not_forgotten_after_many_deliveries(
+    it: Delivered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scimsync.engine.absent._LOOKED_AT", 2)
+    written = it.firm.folder / "delta.toml"
+    written.write_text(written.read_text("utf-8").replace("disable = 1000", "disable = 0"), encoding="utf-8")
+    it.write({"id": 1, "status": "left"})
+    it.plan()
+    for n in range(4):
+        made, _ = it.sync({"id": 9, "title": f"T{n}"})
+        assert {one.subject for one in made.findings if one.code == "leaver.kept"} == {"1"}
+    it.sync({"id": 1})
+    assert codes(it.sync()[0]) == {"source.delta"}
+
+
 def test_a_group_that_could_not_be_written_leaves_its_people_undone(tmp_path: Path) -> None:
     class Closed(Provider):
         closed = False

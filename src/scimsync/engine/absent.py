@@ -20,7 +20,7 @@ from scimsync.engine.plan_request import PlanRequest
 from scimsync.engine.state import Artifacts, Journal, Runs
 from scimsync.errors import PlanDamaged
 from scimsync.model.outcomes import Run, RunState, Status
-from scimsync.model.plans import ITSELF, Action, Finding, Plan
+from scimsync.model.plans import ITSELF, Action, Finding, Plan, Severity
 from scimsync.model.policy import Leavers
 from scimsync.workbench import absent as tables
 from scimsync.workbench.comparing import Comparison
@@ -73,6 +73,7 @@ def look(
 def _undone(store: DeliveredState, sources: Sequence[str]) -> dict[str, _Undone]:
     """Whom the deliveries of changes since the last whole one held in vain, by key; the last word on each counts."""
     found: dict[str, _Undone] = {}
+    told: dict[str, _Undone] = {}  # by later runs, however long ago it was that they were delivered
     settled: set[str] = set()
     for run in store.runs(_LOOKED_AT):
         if run.source not in sources or run.state is RunState.OFFLINE:
@@ -84,10 +85,15 @@ def _undone(store: DeliveredState, sources: Sequence[str]) -> dict[str, _Undone]
             continue
         left, done = _left(plan, store, run)
         settled |= (done | _delivered(store, run)) - left.keys() - found.keys()
-        for key, leaves in left.items() if rules.is_delta(run) else ():
+        if not rules.is_delta(run):
+            continue
+        for key, leaves in left.items():
             if key not in settled:
                 found.setdefault(key, _Undone(run, leaves))
-    return found
+        for one in plan.findings:
+            if one.code == rules.UNDONE and one.subject not in settled:
+                told.setdefault(one.subject, _Undone(run, one.severity is Severity.ERROR))
+    return {key: one for key, one in told.items() if key not in settled} | found
 
 
 def keep(request: PlanRequest, comparison: Comparison, store: Artifacts, run: str) -> None:

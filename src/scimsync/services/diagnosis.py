@@ -121,7 +121,9 @@ def _source(settings: Settings) -> list[Check]:
         checks.append(Check("mapping", "warn", words))
     if settings.source.is_delta:
         words = 'a delivery of changes (mode = "delta"): nobody who is not in it is touched, and who is gone from HR '
-        checks.append(Check("source", "ok", words + "is found by the configuration that reads everybody"))
+        words += "is found by the configuration that reads everybody"
+        words += "" if proven else "; one that was cut at the end of a line looks whole: set [source] complete"
+        checks.append(Check("source", "ok", words))
     elif not proven:
         words = "the source cannot prove that it is complete, so people missing from it are not treated as leavers"
         words += _PROOFS.get(settings.source.kind, '; set [source] complete = "checksum"')
