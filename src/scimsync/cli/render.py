@@ -11,7 +11,7 @@ from scimsync.cli import foresight
 from scimsync.cli.coming import coming_document, coming_lines, mark_lines
 from scimsync.cli.finding_text import finding_lines, printable
 from scimsync.cli.rolling import MANY, rolled_up
-from scimsync.core import grouping, leaving, sealing, unshown, waiting
+from scimsync.core import absent, grouping, leaving, sealing, unshown, waiting
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Plan, Reason, Tally, Verdict
 from scimsync.model.reports import Report
@@ -154,7 +154,8 @@ def _foot(plan: Plan) -> Iterator[str]:
     if plan.changes or plan.groups:
         yield f"{counted(len(plan.changes) + len(plan.groups), 'change')}, {foresight.cost_text(plan)}."
     elif words := _left(plan.tally):
-        rest = "what could be read of the rest" if waiting.is_partial(plan) else "everything else"
+        rest = "whoever else was delivered" if absent.is_told(plan) else "everything else"
+        rest = "what could be read of the rest" if waiting.is_partial(plan) else rest
         yield f"No changes: {rest} is what HR says ({', '.join(words)})."
     elif waiting.is_partial(plan):
         yield "No changes, but the directory could not be read whole: see the findings."
@@ -165,7 +166,8 @@ def _foot(plan: Plan) -> Iterator[str]:
     elif any(finding.code == unshown.CODE for finding in plan.findings):
         yield "No changes: what the directory shows is what HR says; some values it never shows: see the findings."
     else:
-        yield "No changes: the directory is what HR says."
+        rest = "whoever was delivered" if absent.is_told(plan) else "the directory"
+        yield f"No changes: {rest} is what HR says."
     for rule, reason in plan.overrides.items():
         yield f"Rule {rule} is set aside: {reason}"
     for refusal in plan.refusals:
@@ -317,6 +319,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "records",
                 "accounts",
                 "linked",
+                "absent",
                 "unmanaged",
                 "conflicts",
                 "kept",

@@ -115,6 +115,9 @@ class MembershipPlanning:
             SourceError: The pairs cannot be read.
             ConfigError: They have other than two columns.
         """
+        self._members.only_delivered = not judged.everybody
+        if not judged.everybody and not self.bench.number("SELECT count(*) FROM records"):
+            return ()
         self._read_pairs(source, judged, key=key, complete=complete)
         self.bench.sql.execute("DELETE FROM m_pairs WHERE key IN (SELECT unnest(?::VARCHAR[]))", [[*away]])
         written, nested = self._members.names()
@@ -148,8 +151,16 @@ class MembershipPlanning:
         doubts = (
             (not number, "the source names no membership at all"),
             (blank, f"the column {grouping.column} went blank"),
-            (unproven, "the source of memberships cannot prove that it is complete"),
-            (not judged.absence or self.comparison.opaque() > 0, "the source of records proves nothing by absence"),
+            (
+                not judged.everybody and source.pairs is not None,
+                "this is a delivery of changes, and memberships do not stand in its records",
+            ),
+            (judged.everybody and unproven, "the source of memberships cannot prove that it is complete"),
+            (
+                judged.everybody and (not judged.absence or self.comparison.opaque() > 0),
+                "the source of records proves nothing by absence",
+            ),
+            (judged.older, "the delivery is an old one"),
             (not complete, "the directory could not be read whole"),
         )
         self._doubt = next((why for doubtful, why in doubts if doubtful), "")

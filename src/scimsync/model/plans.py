@@ -242,6 +242,8 @@ class Tally:
     records: int = 0
     accounts: int = 0
     linked: int = 0
+    #: people with access whom a delivery of changes does not hold
+    absent: int = 0
     unmanaged: int = 0
     actions: dict[str, int] = field(default_factory=dict)
     lifecycles: dict[str, int] = field(default_factory=dict)

@@ -150,6 +150,7 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         source=settings.source.identity,
         null_values=settings.source.null_values,
         trim=settings.source.trim,
+        is_delta=settings.source.is_delta,
         presence=settings.source.presence,
         configuration=settings.digest,
         parts=settings.parts,

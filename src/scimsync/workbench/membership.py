@@ -146,6 +146,8 @@ class MemberTables:
         """
         self._bench, self._grouping, self._left_alone = bench, grouping, left_alone
         self._logins = logins or "SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS login WHERE false"
+        #: nobody leaves a group but people whom the source delivers
+        self.only_delivered = False
 
     # --- what the source says ---------------------------------------------------------------
 
@@ -386,6 +388,8 @@ class MemberTables:
             "NOT EXISTS (SELECT 1 FROM m_named n WHERE n.group_id = c.group_id AND n.account = c.account)",
             "c.account NOT IN (SELECT id FROM m_kept)",
         ]
+        if self.only_delivered:
+            tests.append("c.account IN (SELECT id FROM pairing)")
         if not everybody:
             tests.append(
                 "((SELECT count(*) FROM only_keys) = 0 OR c.account IN (SELECT id FROM m_people WHERE key IN "
