@@ -47,6 +47,7 @@ from scimsync.engine import (
     returning,
     ruling,
     trusting,
+    undone,
     unshown,
     validity,
 )
@@ -240,7 +241,11 @@ class _Planning:
         self.changes = self.calendar.explained(self.changes)
         self.findings += self.calendar.told()
         self.changes, unchanged = fixing.leave(self.changes, schema.fixed, policy.attributes)
-        self.findings += unchanged
+        absence = judged.absence and not comparison.opaque()
+        believed = undone.Believed(judged.frozen, absence, self.request.overrides)
+        left = undone.leave(comparison, self.ports.store, self.changes, believed)
+        self.changes, self.notices = left.changes, [*self.notices, *left.notices]
+        self.findings += [*unchanged, *left.findings]
         await self._validate(comparison)
         await self._revive()
         self._spare(comparison.linked())
