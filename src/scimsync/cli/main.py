@@ -19,6 +19,7 @@ from scimsync.cli.finding_commands import findings
 from scimsync.cli.options import FILE, FOLDER, THERE, Group, with_config, with_depth, with_log, with_overrides
 from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
 from scimsync.cli.state_commands import state
+from scimsync.cli.undo_commands import restore, undo
 from scimsync.cli.webhook_commands import webhooks
 from scimsync.errors import ScimsyncError
 
@@ -406,6 +407,10 @@ def metrics(**given: object) -> None:
     from scimsync.cli import running  # noqa: PLC0415
 
     sys.exit(running.metrics(running.Options.of(given)))
+
+
+cli.add_command(undo)
+cli.add_command(restore)
 
 
 cli.add_command(findings)

@@ -27,7 +27,7 @@ from scimsync.testing.target import members_of
 SKILLS = "genesys:routingSkills"
 GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
 OPEN = Limit(share=1.0)
-WIDE = Limits(**{name: OPEN for name in ("disable", "enable", "create", "update", "clear", "group_loss", "group_gain")})
+WIDE = Limits(**dict.fromkeys(("disable", "enable", "create", "update", "clear", "group_loss", "group_gain"), OPEN))
 PATHS = ("userName", "displayName", "active", "title", "enterprise:department", SKILLS)
 TEAMS = ("red", "blue", "green")
 
@@ -333,7 +333,7 @@ def test_an_account_that_the_run_deleted_comes_back_inactive_where_the_directory
     firm.sync()
     account = firm.account("E1")["id"]
     firm.more |= {"leavers": Leavers.DELETE, "leavers_after": timedelta(days=1)}
-    firm.more["limits"] = Limits(**{**{n: OPEN for n in WIDE.__dataclass_fields__ if n not in {"clears", "window"}}})
+    firm.more["limits"] = Limits(**{n: OPEN for n in WIDE.__dataclass_fields__ if n not in {"clears", "window"}})
     firm.clock.advance(3 * 86400)
     firm.sync()
     firm.clock.advance(3 * 86400)
@@ -454,7 +454,8 @@ class Chance:
 
 @pytest.mark.parametrize("meddled", [False, True])
 def test_random_changes_that_are_taken_back_leave_nothing_but_what_others_did(
-    tmp_path: Path, meddled: bool  # noqa: FBT001
+    tmp_path: Path,
+    meddled: bool,
 ) -> None:
     people, rounds = examples(300, 25), examples(4, 2)
     firm = Firm(tmp_path / "artifacts", people)
