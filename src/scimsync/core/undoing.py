@@ -50,7 +50,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class Trail:
     """What one run did to one person."""
 
     key: str
@@ -115,19 +115,19 @@ def _member(place: Place, name: str, held: object) -> object:
     return float(str(held)) if is_number else held
 
 
-def take_back(deed: Deed, seen: Seen, policy: Policy) -> Planned:
+def take_back(trail: Trail, seen: Seen, policy: Policy) -> Planned:
     """Plan the inverse of what a run did to one person, against the account as it is now.
 
     Args:
-        deed: What the run did.
+        trail: What the run did.
         seen: The account.
         policy: What `backwards` gave.
     """
-    made = deed.action in MAKING
-    mapped = [m for m in policy.attributes if (m.path == ACTIVE if made else m.path in deed.moves)]
+    made = trail.action in MAKING
+    mapped = [m for m in policy.attributes if (m.path == ACTIVE if made else m.path in trail.moves)]
     desired, base, kept = dict[str, Value](), dict[str, Value](), list[Delta]()
     for one in mapped:
-        before, after = (False, True) if made else _sides(one.place, deed.moves[one.path])
+        before, after = (False, True) if made else _sides(one.place, trail.moves[one.path])
         current = one.place.read(seen.resource)
         desired[one.path], base[one.path] = before, after
         if one.is_shared:
@@ -136,18 +136,18 @@ def take_back(deed: Deed, seen: Seen, policy: Policy) -> Planned:
             if stays:
                 sides = Sides(desired=before, current=current, base=after, known=True)
                 kept.append(_delta(one, sides, Verdict.KEEP))
-    return _planned(deed, seen, replace(policy, attributes=tuple(mapped)), desired, base, Reason.UNDONE, kept)
+    return _planned(trail, seen, replace(policy, attributes=tuple(mapped)), desired, base, Reason.UNDONE, kept)
 
 
 def bring_back(
-    deed: Deed, seen: Seen, policy: Policy, then: Mapping[str, Value], agreed: Mapping[str, Value]
+    trail: Trail, seen: Seen, policy: Policy, then: Mapping[str, Value], agreed: Mapping[str, Value]
 ) -> Planned:
     """Plan one person back to what was agreed at an earlier time, whoever changed what since.
 
     Of a list that others share, their elements stay.
 
     Args:
-        deed: Whose account it is; nothing of what it did is looked at.
+        trail: Whose account it is; nothing of what it did is looked at.
         seen: The account.
         policy: What `backwards` gave.
         then: Path -> what was agreed then.
@@ -162,7 +162,7 @@ def bring_back(
             sides = Sides(desired=then[path], current=current, base=agreed.get(path), known=path in agreed)
             merged = merge(one.place, sides, Authority.MERGE)
             desired[path] = current if merged is None else merged.value
-    return _planned(deed, seen, replace(policy, attributes=tuple(mapped)), desired, base, Reason.PAST, [])
+    return _planned(trail, seen, replace(policy, attributes=tuple(mapped)), desired, base, Reason.PAST, [])
 
 
 def _sides(place: Place, move: Move) -> tuple[Value, Value]:
@@ -196,7 +196,7 @@ def _delta(mapped: Mapped, sides: Sides, verdict: Verdict) -> Delta:
 
 
 def _planned(  # noqa: PLR0913, PLR0917 - three views and their words
-    deed: Deed,
+    trail: Trail,
     seen: Seen,
     policy: Policy,
     desired: Mapping[str, Value],
@@ -206,10 +206,10 @@ def _planned(  # noqa: PLR0913, PLR0917 - three views and their words
 ) -> Planned:
     """The three views decided as always, in the words of whoever looks back."""
     pair = Pair(
-        key=deed.key,
+        key=trail.key,
         name=str(seen.resource.get(LOGIN) or ""),
         row=None,
-        account=deed.account,
+        account=trail.account,
         version=seen.version,
         desired=desired,
         current={ACTIVE: truth(seen.resource.get(ACTIVE))}
@@ -219,20 +219,20 @@ def _planned(  # noqa: PLR0913, PLR0917 - three views and their words
     planned = planner.plan_pair(pair, policy)
     notice = _worded(planned.notice, reason)
     if kept:
-        known = notice or _notice(deed, pair)
+        known = notice or _notice(trail, pair)
         notice = replace(known, deltas=(*known.deltas, *kept))
     change, besides = _worded(planned.change, reason), _worded(planned.besides, reason)
     return replace(planned, change=change, besides=besides, notice=notice, settled=())
 
 
-def _notice(deed: Deed, pair: Pair) -> Change:
+def _notice(trail: Trail, pair: Pair) -> Change:
     return Change(
-        key=deed.key,
+        key=trail.key,
         name=pair.name,
         action=Action.UPDATE,
         lifecycle=Lifecycle.MOVER,
         deltas=(),
-        account=deed.account,
+        account=trail.account,
         version=pair.version,
         operations=(),
     )
@@ -253,26 +253,34 @@ def by_later(notice: Change, written: Collection[str]) -> Change:
     )
 
 
-def come_back(deed: Deed, found: DeletedAccount, policy: Policy) -> Change:
-    """Bring back an account that the run deleted, as inactive as it was.
+def come_back(trail: Trail, found: DeletedAccount, policy: Policy, agreed: Mapping[str, Value]) -> Change:
+    """Bring back an account that the run deleted, as inactive as it was; it must carry the marks that it had.
 
     Args:
-        deed: The deletion.
+        trail: The deletion.
         found: The account, as the directory tells of deleted ones.
         policy: What `backwards` gave.
+        agreed: Path -> what was last agreed about the person.
     """
-    active = policy.by_path[ACTIVE]
-    sides = Sides(desired=False, current=None, base=None, known=True)
-    deltas = (replace(_delta(active, sides, Verdict.WRITE), reason=Reason.UNDONE, authority=Authority.LOCAL_WINS),)
+    marks = {place.short for place in policy.match} & agreed.keys() & policy.by_path.keys()
+    values = {ACTIVE: False} | {path: agreed[path] for path in sorted(marks) if agreed[path] is not None}
+    deltas = tuple(
+        replace(
+            _delta(policy.by_path[path], Sides(desired=value, current=None, base=None, known=True), Verdict.WRITE),
+            reason=Reason.UNDONE,
+            authority=Authority.LOCAL_WINS,
+        )
+        for path, value in values.items()
+    )
     return Change(
-        key=deed.key,
-        name=deed.name,
+        key=trail.key,
+        name=trail.name,
         action=Action.RESTORE,
         lifecycle=Lifecycle.LEAVER,
         deltas=deltas,
-        account=deed.account,
+        account=trail.account,
         version=found.version,
-        operations=planner.operations_of(deltas, [active]),
+        operations=planner.operations_of(deltas, policy.attributes),
     )
 
 
@@ -320,14 +328,14 @@ def left_out(key: str, why: str, path: str = "", hint: str = "") -> Finding:
     )
 
 
-def of_deleted(deed: Deed, why: str) -> Finding:
+def of_deleted(trail: Trail, why: str) -> Finding:
     """An account that the run deleted, and that does not come back."""
     return Finding(
         severity=Severity.ERROR,
         code=DELETED,
-        subject=deed.key,
+        subject=trail.key,
         summary="the run deleted this account; that cannot be taken back",
-        detail=f"{deed.account} of {deed.name or deed.key}; {why}",
+        detail=f"{trail.account} of {trail.name or trail.key}; {why}",
         hint="if the person is needed again: bring the account back by hand, or let HR have the person as a joiner",
         holds=True,
     )

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from scimsync.core import grouping, limits, logins, notifications, planner, validation
 from scimsync.core import undoing as rules
@@ -20,61 +19,28 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.merge import merge
 from scimsync.core.planner import Planned
 from scimsync.core.returning import unmapped
-from scimsync.core.undoing import Deed, Move, Seen
+from scimsync.core.undoing import Move, Seen, Trail
 from scimsync.engine import guarding, limiting
-from scimsync.engine.deeds import Deeds, GroupDeed, deeds
 from scimsync.engine.foreseeing import foreseen
+from scimsync.engine.hindsight import Wanted
 from scimsync.engine.ledger import plain
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.preceding import check_target
 from scimsync.engine.signatures import write as write_plan
-from scimsync.engine.state import Artifacts, Audit, Journal, Runs
-from scimsync.errors import FilterRefused, PlanStale, TargetUnanswered, TargetUnavailable
+from scimsync.engine.trails import GroupTrail
+from scimsync.errors import FilterRefused, TargetUnanswered, TargetUnavailable
 from scimsync.model.outcomes import Link, Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Action, Change, Finding, GroupChange, Member, Plan, Seal, Sides
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.scim.schema import Value
 from scimsync.workbench import undone as tables
-from scimsync.workbench.agreed import last_known
 from scimsync.workbench.bench import Workbench
 
 _T = TypeVar("_T")
-#: runs among which a moment is looked for
-_RUNS = 10_000
 #: why nobody takes back what another person would feel
 ANOTHERS = "the account is linked to {owner} by now, and was this person's then"
 PARTED = "the account is linked to nobody by now"
 GONE = "the account is not there any more"
-
-
-class UndoState(Runs, Journal, Audit, Artifacts, Protocol):
-    """Of the state: runs, what they did, and what was agreed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What shall be planned."""
-
-    #: what was done, and is taken back
-    deeds: Deeds = field(default_factory=Deeds)
-    #: short paths; all where empty
-    paths: frozenset[str] = frozenset()
-    #: the run that did it; "" where people are brought back to a moment
-    undoes: str = ""
-    #: keys of group -> account -> the key that it belonged to in the plan of the run; None where that plan is not kept
-    members: Mapping[str, Mapping[str, str]] | None = None
-    #: the moment to which people are brought back, and what was agreed then: key -> path -> value
-    restores: str = ""
-    then: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
-    #: what accounts held that the run disabled, and the directory took from them: key -> path -> value
-    lost: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
-    #: what is told beside
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def words(self) -> str:
-        """What it takes back, as runs are listed."""
-        return self.undoes or f"as of {self.restores}"
 
 
 async def make_plan(ports: PlanPorts, request: PlanRequest, wanted: Wanted) -> Plan:
@@ -120,21 +86,21 @@ class _LookingBack:
         last = store.last_applied()
         check_target(last, ports.target.name)
         self.former = store.artifact(last.base) if last is not None and last.base else None
-        deeds = self.wanted.deeds
+        trails = self.wanted.trails
         self.links = {link.account: link for link in store.links()}
-        ports.observer.stage("reading the accounts", len(deeds.people))
-        await self._read({deed.account for deed in deeds.people if deed.account})
+        ports.observer.stage("reading the accounts", len(trails.people))
+        await self._read({trail.account for trail in trails.people if trail.account})
         if self.former is not None:
-            keys = {deed.key for deed in deeds.people}
+            keys = {trail.key for trail in trails.people}
             self.agreed = tables.agreed(self.bench, self.former, keys, request.policy.attributes)
-        deleted = [deed for deed in deeds.people if deed.action is Action.DELETE and deed.account not in self.seen]
-        for deed in deeds.people:
-            if deed not in deleted:
-                self._decide(deed)
+        deleted = [trail for trail in trails.people if trail.action is Action.DELETE and trail.account not in self.seen]
+        for trail in trails.people:
+            if trail not in deleted:
+                self._decide(trail)
         await self._come_back(deleted)
         await self._validate()
-        ports.observer.stage("reading the groups", len(deeds.groups))
-        groups = [change for group in deeds.groups if (change := await self._group(group)) is not None]
+        ports.observer.stage("reading the groups", len(trails.groups))
+        groups = [change for group in trails.groups if (change := await self._group(group)) is not None]
         self._stage_accounts()
         guarded, told = await guarding.look(ports.target, self.bench, self.changes, groups)
         self.changes, self.findings = [*guarded], [*self.findings, *told]
@@ -153,52 +119,52 @@ class _LookingBack:
 
         await _each(sorted(accounts), one, self.request.workers)
 
-    def _decide(self, deed: Deed) -> None:
+    def _decide(self, trail: Trail) -> None:
         """Plan one person; or say why not."""
-        if why := self._why_not(deed):
-            self.findings.append(rules.left_out(deed.key, why))
+        if why := self._why_not(trail):
+            self.findings.append(rules.left_out(trail.key, why))
             return
-        deed = self._asked_for(deed)
-        seen = self.seen[deed.account]
+        trail = self._asked_for(trail)
+        seen = self.seen[trail.account]
         if self.wanted.restores:
-            then = self._chosen(self.wanted.then.get(deed.key, {}))
-            planned = rules.bring_back(deed, seen, self.policy, then, self.agreed.get(deed.key, {}))
+            then = self._chosen(self.wanted.then.get(trail.key, {}))
+            planned = rules.bring_back(trail, seen, self.policy, then, self.agreed.get(trail.key, {}))
         else:
-            planned = rules.take_back(deed, seen, self.policy)
-        self._take(deed, planned)
+            planned = rules.take_back(trail, seen, self.policy)
+        self._take(trail, planned)
 
-    def _why_not(self, deed: Deed) -> str:
-        if deed.doubtful:
+    def _why_not(self, trail: Trail) -> str:
+        if trail.doubtful:
             return "whether the run made this account is not known: the answer to its creation was lost"
-        if not deed.account or deed.account not in self.seen:
+        if not trail.account or trail.account not in self.seen:
             return GONE
-        owner = self.links.get(deed.account)
+        owner = self.links.get(trail.account)
         if owner is None:
             return PARTED
         if owner.source not in {"", self.request.source}:
             return f"the person belongs to the source {owner.source}: take it back with the configuration of that one"
-        return "" if owner.key == deed.key else ANOTHERS.format(owner=owner.key)
+        return "" if owner.key == trail.key else ANOTHERS.format(owner=owner.key)
 
-    def _asked_for(self, deed: Deed) -> Deed:
+    def _asked_for(self, trail: Trail) -> Trail:
         """The paths of a person that are asked for and can be taken back; what the directory took is given back too."""
-        if deed.action in MAKING:
-            return deed
-        hidden = {one.path for one in self.ports.store.unshown((deed.key,))}
-        moves = dict(deed.moves)
+        if trail.action in MAKING:
+            return trail
+        hidden = {one.path for one in self.ports.store.unshown((trail.key,))}
+        moves = dict(trail.moves)
         known = self.policy.by_path
-        for path in deed.moves:
+        for path in trail.moves:
             if self.wanted.paths and path not in self.wanted.paths:
                 del moves[path]
             elif path not in known:
-                self.findings.append(rules.left_out(deed.key, "the mapping does not manage it any more", path))
+                self.findings.append(rules.left_out(trail.key, "the mapping does not manage it any more", path))
                 del moves[path]
             elif path in hidden:
-                self.findings.append(rules.left_out(deed.key, "the directory never shows it", path))
+                self.findings.append(rules.left_out(trail.key, "the directory never shows it", path))
                 del moves[path]
         if self._was_disabled(moves):
-            lost = self.wanted.lost.get(deed.key, {})
+            lost = self.wanted.lost.get(trail.key, {})
             moves |= {path: Move(plain(value), None) for path, value in lost.items() if path not in moves}
-        return replace(deed, moves=moves)
+        return replace(trail, moves=moves)
 
     def _was_disabled(self, moves: Mapping[str, Move]) -> bool:
         return ACTIVE in moves and moves[ACTIVE].after is False and moves[ACTIVE].before is not False
@@ -206,21 +172,21 @@ class _LookingBack:
     def _chosen(self, then: Mapping[str, Value]) -> Mapping[str, Value]:
         return {path: value for path, value in then.items() if not self.wanted.paths or path in self.wanted.paths}
 
-    def _take(self, deed: Deed, planned: Planned) -> None:
+    def _take(self, trail: Trail, planned: Planned) -> None:
         self.findings += planned.findings
         made = [change for change in (planned.change, planned.besides) if change is not None]
         self.changes += made
         if planned.notice is not None:
-            later = self._later(deed.key) if self.wanted.undoes else frozenset()
+            later = self._later(trail.key) if self.wanted.undoes else frozenset()
             self.notices.append(rules.by_later(planned.notice, later))
         for delta in (delta for change in made for delta in change.deltas):
             mapped = self.policy.by_path[delta.path]
             if mapped.is_shared and delta.path in self.request.policy.by_path:
-                self.wishes.append((deed.key, delta.path, self._wish(deed, mapped, delta.sides)))
+                self.wishes.append((trail.key, delta.path, self._wish(trail, mapped, delta.sides)))
 
-    def _wish(self, deed: Deed, mapped: Mapped, sides: Sides) -> Value:
+    def _wish(self, trail: Trail, mapped: Mapped, sides: Sides) -> Value:
         """What is agreed of a shared list once it is given back: what was agreed, moved as the list is moved."""
-        agreed = self.agreed.get(deed.key, {}).get(mapped.path)
+        agreed = self.agreed.get(trail.key, {}).get(mapped.path)
         turned = Sides(desired=sides.desired, current=agreed, base=sides.current, known=True)
         merged = merge(mapped.place, turned, Authority.MERGE)
         return agreed if merged is None else merged.value
@@ -239,28 +205,30 @@ class _LookingBack:
                 found |= line.outcome.written.keys()
         return frozenset(found)
 
-    async def _come_back(self, deleted: Sequence[Deed]) -> None:
+    async def _come_back(self, deleted: Sequence[Trail]) -> None:
         """Bring back accounts that the run deleted, where the directory can."""
         if not deleted:
             return
-        names = {deed.name.lower() for deed in deleted if deed.name}
+        names = {trail.name.lower() for trail in deleted if trail.name}
         can = bool(self.request.dialect.deleted)
         bygone = await self.ports.target.deleted(names) if can and names else None
-        for deed in deleted:
-            found = [one for one in (bygone or {}).get(deed.name.lower(), ()) if one.id == deed.account and one.version]
-            owner = self.links.get(deed.account)
+        for trail in deleted:
+            found = [
+                one for one in (bygone or {}).get(trail.name.lower(), ()) if one.id == trail.account and one.version
+            ]
+            owner = self.links.get(trail.account)
             if not can:
                 why = "this directory cannot bring an account back"
             elif bygone is None:
                 why = "the directory does not show us deleted accounts"
-            elif owner is not None and owner.key != deed.key:
+            elif owner is not None and owner.key != trail.key:
                 why = ANOTHERS.format(owner=owner.key)
             else:
                 why = "" if found else "the directory does not know it any more"
             if why:
-                self.findings.append(rules.of_deleted(deed, why))
+                self.findings.append(rules.of_deleted(trail, why))
             else:
-                self.changes.append(rules.come_back(deed, found[0], self.policy))
+                self.changes.append(rules.come_back(trail, found[0], self.policy, self.agreed.get(trail.key, {})))
 
     async def _validate(self) -> None:
         """Leave out whatever could not be written, before anything is."""
@@ -298,42 +266,42 @@ class _LookingBack:
 
     # --- groups -------------------------------------------------------------------------------
 
-    async def _group(self, deed: GroupDeed) -> GroupChange | None:
+    async def _group(self, trail: GroupTrail) -> GroupChange | None:
         """Plan one group; None where nothing is left to do there."""
         if self.wanted.paths and rules.GROUPS not in self.wanted.paths:
             return None
         if self.request.policy.groups is None:
-            self._tell(deed, "[groups] does not manage memberships any more")
+            self._tell(trail, "[groups] does not manage memberships any more")
             return None
-        reply = await self.ports.target.get_group(deed.group)
+        reply = await self.ports.target.get_group(trail.group)
         if not reply.ok or reply.body is None:
             self._tell(
-                deed, "it is not there any more" if reply.status == 404 else f"it cannot be read: {reply.detail}"
+                trail, "it is not there any more" if reply.status == 404 else f"it cannot be read: {reply.detail}"
             )
             return None
         if not grouping.is_readable(reply.body):
-            self._tell(deed, "its members are not told by their ids")
+            self._tell(trail, "its members are not told by their ids")
             return None
-        joined = self._ours(deed, deed.joined, told=False)
-        left = self._ours(deed, deed.left, told=True)
+        joined = self._ours(trail, trail.joined, told=False)
+        left = self._ours(trail, trail.left, told=True)
         members, memory = grouping.members_of(reply.body).keys(), self.ports.store.group_memory()
-        partial = deed.group in memory.partial
+        partial = trail.group in memory.partial
         moved = rules.Moved(add=left, remove=joined, since=()) if partial else rules.regroup(joined, left, members)
         if moved.since:
             named = ", ".join(self._member(one).key or one for one in moved.since)
-            self._tell(deed, f"changed since: {named}")
+            self._tell(trail, f"changed since: {named}")
         if not moved.add and not moved.remove:
             return None
         change = GroupChange(
-            group=deed.group,
-            name=str(reply.body.get("displayName") or deed.name),
+            group=trail.group,
+            name=str(reply.body.get("displayName") or trail.name),
             version=reply.version,
             add=tuple(map(self._member, moved.add)),
             remove=tuple(map(self._member, moved.remove)),
             held=len(members),
             batch=self.request.policy.groups.batch,
             partial=partial,
-            cut=memory.partial.get(deed.group),
+            cut=memory.partial.get(trail.group),
         )
         protected = {name.lower() for name in self.request.policy.groups.protected}
         if {change.name.lower(), change.group.lower()} & protected:
@@ -344,12 +312,12 @@ class _LookingBack:
             return None
         return change
 
-    def _ours(self, deed: GroupDeed, accounts: Iterable[str], *, told: bool) -> tuple[str, ...]:
+    def _ours(self, trail: GroupTrail, accounts: Iterable[str], *, told: bool) -> tuple[str, ...]:
         """Of some accounts those that are the same person's as then, and whom somebody wants to be looked at.
 
         Who leaves the group loses something alone; who comes back must be known to be who was in it.
         """
-        then = (self.wanted.members or {}).get(deed.group, {})
+        then = (self.wanted.members or {}).get(trail.group, {})
         found, strange = [], []
         for account in accounts:
             member = self._member(account)
@@ -363,15 +331,15 @@ class _LookingBack:
                 found.append(account)
         if strange:
             why = "nobody knows that they are the accounts of the same people as then"
-            self._tell(deed, f"{why}: {', '.join(strange)}")
+            self._tell(trail, f"{why}: {', '.join(strange)}")
         return tuple(found)
 
     def _member(self, account: str) -> Member:
         link = self.links.get(account)
         return Member(link.key if link is not None else "", account)
 
-    def _tell(self, deed: GroupDeed, why: str) -> None:
-        self.findings.append(rules.of_groups(deed.name, why))
+    def _tell(self, trail: GroupTrail, why: str) -> None:
+        self.findings.append(rules.of_groups(trail.name, why))
 
     # --- the plan -----------------------------------------------------------------------------
 
@@ -451,7 +419,7 @@ class _LookingBack:
 
     def _numbers(self, changes: Sequence[Change]) -> dict[str, int]:
         """The numbers of the tally that do not follow from the changes; compared is what was done, or agreed then."""
-        compared = sum(len(deed.moves) for deed in self.wanted.deeds.people)
+        compared = sum(len(trail.moves) for trail in self.wanted.trails.people)
         compared += sum(len(then) for then in self.wanted.then.values())
         differ = sum(len(one.deltas) for one in (*changes, *self.notices))
         return {
@@ -462,129 +430,6 @@ class _LookingBack:
             "compared": compared,
             "equal": max(0, compared - differ),
         }
-
-
-def inverse(store: UndoState, run: Run, made: Plan | None, request: PlanRequest, paths: frozenset[str]) -> Wanted:
-    """What taking a run back means.
-
-    Args:
-        store: The state.
-        run: The run.
-        made: Its plan; None where that is not kept.
-        request: Mapping, dialect, and the keys of the people to look at.
-        paths: Short paths of the attributes to look at; all where empty.
-
-    Raises:
-        PlanStale: Nothing of it is on record, or it did nothing to somebody who is asked for.
-        StoreDamaged: A record cannot be read though its key is there.
-    """
-    found = deeds(store, run.id)
-    people = tuple(deed for deed in found.people if not request.only or deed.key in request.only)
-    members = None
-    if made is not None:
-        members = {
-            group.group: {str(one.account): one.key for one in (*group.add, *group.remove) if one.account}
-            for group in made.groups
-        }
-    written = any(line.outcome is not None and line.outcome.written for line in store.journal(run.id))
-    if written and not found.people and not found.groups and not found.erased:
-        raise PlanStale(
-            f"run {run.id}: what it replaced is not on record: it is of before the audit chain, or the chain is gone. "
-            "Nothing can be taken back of it."
-        )
-    mine = {deed.key for deed in people} | {key for held in (members or {}).values() for key in held.values()}
-    if strangers := sorted(set(request.only) - mine):
-        raise PlanStale(f"--user {', '.join(strangers)}: run {run.id} did nothing to this person")
-    told = (rules.of_erased(found.erased),) if found.erased and not request.only else ()
-    wanted = Wanted(deeds=replace(found, people=people), paths=paths, undoes=run.id, members=members, findings=told)
-    return replace(wanted, lost=_lost(store, run, made, people, request))
-
-
-def _lost(
-    store: UndoState, run: Run, made: Plan | None, people: Sequence[Deed], request: PlanRequest
-) -> dict[str, dict[str, Value]]:
-    """What those held whom a run disabled, of what the directory takes from inactive people."""
-    keys = {deed.key for deed in people if ACTIVE in deed.moves and deed.moves[ACTIVE].after is False}
-    dropped = [mapped for mapped in request.policy.attributes if mapped.place.dropped]
-    beside = unmapped(request.policy, request.dialect)
-    if not keys or not (dropped or beside):
-        return {}
-    found: dict[str, dict[str, Value]] = {}
-    with Workbench(store.artifact("plan").parent, helpers=False) as bench:
-        before = store.artifact(made.seal.base) if made is not None and made.seal.base else None
-        if before is not None and before.is_file():
-            for key, held in tables.agreed(bench, before, keys, dropped).items():
-                found[key] = {path: value for path, value in held.items() if value is not None}
-        after = store.artifact(run.base) if run.base else None
-        if after is not None and after.is_file():
-            for place in beside:
-                for key, value in last_known(bench, after, place).items():
-                    if key in keys and value is not None:
-                        found.setdefault(key, {})[place.short] = value
-    return found
-
-
-def as_of(store: UndoState, moment: datetime, request: PlanRequest, paths: frozenset[str]) -> Wanted:
-    """What bringing people back to a moment means: to what was agreed after the last run before it.
-
-    Args:
-        store: The state.
-        moment: The moment.
-        request: Mapping, and the keys of the people.
-        paths: Short paths of the attributes to look at; all where empty.
-
-    Raises:
-        PlanStale: No run ended before it, its base is not kept, or it knows nothing of somebody.
-    """
-    runs = [run for run in store.begun(_RUNS) if run.base and run.finished is not None]
-    earlier = [run for run in runs if run.finished <= moment]  # type: ignore[operator]
-    if not earlier:
-        raise PlanStale(f"no run that is kept ended before {moment:%Y-%m-%d %H:%M} UTC. List them with: scimsync runs")
-    run = max(earlier, key=lambda one: one.begun)
-    base = store.artifact(run.base)
-    if not base.is_file():
-        raise PlanStale(f"run {run.id}: what was agreed after it is no longer kept ([state] keep)")
-    keys = set(request.only)
-    with Workbench(base.parent, helpers=False) as bench:
-        then = tables.agreed(bench, base, keys, request.policy.attributes)
-        owners = tables.owners(bench, base, keys)
-    if strangers := sorted(keys - owners.keys()):
-        raise PlanStale(f"--user {', '.join(strangers)}: run {run.id}, the last before, knew no account of this person")
-    people = [Deed(key=key, name="", account=owners[key], action=Action.UPDATE) for key in sorted(keys)]
-    groups, told_ = _memberships(store, run, {owners[key]: key for key in keys})
-    return Wanted(
-        deeds=Deeds(people=tuple(people), groups=groups),
-        paths=paths,
-        members=told_,
-        restores=moment.isoformat(),
-        then=then,
-    )
-
-
-def _memberships(
-    store: UndoState, run: Run, accounts: Mapping[str, str]
-) -> tuple[tuple[GroupDeed, ...], dict[str, dict[str, str]]]:
-    """What later runs did to the memberships of some accounts, all together."""
-    first = dict[tuple[str, str], bool]()
-    names = dict[str, str]()
-    for later in reversed([one for one in store.begun(_RUNS) if one.begun > run.begun]):
-        for group in deeds(store, later.id).groups:
-            names[group.group] = group.name
-            for ids, joined in ((group.joined, True), (group.left, False)):
-                for account in ids:
-                    if account in accounts:
-                        first.setdefault((group.group, account), joined)
-    found = tuple(
-        GroupDeed(
-            group,
-            name,
-            tuple(a for (g, a), joined in first.items() if g == group and joined),
-            tuple(a for (g, a), joined in first.items() if g == group and not joined),
-        )
-        for group, name in sorted(names.items())
-    )
-    members = {group.group: {one: accounts[one] for one in (*group.joined, *group.left)} for group in found}
-    return tuple(group for group in found if group.joined or group.left), members
 
 
 async def _each(things: Iterable[_T], work: Callable[[_T], Awaitable[None]], at_once: int) -> None:

@@ -10,10 +10,10 @@ from scimsync.bootstrap_sources import make_source
 from scimsync.config import Settings
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.undoing import GROUPS
-from scimsync.engine import undoing
+from scimsync.engine import hindsight, undoing
+from scimsync.engine.hindsight import Wanted
 from scimsync.engine.plan_request import PlanRequest
 from scimsync.engine.ports import Observer, Store
-from scimsync.engine.undoing import Wanted
 from scimsync.errors import ConfigError, InvalidPath, PlanStale
 from scimsync.model.outcomes import RunState
 from scimsync.model.plans import Plan
@@ -58,7 +58,7 @@ async def undo(
         )
     request = request_of(settings, choices)
     made = stored_plan(store, run).plan if run.plan else None
-    return await _plan(settings, store, observer, request, undoing.inverse(store, run, made, request, paths))
+    return await _plan(settings, store, observer, request, hindsight.inverse(store, run, made, request, paths))
 
 
 async def restore(
@@ -82,7 +82,7 @@ async def restore(
         )
     paths = _paths(settings, attributes)
     request = request_of(settings, choices)
-    return await _plan(settings, store, observer, request, undoing.as_of(store, moment, request, paths))
+    return await _plan(settings, store, observer, request, hindsight.as_of(store, moment, request, paths))
 
 
 async def _plan(settings: Settings, store: Store, observer: Observer, request: PlanRequest, wanted: Wanted) -> Plan:

@@ -10,14 +10,15 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.soak import examples
+from tests.soak import WHOLE
 from tests.unit.engine.test_whole_runs import COLUMNS, MAPPING, USERS, Company, Silent, twin_of
 
 from scimsync.core import undoing as rules
 from scimsync.engine.applying import settle_run
+from scimsync.engine.hindsight import Wanted, as_of, inverse
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
-from scimsync.engine.undoing import Wanted, as_of, inverse, make_plan
+from scimsync.engine.undoing import make_plan
 from scimsync.errors import PlanStale
 from scimsync.model.outcomes import Link, RunState
 from scimsync.model.plans import Action, Plan, Reason, Verdict
@@ -335,10 +336,8 @@ def test_an_account_that_the_run_deleted_comes_back_inactive_where_the_directory
     firm.more |= {"leavers": Leavers.DELETE, "leavers_after": timedelta(days=1)}
     firm.more["limits"] = Limits(**{n: OPEN for n in WIDE.__dataclass_fields__ if n not in {"clears", "window"}})
     firm.clock.advance(3 * 86400)
-    firm.sync()
-    firm.clock.advance(3 * 86400)
     run = firm.sync()
-    assert account not in firm.target.users, [c.action for c in run.changes]
+    assert account not in firm.target.users
     made = firm.take_back(run.id)
     assert [c.action for c in made.changes] == [Action.RESTORE]
     assert firm.target.users[account]["active"] is False
@@ -457,7 +456,7 @@ def test_random_changes_that_are_taken_back_leave_nothing_but_what_others_did(
     tmp_path: Path,
     meddled: bool,
 ) -> None:
-    people, rounds = examples(300, 25), examples(4, 2)
+    people, rounds = (1500, 4) if WHOLE else (12, 1)
     firm = Firm(tmp_path / "artifacts", people)
     chance, deltas = Chance(firm, 11), 0
     for _ in range(rounds):
@@ -477,4 +476,4 @@ def test_random_changes_that_are_taken_back_leave_nothing_but_what_others_did(
         assert all(after[new]["active"] is False and not after[new]["teams"] for new in after.keys() - before.keys())
         firm.take_back(undo.id)
         assert firm.state() == done, "the inverse of the inverse is what was"
-    assert deltas > people
+    assert deltas > (10_000 if WHOLE else people)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from scimsync.core import grouping
-from scimsync.core.undoing import Deed, Move
+from scimsync.core.undoing import Move, Trail
 from scimsync.engine import ledger
 from scimsync.engine.recording import MEMBERS
 from scimsync.engine.state import Audit
@@ -27,7 +27,7 @@ _GOOD = frozenset({Status.DONE.value, Status.ALREADY.value})
 
 
 @dataclass(frozen=True, slots=True)
-class GroupDeed:
+class GroupTrail:
     """Whom a run put into one group, and whom it took out, by id."""
 
     group: str
@@ -37,11 +37,11 @@ class GroupDeed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deeds:
+class Trails:
     """All that a run did."""
 
-    people: tuple[Deed, ...] = ()
-    groups: tuple[GroupDeed, ...] = ()
+    people: tuple[Trail, ...] = ()
+    groups: tuple[GroupTrail, ...] = ()
     #: records that nobody can read any more, because the key of the person was destroyed
     erased: int = 0
 
@@ -102,7 +102,7 @@ def told(store: Audit, run: str = "", after: int = 0) -> Iterator[Told | None]:
             yield Told(entry.kind, ledger.document_of(entry), msgspec.json.decode(clear, type=dict[str, Any]))
 
 
-def deeds(store: Audit, run: str) -> Deeds:
+def trails(store: Audit, run: str) -> Trails:
     """What a run did.
 
     Args:
@@ -115,7 +115,7 @@ def deeds(store: Audit, run: str) -> Deeds:
     people: dict[str, _Person] = {}
     parts: dict[tuple[str, int], _Part] = {}
     #: what was sent to each group, and what came of it: somebody else may have done the rest
-    sent, groups = dict[str, GroupDeed](), dict[str, GroupDeed]()
+    sent, groups = dict[str, GroupTrail](), dict[str, GroupTrail]()
     erased = 0
     for one in told(store, run):
         if one is None:
@@ -130,8 +130,8 @@ def deeds(store: Audit, run: str) -> Deeds:
         else:
             _settled(people.setdefault(key, _Person()), parts.get((key, part), _Part()), one)
     done = ((key, person) for key, person in people.items() if person.moves or person.made or person.deleted)
-    return Deeds(
-        people=tuple(_deed(key, person) for key, person in sorted(done, key=lambda one: one[0])),
+    return Trails(
+        people=tuple(_trail(key, person) for key, person in sorted(done, key=lambda one: one[0])),
         groups=tuple(
             group
             for key, found in sorted(groups.items())
@@ -174,13 +174,13 @@ def _settled(person: _Person, part: _Part, one: Told) -> None:
     person.made |= action == Action.RESTORE.value and status in _GOOD and bool(sent)
 
 
-def _deed(key: str, person: _Person) -> Deed:
+def _trail(key: str, person: _Person) -> Trail:
     action = Action.UPDATE
     if person.deleted:
         action = Action.DELETE
     elif person.made:
         action = Action.RESTORE if person.action == Action.RESTORE.value else Action.CREATE
-    return Deed(
+    return Trail(
         key=key,
         name=person.name,
         account=person.account,
@@ -190,7 +190,7 @@ def _deed(key: str, person: _Person) -> Deed:
     )
 
 
-def _regrouped(known: GroupDeed | None, key: str, one: Told) -> GroupDeed:
+def _regrouped(known: GroupTrail | None, key: str, one: Told) -> GroupTrail:
     """A group with what one more record says of it."""
     name, group = str(one.personal.get("name", "")), str(one.personal.get("account", "")) or key.removeprefix(GROUP)
     joined, left = set(known.joined if known else ()), set(known.left if known else ())
@@ -198,12 +198,12 @@ def _regrouped(known: GroupDeed | None, key: str, one: Told) -> GroupDeed:
         values = {grouping.REMOVED: _listed(move.before), grouping.ADDED: _listed(move.after)}
         joined |= values[grouping.ADDED]
         left |= values[grouping.REMOVED]
-    return GroupDeed(group, name or (known.name if known else group), tuple(sorted(joined)), tuple(sorted(left)))
+    return GroupTrail(group, name or (known.name if known else group), tuple(sorted(joined)), tuple(sorted(left)))
 
 
-def _ours(found: GroupDeed, sent: GroupDeed) -> GroupDeed:
+def _ours(found: GroupTrail, sent: GroupTrail) -> GroupTrail:
     joined = tuple(one for one in found.joined if one in sent.joined)
-    return GroupDeed(found.group, found.name, joined, tuple(one for one in found.left if one in sent.left))
+    return GroupTrail(found.group, found.name, joined, tuple(one for one in found.left if one in sent.left))
 
 
 def _listed(found: object) -> set[str]:
