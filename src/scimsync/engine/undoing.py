@@ -357,7 +357,7 @@ class _LookingBack:
         findings = tuple(in_order(self.findings))
         counted = planner.tally(self._numbers(changes), changes, self.notices, findings, groups)
         source = self._source()
-        past = limiting.past(store, created, request.policy.limits.window, (source,))
+        past = limiting.past(store, created, request.policy.limits, (source,))
         demanded = [*limits.demands(counted, request.policy.limits)]
         demanded += limits.clearing(changes, request.policy.limits, counted.linked)
         identity = _name(ports, f"{created:%Y%m%d-%H%M%S}")

@@ -456,7 +456,7 @@ def test_random_changes_that_are_taken_back_leave_nothing_but_what_others_did(
     tmp_path: Path,
     meddled: bool,
 ) -> None:
-    people, rounds = (1500, 4) if WHOLE else (12, 1)
+    people, rounds = (1500, 9) if WHOLE else (12, 1)
     firm = Firm(tmp_path / "artifacts", people)
     chance, deltas = Chance(firm, 11), 0
     for _ in range(rounds):
