@@ -241,7 +241,7 @@ class _Planning:
         self.changes = self.calendar.explained(self.changes)
         self.findings += self.calendar.told()
         self.changes, unchanged = fixing.leave(self.changes, schema.fixed, policy.attributes)
-        absence = judged.absence and not comparison.opaque()
+        absence = judged.absence and not comparison.opaque() and not self.request.only
         believed = undone.Believed(judged.frozen, absence, self.request.overrides)
         left = undone.leave(comparison, self.ports.store, self.changes, believed)
         self.changes, self.notices = left.changes, [*self.notices, *left.notices]

@@ -85,7 +85,7 @@ def _is_over(
     if said is None:
         return one.path == ACTIVE and one.wanted == YES and believed.absence
     if one.path == ACTIVE and ACTIVE not in places:  # whoever is there is active
-        return one.wanted == NO
+        return one.wanted == NO and any(text is not None for text in said.values())
     if one.path not in places or said[one.path] is None:
         return False
     place = places[one.path].place

@@ -92,12 +92,14 @@ def wanted(comparison: Comparison, keys: Collection[str]) -> dict[str, dict[str,
         *(f"CASE WHEN {comparison.is_told(i)} THEN coalesce(w.d{i}, '') END" for i in range(len(attributes))),
     ]
     rows = bench.rows(f"SELECT {', '.join(columns)} FROM wanted w WHERE w.key IN (SELECT key FROM looked_back)")
-    return {
-        str(row[0]): {
-            one.path: None if text is None else str(text) for one, text in zip(attributes, row[1:], strict=True)
-        }
-        for row in rows
-    }
+    unread = bench.rows(
+        "SELECT key FROM looked_back WHERE key IN (SELECT key FROM held UNION ALL SELECT key FROM desired)"
+    )
+    found: dict[str, dict[str, str | None]] = {str(key): dict.fromkeys(m.path for m in attributes) for (key,) in unread}
+    for row in rows:
+        texts = (None if text is None else str(text) for text in row[1:])
+        found[str(row[0])] = dict(zip((m.path for m in attributes), texts, strict=True))
+    return found
 
 
 def _stage(bench: Workbench, keys: Iterable[str]) -> None:
