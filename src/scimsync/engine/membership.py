@@ -19,8 +19,9 @@ from scimsync.core import grouping as rules
 from scimsync.core import naming, showing
 from scimsync.core.naming import folded
 from scimsync.core.trust import ABSENCE, Trust
+from scimsync.engine import undone
 from scimsync.engine.ports import Source, Target
-from scimsync.engine.state import Artifacts, Memberships
+from scimsync.engine.state import Artifacts, Memberships, TakenBack
 from scimsync.errors import SourceEmpty, SourceError, TargetError
 from scimsync.model.accounts import Group, GroupMemory, Membership
 from scimsync.model.outcomes import Outcome
@@ -37,7 +38,7 @@ READ_AT_ONCE = 8
 LAID_AT_ONCE = 20_000
 
 
-class AgreedState(Memberships, Artifacts, Protocol):
+class AgreedState(Memberships, TakenBack, Artifacts, Protocol):
     """Of the state: which memberships were agreed."""
 
 
@@ -343,6 +344,15 @@ class MembershipPlanning:
         elif spared:
             self.findings.append(rules.spared({self._existing[group].name: n for group, n in spared.items()}))
         joining, beside, limits = _by_group(self._members.joining()), self._members.beside(), self.policy.limits
+        if undone.HELD not in self.overrides:
+            looked = undone.Looked(
+                groups=read.keys(),
+                names={group: held.name for group, held in self._existing.items()},
+                everybody=not self._members.some(),
+                believed=not self._doubt,
+            )
+            joining, leaving, told = undone.leave_members(self.store, joining, leaving, looked)
+            self.findings += told
         for group in sorted(joining.keys() | leaving.keys(), key=lambda g: (self._existing[g].name, g)):
             version, held = read[group]
             change = GroupChange(

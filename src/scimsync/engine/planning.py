@@ -49,6 +49,7 @@ from scimsync.engine import (
     returning,
     ruling,
     trusting,
+    undone,
     unshown,
     validity,
 )
@@ -243,7 +244,11 @@ class _Planning:
         self.changes = self.calendar.explained(self.changes)
         self.findings += self.calendar.told()
         self.changes, unchanged = fixing.leave(self.changes, schema.fixed, policy.attributes)
-        self.findings += unchanged
+        absence = judged.absence and not comparison.opaque() and not self.request.only
+        believed = undone.Believed(judged.frozen, absence, self.request.overrides)
+        left = undone.leave(comparison, self.ports.store, self.changes, believed)
+        self.changes, self.notices = left.changes, [*self.notices, *left.notices]
+        self.findings += [*unchanged, *left.findings]
         await self._validate(comparison)
         await self._revive()
         self._spare(comparison.linked() + comparison.absent())

@@ -22,6 +22,7 @@ from scimsync.engine.state import (
     NeverShown,
     Refusals,
     Runs,
+    TakenBack,
 )
 from scimsync.errors import PlanRefused, PlanStale
 from scimsync.model.events import Subscription
@@ -35,7 +36,7 @@ RULES = frozenset({"plan.age"})
 
 
 class ApplyState(
-    Runs, Refusals, Links, Deferrals, Endings, NeverShown, Memberships, Journal, Audit, Artifacts, Protocol
+    Runs, Refusals, Links, Deferrals, Endings, NeverShown, TakenBack, Memberships, Journal, Audit, Artifacts, Protocol
 ):
     """Of the state: what applying reads and writes."""
 
