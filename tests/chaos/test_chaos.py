@@ -29,7 +29,7 @@ def test_nobody_is_hurt_whatever_goes_wrong_at_once(part: int) -> None:
         assert not played.breaches, f"make chaos SEED={seed}"
 
 
-@pytest.mark.parametrize("seed", [17, 33, 99])
+@pytest.mark.parametrize("seed", [17, 33, 99] if WHOLE else [17, 33])
 def test_a_seed_plays_one_way(seed: int) -> None:
     assert play(seed).digest == play(seed).digest
 
@@ -70,10 +70,7 @@ def plans(seed: int, *, whole: bool) -> list[list[tuple[object, ...]]]:
     try:
         world.play()
         return [
-            [
-                (c.key, c.action, tuple((d.path, d.verdict, d.sides.desired) for d in c.deltas))
-                for c in made.plan.changes
-            ]
+            [(c.key, c.action, tuple((d.path, d.verdict) for d in c.deltas)) for c in made.plan.changes]
             for made in world.intended.values()
         ]
     finally:
