@@ -127,6 +127,27 @@ def writes(database: str, query: str, bare: str) -> str:
     return found[0] if found else ""
 
 
+#: dialects of which we ask for a transaction that only reads
+_READ_ONLY = frozenset({"postgresql", "mysql", "mariadb", "oracle"})
+
+
+def guard(database: str) -> tuple[str, bool]:
+    """What keeps our query from writing, in words; and whether the database itself does.
+
+    Args:
+        database: The name of the dialect.
+    """
+    if database in _READ_ONLY:
+        return "the query runs in a read-only transaction, and the database refuses to write", True
+    if database == "sqlite":
+        return "the file is opened to read only", True
+    words = "the database has no read-only transaction"
+    words += (
+        ": a query that holds a word that writes is not sent" if database == "mssql" else " that we know to ask for"
+    )
+    return f"{words}, and nothing is ever committed. Give the user the right to read and no other", False
+
+
 def make_read_only(connection: Connection) -> None:
     """Ask for a transaction that only reads, where the database knows one. SQL Server does not.
 
