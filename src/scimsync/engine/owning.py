@@ -29,7 +29,7 @@ class Owned:
     health: SourceHealth | None
 
 
-def own_links(bench: Workbench, store: OwnedState, source: str, overrides: Iterable[str]) -> Owned:
+def own_links(bench: Workbench, store: OwnedState, source: str, overrides: Iterable[str], former: str = "") -> Owned:
     """Say in the table `links` which are ours.
 
     Args:
@@ -37,6 +37,7 @@ def own_links(bench: Workbench, store: OwnedState, source: str, overrides: Itera
         store: The state.
         source: What the source is known by.
         overrides: Rules that a person set aside.
+        former: What an earlier version knew the source by.
     """
     recent = store.begun(rules.SILENT)
     lately = {run.source for run in recent} if len(recent) == rules.SILENT else None
@@ -46,7 +47,7 @@ def own_links(bench: Workbench, store: OwnedState, source: str, overrides: Itera
         rows = last.health.rows if last and last.health else 0
         alive = lately is None or name in lately
         held.append(rules.Held(source=name, links=links, met=met, rows=rows, alive=alive))
-    judged = rules.judge(source, held, known=source in store.sources(), overrides=overrides)
+    judged = rules.judge(source, held, known=source in store.sources(), overrides=overrides, former=former)
     tables.own(bench, (source, *judged.takes))
     applied = [run for name in (source, *judged.takes) if (run := store.last_applied(name)) is not None]
     health = max(applied, key=lambda run: (run.base, run.begun)).health if applied else None

@@ -167,7 +167,7 @@ class _Planning:
         stage_base(self.bench, self.former, policy.attributes)
         health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
         self.findings += self.calendar.held(told)
-        owned = own_links(self.bench, store, self.request.source, self.request.overrides)
+        owned = own_links(self.bench, store, self.request.source, self.request.overrides, self.request.former)
         self.findings += owned.findings
         self.takes = owned.takes
         judged = self._judge(reading, health, owned.health, expressions)
