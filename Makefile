@@ -80,10 +80,10 @@ $(VENV)/.sdks: tools/sdks tests/sdks/requirements.txt tests/sdks/package-lock.js
 	@tools/sdks $(BIN)/python $(VENV)/sdks
 	@touch $@
 
-# other people's SCIM servers, each in a room of its own: what they need would clash with what we need
-$(VENV)/.providers: tools/providers tests/providers/canaille/requirements.txt tests/providers/django-scim2/requirements.txt \
-  tests/providers/scimmy/package-lock.json | $(VENV)/.dev $(VENV)/.system
-	@echo "installing SCIM servers of other people into $(VENV)/providers ..."
+# other people's servers, each in a room of its own: what they need would clash with what we need
+$(VENV)/.providers: tools/providers $(wildcard tests/providers/*/requirements.txt tests/providers/*/package-lock.json) \
+  | $(VENV)/.dev $(VENV)/.system
+	@echo "installing servers of other people into $(VENV)/providers ..."
 	@tools/providers $(BIN)/python $(VENV)/providers
 	@touch $@
 

@@ -68,6 +68,8 @@ class PlanRequest:
     key: str
     #: what the source is known by; its people are those of the links that bear this name
     source: str = ""
+    #: what an earlier version knew it by
+    former: str = ""
     #: texts that stand for nothing in a cell of the source
     null_values: tuple[str, ...] = ()
     #: digest of the effective configuration
