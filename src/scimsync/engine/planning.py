@@ -39,6 +39,7 @@ from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
 from scimsync.engine import (
     accepting,
+    binding,
     deferring,
     ending,
     guarding,
@@ -69,7 +70,7 @@ from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Pl
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
-from scimsync.workbench import unmanaged
+from scimsync.workbench import layers, unmanaged
 from scimsync.workbench.agreed import write_agreed
 from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
@@ -163,7 +164,7 @@ class _Planning:
         base = last.base if last else ""
         decisions = store.link_decisions()
         stage_links(self.bench, store.links(), parted(decisions))
-        self.former = store.artifact(base) if base else None
+        self.former = binding.proven(store, base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
         health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
         self.findings += self.calendar.held(told)
@@ -456,6 +457,8 @@ class _Planning:
         path = ports.store.artifact(agreed)
         if not write_agreed(comparison, path, self.settled, self.former, self.last, moving):
             agreed = seal.base  # nothing else than before
+        else:
+            binding.bind(ports.store, agreed, layers.needed(self.bench, path))
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         if self.whole and plan.as_of is None:

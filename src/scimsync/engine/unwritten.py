@@ -20,6 +20,7 @@ READ = frozenset(
         "acceptances",
         "artifact",
         "begun",
+        "bound",
         "deferred",
         "endings",
         "frozen",
@@ -40,7 +41,9 @@ READ = frozenset(
     }
 )
 #: what a plan notes in the state
-DROPPED = frozenset({"change_endings", "change_frozen", "change_unshown", "save_deferred", "save_pin", "save_run"})
+DROPPED = frozenset(
+    {"bind", "change_endings", "change_frozen", "change_unshown", "save_deferred", "save_pin", "save_run"}
+)
 
 
 #: files that every reading of the directory writes anew
