@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
@@ -140,7 +141,10 @@ def make_target(
     users = given.dialect.users
     kind = ScimTarget if users == users.published else PlatformTarget
     target = kind(
-        _wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
+        replace(
+            _wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
+            patience_s=settings.policy.outage.total_seconds(),
+        ),
         clock=SystemClock(),
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,

@@ -21,8 +21,8 @@ from scimsync.model.policy import Deleted, Leavers
 
 FULL = int(os.environ.get("SCIMSYNC_DAYS_TIMES", "1")) >= 10
 SEED = int(os.environ.get("SCIMSYNC_DAYS_SEED", "1"))
-PEOPLE, LEAVERS, AGAIN, NIGHTS = (3000, 1000, 100, 365) if FULL else (120, 40, 8, 60)
-AFTER = 30 if FULL else 14
+PEOPLE, LEAVERS, AGAIN, NIGHTS = (3000, 1000, 100, 365) if FULL else (120, 24, 8, 36)
+AFTER = 30 if FULL else 8
 #: what each night may say besides its changes
 SPOKEN = {"delete": "leaver.expired", "restore": "account.restoring", "held": "account.deleted"}
 

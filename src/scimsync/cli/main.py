@@ -17,9 +17,20 @@ from scimsync.cli.account_commands import accounts
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.finding_commands import findings
 from scimsync.cli.hardening import harden, told
-from scimsync.cli.options import FILE, FOLDER, THERE, Group, with_config, with_depth, with_log, with_overrides
+from scimsync.cli.options import (
+    FILE,
+    FOLDER,
+    THERE,
+    Group,
+    with_config,
+    with_depth,
+    with_log,
+    with_overrides,
+    with_rings,
+)
 from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
 from scimsync.cli.state_commands import state
+from scimsync.cli.undo_commands import restore, undo
 from scimsync.cli.webhook_commands import webhooks
 
 _ABOUT = """Keep the people in a Genesys Cloud organisation, or at another SCIM provider, equal to what HR says.
@@ -253,8 +264,10 @@ plan.add_command(plan_diff)
 @with_config
 @with_overrides
 @with_log
+@with_rings
 @click.argument("plan", default="")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--resume", is_flag=True, help="Go on where a ring stopped the run: you looked at what went wrong.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def apply(**given: object) -> None:
@@ -275,6 +288,7 @@ def apply(**given: object) -> None:
 @with_overrides
 @with_log
 @with_depth
+@with_rings
 @click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -409,19 +423,8 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-cli.add_command(findings)
-
-
-cli.add_command(accounts)
-
-
-cli.add_command(audit)
-
-
-cli.add_command(webhooks)
-
-
-cli.add_command(state)
+for _added in (undo, restore, findings, accounts, audit, webhooks, state):
+    cli.add_command(_added)
 
 
 @cli.command(short_help="Receive signed events, synchronise the people they name, send webhooks.")

@@ -24,6 +24,7 @@ from scimsync.model.outcomes import (
     LinkDecision,
     Pin,
     Run,
+    Undone,
     Unshown,
 )
 
@@ -165,6 +166,18 @@ class NeverShown(Protocol):
         ...
 
     def change_unshown(self, add: Iterable[Unshown], remove: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget some, given as (key, path), then remember others, each in the place of what was there."""
+        ...
+
+
+class TakenBack(Protocol):
+    """What people took back though HR says otherwise."""
+
+    def undone(self) -> Sequence[Undone]:
+        """All of it, by key and path."""
+        ...
+
+    def change_undone(self, add: Iterable[Undone], remove: Iterable[tuple[str, str]] = ()) -> None:
         """Forget some, given as (key, path), then remember others, each in the place of what was there."""
         ...
 

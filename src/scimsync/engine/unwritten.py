@@ -36,13 +36,23 @@ READ = frozenset(
         "run",
         "runs",
         "sources",
+        "undone",
         "unshown",
         "worked",
     }
 )
 #: what a plan notes in the state
 DROPPED = frozenset(
-    {"bind", "change_endings", "change_frozen", "change_unshown", "save_deferred", "save_pin", "save_run"}
+    {
+        "bind",
+        "change_endings",
+        "change_frozen",
+        "change_undone",
+        "change_unshown",
+        "save_deferred",
+        "save_pin",
+        "save_run",
+    }
 )
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from scimsync.bootstrap import make_clock, make_phones, phones_version
 from scimsync.bootstrap_sources import make_pairs, make_source
 from scimsync.config import Settings
-from scimsync.core import grouping, identity, limits, owning, sealing, trust, unshown
+from scimsync.core import grouping, identity, limits, owning, sealing, trust, undoing, unshown
 from scimsync.core.depths import Rhythm
 from scimsync.core.sealing import Opened
 from scimsync.engine import binding, ledger, planning, preceding, preconditions
@@ -53,6 +53,10 @@ class Choices:
     depth: Depth | None = None
     #: the day that is planned for; None for today
     as_of: date | None = None
+    #: the shares of the people to whom a plan is written one after the other; as the configuration has it where None
+    rings: tuple[float, ...] | None = None
+    #: what stopped a ring was looked at
+    resume: bool = False
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
 
@@ -61,7 +65,14 @@ class Choices:
 AS_TOLD = Rhythm(full=timedelta(), versions=timedelta())
 
 RULES = (
-    trust.RULES | identity.RULES | limits.RULES | preconditions.RULES | grouping.RULES | owning.RULES | unshown.RULES
+    undoing.RULES
+    | trust.RULES
+    | identity.RULES
+    | limits.RULES
+    | preconditions.RULES
+    | grouping.RULES
+    | owning.RULES
+    | unshown.RULES
 )
 
 
@@ -148,6 +159,7 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         source=settings.source.identity,
         null_values=settings.source.null_values,
         trim=settings.source.trim,
+        is_delta=settings.source.is_delta,
         presence=settings.source.presence,
         configuration=settings.digest,
         parts=settings.parts,
