@@ -32,11 +32,16 @@ _T = TypeVar("_T")
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[Store]:
-    """The state that the configuration names, closed at the end."""
+def open_store(settings: Settings, *, writes: bool = True) -> Iterator[Store]:
+    """The state that the configuration names, closed at the end.
+
+    Args:
+        settings: Where it is.
+        writes: Whether it may be written to; else nothing is made or brought up to date, as evidence wants it.
+    """
     from scimsync.adapters.store_sql import SqlStore  # noqa: PLC0415 - loads SQLAlchemy
 
-    store = SqlStore(settings.state.url, settings.state.artifacts, SystemClock())
+    store = SqlStore(settings.state.url, settings.state.artifacts, SystemClock(), writes=writes)
     try:
         yield store
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from scimsync.core.depths import Rhythm
@@ -52,6 +52,13 @@ class PlanPorts:
     def memo(self) -> Memo:
         """What is remembered of phone numbers."""
         return Memo(self.store.artifact("phones").parent, self.clock.now(), self.phones_version, keeps=self.phones_kept)
+
+    def name(self, created: datetime) -> str:
+        """A name that no run has yet: a clock that stepped back shows the same second twice."""
+        while True:
+            name = f"{created:%Y%m%d-%H%M%S}-{self.fresh()}"
+            if self.store.run(name) is None:
+                return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,13 +18,15 @@ from scimsync.core.drifting import COMMON
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.rights import Missing
 from scimsync.core.rights import missing as missing_rights
-from scimsync.errors import ConfigError, StoreError, TargetError
+from scimsync.engine import binding
+from scimsync.errors import ConfigError, StoreDamaged, StoreError, TargetError
 from scimsync.model.outcomes import Guard, Rights, Run
 from scimsync.model.plans import LOGIN
 from scimsync.model.records import JoinedHealth
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
 from scimsync.scim.platform import is_platform
 from scimsync.scim.published import schemas_from_json
+from scimsync.services import continuity
 from scimsync.services.reaching import Target, reached
 from scimsync.services.retention import Sizes, sizes
 
@@ -142,6 +144,22 @@ def try_state(settings: Settings) -> tuple[Run | None, Mapping[str, int], Sizes]
     """
     with open_store(settings) as store:
         return store.last_applied(), Counter(one.path for one in store.unshown()), sizes(store)
+
+
+def try_continuity(settings: Settings) -> list[str]:
+    """What tells that the state is not the one that was left, or that what was agreed cannot be read.
+
+    Raises:
+        StoreError: It cannot be used.
+    """
+    with open_store(settings) as store:
+        found, last = continuity.breaks(settings, store), store.last_applied()
+        try:
+            if last is not None:
+                binding.proven(store, last.base)
+        except StoreDamaged as error:
+            found.append(str(error))
+        return found
 
 
 def asked_last(settings: Settings) -> int:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from scimsync.config import Settings, TargetSettings, load
 from scimsync.core.signing import LEAST_KEY
-from scimsync.errors import ConfigError, ScimsyncError, TargetError
+from scimsync.errors import ConfigError, ScimsyncError, StoreError, TargetError
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
@@ -152,6 +152,7 @@ def _state(settings: Settings) -> list[Check]:
     last, unshown, sizes = checking.try_state(settings)
     words = f"last applied run {last.id} ({last.state.value})" if last else "no run was applied yet"
     checks = [Check("state", "ok", words)]
+    checks += [Check("state", "fail", found, StoreError.exit_code) for found in checking.try_continuity(settings)]
     taken = f"{size_text(sizes.store)} in the store, {size_text(sizes.artifacts)} in {sizes.files:,} files"
     checks.append(Check("state", "ok", f"{taken}; scimsync state gc removes what [state] keep does not keep"))
     for path, people in sorted(unshown.items()):

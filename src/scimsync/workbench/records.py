@@ -13,6 +13,9 @@ from scimsync.workbench.poured import take
 from scimsync.workbench.rows import make_records
 from scimsync.workbench.values import is_blank
 
+#: how the columns begin that we add
+OURS = "scimsync_"
+
 
 def stage_records(  # noqa: PLR0913 - all of it says how records are taken
     bench: Workbench,
@@ -42,6 +45,11 @@ def stage_records(  # noqa: PLR0913 - all of it says how records are taken
     if doubled := sorted({name for name in reading.columns if lowered.count(name.lower()) > 1}):
         words = ", ".join(doubled)
         raise SourceError(f"source: the columns {words} differ in case only. Rename all but one, with AS for instance.")
+    if ours := sorted(name for name in reading.columns if name.lower().startswith(OURS)):
+        raise SourceError(
+            f"source: the column {ours[0]} has a name that begins with {OURS}, as columns of our own do. Rename it, "
+            "with AS for instance, or leave it out."
+        )
     if key.lower() not in lowered:
         names = ", ".join(reading.columns)
         raise SourceError(f"source: the key column {key!r} is missing; the columns are {names}. Set [source] key.")
