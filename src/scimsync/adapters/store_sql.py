@@ -56,6 +56,7 @@ REVISIONS = (
     "0013",
     "0015",
     "0016",
+    "0017",
 )
 VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives

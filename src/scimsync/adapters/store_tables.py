@@ -50,6 +50,7 @@ RUN = sa.Table(
     sa.Column("answered", sa.JSON, nullable=False),
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("spent", sa.JSON, nullable=False),
+    sa.Column("undoes", sa.Text, nullable=False),
     sa.Index("ix_run_state", "state"),
 )
 FROZEN = sa.Table(
@@ -134,6 +135,14 @@ UNSHOWN = sa.Table(
     sa.Column("shown", sa.Text, nullable=False),
     sa.Column("mapping", sa.Text, nullable=False),
     sa.Column("schema", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+)
+UNDONE = sa.Table(
+    "undone",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("wanted", sa.Text, nullable=False),
     sa.Column("run", sa.Text, nullable=False),
 )
 ACCEPTANCE = sa.Table(

@@ -29,6 +29,7 @@ from scimsync.cli.options import (
 )
 from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
 from scimsync.cli.state_commands import state
+from scimsync.cli.undo_commands import restore, undo
 from scimsync.cli.webhook_commands import webhooks
 from scimsync.errors import ScimsyncError
 
@@ -421,19 +422,8 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-cli.add_command(findings)
-
-
-cli.add_command(accounts)
-
-
-cli.add_command(audit)
-
-
-cli.add_command(webhooks)
-
-
-cli.add_command(state)
+for _added in (undo, restore, findings, accounts, audit, webhooks, state):
+    cli.add_command(_added)
 
 
 @cli.command(short_help="Receive signed events, synchronise the people they name, send webhooks.")

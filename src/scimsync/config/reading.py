@@ -175,6 +175,7 @@ class _Reader:
             validity=Validity(first=given.valid_from, last=given.valid_until),
             presence=Presence(where=given.where, on_leave=given.on_leave, main=given.main),
             trim=given.trim,
+            is_delta=source_reading.is_delta(given, self.told),
             joined=tuple(self._joined(name, each, given) for name, each in (given.model_extra or {}).items()),
         )
 

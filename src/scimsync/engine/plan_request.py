@@ -80,6 +80,8 @@ class PlanRequest:
     presence: Presence = ALL_THERE
     #: whether blanks around texts of the source are taken away
     trim: bool = False
+    #: whether the source delivers only people of whom something changed
+    is_delta: bool = False
     #: the time zone of today() in the mapping, and of the days of records
     zone: str = "UTC"
     #: whoever applies asks for a token first
@@ -106,3 +108,8 @@ class PlanRequest:
     offline: Known | None = None
     #: who is told where the plan may not be applied
     subscriptions: tuple[Subscription, ...] = ()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is about some people only: those who are asked for, or whom a delivery of changes holds."""
+        return self.is_delta or bool(self.only)

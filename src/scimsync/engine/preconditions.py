@@ -22,6 +22,7 @@ from scimsync.engine.state import (
     NeverShown,
     Refusals,
     Runs,
+    TakenBack,
 )
 from scimsync.errors import PlanRefused, PlanStale
 from scimsync.model.events import Subscription
@@ -35,7 +36,7 @@ RULES = frozenset({"plan.age"})
 
 
 class ApplyState(
-    Runs, Refusals, Links, Deferrals, Endings, NeverShown, Memberships, Journal, Audit, Artifacts, Protocol
+    Runs, Refusals, Links, Deferrals, Endings, NeverShown, TakenBack, Memberships, Journal, Audit, Artifacts, Protocol
 ):
     """Of the state: what applying reads and writes."""
 
@@ -133,7 +134,10 @@ def _refusals(plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOptions) ->
     given = options.policy.limits
     sources = (run.source, *run.takes)
     before = limiting.past(ports.store, ports.clock.now(), given, sources, besides=run.id)
-    demanded = [*limits.demands(plan.tally, given), *limits.clearing(plan.changes, given, plan.tally.linked)]
+    demanded = [
+        *limits.demands(plan.tally, given),
+        *limits.clearing(plan.changes, given, plan.tally.linked + plan.tally.absent),
+    ]
     overrides = {*run.answered, *plan.overrides, *options.overrides}
     others = [f for f in plan.refusals if f.code not in limits.RULES and f.rule not in overrides]
     return [*others, *limits.refusals(demanded, overrides, before, partial=run.partial)]

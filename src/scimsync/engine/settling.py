@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from scimsync.core import leaving, notifications
-from scimsync.engine import ending, limiting, unshown
+from scimsync.engine import ending, limiting, undone, unshown
 from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.membership import remember
@@ -63,9 +63,12 @@ def finish(
     plan, store, report = standing.plan, ports.store, standing.report()
     groups = {group.key: group.group for group in plan.groups}
     people = {key: parts for key, parts in report.outcomes.items() if key not in groups}
-    remember(store, run.id, ((groups[k], o) for k, parts in report.outcomes.items() if k in groups for o in parts))
+    grouped = [(groups[k], o) for k, parts in report.outcomes.items() if k in groups for o in parts]
+    remember(store, run.id, grouped)
     base, refused = _lay_base(plan, run, store, people)
     report = _contradicted(report, refused)
+    settled = undone.Settled(plan=plan, run=run, people=people, groups=grouped, former=plan.seal.base, base=base)
+    undone.remember(store, settled, attributes)
     store.save_deferred(*standing.waiting())
     unshown.remember(store, run, plan, people, attributes)
     if state is None:

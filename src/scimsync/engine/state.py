@@ -14,7 +14,18 @@ from typing import Protocol
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Message, MessageState
-from scimsync.model.outcomes import Acceptance, Deferred, Ending, JournalLine, Link, LinkDecision, Pin, Run, Unshown
+from scimsync.model.outcomes import (
+    Acceptance,
+    Deferred,
+    Ending,
+    JournalLine,
+    Link,
+    LinkDecision,
+    Pin,
+    Run,
+    Undone,
+    Unshown,
+)
 
 
 class Runs(Protocol):
@@ -154,6 +165,18 @@ class NeverShown(Protocol):
         ...
 
     def change_unshown(self, add: Iterable[Unshown], remove: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget some, given as (key, path), then remember others, each in the place of what was there."""
+        ...
+
+
+class TakenBack(Protocol):
+    """What people took back though HR says otherwise."""
+
+    def undone(self) -> Sequence[Undone]:
+        """All of it, by key and path."""
+        ...
+
+    def change_undone(self, add: Iterable[Undone], remove: Iterable[tuple[str, str]] = ()) -> None:
         """Forget some, given as (key, path), then remember others, each in the place of what was there."""
         ...
 

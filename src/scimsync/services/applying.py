@@ -17,6 +17,7 @@ from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.errors import StoreLocked
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
+from scimsync.model.policy import Authority, Mapped
 from scimsync.model.reports import Report
 from scimsync.services.auditing import audit_key, checkpoint, signed
 from scimsync.services.delivery import notifying
@@ -105,13 +106,19 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         search_lag_s=settings.target.dialect.search_lag_s,
         overrides=choices.overrides,
         actor=actor(),
-        beyond=(active_of(settings.policy, settings.target.dialect.users),),
+        beyond=(active_of(settings.policy, settings.target.dialect.users), *given_back(settings)),
         subscriptions=subscriptions(settings),
         default_roles=settings.target.dialect.default_roles,
         newborn_version=settings.target.dialect.newborn_version,
         dropped=unmapped(settings.policy, settings.target.dialect),
         resume=choices.resume,
     )
+
+
+def given_back(settings: Settings) -> tuple[Mapped, ...]:
+    """What the directory takes from inactive people, the mapping does not manage, and an undo gives back."""
+    places = unmapped(settings.policy, settings.target.dialect)
+    return tuple(Mapped(place=place, expression="", authority=Authority.MERGE) for place in places)
 
 
 async def settle(settings: Settings, store: Store, observer: Observer) -> None:

@@ -39,6 +39,7 @@ def try_source(settings: Settings) -> tuple[int, bool, int, bool, tuple[JoinedHe
         SourceError: It cannot be read.
         ConfigError: The mapping does not fit; all faults at once.
     """
+    from scimsync.engine.staging import opened  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.bench import Workbench  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.mapping import check_mapping  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.presence import check_presence  # noqa: PLC0415 - loads DuckDB
@@ -46,9 +47,19 @@ def try_source(settings: Settings) -> tuple[int, bool, int, bool, tuple[JoinedHe
     from scimsync.workbench.ruling import check as check_rules  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.validity import check_validity  # noqa: PLC0415 - loads DuckDB
 
-    reading, given = make_source(settings).read(), settings.source
+    given = settings.source
+    reading = opened(make_source(settings), given.key, may_be_empty=given.is_delta)
     with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), zone=given.zone) as bench:
-        health = stage_records(bench, reading, key=given.key, null_values=given.null_values, trim=given.trim)
+        health = stage_records(
+            bench,
+            reading,
+            key=given.key,
+            null_values=given.null_values,
+            trim=given.trim,
+            may_be_empty=given.is_delta,
+        )
+        if not health.rows:  # a quiet day says nothing of columns
+            return 0, reading.proven, 0, False, health.joined
         columns = [column.name for column in bench.columns]
         if faults := unknown(settings.contract.expect, columns):
             raise ConfigError(*faults)
@@ -77,6 +88,7 @@ def try_pairs(settings: Settings) -> int | None:
         ConfigError: They have other than two columns.
     """
     from scimsync.engine.membership import read_pairs  # noqa: PLC0415 - loads DuckDB
+    from scimsync.engine.staging import opened  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.bench import Workbench  # noqa: PLC0415
     from scimsync.workbench.records import stage_records  # noqa: PLC0415
 
@@ -84,7 +96,10 @@ def try_pairs(settings: Settings) -> int | None:
         return None
     with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder)) as bench:
         if settings.policy.groups.column:
-            stage_records(bench, make_source(settings).read(), key=settings.source.key)
+            given = settings.source
+            reading = opened(make_source(settings), given.key, may_be_empty=given.is_delta)
+            if not stage_records(bench, reading, key=given.key, may_be_empty=given.is_delta).rows:
+                return 0
         return read_pairs(bench, settings.policy.groups, make_pairs(settings), key=settings.source.key)[0]
 
 

@@ -112,19 +112,25 @@ _PROOFS = {"rest": '; set [source] total to where the API says how many there ar
 def _source(settings: Settings) -> list[Check]:
     checks = [Check("source", "ok", line) for line in checking.told_by_source(settings)]
     rows, proven, columns, bare, joined = checking.try_source(settings)
-    checks.append(Check("source", "ok", f"{rows:,} records, {columns} columns; the mapping fits"))
+    words = f"{rows:,} records, {columns} columns; the mapping fits" if rows else "nobody today: a quiet day"
+    checks.append(Check("source", "ok", words))
     checks += [_joined(one, rows) for one in joined]
     if bare:
         words = "the mapping of active compares a status with =, so a built-in list says what other words mean; "
         words += "name them: one_of(status, 'active', 'on leave', ['left', 'retired'])"
         checks.append(Check("mapping", "warn", words))
-    if not proven:
+    if settings.source.is_delta:
+        words = 'a delivery of changes (mode = "delta"): nobody who is not in it is touched, and who is gone from HR '
+        words += "is found by the configuration that reads everybody"
+        words += "" if proven else "; one that was cut at the end of a line looks whole: set [source] complete"
+        checks.append(Check("source", "ok", words))
+    elif not proven:
         words = "the source cannot prove that it is complete, so people missing from it are not treated as leavers"
         words += _PROOFS.get(settings.source.kind, '; set [source] complete = "checksum"')
         checks.append(Check("source", "warn", words))
     pairs = checking.try_pairs(settings)
     if pairs is not None:
-        checks.append(Check("groups", "ok" if pairs else "warn", f"{pairs:,} memberships"))
+        checks.append(Check("groups", "ok" if pairs or settings.source.is_delta else "warn", f"{pairs:,} memberships"))
     return checks
 
 

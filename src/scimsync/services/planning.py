@@ -14,7 +14,7 @@ from typing import Protocol
 from scimsync.bootstrap import make_clock, make_phones, phones_version
 from scimsync.bootstrap_sources import make_pairs, make_source
 from scimsync.config import Settings
-from scimsync.core import grouping, identity, limits, owning, sealing, trust, unshown
+from scimsync.core import grouping, identity, limits, owning, sealing, trust, undoing, unshown
 from scimsync.core.depths import Rhythm
 from scimsync.core.sealing import Opened
 from scimsync.engine import ledger, planning, preceding, preconditions
@@ -64,7 +64,14 @@ class Choices:
 AS_TOLD = Rhythm(full=timedelta(), versions=timedelta())
 
 RULES = (
-    trust.RULES | identity.RULES | limits.RULES | preconditions.RULES | grouping.RULES | owning.RULES | unshown.RULES
+    undoing.RULES
+    | trust.RULES
+    | identity.RULES
+    | limits.RULES
+    | preconditions.RULES
+    | grouping.RULES
+    | owning.RULES
+    | unshown.RULES
 )
 
 
@@ -150,6 +157,7 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         source=settings.source.identity,
         null_values=settings.source.null_values,
         trim=settings.source.trim,
+        is_delta=settings.source.is_delta,
         presence=settings.source.presence,
         configuration=settings.digest,
         parts=settings.parts,

@@ -23,7 +23,7 @@ from scimsync.model.outcomes import Run
 from scimsync.services.state import held
 
 #: the files that a run leaves among the artifacts
-_LEFT = re.compile(r"(plan|agreed|members|groups|base-\d{8})-(?P<run>.+)\.(ndjson|parquet|json)")
+_LEFT = re.compile(r"(plan|agreed|members|groups|delivered|base-\d{8})-(?P<run>.+)\.(ndjson|parquet|json)")
 #: the layers of the directory as it was read last
 _MIRRORED = re.compile(r"mirror-\d{8}\.parquet")
 #: a file that no run names may be that of a plan which is being made; after so long it is not

@@ -26,6 +26,11 @@ _WISH = "scimsync_wish "
 _LAST = "scimsync_last "
 
 
+def wish_of(path: str) -> str:
+    """The column in which stands what is agreed of a shared list once it is written."""
+    return _WISH + path
+
+
 def write_agreed(
     comparison: Comparison,
     path: Path,
