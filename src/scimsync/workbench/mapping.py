@@ -26,8 +26,10 @@ from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of
 from scimsync.workbench.dated import dated, undated
 from scimsync.workbench.doubles import keyless, unite
 from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
+from scimsync.workbench.holding import leave_out
 from scimsync.workbench.joining import APART, leave_unjoined, waiting
 from scimsync.workbench.records import blanks
+from scimsync.workbench.types import described, type_of
 from scimsync.workbench.values import list_text
 
 
@@ -94,10 +96,10 @@ def _all_type_faults(
     """What expressions give and attributes do not take; asked at once, and one by one where that fails."""
     given = [expressions[mapped.path].sql for mapped in attributes]
     try:
-        types = [str(row[1]) for row in _described(bench, given)]
+        types = described(bench, given)
         lists = [_desired(m.place, sql) for m, sql in zip(attributes, given, strict=True) if m.place.kind is Kind.LIST]
         if lists:  # whatever else fits can be made a text
-            _described(bench, lists)
+            described(bench, lists)
     except duckdb.Error:
         types = []
     if not types or any(_fits(m.place, found) is not None for m, found in zip(attributes, types, strict=True)):
@@ -105,24 +107,17 @@ def _all_type_faults(
             yield from _type_faults(bench, mapped, expressions[mapped.path])
 
 
-def _described(bench: Workbench, expressions: Sequence[str]) -> list[tuple[object, ...]]:
-    """Name, type and more of each expression, as a column."""
-    columns = ", ".join(f"{sql} AS v{n}" for n, sql in enumerate(expressions)) or "0"
-    return bench.sql.execute(f"DESCRIBE SELECT {columns} FROM records").fetchall()
-
-
 def _type_faults(bench: Workbench, mapped: Mapped, expression: Expression) -> list[str]:
     where = f"[attributes] {mapped.path} = {mapped.expression!r}"
-    try:
-        ((_, found, *_),) = _described(bench, [expression.sql])
-    except duckdb.Error as error:
-        return [f"{where}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}"]
-    found = str(found)
+    faults: list[str] = []
+    found = type_of(bench, expression.sql, where, faults)
+    if faults:
+        return faults
     fits = _fits(mapped.place, found)
     if fits is not None:
         return [f"{where}: {fits}, but the expression gives {found}"]
     try:
-        _described(bench, [_desired(mapped.place, expression.sql)])
+        described(bench, [_desired(mapped.place, expression.sql)])
     except duckdb.Error:
         names = ", ".join(sub.name for sub in compared(mapped.place.attribute))
         return [f"{where}: each element must be a struct with {names}, but the expression gives {found}"]
@@ -344,9 +339,7 @@ def _leave_out(bench: Workbench, attributes: Sequence[Mapped], found_by: Sequenc
             f"INSERT INTO spoiled SELECT n, {number} FROM (SELECT n FROM set_aside WHERE leaves "
             f"EXCEPT SELECT n FROM spoiled WHERE i = {number})"
         )
-    sql.execute("INSERT INTO held SELECT key, n FROM set_aside WHERE NOT leaves")
-    sql.execute("INSERT INTO left_out SELECT * FROM desired WHERE n IN (SELECT n FROM set_aside WHERE NOT leaves)")
-    sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM set_aside WHERE NOT leaves)")
+    leave_out(bench, "SELECT n FROM set_aside WHERE NOT leaves")
 
 
 def _tuple(numbers: Iterable[int]) -> str:
