@@ -27,6 +27,7 @@ ACCEPTABLE = frozenset(
         "record.control-characters",
         "record.duplicate-element",
         "record.not-canonical",
+        "record.phone-country",
         "record.reserved-element",
         "record.too-long",
         "record.too-many",

@@ -38,6 +38,9 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "record.bad-date": ("a date is none", "write it as YYYY-MM-DD"),
     "record.bad-email": ("an e-mail address is none", "correct it in the source: name@domain, nothing around it"),
     "record.bad-phone": ("a phone number cannot be read", "write it with country code (+1...), or map it with e164"),
+    "record.phone-country": (
+        "a phone number begins with the code of no country", "correct it in the source, or give e164 the country",
+    ),
     "record.bad-level": ("a number is out of range", "correct it in the source"),
     "record.control-characters": (
         "a text holds control characters", "take line breaks, tabs and the like out of it in the source",

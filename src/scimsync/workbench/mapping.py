@@ -12,20 +12,21 @@ from scimsync.core.desired import (
     BAD_DATE,
     BAD_LEVEL,
     BAD_PHONE,
+    PHONE_FAULTS,
     UNMAPPABLE,
-    PhoneReader,
     ValueFault,
     is_main,
 )
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.errors import ConfigError, SourceError
+from scimsync.model.phones import PhoneReader, Unread
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
 from scimsync.workbench.dated import dated, undated
 from scimsync.workbench.doubles import keyless, unite
-from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
+from scimsync.workbench.expressions import FAULT_MARK, PHONE_MARK, Expression, check, foresee
 from scimsync.workbench.holding import leave_out
 from scimsync.workbench.joining import APART, leave_unjoined, waiting
 from scimsync.workbench.records import blanks
@@ -162,7 +163,9 @@ def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: Phon
             asked += len(pairs)
             with bench.spooled("phones") as (path, file):
                 for number, region in pairs:
-                    file.write(encode({"r": number, "c": region, "e": read(number, region)}) + b"\n")
+                    said = read(number, region)
+                    e164 = f"{PHONE_MARK}:{said}" if isinstance(said, Unread) else said
+                    file.write(encode({"r": number, "c": region, "e": e164}) + b"\n")
                 file.flush()
                 bench.sql.cursor().execute(
                     "INSERT INTO phone_memo SELECT r, c, e FROM read_ndjson("
@@ -440,11 +443,14 @@ def _marked_values(
     (numbers,) = bench.sql.execute(f"SELECT {counts} FROM desired").fetchall()
     for index, (mapped, (bad, why)) in enumerate(zip(attributes, tests, strict=True)):
         if numbers[index]:
-            found = [row_of(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
+            reason = f"regexp_extract(d{index}, {text(PHONE_MARK + ':([a-z-]+)')}, 1)"
+            rows = bench.rows(f"SELECT n, {reason} FROM desired WHERE {bad} ORDER BY n")
+            found = {row_of(n) or 0: str(said) for n, said in rows}
             bench.sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM desired WHERE {bad}")
             bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE {bad}")
-            dates = undated(bench, expressions[mapped.path], found) if mapped.path == ACTIVE else frozenset[int]()
-            yield from (_Fault(n, index, BAD_DATE if n in dates else why, mapped.path) for n in found)
+            dates = undated(bench, expressions[mapped.path], [*found]) if mapped.path == ACTIVE else frozenset[int]()
+            for n, said in found.items():
+                yield _Fault(n, index, BAD_DATE if n in dates else PHONE_FAULTS.get(said, why), mapped.path)
 
 
 #: a level that is no plain number from 0.0 to 5.0, whatever else it is; and one that is right, with what follows
@@ -462,7 +468,7 @@ def _bad(index: int, mapped: Mapped, expression: Expression) -> tuple[str, Value
         return f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})", ACTIVE_UNKNOWN
     if expression.undated:
         return f"contains(d{index}, {text(FAULT_MARK)})", BAD_PHONE if expression.phones else BAD_DATE
-    return f"contains(d{index}, {text(FAULT_MARK + 'phone')})" if expression.phones else "false", BAD_PHONE
+    return f"contains(d{index}, {text(PHONE_MARK)})" if expression.phones else "false", BAD_PHONE
 
 
 def _desired(place: Place, expression: str) -> str:

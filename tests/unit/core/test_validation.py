@@ -22,6 +22,7 @@ from tests.factories import (
     skills,
 )
 
+from scimsync.adapters.phones_library import read_phone
 from scimsync.core.operations import validate_operations
 from scimsync.core.planner import operations_of
 from scimsync.core.validation import Known, Validated, name_kinds, validate
@@ -97,6 +98,19 @@ def test_addresses_that_are_none(email: str) -> None:
 )  # fmt: skip
 def test_phones_are_e164(phone: str, right: bool) -> None:
     assert codes(changed(phone=phone)) == ([] if right else ["record.bad-phone"])
+
+
+@pytest.mark.parametrize(
+    ("phone", "code"),
+    [
+        ("+13175550142", ""), ("+1 (317) 555-0142 x42", ""), ("+4402079460100", ""), ("+4930000000", ""),
+        ("+15550100", "record.bad-phone"), ("+1317555010000", "record.bad-phone"), ("+4930111", ""),
+        ("+447946", "record.bad-phone"), ("+99912345678", "record.phone-country"),
+    ],
+)  # fmt: skip
+def test_a_number_that_its_country_cannot_have_is_refused_and_one_that_nobody_has_is_not(phone: str, code: str) -> None:
+    known = Known(names=NAMES, phones=read_phone)
+    assert codes(changed(phone=phone), known=known) == ([code] if code else [])
 
 
 @pytest.mark.parametrize(
