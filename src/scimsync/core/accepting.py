@@ -26,6 +26,7 @@ ACCEPTABLE = frozenset(
         "record.bad-phone",
         "record.control-characters",
         "record.duplicate-element",
+        "record.failed-formula",
         "record.not-canonical",
         "record.phone-country",
         "record.reserved-element",

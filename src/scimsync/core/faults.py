@@ -23,6 +23,11 @@ _EMAIL = re.compile(
     r"@(?:(?!-)[\w-]{1,63}(?<![-_])\.)+(?!-)[\w-]{2,63}(?<![-_])"
 )
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}(?:;ext=[0-9]{1,15})?")
+#: what a spreadsheet writes where a formula failed, in English and in languages that have words of their own
+_FAILED = frozenset(
+    "#N/A #REF! #VALUE! #DIV/0! #NAME? #NUM! #NULL! #SPILL! #CALC! #NV #BEZUG! #WERT! #ZAHL! #N/D #VALEUR! #NOM? "
+    "#NOMBRE! #VALORE! #NOME? #RIF! #¡REF! #¡VALOR! #¡NUM! #¿NOMBRE? #¡DIV/0!".split()
+)
 _DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
@@ -44,6 +49,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "record.bad-level": ("a number is out of range", "correct it in the source"),
     "record.control-characters": (
         "a text holds control characters", "take line breaks, tabs and the like out of it in the source",
+    ),
+    "record.failed-formula": (
+        "a text is what a spreadsheet writes where a formula failed",
+        "mend the formula, or name the word in [source] null_values",
     ),
     "record.not-canonical": ("a value is none of those that the schema lists", "take one of those"),
     "record.duplicate-element": ("a list names one thing twice", "keep one of the two in the source"),
@@ -142,8 +151,8 @@ def text_fault(place: Place, leaf: Attribute, value: object, dialect: Dialect, p
         return None if least <= value <= most else Fault("record.bad-level", path, f"from {least:g} to {most:g}")
     if not isinstance(value, str):
         return None
-    if _CONTROL.search(value):
-        return Fault("record.control-characters", path)
+    if code := _of_any_text(value):
+        return Fault(code, path)
     if dialect.characters and len(value) > dialect.characters:
         return Fault("record.too-long", path, f"{len(value)} characters, at most {dialect.characters}")
     words = {word.lower() for word in leaf.canonical_values}
@@ -159,6 +168,13 @@ def text_fault(place: Place, leaf: Attribute, value: object, dialect: Dialect, p
     if (leaf.type == "dateTime" or place.kind is Kind.DATE) and not _is_date(value):
         return Fault("record.bad-date", path)
     return None
+
+
+def _of_any_text(value: str) -> str:
+    """What is wrong with a text, whatever it is for; "" where nothing is."""
+    if _CONTROL.search(value):
+        return "record.control-characters"
+    return "record.failed-formula" if "#" in value and value.strip().upper() in _FAILED else ""
 
 
 def _is_of(type_: str, value: object) -> bool:

@@ -113,6 +113,16 @@ def test_a_number_that_its_country_cannot_have_is_refused_and_one_that_nobody_ha
     assert codes(changed(phone=phone), known=known) == ([code] if code else [])
 
 
+@pytest.mark.parametrize("text", ["#N/A", "#REF!", "#n/a", " #DIV/0! ", "#BEZUG!"])
+def test_what_a_spreadsheet_writes_where_a_formula_failed_is_no_value(text: str) -> None:
+    assert codes(changed(title=text)) == ["record.failed-formula"]
+
+
+@pytest.mark.parametrize("text", ["#1 Agent", "C# Developer", "N/A", "Null", "#"])
+def test_a_text_that_only_resembles_it_is_a_value(text: str) -> None:
+    assert codes(changed(title=text)) == []
+
+
 @pytest.mark.parametrize(
     ("date", "right"),
     [
