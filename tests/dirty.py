@@ -436,13 +436,13 @@ _kind("a key in other case", _cell("id", "a0107", CODED), 11, ALL)
 _kind("a look-alike in a key", _cell("id", "\u04100107", CODED), 11, ALL)
 _kind("a key is blank", _cell("id", "", "0102"), 11, ALL, "record.no-key")
 _kind("a key is NULL", _cell("id", "NULL", "0102"), 11, ALL)
-_kind("all keys are blank", _column("id", lambda _: ""), 3, NOBODY)
-_kind("all keys are the same", _column("id", lambda _: "0101"), 11, NOBODY)
+_kind("all keys are blank", _column("id", lambda _: ""), 11, NOBODY, "source.keyless")
+_kind("all keys are the same", _column("id", lambda _: "0101"), 4, NOBODY, "source.keys-changed")
 _kind("two keys exchanged", lambda m: _exchanged("id"), 11, ALL)
-_kind("all keys one row down", lambda m: _down("id"), 4, NOBODY)
+_kind("all keys one row down", lambda m: _down("id"), 4, NOBODY, "source.keys-changed")
 _kind("all logins one row down", lambda m: _down("login"), 4, NOBODY)
 _kind("keys numbered anew", lambda m: text_of([{**r, "id": f"9{n:03d}"} for n, r in enumerate(day_two())]), 4, NOBODY)
-_kind("sorted, but not the column of keys", lambda m: _down("id", 4), 4, NOBODY)
+_kind("sorted, but not the column of keys", lambda m: _down("id", 4), 4, NOBODY, "source.keys-changed")
 
 
 def _exchanged(column: str) -> str:
@@ -462,14 +462,15 @@ def _down(column: str, by: int = 1) -> str:
 # --- values -----------------------------------------------------------------------------------------------
 
 for _name, _value in (
-    ("NBSP", "Hugo\u00a0"), ("zero width", "Hu\u200bgo"), ("right-to-left", "\u202eHugo"), ("a tab", "Hu\tgo"),
+    ("zero width", "Hu\u200bgo"), ("right-to-left", "\u202eHugo"), ("a tab", "Hu\tgo"),
     ("a bell", "Hu\x07go"), ("a soft hyphen", "Hu\u00adgo"), ("NEL", "Hu\u0085go"), ("U+2028", "Hu\u2028go"),
 ):  # fmt: skip
     _kind(f"{_name} in a name", _cell("first", _value, "0108"), 11, ALL)
+_kind("NBSP behind a name, told", _cell("first", "Hugo\u00a0", "0108"), 0, ALL, source="trim = true")
 for _value in ("=cmd()", '=HYPERLINK("http://x.example")', "@SUM(1)", "-2+3"):
     _kind(f"{_value} as a title", _cell("title", _value, "0108"), 0, ALL, truth={"0108": {"title": _value}})
 for _value in ("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!"):
-    _kind(f"{_value} as a title", _cell("title", _value, "0108"), 11, ALL)
+    _kind(f"{_value} as a title", _cell("title", _value, "0108"), 11, ALL, "record.failed-formula")
 for _value in ("NULL", "N/A", "None", "nan", "\\N", "-", "(null)"):
     _kind(
         f"{_value} as a title, told", _cell("title", _value, "0108"), 0, ALL,

@@ -16,7 +16,7 @@ from scimsync.scim.forms import phone_form
 from scimsync.scim.schema import Attribute, Kind, Place, Value
 
 #: controls, and what is as invisible and turns or joins what stands around it (zero width, direction, a mark inside)
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 #: a local part and a domain of at least two labels (RFC 5321 §4.1.2 without quoting and address literals)
 _EMAIL = re.compile(
     r"(?=.{3,254}$)(?=[^@]{1,64}@)[^\s@.\"(),:;<>\[\\\]]+(?:\.[^\s@.\"(),:;<>\[\\\]]+)*"
