@@ -478,11 +478,10 @@ for _value in ("NULL", "N/A", "None", "nan", "\\N", "-", "(null)"):
     )  # fmt: skip
 for _value in ("ACTIVE", " active ", "Active", "active\u00a0"):
     _kind(f"the status {_value!r}", _cell("status", _value, "0108"), 0, ALL)
-for _value in ("", "1", "A", "true", "aktiv?", "NULL", "#N/A", "act ive", "0", "on leave", "active;left"):
+for _value in ("", "1", "A", "true", "aktiv?", "NULL", "#N/A", "act ive", "on leave", "active;left"):
     _kind(f"the status {_value!r}", _cell("status", _value, "0108"), 11, ALL, "record.active-unknown")
-_kind(
-    "the word of the status is another for all", _column("status", lambda s: "1" if s == "active" else "0"), 11, NOBODY
-)
+_kind("the status 0, which is a word for who left", _cell("status", "0", "0108"), 4, NOBODY, "limits.disable")
+_kind("the words of the status are 1 and 0", _column("status", lambda s: "1" if s == "active" else "0"), 11, "leaver")
 _kind("everybody left", _column("status", lambda _: "left"), 4, NOBODY, "disable")
 _kind("a third of them left", _rows(lambda r, _: [row.update(status="left") for row in r[3:6]]), 4, NOBODY, "disable")
 for _value in ("31.12.2020", "31/12/2020", "12/31/20", "2020-13-01", "2020-02-30", "44196", "44196.0", "soon", "1.1E5"):
