@@ -49,7 +49,8 @@ bench: $(VENV)/.dev ## run the benchmarks; NAME=plan for one, PEOPLE=1000 for a 
 soak: $(VENV)/.dev $(VENV)/.system ## what takes longer than CI allows: 200,000 random days, crashes 200 times under load
 	@SCIMSYNC_DAYS_TIMES=10 $(BIN)/python -m pytest tests/laws tests/unit/workbench tests/unit/engine/test_leavers.py \
 	  tests/integration/test_explained_stories.py tests/integration/test_reading.py tests/integration/test_providers.py \
-	  tests/integration/test_runs_sources.py tests/acceptance/test_audit_crash.py -n 2 --dist worksteal
+	  tests/integration/test_runs_sources.py tests/acceptance/test_audit_crash.py \
+	  tests/integration/test_runs_dirty.py -n 2 --dist worksteal
 	@tools/soak-crashes $(BIN)/python 200
 
 lock: $(VENV)/.dev ## pin the dependencies anew, with hashes and without addresses

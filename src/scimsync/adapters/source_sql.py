@@ -24,7 +24,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from scimsync.adapters.source_columns import check_key, owned_by
+from scimsync.adapters.source_columns import check_key, check_width, owned_by
 from scimsync.adapters.source_copy import copying
 from scimsync.adapters.source_sql_drivers import NEXT_STEPS, be_lenient, driven, guard, make_read_only, missing, writes
 from scimsync.errors import SourceEmpty, SourceError
@@ -241,7 +241,8 @@ def _sqlite(url: URL) -> partial[sqlite3.Connection]:
 
 
 def _check_columns(where: str, columns: Sequence[str], key: str) -> None:
-    """Refuse equal names (SQL does not tell case) and a missing key column."""
+    """Refuse equal names (SQL does not tell case), too many columns, and a missing key column."""
+    check_width(where, columns)
     seen: set[str] = set()
     for column in columns:
         if column.casefold() in seen:

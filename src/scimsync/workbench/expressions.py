@@ -72,6 +72,7 @@ _WORDS = frozenset({"current_date"})  # the parser takes it for a column
 
 #: A value that begins with this character is a fault of the record, not a value; the rest is its code.
 FAULT_MARK = "\x01"
+PHONE_MARK = f"{FAULT_MARK}phone"  #: what is known to be wrong with the number follows behind a colon
 #: A reference that begins with this character names a login or the id of an account, not a source key.
 ACCOUNT_MARK = "\x02"
 
@@ -86,7 +87,7 @@ CREATE MACRO phone_of(phone, country) AS
   CASE WHEN tidy(phone) IS NULL OR tidy(phone) = '' THEN NULL
        WHEN regexp_full_match(tidy(phone), '\\+[1-9][0-9]{{6,14}}') THEN tidy(phone)
        ELSE coalesce((SELECT scimsync_e164 FROM phone_memo WHERE scimsync_raw = tidy(phone)
-                      AND scimsync_region = coalesce(upper(tidy(country)), '')), '{FAULT_MARK}phone') END;
+                      AND scimsync_region = coalesce(upper(tidy(country)), '')), '{PHONE_MARK}') END;
 CREATE MACRO e164(phone) AS phone_of(phone, NULL), (phone, country) AS phone_of(phone, country);
 CREATE MACRO ref(key) AS nullif(tidy(key), '');
 CREATE MACRO account(name) AS '{ACCOUNT_MARK}' || nullif(tidy(name), '');
