@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 # the files name every package with every dependency, so none is looked up: an extra of a newer release would be taken for unpinned
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 NAME ?= all
+SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench soak lock clean
+.PHONY: help demo test check fix bench chaos soak lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +47,13 @@ fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 bench: $(VENV)/.dev ## run the benchmarks; NAME=plan for one, PEOPLE=1000 for a quick look
 	@$(BIN)/python -m benchmarks $(NAME)
 
+chaos: $(VENV)/.dev ## runs under fire on virtual time; SEEDS=2000, SEED=n replays one, MUTANT=name puts a bug into the engine
+	@$(BIN)/python -m tests.chaos --seeds $(SEEDS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(MUTANT),--mutant $(MUTANT))
+
 soak: $(VENV)/.dev $(VENV)/.system ## what takes longer than CI allows: 200,000 random days, crashes 200 times under load
-	@SCIMSYNC_DAYS_TIMES=10 $(BIN)/python -m pytest tests/laws tests/unit/workbench tests/unit/engine/test_leavers.py \
+	@SCIMSYNC_DAYS_TIMES=10 $(BIN)/python -m pytest tests/laws tests/chaos tests/unit/workbench \
+	  tests/unit/engine/test_leavers.py \
 	  tests/integration/test_explained_stories.py tests/integration/test_reading.py tests/integration/test_providers.py \
 	  tests/integration/test_runs_sources.py tests/acceptance/test_audit_crash.py \
 	  tests/integration/test_runs_dirty.py -n 2 --dist worksteal
