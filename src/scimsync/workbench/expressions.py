@@ -1,8 +1,8 @@
 """The mapping language: SQL expressions over one record, behind an allow-list.
 
-An expression is parsed by DuckDB, its tree is checked node by node against the lists below, and only
-the text that DuckDB prints back from the checked tree is ever run. Whatever is not listed is refused:
-no tables, no subqueries, no files, no settings, no aggregates, no parameters.
+An expression is parsed by DuckDB, its tree is checked node by node against the lists below, and only the text that
+DuckDB prints back from the checked tree is ever run. Whatever is not listed is refused: no tables, no subqueries, no
+files, no settings, no aggregates, no parameters.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from scimsync.workbench.trees import parsed
 PLAIN_FUNCTIONS = frozenset(
     """
     lower upper trim ltrim rtrim left right substr substring replace translate reverse lpad rpad
-    length strlen concat concat_ws split_part string_split str_split regexp_replace regexp_matches
-    regexp_extract regexp_full_match starts_with ends_with contains prefix suffix position strpos instr
-    strip_accents nfc_normalize format printf chr ascii
+    length strlen concat concat_ws split_part string_split str_split regexp_replace regexp_matches regexp_extract
+    regexp_full_match starts_with ends_with contains prefix suffix position strpos instr strip_accents nfc_normalize
+    format printf chr ascii
     coalesce nullif ifnull greatest least
     abs round floor ceil ceiling trunc sign mod
     date_trunc date_part date_diff datediff date_add date_sub year month day strftime try_strptime
     make_date to_days to_months to_years today now timezone
-    list_value list_transform list_filter list_distinct list_sort list_concat list_contains list_has
-    list_extract list_append array_to_string len struct_pack struct_extract
+    list_value list_transform list_filter list_distinct list_sort list_concat list_contains list_has list_extract
+    list_append array_to_string len struct_pack struct_extract
     """.split()
 )
 #: Operators that the parser writes as functions.
@@ -76,9 +76,8 @@ PHONE_MARK = f"{FAULT_MARK}phone"  #: what is known to be wrong with the number 
 #: A reference that begins with this character names a login or the id of an account, not a source key.
 ACCOUNT_MARK = "\x02"
 
-#: The helpers as SQL. `e164` looks up a table that the library filled beforehand, so that each distinct
-#: number is parsed once; a number already in E.164 needs no look-up. The columns of that table have names
-#: that no source has, because the arguments are looked up beside them.
+#: The helpers as SQL. `e164` looks up a table that the library filled beforehand, so that each distinct number is
+#: parsed once. The columns of that table have names that no source has, because the arguments are looked up beside them.
 MACROS = f"""{statuses.MACROS}
 {widths.MACROS}
 {days.MACROS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -313,7 +314,7 @@ def described(engine: sa.Engine) -> dict[str, object]:
             name: (
                 sorted((c["name"], str(c["type"]), c["nullable"]) for c in tables.get_columns(name)),
                 tables.get_pk_constraint(name),
-                sorted(map(str, tables.get_indexes(name))),
+                sorted(re.sub(r" object at 0x[0-9a-f]+", "", str(index)) for index in tables.get_indexes(name)),
                 tables.get_unique_constraints(name),
             )
             for name in tables.get_table_names()
