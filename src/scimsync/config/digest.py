@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from scimsync.config.settings import GroupSettings, SheetSettings, SourceSettings, TargetSettings
+from scimsync.core.owning import unsigned
 from scimsync.model.contracts import Contract
 from scimsync.model.policy import (
     RENAMES_WITHIN,
@@ -24,6 +25,7 @@ from scimsync.model.policy import (
     Policy,
     Rekey,
     Renames,
+    counted_for_leavers,
 )
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.dialect_file import CODED, entries_of
@@ -41,6 +43,8 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
     changed = {
         key: str(getattr(limits, key)) for key in _LATER_LIMITS if getattr(limits, key) != getattr(standard, key)
     }
+    if limits.leavers_window != counted_for_leavers(limits.window):
+        changed["leavers_window"] = str(limits.leavers_window)
     changed |= {f"clear {path}": str(limit) for path, limit in sorted(limits.clears.items())}
     dialect = target.dialect
     concurrency = dialect.concurrency if dialect.concurrency != CODED.get(dialect.name, GENERIC).concurrency else ""
@@ -55,6 +59,7 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         "later limits": changed,
         "ldap": _ldap(source),
         "sheet": _sheet(source.sheet),
+        "mode": "delta" if source.is_delta else "",
         "validity": [source.validity.first, source.validity.last] if source.validity.is_known else [],
     }
     return {name: value for name, value in found.items() if value}
@@ -63,7 +68,7 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
 def _joined(one: SourceSettings) -> list[object]:
     """What decides which columns a joined source gives, and to whom."""
     return [
-        one.name, one.kind, *one.join, one.query, str(one.path or ""), list(one.null_values), one.complete,
+        one.name, one.kind, *one.join, one.query, unsigned(str(one.path or "")), list(one.null_values), one.complete,
         _used([one.skip_lines, list(one.columns)]), _sheet(one.sheet), _ldap(one),
         one.rest.decisive if one.rest else [],
     ]  # fmt: skip
@@ -166,7 +171,7 @@ def _decisive(
 ) -> dict[str, object]:
     """Everything that decides what a run does, by name."""
     decisive: dict[str, object] = {
-        "source": [source.kind, source.key, source.query, str(source.path or "")],
+        "source": [source.kind, source.key, source.query, unsigned(str(source.path or ""))],
         "target": [
             target.dialect.name,
             target.api_url,
@@ -205,8 +210,9 @@ def _groups(groups: GroupSettings, rules: Grouping) -> dict[str, object]:
     """Who is in which group, and what is done about it."""
     found: dict[str, object] = {
         "groups": [
-            groups.query, str(groups.path or ""), groups.nesting, str(groups.nesting_path or ""), rules.column,
-            rules.separator, rules.match, rules.nested.value, rules.others.value, sorted(rules.managed),
+            groups.query, unsigned(str(groups.path or "")), groups.nesting,
+            unsigned(str(groups.nesting_path or "")), rules.column, rules.separator, rules.match, rules.nested.value,
+            rules.others.value, sorted(rules.managed),
         ]
     }  # fmt: skip
     if groups.base:
