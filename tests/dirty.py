@@ -510,7 +510,10 @@ _kind("no country of any phone", _column("country", lambda _: ""), 11, ALL, "rec
 _kind("one login for two", _cell("login", "ben@x.org", "0108"), 11, ALL)
 _kind("one login for two, by case", _cell("login", "BEN@X.ORG", "0108"), 11, ALL)
 _kind("the login of somebody who left", _cell("login", "emil@x.org", JOINER), 11, "mover leaver")
-_kind("two logins exchanged", lambda m: _exchanged("login"), 11, ALL)
+_kind(
+    "two logins exchanged, as somebody may want", lambda m: _exchanged("login"), 0, ALL, "login.exchange",
+    truth={"0102": {"login": "fred@x.org"}, "0106": {"login": "ben@x.org"}},
+)  # fmt: skip
 _kind("a login is blank", _cell("login", "", "0108"), 11, ALL)
 _kind("a login with a blank", _cell("login", "hugo @x.org", "0108"), 11, ALL)
 _kind("a login of two", _cell("login", "hugo@x.org;ben@x.org", "0108"), 11, ALL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ def _of_account(user: Mapping[str, Any], keys: Mapping[str, str]) -> Mapping[str
     work = user.get(ENTERPRISE_USER, {})
     return {
         "login": user["userName"],
-        "name": user["displayName"],
+        "name": unicodedata.normalize("NFC", user["displayName"]),
         "active": user["active"],
         "title": user.get("title", ""),
         "dept": work.get("department", ""),
