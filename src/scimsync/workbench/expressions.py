@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
@@ -284,14 +285,16 @@ def check(  # noqa: PLR0913 - what is known of the columns, and what is asked fo
     tree = dated.doubt() if is_status or is_test else dated.tree
     reading = statuses.Reading(tree) if is_status else None
     read = as_written(reading.tree if reading else statuses.named(tree), texts or {})
+    show = partial(printed, connection=connection)
+    sql, fillers = days.spared(read, kinds or {}, show) if is_status else (show(read), "")
     return Expression(
-        sql=printed(read, connection),
+        sql=sql,
         columns=frozenset(walk.columns),
         phones=phones,
         is_reference=reference,
-        statuses=tuple((printed(given, connection), named) for given, named in reading.given) if reading else (),
+        statuses=tuple((show(given), named) for given, named in reading.given) if reading else (),
         is_bare=reading is not None and reading.is_bare,
-        undated=printed(as_written(tests, texts or {}), connection) if tests else "",
+        undated=" OR ".join(filter(None, [show(as_written(tests, texts or {})) if tests else "", fillers])),
     )
 
 
@@ -490,11 +493,5 @@ def _has_names(node: Tree) -> bool:
 
 
 def _refusal(kind: str) -> str:
-    words = {
-        "SUBQUERY": "a subquery",
-        "WINDOW": "a window function",
-        "STAR": "*",
-        "PARAMETER": "a parameter",
-        "COLLATE": "COLLATE",
-    }
-    return f"{words.get(kind, kind.lower())} is not allowed in a mapping"
+    words = {"SUBQUERY": "a subquery", "WINDOW": "a window function", "STAR": "*", "PARAMETER": "a parameter"}
+    return f"{words.get(kind, kind if kind == 'COLLATE' else kind.lower())} is not allowed in a mapping"
