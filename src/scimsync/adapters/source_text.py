@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Literal, NoReturn, TypeAlias, get_args
 
 from scimsync.adapters.source_kinds import refuse_other
-from scimsync.errors import SourceError
+from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Cell
 
 #: What proves that a text file is whole: nothing, a `sha256sum` file beside it, or the word of the user.
@@ -148,6 +148,7 @@ class TextFile:
             raise SourceError(message)
         self.path = path
         self.proven = complete != "unproven"
+        self._has_no_header = kind == "jsonl"
         self._expected = _checksum(path) if complete == "checksum" else ""
         self._raw = opened(path)
         self._before = os.fstat(self._raw.fileno())
@@ -227,7 +228,9 @@ class TextFile:
             _refuse_changed(self.path)
         if number == 0:
             message = f"{self.path}: the file is empty. Look whether the export failed, and run it again."
-            raise SourceError(message)
+            # lines have no header, so that a proven file without any says that there is nobody
+            says_nobody = self._has_no_header and self.proven and self._expected == witness.digest
+            raise SourceEmpty(message) if says_nobody else SourceError(message)
         if witness.is_utf8:
             message = (
                 f"{self.path}: the file is UTF-8, and encoding says {self.encoding}: names would arrive broken."

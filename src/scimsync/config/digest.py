@@ -59,6 +59,7 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
         "later limits": changed,
         "ldap": _ldap(source),
         "sheet": _sheet(source.sheet),
+        "mode": "delta" if source.is_delta else "",
         "validity": [source.validity.first, source.validity.last] if source.validity.is_known else [],
     }
     return {name: value for name, value in found.items() if value}

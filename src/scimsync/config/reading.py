@@ -14,7 +14,7 @@ from scimsync.config import credentials, document, faults, holding, outward, sou
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
-from scimsync.config.mapping import MappingReader, span
+from scimsync.config.mapping import MappingReader, outage, span
 from scimsync.config.references import References
 from scimsync.config.revisions import at_revision
 from scimsync.config.settings import (
@@ -175,6 +175,7 @@ class _Reader:
             validity=Validity(first=given.valid_from, last=given.valid_until),
             presence=Presence(where=given.where, on_leave=given.on_leave, main=given.main),
             trim=given.trim,
+            is_delta=source_reading.is_delta(given, self.told),
             joined=tuple(self._joined(name, each, given) for name, each in (given.model_extra or {}).items()),
         )
 
@@ -339,6 +340,7 @@ class _Reader:
             exchange=LoginExchange(given.exchange),
             plan_expires=span(given.plan_expires),
             rings=self._rings(),
+            outage=outage(given.outage),
             on_bad_value=BadValue(given.on_bad_value),
             limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),
             groups=self._grouping(dialect),

@@ -111,6 +111,8 @@ class SourceSettings:
     presence: Presence = ALL_THERE
     #: whether blanks around texts are taken away
     trim: bool = False
+    #: a delivery holds only people of whom something changed
+    is_delta: bool = False
     #: of a text file: lines before the header, and the names of the columns where it has none
     skip_lines: int = 0
     columns: tuple[str, ...] = ()

@@ -79,6 +79,29 @@ def read(
     )
 
 
+def is_delta(given: Source, told: Faults) -> bool:
+    """Whether a delivery holds changed people alone; tells what does not go with that.
+
+    Args:
+        given: The first source as it is written.
+        told: Takes the faults.
+    """
+    if given.mode == "full":
+        return False
+    if not given.name.strip():
+        told.tell(
+            ("source", "name"),
+            '[source] mode = "delta" needs name: give the delivery of everybody and that of changes the same name, '
+            "so that their people are known to be the same",
+        )
+    if given.expect is not None:
+        told.tell(
+            ("source", "expect"),
+            '[source.expect] does not fit mode = "delta": it says what everybody together is like; take it away here',
+        )
+    return True
+
+
 def file(written: str, place: Place, told: Faults, references: References) -> Path | str | None:
     """A file of this machine, or the address of one elsewhere; None where nothing is written.
 

@@ -122,6 +122,12 @@ class People(Section):
         "(decision 29), or where the place changes. Default: made of kind, place, key column and query.",
         example="hr",
     )
+    mode: Literal["full", "delta"] = _key(
+        "Who is in a delivery: `full` everybody, `delta` only people of whom something changed. Whoever is not in a "
+        "delta stays as HR said last (docs/sources/deltas.md). It needs `name`.",
+        "full",
+        example="delta",
+    )
     key: str = _text(
         "The column that identifies a person, for ever. Compared as text; 1001, 1001.0 and a decimal 1001 are one key.",
         ...,

@@ -36,6 +36,7 @@ ACCEPTABLE = frozenset(
         "reference.self",
         "reference.unknown",
         "skill.unknown",
+        "undo.held",
     }
 )
 #: attributes that give access or say whose it is

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from scimsync.core.depths import Rhythm
@@ -53,6 +53,13 @@ class PlanPorts:
         """What is remembered of phone numbers."""
         return Memo(self.store.artifact("phones").parent, self.clock.now(), self.phones_version, keeps=self.phones_kept)
 
+    def name(self, created: datetime) -> str:
+        """A name that no run has yet: a clock that stepped back shows the same second twice."""
+        while True:
+            name = f"{created:%Y%m%d-%H%M%S}-{self.fresh()}"
+            if self.store.run(name) is None:
+                return name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
@@ -82,6 +89,8 @@ class PlanRequest:
     presence: Presence = ALL_THERE
     #: whether blanks around texts of the source are taken away
     trim: bool = False
+    #: whether the source delivers only people of whom something changed
+    is_delta: bool = False
     #: the time zone of today() in the mapping, and of the days of records
     zone: str = "UTC"
     #: whoever applies asks for a token first
@@ -108,3 +117,8 @@ class PlanRequest:
     offline: Known | None = None
     #: who is told where the plan may not be applied
     subscriptions: tuple[Subscription, ...] = ()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is about some people only: those who are asked for, or whom a delivery of changes holds."""
+        return self.is_delta or bool(self.only)

@@ -18,13 +18,15 @@ from scimsync.core.drifting import COMMON
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.rights import Missing
 from scimsync.core.rights import missing as missing_rights
-from scimsync.errors import ConfigError, StoreError, TargetError
+from scimsync.engine import binding
+from scimsync.errors import ConfigError, StoreDamaged, StoreError, TargetError
 from scimsync.model.outcomes import Guard, Rights, Run
 from scimsync.model.plans import LOGIN
 from scimsync.model.records import JoinedHealth
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
 from scimsync.scim.platform import is_platform
 from scimsync.scim.published import schemas_from_json
+from scimsync.services import continuity
 from scimsync.services.reaching import Target, reached
 from scimsync.services.retention import Sizes, sizes
 
@@ -52,6 +54,7 @@ def try_source(settings: Settings) -> SourceFacts:
         SourceError: It cannot be read.
         ConfigError: The mapping does not fit; all faults at once.
     """
+    from scimsync.engine.staging import opened  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.bench import Workbench  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.mapping import check_mapping  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.presence import check_presence  # noqa: PLC0415 - loads DuckDB
@@ -59,9 +62,21 @@ def try_source(settings: Settings) -> SourceFacts:
     from scimsync.workbench.ruling import check as check_rules  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.validity import check_validity  # noqa: PLC0415 - loads DuckDB
 
-    reading, given = make_source(settings).read(), settings.source
+    given = settings.source
+    reading = opened(make_source(settings), given.key, may_be_empty=given.is_delta)
     with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), zone=given.zone) as bench:
-        health = stage_records(bench, reading, key=given.key, null_values=given.null_values, trim=given.trim)
+        health = stage_records(
+            bench,
+            reading,
+            key=given.key,
+            null_values=given.null_values,
+            trim=given.trim,
+            may_be_empty=given.is_delta,
+        )
+        if not health.rows:  # a quiet day says nothing of columns
+            return SourceFacts(
+                rows=0, proven=reading.proven, columns=0, bare=False, delivery=reading.delivery, joined=health.joined
+            )
         columns = [column.name for column in bench.columns]
         if faults := unknown(settings.contract.expect, columns):
             raise ConfigError(*faults)
@@ -106,6 +121,7 @@ def try_pairs(settings: Settings) -> int | None:
         ConfigError: They have other than two columns.
     """
     from scimsync.engine.membership import read_pairs  # noqa: PLC0415 - loads DuckDB
+    from scimsync.engine.staging import opened  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.bench import Workbench  # noqa: PLC0415
     from scimsync.workbench.records import stage_records  # noqa: PLC0415
 
@@ -113,7 +129,10 @@ def try_pairs(settings: Settings) -> int | None:
         return None
     with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder)) as bench:
         if settings.policy.groups.column:
-            stage_records(bench, make_source(settings).read(), key=settings.source.key)
+            given = settings.source
+            reading = opened(make_source(settings), given.key, may_be_empty=given.is_delta)
+            if not stage_records(bench, reading, key=given.key, may_be_empty=given.is_delta).rows:
+                return 0
         return read_pairs(bench, settings.policy.groups, make_pairs(settings), key=settings.source.key)[0]
 
 
@@ -125,6 +144,22 @@ def try_state(settings: Settings) -> tuple[Run | None, Mapping[str, int], Sizes]
     """
     with open_store(settings) as store:
         return store.last_applied(), Counter(one.path for one in store.unshown()), sizes(store)
+
+
+def try_continuity(settings: Settings) -> list[str]:
+    """What tells that the state is not the one that was left, or that what was agreed cannot be read.
+
+    Raises:
+        StoreError: It cannot be used.
+    """
+    with open_store(settings) as store:
+        found, last = continuity.breaks(settings, store), store.last_applied()
+        try:
+            if last is not None:
+                binding.proven(store, last.base)
+        except StoreDamaged as error:
+            found.append(str(error))
+        return found
 
 
 def asked_last(settings: Settings) -> int:

@@ -387,6 +387,13 @@ class Comparison:
         """How many records have an account."""
         return self.bench.number("SELECT count(*) FROM pairing")
 
+    def absent(self) -> int:
+        """How many people with access are not in a delivery of changes."""
+        return self.bench.number(
+            "SELECT count(DISTINCT a.id) FROM absent b JOIN links l ON l.key = b.key AND l.ours "
+            "JOIN accounts a ON a.id = l.account WHERE a.active IS DISTINCT FROM false"
+        )
+
     def unresolved(self, only: Sequence[str] = ()) -> Iterator[Unresolved]:
         """Each reference that names nobody with an account, with the reason; of some people where they are named."""
         status = self._index.get("active")
@@ -424,6 +431,7 @@ class Comparison:
             "records": self.bench.number("SELECT count(*) FROM records"),
             "accounts": self.bench.number("SELECT count(*) FROM accounts"),
             "linked": pairs,
+            "absent": self.absent(),
             "unmanaged": self.bench.number(f"SELECT count(*) FROM accounts WHERE {self.unmanaged()}"),
             "compared": compared,
             "equal": compared - differing,

@@ -96,6 +96,7 @@ def traces(bench: Workbench, key: str, column: str, attributes: Sequence[Mapped]
         desired=desired or {},
         spoiled=frozenset(attributes[int(i)].path for (i,) in spoiled),
         held=bench.number("SELECT count(*) FROM held WHERE key = ?", [key]) > 0,
+        absent=_one(bench, "absent", "SELECT key FROM absent WHERE key = ?", key) is not None,
         early=early[0] if early and isinstance(early[0], date) else None,
         account=account,
         paired=paired is not None,
@@ -128,7 +129,7 @@ def awaited(bench: Workbench, key: str, attributes: Sequence[Mapped], most: int 
         for i in _references(attributes)
     ]
     names += [
-        "SELECT l.key FROM desired d "
+        "SELECT l.key AS whom FROM desired d "
         f"JOIN accounts a ON {lowered('a.user_name')} = {lowered(f'd.d{i}')} JOIN links l ON l.account = a.id "
         "WHERE d.key = $who AND l.ours AND l.key <> d.key"
         for i, mapped in enumerate(attributes)

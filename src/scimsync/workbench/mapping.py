@@ -61,8 +61,8 @@ def check_mapping(
             faults.append(_reference_fault(mapped, result))
             continue
         is_unread = columns is not None and any(map(bench.sources.is_absent, result.columns))
-        nothing = replace(result, sql=_nothing(mapped.place), phones=(), statuses=(), undated="")
-        checked[mapped.path] = nothing if is_unread else result
+        unread = replace(result, sql=nothing(mapped.place), phones=(), statuses=(), undated="")
+        checked[mapped.path] = unread if is_unread else result
     if columns is not None:
         faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
@@ -70,7 +70,7 @@ def check_mapping(
     return {mapped.path: dated(mapped, checked[mapped.path]) for mapped in attributes}
 
 
-def _nothing(place: Place) -> str:
+def nothing(place: Place) -> str:
     """No value, of the type that a place takes."""
     if place.kind is not Kind.LIST:
         return "NULL"

@@ -146,6 +146,8 @@ class MemberTables:
         """
         self._bench, self._grouping, self._left_alone = bench, grouping, left_alone
         self._logins = logins or "SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS login WHERE false"
+        #: nobody leaves a group but people whom the source delivers
+        self.only_delivered = False
 
     # --- what the source says ---------------------------------------------------------------
 
@@ -358,9 +360,13 @@ class MemberTables:
         for group, key, account in self._bench.rows(query):
             yield str(group), Member(str(key), str(account))
 
+    def some(self) -> bool:
+        """Whether a plan is for some people only."""
+        return self._bench.number("SELECT count(*) FROM only_keys") > 0
+
     def beside(self) -> dict[str, tuple[int, int]]:
         """Where a plan is for some people only: group id -> how many a plan for all would add, and remove."""
-        if not self._bench.number("SELECT count(*) FROM only_keys"):
+        if not self.some():
             return {}
         found: dict[str, tuple[int, int]] = {}
         query = (
@@ -386,6 +392,8 @@ class MemberTables:
             "NOT EXISTS (SELECT 1 FROM m_named n WHERE n.group_id = c.group_id AND n.account = c.account)",
             "c.account NOT IN (SELECT id FROM m_kept)",
         ]
+        if self.only_delivered:
+            tests.append("c.account IN (SELECT id FROM pairing)")
         if not everybody:
             tests.append(
                 "((SELECT count(*) FROM only_keys) = 0 OR c.account IN (SELECT id FROM m_people WHERE key IN "

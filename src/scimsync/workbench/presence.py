@@ -152,18 +152,18 @@ def set_aside(bench: Workbench, test: str) -> None:
     bench.sql.execute(f"DELETE FROM records WHERE {N} IN (SELECT {N} FROM aside)")
 
 
-def leave_scope(bench: Workbench, key: str, where: Expression) -> None:
+def leave_scope(bench: Workbench, key: str, where: Expression, *, may_be_empty: bool = False) -> None:
     """Set aside what is not in scope; `outside` (n, key, place, unsure, holds) remembers it, and whether it holds.
 
     Raises:
-        SourceError: Nobody is in scope.
+        SourceError: Nobody is in scope, and somebody has to be.
     """
     bench.sql.execute(
         f"CREATE OR REPLACE TABLE outside AS SELECT {N} AS n, tidy({quoted(key)}) AS key, {PLACE} AS place, "
         f"TRY({where.sql}) IS NULL AS unsure, true AS holds FROM records WHERE TRY({where.sql}) IS NOT TRUE"
     )
     set_aside(bench, f"{N} IN (SELECT n FROM outside)")
-    if not bench.number("SELECT count(*) FROM records"):
+    if not may_be_empty and not bench.number("SELECT count(*) FROM records"):
         raise SourceError(
             "[source] where leaves nobody. Correct it, or the source: an empty scope never means that all left."
         )
