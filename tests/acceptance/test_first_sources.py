@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from tests.rest_servers import People, serving
-from tests.runs import command
 from tests.servers import ENTERPRISE_USER, Provider
 from tests.servers import serving as serving_scim
 from tests.slapd import PASSWORD, PEOPLE, READER, Slapd
 from tests.slapd import person as entry
 
+from scimsync.cli import starting
 from scimsync.cli.options import SOURCES
 from scimsync.cli.skeletons import SKELETONS
 from scimsync.config import load
@@ -34,9 +34,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def begun(folder: Path, kind: str, **instead: str) -> Path:
     """A configuration as `init` writes it, with values of our own for some keys of [source]."""
-    said = command("init", str(folder), "--source", kind, folder=folder.parent)
-    assert said.code == 0, said.err
-    assert all(f"{name}=..." in said.out for name in SKELETONS[kind].variables)
+    assert starting.init(folder, starting.Options(source=kind)) == 0
     file = folder / "scimsync.toml"
     text = file.read_text()
     for key, value in instead.items():
@@ -47,8 +45,12 @@ def begun(folder: Path, kind: str, **instead: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", SOURCES)
-def test_what_is_written_for_each_kind_of_source_is_sound(tmp_path: Path, kind: str) -> None:
+def test_what_is_written_for_each_kind_of_source_is_sound(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = begun(tmp_path / "org", kind, **FINGERPRINT.get(kind, {}))
+    told = capsys.readouterr().out
+    assert all(f"{name}=..." in told for name in SKELETONS[kind].variables)
     given = load(file)
     assert given.source.key == "employee_id"
     assert set(SKELETONS) == set(SOURCES)
