@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
@@ -26,16 +27,22 @@ from scimsync.engine.laboratory import Laboratory, Provider
 from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.engine.state import Outbox
 from scimsync.errors import ConfigError
+from scimsync.model.phones import PhoneReader, Unread
 
 _T = TypeVar("_T")
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[Store]:
-    """The state that the configuration names, closed at the end."""
+def open_store(settings: Settings, *, writes: bool = True) -> Iterator[Store]:
+    """The state that the configuration names, closed at the end.
+
+    Args:
+        settings: Where it is.
+        writes: Whether it may be written to; else nothing is made or brought up to date, as evidence wants it.
+    """
     from scimsync.adapters.store_sql import SqlStore  # noqa: PLC0415 - loads SQLAlchemy
 
-    store = SqlStore(settings.state.url, settings.state.artifacts, SystemClock())
+    store = SqlStore(settings.state.url, settings.state.artifacts, SystemClock(), writes=writes)
     try:
         yield store
     finally:
@@ -67,10 +74,10 @@ def read_exposition(text: bytes) -> dict[str, object]:
     return document(text, now())
 
 
-def make_phones() -> Callable[[str, str], str | None]:
+def make_phones() -> PhoneReader:
     """What reads phone numbers as people write them: (number, region) -> E.164."""
 
-    def read(number: str, region: str) -> str | None:
+    def read(number: str, region: str) -> str | Unread | None:
         from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers, once one is read
 
         return read_phone(number, region)
@@ -135,7 +142,10 @@ def make_target(
     users = given.dialect.users
     kind = ScimTarget if users == users.published else PlatformTarget
     target = kind(
-        _wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
+        replace(
+            _wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
+            patience_s=settings.policy.outage.total_seconds(),
+        ),
         clock=SystemClock(),
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,

@@ -69,6 +69,7 @@ def test_attributes_may_have_limits_of_their_own(tmp_path: Path) -> None:
         ("[limits.clear]\ntitel = 5\n", "[limits.clear] 'titel' is not a SCIM path"),
         ("[limits.clear]\n'emails[type eq \"work\"].value' = 5\n", "is not mapped"),
         ('[policy]\nrings = ["10%"]\n', "[policy] rings = ['10%']: write shares in percent that grow up to 100%"),
+        ('[policy]\noutage = "wait"\n', "[policy] outage = 'wait'"),
         ("[limits]\nring_errors = true\n", "[limits] ring_errors = True"),
         ('[limits]\nenabel = "5%"\n', "did you mean enable?"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -10,13 +11,35 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.util import LRUCache
 
 from scimsync.adapters.store_files import damaged, private_file
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 
 # of the advisory locks on PostgreSQL; any numbers that nobody else uses
 MIGRATION_KEY, NUMBER_KEY = 7_364_963_219, 7_364_963_220
+
+
+#: statements as SQLite is told them; a process that opens many states, or one many times, compiles each once
+_COMPILED: LRUCache[Any, Any] = LRUCache(500)
+
+
+class Lite(SQLiteDialect_pysqlite):
+    """SQLite, which speaks alike in every file: what was compiled for one holds for all."""
+
+    supports_statement_cache = True
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+registry.register("sqlite.scimsync", __name__, "Lite")
 
 
 def parse_url(url: str) -> sa.URL:
@@ -45,7 +68,12 @@ def open_sqlite(url: sa.URL, patience_s: float) -> sa.Engine:
     """Open SQLite, set up as a state wants it."""
     path = str(url.database)
     private_file(Path(path))
-    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": patience_s})
+    engine = sa.create_engine(
+        url.set(drivername="sqlite+scimsync"),
+        hide_parameters=True,
+        connect_args={"timeout": patience_s},
+        execution_options={"compiled_cache": _COMPILED},
+    )
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
@@ -59,6 +87,34 @@ def open_sqlite(url: sa.URL, patience_s: float) -> sa.Engine:
     def begin(connection: sa.Connection) -> None:
         reading = connection.get_execution_options().get("scimsync_reading", False)
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def open_sqlite_to_read(url: sa.URL, patience_s: float) -> sa.Engine:
+    """Open SQLite so that nothing in it can be changed, nor its file be made.
+
+    Raises:
+        StoreError: There is no such file.
+    """
+    path = Path(str(url.database))
+    if not path.is_file():
+        raise StoreError(f"there is no state in {path}: nothing was kept yet, or it was removed. Check [state] url.")
+
+    def connect() -> sqlite3.Connection:
+        # where nobody may write, and nothing waits in a log, SQLite needs be told that the file stays as it is
+        log = path.with_name(path.name + "-wal")
+        still = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+        place = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if still else ''}"
+        connection = sqlite3.connect(place, uri=True, timeout=patience_s, check_same_thread=False)
+        connection.isolation_level = None
+        return connection
+
+    engine = sa.create_engine(url, hide_parameters=True, creator=connect)
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
 
     return engine
 
@@ -88,14 +144,15 @@ def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> str:
         time.sleep(0.01)
 
 
-def open_postgres(url: sa.URL, patience_s: float) -> sa.Engine:
-    """Open PostgreSQL, set up as a state wants it."""
+def open_postgres(url: sa.URL, patience_s: float, *, writes: bool = True) -> sa.Engine:
+    """Open PostgreSQL, set up as a state wants it; where it shall not write, so that it cannot."""
+    more = {} if writes else {"options": "-c default_transaction_read_only=on"}
     try:
         engine = sa.create_engine(
             url,
             hide_parameters=True,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 10, "application_name": "scimsync"},
+            connect_args={"connect_timeout": 10, "application_name": "scimsync", **more},
         )
     except ImportError as error:
         raise StoreError("PostgreSQL needs a driver: pip install 'scimsync[postgres]'") from error

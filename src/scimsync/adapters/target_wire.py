@@ -46,6 +46,8 @@ _NOT_SENT = (
 PAGES_AT_ONCE = 4
 #: tries of one request, the first included
 TRIES = 5
+#: seconds for which a target that is down is waited for where nobody says more
+PATIENCE_S = 120.0
 #: characters of a target's own words that a message shows
 _MOST_SAID = 200
 #: decodes a JSON object
@@ -84,13 +86,18 @@ class TargetSettings:
     #: deadline of one exchange, from connecting to the last byte
     exchange_s: float = 30.0
     #: how long a caller waits for a target that is down
-    patience_s: float = 120.0
+    patience_s: float = PATIENCE_S
     #: decoded bytes of one answer
     reply_bytes: int = 8 * 1024 * 1024
     #: one more certificate authority to trust, PEM
     ca_file: Path | None = None
     #: where it is remembered how large a page may be; None: it is not
     page_sizes: Path | None = None
+
+    @property
+    def outlasts(self) -> bool:
+        """Whether a request that failed often enough is asked again once the target serves."""
+        return self.patience_s > PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,11 +256,16 @@ class Wire:
         if coding not in {"", "identity", "gzip"}:
             return b"", "the answer has a content coding that was not asked for"
         unpack = zlib.decompressobj(wbits=31) if coding == "gzip" else None
-        content = bytearray()
+        content, came = bytearray(), 0
         async for chunk in response.aiter_raw():
+            came += len(chunk)
+            if unpack is not None and unpack.eof:
+                return b"", "something follows the end of the compressed answer"
             content += unpack.decompress(chunk, cap + 1 - len(content)) if unpack else chunk
-            if len(content) > cap:
+            if max(len(content), came) > cap:
                 return b"", f"the answer is larger than {cap} bytes"
+        if unpack is not None and unpack.unused_data:
+            return b"", "something follows the end of the compressed answer"
         if unpack is not None and not unpack.eof and content:
             return b"", "the compressed answer ends too early"
         return bytes(content), ""
@@ -288,6 +300,7 @@ def _trust(settings: TargetSettings) -> ssl.SSLContext:
     if ca_file is None:
         return _trusted()
     context = ssl.create_default_context()
+    context.keylog_filename = None  # type: ignore[assignment]  # SSLKEYLOGFILE would write down what opens our traffic
     try:
         context.load_verify_locations(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:

@@ -16,6 +16,7 @@ from scimsync.cli import interrupting
 from scimsync.cli.account_commands import accounts
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.finding_commands import findings
+from scimsync.cli.hardening import harden, told
 from scimsync.cli.options import (
     FILE,
     FOLDER,
@@ -29,8 +30,8 @@ from scimsync.cli.options import (
 )
 from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
 from scimsync.cli.state_commands import state
+from scimsync.cli.undo_commands import restore, undo
 from scimsync.cli.webhook_commands import webhooks
-from scimsync.errors import ScimsyncError
 
 _ABOUT = """Keep the people in a Genesys Cloud organisation, or at another SCIM provider, equal to what HR says.
 
@@ -77,6 +78,7 @@ def _first(error: BaseException) -> BaseException:
 
 def main() -> None:
     """The installed command: our own exceptions become a paragraph and an exit code."""
+    harden()
     gc.set_threshold(200_000, 5)  # loading makes objects that stay; by default a tenth of a plan is looking at them
     try:
         cli()
@@ -87,9 +89,9 @@ def main() -> None:
         else:
             gc.freeze()  # what is left goes with the process; after an error, too, it holds what they want back
         raise
-    except (ScimsyncError, BaseExceptionGroup) as raised:
-        error = _first(raised)
-        if not isinstance(error, ScimsyncError):
+    except (Exception, BaseExceptionGroup) as raised:
+        error = told(_first(raised))
+        if error is None:
             raise
         for paragraph in str(error).splitlines() or [""]:
             click.echo(click.style("error: ", fg="red", bold=True) + paragraph, err=True, color=_colours())
@@ -421,19 +423,8 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-cli.add_command(findings)
-
-
-cli.add_command(accounts)
-
-
-cli.add_command(audit)
-
-
-cli.add_command(webhooks)
-
-
-cli.add_command(state)
+for _added in (undo, restore, findings, accounts, audit, webhooks, state):
+    cli.add_command(_added)
 
 
 @cli.command(short_help="Receive signed events, synchronise the people they name, send webhooks.")

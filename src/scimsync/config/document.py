@@ -16,6 +16,7 @@ from scimsync.config.contracts import Rule
 from scimsync.config.keys import (
     AFTER,
     MEMORY,
+    OUTAGE,
     REFERENCE,
     AuthorityWord,
     Section,
@@ -297,6 +298,14 @@ class Policy(Section):
         "(plan.age).",
         "24h",
         example="8h",
+    )
+    outage: str = _like(
+        OUTAGE,
+        "What becomes of a run while the target is down. `stop`: it ends after two minutes (exit code 5). `wait 30m`, "
+        "or hours (`h`): it waits so long, looks from time to time, and goes on by itself. What was done is kept "
+        "either way.",
+        "stop",
+        example="wait 30m",
     )
     rings: list[str] = _key(
         "The shares of its people to whom a large plan is written one after the other, up to 100%, or `off`. After "

@@ -12,7 +12,7 @@ from scimsync.config.fitness import is_same, unfit
 from scimsync.config.words import hint
 from scimsync.errors import InvalidPath
 from scimsync.model.plans import LOGIN
-from scimsync.model.policy import Authority, Limit, Limits, Mapped, counted_for_leavers
+from scimsync.model.policy import OUTAGE, Authority, Limit, Limits, Mapped, counted_for_leavers
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.schema import Place
 
@@ -106,6 +106,17 @@ def _limit(given: int | str, standard: Limit) -> Limit:
     if isinstance(given, int):
         return Limit(count=given)
     return Limit(share=float(given.strip(" \t%")) / 100, floor=standard.floor)
+
+
+def outage(given: str) -> timedelta:
+    """How long a target that is down is waited for.
+
+    Examples:
+        >>> outage("stop").total_seconds(), outage("wait 30m").total_seconds(), outage("wait 2 h").total_seconds()
+        (120.0, 1800.0, 7200.0)
+    """
+    found = re.fullmatch(r"\s*wait\s+(\d+)\s*([mh])\s*", given)
+    return int(found[1]) * (timedelta(hours=1) if found[2] == "h" else timedelta(minutes=1)) if found else OUTAGE
 
 
 def span(given: int | str) -> timedelta:

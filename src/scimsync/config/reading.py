@@ -14,7 +14,7 @@ from scimsync.config import credentials, document, faults, holding, outward, sou
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
-from scimsync.config.mapping import MappingReader, span
+from scimsync.config.mapping import MappingReader, outage, span
 from scimsync.config.references import References
 from scimsync.config.revisions import at_revision
 from scimsync.config.settings import (
@@ -340,6 +340,7 @@ class _Reader:
             exchange=LoginExchange(given.exchange),
             plan_expires=span(given.plan_expires),
             rings=self._rings(),
+            outage=outage(given.outage),
             on_bad_value=BadValue(given.on_bad_value),
             limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),
             groups=self._grouping(dialect),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
 from scimsync.core import (
@@ -41,6 +40,7 @@ from scimsync.core.limits import Demand, Past
 from scimsync.engine import (
     absent,
     accepting,
+    binding,
     deferring,
     ending,
     guarding,
@@ -49,6 +49,7 @@ from scimsync.engine import (
     returning,
     ruling,
     trusting,
+    undone,
     unshown,
     validity,
 )
@@ -71,7 +72,7 @@ from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Pl
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
-from scimsync.workbench import unmanaged
+from scimsync.workbench import layers, unmanaged
 from scimsync.workbench.agreed import write_agreed
 from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
@@ -165,7 +166,7 @@ class _Planning:
         base = last.base if last else ""
         decisions = store.link_decisions()
         stage_links(self.bench, store.links(), parted(decisions))
-        self.former = store.artifact(base) if base else None
+        self.former = binding.proven(store, base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
         health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
         self.findings += self.calendar.held(told)
@@ -243,7 +244,11 @@ class _Planning:
         self.changes = self.calendar.explained(self.changes)
         self.findings += self.calendar.told()
         self.changes, unchanged = fixing.leave(self.changes, schema.fixed, policy.attributes)
-        self.findings += unchanged
+        absence = judged.absence and not comparison.opaque() and not self.request.only
+        believed = undone.Believed(judged.frozen, absence, self.request.overrides)
+        left = undone.leave(comparison, self.ports.store, self.changes, believed)
+        self.changes, self.notices = left.changes, [*self.notices, *left.notices]
+        self.findings += [*unchanged, *left.findings]
         await self._validate(comparison)
         await self._revive()
         self._spare(comparison.linked() + comparison.absent())
@@ -387,7 +392,7 @@ class _Planning:
         }
         if unread := [kind for kind, found in names.items() if found is None]:
             self.findings.append(of_unread(unread))
-        known = validation.Known(names=names)
+        known = validation.Known(names=names, phones=self.ports.phones)
         marks = frozenset(place.short for place in request.policy.match)
         whole = request.policy.on_bad_value is BadValue.PERSON
         validated = validation.validate(
@@ -418,7 +423,7 @@ class _Planning:
     ) -> Plan:
         ports, request = self.ports, self.request
         created = ports.clock.now()
-        identity = self._name(created)
+        identity = ports.name(created)
         changes, loops = planner.lined_up(self.changes)
         self.findings += of_circles(self._circles(comparison), loops)
         waiting = deferring.Waiting(self.vain, (request.source, *self.takes), identity, created)
@@ -459,6 +464,8 @@ class _Planning:
         path = ports.store.artifact(agreed)
         if not write_agreed(comparison, path, self.settled, self.former, self.last, moving):
             agreed = seal.base  # nothing else than before
+        else:
+            binding.bind(ports.store, agreed, layers.needed(self.bench, path))
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         if self.whole and plan.as_of is None:
@@ -483,13 +490,6 @@ class _Planning:
             [x for told in request.subscriptions for x in notifications.messages_to(notifications.of_plan(plan), told)],
         )
         return plan
-
-    def _name(self, created: datetime) -> str:
-        """A name that no run has yet: a clock that stepped back shows the same second twice."""
-        while True:
-            name = f"{created:%Y%m%d-%H%M%S}-{self.ports.fresh()}"
-            if self.ports.store.run(name) is None:
-                return name
 
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""

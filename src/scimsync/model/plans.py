@@ -72,6 +72,10 @@ class Reason(Enum):
     HANDED = "waits for the login of another person"
     REVIVED = "brought back by a creation"
     PARKED = "makes room in an exchange of logins"
+    UNDONE = "taken back"
+    SINCE = "changed in the directory since"
+    LATER = "written by a later run"
+    PAST = "as it was then"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +340,14 @@ class Plan:
     as_of: date | None = None
     #: who joins, moves and leaves on the days to come, as far as the source says so
     coming: tuple[Coming, ...] = ()
+    #: the run that it takes back, or the moment (ISO 8601) to which it brings a person back; "" where HR speaks
+    undoes: str = ""
+    restores: str = ""
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether the past is what it wants, and not HR."""
+        return bool(self.undoes or self.restores)
 
     @property
     def writes(self) -> int:

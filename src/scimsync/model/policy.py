@@ -208,6 +208,8 @@ class Grouping:
     providing: Providing = Providing()
 
 
+#: how long a target that is down is waited for where nothing is said
+OUTAGE = timedelta(minutes=2)
 #: how long what was done counts with the limits, and what took access away
 WINDOW, LEAVERS_WINDOW = timedelta(days=1), timedelta(days=7)
 
@@ -283,6 +285,8 @@ class Policy:
     protected: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     rings: Rings = field(default_factory=Rings)
+    #: how long a target that is down is waited for before a run ends
+    outage: timedelta = OUTAGE
     #: None where memberships are not managed
     groups: Grouping | None = None
 

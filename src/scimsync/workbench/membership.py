@@ -360,9 +360,13 @@ class MemberTables:
         for group, key, account in self._bench.rows(query):
             yield str(group), Member(str(key), str(account))
 
+    def some(self) -> bool:
+        """Whether a plan is for some people only."""
+        return self._bench.number("SELECT count(*) FROM only_keys") > 0
+
     def beside(self) -> dict[str, tuple[int, int]]:
         """Where a plan is for some people only: group id -> how many a plan for all would add, and remove."""
-        if not self._bench.number("SELECT count(*) FROM only_keys"):
+        if not self.some():
             return {}
         found: dict[str, tuple[int, int]] = {}
         query = (

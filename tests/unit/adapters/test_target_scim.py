@@ -220,9 +220,10 @@ class TestWrites:
             Play(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n" + b"x" * 4000, "drip"),
             Play(b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\nxx", "close"),
             Play(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nnotgz", "close"),
+            http(200, gzip.compress(json.dumps(user(1)).encode()) + b"more", Content_Encoding="gzip"),
         ],
         ids=["reset", "close", "silence", "half header", "truncated", "garbage", "chunks", "long header", "drip",
-             "coding", "not gzip"],
+             "coding", "not gzip", "behind the end"],
     )  # fmt: skip
     def test_a_write_without_a_believable_answer_is_lost_and_never_sent_again(self, end: Play) -> None:
         bench = Bench(script(end))
@@ -316,6 +317,27 @@ class TestWrites:
 
         answer = reply(bench, work)
         assert (answer.exchange, answer.tries) == (Exchange.NOT_SENT, 5)
+
+    @pytest.mark.parametrize(("patience_s", "outlasts"), [(120.0, False), (1800.0, True)])
+    def test_an_outage_ends_a_request_or_is_waited_out_as_policy_has_it(
+        self, patience_s: float, *, outlasts: bool
+    ) -> None:
+        bench = Bench(lambda _: script_of(bench), patience_s=patience_s)
+
+        def script_of(bench: Bench) -> Play:
+            return http(200, user(1)) if bench.clock.monotonic() >= 600 else http(503)
+
+        answer = reply(bench, lambda target: target.get("id-1"))
+        assert answer.ok is outlasts
+        assert len(bench.server.asked) <= 5 + outlasts * 6
+        assert bench.clock.monotonic() <= (1000 if outlasts else 60)
+        assert any("all requests wait" in said for said in bench.said) is outlasts
+
+    def test_an_outage_that_outlasts_policy_ends_the_run(self) -> None:
+        bench = Bench(script(*[http(503)] * 99), patience_s=1800.0)
+        with pytest.raises(TargetUnavailable, match="start the same command again"):
+            reply(bench, lambda target: target.get("id-1"))
+        assert 1000 <= bench.clock.monotonic() <= 2500
 
     def test_an_unknown_certificate_is_not_sent(self, tmp_path: Path) -> None:
         cert, *served = make_certificates(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 from tests.factories import make_reply, refusal
-from tests.unit.engine.test_whole_runs import Company, twin_of
+from tests.unit.engine.test_whole_runs import Company, Silent, twin_of
 
+from scimsync.engine.applying import settle_run
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.errors import FilterRefused, TargetUnanswered
 from scimsync.model.outcomes import Exchange, Outcome, Reply, Status
 from scimsync.model.reports import Report
@@ -196,6 +199,31 @@ def test_a_success_that_shows_somebody_else_is_not_taken_for_ours(company: Compa
     assert flawed(company).posts == 1
 
 
+@pytest.mark.parametrize("blind", [True, False])
+def test_a_success_that_shows_an_account_that_hr_does_not_know_is_not_taken_for_ours(
+    company: Company, *, blind: bool
+) -> None:
+    stranger = company.target._put({"userName": "s@example.com", "displayName": "S", "active": True}, version=1)
+    flawed(company).blind = blind
+    flawed(company).answers = [lambda reply: replace(reply, body=dict(stranger), location="")]
+    outcome = join(company)
+    assert outcome.account != stranger["id"]
+    assert stranger["id"] not in {link.account for link in company.store.links()}
+    assert (outcome.status, outcome.code) == ((Status.HELD, "write.unknown") if blind else (Status.ALREADY, ""))
+    assert len(accounts(company)) == flawed(company).posts == 1
+
+
+def test_a_login_that_the_directory_writes_in_its_own_way_is_still_that_of_the_new_account(company: Company) -> None:
+    def renamed(reply: Reply) -> Reply:
+        company.target.users[str((reply.body or {})["id"])]["userName"] = "p9@tenant.example.com"
+        return replace(reply, body={**(reply.body or {}), "userName": "p9@tenant.example.com"})
+
+    flawed(company).answers = [renamed]
+    outcome = join(company)
+    assert (outcome.status, outcome.code) == (Status.HELD, "write.mismatch")
+    assert outcome.account == accounts(company)[0]["id"]
+
+
 def test_a_success_under_the_id_of_somebody_else_is_held(company: Company) -> None:
     identity = company.account("E1")["id"]
     flawed(company).answers = [lambda reply: replace(reply, body={**(reply.body or {}), "id": identity})]
@@ -214,3 +242,92 @@ def test_an_answer_that_proves_nothing_is_settled_by_looking_and_not_by_sending_
     assert len(accounts(company)) == makes
     assert outcome.status in ({Status.ALREADY, Status.DONE} if makes else {Status.HELD})
     assert makes or outcome.code == "write.unknown"
+
+
+# --- a search that may lag, and a directory that refuses a second account ------------------------
+
+
+def seconds(company: Company) -> float:
+    company.refuses_doubles = True
+    began = company.clock.monotonic()
+    assert join(company).status in {Status.DONE, Status.ALREADY}
+    return company.clock.monotonic() - began - 2  # planning and applying take a second each
+
+
+def made_from_now_on(target: Flawed) -> Reply:
+    target.makes = True
+    return refusal(503, method="POST")
+
+
+@pytest.mark.parametrize("makes", [True, False])
+def test_one_answer_of_503_is_settled_within_five_seconds_where_the_search_does_not_lag(
+    company: Company, *, makes: bool
+) -> None:
+    target = flawed(company)
+    target.makes, target.answers = makes, [status(503)]
+    if not makes:
+        target.answers = [lambda _: made_from_now_on(target)]
+    assert company.dialect.search_lag_s == (5.0, 30.0, 120.0)
+    assert seconds(company) <= 5
+    assert (target.posts, len(accounts(company))) == (1 if makes else 2, 1)
+
+
+def test_a_creation_that_was_lost_and_is_not_found_yet_is_waited_for_once_its_name_is_taken(company: Company) -> None:
+    target = flawed(company)
+    target.answers, company.refuses_doubles = [lost], True
+    plan = company.plan()
+    target.lag()
+    shows = company.clock.monotonic() + 30
+    find = target.find
+
+    async def late(*given: Any, **more: Any) -> Any:
+        if company.clock.monotonic() >= shows:
+            target.listed = None
+        return await find(*given, **more)
+
+    target.find = late  # type: ignore[method-assign]
+    (outcome,) = company.apply(plan).outcomes["E9"]
+    assert (outcome.status, outcome.account) == (Status.ALREADY, accounts(company)[0]["id"])
+    assert (target.posts, len(accounts(company))) == (2, 1)
+
+
+# --- when the run was cut short -------------------------------------------------------------------
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("landed", [True, False])
+@pytest.mark.parametrize("settles", [True, False])
+def test_an_account_that_was_there_before_is_not_taken_for_one_that_came_back(
+    company: Company, *, landed: bool, settles: bool
+) -> None:
+    """A joiner turned out to have an account, which holds what others gave it; the run died while it was written."""
+    plan = company.plan()
+    held = {"userName": "p9@example.com", "externalId": "E9", "displayName": "Old", "active": True, "nickName": "Niner"}
+    account = str(company.target._put(held, version=1)["id"])
+    patch = company.target.patch
+
+    async def dies(*given: Any) -> Reply:
+        if landed:
+            await patch(*given)
+        raise KilledError
+
+    company.target.patch = dies  # type: ignore[method-assign]
+    with pytest.raises(KilledError):
+        company.apply(plan)
+    company.target.patch = patch  # type: ignore[method-assign]
+    if settles:
+        run = company.store.run(plan.id)
+        assert run is not None
+        ports = ApplyPorts(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+        asyncio.run(settle_run(plan, run, ports, ApplyOptions(policy=company.policy, configuration="c")))
+        company.sync()
+    else:
+        company.apply(plan)
+    assert company.target.users[account]["active"] is True
+    assert company.target.users[account]["displayName"] == "P 9"
+    assert list(company.store.link_decisions()) == []
+    assert {link.key: link.account for link in company.store.links()}["E9"] == account
+    assert flawed(company).posts == 0

@@ -1,0 +1,82 @@
+"""Memory that the system holds us to, and what a command leaves for others."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import _duckdb as duckdb
+import pytest
+
+from scimsync import bounds
+from scimsync.cli import hardening
+from scimsync.errors import ConfigError, SourceError
+from scimsync.workbench.bench import Workbench
+
+LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say what is taken")
+
+EATS = """
+import tempfile
+from pathlib import Path
+from scimsync import bounds
+from scimsync.workbench.bench import Workbench
+bounds.arm()
+bounds.BESIDE = 300 << 20
+with tempfile.TemporaryDirectory() as folder, Workbench(Path(folder), memory_limit="50MB") as bench:
+    for work in (lambda: bench.sql.execute("SELECT length(repeat('x', 900000000))").fetchone(),
+                 lambda: len(bytearray(900000000))):
+        try:
+            print(work())
+        except Exception as error:
+            print(type(error).__name__)
+    print(bench.number("SELECT 1"))
+"""
+
+
+@LINUX
+def test_what_is_evaluated_and_read_is_bounded() -> None:
+    said = subprocess.run([sys.executable, "-c", EATS], capture_output=True, text=True, timeout=100, check=False)
+    assert said.stdout.split() == ["OutOfMemoryException", "MemoryError", "1"], said.stderr
+
+
+@LINUX
+def test_a_program_that_uses_the_library_is_left_alone(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with Workbench(tmp_path):
+        assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+@LINUX
+def test_the_bound_ends_with_the_work_and_a_narrower_one_of_somebody_else_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bounds, "_armed", [True])
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with Workbench(tmp_path), Workbench(tmp_path):
+        inside = resource.getrlimit(resource.RLIMIT_DATA)
+        assert inside[0] != resource.RLIM_INFINITY
+        with bounds.within("100GB"):
+            assert resource.getrlimit(resource.RLIMIT_DATA) == inside
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_too_little_memory_is_a_sentence() -> None:
+    for error in (MemoryError(), duckdb.OutOfMemoryException("x")):
+        found = hardening.told(error)
+        assert isinstance(found, ConfigError)
+        assert "[state] memory" in str(found)
+    assert hardening.told(ValueError()) is None
+    assert isinstance(hardening.told(SourceError("x")), SourceError)
+
+
+def test_a_command_writes_no_core_and_no_keys_of_its_connections() -> None:
+    code = (
+        "import os, resource, ssl; from scimsync.cli.hardening import harden; harden();"
+        "print(resource.getrlimit(resource.RLIMIT_CORE), ssl.create_default_context().keylog_filename)"
+    )
+    environ = {**os.environ, "SSLKEYLOGFILE": "/nowhere/keys"}
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=True)
+    assert said.stdout.strip() == "(0, 0) None"
