@@ -78,7 +78,7 @@ PHONE_MARK = f"{FAULT_MARK}phone"  #: what is known to be wrong with the number 
 ACCOUNT_MARK = "\x02"
 
 #: The helpers as SQL. `e164` looks up a table that the library filled beforehand, so that each distinct number is
-#: parsed once. The columns of that table have names that no source has, because the arguments are looked up beside them.
+#: parsed once. The columns of that table have names that no source has: the arguments are looked up beside them.
 MACROS = f"""{statuses.MACROS}
 {widths.MACROS}
 {days.MACROS}
