@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -305,6 +305,13 @@ def test_the_steps_are_those_the_program_knows() -> None:
     assert tuple(step.revision for step in steps)[::-1] == REVISIONS
 
 
+def told(index: Mapping[str, object]) -> dict[str, object]:
+    """An index, with the SQL of what it is over in the place of objects."""
+    options = index.get("dialect_options")
+    over = {name: str(value) for name, value in options.items()} if isinstance(options, dict) else {}
+    return {**index, "dialect_options": over}
+
+
 def described(engine: sa.Engine) -> dict[str, object]:
     """All that a database holds; what a step gave to rows that were there (a default) is of no use to a new state."""
     with engine.connect() as connection:
@@ -313,7 +320,7 @@ def described(engine: sa.Engine) -> dict[str, object]:
             name: (
                 sorted((c["name"], str(c["type"]), c["nullable"]) for c in tables.get_columns(name)),
                 tables.get_pk_constraint(name),
-                sorted(map(str, tables.get_indexes(name))),
+                sorted(str(told(index)) for index in tables.get_indexes(name)),
                 tables.get_unique_constraints(name),
             )
             for name in tables.get_table_names()
