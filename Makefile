@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 # the files name every package with every dependency, so none is looked up: an extra of a newer release would be taken for unpinned
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 NAME ?= all
+SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench soak lock clean
+.PHONY: help demo test check fix bench chaos soak lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,10 +47,16 @@ fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 bench: $(VENV)/.dev ## run the benchmarks; NAME=plan for one, PEOPLE=1000 for a quick look
 	@$(BIN)/python -m benchmarks $(NAME)
 
+chaos: $(VENV)/.dev ## runs under fire on virtual time; SEEDS=2000, SEED=n replays one, MUTANT=name puts a bug into the engine
+	@$(BIN)/python -m tests.chaos --seeds $(SEEDS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(MUTANT),--mutant $(MUTANT))
+
 soak: $(VENV)/.dev $(VENV)/.system ## what takes longer than CI allows: 200,000 random days, crashes 200 times under load
-	@SCIMSYNC_DAYS_TIMES=10 $(BIN)/python -m pytest tests/laws tests/unit/workbench tests/unit/engine/test_leavers.py \
+	@SCIMSYNC_DAYS_TIMES=10 $(BIN)/python -m pytest tests/laws tests/chaos tests/unit/workbench \
+	  tests/unit/engine/test_leavers.py \
 	  tests/integration/test_explained_stories.py tests/integration/test_reading.py tests/integration/test_providers.py \
-	  tests/integration/test_runs_sources.py tests/acceptance/test_audit_crash.py -n 2 --dist worksteal
+	  tests/integration/test_runs_sources.py tests/acceptance/test_audit_crash.py \
+	  tests/integration/test_runs_dirty.py -n 2 --dist worksteal
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/fuzzing atheris==3.0.0
 	@PYTHONPATH=$(VENV)/fuzzing $(BIN)/python -m tests.fuzzing 300
 	@tools/soak-crashes $(BIN)/python 200
@@ -82,10 +89,10 @@ $(VENV)/.sdks: tools/sdks tests/sdks/requirements.txt tests/sdks/package-lock.js
 	@tools/sdks $(BIN)/python $(VENV)/sdks
 	@touch $@
 
-# other people's SCIM servers, each in a room of its own: what they need would clash with what we need
-$(VENV)/.providers: tools/providers tests/providers/canaille/requirements.txt tests/providers/django-scim2/requirements.txt \
-  tests/providers/scimmy/package-lock.json | $(VENV)/.dev $(VENV)/.system
-	@echo "installing SCIM servers of other people into $(VENV)/providers ..."
+# other people's servers, each in a room of its own: what they need would clash with what we need
+$(VENV)/.providers: tools/providers $(wildcard tests/providers/*/requirements.txt tests/providers/*/package-lock.json) \
+  | $(VENV)/.dev $(VENV)/.system
+	@echo "installing servers of other people into $(VENV)/providers ..."
 	@tools/providers $(BIN)/python $(VENV)/providers
 	@touch $@
 

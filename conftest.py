@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,8 @@ MEMORY, ROOM = Path("/dev/shm"), 2 << 30  # noqa: S108 - what is made there has 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
     """Write to memory: a state is synced to disk with each step of a run, and no test takes the power away."""
-    if "TMPDIR" not in os.environ and _in_memory():
-        os.environ["TMPDIR"] = str(MEMORY)
-        tempfile.tempdir = None
+    if _in_memory():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def _in_memory() -> bool:

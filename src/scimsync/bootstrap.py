@@ -27,6 +27,7 @@ from scimsync.engine.laboratory import Laboratory, Provider
 from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.engine.state import Outbox
 from scimsync.errors import ConfigError
+from scimsync.model.phones import PhoneReader, Unread
 
 _T = TypeVar("_T")
 
@@ -73,10 +74,10 @@ def read_exposition(text: bytes) -> dict[str, object]:
     return document(text, now())
 
 
-def make_phones() -> Callable[[str, str], str | None]:
+def make_phones() -> PhoneReader:
     """What reads phone numbers as people write them: (number, region) -> E.164."""
 
-    def read(number: str, region: str) -> str | None:
+    def read(number: str, region: str) -> str | Unread | None:
         from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers, once one is read
 
         return read_phone(number, region)

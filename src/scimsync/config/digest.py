@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from scimsync.config.settings import GroupSettings, SheetSettings, SourceSettings, TargetSettings
+from scimsync.core.owning import unsigned
 from scimsync.model.contracts import Contract
 from scimsync.model.policy import (
     RENAMES_WITHIN,
@@ -67,7 +68,7 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
 def _joined(one: SourceSettings) -> list[object]:
     """What decides which columns a joined source gives, and to whom."""
     return [
-        one.name, one.kind, *one.join, one.query, str(one.path or ""), list(one.null_values), one.complete,
+        one.name, one.kind, *one.join, one.query, unsigned(str(one.path or "")), list(one.null_values), one.complete,
         _used([one.skip_lines, list(one.columns)]), _sheet(one.sheet), _ldap(one),
         one.rest.decisive if one.rest else [],
     ]  # fmt: skip
@@ -170,7 +171,7 @@ def _decisive(
 ) -> dict[str, object]:
     """Everything that decides what a run does, by name."""
     decisive: dict[str, object] = {
-        "source": [source.kind, source.key, source.query, str(source.path or "")],
+        "source": [source.kind, source.key, source.query, unsigned(str(source.path or ""))],
         "target": [
             target.dialect.name,
             target.api_url,
@@ -209,8 +210,9 @@ def _groups(groups: GroupSettings, rules: Grouping) -> dict[str, object]:
     """Who is in which group, and what is done about it."""
     found: dict[str, object] = {
         "groups": [
-            groups.query, str(groups.path or ""), groups.nesting, str(groups.nesting_path or ""), rules.column,
-            rules.separator, rules.match, rules.nested.value, rules.others.value, sorted(rules.managed),
+            groups.query, unsigned(str(groups.path or "")), groups.nesting,
+            unsigned(str(groups.nesting_path or "")), rules.column, rules.separator, rules.match, rules.nested.value,
+            rules.others.value, sorted(rules.managed),
         ]
     }  # fmt: skip
     if groups.base:

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from scimsync.core.depths import Rhythm
-from scimsync.core.desired import PhoneReader
 from scimsync.core.offline import Known
 from scimsync.core.presence import ALL_THERE, Presence
 from scimsync.core.validity import ALWAYS, Validity
@@ -17,6 +16,7 @@ from scimsync.engine.metrics import Counted, Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.model.contracts import Contract
 from scimsync.model.events import Subscription
+from scimsync.model.phones import PhoneReader
 from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.generic import GENERIC
@@ -75,6 +75,8 @@ class PlanRequest:
     key: str
     #: what the source is known by; its people are those of the links that bear this name
     source: str = ""
+    #: what an earlier version knew it by
+    former: str = ""
     #: texts that stand for nothing in a cell of the source
     null_values: tuple[str, ...] = ()
     #: digest of the effective configuration

@@ -392,7 +392,7 @@ class _Planning:
         }
         if unread := [kind for kind, found in names.items() if found is None]:
             self.findings.append(of_unread(unread))
-        known = validation.Known(names=names)
+        known = validation.Known(names=names, phones=self.ports.phones)
         marks = frozenset(place.short for place in request.policy.match)
         whole = request.policy.on_bad_value is BadValue.PERSON
         validated = validation.validate(

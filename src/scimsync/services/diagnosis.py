@@ -111,20 +111,23 @@ _PROOFS = {"rest": '; set [source] total to where the API says how many there ar
 
 def _source(settings: Settings) -> list[Check]:
     checks = [Check("source", "ok", line) for line in checking.told_by_source(settings)]
-    rows, proven, columns, bare, joined = checking.try_source(settings)
-    words = f"{rows:,} records, {columns} columns; the mapping fits" if rows else "nobody today: a quiet day"
-    checks.append(Check("source", "ok", words))
-    checks += [_joined(one, rows) for one in joined]
-    if bare:
+    checks += [Check("source", "ok" if kept else "warn", words) for words, kept in checking.told_of_writing(settings)]
+    found = checking.try_source(settings)
+    if found.delivery:
+        checks.append(Check("source", "ok", f"the file: {found.delivery}"))
+    words = f"{found.rows:,} records, {found.columns} columns; the mapping fits"
+    checks.append(Check("source", "ok", words if found.rows else "nobody today: a quiet day"))
+    checks += [_joined(one, found.rows) for one in found.joined]
+    if found.bare:
         words = "the mapping of active compares a status with =, so a built-in list says what other words mean; "
         words += "name them: one_of(status, 'active', 'on leave', ['left', 'retired'])"
         checks.append(Check("mapping", "warn", words))
     if settings.source.is_delta:
         words = 'a delivery of changes (mode = "delta"): nobody who is not in it is touched, and who is gone from HR '
         words += "is found by the configuration that reads everybody"
-        words += "" if proven else "; one that was cut at the end of a line looks whole: set [source] complete"
+        words += "" if found.proven else "; one that was cut at the end of a line looks whole: set [source] complete"
         checks.append(Check("source", "ok", words))
-    elif not proven:
+    elif not found.proven:
         words = "the source cannot prove that it is complete, so people missing from it are not treated as leavers"
         words += _PROOFS.get(settings.source.kind, '; set [source] complete = "checksum"')
         checks.append(Check("source", "warn", words))

@@ -157,6 +157,7 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         dialect=settings.target.dialect,
         key=settings.source.key,
         source=settings.source.identity,
+        former=settings.source.former,
         null_values=settings.source.null_values,
         trim=settings.source.trim,
         is_delta=settings.source.is_delta,

@@ -14,10 +14,9 @@ from difflib import get_close_matches
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
-from scimsync.workbench import days, statuses, widths
+from scimsync.workbench import days, statuses, trees, widths
 from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
-from scimsync.workbench.trees import parsed
 
 #: Functions that read nothing but their arguments and give the same answer each time.
 PLAIN_FUNCTIONS = frozenset(
@@ -72,6 +71,7 @@ _WORDS = frozenset({"current_date"})  # the parser takes it for a column
 
 #: A value that begins with this character is a fault of the record, not a value; the rest is its code.
 FAULT_MARK = "\x01"
+PHONE_MARK = f"{FAULT_MARK}phone"  #: what is known to be wrong with the number follows behind a colon
 #: A reference that begins with this character names a login or the id of an account, not a source key.
 ACCOUNT_MARK = "\x02"
 
@@ -86,7 +86,7 @@ CREATE MACRO phone_of(phone, country) AS
   CASE WHEN tidy(phone) IS NULL OR tidy(phone) = '' THEN NULL
        WHEN regexp_full_match(tidy(phone), '\\+[1-9][0-9]{{6,14}}') THEN tidy(phone)
        ELSE coalesce((SELECT scimsync_e164 FROM phone_memo WHERE scimsync_raw = tidy(phone)
-                      AND scimsync_region = coalesce(upper(tidy(country)), '')), '{FAULT_MARK}phone') END;
+                      AND scimsync_region = coalesce(upper(tidy(country)), '')), '{PHONE_MARK}') END;
 CREATE MACRO e164(phone) AS phone_of(phone, NULL), (phone, country) AS phone_of(phone, country);
 CREATE MACRO ref(key) AS nullif(tidy(key), '');
 CREATE MACRO account(name) AS '{ACCOUNT_MARK}' || nullif(tidy(name), '');
@@ -301,7 +301,7 @@ def tree_of(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
         return Fault("the expression is empty")
     if "\0" in text:
         return Fault("the expression holds a character that is no text", text.index("\0") + 1)
-    answer = parsed(_ask(connection, _PARSE, _SELECT + text))
+    answer = trees.parsed(_ask(connection, _PARSE, _SELECT + text))
     if answer.get("error"):
         place = int(answer.get("position") or 0) - len(_SELECT) + 1
         return Fault(str(answer.get("error_message", "not understood")), place if place > 0 else None)
@@ -327,7 +327,7 @@ def tree_of(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
     if tree.get("alias"):
         return Fault(f"what shall {tree['alias']} do behind the value? Texts are joined with ||")
     # in brackets only a value parses: no `;`, no GROUP BY ALL, no WINDOW
-    inside = parsed(_ask(connection, _PARSE, _bracketed(text)))
+    inside = trees.parsed(_ask(connection, _PARSE, _bracketed(text)))
     return Fault(_NOT_PLAIN) if inside.get("error") else tree
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -42,7 +43,8 @@ def stage_records(  # noqa: PLR0913 - all of it says how records are taken
         SourceError: The reading failed, has no key column, or holds no record though it has to.
     """
     lowered = [name.lower() for name in reading.columns]
-    if doubled := sorted({name for name in reading.columns if lowered.count(name.lower()) > 1}):
+    several = {name for name, count in Counter(lowered).items() if count > 1}
+    if doubled := sorted(name for name in reading.columns if name.lower() in several):
         words = ", ".join(doubled)
         raise SourceError(f"source: the columns {words} differ in case only. Rename all but one, with AS for instance.")
     if ours := sorted(name for name in reading.columns if name.lower().startswith(OURS)):

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
-
 from scimsync.core.validity import Validity
 from scimsync.errors import ConfigError
 from scimsync.model.plans import Coming, Lifecycle
 from scimsync.workbench.bench import PLACE, N, Workbench, quoted, row_of, text
 from scimsync.workbench.expressions import Expression, check
+from scimsync.workbench.holding import leave_out
 from scimsync.workbench.presence import ENDED, set_aside
+from scimsync.workbench.types import type_of
 
 #: an open side
 _ALWAYS, _NEVER = "DATE '0001-01-01'", "DATE '9999-12-31'"
@@ -54,12 +54,8 @@ def _checked(bench: Workbench, key: str, given: str, columns: Sequence[str] | No
         return _NONE
     if columns is None:
         return result
-    try:
-        ((_, found, *_),) = bench.sql.execute(f"DESCRIBE SELECT {result.sql} AS v FROM records").fetchall()
-    except duckdb.Error as error:
-        faults.append(f"{where}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}")
-        return _NONE
-    if str(found).endswith("[]") or str(found).startswith(("STRUCT", "MAP", "BOOLEAN", "TIME WITH", "INTERVAL")):
+    found = type_of(bench, result.sql, where, faults)
+    if found.endswith("[]") or found.startswith(("STRUCT", "MAP", "BOOLEAN", "TIME WITH", "INTERVAL")):
         faults.append(f"{where}: it must give a day, but gives {found}")
     return result
 
@@ -151,15 +147,8 @@ def hold_bad(bench: Workbench, active: int | None) -> Iterator[tuple[str, int | 
         bench: After the mapping: `desired`, `held` and `left_out`.
         active: The number of `active` in the mapping; None where it is not mapped.
     """
-    sql = bench.sql
     out = f"d{active} IS DISTINCT FROM 'false'" if active is not None else "true"
-    sql.execute(
-        "CREATE OR REPLACE TABLE v_held AS SELECT n, key FROM desired WHERE n IN (SELECT n FROM spans WHERE bad) "
-        f"AND {out}"
-    )
-    sql.execute("INSERT INTO held SELECT key, n FROM v_held")
-    sql.execute("INSERT INTO left_out SELECT * FROM desired WHERE n IN (SELECT n FROM v_held)")
-    sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM v_held)")
+    leave_out(bench, f"SELECT n FROM desired WHERE n IN (SELECT n FROM spans WHERE bad) AND {out}")
     for key, place, unread, holds in bench.rows(
         "SELECT key, place, unread, n IN (SELECT n FROM left_out) FROM spans WHERE bad ORDER BY key, n"
     ):

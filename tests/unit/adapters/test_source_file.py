@@ -56,6 +56,7 @@ def refusal(source: CsvSource | JsonlSource | ParquetSource) -> str:
         (HEAD + b"1,M\xc3\xbcller,x", ["line 2", "without an end of line", 'complete = "assume"']),
         (b"id,,title\n1,2,3\n", ["line 1", "column 2 has no name"]),
         (b"id,name,Name\n1,2,3\n", ["line 1", "'Name' stands there twice", "Rename"]),
+        (",".join(f"c{n}" for n in range(1001)).encode() + b"\n", ["line 1", "1,001 columns", "no more than 1,000"]),
         (HEAD + b"1,2,3\n1,M\xc3\xbcller\n", ["line 3", "2 cells, expected 3", "quote"]),
         (HEAD + b'1,"a\nb",3\n1,M\xc3\xbcller,3,4\n', ["line 4", "4 cells, expected 3", "quote"]),
         (HEAD + b"1,2,3\n1,M\xfcller,3\n", ["line 3", "byte offset 23", "0xFC", "utf-8", "cp1252"]),
