@@ -240,6 +240,28 @@ def test_a_message_of_the_driver_never_tells_what_was_written(tmp_path: Path) ->
     assert "jane" not in str(caught.value.__cause__)
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_state_that_is_opened_to_be_read_cannot_be_written_and_is_not_made(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    if kind == "postgres":
+        url = request.getfixturevalue("postgres_database")
+    with pytest.raises(StoreError, match=r"there is no state in|made by an older scimsync \(schema none\)"):
+        SqlStore(url, tmp_path / "artifacts", VirtualClock(), writes=False)
+    assert not [*tmp_path.iterdir()]
+    writer = SqlStore(url, tmp_path / "artifacts", VirtualClock())
+    writer.save_links([Link("p", "a")])
+    reader = SqlStore(url, tmp_path / "artifacts", VirtualClock(), writes=False)
+    assert list(reader.links()) == [Link("p", "a")]
+    with pytest.raises(StoreError, match="it is read-only"):
+        reader.save_links([Link("q", "b")])
+    writer.save_links([Link("q", "b")])  # beside a reader
+    assert len(list(reader.links())) == 2
+    writer.close()
+    reader.close()
+
+
 # Damage
 
 
