@@ -57,6 +57,8 @@ soak: $(VENV)/.dev $(VENV)/.system ## what takes longer than CI allows: 200,000 
 	  tests/integration/test_explained_stories.py tests/integration/test_reading.py tests/integration/test_providers.py \
 	  tests/integration/test_runs_sources.py tests/acceptance/test_audit_crash.py \
 	  tests/integration/test_runs_dirty.py -n 2 --dist worksteal
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/fuzzing atheris==3.0.0
+	@PYTHONPATH=$(VENV)/fuzzing $(BIN)/python -m tests.fuzzing 300
 	@tools/soak-crashes $(BIN)/python 200
 
 lock: $(VENV)/.dev ## pin the dependencies anew, with hashes and without addresses

@@ -151,6 +151,7 @@ def _play(name: str, seconds: int) -> None:
     corpus.mkdir()
     for number, seed in enumerate(SEEDS[name]):
         (corpus / str(number)).write_bytes(seed)
+    atheris.instrument_all()
     atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-rss_limit_mb=4096", str(corpus)], TARGETS[name])
     atheris.Fuzz()
 

@@ -19,15 +19,20 @@ from scimsync.model.outcomes import Bound
 RENEW = "scimsync state renew --reason TEXT"
 
 
+#: the digest of a file that was not made
+NONE = ""
+
+
 def bind(store: Artifacts, name: str, under: Collection[str] = ()) -> None:
-    """Remember what a file is that was just written.
+    """Remember what a file is that was just written; or that there was nothing to write, and there is none.
 
     Args:
         store: The state.
         name: The name of the file.
         under: The files that it rests on, as `workbench.layers.needed` says; each is bound itself.
     """
-    store.bind(name, Bound(_digest(store.artifact(name)), tuple(one for one in under if one != name)))
+    path = store.artifact(name)
+    store.bind(name, Bound(_digest(path) if path.exists() else NONE, tuple(one for one in under if one != name)))
 
 
 def proven(store: Artifacts, name: str) -> Path:
@@ -44,6 +49,10 @@ def proven(store: Artifacts, name: str) -> Path:
 
 def _check(path: Path, bound: Bound | None) -> None:
     if bound is None:
+        return
+    if bound.digest == NONE:
+        if path.exists():
+            raise lost(path.name, "was put there by somebody else")
         return
     try:
         found = _digest(path)

@@ -234,7 +234,7 @@ class Ending:
 class Bound:
     """What a file beside the store was when it was written."""
 
-    #: SHA-256 of its bytes, in hex
+    #: SHA-256 of its bytes, in hex; "" where there was none
     digest: str
     #: the files that it rests on
     under: tuple[str, ...] = ()

@@ -15,10 +15,9 @@ from functools import partial
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
-from scimsync.workbench import days, statuses, widths
+from scimsync.workbench import days, statuses, trees, widths
 from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
-from scimsync.workbench.trees import parsed
 
 #: Functions that read nothing but their arguments and give the same answer each time.
 PLAIN_FUNCTIONS = frozenset(
@@ -304,7 +303,7 @@ def tree_of(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
         return Fault("the expression is empty")
     if "\0" in text:
         return Fault("the expression holds a character that is no text", text.index("\0") + 1)
-    answer = parsed(_ask(connection, _PARSE, _SELECT + text))
+    answer = trees.parsed(_ask(connection, _PARSE, _SELECT + text))
     if answer.get("error"):
         place = int(answer.get("position") or 0) - len(_SELECT) + 1
         return Fault(str(answer.get("error_message", "not understood")), place if place > 0 else None)
@@ -330,7 +329,7 @@ def tree_of(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
     if tree.get("alias"):
         return Fault(f"what shall {tree['alias']} do behind the value? Texts are joined with ||")
     # in brackets only a value parses: no `;`, no GROUP BY ALL, no WINDOW
-    inside = parsed(_ask(connection, _PARSE, _bracketed(text)))
+    inside = trees.parsed(_ask(connection, _PARSE, _bracketed(text)))
     return Fault(_NOT_PLAIN) if inside.get("error") else tree
 
 
