@@ -335,6 +335,10 @@ class Plan:
     #: who joins, moves and leaves on the days to come, as far as the source says so
     coming: tuple[Coming, ...] = ()
 
+    def __repr__(self) -> str:
+        """Which plan it is: asyncio takes the text of all that it gives back, and nobody reads a million people."""
+        return f"<Plan {self.id}: {self.writes} changes>"
+
     @property
     def writes(self) -> int:
         """How many changes of accounts and groups there are."""
