@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import importlib
 import json
 import os
@@ -139,6 +140,8 @@ if __name__ == "__main__":
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    gc.collect()
+    gc.freeze()  # what every child shares is neither looked through nor copied by any
     if _become_command(socket.socket(fileno=int(sys.argv[1]))):
         from scimsync.cli.main import main
 

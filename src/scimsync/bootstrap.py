@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
@@ -131,7 +132,10 @@ def make_target(
     users = given.dialect.users
     kind = ScimTarget if users == users.published else PlatformTarget
     target = kind(
-        wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
+        replace(
+            wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
+            patience_s=settings.policy.outage.total_seconds(),
+        ),
         clock=SystemClock(),
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,

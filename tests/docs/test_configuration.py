@@ -155,8 +155,8 @@ def test_every_word_of_the_policy_is_explained() -> None:
 def test_the_defaults_and_floors_of_the_limits_are_those_of_the_code() -> None:
     standard, text = Limits(), section("## [limits]")
     limits = {name: limit for name in keys_of("limits") if isinstance(limit := getattr(standard, name), Limit)}
-    assert keys_of("limits").keys() - limits.keys() == {"window"}
-    assert standard.window == timedelta(days=1)
+    assert keys_of("limits").keys() - limits.keys() == {"window", "leavers_window"}
+    assert (standard.window, standard.leavers_window) == (timedelta(days=1), timedelta(days=7))
     assert '| `window` | text | `"1d"` |' in text
     for name, limit in limits.items():
         assert re.search(rf'^\| `{name}` \| [^|]+ \| `"{limit}"` \| {limit.floor} \|', text, re.MULTILINE), name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,7 +31,18 @@ def test_without_the_section_the_standard_holds(tmp_path: Path) -> None:
      ("0", timedelta())],
 )  # fmt: skip
 def test_a_window_is_days_or_hours(tmp_path: Path, written: str, window: timedelta) -> None:
-    assert read(tmp_path, f"[limits]\nwindow = {written}\n").policy.limits == replace(Limits(), window=window)
+    assert read(tmp_path, f"[limits]\nwindow = {written}\n").policy.limits.window == window
+
+
+def test_leavers_count_for_a_week_or_as_long_as_somebody_wrote_for_everybody(tmp_path: Path) -> None:
+    def counted(text: str) -> timedelta:
+        return read(tmp_path, f"[limits]\n{text}\n").policy.limits.leavers_window
+
+    assert counted("") == timedelta(days=7)
+    assert counted('window = "12h"') == timedelta(hours=12)
+    assert counted('window = "12h"\nleavers_window = "14d"') == timedelta(days=14)
+    assert counted("leavers_window = 0") == timedelta()
+    assert counted('leavers_window = "1d"') == timedelta(days=1)
 
 
 def test_one_limit_of_clearing_is_for_every_attribute(tmp_path: Path) -> None:
@@ -58,6 +68,9 @@ def test_attributes_may_have_limits_of_their_own(tmp_path: Path) -> None:
         ('[limits.clear]\ntitle = "many"\n', "[limits] clear title = 'many'"),
         ("[limits.clear]\ntitel = 5\n", "[limits.clear] 'titel' is not a SCIM path"),
         ("[limits.clear]\n'emails[type eq \"work\"].value' = 5\n", "is not mapped"),
+        ('[policy]\nrings = ["10%"]\n', "[policy] rings = ['10%']: write shares in percent that grow up to 100%"),
+        ('[policy]\noutage = "wait"\n', "[policy] outage = 'wait'"),
+        ("[limits]\nring_errors = true\n", "[limits] ring_errors = True"),
         ('[limits]\nenabel = "5%"\n', "did you mean enable?"),
     ],
 )

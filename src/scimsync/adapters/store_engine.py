@@ -10,13 +10,35 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.util import LRUCache
 
 from scimsync.adapters.store_files import damaged, private_file
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 
 # of the advisory locks on PostgreSQL; any numbers that nobody else uses
 MIGRATION_KEY, NUMBER_KEY = 7_364_963_219, 7_364_963_220
+
+
+#: statements as SQLite is told them; a process that opens many states, or one many times, compiles each once
+_COMPILED: LRUCache[Any, Any] = LRUCache(500)
+
+
+class Lite(SQLiteDialect_pysqlite):
+    """SQLite, which speaks alike in every file: what was compiled for one holds for all."""
+
+    supports_statement_cache = True
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+registry.register("sqlite.scimsync", __name__, "Lite")
 
 
 def parse_url(url: str) -> sa.URL:
@@ -45,7 +67,12 @@ def open_sqlite(url: sa.URL, patience_s: float) -> sa.Engine:
     """Open SQLite, set up as a state wants it."""
     path = str(url.database)
     private_file(Path(path))
-    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": patience_s})
+    engine = sa.create_engine(
+        url.set(drivername="sqlite+scimsync"),
+        hide_parameters=True,
+        connect_args={"timeout": patience_s},
+        execution_options={"compiled_cache": _COMPILED},
+    )
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001

@@ -19,6 +19,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from scimsync.adapters.store_audit import Audit
+from scimsync.adapters.store_birth import bear
 from scimsync.adapters.store_connections import WallClock
 from scimsync.adapters.store_engine import (
     MIGRATION_KEY,
@@ -196,18 +197,24 @@ class SqlStore(Runs, People, Audit, Outbox):
         return None
 
     def _migrate(self) -> None:
-        from alembic import command  # noqa: PLC0415 - 0.5 s, and a store needs it once in its life
+        with _MIGRATING, translated(self._name), self.engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_KEY)))
+            if sa.inspect(connection).has_table(VERSION_TABLE):
+                self._step_on(connection)
+            else:
+                bear(connection, VERSION_TABLE, REVISIONS[-1])
+
+    def _step_on(self, connection: sa.Connection) -> None:
+        from alembic import command  # noqa: PLC0415 - 0.5 s, and a store needs it once in a version's life
         from alembic.config import Config  # noqa: PLC0415
         from alembic.util import CommandError  # noqa: PLC0415
 
         config = Config()
         folder = Path(__file__).parent / "migrations"
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        config.attributes.update(connection=connection, version_table=VERSION_TABLE)
         try:
-            with _MIGRATING, translated(self._name), self.engine.begin() as connection:
-                if connection.dialect.name == "postgresql":
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_KEY)))
-                config.attributes.update(connection=connection, version_table=VERSION_TABLE)
-                command.upgrade(config, "head")
+            command.upgrade(config, "head")
         except CommandError as error:
             raise StoreError(f"{self._name} cannot be brought up to date: {error}") from error

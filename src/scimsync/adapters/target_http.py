@@ -144,6 +144,14 @@ def _is_unreadable(answer: Answer) -> bool:
     return 200 <= answer.status < 300 and answer.value is None
 
 
+def _is_down(ask: Ask, answer: Answer) -> bool:
+    """Whether an answer is none, because the target does not serve; not where trouble may be the answer."""
+    if answer.exchange is Exchange.NOT_SENT:
+        return True
+    failing = answer.exchange is Exchange.LOST or is_troubled(answer.status)
+    return failing and ask.safe and ask.troubles >= TRIES and answer.retry_after_s is None
+
+
 def is_troubled(status: int) -> bool:
     """Whether a status says that the server is not well, and may be another time: any 5xx, known or not."""
     return status in {408, 425} or (status >= 500 and status not in _LASTING)
@@ -255,6 +263,15 @@ class Client:
             TargetUnavailable: The breaker stays open, or no token is to be had.
             TargetDenied: The credentials are refused.
         """
+        end = self._clock.monotonic() + self._settings.patience_s
+        while True:
+            answer = await self._tries(ask)
+            if not (self._settings.outlasts and _is_down(ask, answer)) or self._clock.monotonic() > end:
+                return answer
+            self._breaker.trip(answer.why())
+
+    async def _tries(self, ask: Ask) -> Answer:
+        """The answer after as many tries as a request has."""
         spent, waited = 0, 0.0
         for attempt in range(1, TRIES + 1):
             sent_at = await self._turn()

@@ -328,12 +328,17 @@ class Breaker:
             return
         self._why = why
         if self._refusals >= self.REFUSALS or sum(self._bad) >= self.WINDOW * self.BAD_SHARE:
-            self._since = self._clock.monotonic()
-            self._until = self._since + self._open_s
-            self._notice(
-                f"{self._name} fails again and again (last: {why}); "
-                f"all requests wait, next look in {self._open_s:.0f} s"
-            )
+            self.trip(why)
+
+    def trip(self, why: str) -> None:
+        """Let all callers wait from now on, where they do not yet."""
+        if self.is_open:
+            return
+        self._why, self._since = why, self._clock.monotonic()
+        self._until = self._since + self._open_s
+        self._notice(
+            f"{self._name} fails again and again (last: {why}); all requests wait, next look in {self._open_s:.0f} s"
+        )
 
     async def admit(self) -> None:
         """Return at once while closed; while open wait for a probe that succeeds.

@@ -46,6 +46,8 @@ _NOT_SENT = (
 PAGES_AT_ONCE = 4
 #: tries of one request, the first included
 TRIES = 5
+#: seconds for which a target that is down is waited for where nobody says more
+PATIENCE_S = 120.0
 #: characters of a target's own words that a message shows
 _MOST_SAID = 200
 #: decodes a JSON object
@@ -84,13 +86,18 @@ class TargetSettings:
     #: deadline of one exchange, from connecting to the last byte
     exchange_s: float = 30.0
     #: how long a caller waits for a target that is down
-    patience_s: float = 120.0
+    patience_s: float = PATIENCE_S
     #: decoded bytes of one answer
     reply_bytes: int = 8 * 1024 * 1024
     #: one more certificate authority to trust, PEM
     ca_file: Path | None = None
     #: where it is remembered how large a page may be; None: it is not
     page_sizes: Path | None = None
+
+    @property
+    def outlasts(self) -> bool:
+        """Whether a request that failed often enough is asked again once the target serves."""
+        return self.patience_s > PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

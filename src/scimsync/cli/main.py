@@ -16,7 +16,17 @@ from scimsync.cli import interrupting
 from scimsync.cli.account_commands import accounts
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.finding_commands import findings
-from scimsync.cli.options import FILE, FOLDER, THERE, Group, with_config, with_depth, with_log, with_overrides
+from scimsync.cli.options import (
+    FILE,
+    FOLDER,
+    THERE,
+    Group,
+    with_config,
+    with_depth,
+    with_log,
+    with_overrides,
+    with_rings,
+)
 from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
 from scimsync.cli.state_commands import state
 from scimsync.cli.webhook_commands import webhooks
@@ -252,8 +262,10 @@ plan.add_command(plan_diff)
 @with_config
 @with_overrides
 @with_log
+@with_rings
 @click.argument("plan", default="")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--resume", is_flag=True, help="Go on where a ring stopped the run: you looked at what went wrong.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def apply(**given: object) -> None:
@@ -274,6 +286,7 @@ def apply(**given: object) -> None:
 @with_overrides
 @with_log
 @with_depth
+@with_rings
 @click.option("--user", "users", multiple=True, metavar="KEY", help="Look at this person only; may be repeated.")
 @click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

@@ -87,6 +87,17 @@ def with_depth(command: Command) -> Command:
     return option(command)
 
 
+def with_rings(command: Command) -> Command:
+    """Add --rings, and hand it over as `rings`."""
+    option = click.option(
+        "--rings",
+        default="",
+        metavar="SHARES",
+        help="Write to these shares of the people one after the other, and stop where one goes wrong; or off.",
+    )
+    return option(command)
+
+
 def with_overrides(command: Command) -> Command:
     """Add --override and --reason, and hand them over as `overrides`, rule by rule."""
 

@@ -19,6 +19,7 @@ from scimsync.cli.interrupting import Interrupted
 from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
 from scimsync.core import leaving, waiting
+from scimsync.core.rings import shares_of
 from scimsync.errors import ConfigError, PlanRefused, PlanStale
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
@@ -52,6 +53,8 @@ class Options:
     markdown: bool = False
     examples: str | None = None
     yes: bool = False
+    rings: str = ""
+    resume: bool = False
 
     @classmethod
     def of(cls, given: Mapping[str, object]) -> Options:
@@ -81,7 +84,15 @@ class Options:
             keep=self.keep_accounts,
             depth=planning.depth_of(self.depth),
             as_of=self.as_of.date() if self.as_of else None,
+            rings=self._rings(),
+            resume=self.resume,
         )
+
+    def _rings(self) -> tuple[float, ...] | None:
+        try:
+            return shares_of(self.rings.split(",")) if self.rings else None
+        except ValueError as error:
+            raise ConfigError(f"--rings {self.rings}: {error}. For example: --rings 1%,10%,100%") from error
 
 
 def show(lines: Iterable[str]) -> None:

@@ -24,6 +24,7 @@ from scimsync.model.policy import (
     Policy,
     Rekey,
     Renames,
+    counted_for_leavers,
 )
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.dialect_file import CODED, entries_of
@@ -41,6 +42,8 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
     changed = {
         key: str(getattr(limits, key)) for key in _LATER_LIMITS if getattr(limits, key) != getattr(standard, key)
     }
+    if limits.leavers_window != counted_for_leavers(limits.window):
+        changed["leavers_window"] = str(limits.leavers_window)
     changed |= {f"clear {path}": str(limit) for path, limit in sorted(limits.clears.items())}
     dialect = target.dialect
     concurrency = dialect.concurrency if dialect.concurrency != CODED.get(dialect.name, GENERIC).concurrency else ""

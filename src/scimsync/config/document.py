@@ -16,6 +16,7 @@ from scimsync.config.contracts import Rule
 from scimsync.config.keys import (
     AFTER,
     MEMORY,
+    OUTAGE,
     REFERENCE,
     AuthorityWord,
     Section,
@@ -298,6 +299,24 @@ class Policy(Section):
         "24h",
         example="8h",
     )
+    outage: str = _like(
+        OUTAGE,
+        "What becomes of a run while the target is down. `stop`: it ends after two minutes (exit code 5). `wait 30m`, "
+        "or hours (`h`): it waits so long, looks from time to time, and goes on by itself. What was done is kept "
+        "either way.",
+        "stop",
+        example="wait 30m",
+    )
+    rings: list[str] = _key(
+        "The shares of its people to whom a large plan is written one after the other, up to 100%, or `off`. After "
+        "each the run stops by itself where too many were held or failed (`[limits] ring_errors`). Who loses access, "
+        "and who gives a login up, comes before the first.",
+        ["1%", "10%", "100%"],
+        example=["5%", "100%"],
+    )
+    rings_from: int = _key(
+        "From how many changes on a plan is large. A shorter one is written as a whole.", 500, example=50, ge=1
+    )
 
 
 class Limits(Section):
@@ -325,6 +344,18 @@ class Limits(Section):
         "last night does not count with that of tonight.",
         "1d",
         example="12h",
+    )
+    leavers_window: Window | None = _key(
+        "The same for accounts that are disabled or deleted, since hardly anybody loses many people every night. "
+        "Default: `7d`, or `window` where that is not `1d`.",
+        None,
+        example="14d",
+    )
+    ring_errors: Share = _key(
+        "The share of the people of a ring who may be held or fail, or a number; a share never trips below 3 people. "
+        "Beyond it nobody of the next ring is written.",
+        "10%",
+        example=5,
     )
     group_loss: Share = _key(
         "How many of its members one run may take from a group, whoever it is for. A share counts only for groups of "

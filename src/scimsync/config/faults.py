@@ -24,6 +24,7 @@ _SHARE = 'write a number of people, or a share such as "5%"'
 _SHOWN = {
     keys.SHARE: _SHARE,
     keys.WINDOW: 'write days or hours such as "1d" or "12h", or "0"',
+    keys.OUTAGE: 'write "stop", or "wait 30m" or "wait 2h"',
     keys.BOUNDS: 'write ">= 900", "<= 2000" or "900 to 2000"',
     keys.RULE_NAME: "write small letters, digits and hyphens",
     keys.MEMORY: 'write a number and its unit, for instance "512MB"',

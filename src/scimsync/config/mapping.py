@@ -12,7 +12,7 @@ from scimsync.config.fitness import is_same, unfit
 from scimsync.config.words import hint
 from scimsync.errors import InvalidPath
 from scimsync.model.plans import LOGIN
-from scimsync.model.policy import Authority, Limit, Limits, Mapped
+from scimsync.model.policy import OUTAGE, Authority, Limit, Limits, Mapped, counted_for_leavers
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.schema import Place
 
@@ -69,9 +69,11 @@ class MappingReader:
             source_rows_drop=_limit(written.source_rows_drop, standard.source_rows_drop),
             group_loss=_limit(written.group_loss, standard.group_loss),
             group_gain=_limit(written.group_gain, standard.group_gain),
+            ring_errors=_limit(written.ring_errors, standard.ring_errors),
             clear=_limit(clear, standard.clear),
             clears={path: _limit(given, standard.clear) for path, given in clears.items()},
             window=span(written.window),
+            leavers_window=_leavers_window(written),
         )
 
     def _clears(self, written: Mapping[str, int | str], mapped: Set[str]) -> dict[str, int | str]:
@@ -92,11 +94,29 @@ def _mapped(place: Place, given: str | Attribute, authority: Authority) -> Mappe
     return Mapped(place=place, expression=given.value, authority=own)
 
 
+def _leavers_window(written: Written) -> timedelta:
+    """How long leavers count."""
+    if written.leavers_window is not None:
+        return span(written.leavers_window)
+    return counted_for_leavers(span(written.window))
+
+
 def _limit(given: int | str, standard: Limit) -> Limit:
     """A number of people, or a share with the floor of the standard."""
     if isinstance(given, int):
         return Limit(count=given)
     return Limit(share=float(given.strip(" \t%")) / 100, floor=standard.floor)
+
+
+def outage(given: str) -> timedelta:
+    """How long a target that is down is waited for.
+
+    Examples:
+        >>> outage("stop").total_seconds(), outage("wait 30m").total_seconds(), outage("wait 2 h").total_seconds()
+        (120.0, 1800.0, 7200.0)
+    """
+    found = re.fullmatch(r"\s*wait\s+(\d+)\s*([mh])\s*", given)
+    return int(found[1]) * (timedelta(hours=1) if found[2] == "h" else timedelta(minutes=1)) if found else OUTAGE
 
 
 def span(given: int | str) -> timedelta:

@@ -14,7 +14,7 @@ from scimsync.config import credentials, document, faults, holding, outward, sou
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
-from scimsync.config.mapping import MappingReader, span
+from scimsync.config.mapping import MappingReader, outage, span
 from scimsync.config.references import References
 from scimsync.config.revisions import at_revision
 from scimsync.config.settings import (
@@ -32,6 +32,7 @@ from scimsync.config.words import hint
 from scimsync.core import protecting
 from scimsync.core.depths import Rhythm
 from scimsync.core.presence import GROUPS, Presence
+from scimsync.core.rings import shares_of
 from scimsync.core.signing import key_of
 from scimsync.core.validity import Validity
 from scimsync.errors import ConfigError, InvalidDialect
@@ -54,6 +55,7 @@ from scimsync.model.policy import (
     Rekey,
     Removal,
     Renames,
+    Rings,
     Shows,
 )
 from scimsync.scim.dialect import Dialect
@@ -296,6 +298,15 @@ class _Reader:
             if path == GROUPS or place is not None:
                 yield GROUPS if place is None else place.short
 
+    def _rings(self) -> Rings:
+        given, standard = self.written.policy, Rings()
+        try:
+            shares = shares_of(given.rings)
+        except ValueError as error:
+            self.told.tell(("policy", "rings"), f"[policy] rings = {given.rings}: {error}")
+            shares = standard.shares
+        return Rings(shares=shares, least=given.rings_from)
+
     def _policy(self, dialect: Dialect) -> Policy:
         given, mapping = self.written.policy, MappingReader(dialect, self.told.faults)
         if given.leavers == "delete" and dialect.deleting != "gone":
@@ -327,6 +338,8 @@ class _Reader:
             protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
             plan_expires=span(given.plan_expires),
+            rings=self._rings(),
+            outage=outage(given.outage),
             on_bad_value=BadValue(given.on_bad_value),
             limits=mapping.limits(self.written.limits, {mapped.path for mapped in attributes}),
             groups=self._grouping(dialect),

@@ -21,6 +21,8 @@ from scimsync.scim.schema import Value
 
 #: the rule about values that are taken away
 CLEAR = "limits.clear"
+#: the kinds that take access away
+TAKING = frozenset({Action.DISABLE.value, Action.DELETE.value})
 #: the rules about how much changes, which a person may set aside
 RULES = frozenset({f"limits.{action.value}" for action in Action if action is not Action.RESTORE} | {CLEAR})
 #: the rules beyond which something is left as it is, and the rest of the plan goes on
@@ -33,10 +35,16 @@ class Past:
 
     #: how long what was done counts
     window: timedelta = timedelta()
+    #: the same for what takes access away
+    leavers_window: timedelta = timedelta()
     #: how many accounts runs changed within it
     done: Mapping[str, int] = field(default_factory=dict)
     #: the run that was refused for it, where nobody has answered since
     frozen: Mapping[str, str] = field(default_factory=dict)
+
+    def window_of(self, kind: str) -> timedelta:
+        """How long what was done in a kind counts."""
+        return self.leavers_window if kind in TAKING else self.window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +70,13 @@ class Demand:
 
         Examples:
             >>> demand = Demand(kind="disable", number=9, of=200, limit=Limit(share=0.05))
-            >>> demand.numbers(Past(window=timedelta(days=1), done={"disable": 24}))
-            '24 in the last day and 9 now of 200, allowed 5%'
+            >>> demand.numbers(Past(leavers_window=timedelta(days=7), done={"disable": 24}))
+            '24 in the last 7 days and 9 now of 200, allowed 5%'
             >>> demand.numbers(Past())
             '9 of 200, allowed 5%'
         """
         before = past.done.get(self.kind, 0)
-        now = f"{before} in {_span(past.window)} and {self.number} now" if before else str(self.number)
+        now = f"{before} in {_span(past.window_of(self.kind))} and {self.number} now" if before else str(self.number)
         return f"{now} of {self.of}, allowed {self.limit}"
 
 

@@ -59,8 +59,8 @@ class AccountMaker:
             if hit is not None:
                 return await self._met(attempt, deltas, hit, ours=is_resumed)
             made = [delta for delta in deltas if not self._is_beside(delta)]
-            for _ in range(MOST_RACES):
-                outcome = await self._made(attempt, made)
+            for tried in range(MOST_RACES):
+                outcome = await self._made(attempt, made, tried)
                 if outcome is not None:
                     return await self._completed(attempt, outcome, [d for d in deltas if self._is_beside(d)])
         except TargetUnanswered as error:
@@ -84,8 +84,13 @@ class AccountMaker:
         back = await self._brought_back(attempt, deltas, found, writes=False)
         return back if back is not None and back.status is Status.HELD else None
 
-    async def _made(self, attempt: Attempt, deltas: Sequence[Delta]) -> Outcome | None:
-        """Send one POST; None where it was lost, nobody is found, and the directory refuses a second account."""
+    async def _made(self, attempt: Attempt, deltas: Sequence[Delta], tried: int) -> Outcome | None:
+        """Send one POST; None where it was lost, nobody is found, and the directory refuses a second account.
+
+        A directory that refuses a second account knows sooner than its search whether the first one was made: it is
+        asked by sending again, and only the last time is the search waited for. A name that is taken after a POST that
+        was lost is ours, as far as nothing speaks against it.
+        """
         await self.journal.intend(self.journal.line(attempt.key, attempt.part, "POST"), edits_of(deltas))
         reply = await self.means.target.create(self._resource(deltas))
         step = decide(reply)
@@ -93,9 +98,11 @@ class AccountMaker:
             return await self._created(attempt, deltas, made)
         if step not in {Next.SETTLE, Next.READ_BACK, Next.CONFIRM, Next.LOOK_UP}:
             return self.writer.refused(attempt, step, reply)
-        look = self.search.person if step is Next.LOOK_UP else self.search.patiently
+        soon = step is Next.SETTLE and self.unique_logins and tried < MOST_RACES - 1
+        ours = tried > 0 or step is not Next.LOOK_UP
+        look = self.search.briefly if soon else self.search.patiently if ours else self.search.person
         if (hit := await look(deltas)) is not None:
-            return await self._met(attempt, deltas, hit, ours=step is not Next.LOOK_UP)
+            return await self._met(attempt, deltas, hit, ours=ours)
         if step is Next.LOOK_UP:
             told = "the login is taken by an account that cannot be seen"
             return attempt.outcome(Status.HELD, "account.name-taken", told, reply)

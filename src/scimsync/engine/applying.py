@@ -2,7 +2,9 @@
 
 Order: leavers, of whom the access alone is taken away before anything else is begun; then those who give a login
 up to somebody, joiners, rehires, movers and what else HR says about leavers; then the references that were
-deferred and the logins of people who were parked, then the members of groups. Joiners stand after those whom
+deferred and the logins of people who were parked, then the members of groups. A large plan is written in rings,
+between who loses access or gives a login up and what is deleted: each ring in that order, and the next one only
+where what came of it is good. Joiners stand after those whom
 their references name, and whoever carries one out waits for the outcome of the others: the new account is then
 written with its manager. Each write has a durable intent before it leaves and a durable outcome after. A run that
 was cut short is continued by applying the plan again: what has an outcome is done, an intent without outcome is
@@ -12,11 +14,13 @@ settled by reading, the rest is carried out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from typing import TypeVar
 
-from scimsync.core import grouping, leaving, lifecycle, logins, protecting, trust, waiting
+from scimsync.core import grouping, leaving, lifecycle, logins, protecting, rings, trust, waiting
 from scimsync.core.grouping import Left
 from scimsync.engine import limiting, recording, settling, unshown
 from scimsync.engine.account_maker import AccountMaker
@@ -179,6 +183,11 @@ class _Applier:
         grouped = options.policy.groups
         self._providing = grouped.providing if grouped is not None else Providing()
         self._removing = Removing.of(self._providing, ports.observer.say)
+        given = options.policy.rings
+        self._shares = given.shares if standing.plan.writes >= given.least else (1.0,)
+        self._ring_errors = options.policy.limits.ring_errors
+        #: what a person has looked at, and does not count any more
+        self._excused = frozenset(standing.outcomes) if options.resume else frozenset()
         #: the first parts at work or done whose outcome others may wait for
         self._begun: dict[str, asyncio.Event] = {}
         self._awaited = {d.awaits for c in standing.plan.changes for d in c.awaiting}
@@ -220,10 +229,17 @@ class _Applier:
         later = sum(1 for c in self._standing.plan.changes if c.deferred)
         self._observer.stage("applying", len(todo) + later + len(self._standing.plan.groups))
         givers = lifecycle.giving(self._standing.plan.changes)
-        turns = [lifecycle.turn(change, givers) for change, _, _ in todo]
-        for number in sorted(set(turns)):
-            await self._phase([task for task, turn in zip(todo, turns, strict=True) if turn == number])
-            await self._judge_taken()
+        steps: dict[tuple[int, int], list[tuple[Change, int, Callable[[Change], Awaitable[Outcome]]]]] = {}
+        for task in todo:
+            at = rings.step(task[0].key, lifecycle.turn(task[0], givers), self._shares)
+            steps.setdefault(at, []).append(task)
+        for ring, inside in groupby(sorted(steps), key=itemgetter(0)):
+            people: set[str] = set()
+            for at in inside:
+                people |= {change.key for change, _, _ in steps[at]}
+                await self._phase(steps[at])
+                await self._judge_taken()
+            self._judge_ring(ring, people)
         await self._phase(
             [(c, c.part + 1, self._second) for c in self._standing.plan.changes if self._standing.later(c)]
         )
@@ -277,6 +293,14 @@ class _Applier:
         for change, outcome in taken:
             if (denied := await self._denials.judge(change, outcome)) is not None:
                 self._standing.fail(denied)
+
+    def _judge_ring(self, ring: int, people: Set[str]) -> None:
+        """Begin nobody after a ring that went wrong."""
+        if self._standing.stop.is_set() or not 0 <= ring < len(self._shares) - 1:
+            return
+        came = [o for at, o in self._standing.outcomes.items() if o.key in people and at not in self._excused]
+        if why := rings.halted(ring, len(self._shares), self._ring_errors, came):
+            self._standing.halt(f"{why}. Mend what is wrong, or go on: scimsync apply {self._run.id} --resume")
 
     def _begin(self, key: str, part: int) -> asyncio.Event:
         begun = asyncio.Event()

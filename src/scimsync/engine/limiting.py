@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from scimsync.core import limits, sealing
@@ -13,6 +13,7 @@ from scimsync.core.limits import Demand, Past, rule_of
 from scimsync.engine.state import Artifacts, Journal, Refusals, Runs
 from scimsync.model.outcomes import Outcome, Run, RunState
 from scimsync.model.plans import MAKING, Action, Plan
+from scimsync.model.policy import Limits
 
 #: a run of last night does not count with that of tonight, though this one starts some minutes earlier in the day
 _EARLY = 24
@@ -26,24 +27,26 @@ class RefusedState(Runs, Refusals, Artifacts, Protocol):
     """Of the state: what was refused, with the plans."""
 
 
-def past(store: PastState, now: datetime, window: timedelta, sources: Sequence[str], *, besides: str = "") -> Past:
+def past(store: PastState, now: datetime, allowed: Limits, sources: Sequence[str], *, besides: str = "") -> Past:
     """What counts with a plan that is judged now.
 
     Args:
         store: The state.
         now: The wall clock.
-        window: How long what was done counts.
+        allowed: The limits, and how long what was done counts with them.
         sources: The names of the source whose people it is about.
         besides: The run whose plan that is: what it did already is in its plan.
     """
     counted: Counter[str] = Counter()
-    since = now - window + window / _EARLY
-    for run in store.worked(since) if window else ():
-        if run.id != besides and run.source in sources:
-            did = run.done if run.state is not RunState.APPLYING else _journalled(store, run, since)
-            counted.update({kind: n for kind, n in did.items() if rule_of(kind) not in run.answered})
+    for taking, window in ((True, allowed.leavers_window), (False, allowed.window)):
+        since = now - window + window / _EARLY
+        for run in store.worked(since) if window else ():
+            if run.id != besides and run.source in sources:
+                did = run.done if run.state is not RunState.APPLYING else _journalled(store, run, since)
+                ours = {kind: n for kind, n in did.items() if (kind in limits.TAKING) is taking}
+                counted.update({kind: n for kind, n in ours.items() if rule_of(kind) not in run.answered})
     frozen = {kind: run for source in reversed(sources) for kind, run in store.frozen(source).items()}
-    return Past(window=window, done=counted, frozen=frozen)
+    return Past(window=allowed.window, leavers_window=allowed.leavers_window, done=counted, frozen=frozen)
 
 
 def _journalled(store: Journal, run: Run, since: datetime) -> dict[str, int]:

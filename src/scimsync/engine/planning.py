@@ -307,7 +307,7 @@ class _Planning:
     def _spare(self, linked: int) -> None:
         """Leave values alone that would be taken away from more people than a limit allows."""
         request, ports = self.request, self.ports
-        self.past = limiting.past(ports.store, ports.clock.now(), request.policy.limits.window, self._sources())
+        self.past = limiting.past(ports.store, ports.clock.now(), request.policy.limits, self._sources())
         self.clearing = [*limits.clearing(self.changes, request.policy.limits, linked, self.past.frozen)]
         refused = limits.refusals(self.clearing, request.overrides, self.past, partial=bool(request.only))
         if refused:

@@ -89,6 +89,8 @@ class ApplyOptions:
     newborn_version: int = 0
     #: what the target takes from inactive people and the mapping does not give back
     dropped: tuple[Place, ...] = ()
+    #: a person looked at what stopped a ring: what came of it before does not count
+    resume: bool = False
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:
@@ -130,7 +132,7 @@ def _refusals(plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOptions) ->
     """What forbids the plan now: another may have been applied since it was made, or refused."""
     given = options.policy.limits
     sources = (run.source, *run.takes)
-    before = limiting.past(ports.store, ports.clock.now(), given.window, sources, besides=run.id)
+    before = limiting.past(ports.store, ports.clock.now(), given, sources, besides=run.id)
     demanded = [*limits.demands(plan.tally, given), *limits.clearing(plan.changes, given, plan.tally.linked)]
     overrides = {*run.answered, *plan.overrides, *options.overrides}
     others = [f for f in plan.refusals if f.code not in limits.RULES and f.rule not in overrides]

@@ -77,6 +77,11 @@ class Standing:
         if self._why:
             self.stop.set()
 
+    def halt(self, why: str) -> None:
+        """Begin nothing more."""
+        self._why = self._why or why
+        self.stop.set()
+
     def halt_groups(self, why: str) -> None:
         """Write no more groups: a write took members away that were not ours."""
         self.halted = why

@@ -210,6 +210,17 @@ class Grouping:
     providing: Providing = Providing()
 
 
+#: how long a target that is down is waited for where nothing is said
+OUTAGE = timedelta(minutes=2)
+#: how long what was done counts with the limits, and what took access away
+WINDOW, LEAVERS_WINDOW = timedelta(days=1), timedelta(days=7)
+
+
+def counted_for_leavers(window: timedelta) -> timedelta:
+    """How long leavers count where nothing is said of them: a week, or the window where it is not the standard one."""
+    return LEAVERS_WINDOW if window == WINDOW else window
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How much may change. Shares are of the linked accounts (of the records for `create`)."""
@@ -222,16 +233,30 @@ class Limits:
     source_rows_drop: Limit = Limit(share=0.10, floor=3)
     group_loss: Limit = Limit(share=0.30)
     group_gain: Limit = Limit(share=0.50, floor=20)
+    #: people of a ring who may be held or fail before the next one is begun
+    ring_errors: Limit = Limit(share=0.10, floor=3)
     #: people from whom the value of one attribute may be taken away
     clear: Limit = Limit(share=0.05, floor=10)
     #: the same for single attributes, by short path
     clears: Mapping[str, Limit] = field(default_factory=dict)
     #: what runs did within this time counts with what the next one wants; 0 for a run alone
-    window: timedelta = timedelta(days=1)
+    window: timedelta = WINDOW
+    #: the same for accounts that are disabled or deleted: nobody leaves by a few percent every night
+    leavers_window: timedelta = LEAVERS_WINDOW
 
     def clear_of(self, path: str) -> Limit:
         """From how many people the value of an attribute may be taken away."""
         return self.clears.get(path, self.clear)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rings:
+    """How a large plan is written: to a share of the people first, then to more."""
+
+    #: shares of the people, growing up to 1
+    shares: tuple[float, ...] = (0.01, 0.10, 1.0)
+    #: how many changes a plan must have to be written in rings
+    least: int = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +286,9 @@ class Policy:
     #: keys or user names, lower case
     protected: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
+    rings: Rings = field(default_factory=Rings)
+    #: how long a target that is down is waited for before a run ends
+    outage: timedelta = OUTAGE
     #: None where memberships are not managed
     groups: Grouping | None = None
 

@@ -87,8 +87,11 @@ def _ports(target: Target, store: Store, telemetry: Telemetry) -> ApplyPorts:
 
 def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
     """How plans are applied, by the configuration."""
+    policy = settings.policy
+    if choices.rings is not None:
+        policy = replace(policy, rings=replace(policy.rings, shares=choices.rings, least=1))
     return ApplyOptions(
-        policy=settings.policy,
+        policy=policy,
         configuration=settings.digest,
         parts=settings.parts,
         workers=settings.target.workers,
@@ -107,6 +110,7 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         default_roles=settings.target.dialect.default_roles,
         newborn_version=settings.target.dialect.newborn_version,
         dropped=unmapped(settings.policy, settings.target.dialect),
+        resume=choices.resume,
     )
 
 

@@ -24,7 +24,7 @@ from scimsync.scim.drift import PLAIN, plain_baseline
 from scimsync.scim.genesys import GENESYS
 
 #: each call names one person and what they shall become, so it counts alone
-_ALONE = Limits(window=timedelta())
+_ALONE = Limits(window=timedelta(), leavers_window=timedelta())
 
 
 def settings_of(  # noqa: PLR0913 - the contract of the library

@@ -52,6 +52,10 @@ class Choices:
     depth: Depth | None = None
     #: the day that is planned for; None for today
     as_of: date | None = None
+    #: the shares of the people to whom a plan is written one after the other; as the configuration has it where None
+    rings: tuple[float, ...] | None = None
+    #: what stopped a ring was looked at
+    resume: bool = False
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
 

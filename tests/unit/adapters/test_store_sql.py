@@ -305,19 +305,59 @@ def test_the_steps_are_those_the_program_knows() -> None:
     assert tuple(step.revision for step in steps)[::-1] == REVISIONS
 
 
+def described(engine: sa.Engine) -> dict[str, object]:
+    """All that a database holds; what a step gave to rows that were there (a default) is of no use to a new state."""
+    with engine.connect() as connection:
+        tables = sa.inspect(connection)
+        found: dict[str, object] = {
+            name: (
+                sorted((c["name"], str(c["type"]), c["nullable"]) for c in tables.get_columns(name)),
+                tables.get_pk_constraint(name),
+                sorted(map(str, tables.get_indexes(name))),
+                tables.get_unique_constraints(name),
+            )
+            for name in tables.get_table_names()
+        }
+        for name in [*found]:
+            rows = connection.execute(sa.text(f"SELECT * FROM {name}")).mappings().all()
+            chance = {"origin", "secret", "hash"}
+            found[f"rows of {name}"] = [sorted((k, v) for k, v in row.items() if k not in chance) for row in rows]
+        guards = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+        if connection.dialect.name == "postgresql":
+            guards = (
+                "SELECT tgname, pg_get_triggerdef(t.oid), prosrc FROM pg_trigger t "
+                "JOIN pg_proc p ON p.oid = tgfoid WHERE NOT tgisinternal ORDER BY tgname"
+            )
+        found["guards"] = connection.execute(sa.text(guards)).all()
+    return found
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_the_steps_lead_to_the_tables_the_program_uses(
+def test_the_steps_lead_to_what_a_new_state_is_born_with(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str
 ) -> None:
-    url = f"sqlite:///{tmp_path}/state.db"
+    url = f"sqlite:///{tmp_path}/stepped.db"
     if kind == "postgres":
         url = request.getfixturevalue("postgres_database")
-    store = SqlStore(url, tmp_path / "artifacts", VirtualClock())
-    with store.engine.connect() as connection:
+    config = Config()
+    config.set_main_option("script_location", str(Path(store_sql.__file__).parent / "migrations"))
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        config.attributes.update(connection=connection, version_table=store_sql.VERSION_TABLE)
+        command.upgrade(config, "head")
+    with engine.connect() as connection:
         options = {"version_table": store_sql.VERSION_TABLE}
-        found = compare_metadata(MigrationContext.configure(connection, opts=options), store_tables.TABLES)
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), store_tables.TABLES) == []
+    stepped = described(engine)
+    if kind == "postgres":
+        with engine.begin() as connection:
+            connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+            connection.execute(sa.text("CREATE SCHEMA public"))
+    engine.dispose()
+    store = SqlStore(url.replace("stepped.db", "born.db"), tmp_path / "artifacts", VirtualClock())
+    born = described(store.engine)
     store.close()
-    assert found == []
+    assert born == stepped
 
 
 @pytest.mark.parametrize("step", REVISIONS[:-1])
@@ -385,13 +425,11 @@ def test_a_migration_that_breaks_off_leaves_nothing_and_can_be_done_again(tmp_pa
         assert list(store.links()) == []
 
 
-def test_a_store_that_is_up_to_date_opens_without_alembic(tmp_path: Path) -> None:
-    with opened(tmp_path):
-        pass
+def test_a_new_store_opens_without_alembic_and_one_that_is_up_to_date(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path\n"
         "from scimsync.adapters.store_sql import SqlStore; from scimsync.adapters.clock_system import SystemClock\n"
-        f"SqlStore('sqlite:///{tmp_path}/state.db', Path('{tmp_path}/artifacts'), SystemClock()).close()\n"
+        f"for _ in range(2): SqlStore('sqlite:///{tmp_path}/state.db', Path('{tmp_path}/artifacts'), SystemClock()).close()\n"
         "print([name for name in sys.modules if name.partition('.')[0] in {'alembic', 'psycopg'}])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -317,6 +317,27 @@ class TestWrites:
         answer = reply(bench, work)
         assert (answer.exchange, answer.tries) == (Exchange.NOT_SENT, 5)
 
+    @pytest.mark.parametrize(("patience_s", "outlasts"), [(120.0, False), (1800.0, True)])
+    def test_an_outage_ends_a_request_or_is_waited_out_as_policy_has_it(
+        self, patience_s: float, *, outlasts: bool
+    ) -> None:
+        bench = Bench(lambda _: script_of(bench), patience_s=patience_s)
+
+        def script_of(bench: Bench) -> Play:
+            return http(200, user(1)) if bench.clock.monotonic() >= 600 else http(503)
+
+        answer = reply(bench, lambda target: target.get("id-1"))
+        assert answer.ok is outlasts
+        assert len(bench.server.asked) <= 5 + outlasts * 6
+        assert bench.clock.monotonic() <= (1000 if outlasts else 60)
+        assert any("all requests wait" in said for said in bench.said) is outlasts
+
+    def test_an_outage_that_outlasts_policy_ends_the_run(self) -> None:
+        bench = Bench(script(*[http(503)] * 99), patience_s=1800.0)
+        with pytest.raises(TargetUnavailable, match="start the same command again"):
+            reply(bench, lambda target: target.get("id-1"))
+        assert 1000 <= bench.clock.monotonic() <= 2500
+
     def test_an_unknown_certificate_is_not_sent(self, tmp_path: Path) -> None:
         cert, *served = make_certificates(tmp_path)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

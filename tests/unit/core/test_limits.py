@@ -84,14 +84,14 @@ def test_giving_access_back_is_limited_like_taking_it() -> None:
 def test_in_however_many_steps_no_more_is_done_than_in_one(steps: list[int], linked: int, count: int) -> None:
     limit, total = Limit(share=0.05, floor=count), 0
     for number in steps:
-        before = Past(window=DAY, done={"disable": total})
+        before = Past(leavers_window=DAY, done={"disable": total})
         if not told(Tally(linked=linked, actions={"disable": number}), Limits(disable=limit), past=before):
             total += number
     assert limit.allows(total, linked)
 
 
 def test_a_refusal_tells_what_was_done_before_and_what_is_wanted_now() -> None:
-    before = Past(window=DAY, done={"disable": 24})
+    before = Past(leavers_window=DAY, done={"disable": 24})
     (found,) = told(Tally(linked=200, actions={"disable": 9}), Limits(), past=before)
     assert found.detail == "24 in the last day and 9 now of 200, allowed 5%"
 

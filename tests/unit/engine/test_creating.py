@@ -214,3 +214,50 @@ def test_an_answer_that_proves_nothing_is_settled_by_looking_and_not_by_sending_
     assert len(accounts(company)) == makes
     assert outcome.status in ({Status.ALREADY, Status.DONE} if makes else {Status.HELD})
     assert makes or outcome.code == "write.unknown"
+
+
+# --- a search that may lag, and a directory that refuses a second account ------------------------
+
+
+def seconds(company: Company) -> float:
+    company.refuses_doubles = True
+    began = company.clock.monotonic()
+    assert join(company).status in {Status.DONE, Status.ALREADY}
+    return company.clock.monotonic() - began - 2  # planning and applying take a second each
+
+
+def made_from_now_on(target: Flawed) -> Reply:
+    target.makes = True
+    return refusal(503, method="POST")
+
+
+@pytest.mark.parametrize("makes", [True, False])
+def test_one_answer_of_503_is_settled_within_five_seconds_where_the_search_does_not_lag(
+    company: Company, *, makes: bool
+) -> None:
+    target = flawed(company)
+    target.makes, target.answers = makes, [status(503)]
+    if not makes:
+        target.answers = [lambda _: made_from_now_on(target)]
+    assert company.dialect.search_lag_s == (5.0, 30.0, 120.0)
+    assert seconds(company) <= 5
+    assert (target.posts, len(accounts(company))) == (1 if makes else 2, 1)
+
+
+def test_a_creation_that_was_lost_and_is_not_found_yet_is_waited_for_once_its_name_is_taken(company: Company) -> None:
+    target = flawed(company)
+    target.answers, company.refuses_doubles = [lost], True
+    plan = company.plan()
+    target.lag()
+    shows = company.clock.monotonic() + 30
+    find = target.find
+
+    async def late(*given: Any, **more: Any) -> Any:
+        if company.clock.monotonic() >= shows:
+            target.listed = None
+        return await find(*given, **more)
+
+    target.find = late  # type: ignore[method-assign]
+    (outcome,) = company.apply(plan).outcomes["E9"]
+    assert (outcome.status, outcome.account) == (Status.ALREADY, accounts(company)[0]["id"])
+    assert (target.posts, len(accounts(company))) == (2, 1)

@@ -81,15 +81,32 @@ def test_eight_runs_of_nine_leavers_stop_at_the_limit_of_one(firm: Firm) -> None
         said.append(firm.refused())
     assert said[0] == ""
     assert all("limits.disable" in words for words in said[1:])
-    assert "9 in the last day and 9 now of 200, allowed 5%" in said[1]
+    assert "9 in the last 7 days and 9 now of 200, allowed 5%" in said[1]
     assert firm.active == 191
 
 
-def test_a_night_later_the_same_number_passes_again(firm: Firm) -> None:
+def test_a_night_later_the_same_number_passes_again_where_leavers_count_for_a_day(firm: Firm) -> None:
+    firm.limits = replace(firm.limits, leavers_window=firm.limits.window)
     for night in range(3):
         firm.leave(range(9 * night, 9 * night + 9))
         assert firm.refused() == ""
         firm.clock.advance(24 * HOUR - 300)
+    assert firm.active == 173
+
+
+def test_a_few_percent_every_night_are_stopped_on_the_second(firm: Firm) -> None:
+    for night in range(30):
+        firm.leave(range(4 * night, 4 * night + 9))
+        assert bool(firm.refused()) is (night > 0)
+        firm.clock.advance(24 * HOUR - 300)
+    assert firm.active == 191
+
+
+def test_a_week_later_people_may_leave_again(firm: Firm) -> None:
+    for week in range(3):
+        firm.leave(range(9 * week, 9 * week + 9))
+        assert firm.refused() == ""
+        firm.clock.advance(7 * 24 * HOUR - 300)
     assert firm.active == 173
 
 
@@ -111,7 +128,7 @@ def test_giving_access_back_counts_over_the_runs_too(firm: Firm) -> None:
 
 
 def test_a_window_of_nothing_counts_each_run_alone(firm: Firm) -> None:
-    firm.limits = replace(firm.limits, window=firm.limits.window * 0)
+    firm.limits = replace(firm.limits, window=firm.limits.window * 0, leavers_window=firm.limits.window * 0)
     for step in range(4):
         firm.leave(range(9 * step, 9 * step + 9))
         assert firm.refused() == ""
@@ -158,7 +175,7 @@ def test_a_run_that_was_killed_counts_what_it_did_and_what_it_left_is_not_counte
     ended = firm.store.run(plan.id)
     assert ended is not None
     assert ended.done == {"disable": 9}
-    assert "9 in the last day and 5 now" in firm.refused()
+    assert "9 in the last 7 days and 5 now" in firm.refused()
 
 
 def test_a_run_that_was_cut_short_and_settled_counts_what_it_did(firm: Firm) -> None:

@@ -64,6 +64,7 @@ class Company:
         self.authority: dict[str, Authority] = {}
         self.match = ("externalId", "userName")
         self.source = ""
+        self.refuses_doubles = False
         self.dialect = GENESYS
         self.mapping, self.columns = dict(MAPPING), COLUMNS
         self.more: dict[str, Any] = {}
@@ -140,6 +141,7 @@ class Company:
             configuration=self.configuration,
             overrides=dict.fromkeys(sorted(LIMITS), "test"),
             search_lag_s=self.dialect.search_lag_s,
+            unique_logins=self.refuses_doubles,
         )
         self.clock.advance(1)
         run = check_plan(plan, self.store.run(plan.id), ports, options)

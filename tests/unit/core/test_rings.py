@@ -1,0 +1,54 @@
+"""Who stands in which ring, and when no further one is begun."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scimsync.core.rings import halted, ring_of, shares_of, step
+from scimsync.model.outcomes import Outcome, Status
+from scimsync.model.policy import Limits
+
+
+@given(st.text(max_size=12), st.lists(st.floats(0.001, 0.99), max_size=4, unique=True), st.floats(0.0001, 0.9))
+def test_everybody_stands_in_one_ring_and_a_larger_ring_holds_the_smaller(
+    key: str, shares: list[float], more: float
+) -> None:
+    rings = (*sorted(shares), 1.0)
+    assert 0 <= ring_of(key, rings) < len(rings)
+    wider = tuple(min(1.0, share + more * (1 - share)) for share in rings)
+    assert ring_of(key, wider) <= ring_of(key, rings)
+
+
+def test_the_rings_hold_about_the_shares_they_say() -> None:
+    placed = [ring_of(f"E{n}", (0.01, 0.10, 1.0)) for n in range(20_000)]
+    assert [round(placed.count(ring) / 200) for ring in (0, 1, 2)] == [1, 9, 90]
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["10%"], ["10%", "5%", "100%"], ["0%", "100%"], ["100%", "100%"], ["one%", "100%"], ["off", "100%"]]
+)
+def test_what_cannot_be_rings_is_refused(words: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        shares_of(words)
+
+
+def test_access_is_taken_before_all_rings_and_accounts_are_deleted_after_them() -> None:
+    shares = (0.01, 1.0)
+    turns = [step("E7", turn, shares) for turn in range(6)]
+    assert turns == sorted(turns)
+    assert [ring for ring, _ in turns] == [-1, -1, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(("bad", "of", "goes_on"), [(3, 4, True), (4, 40, True), (5, 40, False), (30, 100, False)])
+def test_a_ring_may_fail_for_a_share_of_its_people_but_never_trips_below_three(
+    bad: int, of: int, goes_on: bool
+) -> None:
+    outcomes = [
+        Outcome(key=f"E{n}", status=Status.HELD if n < bad else Status.DONE, code="write.refused" if n < bad else "")
+        for n in range(of)
+    ]
+    told = halted(0, 3, Limits().ring_errors, outcomes)
+    assert (told == "") is goes_on
+    assert goes_on or f"ring 1 of 3 went wrong for {bad} of {of} people, allowed 10%: E0 (write.refused)" in told
