@@ -1,6 +1,7 @@
 """What asyncio, a log or a debugger takes for the text of a plan."""
 
 from tests.factories import make_change, make_plan
+
 from scimsync.model.reports import Report
 
 
