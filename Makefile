@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 # the files name every package with every dependency, so none is looked up: an extra of a newer release would be taken for unpinned
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 NAME ?= all
+SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench soak lock clean
+.PHONY: help demo test check fix bench chaos soak lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,11 +17,22 @@ help: ## show this list
 demo: $(VENV)/.core ## install into .venv and run the main job on the simulator and a sample HR database
 	@$(BIN)/scimsync demo
 
-# what is installed comes over the network, and the types take one core: side by side. Of three tests one waits for a
-# server. The tests start many commands, and each would compile the package anew where nothing may be kept
-test: $(VENV)/.dev ## install what tests need; format, lint, types, import contracts and all tests
-	@$(MAKE) --no-print-directory --jobs=3 check $(VENV)/.system $(VENV)/.sdks $(VENV)/.providers
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal
+# Everything beside everything: two cores have more than an hour of tests between them, while packages come over the
+# network. What needs an installation of its own is played once that is there; of three tests one waits for a server.
+# The tests start many commands, and each would compile the package anew where nothing may be kept
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist worksteal
+GUESTS := $(shell grep -rlE 'tests[.]providers|tests/sdks|"sdks"' tests --include='test_*.py')
+
+test: ## install what tests need; format, lint, types, import contracts and all tests
+	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/.dev
+	@$(MAKE) --no-print-directory --jobs=4 --keep-going check tests tests-of-guests
+
+.PHONY: tests tests-of-guests
+tests: $(VENV)/.dev $(VENV)/.system
+	@$(PYTEST) -n 3 $(GUESTS:%=--ignore=%)
+
+tests-of-guests: $(VENV)/.sdks $(VENV)/.providers
+	@$(PYTEST) -n 2 $(GUESTS)
 
 check: $(VENV)/.dev ## format, lint, types and import contracts, without the tests
 	@$(BIN)/ruff format --check --quiet .
@@ -35,9 +47,18 @@ fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 bench: $(VENV)/.dev ## run the benchmarks; NAME=plan for one, PEOPLE=1000 for a quick look
 	@$(BIN)/python -m benchmarks $(NAME)
 
+chaos: $(VENV)/.dev ## runs under fire on virtual time; SEEDS=2000, SEED=n replays one, MUTANT=name puts a bug into the engine
+	@$(BIN)/python -m tests.chaos --seeds $(SEEDS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(MUTANT),--mutant $(MUTANT))
+
 soak: $(VENV)/.dev $(VENV)/.system ## what takes longer than CI allows: 200,000 random days, crashes 200 times under load
-	@SCIMSYNC_DAYS_TIMES=10 $(BIN)/python -m pytest tests/laws tests/unit/workbench tests/unit/engine/test_leavers.py \
-	  tests/integration/test_explained_stories.py -n 2 --dist worksteal
+	@SCIMSYNC_DAYS_TIMES=10 $(BIN)/python -m pytest tests/laws tests/chaos tests/unit/workbench \
+	  tests/unit/engine/test_leavers.py \
+	  tests/integration/test_explained_stories.py tests/integration/test_reading.py tests/integration/test_providers.py \
+	  tests/integration/test_runs_sources.py tests/acceptance/test_audit_crash.py \
+	  tests/integration/test_runs_dirty.py -n 2 --dist worksteal
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/fuzzing atheris==3.0.0
+	@PYTHONPATH=$(VENV)/fuzzing $(BIN)/python -m tests.fuzzing 300
 	@tools/soak-crashes $(BIN)/python 200
 
 lock: $(VENV)/.dev ## pin the dependencies anew, with hashes and without addresses
@@ -68,10 +89,10 @@ $(VENV)/.sdks: tools/sdks tests/sdks/requirements.txt tests/sdks/package-lock.js
 	@tools/sdks $(BIN)/python $(VENV)/sdks
 	@touch $@
 
-# other people's SCIM servers, each in a room of its own: what they need would clash with what we need
-$(VENV)/.providers: tools/providers tests/providers/canaille/requirements.txt tests/providers/django-scim2/requirements.txt \
-  tests/providers/scimmy/package-lock.json | $(VENV)/.dev $(VENV)/.system
-	@echo "installing SCIM servers of other people into $(VENV)/providers ..."
+# other people's servers, each in a room of its own: what they need would clash with what we need
+$(VENV)/.providers: tools/providers $(wildcard tests/providers/*/requirements.txt tests/providers/*/package-lock.json) \
+  | $(VENV)/.dev $(VENV)/.system
+	@echo "installing servers of other people into $(VENV)/providers ..."
 	@tools/providers $(BIN)/python $(VENV)/providers
 	@touch $@
 

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
+from itertools import cycle, product
+from typing import TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 TIMES = int(os.environ.get("SCIMSYNC_DAYS_TIMES", "1"))
 #: whether this is a soak
@@ -12,3 +18,15 @@ WHOLE = TIMES > 1
 def examples(whole: int, few: int) -> int:
     """How many examples are played: `few` in CI, `whole` times the length of a soak there."""
     return whole * TIMES if WHOLE else few
+
+
+def pairs(ones: Iterable[A], others: Iterable[B]) -> Sequence[tuple[A, B]]:
+    """Every one with every other in a soak; in CI each of them once, or until the longer list is through."""
+    left, right = [*ones], [*others]
+    if WHOLE:
+        return [*product(left, right)]
+    return (
+        [*zip(left, cycle(right), strict=False)]
+        if len(left) >= len(right)
+        else [*zip(cycle(left), right, strict=False)]
+    )

@@ -23,16 +23,22 @@ from scimsync.adapters.keys_local import FileKey, RingKey
 from scimsync.config import Settings, TargetSettings
 from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.errors import ConfigError
+from scimsync.model.phones import PhoneReader, Unread
 
 _T = TypeVar("_T")
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[Store]:
-    """The state that the configuration names, closed at the end."""
+def open_store(settings: Settings, *, writes: bool = True) -> Iterator[Store]:
+    """The state that the configuration names, closed at the end.
+
+    Args:
+        settings: Where it is.
+        writes: Whether it may be written to; else nothing is made or brought up to date, as evidence wants it.
+    """
     from scimsync.adapters.store_sql import SqlStore  # noqa: PLC0415 - loads SQLAlchemy
 
-    store = SqlStore(settings.state.url, settings.state.artifacts, SystemClock())
+    store = SqlStore(settings.state.url, settings.state.artifacts, SystemClock(), writes=writes)
     try:
         yield store
     finally:
@@ -64,10 +70,10 @@ def read_exposition(text: bytes) -> dict[str, object]:
     return document(text, now())
 
 
-def make_phones() -> Callable[[str, str], str | None]:
+def make_phones() -> PhoneReader:
     """What reads phone numbers as people write them: (number, region) -> E.164."""
 
-    def read(number: str, region: str) -> str | None:
+    def read(number: str, region: str) -> str | Unread | None:
         from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers, once one is read
 
         return read_phone(number, region)

@@ -206,6 +206,22 @@ def describe_sources(settings: Settings) -> Sequence[str]:
     return [line for one in given if one.ldap for line in _directory(one, one.ldap).describe()]
 
 
+def guarded_sources(settings: Settings) -> Sequence[tuple[str, bool]]:
+    """What keeps our queries from writing into each database that is read, in words; whether the database itself does.
+
+    Raises:
+        SourceError: An address cannot be understood.
+    """
+    found: list[tuple[str, bool]] = []
+    for given in (settings.source, *settings.source.joined):
+        if given.kind == "sql":
+            from scimsync.adapters.source_sql import SqlSource  # noqa: PLC0415 - loads SQLAlchemy
+
+            words, is_guarded = SqlSource(given.url, given.query, "").guard
+            found.append((f"[source.{given.name}]: {words}" if any(given.join) else words, is_guarded))
+    return found
+
+
 def _directory(given: SourceSettings, ldap: LdapSettings) -> _Described:
     """People of a directory."""
     with _python_ldap():

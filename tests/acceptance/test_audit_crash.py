@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.test_crash import busy, wait_for_effects
 from tests.runs import House
+from tests.soak import examples
 
 from scimsync import bootstrap
 from scimsync.engine import checkpoints, ledger
@@ -45,7 +46,7 @@ def seen(home: House) -> set[str]:
     return {str(users[i].resource["userName"]).lower() if i in made else i for i in home.effects()}
 
 
-@pytest.mark.parametrize(("when", "seed"), [("after", 11), ("before", 12)])
+@pytest.mark.parametrize(("when", "seed"), [("after", 11), ("before", 12)][: examples(2, 1)])
 def test_after_each_death_every_write_has_its_intent_and_in_the_end_its_outcome(
     tmp_path: Path, when: str, seed: int
 ) -> None:

@@ -47,6 +47,7 @@ from scimsync.model.outcomes import (
     RunState,
     Status,
     Step,
+    Undone,
     Unshown,
 )
 from scimsync.model.records import KeySample, SourceHealth
@@ -804,6 +805,17 @@ def test_more_memberships_than_one_statement_takes(store: People) -> None:
     store.change_memberships(many, [])
     store.change_memberships([], many[:2400])
     assert set(store.memberships()) == set(many[2400:])
+
+
+def test_what_was_taken_back_is_kept_until_it_is_forgotten(store: Store) -> None:
+    given = [Undone(key="p2", path="title", wanted="Lead", run="r1"), Undone(key="p1", path="a", wanted="", run="r1")]
+    store.change_undone(one for one in given)
+    assert list(store.undone()) == [given[1], given[0]]
+    other = Undone(key="p2", path="title", wanted="Head", run="r2")
+    store.change_undone([other], [("p1", "a"), ("p9", "title")])
+    assert list(store.undone()) == [other]
+    store.change_undone((), [("p2", "title")])
+    assert list(store.undone()) == []
 
 
 def make_unshown(key: str = "p1", path: str = "title", **members: object) -> Unshown:

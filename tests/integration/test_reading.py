@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 from tests.servers import ATTRIBUTES, WORK_EMAIL, WORK_PHONE, Answer, Firm, Provider, account, codes, firm, last
+from tests.soak import WHOLE
 
 from scimsync.errors import SchemaDrifted, TargetError
 from scimsync.model.outcomes import Status
@@ -196,11 +197,14 @@ ODD: list[dict[str, object]] = [
     {ENTERPRISE_USER: {"manager": {"value": 7}}},
     {ENTERPRISE_USER: {"department": {"id": 7, "name": "Sales"}}},
 ]
+#: all of them in one directory; in a soak each in a directory of its own, too
+TOGETHER: list[list[dict[str, object]]] = [ODD, *([one] for one in ODD if WHOLE)]
 
 
-@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
-def test_one_odd_account_that_is_not_ours_stops_nobody(tmp_path: Path, odd: Mapping[str, object]) -> None:
-    provider = Provider(account(1, title="Old"), {"userName": "admin@x.org", **odd})
+@pytest.mark.parametrize("odds", TOGETHER, ids=range(len(TOGETHER)))
+def test_odd_accounts_that_are_not_ours_stop_nobody(tmp_path: Path, odds: list[dict[str, object]]) -> None:
+    others = [{"userName": f"admin{number}@x.org", **odd} for number, odd in enumerate(odds)]
+    provider = Provider(account(1, title="Old"), *others)
     with firm(tmp_path, provider) as it:
         it.configure(MORE)
         it.hr({"id": 1, "title": "New"})
@@ -210,14 +214,15 @@ def test_one_odd_account_that_is_not_ours_stops_nobody(tmp_path: Path, odd: Mapp
         assert [asked.path for asked in provider.sent("PATCH")] == ["/Users/u0001"]
 
 
-@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
-def test_who_left_loses_access_though_the_account_is_odd(tmp_path: Path, odd: Mapping[str, object]) -> None:
-    provider = Provider(account(1, **{"externalId": "1"} | {k: v for k, v in odd.items() if k != "externalId"}))
+@pytest.mark.parametrize("odds", TOGETHER, ids=range(len(TOGETHER)))
+def test_who_left_loses_access_though_the_account_is_odd(tmp_path: Path, odds: list[dict[str, object]]) -> None:
+    held = [{**account(number), **odd, "externalId": str(number)} for number, odd in enumerate(odds, 1)]
+    provider = Provider(*held)
     with firm(tmp_path, provider) as it:
         it.configure({**ATTRIBUTES, WORK_EMAIL: "login", "enterprise:department": "'Sales'"})
-        it.hr({"id": 1, "status": "left"})
+        it.hr(*({"id": number, "status": "left"} for number in range(1, len(odds) + 1)))
         it.sync()
-        assert provider.users["u0001"]["active"] is False
+        assert [user["externalId"] for user in provider.users.values() if user["active"] is not False] == []
 
 
 def test_an_odd_account_is_named_by_its_id_and_attribute(tmp_path: Path) -> None:

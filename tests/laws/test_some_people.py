@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.laws.days import Organisation
+from tests.soak import examples
 
 from scimsync.model.plans import Plan
 
@@ -36,7 +37,7 @@ def forget(org: Organisation) -> None:
     org.store.save_deferred((), [(edge.key, edge.path) for edge in org.store.deferred()])
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(examples(2, 1)))
 def test_a_plan_for_some_decides_as_if_all_were_read(seed: int, tmp_path: Path) -> None:
     org = Organisation(tmp_path / "artifacts", 7000 + seed, range(100, 140))
     rng = Random(seed)

@@ -21,6 +21,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.soak import pairs
 from tests.unit.engine.test_whole_runs import Company
 
 from scimsync.adapters.source_file import CsvSource, JsonlSource, ParquetSource
@@ -225,8 +226,7 @@ def test_a_source_that_says_it_is_whole_and_lacks_a_tenth_takes_nothing_from_any
     assert len([f for f in plan.findings if f.code == "leaver.unproven"]) == PEOPLE - left
 
 
-@pytest.mark.parametrize("kind", BELIEVED)
-@pytest.mark.parametrize("department", SIZES)
+@pytest.mark.parametrize(("kind", "department"), pairs(BELIEVED, SIZES))
 def test_a_source_without_any_department_takes_nothing_from_anybody(firm: Firm, kind: str, department: str) -> None:
     rows = [row for row in firm.rows.values() if row["department"] != department]
     plan = firm.takes(BELIEVED[kind](firm.folder, rows))
@@ -235,8 +235,7 @@ def test_a_source_without_any_department_takes_nothing_from_anybody(firm: Firm, 
     assert told.detail.startswith(f"{department}: {SIZES[department]} in the last run, none now; ")
 
 
-@pytest.mark.parametrize("kind", BELIEVED)
-@pytest.mark.parametrize("column", [column for column in COLUMNS if column != "boss"])
+@pytest.mark.parametrize(("kind", "column"), pairs(BELIEVED, [column for column in COLUMNS if column != "boss"]))
 def test_a_source_of_which_any_column_went_null_takes_nothing_from_anybody(firm: Firm, kind: str, column: str) -> None:
     firm.takes(BELIEVED[kind](firm.folder, [{**row, column: None} for row in firm.rows.values()]))
 

@@ -21,7 +21,7 @@ from typing import NoReturn
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by, refuse_empty
 from scimsync.adapters.source_kinds import refuse_other
 from scimsync.adapters.source_plain import pour_csv
-from scimsync.adapters.source_text import Completeness, Placed, TextFile, opened, unchanged
+from scimsync.adapters.source_text import Completeness, Placed, TextFile, opened, unchanged, written
 from scimsync.errors import SourceError
 from scimsync.model.records import Reading
 
@@ -65,7 +65,9 @@ class CsvSource:
         next(batches)
         is_plain = not self.skip_lines and not self.columns
         pour = partial(pour_csv, file, self.delimiter, columns) if is_plain else None
-        return Reading(columns=columns, batches=batches, proven=file.proven, place="line", pour=pour)
+        return Reading(
+            columns=columns, batches=batches, proven=file.proven, delivery=file.delivery, place="line", pour=pour
+        )
 
     def _check_key(self, file: TextFile, columns: Sequence[str]) -> None:
         other = next((d for d in ";\t|," if d != self.delimiter and columns and d in columns[0]), None)
@@ -149,7 +151,7 @@ class JsonlSource:
             check_key(str(file.path), columns, self.key)
             batches = owned_by(stack.pop_all(), object_batches(file.path, columns, first, lines))
         next(batches)
-        return Reading(columns=columns, batches=batches, proven=file.proven, place="line")
+        return Reading(columns=columns, batches=batches, proven=file.proven, delivery=file.delivery, place="line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,8 @@ class ParquetSource:
             batches = owned_by(stack.pop_all(), batched(str(path), rows))
         next(batches)
         pour = partial(table.pour, file, before)
-        return Reading(columns=table.names, batches=batches, proven=True, place="row", pour=pour)
+        told = written(before)
+        return Reading(columns=table.names, batches=batches, proven=True, delivery=told, place="row", pour=pour)
 
 
 def _refuse_csv(where: str, reason: str, fault: csv.Error) -> NoReturn:

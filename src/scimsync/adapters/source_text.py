@@ -9,12 +9,13 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NoReturn, TypeAlias, get_args
 
 from scimsync.adapters.source_kinds import refuse_other
-from scimsync.errors import SourceError
+from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Cell
 
 #: What proves that a text file is whole: nothing, a `sha256sum` file beside it, or the word of the user.
@@ -132,6 +133,12 @@ class _Witness(io.RawIOBase):
         return self._digest.hexdigest() if self._digest is not None else ""
 
 
+def written(status: os.stat_result) -> str:
+    """Which delivery a file of this machine is."""
+    moment = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
+    return f"written {moment}, {status.st_size:,} bytes"
+
+
 class TextFile:
     """One text file, open: its lines, each checked on the way."""
 
@@ -141,9 +148,11 @@ class TextFile:
             raise SourceError(message)
         self.path = path
         self.proven = complete != "unproven"
+        self._has_no_header = kind == "jsonl"
         self._expected = _checksum(path) if complete == "checksum" else ""
         self._raw = opened(path)
         self._before = os.fstat(self._raw.fileno())
+        self.delivery = written(self._before)
         try:
             if not encoding.lower().replace("_", "-").startswith("utf-16"):
                 refuse_other(path, self._raw, kind)
@@ -219,7 +228,9 @@ class TextFile:
             _refuse_changed(self.path)
         if number == 0:
             message = f"{self.path}: the file is empty. Look whether the export failed, and run it again."
-            raise SourceError(message)
+            # lines have no header, so that a proven file without any says that there is nobody
+            says_nobody = self._has_no_header and self.proven and self._expected == witness.digest
+            raise SourceEmpty(message) if says_nobody else SourceError(message)
         if witness.is_utf8:
             message = (
                 f"{self.path}: the file is UTF-8, and encoding says {self.encoding}: names would arrive broken."

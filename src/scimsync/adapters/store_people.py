@@ -19,10 +19,11 @@ from scimsync.adapters.store_tables import (
     LINK_DECISION,
     MEMBERSHIP,
     SOURCE,
+    UNDONE,
     UNSHOWN,
 )
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.outcomes import Acceptance, Deferred, Ending, Link, LinkDecision, Unshown
+from scimsync.model.outcomes import Acceptance, Deferred, Ending, Link, LinkDecision, Undone, Unshown
 
 
 class People(Connections):
@@ -162,6 +163,21 @@ class People(Connections):
                 connection.execute(forget, chunk)
             while chunk := list(islice(rows, CHUNK)):
                 connection.execute(self._upsert(table), chunk)
+
+    def undone(self) -> Sequence[Undone]:
+        """What people took back though HR says otherwise, by key and path."""
+        with self._rows(sa.select(UNDONE).order_by(UNDONE.c.key, UNDONE.c.path)) as rows:
+            return [Undone(**row) for row in rows]
+
+    def change_undone(self, add: Iterable[Undone], remove: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget some, given as (key, path), then remember others, in one transaction."""
+        gone, rows = ({"k": key, "p": path} for key, path in remove), (asdict(one) for one in add)
+        forget = sa.delete(UNDONE).where(UNDONE.c.key == sa.bindparam("k"), UNDONE.c.path == sa.bindparam("p"))
+        with self._writing() as connection:
+            while chunk := list(islice(gone, CHUNK)):
+                connection.execute(forget, chunk)
+            while chunk := list(islice(rows, CHUNK)):
+                connection.execute(self._upsert(UNDONE), chunk)
 
     def acceptances(self) -> Sequence[Acceptance]:
         """The findings that people accepted, by key and kind."""

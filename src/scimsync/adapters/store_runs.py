@@ -40,6 +40,7 @@ class Runs(Connections):
             "answered": list(run.answered),
             "digest": run.digest,
             "spent": dict(run.spent),
+            "undoes": run.undoes,
         }
         with self._writing() as connection:
             connection.execute(self._upsert(RUN), row | numbers(connection, run))

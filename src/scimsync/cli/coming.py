@@ -24,7 +24,11 @@ _WORDS = {
 
 
 def mark_lines(plan: Plan) -> Iterator[str]:
-    """That a plan is made for a day to come."""
+    """That a plan is made for a day to come, or looks back."""
+    if plan.undoes:
+        yield f"  takes back run {plan.undoes}: the directory as it was before it is what is wanted, whatever HR says"
+    if plan.restores:
+        yield f"  brings back what was agreed as of {plan.restores}, whatever HR says"
     if plan.as_of is not None:
         yield f"  made as of {plan.as_of}, from what HR says today; it cannot be applied"
 

@@ -11,7 +11,7 @@ from scimsync.cli import foresight
 from scimsync.cli.coming import coming_document, coming_lines, mark_lines
 from scimsync.cli.finding_text import finding_lines, printable
 from scimsync.cli.rolling import MANY, rolled_up
-from scimsync.core import grouping, leaving, sealing, unshown, waiting
+from scimsync.core import absent, grouping, leaving, sealing, unshown, waiting
 from scimsync.model.outcomes import Outcome, Run, Status
 from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, Plan, Reason, Tally, Verdict
 from scimsync.model.reports import Report
@@ -153,8 +153,12 @@ def _groups(plan: Plan, *, everybody: bool) -> Iterator[str]:
 def _foot(plan: Plan) -> Iterator[str]:
     if plan.changes or plan.groups:
         yield f"{counted(len(plan.changes) + len(plan.groups), 'change')}, {foresight.cost_text(plan)}."
+        yield from [_STAYS] * plan.looks_back
+    elif plan.looks_back:
+        yield "No changes: nothing is left to take back."
     elif words := _left(plan.tally):
-        rest = "what could be read of the rest" if waiting.is_partial(plan) else "everything else"
+        rest = "whoever else was delivered" if absent.is_told(plan) else "everything else"
+        rest = "what could be read of the rest" if waiting.is_partial(plan) else rest
         yield f"No changes: {rest} is what HR says ({', '.join(words)})."
     elif waiting.is_partial(plan):
         yield "No changes, but the directory could not be read whole: see the findings."
@@ -165,7 +169,8 @@ def _foot(plan: Plan) -> Iterator[str]:
     elif any(finding.code == unshown.CODE for finding in plan.findings):
         yield "No changes: what the directory shows is what HR says; some values it never shows: see the findings."
     else:
-        yield "No changes: the directory is what HR says."
+        rest = "whoever was delivered" if absent.is_told(plan) else "the directory"
+        yield f"No changes: {rest} is what HR says."
     for rule, reason in plan.overrides.items():
         yield f"Rule {rule} is set aside: {reason}"
     for refusal in plan.refusals:
@@ -173,6 +178,13 @@ def _foot(plan: Plan) -> Iterator[str]:
             click.style(f"Refused by {refusal.rule}: ", fg="red", bold=True) + f"{refusal.summary} ({refusal.detail})."
         )
         yield f"  {refusal.hint}"
+
+
+#: what becomes of it by night
+_STAYS = (
+    "HR may still say otherwise. Later runs leave alone what this takes back, and name it (undo.held), until HR says "
+    'something else, or you let HR win: --override undo.held --reason "..."'
+)
 
 
 def _left(tally: Tally) -> list[str]:
@@ -282,6 +294,10 @@ def _notice_lines(notice: Change) -> Iterator[str]:
     yield f"  {click.style('?', fg='magenta', bold=True)} {_person(notice)}"
     for delta in notice.deltas:
         sides = delta.sides
+        if delta.reason in {Reason.SINCE, Reason.LATER}:
+            words = f"before {value_text(sides.desired)}, the run left {value_text(sides.base)}"
+            yield f"      {delta.path}: {words}, now {value_text(sides.current)} ({delta.reason.value})"
+            continue
         agreed = value_text(sides.base) if sides.known else "(first run)"
         yield (
             f"      {delta.path}: HR {value_text(sides.desired)}, directory {value_text(sides.current)}, "
@@ -310,6 +326,8 @@ def plan_document(plan: Plan) -> dict[str, object]:
         "created": plan.created.isoformat(),
         "target": plan.seal.target,
         **({"offline": plan.offline.isoformat()} if plan.offline else {}),
+        **({"undoes": plan.undoes} if plan.undoes else {}),
+        **({"restores": plan.restores} if plan.restores else {}),
         "actions": plan.tally.actions,
         "tally": {
             name: getattr(plan.tally, name)
@@ -317,6 +335,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "records",
                 "accounts",
                 "linked",
+                "absent",
                 "unmanaged",
                 "conflicts",
                 "kept",
@@ -447,7 +466,10 @@ def outcome_document(outcome: Outcome) -> dict[str, object]:
 def run_line(run: Run) -> str:
     """One run in a list."""
     counted = ", ".join(f"{n:,} {word}" for word, n in (run.statuses or _actions(run.tally)).items() if n)
-    return f"{run.id}  {run.state.value:<11}  {run.created:%Y-%m-%d %H:%M} UTC  {counted or 'no changes'}"
+    back = (
+        f"  (undo of {run.undoes})" if run.undoes and " " not in run.undoes else f"  ({run.undoes})" * bool(run.undoes)
+    )
+    return f"{run.id}  {run.state.value:<11}  {run.created:%Y-%m-%d %H:%M} UTC  {counted or 'no changes'}{back}"
 
 
 def _actions(tally: Mapping[str, int]) -> dict[str, int]:
@@ -463,6 +485,7 @@ def run_document(run: Run) -> dict[str, object]:
         "finished": run.finished.isoformat() if run.finished else None,
         "target": run.target,
         "source": run.source,
+        **({"undoes": run.undoes} if run.undoes else {}),
         "tally": dict(run.tally),
         "statuses": dict(run.statuses),
         "spent": foresight.reality_document(run),

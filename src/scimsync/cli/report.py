@@ -449,6 +449,8 @@ def _facts(plan: Plan, run: Run | None) -> Iterator[tuple[str, str]]:
     tally = plan.tally
     yield "Target", plan.seal.target
     yield "Planned", f"{plan.created:%Y-%m-%d %H:%M:%S} UTC"
+    if plan.looks_back:
+        yield "Takes back", f"run {plan.undoes}" if plan.undoes else f"what came after {plan.restores}"
     if plan.as_of is not None:
         yield "Made as of", f"{plan.as_of}; it cannot be applied"
     if run is not None and run.finished is not None:

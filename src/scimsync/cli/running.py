@@ -36,6 +36,7 @@ class Options:
 
     config: Path = Path("scimsync.toml")
     users: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
     plan: str = ""
     run: str = ""
@@ -53,6 +54,7 @@ class Options:
     markdown: bool = False
     examples: str | None = None
     yes: bool = False
+    apply: bool = False
     rings: str = ""
     resume: bool = False
 
@@ -113,12 +115,12 @@ def plan(options: Options) -> int:
     settings = load(options.config, secrets=False) if options.offline else options.settings
     with state.open_store(settings) as store:
         if not options.offline and planning.has_unfinished(store):
-            _settle(settings, store)
+            settle(settings, store)
         with Bar() as bar:
             work = offline.plan if options.offline else planning.plan
             made = interrupting.run(work(settings, store, bar, options.choices))
         if options.out is not None:
-            _write_out(store, made, options.out)
+            write_out(store, made, options.out)
         if options.html is not None:
             _write_html(settings, store, past.of_plan(store, made), options.html)
     if options.as_json:
@@ -132,7 +134,12 @@ def plan(options: Options) -> int:
     return HAS_CHANGES if options.detailed_exitcode and made.writes else 0
 
 
-def _write_out(store: Store, made: Plan, out: Path) -> None:
+def write_out(store: Store, made: Plan, out: Path) -> None:
+    """Also write a plan that was stored to a file.
+
+    Raises:
+        ConfigError: It cannot be written there.
+    """
     try:
         files.write(out, [planning.stored(store, made)])
     except OSError as error:
@@ -200,7 +207,8 @@ def _ask(made: Plan, options: Options) -> None:
             raise PlanStale("nothing was sent. Apply it later with: scimsync apply")
 
 
-def _settle(settings: Settings, store: Store) -> None:
+def settle(settings: Settings, store: Store) -> None:
+    """Take note of what a run that was cut short had done, where nobody else is at work."""
     from scimsync.services import applying  # noqa: PLC0415 - what writes, which a plan need not load
 
     with Bar() as bar:

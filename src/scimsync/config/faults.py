@@ -19,6 +19,10 @@ from scimsync.config.places import Place
 from scimsync.config.sources import JoinedSource, is_joined
 from scimsync.config.words import about, hint
 
+_JOINED_MODE = (
+    "only the first source says who is in a delivery. Take it away: whom a joined source does not have keeps what they "
+    "have, unless it proves that it is complete"
+)
 _SHARE = 'write a number of people, or a share such as "5%"'
 #: what is said about a text of another form, behind what was written
 _SHOWN = {
@@ -138,6 +142,8 @@ def _sentence(place: Place, fault: str, raw: Mapping[str, object]) -> str:
     if section == "source" and is_joined(place[1]):
         if len(place) == 2:  # no table, so it is meant as a key
             return f"[source] {_of_key(str(place[1]), 'extra_forbidden', value, _known(section))}"
+        if place[2] == "mode":
+            return f"[source.{place[1]}] mode: {_JOINED_MODE}"
         return f"[source.{place[1]}] {_of_key(str(place[2]), fault, value, _known(section, joined=True))}"
     where = f"[[{section}]] {int(place[1]) + 1}" if section in _SEVERAL else f"[{section}]"
     return f"{where} {_of_key(str(place[-1]), fault, value, _known(section))}"

@@ -52,6 +52,7 @@ from scimsync.model.policy import (
     Outside,
     Policy,
     Providing,
+    Rehire,
     Rekey,
     Removal,
     Renames,
@@ -175,6 +176,7 @@ class _Reader:
             validity=Validity(first=given.valid_from, last=given.valid_until),
             presence=Presence(where=given.where, on_leave=given.on_leave, main=given.main),
             trim=given.trim,
+            is_delta=source_reading.is_delta(given, self.told),
             joined=tuple(self._joined(name, each, given) for name, each in (given.model_extra or {}).items()),
         )
 
@@ -335,6 +337,7 @@ class _Reader:
             outside=Outside(given.out_of_scope),
             create_before=span(given.create_before),
             deleted=Deleted(given.deleted),
+            rehire=Rehire(given.rehire),
             protected=frozenset(map(protecting.word, given.protected)),
             exchange=LoginExchange(given.exchange),
             plan_expires=span(given.plan_expires),

@@ -79,15 +79,41 @@ def read(
     )
 
 
+def is_delta(given: Source, told: Faults) -> bool:
+    """Whether a delivery holds changed people alone; tells what does not go with that.
+
+    Args:
+        given: The first source as it is written.
+        told: Takes the faults.
+    """
+    if given.mode == "full":
+        return False
+    if not given.name.strip():
+        told.tell(
+            ("source", "name"),
+            '[source] mode = "delta" needs name: give the delivery of everybody and that of changes the same name, '
+            "so that their people are known to be the same",
+        )
+    if given.expect is not None:
+        told.tell(
+            ("source", "expect"),
+            '[source.expect] does not fit mode = "delta": it says what everybody together is like; take it away here',
+        )
+    return True
+
+
 def file(written: str, place: Place, told: Faults, references: References) -> Path | str | None:
     """A file of this machine, or the address of one elsewhere; None where nothing is written.
 
     Args:
-        written: The path as it is written.
+        written: The path as it is written; or env:NAME, because a signed address lets in whoever has it.
         place: Where that is.
         told: Takes the faults.
         references: Knows the folder that paths are taken from.
     """
+    if written.startswith("env:"):
+        *section, key = map(str, place)
+        written = references.resolve(f"[{'.'.join(section)}] {key}", written)
     if not source_places.is_address(written):
         return references.beside(written) if written else None
     if fault := source_places.address_fault(written):

@@ -82,8 +82,9 @@ class Records(Section):
         example="SELECT * FROM employee",
     )
     path: str = _or_blank(
-        "The file with the records, or its address: sftp://, s3://, gs://, az:// or https:// (docs/sources/places.md). "
-        "Needed for the kinds `csv`, `parquet`, `jsonl`, `excel` and `ods`.",
+        "The file with the records, or its address: sftp://, s3://, gs://, az:// or https:// (docs/sources/places.md); "
+        "env:NAME for an address that lets in whoever has it. Needed for the kinds `csv`, `parquet`, `jsonl`, `excel` "
+        "and `ods`.",
         example="hr.csv",
     )
     delimiter: str = _text("What separates cells. For kind `csv`.", ",", example=";")
@@ -120,6 +121,12 @@ class People(Section):
         "A name for the source in the state, wherever it is read from. Give one where several sources share a state "
         "(decision 29), or where the place changes. Default: made of kind, place, key column and query.",
         example="hr",
+    )
+    mode: Literal["full", "delta"] = _key(
+        "Who is in a delivery: `full` everybody, `delta` only people of whom something changed. Whoever is not in a "
+        "delta stays as HR said last (docs/sources/deltas.md). It needs `name`.",
+        "full",
+        example="delta",
     )
     key: str = _text(
         "The column that identifies a person, for ever. Compared as text; 1001, 1001.0 and a decimal 1001 are one key.",

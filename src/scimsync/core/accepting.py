@@ -26,7 +26,9 @@ ACCEPTABLE = frozenset(
         "record.bad-phone",
         "record.control-characters",
         "record.duplicate-element",
+        "record.failed-formula",
         "record.not-canonical",
+        "record.phone-country",
         "record.reserved-element",
         "record.too-long",
         "record.too-many",
@@ -36,6 +38,7 @@ ACCEPTABLE = frozenset(
         "reference.self",
         "reference.unknown",
         "skill.unknown",
+        "undo.held",
     }
 )
 #: attributes that give access or say whose it is

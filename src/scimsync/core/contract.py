@@ -85,7 +85,7 @@ def breaches(  # noqa: PLR0913 - a reading is held to much
     if previous is not None and previous.rows >= _FEW and health.fingerprint != previous.fingerprint:
         known = next((one for one in earlier if one.fingerprint == health.fingerprint), None)
         if known is not None:
-            yield Breach(finding=_old(known), backwards=True)
+            yield Breach(finding=of_old(known), backwards=True)
 
 
 def _count(rows: int, previous: SourceHealth | None, expect: Expect) -> Iterator[Breach]:
@@ -240,7 +240,8 @@ def _hours(span: timedelta) -> str:
     return f"{span.total_seconds() / 3600:,.0f} h"
 
 
-def _old(known: Earlier) -> Finding:
+def of_old(known: Earlier) -> Finding:
+    """That a delivery is an earlier one, which came again."""
     return _finding(
         OLD,
         "the source is to the letter what it was in an earlier run, and not in the last: an old file that was "

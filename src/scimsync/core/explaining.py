@@ -70,6 +70,8 @@ _COMING = {Lifecycle.JOINER: "joins", Lifecycle.MOVER: "moves", Lifecycle.LEAVER
 def _of_record(traces: Traces, place: str) -> str:
     if traces.early:
         return f"HR has no record with this key that holds today; the next one holds from {traces.early} on."
+    if traces.absent:
+        return "This delivery of changes has no record with this key, so HR's last word about this person stands."
     if not traces.rows:
         return "HR has no record with this key."
     if len(traces.rows) == 1:
@@ -95,6 +97,12 @@ def _standing(traces: Traces, mine: Mine, policy: Policy, ruled: Mapping[str, Ru
     if mine.holds:
         why = tuple(cause_of(one) for one in mine.holds)
         return Told(standing=Standing.HELD, told=(f"This person is left out: {why[0].why}.",), causes=why)
+    if traces.absent:
+        return Told(
+            standing=Standing.AS_AGREED,
+            told=("Nothing is decided about this person.",),
+            advice="ask with the configuration that reads everybody, or wait for its next run",
+        )
     if not traces.rows and not mine.notices:
         return _absent(traces, mine, policy)
     if traces.paired or mine.notices:

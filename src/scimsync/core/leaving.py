@@ -14,6 +14,8 @@ KEPT = "leaver.kept"
 #: why, where no finding says it
 EDITED, SPOKEN_FOR = "an edit in the directory stands against it", "another record waits"
 UNREAD, UNTRUSTED, UNBEGUN, UNPLANNED = "target.incomplete", "source.blanks", "run.unfinished", "no plan could be made"
+#: what a person took back, and no run does again by itself (`core.undoing`)
+TAKEN_BACK = "undo.held"
 #: keys that one sentence names
 _NAMED = 5
 _GOOD = frozenset({Status.DONE, Status.ALREADY})
@@ -39,7 +41,7 @@ def reasons(findings: Iterable[Finding], notices: Iterable[Change]) -> dict[str,
     """Why a person waits, by key: the code of the first finding that leaves them out, or what became of `active`."""
     found: dict[str, str] = {}
     for one in findings:
-        if one.holds and not one.path:
+        if one.holds and (not one.path or (one.code, one.path) == (TAKEN_BACK, ACTIVE)):
             found.setdefault(one.subject, one.code)
     for notice in notices:
         verdict = next((d.verdict for d in notice.deltas if d.path == ACTIVE), None)

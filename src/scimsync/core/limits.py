@@ -92,7 +92,7 @@ def demands(counted: Tally, limits: Limits) -> Iterator[Demand]:
         if action is Action.RESTORE:
             continue
         number = made if action is Action.CREATE else counted.actions.get(action.value, 0)
-        of = counted.records if action is Action.CREATE else counted.linked
+        of = counted.absent + (counted.records if action is Action.CREATE else counted.linked)
         yield Demand(kind=action.value, number=number, of=of, limit=getattr(limits, action.value))
 
 

@@ -1,7 +1,8 @@
 """The plan as a file: one JSON object a line for people, git and jq, closed by a digest and a signature.
 
     {"scimsync_plan": 1, "id": "...", "created": "...", "seal": {...}, "tally": {...}, "signer": "ed25519:...", ...}
-                                    "offline" says when its accounts were read, where the directory was not asked
+                                    "offline" says when its accounts were read, where the directory was not asked;
+                                    "undoes" the run that it takes back, "restores" to when it brings a person back
     {"finding": {"severity": "error", "code": "record.bad-phone", "subject": "E17", ...}}
     {"change": {"key": "E42", "action": "update", "deltas": [{"path": "title", "before": ..., "after": ...}], ...}}
     {"group": {"group": "...", "add": [["E42", "..."]], "remove": [], ...}}
@@ -127,6 +128,8 @@ def _lines(plan: Plan, signer: str) -> Iterator[dict[str, object]]:
         **({"signer": signer} if signer else {}),
         **({"offline": plan.offline.isoformat()} if plan.offline else {}),
         **({"as_of": plan.as_of.isoformat()} if plan.as_of else {}),
+        **({"undoes": plan.undoes} if plan.undoes else {}),
+        **({"restores": plan.restores} if plan.restores else {}),
     }
     for refusal in plan.refusals:
         yield {"refusal": finding_to_json(refusal)}
@@ -286,6 +289,8 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         estimate=msgspec.convert(head["estimate"], Estimate) if "estimate" in head else None,
         offline=datetime.fromisoformat(str(head["offline"])) if "offline" in head else None,
         as_of=date.fromisoformat(str(head["as_of"])) if "as_of" in head else None,
+        undoes=str(head.get("undoes", "")),
+        restores=str(head.get("restores", "")),
         coming=tuple(_coming(d["coming"]) for d in documents if "coming" in d),
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),
         groups=tuple(_group(d["group"]) for d in documents if "group" in d),

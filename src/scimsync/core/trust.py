@@ -41,11 +41,13 @@ class Trust:
     broken: tuple[str, ...] = ()
     #: it is older than the last: who joins by it may have left since
     older: bool = False
+    #: it is about everybody
+    everybody: bool = True
 
     @property
     def whole(self) -> bool:
-        """Whether nothing was found, but that absence is never proven here."""
-        return all(finding is _UNPROVEN for finding in self.findings)
+        """Whether it is about everybody and nothing was found, but that absence is never proven here."""
+        return self.everybody and all(finding is _UNPROVEN for finding in self.findings)
 
 
 def judge(  # noqa: PLR0913 - a reading is judged by much

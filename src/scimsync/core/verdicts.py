@@ -165,6 +165,8 @@ def _sides(traces: Traces, mapped: Mapped) -> Sides:
 
 def _without_delta(mapped: Mapped, traces: Traces, mine: Mine, about: tuple[Cause, ...]) -> Ruled:
     """What becomes of an attribute of which the plan says nothing."""
+    if traces.absent:
+        return _left_alone("no record", "this delivery of changes does not hold this person", about)
     if mapped.path not in traces.desired:
         if traces.rows:
             return _left_alone("no value can be told", "HR's records are not clear", about)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scimsync.core import planner, protecting
+from scimsync.core import identity, planner, protecting
 from scimsync.core.identity import brought_back
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.replies import MOST_RACES, Next, decide, words
@@ -46,18 +46,20 @@ class AccountMaker:
     default_roles: frozenset[str]
     #: the highest version of an account whose creation is just answered; 0: versions do not tell
     newborn_version: int
-    #: (key, part) of what was intended and has no outcome
-    open: set[tuple[str, int]]
+    #: (key, part) of what was intended and has no outcome -> the methods of its requests
+    open: dict[tuple[str, int], tuple[str, ...]]
     #: accounts that this run made -> key
     born: dict[str, str]
 
     async def create(self, attempt: Attempt, deltas: Sequence[Delta]) -> Outcome:
         """Make an account, where nobody who fits is found; what was answered with a success is never sent again."""
-        is_resumed = (attempt.key, attempt.part) in self.open
+        sent = self.open.get((attempt.key, attempt.part), ())
+        is_resumed = bool(sent)
         try:
             hit = await self._before(deltas, login=is_resumed or not self.unique_logins)
             if hit is not None:
-                return await self._met(attempt, deltas, hit, ours=is_resumed)
+                proven = self._was_proven(attempt)
+                return await self._met(attempt, deltas, hit, ours=any(m != "PATCH" for m in sent), proven=proven)
             made = [delta for delta in deltas if not self._is_beside(delta)]
             for tried in range(MOST_RACES):
                 outcome = await self._made(attempt, made, tried)
@@ -81,8 +83,14 @@ class AccountMaker:
         if found is None or self.owners.whose(attempt.key, deltas, found) != attempt.key:
             return None
         attempt.account = str((found.body or {}).get("id", ""))
+        if self._was_proven(attempt):
+            return None
         back = await self._brought_back(attempt, deltas, found, writes=False)
         return back if back is not None and back.status is Status.HELD else None
+
+    def _was_proven(self, attempt: Attempt) -> bool:
+        """Whether the account was looked at before: what was left open came after its creation, or was none."""
+        return self.open.get((attempt.key, attempt.part), ("",))[-1] == "PATCH"
 
     async def _made(self, attempt: Attempt, deltas: Sequence[Delta], tried: int) -> Outcome | None:
         """Send one POST; None where it was lost, nobody is found, and the directory refuses a second account.
@@ -140,8 +148,18 @@ class AccountMaker:
             reply = seen if reply.body is None or seen.ok else reply
         if not reply.ok or reply.body is None:
             return None
-        is_known = self.owners.of(str(reply.body.get("id", ""))) is not None
-        return reply if is_known or self.owners.fits(deltas, reply, but=LOGIN) else None
+        if self.owners.of(str(reply.body.get("id", ""))) is not None:
+            return reply
+        fits = self.owners.fits(deltas, reply, but=LOGIN) and not self._is_strange(deltas, reply.body)
+        return reply if fits else None
+
+    def _is_strange(self, deltas: Sequence[Delta], body: Mapping[str, object]) -> bool:
+        """Whether an account that should be new shows another login, and nothing that its person is known by."""
+        different = planner.unmet(deltas, body, self.means.attributes)
+        shown = {delta.path for delta in deltas} - {*different}
+        known = [way for mark in identity.marks([*self.means.attributes.values()]) for way in mark.ways]
+        sent = [way for way in known if {delta.path for delta in deltas}.issuperset(way)]
+        return LOGIN in different and len(sent) > 1 and not any(shown.issuperset(way) for way in sent)
 
     async def _created(self, attempt: Attempt, deltas: Sequence[Delta], made: Reply) -> Outcome:
         """What came of a creation that was answered: a new account, one that was brought back, or somebody else's."""
@@ -152,8 +170,8 @@ class AccountMaker:
         owner = self.owners.of(account)
         if owner not in {None, attempt.key} or self.owners.is_parted(attempt.key, account):
             told = f"the directory answered with the account {account}, which is {whose(owner)}"
-            active = self.means.attributes.get(ACTIVE)
-            if active is not None and self.owners.is_former(account, active):
+            active, strange = self.means.attributes.get(ACTIVE), self._is_strange(deltas, made.body or {})
+            if active is not None and not strange and self.owners.is_former(account, active):
                 return await self.reviver.undone(attempt, account, made, told)
             return attempt.outcome(Status.HELD, "correlation.taken", f"{told}; look at it", made)
         attempt.account = account
@@ -201,8 +219,18 @@ class AccountMaker:
         told = f"{told}; it may be active: look at it now"
         return attempt.outcome(Status.HELD, RESTORED, told, reply)
 
-    async def _met(self, attempt: Attempt, deltas: Sequence[Delta], hit: Hit, *, ours: bool) -> Outcome:
-        """Go on with what a search found; `ours` where it should be the account that we asked for."""
+    async def _met(
+        self, attempt: Attempt, deltas: Sequence[Delta], hit: Hit, *, ours: bool, proven: bool = False
+    ) -> Outcome:
+        """Go on with what a search found.
+
+        Args:
+            attempt: The creation.
+            deltas: What was sent, or would be.
+            hit: What was found.
+            ours: Whether it should be the account that we asked for.
+            proven: Whether it was looked at before, and did not come back from somebody else.
+        """
         if len(hit.accounts) > 1:
             told = f"{hit.path} finds {len(hit.accounts)} accounts that the listing did not show to be this person's"
             return attempt.outcome(Status.HELD, "correlation.ambiguous", told)
@@ -217,7 +245,7 @@ class AccountMaker:
             told = f"{hit.path} finds a protected account, or one that shows no login: {account}"
             return attempt.outcome(Status.HELD, "account.protected", told, found)
         attempt.account = account
-        back = await self._brought_back(attempt, deltas, found) if ours else None
+        back = await self._brought_back(attempt, deltas, found) if ours and not proven else None
         if back is not None and back.status is Status.HELD:
             return back
         return await self._adopt(attempt, deltas, found, ours=ours)
@@ -239,7 +267,7 @@ class AccountMaker:
         attempt.already |= {mail.path: not ours for mail in mails}
         if not writes:
             return attempt.outcome(Status.ALREADY, reply=found)
-        self.open.discard((attempt.key, attempt.part))
+        self.open.pop((attempt.key, attempt.part), None)
         attempt.overwrite(d.path for d in writes if d.sides.current is not None)
         outcome = await self.writer.write(attempt, writes, self.means.operations_of(writes), found.version)
         # What was agreed is what HR wants, not the list with what others have in it.

@@ -31,8 +31,8 @@ class AccountReviver:
     journal: RunJournal
     writer: AccountWriter
     owners: Owners
-    #: (key, part) of what was intended and has no outcome
-    open: set[tuple[str, int]]
+    #: (key, part) of what was intended and has no outcome -> the methods of its requests
+    open: dict[tuple[str, int], tuple[str, ...]]
     #: accounts that this run made -> key
     born: dict[str, str]
 
@@ -63,7 +63,7 @@ class AccountReviver:
 
     async def _written(self, attempt: Attempt, deltas: Sequence[Delta], seen: Reply) -> Outcome:
         """Make the account that came back hold what HR says; tell what is left over and what is missing."""
-        self.open.discard((attempt.key, attempt.part))
+        self.open.pop((attempt.key, attempt.part), None)
         body = attempt.before = seen.body or {}
         writes = reviving.against(deltas, body, self.means.attributes)
         different = {delta.path for delta in writes}
@@ -96,7 +96,7 @@ class AccountReviver:
                 authority=Authority.LOCAL_WINS,
             )
             again = Attempt(self.means, attempt.key, attempt.part, account)
-            self.open.discard((attempt.key, attempt.part))
+            self.open.pop((attempt.key, attempt.part), None)
             done = await self.writer.write(again, [delta], self.means.operations_of([delta]), reply.version)
         if done is not None and done.status in _GOOD:
             told = f"{why}; it was disabled again at once"

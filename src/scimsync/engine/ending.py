@@ -83,7 +83,7 @@ def plan_ends(bench: Workbench, comparison: Comparison, request: PlanRequest, st
         if one.ending is not None and rules.is_due(one.ending.since, policy.leavers_after, known.now)
     ]
     demand = Demand(kind="delete", number=len(due), of=comparison.linked(), limit=policy.limits.delete)
-    refused = limits.refusals([demand], request.overrides, known.past, partial=bool(request.only))
+    refused = limits.refusals([demand], request.overrides, known.past, partial=request.is_partial)
     if refused:
         findings += rules.beyond(refused, [one.key for one, _ in due])
         return Ends(findings=tuple(findings), demanded=(demand,))

@@ -18,7 +18,7 @@ from scimsync.model.plans import LOGIN, Finding, Plan
 from scimsync.model.policy import Mapped
 from scimsync.model.stories import Deed, Hit, PathStory, Standing, Story, Traces
 from scimsync.scim.schema import Value
-from scimsync.workbench import explained
+from scimsync.workbench import absent, explained
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import Expression
 from scimsync.workbench.mapping import check_mapping
@@ -56,7 +56,7 @@ async def explain(ports: PlanPorts, request: PlanRequest, question: Question) ->
             raise unknown(asked, near)
         account = str((reply.body or {}).get("id", ""))
         link = next((link for link in ports.store.links() if link.account == account), None)
-        if link is None or link.source not in {"", request.source}:
+        if link is None or link.source not in {"", request.source, request.former}:
             return _unmanaged(ports, reply, asked, link)
         meant = [Hit(link.key, "account" if asked == account else "login")]
     try:
@@ -180,7 +180,10 @@ class _Telling:
         mine = Mine.of(plan, self.key, self._names, findings, asked=known is None)
         done, place = explaining.deeds(self.store.journal_of(self.key)), plan.place
         columns = [column.name for column in self.bench.columns]
-        expressions = check_mapping(self.bench, self.attributes, columns)
+        if self.request.is_delta and not traces.rows:  # it may hold nobody, and then says nothing of its columns
+            expressions = absent.without_values(self.bench, self.attributes)
+        else:
+            expressions = check_mapping(self.bench, self.attributes, columns)
         ruled = {m.path: verdicts.path(m, traces, mine, expressions[m.path].columns) for m in self.attributes}
         told = explaining.person(traces, mine, self.request.policy, ruled, place=place, done=done)
         change = next(iter((*mine.changes, *mine.notices)), None)

@@ -19,8 +19,10 @@ from scimsync.core import grouping as rules
 from scimsync.core import naming, showing
 from scimsync.core.naming import folded
 from scimsync.core.trust import ABSENCE, Trust
+from scimsync.engine import undone
+from scimsync.engine.binding import bind, proven
 from scimsync.engine.ports import Source, Target
-from scimsync.engine.state import Artifacts, Memberships
+from scimsync.engine.state import Artifacts, Memberships, TakenBack
 from scimsync.errors import SourceEmpty, SourceError, TargetError
 from scimsync.model.accounts import Group, GroupMemory, Membership
 from scimsync.model.outcomes import Outcome
@@ -37,7 +39,7 @@ READ_AT_ONCE = 8
 LAID_AT_ONCE = 20_000
 
 
-class AgreedState(Memberships, Artifacts, Protocol):
+class AgreedState(Memberships, TakenBack, Artifacts, Protocol):
     """Of the state: which memberships were agreed."""
 
 
@@ -115,6 +117,9 @@ class MembershipPlanning:
             SourceError: The pairs cannot be read.
             ConfigError: They have other than two columns.
         """
+        self._members.only_delivered = not judged.everybody
+        if not judged.everybody and not self.bench.number("SELECT count(*) FROM records"):
+            return ()
         self._read_pairs(source, judged, key=key, complete=complete)
         self.bench.sql.execute("DELETE FROM m_pairs WHERE key IN (SELECT unnest(?::VARCHAR[]))", [[*away]])
         written, nested = self._members.names()
@@ -148,8 +153,16 @@ class MembershipPlanning:
         doubts = (
             (not number, "the source names no membership at all"),
             (blank, f"the column {grouping.column} went blank"),
-            (unproven, "the source of memberships cannot prove that it is complete"),
-            (not judged.absence or self.comparison.opaque() > 0, "the source of records proves nothing by absence"),
+            (
+                not judged.everybody and source.pairs is not None,
+                "this is a delivery of changes, and memberships do not stand in its records",
+            ),
+            (judged.everybody and unproven, "the source of memberships cannot prove that it is complete"),
+            (
+                judged.everybody and (not judged.absence or self.comparison.opaque() > 0),
+                "the source of records proves nothing by absence",
+            ),
+            (judged.older, "the delivery is an old one"),
             (not complete, "the directory could not be read whole"),
         )
         self._doubt = next((why for doubtful, why in doubts if doubtful), "")
@@ -332,6 +345,15 @@ class MembershipPlanning:
         elif spared:
             self.findings.append(rules.spared({self._existing[group].name: n for group, n in spared.items()}))
         joining, beside, limits = _by_group(self._members.joining()), self._members.beside(), self.policy.limits
+        if undone.HELD not in self.overrides:
+            looked = undone.Looked(
+                groups=read.keys(),
+                names={group: held.name for group, held in self._existing.items()},
+                everybody=not self._members.some(),
+                believed=not self._doubt,
+            )
+            joining, leaving, told = undone.leave_members(self.store, joining, leaving, looked)
+            self.findings += told
         for group in sorted(joining.keys() | leaving.keys(), key=lambda g: (self._existing[g].name, g)):
             version, held = read[group]
             change = GroupChange(
@@ -366,6 +388,9 @@ class MembershipPlanning:
             return
         self._members.write_agreed(self.store.artifact(_agreed(run)), self._existing.keys() | self._hidden)
         files.write(self.store.artifact(_learned(run)), [msgspec.json.encode(self._learned)])
+        for name in (_agreed(run), _learned(run)):
+            if self.store.artifact(name).is_file():  # none where nothing moves
+                bind(self.store, name)
 
 
 def read_pairs(bench: Workbench, grouping: Grouping, source: Pairs, *, key: str) -> tuple[int, bool]:
@@ -453,7 +478,7 @@ def remember(store: AgreedState, run: str, outcomes: Iterable[tuple[str, Outcome
         outcomes: (id of a group, outcome) of each group that the run worked on.
     """
     moves: dict[Membership, bool] = {}
-    agreed, learned = store.artifact(_agreed(run)), store.artifact(_learned(run))
+    agreed, learned = proven(store, _agreed(run)), proven(store, _learned(run))
     if agreed.exists():
         moves |= dict(read_agreed(agreed))
     partial: dict[str, int | None] = {}

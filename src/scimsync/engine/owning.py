@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from scimsync.core import owning as rules
+from scimsync.engine.plan_request import PlanRequest
 from scimsync.engine.state import Links, Runs
 from scimsync.model.plans import Finding
 from scimsync.model.records import SourceHealth
+from scimsync.workbench import absent
 from scimsync.workbench import owning as tables
 from scimsync.workbench.bench import Workbench
 
@@ -29,15 +30,15 @@ class Owned:
     health: SourceHealth | None
 
 
-def own_links(bench: Workbench, store: OwnedState, source: str, overrides: Iterable[str]) -> Owned:
-    """Say in the table `links` which are ours.
+def own_links(bench: Workbench, store: OwnedState, request: PlanRequest) -> Owned:
+    """Say in the table `links` which are ours; of a delivery of changes, hold whom it does not name.
 
     Args:
         bench: The tables `links`, `desired` and `held`.
         store: The state.
-        source: What the source is known by.
-        overrides: Rules that a person set aside.
+        request: What the source is known by, and the rules that a person set aside.
     """
+    source, overrides = request.source, request.overrides
     recent = store.begun(rules.SILENT)
     lately = {run.source for run in recent} if len(recent) == rules.SILENT else None
     held = []
@@ -46,8 +47,10 @@ def own_links(bench: Workbench, store: OwnedState, source: str, overrides: Itera
         rows = last.health.rows if last and last.health else 0
         alive = lately is None or name in lately
         held.append(rules.Held(source=name, links=links, met=met, rows=rows, alive=alive))
-    judged = rules.judge(source, held, known=source in store.sources(), overrides=overrides)
+    judged = rules.judge(source, held, known=source in store.sources(), overrides=overrides, former=request.former)
     tables.own(bench, (source, *judged.takes))
+    if request.is_delta:
+        absent.lay(bench, request.key)
     applied = [run for name in (source, *judged.takes) if (run := store.last_applied(name)) is not None]
     health = max(applied, key=lambda run: (run.base, run.begun)).health if applied else None
     return Owned(findings=tuple(judged.findings), takes=judged.takes, health=health)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
 from scimsync.core import (
@@ -20,6 +19,7 @@ from scimsync.core import (
     trust,
     validation,
 )
+from scimsync.core.absent import DELTA
 from scimsync.core.depths import NOT_LISTED
 from scimsync.core.ending import UNLISTED
 from scimsync.core.findings import (
@@ -38,7 +38,9 @@ from scimsync.core.leaving import UNTRUSTED, sentence
 from scimsync.core.lifecycle import ACTIVE, active_of
 from scimsync.core.limits import Demand, Past
 from scimsync.engine import (
+    absent,
     accepting,
+    binding,
     deferring,
     ending,
     guarding,
@@ -47,6 +49,7 @@ from scimsync.engine import (
     returning,
     ruling,
     trusting,
+    undone,
     unshown,
     validity,
 )
@@ -69,7 +72,7 @@ from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Pl
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
-from scimsync.workbench import unmanaged
+from scimsync.workbench import layers, unmanaged
 from scimsync.workbench.agreed import write_agreed
 from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
@@ -163,11 +166,11 @@ class _Planning:
         base = last.base if last else ""
         decisions = store.link_decisions()
         stage_links(self.bench, store.links(), parted(decisions))
-        self.former = store.artifact(base) if base else None
+        self.former = binding.proven(store, base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
         health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
         self.findings += self.calendar.held(told)
-        owned = own_links(self.bench, store, self.request.source, self.request.overrides)
+        owned = own_links(self.bench, store, self.request)
         self.findings += owned.findings
         self.takes = owned.takes
         judged = self._judge(reading, health, owned.health, expressions)
@@ -229,6 +232,7 @@ class _Planning:
             complete=given, follow=complete, only=self.request.only, source=self.request.source
         )
         self.calendar.met()
+        self.findings += absent.look(self.request, comparison, self.ports.store, self._sources())
         self.findings += renaming.look(self.bench, self.request, self.ports, whole=self.whole)
         owe(self.bench, policy.attributes)
         comparison.resolve()
@@ -240,14 +244,18 @@ class _Planning:
         self.changes = self.calendar.explained(self.changes)
         self.findings += self.calendar.told()
         self.changes, unchanged = fixing.leave(self.changes, schema.fixed, policy.attributes)
-        self.findings += unchanged
+        absence = judged.absence and not comparison.opaque() and not self.request.only
+        believed = undone.Believed(judged.frozen, absence, self.request.overrides)
+        left = undone.leave(comparison, self.ports.store, self.changes, believed)
+        self.changes, self.notices = left.changes, [*self.notices, *left.notices]
+        self.findings += [*unchanged, *left.findings]
         await self._validate(comparison)
         await self._revive()
-        self._spare(comparison.linked())
+        self._spare(comparison.linked() + comparison.absent())
         self._drop_vain_waits()
         self._end(comparison, judged, complete=complete)
-        told, self.last = await returning.look(self.ports, self.request, self.bench, self.changes, self.former)
-        self.findings += told
+        back = await returning.look(self.ports, self.request, self.bench, self.changes, self.former, self.others)
+        self.changes, self.last, self.findings = back.changes, back.last, [*self.findings, *back.findings]
         decided = Decided(
             changes=self.changes,
             notices=self.notices,
@@ -274,7 +282,7 @@ class _Planning:
             previous,
             expressions,
             keyless=any(f.code == "record.no-key" for f in self.findings),
-            earlier=trusting.earlier(self.ports.store, self._sources()),
+            earlier=trusting.earlier(self.ports.store, self._sources(), is_delta=self.request.is_delta),
             now=self.ports.clock.now(),
         )
         self.findings += judged.findings
@@ -289,7 +297,7 @@ class _Planning:
             self._take(pair.key, planner.plan_joiner(pair, policy, frozen=judged.frozen), pair)
         active = active_of(policy, self.request.catalog)
         opaque = comparison.opaque()
-        doubts = [f.code for f in judged.findings if f.code != trust.BLANKS] if not judged.absence else []
+        doubts = [] if judged.absence else [f.code for f in judged.findings if f.code != trust.BLANKS] or [DELTA]
         doubts += [f"{opaque:,} records that cannot be mapped may be anybody's"] if opaque else []
         for leaver in comparison.leavers():
             if not doubts or (leaver.key in self.calendar.ended and ACTIVE not in judged.frozen):
@@ -309,7 +317,7 @@ class _Planning:
         request, ports = self.request, self.ports
         self.past = limiting.past(ports.store, ports.clock.now(), request.policy.limits, self._sources())
         self.clearing = [*limits.clearing(self.changes, request.policy.limits, linked, self.past.frozen)]
-        refused = limits.refusals(self.clearing, request.overrides, self.past, partial=bool(request.only))
+        refused = limits.refusals(self.clearing, request.overrides, self.past, partial=request.is_partial)
         if refused:
             attributes = [*request.policy.attributes, active_of(request.policy, request.catalog)]
             spared = limits.spare(self.changes, {finding.path: finding for finding in refused}, attributes)
@@ -384,7 +392,7 @@ class _Planning:
         }
         if unread := [kind for kind, found in names.items() if found is None]:
             self.findings.append(of_unread(unread))
-        known = validation.Known(names=names)
+        known = validation.Known(names=names, phones=self.ports.phones)
         marks = frozenset(place.short for place in request.policy.match)
         whole = request.policy.on_bad_value is BadValue.PERSON
         validated = validation.validate(
@@ -415,7 +423,7 @@ class _Planning:
     ) -> Plan:
         ports, request = self.ports, self.request
         created = ports.clock.now()
-        identity = self._name(created)
+        identity = ports.name(created)
         changes, loops = planner.lined_up(self.changes)
         self.findings += of_circles(self._circles(comparison), loops)
         waiting = deferring.Waiting(self.vain, (request.source, *self.takes), identity, created)
@@ -424,10 +432,10 @@ class _Planning:
         numbers = comparison.numbers()
         if not self.whole:
             forget_unseen(self.bench)
-            numbers = comparison.numbers() | {name: numbers[name] for name in ("linked", "unmanaged")}
+            numbers = comparison.numbers() | {name: numbers[name] for name in ("linked", "absent", "unmanaged")}
         counted = planner.tally(numbers, changes, self.notices, findings, groups, self.licences)
         demanded = limits.demands(counted, request.policy.limits)
-        refused = limits.refusals(demanded, request.overrides, self.past, partial=bool(request.only))
+        refused = limits.refusals(demanded, request.overrides, self.past, partial=request.is_partial)
         plan = Plan(
             id=identity,
             created=created,
@@ -456,10 +464,13 @@ class _Planning:
         path = ports.store.artifact(agreed)
         if not write_agreed(comparison, path, self.settled, self.former, self.last, moving):
             agreed = seal.base  # nothing else than before
+        else:
+            binding.bind(ports.store, agreed, layers.needed(self.bench, path))
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         if self.whole and plan.as_of is None:
             unmanaged.keep(comparison, ports.store.artifact(unmanaged.UNMANAGED), plan)
+        absent.keep(request, comparison, ports.store, identity)
         digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
@@ -471,7 +482,7 @@ class _Planning:
                 agreed=agreed,
                 tally=planner.numbers(plan),
                 health=contract.remembered(health, request.contract.expect),
-                partial=bool(request.only),
+                partial=request.is_partial,
                 source=request.source,
                 takes=self.takes,
                 digest=digest,
@@ -479,13 +490,6 @@ class _Planning:
             [x for told in request.subscriptions for x in notifications.messages_to(notifications.of_plan(plan), told)],
         )
         return plan
-
-    def _name(self, created: datetime) -> str:
-        """A name that no run has yet: a clock that stepped back shows the same second twice."""
-        while True:
-            name = f"{created:%Y%m%d-%H%M%S}-{self.ports.fresh()}"
-            if self.ports.store.run(name) is None:
-                return name
 
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""

@@ -22,6 +22,7 @@ from scimsync.engine.state import (
     Pins,
     Refusals,
     Runs,
+    TakenBack,
 )
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.events import Receipt
@@ -252,6 +253,7 @@ class Store(
     Deferrals,
     Endings,
     NeverShown,
+    TakenBack,
     Acceptances,
     Memberships,
     Journal,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from scimsync.core import leaving, limits
-from scimsync.engine import limiting
+from scimsync.engine import binding, limiting
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Target
 from scimsync.engine.seals import UNKNOWN, World, looked_at
@@ -22,6 +22,7 @@ from scimsync.engine.state import (
     NeverShown,
     Refusals,
     Runs,
+    TakenBack,
 )
 from scimsync.errors import PlanRefused, PlanStale
 from scimsync.model.events import Subscription
@@ -35,7 +36,7 @@ RULES = frozenset({"plan.age"})
 
 
 class ApplyState(
-    Runs, Refusals, Links, Deferrals, Endings, NeverShown, Memberships, Journal, Audit, Artifacts, Protocol
+    Runs, Refusals, Links, Deferrals, Endings, NeverShown, TakenBack, Memberships, Journal, Audit, Artifacts, Protocol
 ):
     """Of the state: what applying reads and writes."""
 
@@ -120,6 +121,8 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
             raise PlanStale(point.sentence(plan.id))
     if run.state is RunState.DONE:
         return run
+    for name in {run.agreed, plan.seal.base} - {""}:  # what its outcomes are laid over
+        binding.proven(ports.store, name)
     refused = _refusals(plan, run, ports, options)
     if refused:
         words = [f"plan {plan.id}: {f.summary} ({f.rule}: {f.detail}); {f.hint}" for f in refused]
@@ -133,7 +136,10 @@ def _refusals(plan: Plan, run: Run, ports: ApplyPorts, options: ApplyOptions) ->
     given = options.policy.limits
     sources = (run.source, *run.takes)
     before = limiting.past(ports.store, ports.clock.now(), given, sources, besides=run.id)
-    demanded = [*limits.demands(plan.tally, given), *limits.clearing(plan.changes, given, plan.tally.linked)]
+    demanded = [
+        *limits.demands(plan.tally, given),
+        *limits.clearing(plan.changes, given, plan.tally.linked + plan.tally.absent),
+    ]
     overrides = {*run.answered, *plan.overrides, *options.overrides}
     others = [f for f in plan.refusals if f.code not in limits.RULES and f.rule not in overrides]
     return [*others, *limits.refusals(demanded, overrides, before, partial=run.partial)]

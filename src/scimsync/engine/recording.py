@@ -173,6 +173,8 @@ def begun(plan: Plan, run: Run, store: BegunState, given: Application) -> Iterat
     if plan.writes and first:
         counted = ", ".join(f"{action} {number}" for action, number in sorted(plan.tally.actions.items()) if number)
         yield replace(common, action="approved", detail=counted)
+        if plan.looks_back:
+            yield replace(common, kind=Kind.UNDO, action=run.undoes)
         yield from _holds(plan, common)
 
 

@@ -9,9 +9,12 @@ from datetime import datetime
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.engine import trusting
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.ports import Source
+from scimsync.errors import SourceEmpty
 from scimsync.model.plans import Finding
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
+from scimsync.workbench import absent
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import Expression
 from scimsync.workbench.health import measure
@@ -38,11 +41,28 @@ def read_source(
     check(bench, attributes, request.contract.rules)
     ports.observer.stage("reading the source")
     reading, health = staged(bench, ports, request)
-    ports.metrics.read(health, proven=reading.proven)
+    if not request.is_delta:  # whoever watches the number of records would be woken each hour
+        ports.metrics.read(health, proven=reading.proven)
     trusting.check_expectations(request, reading)
+    if request.is_delta and not health.rows:
+        return reading, health, absent.without_values(bench, attributes)
     expressions = check_mapping(bench, attributes, reading.columns)
     stage_remembered(bench, expressions.values(), ports.phones, ports.memo)
     return reading, health, expressions
+
+
+def opened(source: Source, key: str, *, may_be_empty: bool) -> Reading:
+    """Open a source; one that holds nothing, and may, has no column but the key.
+
+    Raises:
+        SourceError: It cannot be opened, or holds nothing though it has to hold somebody.
+    """
+    try:
+        return source.read()
+    except SourceEmpty:
+        if not may_be_empty:
+            raise
+        return Reading(columns=(key,), batches=(), proven=False)
 
 
 def mapped(
@@ -58,7 +78,7 @@ def mapped(
         found_by=policy.match,
         whole=policy.on_bad_value is BadValue.PERSON,
         also=[
-            *([policy.groups.column] if policy.groups is not None and policy.groups.column else []),
+            *([policy.groups.column] if policy.groups is not None and policy.groups.column and health.rows else []),
             *(MARKS if bench.has_aside else ()),
         ],
     )
@@ -77,14 +97,20 @@ def staged(bench: Workbench, ports: PlanPorts, request: PlanRequest) -> tuple[Re
     how = (id(ports.source), request.key, request.null_values, request.trim)
     if bench.read is not None and bench.read[0] == how:
         return bench.read[1]
-    reading, wanted = ports.source.read(), frozenset[str]()
+    reading, wanted = opened(ports.source, request.key, may_be_empty=request.is_delta), frozenset[str]()
     if reading.joined:
         bench.sources = Sources(primary=reading.name, joined=tuple(one.name for one in reading.joined))
         last = ports.store.last_applied()
-        former = last.health.blanks if last and last.health and last.source == request.source else ()
+        former = last.health.blanks if last and last.health and last.source in {request.source, request.former} else ()
         wanted = needed(bench, reading.joined, request.policy.attributes, former)
     health = stage_records(
-        bench, reading, key=request.key, null_values=request.null_values, trim=request.trim, wanted=wanted
+        bench,
+        reading,
+        key=request.key,
+        null_values=request.null_values,
+        trim=request.trim,
+        wanted=wanted,
+        may_be_empty=request.is_delta,
     )
     reading = replace(reading, columns=tuple(column.name for column in bench.columns))
     bench.read = (how, (reading, health))

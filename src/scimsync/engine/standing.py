@@ -34,8 +34,8 @@ class Standing:
         self._run = run
         #: (key, part) -> what came of it
         self.outcomes: dict[tuple[str, int], Outcome] = {}
-        #: (key, part) of what was intended and has no outcome
-        self.open: set[tuple[str, int]] = set()
+        #: (key, part) of what was intended and has no outcome -> the methods of its requests, in their order
+        self.open: dict[tuple[str, int], tuple[str, ...]] = {}
         #: accounts that this run made -> key
         self.born: dict[str, str] = {}
         #: why no more groups may be written
@@ -50,9 +50,9 @@ class Standing:
     def _remember(self, line: JournalLine) -> None:
         part = (line.key, line.part)
         if line.step is Step.INTENT:
-            self.open.add(part)
+            self.open[part] = (*self.open.get(part, ()), line.method)
         elif line.outcome is not None:
-            self.open.discard(part)
+            self.open.pop(part, None)
             if line.outcome.status in _FINAL:
                 self.outcomes[part] = line.outcome
                 if line.outcome.account and line.outcome.code != "account.gone":

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import dropwhile
 
-from scimsync.core import contract, joining, trust
+from scimsync.core import absent, contract, joining, trust
 from scimsync.core.contract import Earlier
 from scimsync.engine.plan_request import PlanRequest
 from scimsync.engine.state import Runs
@@ -52,6 +53,9 @@ def judge(  # noqa: PLR0913 - a reading is judged by much
         earlier: The readings before the last.
         now: The wall clock.
     """
+    if request.is_delta:
+        changes = absent.judge(health, previous, earlier=() if reading.live else earlier, overrides=request.overrides)
+        return _with_joined(changes, request, health, previous, expressions) if health.joined else changes
     limits, expect = request.policy.limits, request.contract.expect
     fewer = previous is not None and (
         trust.ROWS in request.overrides
@@ -94,9 +98,18 @@ def _with_joined(
     )
 
 
-def earlier(store: Runs, sources: Sequence[str]) -> Iterator[Earlier]:
-    """The readings of a source that were believed and applied before the last one, newest first."""
+def earlier(store: Runs, sources: Sequence[str], *, is_delta: bool = False) -> Iterator[Earlier]:
+    """The readings of a source that were believed and applied before the last one, newest first.
+
+    Args:
+        store: The state.
+        sources: The names of the source.
+        is_delta: It is for a delivery of changes. For a whole one, the last is none that was followed by deliveries
+            of changes which changed nothing: the same again is no old file then.
+    """
     ours = [run for run in store.begun(_LOOKED_AT) if run.source in sources and run.health is not None and run.base]
+    if not is_delta:
+        ours = [*dropwhile(absent.changed_nothing, ours)]
     for run in ours[1:]:
         if run.health is not None:
             yield Earlier(run=run.id, when=run.created, fingerprint=run.health.fingerprint)

@@ -20,6 +20,7 @@ READ = frozenset(
         "acceptances",
         "artifact",
         "begun",
+        "bound",
         "deferred",
         "endings",
         "frozen",
@@ -35,12 +36,24 @@ READ = frozenset(
         "run",
         "runs",
         "sources",
+        "undone",
         "unshown",
         "worked",
     }
 )
 #: what a plan notes in the state
-DROPPED = frozenset({"change_endings", "change_frozen", "change_unshown", "save_deferred", "save_pin", "save_run"})
+DROPPED = frozenset(
+    {
+        "bind",
+        "change_endings",
+        "change_frozen",
+        "change_undone",
+        "change_unshown",
+        "save_deferred",
+        "save_pin",
+        "save_run",
+    }
+)
 
 
 #: files that every reading of the directory writes anew

@@ -255,6 +255,10 @@ def begin(bench: Workbench, ports: PlanPorts, request: PlanRequest, columns: Seq
     Raises:
         ConfigError: An expression gives no day, or the plan is for a day that it cannot be made for.
     """
+    if request.is_delta and not bench.number("SELECT count(*) FROM records"):  # no column has a type
+        request = replace(
+            request, validity=replace(rules.ALWAYS, as_of=request.validity.as_of), presence=scope.ALL_THERE
+        )
     validity, policy = request.validity, request.policy
     today = ports.clock.now().astimezone(ZoneInfo(request.zone)).date()
     day = rules.day_of(validity, today)
@@ -266,7 +270,7 @@ def begin(bench: Workbench, ports: PlanPorts, request: PlanRequest, columns: Seq
     else:
         presence.restore(bench)
     if checked.where is not None:
-        presence.leave_scope(bench, request.key, checked.where)
+        presence.leave_scope(bench, request.key, checked.where, may_be_empty=request.is_delta)
     if validity.is_known:
         _leave_what_holds(calendar, columns, has_scope=checked.where is not None)
     if checked.where is not None:

@@ -204,6 +204,21 @@ class Unshown:
     run: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undone:
+    """What a person took back though HR says otherwise: left alone until HR says something else.
+
+    Of a membership `key` is `group:` and the id of the group, `path` the id of the account, `wanted` true or false.
+    """
+
+    key: str
+    path: str
+    #: what HR wants there, as the text of a value column
+    wanted: str
+    #: the run that took it back
+    run: str
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """That the account of a person is inactive, remembered until it is active again or deleted."""
@@ -213,6 +228,16 @@ class Ending:
     since: datetime
     #: whether we disabled it then; if not, that is when a plan first met it inactive
     proven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a file beside the store was when it was written."""
+
+    #: SHA-256 of its bytes, in hex; "" where there was none
+    digest: str
+    #: the files that it rests on
+    under: tuple[str, ...] = ()
 
 
 class Status(Enum):
@@ -322,6 +347,8 @@ class Run:
     digest: str = ""
     #: what applying took: requests by kind, and "seconds"; empty where it was not applied, or not counted
     spent: Mapping[str, float] = field(default_factory=dict)
+    #: what it takes back: the id of a run, or `as of` and a moment; "" where HR speaks
+    undoes: str = ""
     #: when its plan was made, and when somebody last began to apply it: numbers of one sequence, which never
     #: steps back as clocks do; given by the store, 0 where it did not happen
     seq: int = field(default=0, compare=False)

@@ -72,6 +72,10 @@ class Reason(Enum):
     HANDED = "waits for the login of another person"
     REVIVED = "brought back by a creation"
     PARKED = "makes room in an exchange of logins"
+    UNDONE = "taken back"
+    SINCE = "changed in the directory since"
+    LATER = "written by a later run"
+    PAST = "as it was then"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +246,8 @@ class Tally:
     records: int = 0
     accounts: int = 0
     linked: int = 0
+    #: people with access whom a delivery of changes does not hold
+    absent: int = 0
     unmanaged: int = 0
     actions: dict[str, int] = field(default_factory=dict)
     lifecycles: dict[str, int] = field(default_factory=dict)
@@ -334,6 +340,14 @@ class Plan:
     as_of: date | None = None
     #: who joins, moves and leaves on the days to come, as far as the source says so
     coming: tuple[Coming, ...] = ()
+    #: the run that it takes back, or the moment (ISO 8601) to which it brings a person back; "" where HR speaks
+    undoes: str = ""
+    restores: str = ""
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether the past is what it wants, and not HR."""
+        return bool(self.undoes or self.restores)
 
     def __repr__(self) -> str:
         """Which plan it is: asyncio takes the text of all that it gives back, and nobody reads a million people."""

@@ -18,6 +18,7 @@ class Standing(Enum):
     CHANGES = "changes"  #: a plan writes
     REFUSED = "refused"  #: a plan would write, and a limit refuses it
     HELD = "held"  #: left out until somebody looks
+    AS_AGREED = "as-agreed"  #: not in a delivery of changes, so nothing is decided
     EDITED = "edited"  #: the sides differ, and by authority nothing is written
     NO_ACCOUNT = "no-account"  #: there is none, and HR wants none
     LEFT = "left"  #: gone from the source, and nothing is left to take away
@@ -58,6 +59,8 @@ class Traces:
     spoiled: frozenset[str] = frozenset()
     #: the record is left out of the plan
     held: bool = False
+    #: the source delivers changed people alone, and this one is not among them
+    absent: bool = False
     #: HR has records of the person that hold later alone: the first day of the next
     early: date | None = None
     #: id of the account that is theirs; None where none is known

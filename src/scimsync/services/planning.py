@@ -14,10 +14,10 @@ from typing import Protocol
 from scimsync.bootstrap import make_clock, make_phones, phones_version
 from scimsync.bootstrap_sources import make_pairs, make_source
 from scimsync.config import Settings
-from scimsync.core import grouping, identity, limits, owning, sealing, trust, unshown
+from scimsync.core import grouping, identity, limits, owning, returning, sealing, trust, undoing, unshown
 from scimsync.core.depths import Rhythm
 from scimsync.core.sealing import Opened
-from scimsync.engine import ledger, planning, preceding, preconditions
+from scimsync.engine import binding, ledger, planning, preceding, preconditions
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
 from scimsync.engine.state import Artifacts, Audit, Runs
@@ -29,6 +29,7 @@ from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Depth
+from scimsync.services import continuity
 from scimsync.services.auditing import signing_key
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.reaching import reached
@@ -64,7 +65,15 @@ class Choices:
 AS_TOLD = Rhythm(full=timedelta(), versions=timedelta())
 
 RULES = (
-    trust.RULES | identity.RULES | limits.RULES | preconditions.RULES | grouping.RULES | owning.RULES | unshown.RULES
+    returning.RULES
+    | undoing.RULES
+    | trust.RULES
+    | identity.RULES
+    | limits.RULES
+    | preconditions.RULES
+    | grouping.RULES
+    | owning.RULES
+    | unshown.RULES
 )
 
 
@@ -107,6 +116,7 @@ async def plan_between(
     settings: Settings, store: Store, telemetry: Telemetry, choices: Choices, source: Source, target: Target
 ) -> Plan:
     """As `plan`, between a source and a target that are given."""
+    continuity.check(settings, store)
     check_rules(choices.overrides, settings.contract)
     if choices.depth is not None and choices.only:
         raise ConfigError("--depth says how everybody is looked at, and --user reads some alone: leave one out.")
@@ -148,8 +158,10 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         dialect=settings.target.dialect,
         key=settings.source.key,
         source=settings.source.identity,
+        former=settings.source.former,
         null_values=settings.source.null_values,
         trim=settings.source.trim,
+        is_delta=settings.source.is_delta,
         presence=settings.source.presence,
         configuration=settings.digest,
         parts=settings.parts,
@@ -202,11 +214,6 @@ def chart_groups(settings: Settings, store: Artifacts, run: Run, plan: Plan) -> 
     return path, charting.groups(agreed, path, [change.key for change in plan.changes])
 
 
-def read_plan(path: Path) -> Plan:
-    """Read a plan file."""
-    return open_plan(path).plan
-
-
 def open_plan(path: Path) -> Opened:
     """Read a plan file, with what closes it.
 
@@ -255,8 +262,13 @@ def stored_plan(store: Artifacts, run: Run) -> Opened:
     """The plan of a run, proven to be that which the state remembers.
 
     Raises:
-        PlanDamaged: It is another, or was changed.
+        PlanDamaged: It is another, was changed, or is missing.
     """
+    if not store.artifact(run.plan).exists():
+        raise PlanDamaged(
+            f"plan {run.id}: its file {run.plan} is missing. Put it back from a backup of the artifacts, or make a "
+            f"new plan: scimsync plan. Where that asks for this one, because its run was cut short: {binding.RENEW}"
+        )
     found = open_plan(store.artifact(run.plan))
     if run.digest not in {"", found.closing.sha256}:
         raise PlanDamaged(f"plan {run.id}: its file is not the plan that was made, by its digest. Make a new plan.")

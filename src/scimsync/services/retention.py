@@ -23,7 +23,7 @@ from scimsync.model.outcomes import Run
 from scimsync.services.state import held
 
 #: the files that a run leaves among the artifacts
-_LEFT = re.compile(r"(plan|agreed|members|groups|base-\d{8})-(?P<run>.+)\.(ndjson|parquet|json)")
+_LEFT = re.compile(r"(plan|agreed|members|groups|delivered|base-\d{8})-(?P<run>.+)\.(ndjson|parquet|json)")
 #: the layers of the directory as it was read last
 _MIRRORED = re.compile(r"mirror-\d{8}\.parquet")
 #: a file that no run names may be that of a plan which is being made; after so long it is not
@@ -105,6 +105,8 @@ def _collect(settings: Settings, store: Store, *, dry: bool) -> Collected:
     gone = dict(_removable(store, alive, kept, at))
     for name in () if dry else gone:
         _remove(store.artifact(name))
+    if not dry:
+        store.unbind(gone)
     return Collected(runs=tuple(named), files=gone, lines=lines)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.outcomes import Acceptance, Deferred, Ending, Link, LinkDecision, Unshown
+from scimsync.model.outcomes import Acceptance, Deferred, Ending, Link, LinkDecision, Undone, Unshown
 from scimsync.testing.store_memory import Memory
 
 
@@ -23,6 +23,7 @@ class MemoryPeople(Memory):
         self._decisions: list[LinkDecision] = []
         self._deferred: dict[tuple[str, str], Deferred] = {}
         self._endings: dict[str, Ending] = {}
+        self._undone: dict[tuple[str, str], Undone] = {}
         self._unshown: dict[tuple[str, str], Unshown] = {}
         self._acceptances: dict[tuple[str, str], Acceptance] = {}
         self._memberships: dict[Membership, None] = {}
@@ -120,6 +121,18 @@ class MemoryPeople(Memory):
             for pair in remove:
                 self._unshown.pop(pair, None)
             self._unshown |= {(one.key, one.path): one for one in add}
+
+    def undone(self) -> Sequence[Undone]:
+        """What people took back though HR says otherwise, by key and path."""
+        with self._lock:
+            return [one for _, one in sorted(self._undone.items())]
+
+    def change_undone(self, add: Iterable[Undone], remove: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget some, given as (key, path), then remember others."""
+        with self._lock:
+            for pair in remove:
+                self._undone.pop(pair, None)
+            self._undone |= {(one.key, one.path): one for one in add}
 
     def acceptances(self) -> Sequence[Acceptance]:
         """The findings that people accepted, by key and kind."""

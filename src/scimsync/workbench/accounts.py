@@ -274,7 +274,7 @@ def hold_late(bench: Workbench, accounts: Sequence[str], why: str) -> list[Findi
         "CREATE OR REPLACE TABLE late AS SELECT DISTINCT o.key, coalesce(d.n, -1) AS n, d.place FROM "
         "(SELECT key, account FROM links UNION SELECT key, account FROM written) o "
         "LEFT JOIN desired d ON d.key = o.key WHERE list_contains(?, o.account) "
-        "AND o.key NOT IN (SELECT key FROM links WHERE NOT ours)",
+        "AND o.key NOT IN (SELECT key FROM links WHERE NOT ours) AND o.key NOT IN (SELECT key FROM absent)",
         [list(accounts)],
     )
     sql.execute("INSERT INTO held SELECT key, n FROM late")

@@ -26,6 +26,11 @@ _WISH = "scimsync_wish "
 _LAST = "scimsync_last "
 
 
+def wish_of(path: str) -> str:
+    """The column in which stands what is agreed of a shared list once it is written."""
+    return _WISH + path
+
+
 def write_agreed(
     comparison: Comparison,
     path: Path,
@@ -265,6 +270,12 @@ def write_agreed_with(
         write_snapshot(bench, path, "agreed")
     else:
         held.write(path, "agreed", fold=False)
+
+
+def write_nothing(path: Path) -> None:
+    """Write a base by which nothing was ever agreed with anybody."""
+    with Workbench(path.parent, helpers=False) as bench:
+        write_snapshot(bench, path, f"(SELECT NULL::VARCHAR AS key, NULL::VARCHAR AS {ACCOUNT} WHERE false)")
 
 
 def overlay(bench: Workbench, table: str, paths: Sequence[str], values: Iterable[tuple[str, str, Value]]) -> None:

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 import msgspec
 
-from scimsync import files
+from scimsync import bounds, files
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.workbench.expressions import MACROS
 from scimsync.workbench.sources import ONE
@@ -48,6 +48,8 @@ class Workbench:
     """The tables of one planning run. A context manager; leaving it removes every file."""
 
     def __init__(self, folder: Path, *, memory_limit: str = "512MB", zone: str = "UTC", helpers: bool = True) -> None:
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(bounds.within(memory_limit))
         _remove_left_behind(folder)
         self._folder = Path(tempfile.mkdtemp(prefix=f"workbench-{os.getpid()}-", dir=folder))
         self.spool = self._folder / "spool"
@@ -94,6 +96,7 @@ class Workbench:
         """Close the database and remove every file of the workbench."""
         self.sql.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._held.close()
 
     @contextlib.contextmanager
     def spooled(self, name: str) -> Iterator[tuple[Path, BinaryIO]]:

@@ -399,6 +399,15 @@ class Comparison:
         """How many records have an account."""
         return self.bench.number("SELECT count(*) FROM pairing")
 
+    def absent(self) -> int:
+        """How many people with access are not in a delivery of changes."""
+        if not self.bench.are("absent"):
+            return 0
+        return self.bench.number(
+            "SELECT count(DISTINCT a.id) FROM absent b JOIN links l ON l.key = b.key AND l.ours "
+            "JOIN accounts a ON a.id = l.account WHERE a.active IS DISTINCT FROM false"
+        )
+
     def unresolved(self, only: Sequence[str] = ()) -> Iterator[Unresolved]:
         """Each reference that names nobody with an account, with the reason; of some people where they are named."""
         status = self._index.get("active")
@@ -441,7 +450,7 @@ class Comparison:
         told = next(self.bench.rows(f"SELECT {', '.join(f'(SELECT {sql})' for sql in asked.values())}"))
         found = {name: int(str(number)) for name, number in zip(asked, told, strict=True)}
         differing, compared = found.pop("differing"), found["linked"] * len(self.attributes)
-        return {**found, "compared": compared, "equal": compared - differing}
+        return {**found, "absent": self.absent(), "compared": compared, "equal": compared - differing}
 
     def agreement(self) -> list[str]:
         """The SQL of what both sides agree on now, for each attribute: the base where they differ."""

@@ -6,6 +6,7 @@ Whose account that is instead, and what a person may do about it, stands in the 
 
 Tables: `pairing` (n, key, id), `doubtful` (records in doubt), `disputed` (accounts of people who leave, about
 which a record with another key may be too), `moved` (accounts that followed their person to a new key),
+`exchanged` (keys of people whose account a record with another linked key is about by now),
 `joiners`, `unsure` (accounts that a record in doubt may be about).
 """
 
@@ -68,10 +69,13 @@ class Correlation:
         return list(doubts.told(self._bench, complete=complete))
 
     def renumbered(self) -> tuple[int, int]:
-        """How many linked people came again under other keys, and how many links there are."""
+        """How many linked people came again under other keys, and how many links there are.
+
+        Under keys of nobody, where theirs are gone; or under each other's.
+        """
         again = self._bench.number(
-            "SELECT count(DISTINCT owner) FROM (SELECT owner FROM disputed UNION ALL SELECT owner FROM moved) "
-            "WHERE owner IN (SELECT key FROM orphans)"
+            "SELECT count(DISTINCT owner) FROM (SELECT owner FROM (SELECT owner FROM disputed UNION ALL "
+            "SELECT owner FROM moved) WHERE owner IN (SELECT key FROM orphans) UNION ALL SELECT owner FROM exchanged)"
         )
         return again, self._bench.number("SELECT count(*) FROM links WHERE ours")
 
@@ -95,6 +99,7 @@ class Correlation:
                 "n BIGINT, key VARCHAR, place BIGINT, good BOOLEAN, id VARCHAR, open BOOLEAN, owner VARCHAR, "
                 "owner_n BIGINT, owner_place BIGINT, agreeing BIGINT, detail VARCHAR, own BOOLEAN",
             ),
+            ("exchanged", "owner VARCHAR"),
             ("moved", "n BIGINT, key VARCHAR, place BIGINT, id VARCHAR, owner VARCHAR, detail VARCHAR"),
         ):
             sql.execute(f"CREATE OR REPLACE TABLE {table} ({columns})")
@@ -194,6 +199,7 @@ class Correlation:
             f"JOIN accounts a ON {self._equal(_LOGIN)} AND a.id <> d.own JOIN accounts o ON o.id = d.own "
             f"JOIN links l ON l.account = a.id WHERE {number} >= {SAME}"
         )
+        sql.execute("INSERT INTO exchanged SELECT owner FROM doubtful WHERE code = 'correlation.taken'")
         sql.execute("DELETE FROM pairing WHERE n IN (SELECT n FROM doubtful)")
 
     # --- marks --------------------------------------------------------------------------------

@@ -7,18 +7,16 @@ from datetime import date
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
+from scimsync.core.desired import BAD_PHONE, PHONE_FAULTS
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.plans import LOGIN
 from scimsync.model.policy import Mapped
 from scimsync.model.stories import Cell, Hit, Step, Traces
 from scimsync.scim.schema import Kind, Value
 from scimsync.workbench.bench import PLACE, N, Workbench, quoted, row_of, text
-from scimsync.workbench.expressions import ACCOUNT_MARK, FAULT_MARK
+from scimsync.workbench.expressions import ACCOUNT_MARK, PHONE_MARK
 from scimsync.workbench.unfolding import parts
 from scimsync.workbench.values import lowered, value_of
-
-#: faults that a value itself says
-_FAULTS = {f"{FAULT_MARK}phone": "record.bad-phone"}
 
 
 def hits(bench: Workbench, word: str, attributes: Sequence[Mapped]) -> list[Hit]:
@@ -96,6 +94,7 @@ def traces(bench: Workbench, key: str, column: str, attributes: Sequence[Mapped]
         desired=desired or {},
         spoiled=frozenset(attributes[int(i)].path for (i,) in spoiled),
         held=bench.number("SELECT count(*) FROM held WHERE key = ?", [key]) > 0,
+        absent=_one(bench, "absent", "SELECT key FROM absent WHERE key = ?", key) is not None,
         early=early[0] if early and isinstance(early[0], date) else None,
         account=account,
         paired=paired is not None,
@@ -128,7 +127,7 @@ def awaited(bench: Workbench, key: str, attributes: Sequence[Mapped], most: int 
         for i in _references(attributes)
     ]
     names += [
-        "SELECT l.key FROM desired d "
+        "SELECT l.key AS whom FROM desired d "
         f"JOIN accounts a ON {lowered('a.user_name')} = {lowered(f'd.d{i}')} JOIN links l ON l.account = a.id "
         "WHERE d.key = $who AND l.ours AND l.key <> d.key"
         for i, mapped in enumerate(attributes)
@@ -177,8 +176,8 @@ def _step(bench: Workbench, n: int, shown: str, sql: str) -> Step:
     except duckdb.Error as error:
         return Step(shown, None, type(error).__name__.removesuffix("Exception").lower() + " error")
     value = None if row is None or row[0] is None else str(row[0])
-    if value in _FAULTS:
-        return Step(shown, None, _FAULTS[value])
+    if value is not None and value.startswith(PHONE_MARK):
+        return Step(shown, None, PHONE_FAULTS.get(value.removeprefix(f"{PHONE_MARK}:"), BAD_PHONE).code)
     return Step(shown, value.removeprefix(ACCOUNT_MARK) if value is not None else None)
 
 

@@ -90,7 +90,7 @@ def _dividing(bench: Workbench) -> list[Column]:
     asked = ", ".join(f"len(list_distinct(list({quoted(c.name)}))), count({quoted(c.name)})" for c in texts)
     row = bench.sql.execute(f"SELECT {asked} FROM (SELECT * FROM records LIMIT {_LOOKED_AT})").fetchone() or ()
     counts = zip(texts, row[::2], row[1::2], strict=True)
-    found = [c for c, values, rows in counts if 1 <= values <= min(_MOST_VALUES, rows / _LEAST_EACH)]
+    found = [c for c, values, rows in counts if 1 <= (values or 0) <= min(_MOST_VALUES, rows / _LEAST_EACH)]
     return found[:_MOST_COLUMNS]
 
 

@@ -249,6 +249,7 @@ def _size(path: Path) -> int:
 def _damaged(path: Path, what: str) -> StoreDamaged:
     missing = "is missing" if not path.exists() else "cannot be read"
     return StoreDamaged(
-        f"state: {what} {path.name} {missing}. Put the file back from a backup of the artifacts folder; "
-        "without one, start with a new [state], as on a first run."
+        f"state: {what} {path.name} {missing}. Put the file back from a backup of the artifacts folder. Where there is "
+        "none: scimsync state renew --reason TEXT (the next plan reads the directory as on a first run, and removes "
+        "nothing for want of what was agreed)."
     )

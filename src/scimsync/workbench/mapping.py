@@ -12,24 +12,27 @@ from scimsync.core.desired import (
     BAD_DATE,
     BAD_LEVEL,
     BAD_PHONE,
+    PHONE_FAULTS,
     UNMAPPABLE,
-    PhoneReader,
     ValueFault,
     is_main,
 )
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.errors import ConfigError, SourceError
+from scimsync.model.phones import PhoneReader, Unread
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
 from scimsync.workbench.dated import dated, undated
 from scimsync.workbench.doubles import keyless, unite
-from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
+from scimsync.workbench.expressions import FAULT_MARK, PHONE_MARK, Expression, check, foresee
 from scimsync.workbench.filling import desired as _desired
 from scimsync.workbench.filling import fill, spoiled_in
+from scimsync.workbench.holding import leave_out
 from scimsync.workbench.joining import APART, leave_unjoined, waiting
 from scimsync.workbench.records import blanks
+from scimsync.workbench.types import described, type_of
 
 
 def check_mapping(
@@ -62,8 +65,8 @@ def check_mapping(
             faults.append(_reference_fault(mapped, result))
             continue
         is_unread = columns is not None and any(map(bench.sources.is_absent, result.columns))
-        nothing = replace(result, sql=_nothing(mapped.place), phones=(), statuses=(), undated="")
-        checked[mapped.path] = nothing if is_unread else result
+        unread = replace(result, sql=nothing(mapped.place), phones=(), statuses=(), undated="")
+        checked[mapped.path] = unread if is_unread else result
     if columns is not None:
         faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
@@ -71,7 +74,7 @@ def check_mapping(
     return {mapped.path: dated(mapped, checked[mapped.path]) for mapped in attributes}
 
 
-def _nothing(place: Place) -> str:
+def nothing(place: Place) -> str:
     """No value, of the type that a place takes."""
     if place.kind is not Kind.LIST:
         return "NULL"
@@ -95,10 +98,10 @@ def _all_type_faults(
     """What expressions give and attributes do not take; asked at once, and one by one where that fails."""
     given = [expressions[mapped.path].sql for mapped in attributes]
     try:
-        types = [str(row[1]) for row in _described(bench, given)]
+        types = described(bench, given)
         lists = [_desired(m.place, sql) for m, sql in zip(attributes, given, strict=True) if m.place.kind is Kind.LIST]
         if lists:  # whatever else fits can be made a text
-            _described(bench, lists)
+            described(bench, lists)
     except duckdb.Error:
         types = []
     if not types or any(_fits(m.place, found) is not None for m, found in zip(attributes, types, strict=True)):
@@ -106,24 +109,17 @@ def _all_type_faults(
             yield from _type_faults(bench, mapped, expressions[mapped.path])
 
 
-def _described(bench: Workbench, expressions: Sequence[str]) -> list[tuple[object, ...]]:
-    """Name, type and more of each expression, as a column."""
-    columns = ", ".join(f"{sql} AS v{n}" for n, sql in enumerate(expressions)) or "0"
-    return bench.sql.execute(f"DESCRIBE SELECT {columns} FROM records").fetchall()
-
-
 def _type_faults(bench: Workbench, mapped: Mapped, expression: Expression) -> list[str]:
     where = f"[attributes] {mapped.path} = {mapped.expression!r}"
-    try:
-        ((_, found, *_),) = _described(bench, [expression.sql])
-    except duckdb.Error as error:
-        return [f"{where}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}"]
-    found = str(found)
+    faults: list[str] = []
+    found = type_of(bench, expression.sql, where, faults)
+    if faults:
+        return faults
     fits = _fits(mapped.place, found)
     if fits is not None:
         return [f"{where}: {fits}, but the expression gives {found}"]
     try:
-        _described(bench, [_desired(mapped.place, expression.sql)])
+        described(bench, [_desired(mapped.place, expression.sql)])
     except duckdb.Error:
         names = ", ".join(sub.name for sub in compared(mapped.place.attribute))
         return [f"{where}: each element must be a struct with {names}, but the expression gives {found}"]
@@ -168,7 +164,9 @@ def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: Phon
             asked += len(pairs)
             with bench.spooled("phones") as (path, file):
                 for number, region in pairs:
-                    file.write(encode({"r": number, "c": region, "e": read(number, region)}) + b"\n")
+                    said = read(number, region)
+                    e164 = f"{PHONE_MARK}:{said}" if isinstance(said, Unread) else said
+                    file.write(encode({"r": number, "c": region, "e": e164}) + b"\n")
                 file.flush()
                 bench.sql.cursor().execute(
                     "INSERT INTO phone_memo SELECT r, c, e FROM read_ndjson("
@@ -289,9 +287,7 @@ def _leave_out(bench: Workbench, attributes: Sequence[Mapped], found_by: Sequenc
             f"INSERT INTO spoiled SELECT n, {number} FROM (SELECT n FROM set_aside WHERE leaves "
             f"EXCEPT SELECT n FROM spoiled WHERE i = {number})"
         )
-    sql.execute("INSERT INTO held SELECT key, n FROM set_aside WHERE NOT leaves")
-    sql.execute("INSERT INTO left_out SELECT * FROM desired WHERE n IN (SELECT n FROM set_aside WHERE NOT leaves)")
-    sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM set_aside WHERE NOT leaves)")
+    leave_out(bench, "SELECT n FROM set_aside WHERE NOT leaves")
 
 
 def _tuple(numbers: Iterable[int]) -> str:
@@ -392,11 +388,14 @@ def _marked_values(
     (numbers,) = bench.sql.execute(f"SELECT {counts} FROM desired").fetchall()
     for index, (mapped, (bad, why)) in enumerate(zip(attributes, tests, strict=True)):
         if numbers[index]:
-            found = [row_of(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
+            reason = f"regexp_extract(d{index}, {text(PHONE_MARK + ':([a-z-]+)')}, 1)"
+            rows = bench.rows(f"SELECT n, {reason} FROM desired WHERE {bad} ORDER BY n")
+            found = {row_of(n) or 0: str(said) for n, said in rows}
             bench.sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM desired WHERE {bad}")
             bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE {bad}")
-            dates = undated(bench, expressions[mapped.path], found) if mapped.path == ACTIVE else frozenset[int]()
-            yield from (_Fault(n, index, BAD_DATE if n in dates else why, mapped.path) for n in found)
+            dates = undated(bench, expressions[mapped.path], [*found]) if mapped.path == ACTIVE else frozenset[int]()
+            for n, said in found.items():
+                yield _Fault(n, index, BAD_DATE if n in dates else PHONE_FAULTS.get(said, why), mapped.path)
 
 
 #: a level that is no plain number from 0.0 to 5.0, whatever else it is; and one that is right, with what follows
@@ -414,4 +413,4 @@ def _bad(index: int, mapped: Mapped, expression: Expression) -> tuple[str, Value
         return f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})", ACTIVE_UNKNOWN
     if expression.undated:
         return f"contains(d{index}, {text(FAULT_MARK)})", BAD_PHONE if expression.phones else BAD_DATE
-    return f"contains(d{index}, {text(FAULT_MARK + 'phone')})" if expression.phones else "false", BAD_PHONE
+    return f"contains(d{index}, {text(PHONE_MARK)})" if expression.phones else "false", BAD_PHONE

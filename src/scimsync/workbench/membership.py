@@ -146,6 +146,8 @@ class MemberTables:
         """
         self._bench, self._grouping, self._left_alone = bench, grouping, left_alone
         self._logins = logins or "SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS login WHERE false"
+        #: nobody leaves a group but people whom the source delivers
+        self.only_delivered = False
 
     # --- what the source says ---------------------------------------------------------------
 
@@ -358,9 +360,13 @@ class MemberTables:
         for group, key, account in self._bench.rows(query):
             yield str(group), Member(str(key), str(account))
 
+    def some(self) -> bool:
+        """Whether a plan is for some people only."""
+        return self._bench.number("SELECT count(*) FROM only_keys") > 0
+
     def beside(self) -> dict[str, tuple[int, int]]:
         """Where a plan is for some people only: group id -> how many a plan for all would add, and remove."""
-        if not self._bench.number("SELECT count(*) FROM only_keys"):
+        if not self.some():
             return {}
         found: dict[str, tuple[int, int]] = {}
         query = (
@@ -386,6 +392,8 @@ class MemberTables:
             "NOT EXISTS (SELECT 1 FROM m_named n WHERE n.group_id = c.group_id AND n.account = c.account)",
             "c.account NOT IN (SELECT id FROM m_kept)",
         ]
+        if self.only_delivered:
+            tests.append("c.account IN (SELECT id FROM pairing)")
         if not everybody:
             tests.append(
                 "((SELECT count(*) FROM only_keys) = 0 OR c.account IN (SELECT id FROM m_people WHERE key IN "
@@ -403,8 +411,8 @@ class MemberTables:
         """Write how the base moves by looking alone: what both sides hold by now, and what is gone.
 
         Args:
-            path: The file: one JSON array a line, group id, member id, whether it comes or goes. No
-                file is made where nothing moves.
+            path: The file: one JSON array a line, group id, member id, whether it comes or goes. It is made where
+                nothing moves, too: it is bound to the store, so that nobody can lay another in its place.
             existing: Ids of all groups of the directory.
         """
         _stage(self._bench, "m_existing", ((group,) for group in existing), ("id",))
@@ -418,14 +426,7 @@ class MemberTables:
             f"AND NOT {there}) "
             "OR b.group_id NOT IN (SELECT id FROM m_existing)"
         )
-        first = next(rows, None)
-        if first is not None:
-            files.write(path, (_encode(row) + b"\n" for row in _chained(first, rows)))
-
-
-def _chained(first: tuple[object, ...], rest: Iterator[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:
-    yield first
-    yield from rest
+        files.write(path, (_encode(row) + b"\n" for row in rows))
 
 
 def read_agreed(path: Path) -> Iterator[tuple[Membership, bool]]:

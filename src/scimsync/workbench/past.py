@@ -17,8 +17,9 @@ from scimsync.workbench.values import value_of
 def stage_links(bench: Workbench, links: Iterable[Link], parted: Sequence[tuple[str, str]] = ()) -> None:
     """Load the remembered links into the table `links` (key, account, source, ours); all are ours until said else.
 
-    Pairs that are never to be linked go into `parted`.
+    Pairs that are never to be linked go into `parted`; `absent` (key) is made, and nobody is in it.
     """
+    bench.sql.execute("CREATE OR REPLACE TABLE absent (key VARCHAR)")
     bench.sql.execute("CREATE OR REPLACE TABLE parted (key VARCHAR, account VARCHAR)")
     if parted:
         bench.sql.executemany("INSERT INTO parted VALUES (?, ?)", parted)

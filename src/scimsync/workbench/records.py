@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from scimsync.errors import SourceError
+from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Reading, SourceHealth
-from scimsync.workbench.bench import Workbench, quoted, text
+from scimsync.workbench.bench import Column, Workbench, quoted, text
 from scimsync.workbench.joining import join
 from scimsync.workbench.poured import take
+from scimsync.workbench.rows import make_records
 from scimsync.workbench.values import is_blank
 
+#: how the columns begin that we add
+OURS = "scimsync_"
 
-def stage_records(
+
+def stage_records(  # noqa: PLR0913 - all of it says how records are taken
     bench: Workbench,
     reading: Reading,
     *,
@@ -21,6 +26,7 @@ def stage_records(
     null_values: Sequence[str] = (),
     trim: bool = False,
     wanted: Collection[str] = (),
+    may_be_empty: bool = False,
 ) -> SourceHealth:
     """Bring a reading into the table `records`, in one go where it can be poured, and take its health.
 
@@ -31,24 +37,46 @@ def stage_records(
         null_values: Texts that stand for nothing in a cell.
         trim: Take blanks around texts away.
         wanted: Columns that joined sources must have still (`joining.needed`).
+        may_be_empty: Whether it may hold no record.
 
     Raises:
-        SourceError: The reading failed, has no key column, or holds no record.
+        SourceError: The reading failed, has no key column, or holds no record though it has to.
     """
     lowered = [name.lower() for name in reading.columns]
-    if doubled := sorted({name for name in reading.columns if lowered.count(name.lower()) > 1}):
+    several = {name for name, count in Counter(lowered).items() if count > 1}
+    if doubled := sorted(name for name in reading.columns if name.lower() in several):
         words = ", ".join(doubled)
         raise SourceError(f"source: the columns {words} differ in case only. Rename all but one, with AS for instance.")
+    if ours := sorted(name for name in reading.columns if name.lower().startswith(OURS)):
+        raise SourceError(
+            f"source: the column {ours[0]} has a name that begins with {OURS}, as columns of our own do. Rename it, "
+            "with AS for instance, or leave it out."
+        )
     if key.lower() not in lowered:
         names = ", ".join(reading.columns)
         raise SourceError(f"source: the key column {key!r} is missing; the columns are {names}. Set [source] key.")
-    count = take(bench, reading, null_values)
-    if count == 0:
+    count = _taken(bench, reading, null_values, may_be_empty=may_be_empty)
+    if count == 0 and not may_be_empty:
         raise SourceError("source: it holds no records. An empty source never means that everybody left.")
     if trim:
         _trim(bench)
     joined = join(bench, reading, wanted) if reading.joined else ()
     return replace(_health(bench, count), joined=joined)
+
+
+def _taken(bench: Workbench, reading: Reading, null_values: Sequence[str], *, may_be_empty: bool) -> int:
+    """Take the records; how many there are. Where there is none, the table has the columns and no types."""
+    try:
+        count = take(bench, reading, null_values)
+    except SourceEmpty:
+        if not may_be_empty:
+            raise
+        count = 0
+    if count == 0:
+        columns = [Column(name, "VARCHAR") for name in reading.columns]
+        given = ", ".join(f"NULL::VARCHAR AS c{n}" for n, _ in enumerate(columns))
+        make_records(bench, columns, set(), f"(SELECT 0::BIGINT AS n, 0::BIGINT AS p, {given} WHERE false)")
+    return count
 
 
 def _trim(bench: Workbench) -> None:

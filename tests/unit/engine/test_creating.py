@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 from tests.factories import make_reply, refusal
-from tests.unit.engine.test_whole_runs import Company, twin_of
+from tests.unit.engine.test_whole_runs import Company, Silent, twin_of
 
+from scimsync.engine.applying import settle_run
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.errors import FilterRefused, TargetUnanswered
 from scimsync.model.outcomes import Exchange, Outcome, Reply, Status
 from scimsync.model.reports import Report
@@ -196,6 +199,31 @@ def test_a_success_that_shows_somebody_else_is_not_taken_for_ours(company: Compa
     assert flawed(company).posts == 1
 
 
+@pytest.mark.parametrize("blind", [True, False])
+def test_a_success_that_shows_an_account_that_hr_does_not_know_is_not_taken_for_ours(
+    company: Company, *, blind: bool
+) -> None:
+    stranger = company.target._put({"userName": "s@example.com", "displayName": "S", "active": True}, version=1)
+    flawed(company).blind = blind
+    flawed(company).answers = [lambda reply: replace(reply, body=dict(stranger), location="")]
+    outcome = join(company)
+    assert outcome.account != stranger["id"]
+    assert stranger["id"] not in {link.account for link in company.store.links()}
+    assert (outcome.status, outcome.code) == ((Status.HELD, "write.unknown") if blind else (Status.ALREADY, ""))
+    assert len(accounts(company)) == flawed(company).posts == 1
+
+
+def test_a_login_that_the_directory_writes_in_its_own_way_is_still_that_of_the_new_account(company: Company) -> None:
+    def renamed(reply: Reply) -> Reply:
+        company.target.users[str((reply.body or {})["id"])]["userName"] = "p9@tenant.example.com"
+        return replace(reply, body={**(reply.body or {}), "userName": "p9@tenant.example.com"})
+
+    flawed(company).answers = [renamed]
+    outcome = join(company)
+    assert (outcome.status, outcome.code) == (Status.HELD, "write.mismatch")
+    assert outcome.account == accounts(company)[0]["id"]
+
+
 def test_a_success_under_the_id_of_somebody_else_is_held(company: Company) -> None:
     identity = company.account("E1")["id"]
     flawed(company).answers = [lambda reply: replace(reply, body={**(reply.body or {}), "id": identity})]
@@ -261,3 +289,45 @@ def test_a_creation_that_was_lost_and_is_not_found_yet_is_waited_for_once_its_na
     (outcome,) = company.apply(plan).outcomes["E9"]
     assert (outcome.status, outcome.account) == (Status.ALREADY, accounts(company)[0]["id"])
     assert (target.posts, len(accounts(company))) == (2, 1)
+
+
+# --- when the run was cut short -------------------------------------------------------------------
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("landed", [True, False])
+@pytest.mark.parametrize("settles", [True, False])
+def test_an_account_that_was_there_before_is_not_taken_for_one_that_came_back(
+    company: Company, *, landed: bool, settles: bool
+) -> None:
+    """A joiner turned out to have an account, which holds what others gave it; the run died while it was written."""
+    plan = company.plan()
+    held = {"userName": "p9@example.com", "externalId": "E9", "displayName": "Old", "active": True, "nickName": "Niner"}
+    account = str(company.target._put(held, version=1)["id"])
+    patch = company.target.patch
+
+    async def dies(*given: Any) -> Reply:
+        if landed:
+            await patch(*given)
+        raise KilledError
+
+    company.target.patch = dies  # type: ignore[method-assign]
+    with pytest.raises(KilledError):
+        company.apply(plan)
+    company.target.patch = patch  # type: ignore[method-assign]
+    if settles:
+        run = company.store.run(plan.id)
+        assert run is not None
+        ports = ApplyPorts(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+        asyncio.run(settle_run(plan, run, ports, ApplyOptions(policy=company.policy, configuration="c")))
+        company.sync()
+    else:
+        company.apply(plan)
+    assert company.target.users[account]["active"] is True
+    assert company.target.users[account]["displayName"] == "P 9"
+    assert list(company.store.link_decisions()) == []
+    assert {link.key: link.account for link in company.store.links()}["E9"] == account
+    assert flawed(company).posts == 0

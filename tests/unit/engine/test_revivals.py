@@ -239,3 +239,16 @@ def test_the_account_of_somebody_who_works_there_is_never_disabled_for_it(compan
     made = outcome(company, plan)
     assert (made.status, made.code) == (Status.HELD, "correlation.taken")
     assert company.account("E2")["active"] is True
+
+
+def test_the_account_of_a_leaver_that_is_answered_as_it_was_did_not_come_back(company: Company) -> None:
+    account, row = str(company.account("E2")["id"]), company.rows.pop("E2")
+    company.sync(overrides=("source.rows-drop", "limits.disable"))
+    join(company, email=f"new.{row['email']}")
+    plan = company.plan()
+    before = dict(company.target.users[account])
+    company.target.__class__ = Confused
+    company.target.instead = account  # type: ignore[attr-defined]
+    made = outcome(company, plan)
+    assert (made.status, made.code, made.account) == (Status.HELD, "correlation.taken", None)
+    assert company.target.users[account] == before

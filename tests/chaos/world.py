@@ -1,0 +1,528 @@
+"""One world: a company, its directory, and runs under fire; then the fire stops, and runs go on until nothing is left to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+from tests.chaos import faults as weather
+from tests.chaos.disk import Disk, Handle
+from tests.chaos.faults import Fault, Weather
+from tests.chaos.loop import KilledError, Loop, VirtualTime, gathered
+from tests.chaos.plain import PlainRequest, make_plain_plan, without_tables
+from tests.chaos.provider import ENTERPRISE, GENESYS_USER, SECRET, Hooks, Json, Line, Provider, Traits
+
+from scimsync.adapters.target_scim import ScimTarget
+from scimsync.adapters.target_wire import TargetSettings
+from scimsync.core.lifecycle import active_of
+from scimsync.core.returning import unmapped
+from scimsync.engine import checkpoints, preceding
+from scimsync.engine.applying import apply_plan, settle_run
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.planning import make_plan
+from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
+from scimsync.errors import PlanRefused, PlanStale, ScimsyncError, StoreLocked
+from scimsync.model.events import Subscription
+from scimsync.model.outcomes import Run, RunState
+from scimsync.model.plans import Plan
+from scimsync.model.policy import Authority, Limit, Limits, Mapped, Policy
+from scimsync.model.reports import Report
+from scimsync.scim.dialect import Dialect
+from scimsync.scim.genesys import GENESYS
+from scimsync.services.planning import read_plan
+from scimsync.testing import ListSource
+
+USERS = GENESYS.users
+SKILLS, MANAGER, DEPARTMENT = "genesys:routingSkills", "enterprise:manager", "enterprise:department"
+#: path -> the expression of the tables, and who wins
+MAPPING = {
+    "userName": ("login", Authority.LOCAL_WINS),
+    "displayName": ("name", Authority.LOCAL_WINS),
+    "active": ("status = 'active'", Authority.LOCAL_WINS),
+    "externalId": ("id", Authority.LOCAL_WINS),
+    "enterprise:employeeNumber": ("id", Authority.LOCAL_WINS),
+    "title": ("title", Authority.LOCAL_WINS),
+    DEPARTMENT: ("department", Authority.CLOUD_WINS),
+    SKILLS: ("skills(skills)", Authority.MERGE),
+    MANAGER: ("ref(boss)", Authority.LOCAL_WINS),
+}
+COLUMNS = ("id", "login", "name", "status", "title", "department", "skills", "boss")
+MATCH = ("externalId", "enterprise:employeeNumber", "userName")
+OPEN = Limit(share=10.0)
+WIDE = Limits(
+    **{name: OPEN for name in Limits.__dataclass_fields__ if isinstance(getattr(Limits(), name, None), Limit)}
+)
+POLICY = Policy(
+    attributes=tuple(
+        Mapped(place=USERS.resolve(path), expression=text, authority=authority)
+        for path, (text, authority) in MAPPING.items()
+    ),
+    match=tuple(USERS.resolve(path) for path in MATCH),
+    limits=WIDE,
+)
+SEED = bytes(range(32))
+#: runs that go on after the fire stopped, until nothing is left to do
+MOST_CALM = 12
+_PROCESS: contextvars.ContextVar[Running | None] = contextvars.ContextVar("process", default=None)
+
+
+class Heard:
+    """An observer who remembers what was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def stage(self, name: str, total: int | None = None) -> None: ...
+
+    def advance(self, steps: int = 1) -> None: ...
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+@dataclass(eq=False)
+class Running:
+    """One process: alive, asleep or dead."""
+
+    number: int
+    loop: Loop
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    dead: bool = False
+    asleep_since: float | None = None
+    asleep_until: float = 0.0
+    #: faults of the next commits
+    torn: list[Fault] = field(default_factory=list)
+    heard: Heard = field(default_factory=Heard)
+    ended: str = ""
+    began: float = 0.0
+    #: how long it lived
+    seconds: float = 0.0
+    plans: list[str] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+    async def awake(self) -> None:
+        """Come back when it is not asleep."""
+        while self.loop.now < self.asleep_until:  # noqa: ASYNC110 - the time is virtual
+            await asyncio.sleep(self.asleep_until - self.loop.now)
+        self.asleep_since = None
+        if self.dead:
+            raise KilledError
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """One plan, and what HR said when it was made."""
+
+    plan: Plan
+    hr: Mapping[str, Mapping[str, object]]
+
+
+@dataclass
+class Company:
+    """What HR says."""
+
+    rng: Random
+    #: key -> path -> value
+    people: dict[str, dict[str, object]] = field(default_factory=dict)
+    gone: dict[str, dict[str, object]] = field(default_factory=dict)
+    _next: Any = field(default_factory=lambda: count(1))
+    #: all that HR ever said of skills, by key
+    skills: dict[str, set[str]] = field(default_factory=dict)
+
+    def person(self) -> str:
+        """Somebody new."""
+        n, rng = next(self._next), self.rng
+        key = f"E{n}"
+        self.people[key] = {
+            "userName": f"p{n}@example.com", "displayName": f"Canary Person {n}", "active": True, "externalId": key,
+            "enterprise:employeeNumber": key, "title": rng.choice(("Agent", "Lead")),
+            DEPARTMENT: rng.choice(("Care", "Sales")), SKILLS: self._skills(),
+            MANAGER: rng.choice([None, *self.people]) if self.people else None,
+        }  # fmt: skip
+        self._say()
+        return key
+
+    def _skills(self) -> list[dict[str, object]]:
+        names = self.rng.sample(("Billing", "Sales", "Tech"), self.rng.randrange(3))
+        return [{"name": name, "proficiency": float(self.rng.randint(1, 5))} for name in names]
+
+    def _say(self) -> None:
+        for key, person in self.people.items():
+            listed = cast("list[dict[str, object]]", person[SKILLS])
+            self.skills.setdefault(key, set()).update(str(one["name"]) for one in listed)
+
+    def night(self) -> None:  # noqa: C901, PLR0912 - a list
+        """What happens until the next day."""
+        rng = self.rng
+        for _ in range(rng.randint(2, 6)):
+            key = rng.choice(sorted(self.people)) if self.people else None
+            happens = rng.choice(
+                ("joins", "joins", "joins with boss", "leaves", "vanishes", "back", "moves", "moves", "skills", "renamed",
+                 "boss")
+            )  # fmt: skip
+            if happens == "joins" or key is None:
+                self.person()
+            elif happens == "joins with boss":
+                boss = self.person()
+                self.people[self.person()][MANAGER] = boss
+            elif happens == "leaves":
+                self.people[key]["active"] = False
+            elif happens == "vanishes":
+                self.gone[key] = self.people.pop(key)
+            elif happens == "back":
+                if self.gone and rng.random() < 0.5:
+                    back = rng.choice(sorted(self.gone))
+                    self.people[back] = {**self.gone.pop(back), "active": True}
+                else:
+                    self.people[key]["active"] = True
+            elif happens == "moves":
+                self.people[key]["title"] = rng.choice(("Agent", "Lead", "Coach", None))
+                self.people[key][DEPARTMENT] = rng.choice(("Care", "Sales"))
+            elif happens == "skills":
+                self.people[key][SKILLS] = self._skills()
+            elif happens == "renamed":
+                self.people[key]["userName"] = f"r{rng.randrange(10**6)}.{key.lower()}@example.com"
+            else:
+                self.people[key][MANAGER] = rng.choice([None, *sorted(self.people)])
+        for person in self.people.values():
+            if person[MANAGER] not in self.people or person[MANAGER] == person["externalId"]:
+                person[MANAGER] = None
+        self._say()
+
+
+def row_of(key: str, person: Mapping[str, object]) -> list[str | None]:
+    """A person as a row of the tables."""
+    skills = cast("list[dict[str, object]]", person[SKILLS])
+    held = {
+        "id": key, "login": person["userName"], "name": person["displayName"],
+        "status": "active" if person["active"] else "left", "title": person["title"], "department": person[DEPARTMENT],
+        "skills": ";".join(f"{one['name']}:{one['proficiency']}" for one in skills) or None, "boss": person[MANAGER],
+    }  # fmt: skip
+    return [None if held[column] is None else str(held[column]) for column in COLUMNS]
+
+
+def _folder() -> Path:
+    """Memory, where there is some: files are made durable in no time."""
+    shm = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="chaos-", dir=shm if os.access(shm, os.W_OK) else None))
+
+
+class World:
+    """One seed.
+
+    Args:
+        seed: draws everything.
+        only: numbers of the faults that happen; all where None.
+        whole: whether plans are made, and bases kept, on the tables.
+    """
+
+    def __init__(self, seed: int, only: Sequence[int] | None = None, whole: bool = False) -> None:
+        self.seed, self.whole = seed, whole
+        rng = Random(f"{seed}-world")
+        drawn = weather.drawn(Random(f"{seed}-faults"))
+        self.faults = tuple(fault for fault in drawn if only is None or fault.number in only)
+        self.weather = Weather(self.faults)
+        self.loop = Loop()
+        self.clock = VirtualTime(self.loop)
+        self.traits = Traits(
+            unique=rng.random() < 0.7,
+            page=rng.choice((2, 5, 100)),
+            conflict=rng.choice(("412", "409", "400")),
+            lag_s=rng.choice((0.0, 0.0, 2.0)),
+        )
+        if not self.traits.unique:
+            self.traits.lag_s = 0.0
+        lag = GENESYS.search_lag_s if self.traits.unique else ()
+        self.dialect: Dialect = replace(GENESYS, unique_logins=self.traits.unique, search_lag_s=lag)
+        self.provider = Provider(self.loop, self.clock, self.weather, Random(f"{seed}-way"), self.traits)
+        self.provider.hooks = Hooks(self.kill, self._stop, self._cancel, self._second)
+        self.company = Company(Random(f"{seed}-hr"))
+        self.folder = _folder()
+        self.disk = Disk(self.folder / "state", self.loop)
+        self.intended: dict[str, Intended] = {}
+        self.processes: list[Running] = []
+        self.breaches: list[str] = []
+        self.workers = rng.choice((1, 2, 4, 8))
+        self.days = rng.choice((1, 1, 2, 3))
+        self.calm_runs = 0
+        self.quiet = False
+        #: number of the first process after the fire
+        self.calm_from = 10**9
+        self._rng = Random(f"{seed}-runs")
+        self._commit = Random(f"{seed}-commit")
+        self._fresh = count()
+        self._killed: Running | None = None
+        self._extra = 0.0
+        self._turn = 0
+        self.loop.commit_s = self._commit_s
+        self.loop.watch = self._watch
+        self._found()
+
+    def _found(self) -> None:
+        """The first people, and the accounts that were there before us."""
+        rng = Random(f"{self.seed}-found")
+        for _ in range(rng.randint(2, 5)):
+            key = self.company.person()
+            if rng.random() < 0.7:
+                person = self.company.people[key]
+                account: Json = {"userName": person["userName"], "displayName": "Old Name", "active": True}
+                if rng.random() < 0.7:
+                    account["externalId"] = key
+                if rng.random() < 0.5:
+                    account[ENTERPRISE] = {"employeeNumber": key, "department": rng.choice(("Care", "Other"))}
+                if rng.random() < 0.3:
+                    account[GENESYS_USER] = {"routingSkills": [{"name": "Theirs", "proficiency": 2.0}]}
+                self.provider.found(account)
+        self.provider.found({"userName": "stranger@example.com", "displayName": "Stranger"})
+
+    # --- what faults do -------------------------------------------------------------------------------
+
+    def kill(self, process: Any) -> None:
+        """End every process at once, without a word."""
+        self._killed = process
+        for one in self.processes:
+            one.dead = True
+
+    def _watch(self) -> None:
+        if self._killed is None and self._turn >= 0 and not self.weather.calm:
+            for fault in self.weather.at("turn"):
+                if any(one.task is not None and not one.dead for one in self.processes):
+                    self.weather.struck(fault)
+                    self.kill(self.processes[-1])
+        if self._killed is not None:
+            self._killed = None
+            raise KilledError
+
+    def _stop(self, process: Any) -> None:
+        process.stop.set()
+
+    def _cancel(self, process: Any) -> None:
+        process.stop.set()
+        if process.task is not None:
+            self.loop.call_soon(process.task.cancel)
+
+    def _second(self, _: Any) -> None:
+        """Somebody starts another run beside this one."""
+        self._start(late=True)
+
+    def _commit_s(self) -> float:
+        """How long the commit takes that begins now, and what becomes of it."""
+        process, extra = _PROCESS.get(), 0.0
+        if process is None:
+            return 0.001
+        for fault in self.weather.at("append"):
+            if fault.kind == "slow disk":
+                self.weather.struck(fault)
+                extra = 25.0
+            elif fault.kind == "sleeps":
+                self.weather.struck(fault)
+                process.asleep_since, process.asleep_until = self.loop.now, self.loop.now + 660.0
+                self.loop.call_later(fault.rng.uniform(601, 700), lambda: self._start(late=True))
+                extra = 660.0
+            else:
+                process.torn.append(fault)
+        return extra + self._commit.uniform(0.0002, 0.004)
+
+    # --- processes ------------------------------------------------------------------------------------
+
+    def _start(self, *, late: bool = False) -> Running:
+        process = Running(number=len(self.processes), loop=self.loop)
+        process.began = self.loop.now
+        self.processes.append(process)
+        context = contextvars.copy_context()
+        context.run(_PROCESS.set, process)
+        process.task = self.loop.create_task(self._life(process), context=context)
+        return process
+
+    def run_process(self) -> Running:
+        """One process, and whoever else comes beside it, to their ends."""
+        process = self._start()
+        try:
+            self.loop.play(self._all())
+        except KilledError:
+            for one in self.processes:
+                one.ended = one.ended or "killed"
+            self._bury()
+        for one in self.processes:
+            one.task = None
+        return process
+
+    async def _all(self) -> None:
+        while waiting := [one.task for one in self.processes if one.task is not None and not one.task.done()]:
+            await asyncio.wait(waiting)
+
+    def _bury(self) -> None:
+        """Let the tasks of the dead come to their ends; nothing that they do has an effect."""
+        while True:
+            self._killed = None
+            tasks = sorted(asyncio.all_tasks(self.loop), key=lambda task: task.get_name())
+            if not tasks:
+                return
+            for task in tasks:
+                task.cancel()
+            self._turn = -1
+            try:
+                self.loop.play(gathered(tasks))
+            except KilledError:
+                continue
+            finally:
+                self._turn = 0
+
+    async def _life(self, process: Running) -> None:
+        """What one process does: what `sync` does, or `apply RUN`."""
+        handle = Handle(self.disk, process, self.weather, self.kill)
+        settings = TargetSettings(
+            api_url="http://directory.test", dialect=self.dialect, login_url="http://login.test", client_id="chaos",
+            client_secret=SECRET, workers=self.workers,
+        )  # fmt: skip
+        target = ScimTarget(
+            settings, clock=self.clock, rng=Random(f"{self.seed}-jitter-{process.number}"),
+            notice=process.heard.say, transport=Line(self.provider, process),
+        )  # fmt: skip
+        try:
+            with handle.lease():
+                await self._work(process, cast("Any", handle), target)
+            process.ended = process.ended or "done"
+        except StoreLocked:
+            process.ended = "locked"
+        except ScimsyncError as error:
+            process.ended = f"{type(error).__name__}: {error}"
+        except asyncio.CancelledError:
+            process.ended = "cancelled"
+        except KilledError:
+            process.ended = "killed"
+        except Exception as error:  # noqa: BLE001 - none may be
+            process.ended = f"{type(error).__name__}: {error}"
+            self.breaches.append(f"uncaught: {process.ended}")
+        finally:
+            process.seconds = self.loop.now - process.began
+            if not process.dead:
+                await target.close()
+
+    async def _work(self, process: Running, store: Any, target: ScimTarget) -> None:
+        ports = ApplyPorts(target=target, store=store, clock=self.clock, observer=process.heard)
+        options = self.options()
+        rng = Random(f"{self.seed}-life-{process.number}")
+        cut = preceding.unfinished(store)
+        if cut is not None:
+            plan = read_plan(store.artifact(cut.plan))
+            process.plans.append(plan.id)
+            if rng.random() < 0.5 and await self._applied(process, plan, store, ports, options):
+                return
+            await settle_run(plan, store.run(cut.id), ports, options)
+        plan = await self.plan(process, store, target, process.heard)
+        process.plans.append(plan.id)
+        if rng.random() < 0.3 and not self.weather.calm:
+            await asyncio.sleep(rng.choice((5.0, 300.0)))
+            await process.awake()
+        await self._applied(process, plan, store, ports, options)
+        checkpoints.close(store, self.clock, SEED)
+
+    async def _applied(
+        self, process: Running, plan: Plan, store: Any, ports: ApplyPorts, options: ApplyOptions
+    ) -> Report | None:
+        """Apply a plan, where it still may be."""
+        try:
+            run: Run = check_plan(plan, store.run(plan.id), ports, options)
+        except (PlanStale, PlanRefused) as error:
+            process.ended = f"{type(error).__name__}: {error}"
+            return None
+        if run.state is RunState.DONE:
+            return None
+        return await apply_plan(plan, run, ports, options, process.stop)
+
+    async def plan(self, process: Running, store: Any, target: ScimTarget, observer: Heard) -> Plan:
+        """Make a plan of what HR says now."""
+        hr = {key: dict(person) for key, person in self.company.people.items()}
+        plan = await (self._on_tables if self.whole else self._plainly)(store, target, observer, hr)
+        self.intended[plan.id] = Intended(plan, hr)
+        return plan
+
+    async def _plainly(
+        self, store: Any, target: ScimTarget, observer: Heard, hr: Mapping[str, Mapping[str, object]]
+    ) -> Plan:
+        request = PlainRequest(
+            policy=POLICY, dialect=self.dialect, wanted=hr, source="hr", fresh=lambda: f"{next(self._fresh):04d}"
+        )
+        return await make_plain_plan(target, store, self.clock, observer, request)
+
+    async def _on_tables(
+        self, store: Any, target: ScimTarget, observer: Heard, hr: Mapping[str, Mapping[str, object]]
+    ) -> Plan:
+        ports = PlanPorts(
+            source=ListSource(COLUMNS, [row_of(key, person) for key, person in hr.items()], name="hr"),
+            target=target, store=store, clock=self.clock, observer=observer, phones=lambda number, _: number,
+            fresh=lambda: f"{next(self._fresh):04d}",
+        )  # fmt: skip
+        request = PlanRequest(
+            policy=POLICY, catalog=USERS, key="id", source="hr", configuration="c", dialect=self.dialect, schema=False
+        )
+        return await make_plan(ports, request)
+
+    def options(self) -> ApplyOptions:
+        """As `services.applying.options_of`."""
+        dialect = self.dialect
+        return ApplyOptions(
+            policy=POLICY, configuration="c", workers=self.workers, operations_per_patch=dialect.operations_per_patch,
+            request_bytes=dialect.request_bytes, withheld=dialect.hidden, reworded=dialect.normalised,
+            keeps_others=dialect.keeps_others, unique_logins=dialect.unique_logins, search_lag_s=dialect.search_lag_s,
+            actor="chaos", beyond=(active_of(POLICY, USERS),), subscriptions=(Subscription(endpoint="hr"),),
+            default_roles=dialect.default_roles, newborn_version=dialect.newborn_version,
+            dropped=unmapped(POLICY, dialect),
+        )  # fmt: skip
+
+    # --- the story ------------------------------------------------------------------------------------
+
+    def play(self) -> None:
+        """Days under fire, then calm."""
+        try:
+            with nullcontext() if self.whole else without_tables():
+                for day in range(self.days):
+                    if day or self._rng.random() < 0.5:
+                        self.company.night()
+                    for _ in range(self._rng.choice((1, 2, 3, 4))):
+                        process = self.run_process()
+                        self.loop.now += self._rng.choice((1.0, 60.0, 900.0, 7200.0))
+                        if process.ended == "done" and self._rng.random() < 0.6:
+                            break
+                    self.loop.now += 86400
+                self._calm()
+        finally:
+            self.loop.end()
+
+    def _calm(self) -> None:
+        self.weather.calm = True
+        self.loop.now += 7200
+        self.clock.ahead *= 0
+        self.calm_from = len(self.processes)
+        for _ in range(MOST_CALM):
+            self.calm_runs += 1
+            before = len(self.provider.arrivals)
+            process = self.run_process()
+            self.loop.now += 3600
+            plan = self.intended[process.plans[-1]].plan if process.plans else None
+            if (
+                process.ended == "done"
+                and plan is not None
+                and not plan.changes
+                and len(self.provider.arrivals) == before
+            ):
+                self.quiet = True
+                return
+
+    def close(self) -> None:
+        """Remove the files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+Judge = Callable[[World], list[str]]
