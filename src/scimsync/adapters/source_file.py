@@ -20,9 +20,7 @@ from typing import NoReturn
 
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by, refuse_empty
 from scimsync.adapters.source_kinds import refuse_other
-from scimsync.adapters.source_objects import object_batches, objects
 from scimsync.adapters.source_plain import pour_csv
-from scimsync.adapters.source_table import ParquetTable
 from scimsync.adapters.source_text import Completeness, Placed, TextFile, opened, unchanged, written
 from scimsync.errors import SourceError
 from scimsync.model.records import Reading
@@ -140,6 +138,8 @@ class JsonlSource:
             SourceError: The file cannot be opened or decoded, is empty, cut or changing, lacks the key
                 column, or holds a line that is not a flat JSON object with known members.
         """
+        from scimsync.adapters.source_objects import object_batches, objects  # noqa: PLC0415 - of this kind alone
+
         with ExitStack() as stack:
             file = stack.enter_context(TextFile(Path(self.path), self.encoding, self.complete, "jsonl"))
             lines = enumerate(file.lines(), 1)
@@ -176,6 +176,8 @@ class ParquetSource:
             SourceError: The file is not Parquet, is damaged, empty or changing, lacks the key column, or
                 holds a column whose values are neither text, number, truth nor date.
         """
+        from scimsync.adapters.source_table import ParquetTable  # noqa: PLC0415 - of this kind alone
+
         path = Path(self.path)
         with ExitStack() as stack:
             file = stack.enter_context(opened(path))

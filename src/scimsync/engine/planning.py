@@ -370,9 +370,9 @@ class _Planning:
         for change in self.changes:
             vain = {d.path: d.awaits for d in change.awaiting if d.path != LOGIN and d.awaits not in created}
             self.vain += [(change, path, awaits) for path, awaits in vain.items() if awaits is not None]
-            deltas = tuple(d for d in change.deltas if d.path not in vain)
+            deltas = tuple(d for d in change.deltas if d.path not in vain) if vain else change.deltas
             if any(d.verdict in planner.SENT for d in deltas):
-                kept.append(replace(change, deltas=deltas))
+                kept.append(replace(change, deltas=deltas) if vain else change)
         self.changes = kept
 
     def _circles(self, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:

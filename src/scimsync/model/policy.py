@@ -114,10 +114,12 @@ class Mapped:
     expression: str
     authority: Authority
 
-    @property
-    def path(self) -> str:
-        """The short path, which names the attribute everywhere."""
-        return self.place.short
+    #: the short path, which names the attribute everywhere
+    path: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Ask the place once: a plan of many asks a million times."""
+        object.__setattr__(self, "path", self.place.short)
 
     @property
     def is_shared(self) -> bool:
@@ -299,7 +301,9 @@ class Policy:
     #: None where memberships are not managed
     groups: Grouping | None = None
 
-    @property
-    def by_path(self) -> Mapping[str, Mapped]:
-        """The managed attributes by short path."""
-        return {mapped.path: mapped for mapped in self.attributes}
+    #: the managed attributes by short path
+    by_path: Mapping[str, Mapped] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Look once where each attribute is: a plan asks for each person."""
+        object.__setattr__(self, "by_path", {mapped.path: mapped for mapped in self.attributes})

@@ -111,6 +111,10 @@ class Workbench:
         row = self.sql.execute(query, list(parameters)).fetchone()
         return int(row[0]) if row and row[0] is not None else 0
 
+    def are(self, rows: str) -> bool:
+        """Whether there are such rows. Most days nobody is new, in doubt or left out, and much can be spared."""
+        return self.number(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT 1)") > 0
+
     def rows(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
         """The rows of a query, a thousand at a time."""
         cursor = self.sql.cursor().execute(query, list(parameters))

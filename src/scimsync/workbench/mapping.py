@@ -27,11 +27,12 @@ from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of
 from scimsync.workbench.dated import dated, undated
 from scimsync.workbench.doubles import keyless, unite
 from scimsync.workbench.expressions import FAULT_MARK, PHONE_MARK, Expression, check, foresee
+from scimsync.workbench.filling import desired as _desired
+from scimsync.workbench.filling import fill, spoiled_in
 from scimsync.workbench.holding import leave_out
 from scimsync.workbench.joining import APART, leave_unjoined, waiting
 from scimsync.workbench.records import blanks
 from scimsync.workbench.types import described, type_of
-from scimsync.workbench.values import list_text
 
 
 def check_mapping(
@@ -205,16 +206,20 @@ def stage_desired(  # noqa: PLR0913 - all of it says how a record is read
     findings = keyless(bench, key)
     faults: list[_Fault] = []
     try:
-        _map(bench, attributes, expressions, key)
+        fill(bench, attributes, expressions, key, frozenset())
     except duckdb.Error:
         for index, mapped in enumerate(attributes):
             found, everybody = _failing(bench, mapped, expressions[mapped.path], index)
             faults += found
             findings += everybody
-        _map(bench, attributes, expressions, key)
+        _spread(bench, attributes)
+        fill(bench, attributes, expressions, key, spoiled_in(bench))
     findings += unite(bench, len(attributes), also)
-    bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
-    bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
+    are_held = bench.are("held")
+    kept = "WHERE n IN (SELECT n FROM held)" if are_held else "LIMIT 0"
+    bench.sql.execute(f"CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired {kept}")
+    if are_held:
+        bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
     if bench.sources.joined:
         leave_unjoined(bench, attributes, expressions)
     faults += _marked_values(bench, attributes, expressions)
@@ -226,7 +231,7 @@ def stage_desired(  # noqa: PLR0913 - all of it says how a record is read
 
 def desired_blanks(bench: Workbench, attributes: Sequence[Mapped]) -> dict[str, float]:
     """The share of blanks in what the mapping made, for each attribute; a value that is left alone is none."""
-    spoiled = {index for (index,) in bench.rows("SELECT DISTINCT i FROM spoiled")}
+    spoiled = spoiled_in(bench)
     good = [
         f"n NOT IN (SELECT n FROM spoiled WHERE i = {index})" if index in spoiled else "true"
         for index, _ in enumerate(attributes)
@@ -243,66 +248,6 @@ class _Fault:
     index: int
     why: ValueFault
     detail: str
-
-
-def _map(bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[str, Expression], key: str) -> None:
-    """Make the table `desired`; what is in `spoiled` is not computed."""
-    _spread(bench, attributes)
-    spoiled = {index for (index,) in bench.rows("SELECT DISTINCT i FROM spoiled")}
-    given, columns, joins, looked = [], [], [], []
-    for index, mapped in enumerate(attributes):
-        expression = expressions[mapped.path]
-        value, finished = _part(mapped, attributes, expressions), f"d{index}"
-        if index in spoiled:  # apart and first, because a look-up inside of an expression is made for all rows
-            bench.sql.execute(
-                f"CREATE OR REPLACE TEMP TABLE good{index} AS SELECT {N} AS {_K}, {value} AS {_V} FROM records "
-                f"WHERE {N} NOT IN (SELECT n FROM spoiled WHERE i = {index})"
-            )
-            joins.append(f"LEFT JOIN good{index} ON good{index}.{_K} = {N}")
-            value = f"good{index}.{_V}"
-        elif mapped.place.kind is Kind.LIST:
-            if column := _repeating(bench, expression):
-                bench.sql.execute(
-                    f"CREATE OR REPLACE TEMP TABLE good{index} AS SELECT {column} AS {_K}, {value} AS {_V} FROM "
-                    f"(SELECT DISTINCT {column} FROM records)"
-                )
-                joins.append(f"LEFT JOIN good{index} ON good{index}.{_K} IS NOT DISTINCT FROM records.{column}")
-                value = f"good{index}.{_V}"
-        elif value == _desired(mapped.place, expression.sql):
-            # in two steps, because what the second looks at more than once is computed once so
-            value, finished = f"({expression.sql})", f"{_desired(mapped.place, f'd{index}')} AS d{index}"
-            if expression.phones:
-                looked.append(f"{value} AS {_V}{index}")
-                value = f"looked.{_V}{index}"
-        given.append(f"{value} AS d{index}")
-        columns.append(finished)
-    if looked:  # apart, because a look-up carries along every column that is read beside it
-        bench.sql.execute(
-            f"CREATE OR REPLACE TEMP TABLE looked AS SELECT {N} AS {_K}, {', '.join(looked)} FROM records"
-        )
-        joins.append(f"LEFT JOIN looked ON looked.{_K} = {N}")
-    bench.sql.execute(
-        f"CREATE OR REPLACE TABLE desired AS SELECT n, place, key, {', '.join(columns)} FROM (SELECT {N} AS n, "
-        f"{PLACE} AS place, tidy({quoted(key)}) AS key, {', '.join(given)} FROM records {' '.join(joins)})"
-    )
-    bench.sql.execute("DROP TABLE IF EXISTS looked")
-
-
-#: names that no column of a source has
-_K, _V = "scimsync_key", "scimsync_value"
-
-
-def _repeating(bench: Workbench, expression: Expression) -> str:
-    """The one column that an expression reads, quoted, where so few different texts are in it that each is mapped once.
-
-    Lists cost more than all else, and the same few sets of skills stand in many records.
-    """
-    names = {column.name.lower(): quoted(column.name) for column in bench.columns if column.type == "VARCHAR"}
-    read = [names.get(name.lower(), "") for name in expression.columns]
-    if len(read) != 1 or not read[0] or expression.phones:
-        return ""
-    few = bench.sql.execute(f"SELECT approx_count_distinct({read[0]}) * 8 < count(*) FROM records").fetchone()
-    return read[0] if few is not None and few[0] else ""
 
 
 def _spread(bench: Workbench, attributes: Sequence[Mapped]) -> None:
@@ -469,26 +414,3 @@ def _bad(index: int, mapped: Mapped, expression: Expression) -> tuple[str, Value
     if expression.undated:
         return f"contains(d{index}, {text(FAULT_MARK)})", BAD_PHONE if expression.phones else BAD_DATE
     return f"contains(d{index}, {text(PHONE_MARK)})" if expression.phones else "false", BAD_PHONE
-
-
-def _desired(place: Place, expression: str) -> str:
-    """The SQL that turns the value of an expression into the text of a value column."""
-    match place.kind:
-        case Kind.LIST:
-            return list_text(place, f"({expression})", of_text=True)
-        case Kind.DECIMAL:
-            return f"CAST(CAST(({expression}) AS DOUBLE) AS VARCHAR)"
-        case Kind.DATE:
-            written = f"nullif(tidy(({expression})), '')"
-            return f"coalesce(day_in({written})::VARCHAR, {written})"
-        case _:
-            return f"nullif(tidy(({expression})), '')"
-
-
-def _part(mapped: Mapped, attributes: Sequence[Mapped], expressions: Mapping[str, Expression]) -> str:
-    """A desired value; that of a part of an element is none where the element has no `value`."""
-    wanted = _desired(mapped.place, expressions[mapped.path].sql)
-    for other in attributes:
-        if is_main(other, mapped):
-            return f"CASE WHEN {_desired(other.place, expressions[other.path].sql)} IS NOT NULL THEN {wanted} END"
-    return wanted
