@@ -10,7 +10,7 @@ import pytest
 
 #: one `test id: reason` a line
 LISTED = Path(__file__).parent / "tests" / "allowed-skips.txt"
-#: files that need no disk to wait for, and what must be free there (a whole run takes 0.3 GB at most)
+#: where files wait for no disk, and what must be free there; what a test wrote goes with it, unless it failed
 MEMORY, ROOM = Path("/dev/shm"), 2 << 30  # noqa: S108 - what is made there has names of its own
 
 

@@ -31,8 +31,8 @@ NOTES = (
     "record as Python has it, where a run pours files and PostgreSQL instead",
     "bare: files into a table of DuckDB; databases by fetchmany of 5,000; pages of 500 (LDAP, REST) and 100 (SCIM) "
     "decoded and taken apart; a sheet as lists; sftp and s3 a CSV fetched into a file, then as files",
-    "14 columns of text (13 LDAP, 7 SCIM). Imports are left out of times, and in the memory, which is the peak of the "
-    "process: each of ours holds DuckDB, SQLAlchemy and the configuration",
+    "14 columns of text (13 LDAP, 7 SCIM). Times leave imports out; the memory is the peak of the whole process, and "
+    "each of ours holds DuckDB, SQLAlchemy and the configuration",
     "servers are real and other processes, but for SSH and HTTP, which share our cores all the same",
 )
 

@@ -43,6 +43,7 @@ def _post_again() -> list[Patch]:
     options = World.options
     return [
         (Search, "patiently", nobody),
+        (Search, "briefly", nobody),
         (World, "options", lambda self: replace(options(self), unique_logins=True)),
     ]
 

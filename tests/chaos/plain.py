@@ -4,7 +4,7 @@ What is real: correlation's result is remembered in links, every verdict is `cor
 logins handed on, references ordered, the plan sealed, stored, and read again from its file. What is not: staging,
 mapping and comparing on DuckDB, trust, limits over several runs, groups. The base is kept as a pickle beside the plan,
 and `Tables` puts that in the place of the two tables that applying reads (whom planning paired) and writes (the next
-base). One world in fifty is played on the tables instead (`World.whole`).
+base). One world in a hundred is played on the tables instead (`playing.WHOLE_OF`).
 """
 
 from __future__ import annotations

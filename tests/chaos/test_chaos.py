@@ -13,6 +13,7 @@ from tests.chaos.faults import KINDS
 from tests.chaos.matrix import ALWAYS, ELSEWHERE, ROWS
 from tests.chaos.mutants import MUTANTS
 from tests.chaos.playing import play, shrunk
+from tests.chaos.world import World
 from tests.soak import WHOLE, examples
 
 TESTS = Path(__file__).parents[1]
@@ -28,7 +29,7 @@ def test_nobody_is_hurt_whatever_goes_wrong_at_once(part: int) -> None:
         assert not played.breaches, f"make chaos SEED={seed}"
 
 
-@pytest.mark.parametrize("seed", [17, 33])
+@pytest.mark.parametrize("seed", [17, 33, 99] if WHOLE else [17, 33])
 def test_a_seed_plays_one_way(seed: int) -> None:
     assert play(seed).digest == play(seed).digest
 
@@ -61,3 +62,21 @@ def test_each_row_of_the_fault_matrix_is_played_or_names_its_test(capsys: pytest
     assert main(["--seeds", "2"]) == 0
     told = capsys.readouterr().out
     assert all(f"{row:5}{what}" in told for row, what in ROWS.items())
+
+
+def plans(seed: int, *, whole: bool) -> list[list[tuple[object, ...]]]:
+    """What was planned in a world in which nothing goes wrong."""
+    world = World(seed, [], whole=whole)
+    try:
+        world.play()
+        return [
+            [(c.key, c.action, tuple((d.path, d.verdict) for d in c.deltas)) for c in made.plan.changes]
+            for made in world.intended.values()
+        ]
+    finally:
+        world.close()
+
+
+@pytest.mark.parametrize("seed", range(examples(40, 2)))
+def test_a_plan_without_tables_is_the_plan_that_the_tables_make(seed: int) -> None:
+    assert plans(seed, whole=False) == plans(seed, whole=True)

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -27,31 +28,35 @@ from scimsync.core.lifecycle import active_of
 from scimsync.core.returning import unmapped
 from scimsync.engine import checkpoints, preceding
 from scimsync.engine.applying import apply_plan, settle_run
+from scimsync.engine.plan_request import PlanPorts, PlanRequest
+from scimsync.engine.planning import make_plan
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.errors import PlanRefused, PlanStale, ScimsyncError, StoreLocked
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
-from scimsync.model.policy import Authority, Limit, Limits, Mapped, Policy
+from scimsync.model.policy import Authority, Limit, Limits, Mapped, Policy, Rings
 from scimsync.model.reports import Report
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.genesys import GENESYS
 from scimsync.services.planning import read_plan
+from scimsync.testing import ListSource
 
 USERS = GENESYS.users
 SKILLS, MANAGER, DEPARTMENT = "genesys:routingSkills", "enterprise:manager", "enterprise:department"
-#: path -> who wins
+#: path -> the expression of the tables, and who wins
 MAPPING = {
-    "userName": Authority.LOCAL_WINS,
-    "displayName": Authority.LOCAL_WINS,
-    "active": Authority.LOCAL_WINS,
-    "externalId": Authority.LOCAL_WINS,
-    "enterprise:employeeNumber": Authority.LOCAL_WINS,
-    "title": Authority.LOCAL_WINS,
-    DEPARTMENT: Authority.CLOUD_WINS,
-    SKILLS: Authority.MERGE,
-    MANAGER: Authority.LOCAL_WINS,
+    "userName": ("login", Authority.LOCAL_WINS),
+    "displayName": ("name", Authority.LOCAL_WINS),
+    "active": ("status = 'active'", Authority.LOCAL_WINS),
+    "externalId": ("id", Authority.LOCAL_WINS),
+    "enterprise:employeeNumber": ("id", Authority.LOCAL_WINS),
+    "title": ("title", Authority.LOCAL_WINS),
+    DEPARTMENT: ("department", Authority.CLOUD_WINS),
+    SKILLS: ("skills(skills)", Authority.MERGE),
+    MANAGER: ("ref(boss)", Authority.LOCAL_WINS),
 }
+COLUMNS = ("id", "login", "name", "status", "title", "department", "skills", "boss")
 MATCH = ("externalId", "enterprise:employeeNumber", "userName")
 OPEN = Limit(share=10.0)
 WIDE = Limits(
@@ -59,7 +64,8 @@ WIDE = Limits(
 )
 POLICY = Policy(
     attributes=tuple(
-        Mapped(place=USERS.resolve(path), expression=path, authority=authority) for path, authority in MAPPING.items()
+        Mapped(place=USERS.resolve(path), expression=text, authority=authority)
+        for path, (text, authority) in MAPPING.items()
     ),
     match=tuple(USERS.resolve(path) for path in MATCH),
     limits=WIDE,
@@ -194,6 +200,17 @@ class Company:
         self._say()
 
 
+def row_of(key: str, person: Mapping[str, object]) -> list[str | None]:
+    """A person as a row of the tables."""
+    skills = cast("list[dict[str, object]]", person[SKILLS])
+    held = {
+        "id": key, "login": person["userName"], "name": person["displayName"],
+        "status": "active" if person["active"] else "left", "title": person["title"], "department": person[DEPARTMENT],
+        "skills": ";".join(f"{one['name']}:{one['proficiency']}" for one in skills) or None, "boss": person[MANAGER],
+    }  # fmt: skip
+    return [None if held[column] is None else str(held[column]) for column in COLUMNS]
+
+
 def _folder() -> Path:
     """Memory, where there is some: files are made durable in no time."""
     shm = Path("/dev/shm")
@@ -206,7 +223,7 @@ class World:
     Args:
         seed: draws everything.
         only: numbers of the faults that happen; all where None.
-        planner: makes the plans; without tables where None.
+        whole: whether plans are made, and bases kept, on the tables.
     """
 
     def __init__(self, seed: int, only: Sequence[int] | None = None, whole: bool = False) -> None:
@@ -237,6 +254,8 @@ class World:
         self.breaches: list[str] = []
         self.workers = rng.choice((1, 2, 4, 8))
         self.days = rng.choice((1, 1, 2, 3))
+        #: some companies write even small plans in rings
+        self.ringed = rng.random() < 0.2
         self.calm_runs = 0
         self.quiet = False
         #: number of the first process after the fire
@@ -427,18 +446,38 @@ class World:
     async def plan(self, process: Running, store: Any, target: ScimTarget, observer: Heard) -> Plan:
         """Make a plan of what HR says now."""
         hr = {key: dict(person) for key, person in self.company.people.items()}
-        request = PlainRequest(
-            policy=POLICY, dialect=self.dialect, wanted=hr, source="hr", fresh=lambda: f"{next(self._fresh):04d}"
-        )
-        plan = await make_plain_plan(target, store, self.clock, observer, request)
+        plan = await (self._on_tables if self.whole else self._plainly)(store, target, observer, hr)
         self.intended[plan.id] = Intended(plan, hr)
         return plan
 
+    async def _plainly(
+        self, store: Any, target: ScimTarget, observer: Heard, hr: Mapping[str, Mapping[str, object]]
+    ) -> Plan:
+        request = PlainRequest(
+            policy=POLICY, dialect=self.dialect, wanted=hr, source="hr", fresh=lambda: f"{next(self._fresh):04d}"
+        )
+        return await make_plain_plan(target, store, self.clock, observer, request)
+
+    async def _on_tables(
+        self, store: Any, target: ScimTarget, observer: Heard, hr: Mapping[str, Mapping[str, object]]
+    ) -> Plan:
+        ports = PlanPorts(
+            source=ListSource(COLUMNS, [row_of(key, person) for key, person in hr.items()], name="hr"),
+            target=target, store=store, clock=self.clock, observer=observer, phones=lambda number, _: number,
+            fresh=lambda: f"{next(self._fresh):04d}",
+        )  # fmt: skip
+        request = PlanRequest(
+            policy=POLICY, catalog=USERS, key="id", source="hr", configuration="c", dialect=self.dialect, schema=False
+        )
+        return await make_plan(ports, request)
+
     def options(self) -> ApplyOptions:
         """As `services.applying.options_of`."""
-        dialect = self.dialect
+        dialect, policy = self.dialect, POLICY
+        if self.ringed:
+            policy = replace(POLICY, rings=Rings(shares=(0.3, 0.6, 1.0), least=1))
         return ApplyOptions(
-            policy=POLICY, configuration="c", workers=self.workers, operations_per_patch=dialect.operations_per_patch,
+            policy=policy, configuration="c", workers=self.workers, operations_per_patch=dialect.operations_per_patch,
             request_bytes=dialect.request_bytes, withheld=dialect.hidden, reworded=dialect.normalised,
             keeps_others=dialect.keeps_others, unique_logins=dialect.unique_logins, search_lag_s=dialect.search_lag_s,
             actor="chaos", beyond=(active_of(POLICY, USERS),), subscriptions=(Subscription(endpoint="hr"),),
@@ -451,7 +490,7 @@ class World:
     def play(self) -> None:
         """Days under fire, then calm."""
         try:
-            with without_tables():
+            with nullcontext() if self.whole else without_tables():
                 for day in range(self.days):
                     if day or self._rng.random() < 0.5:
                         self.company.night()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ title = "title"
 "enterprise:manager" = "ref(manager)"
 'phoneNumbers[type eq "work"].value' = "e164(phone, country)"
 """
-LIMITS = "[limits]\ndisable = 1\nenable = 0\ncreate = 1\nupdate = 2\n"
+LIMITS = "[limits]\ndisable = 1\nenable = 0\ncreate = 1\nupdate = 3\n"
 PHONES = {
     "0101": "+493090182001", "0102": "+493090182002", "0103": "+34912345603", "0104": "+3612345604",
     "0105": "+420224345605", "0106": "+13175550106", "A0107": "+902123450107", "0109": "+351212345609",
@@ -56,8 +57,8 @@ class Company:
     def configure(self, source: str = "") -> None:
         kind = source if source.startswith("kind") else f'kind = "csv"\n{source}'
         (self.folder / "scimsync.toml").write_text(
-            f'[source]\n{kind}\npath = "hr.file"\nkey = "id"\n'
-            f'[target]\ndialect = "generic"\napi_url = "{self.provider.address}"\ntoken = "file:token"\n'
+            f'[source]\n{kind}\npath = "hr.file"\nkey = "id"\nname = "hr"\n'
+            f'[target]\ndialect = "file:ours.toml"\napi_url = "{self.provider.address}"\ntoken = "file:token"\n'
             f'requests_per_minute = 0\n[correlation]\nmatch = ["externalId", "userName"]\n{MAPPING}{LIMITS}',
             encoding="utf-8",
         )
@@ -93,7 +94,7 @@ def _of_account(user: Mapping[str, Any], keys: Mapping[str, str]) -> Mapping[str
     work = user.get(ENTERPRISE_USER, {})
     return {
         "login": user["userName"],
-        "name": user["displayName"],
+        "name": unicodedata.normalize("NFC", user["displayName"]),
         "active": user["active"],
         "title": user.get("title", ""),
         "dept": work.get("department", ""),
@@ -138,6 +139,10 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
         made = Company(folder, provider)
         (folder / "token").touch(mode=0o600)
         (folder / "token").write_text("canary-token", encoding="utf-8")
+        (folder / "ours.toml").write_text(
+            'name = "ours"\n[accounts]\nlogin_is_email = { value = true, documented = "the manual" }\n',
+            encoding="utf-8",
+        )
         made.configure()
         code, said = made.sync(text_of(day_one()).encode())
         assert code == 0, said

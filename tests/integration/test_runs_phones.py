@@ -101,12 +101,20 @@ def test_an_impossible_number_is_not_written_and_nobody_is_told_of_one_that_is_t
         ("(317) 555-0100 00", "US", Unread.IMPOSSIBLE),
         ("+15550100", "", Unread.IMPOSSIBLE),
         ("555-0100", "US", "+15550100"),
+        ("493090182001", "DE", "+493090182001"),
+        ("493090182001.0", "DE", "+493090182001"),
+        ("4915112345678", "DE", None),
+        ("13175550106.0", "US", "+13175550106"),
+        ("34912345603", "ES", "+34912345603"),
+        ("420224345605", "CZ", "+420224345605"),
+        ("3090182001", "DE", "+493090182001"),
+        ("0 4930 901820", "DE", "+494930901820"),
         ("call me", "", None),
         ("12", "", None),
         ("x471147", "ZZ", None),
     ],
 )
-def test_what_is_wrong_with_a_number_is_told_where_it_is_the_country_or_the_length(
+def test_a_number_is_read_as_it_was_meant_or_told_what_is_wrong_with_it(
     number: str, region: str, why: str | None
 ) -> None:
     assert read_phone(number, region) == why

@@ -262,6 +262,8 @@ class Directory:
         Raises:
             SourceError: The rest is not given.
         """
+        if not any(";" in description for description in values):
+            return values
         made = {description: held for description, held in values.items() if not _RANGE.search(description)}
         for description, held in values.items():
             if found := _RANGE.search(description):

@@ -20,6 +20,7 @@ from scimsync.cli.hardening import harden, told
 from scimsync.cli.options import (
     FILE,
     FOLDER,
+    SOURCES,
     THERE,
     Group,
     with_config,
@@ -106,10 +107,10 @@ def main() -> None:
 @click.option("--region", default="", help="The region, or its domain as in the address bar (mypurecloud.de).")
 @click.option(
     "--source",
-    type=click.Choice(["csv", "sql", "postgres"]),
+    type=click.Choice(SOURCES),
     default="csv",
     show_default=True,
-    help="Where HR is: a file, an SQLite database (both with a sample), or PostgreSQL.",
+    help="Where HR is. With a sample of invented people: csv, and sql (SQLite).",
 )
 @click.option("--probe", default="", metavar="URL", help="For the provider at URL, by what a probe of it finds.")
 @click.option("--token", default="", help="With --probe: the token, env:NAME or file:PATH.")

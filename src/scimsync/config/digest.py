@@ -23,6 +23,7 @@ from scimsync.model.policy import (
     Limits,
     LoginExchange,
     Policy,
+    Rehire,
     Rekey,
     Renames,
     counted_for_leavers,
@@ -199,6 +200,8 @@ def _decisive(
         decisive["leavers_after"] = policy.leavers_after.total_seconds()
     if policy.deleted is not Deleted.HOLD:
         decisive["deleted"] = policy.deleted.value
+    if policy.rehire is not Rehire.PROPOSE:
+        decisive["rehire"] = policy.rehire.value
     if policy.exchange is not LoginExchange.PARK:
         decisive["exchange"] = policy.exchange.value
     if groups is not None and policy.groups is not None:

@@ -389,7 +389,8 @@ class MembershipPlanning:
         self._members.write_agreed(self.store.artifact(_agreed(run)), self._existing.keys() | self._hidden)
         files.write(self.store.artifact(_learned(run)), [msgspec.json.encode(self._learned)])
         for name in (_agreed(run), _learned(run)):
-            bind(self.store, name)
+            if self.store.artifact(name).is_file():  # none where nothing moves
+                bind(self.store, name)
 
 
 def read_pairs(bench: Workbench, grouping: Grouping, source: Pairs, *, key: str) -> tuple[int, bool]:

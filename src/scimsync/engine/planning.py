@@ -254,8 +254,8 @@ class _Planning:
         self._spare(comparison.linked() + comparison.absent())
         self._drop_vain_waits()
         self._end(comparison, judged, complete=complete)
-        told, self.last = await returning.look(self.ports, self.request, self.bench, self.changes, self.former)
-        self.findings += told
+        back = await returning.look(self.ports, self.request, self.bench, self.changes, self.former, self.others)
+        self.changes, self.last, self.findings = back.changes, back.last, [*self.findings, *back.findings]
         decided = Decided(
             changes=self.changes,
             notices=self.notices,

@@ -42,6 +42,14 @@ class Deleted(Enum):
     RESTORE = "restore"  #: the account comes back, where it is not known to be another person's
 
 
+class Rehire(Enum):
+    """What becomes of what the directory took from a leaver who comes back, where the mapping does not give it."""
+
+    PROPOSE = "propose"  #: the plan names it, and a person says so
+    RESTORE = "restore"  #: given back with the access
+    LEAVE = "leave"  #: only told that it lacks
+
+
 class LoginExchange(Enum):
     """What becomes of people who exchange their logins."""
 
@@ -271,6 +279,7 @@ class Policy:
     #: how long an account is inactive before it is deleted, where leavers are
     leavers_after: timedelta = timedelta(days=30)
     deleted: Deleted = Deleted.HOLD
+    rehire: Rehire = Rehire.PROPOSE
     on_bad_value: BadValue = BadValue.ATTRIBUTE
     exchange: LoginExchange = LoginExchange.PARK
     #: how long a plan may be applied after it was made

@@ -1,8 +1,8 @@
 """The mapping language: SQL expressions over one record, behind an allow-list.
 
-An expression is parsed by DuckDB, its tree is checked node by node against the lists below, and only
-the text that DuckDB prints back from the checked tree is ever run. Whatever is not listed is refused:
-no tables, no subqueries, no files, no settings, no aggregates, no parameters.
+An expression is parsed by DuckDB, its tree is checked node by node against the lists below, and only the text that
+DuckDB prints back from the checked tree is ever run. Whatever is not listed is refused: no tables, no subqueries, no
+files, no settings, no aggregates, no parameters.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
@@ -22,15 +23,15 @@ from scimsync.workbench.statuses import Tree
 PLAIN_FUNCTIONS = frozenset(
     """
     lower upper trim ltrim rtrim left right substr substring replace translate reverse lpad rpad
-    length strlen concat concat_ws split_part string_split str_split regexp_replace regexp_matches
-    regexp_extract regexp_full_match starts_with ends_with contains prefix suffix position strpos instr
-    strip_accents nfc_normalize format printf chr ascii
+    length strlen concat concat_ws split_part string_split str_split regexp_replace regexp_matches regexp_extract
+    regexp_full_match starts_with ends_with contains prefix suffix position strpos instr strip_accents nfc_normalize
+    format printf chr ascii
     coalesce nullif ifnull greatest least
     abs round floor ceil ceiling trunc sign mod
     date_trunc date_part date_diff datediff date_add date_sub year month day strftime try_strptime
     make_date to_days to_months to_years today now timezone
-    list_value list_transform list_filter list_distinct list_sort list_concat list_contains list_has
-    list_extract list_append array_to_string len struct_pack struct_extract
+    list_value list_transform list_filter list_distinct list_sort list_concat list_contains list_has list_extract
+    list_append array_to_string len struct_pack struct_extract
     """.split()
 )
 #: Operators that the parser writes as functions.
@@ -75,9 +76,8 @@ PHONE_MARK = f"{FAULT_MARK}phone"  #: what is known to be wrong with the number 
 #: A reference that begins with this character names a login or the id of an account, not a source key.
 ACCOUNT_MARK = "\x02"
 
-#: The helpers as SQL. `e164` looks up a table that the library filled beforehand, so that each distinct
-#: number is parsed once; a number already in E.164 needs no look-up. The columns of that table have names
-#: that no source has, because the arguments are looked up beside them.
+#: The helpers as SQL. `e164` looks up a table that the library filled beforehand, so that each distinct number is
+#: parsed once. The columns of that table have names that no source has: the arguments are looked up beside them.
 MACROS = f"""{statuses.MACROS}
 {widths.MACROS}
 {days.MACROS}
@@ -284,14 +284,16 @@ def check(  # noqa: PLR0913 - what is known of the columns, and what is asked fo
     tree = dated.doubt() if is_status or is_test else dated.tree
     reading = statuses.Reading(tree) if is_status else None
     read = as_written(reading.tree if reading else statuses.named(tree), texts or {})
+    show = partial(printed, connection=connection)
+    sql, fillers = days.spared(read, kinds or {}, show) if is_status else (show(read), "")
     return Expression(
-        sql=printed(read, connection),
+        sql=sql,
         columns=frozenset(walk.columns),
         phones=phones,
         is_reference=reference,
-        statuses=tuple((printed(given, connection), named) for given, named in reading.given) if reading else (),
+        statuses=tuple((show(given), named) for given, named in reading.given) if reading else (),
         is_bare=reading is not None and reading.is_bare,
-        undated=printed(as_written(tests, texts or {}), connection) if tests else "",
+        undated=" OR ".join(filter(None, [show(as_written(tests, texts or {})) if tests else "", fillers])),
     )
 
 
@@ -490,11 +492,5 @@ def _has_names(node: Tree) -> bool:
 
 
 def _refusal(kind: str) -> str:
-    words = {
-        "SUBQUERY": "a subquery",
-        "WINDOW": "a window function",
-        "STAR": "*",
-        "PARAMETER": "a parameter",
-        "COLLATE": "COLLATE",
-    }
-    return f"{words.get(kind, kind.lower())} is not allowed in a mapping"
+    words = {"SUBQUERY": "a subquery", "WINDOW": "a window function", "STAR": "*", "PARAMETER": "a parameter"}
+    return f"{words.get(kind, kind if kind == 'COLLATE' else kind.lower())} is not allowed in a mapping"

@@ -63,7 +63,8 @@ def _checked(bench: Workbench, key: str, given: str, columns: Sequence[str] | No
 def keep_valid(bench: Workbench, key: str, days: tuple[Expression, Expression], day: date, *, marks: bool) -> None:
     """Leave in `records` what holds on a day: of each person the records that do, else the last that has ended.
 
-    Records whose days cannot be read stay, and so do records without a key: who they are about is held.
+    Records whose days cannot be read, or whose last day is a filler (`days`), stay, and so do records without a key:
+    who they are about is held.
 
     Args:
         bench: Has the table `records`.
@@ -79,7 +80,7 @@ def keep_valid(bench: Workbench, key: str, days: tuple[Expression, Expression], 
         "CREATE OR REPLACE TABLE read AS SELECT n, place, key, first, last, bad AS unread, NOT bad AND first > last AS "
         f"crossed FROM (SELECT {N} AS n, {PLACE} AS place, tidy({quoted(key)}) AS key, "
         f"coalesce({first[0]}, {_ALWAYS}) AS first, coalesce({last[0]}, {_NEVER}) AS last, "
-        f"({first[1]}) OR ({last[1]}) AS bad FROM records) WHERE coalesce(key, '') <> ''"
+        f"({first[1]}) OR ({last[1]}) OR is_filler({last[0]}) AS bad FROM records) WHERE coalesce(key, '') <> ''"
     )
     when = f"{text(day.isoformat())}::DATE"
     # the old end and the new beginning of somebody who comes back: two spans, until the day of the return
@@ -115,7 +116,7 @@ def date_outside(bench: Workbench, days: tuple[Expression, Expression], day: dat
         "UPDATE outside SET holds = r.bad OR CASE WHEN r.first <= r.last THEN "
         f"r.first <= {when} AND r.last >= {when} ELSE r.first <= {when} OR r.last >= {when} END FROM (SELECT {N} AS n, "
         f"coalesce({first[0]}, {_ALWAYS}) AS first, coalesce({last[0]}, {_NEVER}) AS last, "
-        f"({first[1]}) OR ({last[1]}) AS bad FROM aside) r WHERE r.n = outside.n"
+        f"({first[1]}) OR ({last[1]}) OR is_filler({last[0]}) AS bad FROM aside) r WHERE r.n = outside.n"
     )
 
 

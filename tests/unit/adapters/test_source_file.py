@@ -226,6 +226,7 @@ def test_a_csv_cut_at_any_byte_is_refused_or_an_unproven_prefix(tmp_path: Path) 
         ("", ["is empty"]),
         ("\n\n", ["no records"]),
         ('{"id": 1}\n{"id": 2, "title": "Müller"}\n', ["line 2", "'title' is not in the first record"]),
+        ('{"id": 1e400}\n', ["line 1", "a number", "JSON does not allow"]),
         ('{"id": 1, "id": 2}\n', ["line 1", "'id' stands there twice"]),
         ('{"id": 1, "a": 2}\n{"id" : 2, "a": 2, "a": 3}\n', ["line 2", "'a' stands there twice"]),
         ('{"id": 1, "a": 2}\n{"id"\t: 2, "a": 2, "a": 3}\n', ["line 2", "'a' stands there twice"]),
