@@ -52,9 +52,13 @@ chaos: $(VENV)/.dev ## runs under fire on virtual time; SEEDS=2000, SEED=n repla
 	  $(if $(MUTANT),--mutant $(MUTANT))
 
 soak: $(VENV)/.dev $(VENV)/.system ## what takes longer than CI allows: 200,000 random days, crashes 200 times under load
-	@SCIMSYNC_DAYS_TIMES=10 $(BIN)/python -m pytest tests/laws tests/chaos tests/unit/workbench tests/unit/engine/test_leavers.py \
+	@SCIMSYNC_DAYS_TIMES=10 $(BIN)/python -m pytest tests/laws tests/chaos tests/unit/workbench \
+	  tests/unit/engine/test_leavers.py \
 	  tests/integration/test_explained_stories.py tests/integration/test_reading.py tests/integration/test_providers.py \
-	  tests/integration/test_runs_sources.py tests/acceptance/test_audit_crash.py -n 2 --dist worksteal
+	  tests/integration/test_runs_sources.py tests/acceptance/test_audit_crash.py \
+	  tests/integration/test_runs_dirty.py -n 2 --dist worksteal
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/fuzzing atheris==3.0.0
+	@PYTHONPATH=$(VENV)/fuzzing $(BIN)/python -m tests.fuzzing 300
 	@tools/soak-crashes $(BIN)/python 200
 
 lock: $(VENV)/.dev ## pin the dependencies anew, with hashes and without addresses
@@ -85,10 +89,10 @@ $(VENV)/.sdks: tools/sdks tests/sdks/requirements.txt tests/sdks/package-lock.js
 	@tools/sdks $(BIN)/python $(VENV)/sdks
 	@touch $@
 
-# other people's SCIM servers, each in a room of its own: what they need would clash with what we need
-$(VENV)/.providers: tools/providers tests/providers/canaille/requirements.txt tests/providers/django-scim2/requirements.txt \
-  tests/providers/scimmy/package-lock.json | $(VENV)/.dev $(VENV)/.system
-	@echo "installing SCIM servers of other people into $(VENV)/providers ..."
+# other people's servers, each in a room of its own: what they need would clash with what we need
+$(VENV)/.providers: tools/providers $(wildcard tests/providers/*/requirements.txt tests/providers/*/package-lock.json) \
+  | $(VENV)/.dev $(VENV)/.system
+	@echo "installing servers of other people into $(VENV)/providers ..."
 	@tools/providers $(BIN)/python $(VENV)/providers
 	@touch $@
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import gc
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
 
 #: one `test id: reason` a line
 LISTED = Path(__file__).parent / "tests" / "allowed-skips.txt"
-#: files that need no disk to wait for, and what must be free there (a whole run takes 0.3 GB at most)
+#: where files wait for no disk, and what must be free there; what a test wrote goes with it, unless it failed
 MEMORY, ROOM = Path("/dev/shm"), 2 << 30  # noqa: S108 - what is made there has names of its own
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
     """Write to memory: a state is synced to disk with each step of a run, and no test takes the power away."""
-    if "TMPDIR" not in os.environ and _in_memory():
-        os.environ["TMPDIR"] = str(MEMORY)
-        tempfile.tempdir = None
+    if _in_memory():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def _in_memory() -> bool:

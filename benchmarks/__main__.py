@@ -6,7 +6,19 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import apply, audit, estimate, main_job, one_person, plan, references, requests, simulator, startup
+from benchmarks import (
+    apply,
+    audit,
+    estimate,
+    main_job,
+    one_person,
+    plan,
+    references,
+    requests,
+    simulator,
+    sources,
+    startup,
+)
 from benchmarks.harness import ROOT, Report, Size
 
 #: name -> what runs it, and its usual size
@@ -21,6 +33,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Size], Report], int]] = {
     "references": (references.measure, references.USUAL),
     "audit": (audit.measure, audit.USUAL),
     "simulator": (simulator.measure, simulator.USUAL),
+    "sources": (sources.measure, sources.USUAL),
 }
 
 

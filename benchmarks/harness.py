@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -201,12 +201,24 @@ def part(module: str, *arguments: object) -> Spent:
     """
     done = run(sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments), folder=ROOT)
     told = json.loads(done.out.splitlines()[-1])
-    return Spent(wall=told["wall"], cpu=told["cpu"], memory=done.memory, out=str(told["result"]))
+    memory = told["memory"] or done.memory
+    return Spent(wall=told["wall"], cpu=told["cpu"], memory=memory, out=str(told["result"]))
 
 
 def tell(spent: Spent, result: object) -> None:
     """Say to the parent what a part measured."""
-    print(json.dumps({"wall": spent.wall, "cpu": spent.cpu, "result": result}))
+    print(json.dumps({"wall": spent.wall, "cpu": spent.cpu, "memory": _own_peak(), "result": result}))
+
+
+def _own_peak() -> int:
+    """The peak of this program alone; 0 where it is not known.
+
+    What the system counts for a child begins with the memory of whoever started it, where that had more.
+    """
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+    return 0
 
 
 def measured(work: Callable[[], T]) -> tuple[Spent, T]:

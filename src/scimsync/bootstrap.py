@@ -8,8 +8,8 @@ import random
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -21,22 +21,24 @@ from typing import Protocol, TypeVar
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey
 from scimsync.config import Settings, TargetSettings
-from scimsync.engine import delivering
-from scimsync.engine.delivering import DeliveryPorts
-from scimsync.engine.laboratory import Laboratory, Provider
 from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
-from scimsync.engine.state import Outbox
 from scimsync.errors import ConfigError
+from scimsync.model.phones import PhoneReader, Unread
 
 _T = TypeVar("_T")
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[Store]:
-    """The state that the configuration names, closed at the end."""
+def open_store(settings: Settings, *, writes: bool = True) -> Iterator[Store]:
+    """The state that the configuration names, closed at the end.
+
+    Args:
+        settings: Where it is.
+        writes: Whether it may be written to; else nothing is made or brought up to date, as evidence wants it.
+    """
     from scimsync.adapters.store_sql import SqlStore  # noqa: PLC0415 - loads SQLAlchemy
 
-    store = SqlStore(settings.state.url, settings.state.artifacts, SystemClock())
+    store = SqlStore(settings.state.url, settings.state.artifacts, SystemClock(), writes=writes)
     try:
         yield store
     finally:
@@ -68,10 +70,10 @@ def read_exposition(text: bytes) -> dict[str, object]:
     return document(text, now())
 
 
-def make_phones() -> Callable[[str, str], str | None]:
+def make_phones() -> PhoneReader:
     """What reads phone numbers as people write them: (number, region) -> E.164."""
 
-    def read(number: str, region: str) -> str | None:
+    def read(number: str, region: str) -> str | Unread | None:
         from scimsync.adapters.phones_library import read_phone  # noqa: PLC0415 - loads phonenumbers, once one is read
 
         return read_phone(number, region)
@@ -137,7 +139,7 @@ def make_target(
     kind = ScimTarget if users == users.published else PlatformTarget
     target = kind(
         replace(
-            _wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
+            wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
             patience_s=settings.policy.outage.total_seconds(),
         ),
         clock=SystemClock(),
@@ -149,7 +151,7 @@ def make_target(
     return target
 
 
-def _wired(kind: Callable[..., _T], given: TargetSettings, page_sizes: Path | None = None) -> _T:
+def wired(kind: Callable[..., _T], given: TargetSettings, page_sizes: Path | None = None) -> _T:
     """A target as adapters know it: `kind` is their `TargetSettings`."""
     return kind(
         api_url=given.api_url,
@@ -171,39 +173,6 @@ def _wired(kind: Callable[..., _T], given: TargetSettings, page_sizes: Path | No
         ca_file=given.ca_file,
         page_sizes=page_sizes,
     )
-
-
-class ProbedProvider(Provider, Protocol):
-    """A provider that is probed."""
-
-    @property
-    def url(self) -> str:
-        """Its SCIM base."""
-        ...
-
-
-@asynccontextmanager
-async def open_laboratory(
-    given: TargetSettings, folder: Path, cap: int, say: Callable[[str], None]
-) -> AsyncIterator[tuple[Laboratory, ProbedProvider]]:
-    """Where a provider is probed, and the provider; inside one event loop.
-
-    Args:
-        given: Which it is.
-        folder: Where it is noted what is made.
-        cap: The most requests, all together.
-        say: Told what happens.
-    """
-    from scimsync.adapters.probe_notes import ProbeNotes  # noqa: PLC0415
-    from scimsync.adapters.target_probing import ProbedTarget  # noqa: PLC0415 - loads httpx2
-    from scimsync.adapters.target_wire import TargetSettings as Wired  # noqa: PLC0415 - loads httpx2
-
-    clock, rng = SystemClock(), random.Random(secrets.randbits(64))  # noqa: S311 - jitter, not secrets
-    provider = ProbedTarget(_wired(Wired, given), clock=clock, rng=rng, notice=say)
-    try:
-        yield Laboratory(provider, ProbeNotes(folder, provider.url), clock, cap), provider
-    finally:
-        await provider.close()
 
 
 def now() -> datetime:
@@ -243,25 +212,3 @@ def make_key(settings: Settings) -> FileKey | RingKey:
     """Where the key lies that signs checkpoints."""
     given = settings.audit
     return RingKey(given.keyring) if given.key_file is None else FileKey(given.key_file)
-
-
-@asynccontextmanager
-async def make_delivery(settings: Settings, outbox: Outbox, say: Callable[[str], None]) -> AsyncIterator[DeliveryPorts]:
-    """What delivering needs, for the endpoints of the configuration; inside one event loop."""
-    from scimsync.adapters.webhook_http import HttpSender  # noqa: PLC0415 - loads httpx2
-
-    clock, draw = SystemClock(), random.Random(secrets.randbits(64))  # noqa: S311 - jitter, not secrets
-    endpoints = [
-        delivering.Endpoint(
-            name=given.name,
-            shown=given.shown,
-            sender=HttpSender(given.url, clock, allow_private=given.allow_private),
-            keys=given.keys,
-        )
-        for given in settings.webhooks
-    ]
-    try:
-        yield DeliveryPorts(outbox=outbox, endpoints=endpoints, clock=clock, chance=draw.random, say=say)
-    finally:
-        for endpoint in endpoints:
-            await endpoint.sender.close()

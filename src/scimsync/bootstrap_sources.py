@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from scimsync.adapters.clock_system import SystemClock
-from scimsync.adapters.source_place import Enter
 from scimsync.config import RestSettings, Settings, SourceSettings
 from scimsync.config.settings import GroupSettings, LdapSettings
 from scimsync.engine.membership import Pairs
@@ -112,58 +111,18 @@ def _make_file(given: SourceSettings, path: Path) -> Source:
 def _make_placed(given: SourceSettings, url: str) -> Source:
     """The source of a file at an address."""
     from scimsync.adapters.source_place import PlacedSource  # noqa: PLC0415 - few need it
+    from scimsync.bootstrap_places import entrance  # noqa: PLC0415
 
     place, is_text = given.place, given.kind in {"csv", "jsonl"}
     return PlacedSource(
         url,
-        _entrance(given, url),
+        entrance(given, url),
         lambda path: _make_file(given, path),
         ready=place.ready,
         settle=place.settle,
         most=place.most_megabytes * 1_000_000,
         complete=given.complete if is_text else "unproven",
     )
-
-
-def _entrance(given: SourceSettings, url: str) -> Enter:
-    """How the place of a file is entered."""
-    place, access = given.place, given.access
-    scheme = url.partition(":")[0].lower()
-    if scheme == "sftp":
-        from scimsync.adapters.source_place_sftp import Sftp  # noqa: PLC0415 - few need it
-
-        return Sftp(
-            url=url,
-            username=access.username,
-            password=access.password,
-            known_hosts=place.known_hosts,
-            host_key=place.host_key,
-            key_file=place.key_file,
-        ).enter
-    if scheme in {"https", "http"}:
-        from scimsync.adapters.source_place_https import Https  # noqa: PLC0415 - few need it
-
-        return Https(
-            url=url,
-            username=access.username,
-            password=access.password,
-            token=access.token,
-            header=access.header,
-            header_value=access.header_value,
-            ca_file=access.ca_file,
-        ).enter
-    from scimsync.adapters.source_place_objects import Objects  # noqa: PLC0415 - few need it
-
-    return Objects(
-        url=url,
-        username=access.username,
-        password=access.password,
-        token=access.token,
-        key_file=place.key_file,
-        endpoint=place.endpoint,
-        region=place.region,
-        ca_file=access.ca_file,
-    ).enter
 
 
 def _asked(given: SourceSettings, rest: RestSettings) -> Source:
@@ -245,6 +204,22 @@ def describe_sources(settings: Settings) -> Sequence[str]:
     """
     given = (settings.source, *settings.source.joined)
     return [line for one in given if one.ldap for line in _directory(one, one.ldap).describe()]
+
+
+def guarded_sources(settings: Settings) -> Sequence[tuple[str, bool]]:
+    """What keeps our queries from writing into each database that is read, in words; whether the database itself does.
+
+    Raises:
+        SourceError: An address cannot be understood.
+    """
+    found: list[tuple[str, bool]] = []
+    for given in (settings.source, *settings.source.joined):
+        if given.kind == "sql":
+            from scimsync.adapters.source_sql import SqlSource  # noqa: PLC0415 - loads SQLAlchemy
+
+            words, is_guarded = SqlSource(given.url, given.query, "").guard
+            found.append((f"[source.{given.name}]: {words}" if any(given.join) else words, is_guarded))
+    return found
 
 
 def _directory(given: SourceSettings, ldap: LdapSettings) -> _Described:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.core import chain
-from scimsync.engine import checkpoints, ledger
+from scimsync.engine import checkpoints, continuity, ledger
 from scimsync.engine.state import Audit, Journal
 from scimsync.errors import StoreDamaged, StoreLocked
 from scimsync.model.audit import Edit, Entry, Kind, Record
@@ -253,6 +253,26 @@ def test_a_checkpoint_elsewhere_names_a_cut_that_hides_all_its_traces(disk: Call
     assert whole(store) == 2
     with pytest.raises(StoreDamaged, match="record 3 is missing"):
         checkpoints.verify_store(store, checkpoints.public_of(SEED), [note])
+
+
+def test_a_fail_over_that_lost_the_last_second_is_noticed_and_so_is_another_chain(
+    disk: Callable[[], SqlStore], tmp_path: Path
+) -> None:
+    store = disk()
+    store.append((), [CANARY, CANARY])
+    before = store.head()
+    store.append((), [CANARY])
+    kept = continuity.Witness("elsewhere", str(checkpoints.close(store, VirtualClock(), SEED)))
+    assert [*continuity.breaks(store, [kept])] == []
+    unguarded(store, "DELETE FROM audit WHERE seq = 3", "DELETE FROM checkpoint")
+    assert "record 3 is missing" in "".join(continuity.breaks(store, [kept]))
+    with store.engine.begin() as connection:
+        end = {"h": before.hash, "f": b"".join(before.frontier)}
+        connection.execute(sa.text("UPDATE audit_head SET size = 2, hash = :h, frontier = :f"), end)
+    assert "over 3 records of the audit chain, and this state has 2" in "".join(continuity.breaks(store, [kept]))
+    store.append((), [CANARY])  # as many again, and not the same
+    assert "written anew" in "".join(continuity.breaks(store, [kept]))
+    assert "it was emptied, or is another state" in "".join(continuity.breaks(MemoryStore(tmp_path / "a"), [kept]))
 
 
 def unguarded(store: SqlStore, *statements: str) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from tests.servers import ATTRIBUTES, WORK_EMAIL, Answer, Firm, Provider, firm
 
+from scimsync.adapters import target_listing, target_sweep
+from scimsync.errors import TargetError
 from scimsync.scim.grammar import Comparison, parse_filter
 from scimsync.scim.messages import LIST_RESPONSE
 
@@ -362,6 +364,31 @@ class Circling(Aws):
     def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
         again = {**query, "cursor": "0" if query.get("cursor") == "6" else query.get("cursor", "")}
         return super().list(table, again)
+
+
+class Endless(Aws):
+    """Always knows one more page: with somebody new on it, or (`empty`) with nobody."""
+
+    empty = False
+
+    def list(self, table: Mapping[str, dict[str, Any]], query: Mapping[str, str]) -> Answer:
+        if "filter" in query or table is not self.users:
+            return super().list(table, query)
+        number = int(query.get("cursor") or 0)
+        more = {"id": f"new{number}", "userName": f"new{number}@x.org", "active": True}
+        return Answer(200, {"Resources": [] if self.empty else [more], "nextCursor": str(number + 1)})
+
+
+def test_a_listing_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(target_listing, "MOST_LISTED", 20)
+    monkeypatch.setattr(target_sweep, "MOST_EMPTY", 5)
+    with vendor(tmp_path, "aws") as home:
+        home.provider.__class__ = Endless
+        with pytest.raises(TargetError, match="the listing does not end: 21 accounts came"):
+            home.plan()
+        home.provider.empty = True  # type: ignore[attr-defined]
+        made = home.plan()
+        assert "target.incomplete" in {finding.code for finding in made.findings}
 
 
 class Forgetful(Aws):

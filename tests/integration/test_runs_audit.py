@@ -305,7 +305,9 @@ def test_an_erased_person_is_shown_as_erased_by_whom_and_the_chain_is_whole(tmp_
 
 def test_a_person_or_run_that_nobody_knows_is_told(tmp_path: Path) -> None:
     with house(tmp_path) as home:
-        assert "No records yet" in home.command("audit", "show").out
+        assert "there is no state in" in home.command("audit", "show").err
+        with bootstrap.open_store(home.settings()):
+            assert "No records yet" in home.command("audit", "show").out
         assert home.command("audit", "show", "--user", "E9").code == 2
         assert home.command("audit", "show", "--run", "2026").code == 2
         assert home.command("audit", "verify", "none.jsonl").code == 2

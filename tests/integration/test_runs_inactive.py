@@ -107,3 +107,49 @@ def test_a_rehire_of_whom_nobody_knows_the_last_roles_is_told_all_the_same(home:
     made, report = home.sync()
     assert [f.detail for f in stripped(made, who)] == ["roles; the last ones are not known"] * takes(home)
     assert (outcome(report, who).code == "account.stripped") is takes(home)
+
+
+def left_and_back(home: House, who: Person, policy: str = "") -> None:
+    """Somebody leaves, and loses the roles; then HR says that they are back."""
+    home.configure(policy=policy)
+    home.settle()
+    home.edit(who, "roles", [{"value": role} for role in sorted(ROLES)])
+    home.set(who, status="left")
+    home.sync()
+    home.set(who, status="active")
+
+
+def test_roles_come_back_with_a_rehire_where_policy_says_so(home: House) -> None:
+    who = home.active(1)[0]
+    left_and_back(home, who, 'rehire = "restore"\n')
+    made, report = home.sync()
+    assert report.clean
+    assert ("roles" in paths(made, who)) is takes(home)
+    assert roles(home, who) == ROLES
+    assert not stripped(made, who)
+    home.quiet()
+
+
+def test_roles_are_proposed_and_given_when_a_person_says_so(home: House) -> None:
+    who = home.active(1)[0]
+    left_and_back(home, who)
+    made = home.plan()
+    assert "roles" not in paths(made, who)
+    if takes(home):
+        (proposal,) = stripped(made, who)
+        assert "employee, supervisor" in proposal.detail
+        assert f"--user {who.employee_id} --override account.stripped" in proposal.hint
+    given = home.plan(who.employee_id, account__stripped="the same job")
+    assert home.apply(given.id).clean
+    assert roles(home, who) == ROLES
+
+
+@pytest.mark.parametrize("policy", ['rehire = "restore"\n', 'rehire = "leave"\n', ""])
+def test_roles_are_never_given_to_whoever_has_the_key_and_the_login_by_now(home: House, policy: str) -> None:
+    who = home.active(1)[0]
+    left_and_back(home, who, policy)
+    home.set(who, first_name="Somebody", last_name="Else", email="else@example.com")
+    made = home.plan()
+    assert "roles" not in paths(made, who)
+    if takes(home) and (found := stripped(made, who)):
+        assert "proposed" not in found[0].hint

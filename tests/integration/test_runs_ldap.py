@@ -172,7 +172,8 @@ def test_doctor_says_what_it_found(company: Company) -> None:
     company.configure(company.server.tls_url, ca_file=str(company.server.ca_file))
     told = checking.told_by_source(load(company.firm.folder / "scimsync.toml"))
     assert "OpenLDAP" in told[0]
-    assert checking.try_source(load(company.firm.folder / "scimsync.toml"))[:2] == (150, True)
+    found = checking.try_source(load(company.firm.folder / "scimsync.toml"))
+    assert (found.rows, found.proven) == (150, True)
     said = company.firm.command("doctor")
     assert "naming contexts: dc=example,dc=com" in said.out
     assert "150 records" in said.out

@@ -10,6 +10,7 @@ from tests.runs import SOURCE_CSV, House, csv_of, house, outcome
 from scimsync.adapters.phones_library import read_phone
 from scimsync.cli.sample import ATTRIBUTES
 from scimsync.model.outcomes import Status
+from scimsync.model.phones import Unread
 from scimsync.services import planning
 from scimsync.simulator.people import Person
 
@@ -56,6 +57,69 @@ def test_an_extension_alone_or_a_bad_number_waits_and_the_person_does_not(tmp_pa
         assert phone(home, new) is None
 
 
+@pytest.mark.parametrize("expression", ["e164(phone, country)", "phone"])
+def test_an_impossible_number_is_not_written_and_nobody_is_told_of_one_that_is_there(
+    tmp_path: Path, expression: str
+) -> None:
+    with house(tmp_path, users=24) as home:
+        attributes = ATTRIBUTES.replace('"e164(phone, country)"', f'"{expression}"')
+        home.configure(source=SOURCE_CSV, attributes=attributes)
+        same, other, abroad, test = home.active(4, start=0)
+        home.edit(same, f"{WORK}", "+15550100")
+        held = phone(home, other), phone(home, abroad)
+        new = home.newcomer(1)
+        impossible = {
+            same: "+15550100",
+            other: "+15550101",
+            abroad: "+99912345678",
+            test: "+13175550142",
+            new: "+441234",
+        }
+        numbers = {one.employee_id: number for one, number in impossible.items()}
+        extract(home, numbers, new)
+        made, report = home.sync()
+        told = {(f.subject, f.code, f.path) for f in made.findings if "phone" in f.code and f.subject in numbers}
+        assert told == {
+            (other.employee_id, "record.bad-phone", WORK),
+            (abroad.employee_id, "record.phone-country", WORK),
+            (new.employee_id, "record.bad-phone", WORK),
+        }
+        assert all(outcome(report, one).status is Status.DONE for one in impossible)
+        assert (phone(home, other), phone(home, abroad)) == held
+        assert (phone(home, same), phone(home, test), phone(home, new)) == ("+15550100", "+13175550142", None)
+
+
+@pytest.mark.parametrize(
+    ("number", "region", "why"),
+    [
+        ("(317) 555-0100", "", Unread.NO_COUNTRY),
+        ("0049 30 901820", "", Unread.NO_COUNTRY),
+        ("(317) 555-0100", "ZZ", Unread.UNKNOWN_COUNTRY),
+        ("030 901820", "GERMANY", Unread.UNKNOWN_COUNTRY),
+        ("+999 1234 5678", "US", Unread.UNKNOWN_CODE),
+        ("+1 317 555 0100 00", "", Unread.IMPOSSIBLE),
+        ("(317) 555-0100 00", "US", Unread.IMPOSSIBLE),
+        ("+15550100", "", Unread.IMPOSSIBLE),
+        ("555-0100", "US", "+15550100"),
+        ("493090182001", "DE", "+493090182001"),
+        ("493090182001.0", "DE", "+493090182001"),
+        ("4915112345678", "DE", None),
+        ("13175550106.0", "US", "+13175550106"),
+        ("34912345603", "ES", "+34912345603"),
+        ("420224345605", "CZ", "+420224345605"),
+        ("3090182001", "DE", "+493090182001"),
+        ("0 4930 901820", "DE", "+494930901820"),
+        ("call me", "", None),
+        ("12", "", None),
+        ("x471147", "ZZ", None),
+    ],
+)
+def test_a_number_is_read_as_it_was_meant_or_told_what_is_wrong_with_it(
+    number: str, region: str, why: str | None
+) -> None:
+    assert read_phone(number, region) == why
+
+
 @pytest.mark.parametrize("number", ["+1 317 555 0142 x4711", "(317) 555-0142 ext. 4711", "+13175550142;ext=4711"])
 def test_a_number_with_its_extension_is_written_and_quiet(tmp_path: Path, number: str) -> None:
     with house(tmp_path, users=12) as home:
@@ -97,7 +161,7 @@ def test_an_unchanged_source_asks_the_library_nothing_and_an_erasure_forgets_wha
 ) -> None:
     asked = []
 
-    def counted(number: str, region: str) -> str | None:
+    def counted(number: str, region: str) -> str | Unread | None:
         asked.append(number)
         return read_phone(number, region)
 
@@ -113,7 +177,7 @@ def test_an_unchanged_source_asks_the_library_nothing_and_an_erasure_forgets_wha
         one = home.active(1)[0].employee_id
         extract(home, {one: "(317) 555-0142"})
         made, _ = home.sync()
-        assert asked == ["(317) 555-0142"]
+        assert asked == ["(317) 555-0142", "+13175550142"], "as HR has it, and as it would be written"
         assert [change.key for change in made.changes] == [one]
         artifacts = tmp_path / ".scimsync" / "artifacts"
         kept = sorted(artifacts.glob("phones-1-*"))

@@ -639,3 +639,25 @@ def test_https_has_an_authority_of_its_own(tmp_path: Path) -> None:
             assert http.get(f"{sim.api_url}{ROOT}/Users").status_code == 401
         with httpx2.Client(trust_env=False) as http, pytest.raises(httpx2.ConnectError):
             http.get(f"{sim.api_url}{ROOT}/Users")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:1"}, 200),
+        ({"Host": "simulator:8080"}, 200),
+        ({"Host": "[::1]:80"}, 200),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example:80"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Host": "localhost:1", "Origin": "http://localhost:1", "Sec-Fetch-Site": "same-origin"}, 200),
+    ],
+)
+def test_no_web_page_steers_the_simulator(client: Client, headers: dict[str, str], status: int) -> None:
+    before = client.http.get("/_simulator/options").json()
+    answer = client.http.post("/_simulator/options", json={"password_length": 77}, headers=headers)
+    assert answer.status_code == status
+    assert (client.http.get("/_simulator/options").json() == before) is (status == 403)

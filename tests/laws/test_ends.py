@@ -17,12 +17,12 @@ from typing import Any
 from tests.unit.engine.test_whole_runs import Company
 
 from scimsync.model.plans import Plan
-from scimsync.model.policy import Deleted, Leavers
+from scimsync.model.policy import Deleted, Leavers, Limits
 
 FULL = int(os.environ.get("SCIMSYNC_DAYS_TIMES", "1")) >= 10
 SEED = int(os.environ.get("SCIMSYNC_DAYS_SEED", "1"))
-PEOPLE, LEAVERS, AGAIN, NIGHTS = (3000, 1000, 100, 365) if FULL else (120, 24, 8, 36)
-AFTER = 30 if FULL else 8
+PEOPLE, LEAVERS, AGAIN, NIGHTS = (3000, 1000, 100, 365) if FULL else (120, 20, 8, 44)
+AFTER = 30 if FULL else 14
 #: what each night may say besides its changes
 SPOKEN = {"delete": "leaver.expired", "restore": "account.restoring", "held": "account.deleted"}
 
@@ -49,6 +49,7 @@ class Year(Company):
             "leavers": Leavers.DELETE,
             "leavers_after": timedelta(days=AFTER),
             "deleted": Deleted.RESTORE,
+            "limits": Limits(leavers_window=timedelta(days=1)),  # so many leave that a week would be too much
         }
         self.target.revives = True
         #: seconds by which the last run began late

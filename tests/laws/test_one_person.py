@@ -21,6 +21,7 @@ from scimsync.engine.person import Names, PersonPorts, PersonRequest, plan_perso
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.planning import make_plan
 from scimsync.model.outcomes import Link, Run, RunState
+from scimsync.model.phones import Unread
 from scimsync.model.plans import Change, Finding, Plan, Seal
 from scimsync.model.policy import Authority, BadValue, Limit, Limits, Mapped, Policy
 from scimsync.model.records import Cell
@@ -41,7 +42,19 @@ WIDE = Limits(**dict.fromkeys(("disable", "enable", "create", "update", "clear",
 # --- what is drawn -----------------------------------------------------------------------------------
 
 texts = st.sampled_from(["Lead", "lead", " Lead ", "Boss", "\u3000Boss", "", "   ", "é", "e\u0301", "a\nb", "x" * 300])
-phones = st.sampled_from(["+13175550100", "+1 (317) 555-0100", "317 555 0100", "", "+13175550100;ext=42", "+1555"])
+phones = st.sampled_from(
+    [
+        "+13175550100",
+        "+1 (317) 555-0100",
+        "317 555 0100",
+        "",
+        "+13175550100;ext=42",
+        "+1555",
+        "+15550000",
+        "+99912345678",
+        "+15550001",
+    ]
+)
 days = st.sampled_from(["2024-01-31", "2024-01-31 00:00:00", "2024-01-31T00:00:00Z", " 2024-02-30 ", "soon", ""])
 levels = st.sampled_from([None, 0, 1, 2.5, 5, 5.1, -1, "4", "high"])
 skills = st.lists(
@@ -252,9 +265,13 @@ def whole(folder: Path, policy: Policy, target: MemoryTarget, people: Mapping[st
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def read_phone(number: str, region: str) -> str | None:
+def read_phone(number: str, region: str) -> str | Unread | None:
     """A reader as good as any: digits alone, where there are enough of them."""
     digits = "".join(one for one in number if one.isdigit())
+    if number.startswith("+999"):
+        return Unread.UNKNOWN_CODE
+    if number.startswith("+1555"):
+        return Unread.IMPOSSIBLE
     return f"+{digits}" if number.startswith("+") and len(digits) > 7 else None
 
 

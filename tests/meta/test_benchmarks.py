@@ -61,6 +61,20 @@ def test_quick_look_writes_its_figures(
     assert capfd.readouterr().err == ""
 
 
+def test_a_kind_of_source_stands_beside_its_bare_library(
+    harness: Any, commands: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Two kinds only: the others start servers, which their own tests do too."""
+    sources = importlib.import_module("benchmarks.sources")
+    world, side = (importlib.import_module(f"benchmarks.{name}") for name in ("source_world", "source_side"))
+    assert commands.BENCHMARKS["sources"] == (sources.measure, sources.USUAL)
+    assert set(sources.LIBRARIES) == set(world.MAKERS) == set(side.BARE)
+    report = sources.measure(harness.Size(people=200, usual=sources.USUAL, pairs=1), kinds=("csv", "scim"))
+    assert len(report.rows) == 12
+    assert all(min(row.values) > 0 for row in report.rows)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_count_is_judged_at_every_size(harness: Any) -> None:
     row = harness.Row(work="requests", values=[19.1], bar=">= 15", always=True)
     assert row.met(harness.Size(people=200, usual=10_000)) is True

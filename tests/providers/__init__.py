@@ -1,6 +1,7 @@
-"""Other people's SCIM servers, each started as it is on a port of its own: `with start("canaille") as server: ...`.
+"""Other people's servers, each started as it is on a port of its own: `with start("canaille") as server: ...`.
 
 `make test` installs them (`tools/providers`); scim2-server is among what every test needs. They begin without people.
+Those of `NAMES` speak SCIM, those of `APIS` are what HR may have: a REST API.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
     "scimmy": ("node", "serve_scimmy.cjs", str(INSTALLED / "scimmy")),
 }
 NAMES = tuple(_COMMANDS)
+_APIS: dict[str, tuple[str, ...]] = {
+    "json-server": ("node", "serve_json_server.cjs", str(INSTALLED / "json-server")),
+    "datasette": (str(INSTALLED / "datasette" / "bin" / "python"), "serve_datasette.py"),
+}
+APIS = tuple(_APIS)
 
 needs_providers = pytest.mark.skipif(
     not INSTALLED.is_dir(), reason="install the servers: tools/providers PYTHON FOLDER"
@@ -44,6 +50,8 @@ class Server:
     #: what stands before /Users
     url: str
     token: str
+    #: the folder in which it runs
+    home: Path
 
     @property
     def address(self) -> str:
@@ -72,8 +80,8 @@ class Server:
 
 @contextlib.contextmanager
 def start(name: str) -> Iterator[Server]:
-    """Start one of `NAMES`, and end it afterwards; it ends too where the test is killed."""
-    program, script, *more = _COMMANDS[name]
+    """Start one of `NAMES` or `APIS`, and end it afterwards; it ends too where the test is killed."""
+    program, script, *more = (_COMMANDS | _APIS)[name]
     with tempfile.TemporaryFile("w+") as trouble, tempfile.TemporaryDirectory() as home:
         # it ends when nobody holds its standard input any more
         process = subprocess.Popen(
@@ -91,7 +99,7 @@ def start(name: str) -> Iterator[Server]:
             told = process.stdout.readline()
             trouble.seek(0)
             assert told, trouble.read()[-2000:]
-            yield Server(name, **json.loads(told))
+            yield Server(name, home=Path(home), **json.loads(told))
         finally:
             process.terminate()
             process.communicate(timeout=30)

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import IO, BinaryIO, NoReturn
 from xml.parsers import expat
 
@@ -136,6 +137,7 @@ def _parser() -> expat.XMLParserType:
     return parser
 
 
+@lru_cache(maxsize=256)  # names are few, and each cell has several
 def _bare(name: str) -> str:
     return name.rpartition(" ")[2]
 

@@ -12,6 +12,9 @@ from scimsync.adapters.source_text import BATCH, FEW, Placed
 from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Batch
 
+#: a batch of the workbench takes 32 KiB of each column, and facts are asked of all columns at once
+_MOST_COLUMNS = 1_000
+
 
 def owned_by(stack: ExitStack, batches: Iterator[Batch]) -> Iterator[Batch]:
     """Let go of what `stack` holds when the walk ends, fails or is given up.
@@ -43,8 +46,19 @@ def refuse_empty(where: str) -> NoReturn:
     raise SourceEmpty(message)
 
 
+def check_width(where: str, columns: Sequence[str]) -> None:
+    """Refuse more columns than fit beside each other into memory."""
+    if len(columns) > _MOST_COLUMNS:
+        message = (
+            f"{where}: there are {len(columns):,} columns, and no more than {_MOST_COLUMNS:,} are read. Leave out of"
+            " it what the mapping does not name."
+        )
+        raise SourceError(message)
+
+
 def check_columns(where: str, columns: Sequence[str]) -> None:
-    """Refuse blank and equal column names; SQL does not tell case, so neither may we."""
+    """Refuse blank and equal column names, and too many; SQL does not tell case, so neither may we."""
+    check_width(where, columns)
     seen: set[str] = set()
     for number, column in enumerate(columns, 1):
         if not column.strip():

@@ -20,10 +20,8 @@ from typing import NoReturn
 
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by, refuse_empty
 from scimsync.adapters.source_kinds import refuse_other
-from scimsync.adapters.source_objects import object_batches, objects
 from scimsync.adapters.source_plain import pour_csv
-from scimsync.adapters.source_table import ParquetTable
-from scimsync.adapters.source_text import Completeness, Placed, TextFile, opened, unchanged
+from scimsync.adapters.source_text import Completeness, Placed, TextFile, opened, unchanged, written
 from scimsync.errors import SourceError
 from scimsync.model.records import Reading
 
@@ -67,7 +65,9 @@ class CsvSource:
         next(batches)
         is_plain = not self.skip_lines and not self.columns
         pour = partial(pour_csv, file, self.delimiter, columns) if is_plain else None
-        return Reading(columns=columns, batches=batches, proven=file.proven, place="line", pour=pour)
+        return Reading(
+            columns=columns, batches=batches, proven=file.proven, delivery=file.delivery, place="line", pour=pour
+        )
 
     def _check_key(self, file: TextFile, columns: Sequence[str]) -> None:
         other = next((d for d in ";\t|," if d != self.delimiter and columns and d in columns[0]), None)
@@ -138,6 +138,8 @@ class JsonlSource:
             SourceError: The file cannot be opened or decoded, is empty, cut or changing, lacks the key
                 column, or holds a line that is not a flat JSON object with known members.
         """
+        from scimsync.adapters.source_objects import object_batches, objects  # noqa: PLC0415 - of this kind alone
+
         with ExitStack() as stack:
             file = stack.enter_context(TextFile(Path(self.path), self.encoding, self.complete, "jsonl"))
             lines = enumerate(file.lines(), 1)
@@ -149,7 +151,7 @@ class JsonlSource:
             check_key(str(file.path), columns, self.key)
             batches = owned_by(stack.pop_all(), object_batches(file.path, columns, first, lines))
         next(batches)
-        return Reading(columns=columns, batches=batches, proven=file.proven, place="line")
+        return Reading(columns=columns, batches=batches, proven=file.proven, delivery=file.delivery, place="line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,8 @@ class ParquetSource:
             SourceError: The file is not Parquet, is damaged, empty or changing, lacks the key column, or
                 holds a column whose values are neither text, number, truth nor date.
         """
+        from scimsync.adapters.source_table import ParquetTable  # noqa: PLC0415 - of this kind alone
+
         path = Path(self.path)
         with ExitStack() as stack:
             file = stack.enter_context(opened(path))
@@ -186,7 +190,8 @@ class ParquetSource:
             batches = owned_by(stack.pop_all(), batched(str(path), rows))
         next(batches)
         pour = partial(table.pour, file, before)
-        return Reading(columns=table.names, batches=batches, proven=True, place="row", pour=pour)
+        told = written(before)
+        return Reading(columns=table.names, batches=batches, proven=True, delivery=told, place="row", pour=pour)
 
 
 def _refuse_csv(where: str, reason: str, fault: csv.Error) -> NoReturn:

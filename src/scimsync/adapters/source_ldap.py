@@ -238,9 +238,10 @@ class _Spool:
         for name, values in entries:
             self.count += 1
             plain = {attribute.lower(): held for attribute, held in values.items()}
-            for attribute, spelt in zip(plain, values, strict=True):
-                self.spelt.setdefault(attribute, spelt)
-                self.most[attribute] = max(self.most.get(attribute, 0), len(plain[attribute]))
+            for (attribute, held), spelt in zip(plain.items(), values, strict=True):
+                if len(held) > self.most.get(attribute, -1):
+                    self.spelt.setdefault(attribute, spelt)
+                    self.most[attribute] = len(held)
             kept.append((self.count, _mark(where, name), self._encode((name, plain))))
         self._sql.execute("BEGIN")
         try:
@@ -316,6 +317,8 @@ class _Made:
             return None
         _, read = self._readers[column.attribute]
         try:
+            if len(held) == 1 and not column.form:
+                return read(held[0])
             cells = [read(value) for value in held]
             match column.form:
                 case "disabled":

@@ -262,6 +262,8 @@ class Directory:
         Raises:
             SourceError: The rest is not given.
         """
+        if not any(";" in description for description in values):
+            return values
         made = {description: held for description, held in values.items() if not _RANGE.search(description)}
         for description, held in values.items():
             if found := _RANGE.search(description):
@@ -388,6 +390,7 @@ def _distrust(access: LdapAccess) -> str:
     """
     given = urlsplit(access.url)
     context = ssl.create_default_context(cafile=str(access.ca_file) if access.ca_file else None)
+    context.keylog_filename = None  # type: ignore[assignment]  # SSLKEYLOGFILE would write down what opens our traffic
     address = (given.hostname or "", given.port or (636 if given.scheme == "ldaps" else 389))
     try:
         with socket.create_connection(address, timeout=10) as plain:

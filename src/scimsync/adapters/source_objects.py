@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -26,7 +27,12 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(message)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_Members, parse_constant=_no_constant)
+def _finite(number: str) -> float:
+    found = float(number)
+    return found if math.isfinite(found) else _no_constant(number)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Members, parse_constant=_no_constant, parse_float=_finite)
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 

@@ -61,6 +61,10 @@ class Question:
     body: Mapping[str, object] | None = None
 
 
+#: records beyond which a listing is taken for one that never ends, and pages without any, one after the other
+MOST_RECORDS, MOST_EMPTY = 5_000_000, 100
+
+
 class Pages:
     """Asks for one page after the other."""
 
@@ -248,6 +252,11 @@ class Proof:
                 "another may be missing. Run again; if it lasts, let the API sort by the key."
             )
         self._keys |= fresh
+        if len(self._keys) > MOST_RECORDS or [*map(bool, self._lengths[-MOST_EMPTY:])] == [False] * MOST_EMPTY:
+            raise SourceError(
+                f"{self._host}: the listing does not end: {len(self._keys):,} records came on {number:,} pages, and "
+                "the API leads on. Check paging under [source]."
+            )
         self._lengths.append(len(keys))
         self.met += len(keys)
 

@@ -43,6 +43,7 @@ class Https:
         import httpx2  # noqa: PLC0415 - a file of this machine does without
 
         trusted = ssl.create_default_context() if self.ca_file else httpx2.create_ssl_context(trust_env=False)
+        trusted.keylog_filename = None  # type: ignore[assignment]  # SSLKEYLOGFILE would write down what opens our traffic
         try:
             if self.ca_file:
                 trusted.load_verify_locations(cafile=self.ca_file)

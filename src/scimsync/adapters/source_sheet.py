@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from scimsync.adapters.source_cells import ERRORS, Hidden, address, hidden, shown
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by, refuse_empty
-from scimsync.adapters.source_text import BATCH, FEW, Placed, opened, unchanged
+from scimsync.adapters.source_text import BATCH, FEW, Placed, opened, unchanged, written
 from scimsync.errors import SourceError
 from scimsync.model.records import Cell, Reading
 
@@ -80,7 +80,8 @@ class SheetSource:
             rows = unchanged(path, file, before, table.rows())
             batches = owned_by(stack.pop_all(), batched(where, rows))
         next(batches)
-        return Reading(columns=table.columns, batches=batches, proven=is_archive, place="row")
+        told = written(before)
+        return Reading(columns=table.columns, batches=batches, proven=is_archive, delivery=told, place="row")
 
     def _sheet(self, stack: ExitStack, path: Path, reader: BinaryIO) -> Any:  # noqa: ANN401 - of calamine
         """The sheet, read."""

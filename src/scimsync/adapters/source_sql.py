@@ -24,9 +24,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from scimsync.adapters.source_columns import check_key, owned_by
+from scimsync.adapters.source_columns import check_key, check_width, owned_by
 from scimsync.adapters.source_copy import copying
-from scimsync.adapters.source_sql_drivers import NEXT_STEPS, be_lenient, driven, make_read_only, missing, writes
+from scimsync.adapters.source_sql_drivers import NEXT_STEPS, be_lenient, driven, guard, make_read_only, missing, writes
 from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Batch, Cell, Reading
 
@@ -87,6 +87,15 @@ class SqlSource:
             return "SQL database"
         host = f" on {url.host}" if url.host else ""
         return f"{url.get_backend_name()} database {url.database or '(default)'}{host}"
+
+    @property
+    def guard(self) -> tuple[str, bool]:
+        """What keeps the query from writing, in words; and whether the database itself does.
+
+        Raises:
+            SourceError: The address cannot be understood.
+        """
+        return guard(_address(self.url).get_backend_name())
 
     def read(self) -> Reading:
         """Connect, and ask the query.
@@ -232,7 +241,8 @@ def _sqlite(url: URL) -> partial[sqlite3.Connection]:
 
 
 def _check_columns(where: str, columns: Sequence[str], key: str) -> None:
-    """Refuse equal names (SQL does not tell case) and a missing key column."""
+    """Refuse equal names (SQL does not tell case), too many columns, and a missing key column."""
+    check_width(where, columns)
     seen: set[str] = set()
     for column in columns:
         if column.casefold() in seen:

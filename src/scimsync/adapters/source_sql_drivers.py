@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 #: driver of an address -> what to install
 _PACKAGES = {
@@ -41,6 +42,8 @@ _OURS = {
     "mssql": ("mssql+pymssql", "pymssql", "pyodbc"),
     "oracle": ("oracle+oracledb", "oracledb", "cx_Oracle"),
 }
+#: what MySQL counts as no limit, and the number of its complaint that there is no such variable, so that nothing limits
+_NO_LIMIT, _UNKNOWN_VARIABLE = 2**64 - 1, 1193
 DIALECTS = "https://docs.sqlalchemy.org/en/21/dialects/"
 
 #: in MySQL nothing that holds these words reads only; comments of the form /*! */ are carried out there
@@ -67,6 +70,8 @@ NEXT_STEPS = (
         r"\((2002|2003|2005|2006|2013|20009|20002),|ORA-12541|ORA-12170|DPY-6005|DPY-4011",
         "Check that host and port in url under [source] can be reached from here, and run again.",
     ),
+    (r"\((1317|1927|1969|3024),|ORA-01013",
+     "The database ended the query: look whether an administrator or a limit of time did, and run again."),
     (r"\(1064,|ORA-009\d\d|\((102|156),", "Correct query under [source]; try it in a database tool."),
 )  # fmt: skip
 
@@ -122,6 +127,27 @@ def writes(database: str, query: str, bare: str) -> str:
     return found[0] if found else ""
 
 
+#: dialects of which we ask for a transaction that only reads
+_READ_ONLY = frozenset({"postgresql", "mysql", "mariadb", "oracle"})
+
+
+def guard(database: str) -> tuple[str, bool]:
+    """What keeps our query from writing, in words; and whether the database itself does.
+
+    Args:
+        database: The name of the dialect.
+    """
+    if database in _READ_ONLY:
+        return "the query runs in a read-only transaction, and the database refuses to write", True
+    if database == "sqlite":
+        return "the file is opened to read only", True
+    words = "the database has no read-only transaction"
+    words += (
+        ": a query that holds a word that writes is not sent" if database == "mssql" else " that we know to ask for"
+    )
+    return f"{words}, and nothing is ever committed. Give the user the right to read and no other", False
+
+
 def make_read_only(connection: Connection) -> None:
     """Ask for a transaction that only reads, where the database knows one. SQL Server does not.
 
@@ -134,12 +160,22 @@ def make_read_only(connection: Connection) -> None:
             connection.exec_driver_sql("PRAGMA query_only = ON")
         case "mysql" | "mariadb":
             connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+            _give_every_row(connection)
             connection.rollback()
         case "oracle":
             connection.rollback()
             connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         case _:
             pass
+
+
+def _give_every_row(connection: Connection) -> None:
+    """Lift the limit that a server may set for every SELECT: its answers end early, and nothing says so."""
+    try:
+        connection.exec_driver_sql(f"SET SESSION sql_select_limit = {_NO_LIMIT}")
+    except DBAPIError as error:
+        if error.orig is None or error.orig.args[:1] != (_UNKNOWN_VARIABLE,):
+            raise
 
 
 def be_lenient(connection: Any) -> None:  # noqa: ANN401 - of psycopg, which may not be there

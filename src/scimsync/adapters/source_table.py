@@ -40,6 +40,11 @@ _FORMS = (
 )
 
 
+#: bytes of the longest text in a cell: a file of some kilobytes may hold gigabytes, packed
+WIDEST = 1 << 20
+_WIDE = "scimsync: too wide, column "
+
+
 class ParquetTable:
     """One Parquet file in a DuckDB connection of its own."""
 
@@ -119,11 +124,19 @@ class ParquetTable:
                     " numbers, truth or dates. Leave it out of the export, or write it as text."
                 )
                 raise SourceError(message)
-            asked.append(form.format(f"c{number}"))
+            cell = form.format(f"c{number}")
+            wide = f"CASE WHEN strlen({cell}) > {WIDEST} THEN error('{_WIDE}{number}') ELSE {cell} END"
+            asked.append(wide if kind == "VARCHAR" else cell)
         aliases = ", ".join(f"c{number}" for number in range(1, len(asked) + 1))
         return f"SELECT {', '.join(asked)} FROM ({_FROM}) AS people({aliases})"  # noqa: S608  # no names in it
 
     def _refuse(self, fault: Exception) -> NoReturn:
+        if _WIDE in str(fault):
+            number = int(str(fault).partition(_WIDE)[2].split()[0])
+            raise SourceError(
+                f"{self._path}: the column {self.names[number - 1]!r} holds a text of more than {WIDEST:,} bytes, as "
+                "no attribute of a person does. Leave the column out of the export, or find out what writes that."
+            ) from fault
         reason = str(fault).replace(self._place, self._path.name).partition("\n")[0]
         message = (
             f"{self._path}: cannot be read as Parquet: {reason}. The file is cut, damaged or of another kind:"

@@ -9,6 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NoReturn, TypeAlias, get_args
@@ -132,6 +133,12 @@ class _Witness(io.RawIOBase):
         return self._digest.hexdigest() if self._digest is not None else ""
 
 
+def written(status: os.stat_result) -> str:
+    """Which delivery a file of this machine is."""
+    moment = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
+    return f"written {moment}, {status.st_size:,} bytes"
+
+
 class TextFile:
     """One text file, open: its lines, each checked on the way."""
 
@@ -145,6 +152,7 @@ class TextFile:
         self._expected = _checksum(path) if complete == "checksum" else ""
         self._raw = opened(path)
         self._before = os.fstat(self._raw.fileno())
+        self.delivery = written(self._before)
         try:
             if not encoding.lower().replace("_", "-").startswith("utf-16"):
                 refuse_other(path, self._raw, kind)

@@ -129,6 +129,25 @@ class Audit(Connections):
                     driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return len(live)
 
+    def gone_keys(self) -> Iterator[PersonKey]:
+        """The keys that cannot be read any more: an erasure destroyed them, or somebody else did."""
+        with self._rows(sa.select(KEY).where(KEY.c.secret.is_(None))) as rows:
+            for row in rows:
+                yield key_from(row)
+
+    def accept_lost_keys(self, at: datetime, actor: str) -> None:
+        """Note of the keys that are gone without an erasure since when that is known, and by whom."""
+        lost = sa.update(KEY).where(KEY.c.secret.is_(None), KEY.c.erased.is_(None))
+        with self._writing() as connection:
+            connection.execute(lost.values(erased=at, erased_by=actor))
+
+    def keyless(self) -> int:
+        """The number of the first record about a person whose key is not kept at all; 0 where there is none."""
+        kept = sa.exists().where(KEY.c.pseudonym == AUDIT.c.person)
+        wanted = sa.select(sa.func.min(AUDIT.c.seq)).where(AUDIT.c.person != "", ~kept)
+        with self._reading() as connection:
+            return int(connection.scalar(wanted) or 0)
+
     def save_checkpoint(self, size: int, at: datetime, note: str) -> None:
         """Keep a signed checkpoint; one of the same size is replaced."""
         with self._writing() as connection:

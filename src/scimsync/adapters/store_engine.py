@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -90,6 +91,34 @@ def open_sqlite(url: sa.URL, patience_s: float) -> sa.Engine:
     return engine
 
 
+def open_sqlite_to_read(url: sa.URL, patience_s: float) -> sa.Engine:
+    """Open SQLite so that nothing in it can be changed, nor its file be made.
+
+    Raises:
+        StoreError: There is no such file.
+    """
+    path = Path(str(url.database))
+    if not path.is_file():
+        raise StoreError(f"there is no state in {path}: nothing was kept yet, or it was removed. Check [state] url.")
+
+    def connect() -> sqlite3.Connection:
+        # where nobody may write, and nothing waits in a log, SQLite needs be told that the file stays as it is
+        log = path.with_name(path.name + "-wal")
+        still = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+        place = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if still else ''}"
+        connection = sqlite3.connect(place, uri=True, timeout=patience_s, check_same_thread=False)
+        connection.isolation_level = None
+        return connection
+
+    engine = sa.create_engine(url, hide_parameters=True, creator=connect)
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
 def _set_up(connection: sqlite3.Connection, path: str, patience_s: float) -> None:
     connection.isolation_level = None  # so that BEGIN is ours to say
     connection.execute(f"PRAGMA busy_timeout={round(patience_s * 1000)}")
@@ -115,14 +144,15 @@ def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> str:
         time.sleep(0.01)
 
 
-def open_postgres(url: sa.URL, patience_s: float) -> sa.Engine:
-    """Open PostgreSQL, set up as a state wants it."""
+def open_postgres(url: sa.URL, patience_s: float, *, writes: bool = True) -> sa.Engine:
+    """Open PostgreSQL, set up as a state wants it; where it shall not write, so that it cannot."""
+    more = {} if writes else {"options": "-c default_transaction_read_only=on"}
     try:
         engine = sa.create_engine(
             url,
             hide_parameters=True,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 10, "application_name": "scimsync"},
+            connect_args={"connect_timeout": 10, "application_name": "scimsync", **more},
         )
     except ImportError as error:
         raise StoreError("PostgreSQL needs a driver: pip install 'scimsync[postgres]'") from error

@@ -31,7 +31,7 @@ class People(Connections):
 
     def links(self) -> Iterator[Link]:
         """All links, read as they are walked."""
-        with self._tuples(sa.select(LINK.c.key, LINK.c.account, LINK.c.source)) as rows:
+        with self._texts(sa.select(LINK.c.key, LINK.c.account, LINK.c.source)) as rows:
             yield from starmap(Link, rows)
 
     def owner_of(self, account: str) -> str | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from scimsync.adapters.store_artifacts import Bindings
 from scimsync.adapters.store_audit import Audit
 from scimsync.adapters.store_birth import bear
 from scimsync.adapters.store_connections import WallClock
@@ -26,6 +27,7 @@ from scimsync.adapters.store_engine import (
     check_pages,
     open_postgres,
     open_sqlite,
+    open_sqlite_to_read,
     parse_url,
     shown_name,
     translated,
@@ -57,6 +59,7 @@ REVISIONS = (
     "0015",
     "0016",
     "0017",
+    "0019",
 )
 VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives
@@ -65,7 +68,7 @@ _ARTIFACT = re.compile(r"[A-Za-z0-9._-]+")
 _MIGRATING = threading.Lock()
 
 
-class SqlStore(Runs, People, Audit, Outbox):
+class SqlStore(Runs, People, Audit, Outbox, Bindings):
     """The state in a database. Fits the Store port; may be used from several threads.
 
     Args:
@@ -73,6 +76,7 @@ class SqlStore(Runs, People, Audit, Outbox):
         artifacts: the folder of the immutable files; made with mode 0700 where there is none.
         clock: says when; handed in.
         patience_s: how long to wait for somebody else's lock.
+        writes: whether it may write: else it makes nothing, brings nothing up to date, and cannot.
 
     Raises:
         ConfigError: The URL is none of the two.
@@ -81,7 +85,9 @@ class SqlStore(Runs, People, Audit, Outbox):
         StoreLocked: Somebody kept it locked for longer than our patience.
     """
 
-    def __init__(self, url: str, artifacts: Path, clock: WallClock, *, patience_s: float = 30.0) -> None:
+    def __init__(
+        self, url: str, artifacts: Path, clock: WallClock, *, patience_s: float = 30.0, writes: bool = True
+    ) -> None:
         self._clock = clock
         self._artifacts = artifacts
         self._patience_s = patience_s
@@ -89,13 +95,14 @@ class SqlStore(Runs, People, Audit, Outbox):
         parsed = parse_url(url)
         self._name = shown_name(parsed)
         if parsed.get_backend_name() == "sqlite":
-            self.engine = open_sqlite(parsed, patience_s)
+            self.engine = (open_sqlite if writes else open_sqlite_to_read)(parsed, patience_s)
         else:
-            self.engine = open_postgres(parsed, patience_s)
+            self.engine = open_postgres(parsed, patience_s, writes=writes)
         self._reader = self.engine.execution_options(scimsync_reading=True)
         try:
-            private_artifacts(artifacts)
-            self._prepare()
+            if writes:
+                private_artifacts(artifacts)
+            self._prepare(writes=writes)
         except BaseException:
             self.engine.dispose()
             raise
@@ -174,7 +181,7 @@ class SqlStore(Runs, People, Audit, Outbox):
             mine = sa.update(LEASE).where(LEASE.c.fence == fence).values(dict(values))
             return connection.execute(mine).rowcount == 1
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, writes: bool) -> None:
         with translated(self._name), self._reader.connect() as connection:
             if connection.dialect.name == "sqlite":
                 check_pages(connection, self._name)
@@ -185,6 +192,11 @@ class SqlStore(Runs, People, Audit, Outbox):
             raise StoreError(
                 f"{self._name} was made by a newer scimsync (schema {version}; this one knows up to "
                 f"{REVISIONS[-1]}). Update scimsync, or name another store."
+            )
+        if not writes:
+            raise StoreError(
+                f"{self._name} was made by an older scimsync (schema {version or 'none'}), and is opened to be read "
+                "alone here. Copy it, and let `scimsync doctor` bring the copy up to date; or do so with the state."
             )
         self._migrate()
 

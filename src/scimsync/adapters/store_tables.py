@@ -202,6 +202,10 @@ KEY = sa.Table(
     sa.Column("erased", Instant),
     sa.Column("erased_by", sa.Text, nullable=False),
 )
+#: the few keys that are gone: each command that writes asks whether an erasure tells of them
+sa.Index(
+    "ix_audit_key_gone", KEY.c.pseudonym, sqlite_where=KEY.c.secret.is_(None), postgresql_where=KEY.c.secret.is_(None)
+)
 HEAD = sa.Table(
     "audit_head",
     TABLES,
@@ -218,6 +222,13 @@ CHECKPOINT = sa.Table(
     sa.Column("size", _SERIAL, primary_key=True, autoincrement=False),
     sa.Column("at", Instant, nullable=False),
     sa.Column("note", sa.Text, nullable=False),
+)
+ARTIFACT = sa.Table(
+    "artifact",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("under", sa.JSON, nullable=False),
 )
 OUTBOX = sa.Table(
     "outbox",

@@ -12,6 +12,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from scimsync.errors import TargetError
+
+#: people or groups beyond whom a listing is taken for one that never ends
+MOST_LISTED = 5_000_000
+#: pages without anybody that a cursor may lead to, one after the other
+MOST_EMPTY = 100
 _NAMES = {"listed": "Resources", "total": "totalResults", "cursor": "nextCursor"}
 
 
@@ -111,6 +117,11 @@ class Census:
                 fresh += 1
                 self._seen[account] = self._slice
         self._met += fresh
+        if len(self._seen) > MOST_LISTED:
+            raise TargetError(
+                f"the listing does not end: {len(self._seen):,} {self._what}s came, and {self.announced:,} were "
+                "announced. Nothing was taken from it. Find out what lists them, with the correlation id of a page."
+            )
         if new:
             self._sink(new)
         return fresh

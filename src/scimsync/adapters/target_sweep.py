@@ -12,7 +12,7 @@ from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from scimsync.adapters.target_http import Client, is_troubled
-from scimsync.adapters.target_listing import Census, Listing, Page, Stretch
+from scimsync.adapters.target_listing import MOST_EMPTY, Census, Listing, Page, Stretch
 from scimsync.adapters.target_pages import PageSizes
 from scimsync.adapters.target_wire import PAGES_AT_ONCE, TRIES, Answer, Ask
 from scimsync.model.durations import duration_text
@@ -191,7 +191,7 @@ class Listings:
         """Read a listing by its cursors (RFC 9865), to the page that has none or to the first trouble."""
         page = await self._page(listing, 1, stretch.asked)
         stretch.take_next(page)
-        followed: set[str] = set()
+        followed, empty = set[str](), 0
         while (cursor := page.cursor) and not (stretch.census.trouble and reading < SWEEPS):
             if cursor in followed:
                 stretch.census.complain("a cursor leads back to a page that was read")
@@ -204,6 +204,10 @@ class Listings:
                 return
             page = self._client.value(answer, Page)
             stretch.take_next(page)
+            empty = 0 if page.resources else empty + 1
+            if empty > MOST_EMPTY:
+                stretch.census.complain(f"{empty} pages without anybody follow each other, and cursors lead on")
+                return
         stretch.end()
 
     async def _beyond(self, stretch: Stretch, listing: Listing) -> Page | None:

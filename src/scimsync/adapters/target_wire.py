@@ -256,11 +256,16 @@ class Wire:
         if coding not in {"", "identity", "gzip"}:
             return b"", "the answer has a content coding that was not asked for"
         unpack = zlib.decompressobj(wbits=31) if coding == "gzip" else None
-        content = bytearray()
+        content, came = bytearray(), 0
         async for chunk in response.aiter_raw():
+            came += len(chunk)
+            if unpack is not None and unpack.eof:
+                return b"", "something follows the end of the compressed answer"
             content += unpack.decompress(chunk, cap + 1 - len(content)) if unpack else chunk
-            if len(content) > cap:
+            if max(len(content), came) > cap:
                 return b"", f"the answer is larger than {cap} bytes"
+        if unpack is not None and unpack.unused_data:
+            return b"", "something follows the end of the compressed answer"
         if unpack is not None and not unpack.eof and content:
             return b"", "the compressed answer ends too early"
         return bytes(content), ""
@@ -295,6 +300,7 @@ def _trust(settings: TargetSettings) -> ssl.SSLContext:
     if ca_file is None:
         return _trusted()
     context = ssl.create_default_context()
+    context.keylog_filename = None  # type: ignore[assignment]  # SSLKEYLOGFILE would write down what opens our traffic
     try:
         context.load_verify_locations(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:

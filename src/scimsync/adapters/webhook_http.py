@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Protocol, TypeAlias
 
 import httpx2
@@ -25,8 +25,26 @@ from scimsync.model.events import Receipt
 #: the whole of one try, from the look-up of the name to the end of the answer
 DEADLINE_S = 15.0
 _MOST_ANSWER = 64 * 1024
-#: prefixes that carry an IPv4 address somewhere else: NAT64 (RFC 6052, RFC 8215) and 6to4 (RFC 3056)
-_DISGUISES = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
+#: all of IPv6 that is given out as global unicast (IANA), and what of it is no machine of the open internet: protocol
+#: assignments with Teredo, documentation, 6to4, a sink. NAT64, site-local and all the rest lie outside of it
+_GLOBAL_6 = IPv6Network("2000::/3")
+_SPECIAL_6 = tuple(
+    map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3ffe::/16", "3fff::/20"))
+)
+#: the same for IPv4 (RFC 6890 and later): 1.0.0.0 to 223.255.255.255 without these
+_FIRST_4, _LAST_4 = IPv4Address("1.0.0.0"), IPv4Address("223.255.255.255")
+_SPECIAL_4 = tuple(
+    map(
+        IPv4Network,
+        (
+            "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+            "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
+            "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+        ),
+    )
+)  # fmt: skip
+#: how the lower half of an IPv6 address begins that holds an IPv4 address for a tunnel (ISATAP, RFC 5214)
+_ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 
 Address: TypeAlias = IPv4Address | IPv6Address
 #: host, port -> the addresses that the name has now; raises OSError where it has none
@@ -42,17 +60,17 @@ class WallClock(Protocol):
 
 
 def is_open(address: Address) -> bool:
-    """Whether an address is one of the open internet.
+    """Whether an address is one of the open internet: what is given out as global unicast, and nothing else.
 
-    `is_global` alone says yes to multicast, to addresses that hold an IPv4 address in disguise, and to
-    reserved ones (measured with Python 3.11).
+    An allow-list of ours, because `is_global` moves with the version of Python, and says yes to site-local addresses,
+    to relays and to what holds another address in disguise.
     """
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_open(address.ipv4_mapped)
-        if any(address in disguise for disguise in _DISGUISES):
-            return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    if isinstance(address, IPv4Address):
+        return _FIRST_4 <= address <= _LAST_4 and not any(address in special for special in _SPECIAL_4)
+    if address.ipv4_mapped is not None:
+        return is_open(address.ipv4_mapped)
+    tunnelled = (int(address) >> 32) & 0xFFFFFFFF in _ISATAP
+    return address in _GLOBAL_6 and not tunnelled and not any(address in special for special in _SPECIAL_6)
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:

@@ -64,7 +64,7 @@ def _verified(verification: Verification) -> Iterator[str]:
 
 def show_records(config: Path, user: str, run: str, limit: int, *, as_json: bool) -> int:
     """The latest records."""
-    with state.open_store(load(config, secrets=False)) as store:
+    with state.open_store(load(config, secrets=False), writes=False) as store:
         found = evidence.latest(store, user, run, limit)
     if as_json:
         show_json([one.document for one in found])
@@ -106,7 +106,7 @@ def export(config: Path, options: Options) -> int:
     """Write records to a file or to stdout."""
     settings = load(config, secrets=False)
     wanted = evidence.Wanted(form=options.form, run=options.run, since=options.since, values=options.values)
-    with state.open_store(settings) as store:
+    with state.open_store(settings, writes=False) as store:
         lines = evidence.export(settings, store, wanted)
         if options.out is None:
             for line in lines:
@@ -120,7 +120,7 @@ def export(config: Path, options: Options) -> int:
 def prove(config: Path, seq: int, out: Path | None) -> int:
     """A proof that one record is in the chain, for somebody who has nothing else."""
     settings = load(config, secrets=False)
-    with state.open_store(settings) as store:
+    with state.open_store(settings, writes=False) as store:
         proof = evidence.prove(settings, store, seq)
     document = {
         "seq": proof.entry.seq,

@@ -16,9 +16,11 @@ from scimsync.cli import interrupting
 from scimsync.cli.account_commands import accounts
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.finding_commands import findings
+from scimsync.cli.hardening import harden, told
 from scimsync.cli.options import (
     FILE,
     FOLDER,
+    SOURCES,
     THERE,
     Group,
     with_config,
@@ -31,7 +33,6 @@ from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
 from scimsync.cli.state_commands import state
 from scimsync.cli.undo_commands import restore, undo
 from scimsync.cli.webhook_commands import webhooks
-from scimsync.errors import ScimsyncError
 
 _ABOUT = """Keep the people in a Genesys Cloud organisation, or at another SCIM provider, equal to what HR says.
 
@@ -78,6 +79,7 @@ def _first(error: BaseException) -> BaseException:
 
 def main() -> None:
     """The installed command: our own exceptions become a paragraph and an exit code."""
+    harden()
     gc.set_threshold(200_000, 5)  # loading makes objects that stay; by default a tenth of a plan is looking at them
     try:
         cli()
@@ -88,9 +90,9 @@ def main() -> None:
         else:
             gc.freeze()  # what is left goes with the process; after an error, too, it holds what they want back
         raise
-    except (ScimsyncError, BaseExceptionGroup) as raised:
-        error = _first(raised)
-        if not isinstance(error, ScimsyncError):
+    except (Exception, BaseExceptionGroup) as raised:
+        error = told(_first(raised))
+        if error is None:
             raise
         for paragraph in str(error).splitlines() or [""]:
             click.echo(click.style("error: ", fg="red", bold=True) + paragraph, err=True, color=_colours())
@@ -105,10 +107,10 @@ def main() -> None:
 @click.option("--region", default="", help="The region, or its domain as in the address bar (mypurecloud.de).")
 @click.option(
     "--source",
-    type=click.Choice(["csv", "sql", "postgres"]),
+    type=click.Choice(SOURCES),
     default="csv",
     show_default=True,
-    help="Where HR is: a file, an SQLite database (both with a sample), or PostgreSQL.",
+    help="Where HR is. With a sample of invented people: csv, and sql (SQLite).",
 )
 @click.option("--probe", default="", metavar="URL", help="For the provider at URL, by what a probe of it finds.")
 @click.option("--token", default="", help="With --probe: the token, env:NAME or file:PATH.")

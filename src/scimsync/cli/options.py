@@ -14,6 +14,8 @@ from scimsync.cli import interrupting
 from scimsync.cli.interrupting import Interrupted
 from scimsync.errors import ConfigError
 
+#: what `init --source` takes; each has its skeleton in `cli.skeletons`
+SOURCES = tuple("csv sql postgres mysql mssql oracle jsonl parquet excel ods sftp s3 https rest scim ldap ad".split())
 Command = TypeVar("Command", bound=Callable[..., object])
 
 

@@ -12,12 +12,14 @@ from typing import Any, TypeAlias
 
 import click
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from scimsync.cli import interrupting
 from scimsync.cli.render import counted
 from scimsync.config import WRITING, Settings, load
 from scimsync.core import leaving, waiting
 from scimsync.core.signing import LEAST_KEY
+from scimsync.doors import door
 from scimsync.errors import ConfigError
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
@@ -27,6 +29,8 @@ from scimsync.services.state import Store
 
 #: seconds within which a caller must have sent all of its message
 BODY_S = 10.0
+#: connections at a time; beyond them the one that was silent longest is closed
+MOST_CONNECTIONS = 100
 
 _Message: TypeAlias = MutableMapping[str, Any]
 _Receive: TypeAlias = Callable[[], Awaitable[_Message]]
@@ -167,7 +171,7 @@ def _config(app: Callable[[_Message, _Receive, _Send], Awaitable[None]]) -> uvic
         server_header=False,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=2,
-        limit_concurrency=100,
+        http=door(AutoHTTPProtocol, MOST_CONNECTIONS),
     )
 
 

@@ -14,6 +14,7 @@ import click
 
 from scimsync.cli import probing
 from scimsync.cli.sample import ATTRIBUTES, COLUMNS, rows, write_database
+from scimsync.cli.skeletons import SKELETONS
 from scimsync.errors import ConfigError
 from scimsync.scim.regions import GENESYS_REGIONS, nearest_region, region_of
 from scimsync.services import configuring
@@ -24,26 +25,6 @@ from scimsync.simulator.people import Person, people, person
 DIALECT_FILE = "dialect.toml"
 #: where `init --simulator` expects the simulator, and whom it lets in
 PORT, CLIENT, SECRET = 8080, "rehearsal", "rehearsal-only-not-a-secret"
-_SOURCES = {
-    "csv": """\
-kind     = "csv"                               # csv, sql, parquet or jsonl
-path     = "hr.csv"                            # the sample; for a database: kind = "sql", url, query
-key      = "employee_id"                       # the column that identifies a person, for ever
-complete = "unproven"                          # a text file proves nothing by absence; see the docs
-""",
-    "sql": """\
-kind  = "sql"                                  # csv, sql, parquet or jsonl
-url   = "sqlite:///hr.db"                      # the sample; any SQLAlchemy URL, best as env:NAME
-query = "SELECT * FROM employee"               # one row for each person
-key   = "employee_id"                          # the column that identifies a person, for ever
-""",
-    "postgres": """\
-kind  = "sql"                                  # csv, sql, parquet or jsonl
-url   = "env:HR_DATABASE_URL"                  # for instance postgresql+psycopg://reader:...@host/hr
-query = "SELECT * FROM employee"               # one row for each person
-key   = "employee_id"                          # the column that identifies a person, for ever
-""",
-}
 _SIMULATED = f"""\
 dialect       = "genesys"
 api_url       = "http://127.0.0.1:{PORT}"         # the simulator of step 1
@@ -153,7 +134,8 @@ def init(folder: Path, options: Options) -> int:
         TargetError: The target that shall be probed cannot be read.
     """
     config, dialect = folder / "scimsync.toml", folder / DIALECT_FILE if options.probe else None
-    sample = {"csv": folder / "hr.csv", "sql": folder / "hr.db"}.get(options.source)
+    skeleton = SKELETONS[options.source]
+    sample = folder / skeleton.sample if skeleton.sample else None
     described, found = folder / configuring.SCHEMA_FILE, _people()
     try:
         taken = next((file for file in (config, described, sample, dialect) if file and file.exists()), None)
@@ -188,7 +170,7 @@ def init(folder: Path, options: Options) -> int:
         click.echo(_NEXT_PROBED.format(config=config))
         return probing.code(probed)
     variables = ["GENESYS_CLIENT_ID=...", "GENESYS_CLIENT_SECRET=..."]
-    variables += ["HR_DATABASE_URL=..."] * (options.source == "postgres")
+    variables += [f"{name}=..." for name in skeleton.variables]
     steps = _NEXT_SIMULATOR if options.simulator else _NEXT
     click.echo(steps.format(config=config, port=PORT, client=CLIENT, secret=SECRET, variables=" ".join(variables)))
     return 0
@@ -202,10 +184,15 @@ def _probe(options: Options) -> Probed:
 
 
 def _configuration(options: Options, probed: Probed | None) -> str:
-    source = _SOURCES[options.source]
+    skeleton = SKELETONS[options.source]
+    source = skeleton.text
     if probed is None:
         return CONFIG.format(
-            source=source, target=_target(options), match=_MATCH, create=_SHARE, attributes=_attributes()
+            source=source,
+            target=_target(options),
+            match=_MATCH,
+            create=_SHARE,
+            attributes=_attributes(skeleton.mapping(ATTRIBUTES)),
         )
     match, lines = probing.first_mapping(probed)
     target = _PROBED.format(url=json.dumps(probed.url), token=json.dumps(_reference(options.token)))
@@ -233,9 +220,9 @@ def _target(options: Options) -> str:
     return _REAL.format(region=region)
 
 
-def _attributes() -> str:
-    """The sample mapping, in which HR alone decides who has access: a leaver does not wait for an answer."""
-    return re.sub(r'(?m)^(active\s+= )("[^"]*")', r'\1{ value = \2, authority = "local_wins" }', ATTRIBUTES)
+def _attributes(mapping: str) -> str:
+    """A mapping, in which HR alone decides who has access: a leaver does not wait for an answer."""
+    return re.sub(r'(?m)^(active\s+= )("[^"]*")', r'\1{ value = \2, authority = "local_wins" }', mapping)
 
 
 def _people() -> list[Person]:

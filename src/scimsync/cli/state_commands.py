@@ -10,7 +10,7 @@ import click
 from scimsync.cli.options import with_config
 
 
-@click.group(short_help="Remove what retention no longer keeps.")
+@click.group(short_help="Remove what retention no longer keeps; go on with a state that lost something.")
 def state() -> None:
     """See to what is remembered from run to run.
 
@@ -33,3 +33,20 @@ def collect(config: Path, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
     from scimsync.cli import keeping  # noqa: PLC0415
 
     sys.exit(keeping.collect(config, dry=dry_run, as_json=as_json))
+
+
+@state.command("renew", short_help="Go on with a state that was emptied, put back, or lost what was agreed.")
+@with_config
+@click.option("--reason", required=True, help="Why; kept in the audit chain.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def renew(config: Path, reason: str, as_json: bool) -> None:  # noqa: FBT001
+    """Forget what both sides agreed on, and go on with the state as it is: the last resort where no backup is left.
+
+    The next plan reads the directory as on a first run, and removes nothing for want of what was agreed. A run that
+    was cut short is closed. Links, runs, journal and audit chain stay, and the chain tells of it for ever.
+
+    Example: scimsync state renew --reason "the disk with the artifacts is lost, ticket 4711"
+    """
+    from scimsync.cli import keeping  # noqa: PLC0415
+
+    sys.exit(keeping.renew(config, reason, as_json=as_json))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from scimsync.config.settings import GroupSettings, SheetSettings, SourceSettings, TargetSettings
+from scimsync.core.owning import unsigned
 from scimsync.model.contracts import Contract
 from scimsync.model.policy import (
     RENAMES_WITHIN,
@@ -22,6 +23,7 @@ from scimsync.model.policy import (
     Limits,
     LoginExchange,
     Policy,
+    Rehire,
     Rekey,
     Renames,
     counted_for_leavers,
@@ -67,7 +69,7 @@ def _since(source: SourceSettings, target: TargetSettings, limits: Limits) -> di
 def _joined(one: SourceSettings) -> list[object]:
     """What decides which columns a joined source gives, and to whom."""
     return [
-        one.name, one.kind, *one.join, one.query, str(one.path or ""), list(one.null_values), one.complete,
+        one.name, one.kind, *one.join, one.query, unsigned(str(one.path or "")), list(one.null_values), one.complete,
         _used([one.skip_lines, list(one.columns)]), _sheet(one.sheet), _ldap(one),
         one.rest.decisive if one.rest else [],
     ]  # fmt: skip
@@ -170,7 +172,7 @@ def _decisive(
 ) -> dict[str, object]:
     """Everything that decides what a run does, by name."""
     decisive: dict[str, object] = {
-        "source": [source.kind, source.key, source.query, str(source.path or "")],
+        "source": [source.kind, source.key, source.query, unsigned(str(source.path or ""))],
         "target": [
             target.dialect.name,
             target.api_url,
@@ -198,6 +200,8 @@ def _decisive(
         decisive["leavers_after"] = policy.leavers_after.total_seconds()
     if policy.deleted is not Deleted.HOLD:
         decisive["deleted"] = policy.deleted.value
+    if policy.rehire is not Rehire.PROPOSE:
+        decisive["rehire"] = policy.rehire.value
     if policy.exchange is not LoginExchange.PARK:
         decisive["exchange"] = policy.exchange.value
     if groups is not None and policy.groups is not None:
@@ -209,8 +213,9 @@ def _groups(groups: GroupSettings, rules: Grouping) -> dict[str, object]:
     """Who is in which group, and what is done about it."""
     found: dict[str, object] = {
         "groups": [
-            groups.query, str(groups.path or ""), groups.nesting, str(groups.nesting_path or ""), rules.column,
-            rules.separator, rules.match, rules.nested.value, rules.others.value, sorted(rules.managed),
+            groups.query, unsigned(str(groups.path or "")), groups.nesting,
+            unsigned(str(groups.nesting_path or "")), rules.column, rules.separator, rules.match, rules.nested.value,
+            rules.others.value, sorted(rules.managed),
         ]
     }  # fmt: skip
     if groups.base:

@@ -278,6 +278,13 @@ class Policy(Section):
         "hold",
         example="restore",
     )
+    rehire: Literal["propose", "restore", "leave"] = _key(
+        "What becomes of the roles that the directory took from a leaver who comes back, where they are not mapped "
+        "(account.stripped). `propose`: the plan names the last ones, and gives them with `--override "
+        "account.stripped`. `restore` them with the access, to the same account alone. `leave`: it is only told.",
+        "propose",
+        example="restore",
+    )
     protected: list[str] = _key(
         "Source keys or user names that are never changed. One that nobody has is reported (policy.protected-unknown).",
         [],

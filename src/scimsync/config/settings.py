@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from scimsync.config.rest_settings import RestSettings
 from scimsync.core.depths import Rhythm
-from scimsync.core.owning import identity
+from scimsync.core.owning import former, identity
 from scimsync.core.presence import ALL_THERE, Presence
 from scimsync.core.validity import ALWAYS, Validity
 from scimsync.model.contracts import Contract
@@ -128,14 +129,30 @@ class SourceSettings:
     @property
     def identity(self) -> str:
         """What the state knows it by; "" for what a program hands over, which has no place."""
+        return identity(**self._known_by(self._asked)) if self.url or self.path else ""
+
+    @property
+    def former(self) -> str:
+        """What an earlier version knew it by, where that is another name than today's; else ""."""
+        if not (self.url or self.path) or self.kind == "sql":
+            return ""
+        found = former(**self._known_by(self.query))
+        return "" if found == self.identity else found
+
+    def _known_by(self, query: str) -> dict[str, str]:
         place = self.url or str(self.path or "")
-        if place and self.sheet and self.sheet.name:
+        if self.sheet and self.sheet.name:
             place += f"#{self.sheet.name}"
         if self.ldap:
-            return identity(
-                name=self.name, kind=self.kind, place=f"{place}/{self.ldap.base}", key=self.key, query=self.ldap.filter
-            )
-        return identity(name=self.name, kind=self.kind, place=place, key=self.key, query=self.query) if place else ""
+            place, query = f"{place}/{self.ldap.base}", self.ldap.filter
+        return {"name": self.name, "kind": self.kind, "place": place, "key": self.key, "query": query}
+
+    @property
+    def _asked(self) -> str:
+        """Which of the people of a place are asked for."""
+        if self.rest is None or not (self.rest.parameters or self.rest.body):
+            return self.query
+        return json.dumps([sorted(self.rest.parameters.items()), self.rest.body], sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,11 +106,14 @@ def file(written: str, place: Place, told: Faults, references: References) -> Pa
     """A file of this machine, or the address of one elsewhere; None where nothing is written.
 
     Args:
-        written: The path as it is written.
+        written: The path as it is written; or env:NAME, because a signed address lets in whoever has it.
         place: Where that is.
         told: Takes the faults.
         references: Knows the folder that paths are taken from.
     """
+    if written.startswith("env:"):
+        *section, key = map(str, place)
+        written = references.resolve(f"[{'.'.join(section)}] {key}", written)
     if not source_places.is_address(written):
         return references.beside(written) if written else None
     if fault := source_places.address_fault(written):

@@ -82,8 +82,9 @@ class Records(Section):
         example="SELECT * FROM employee",
     )
     path: str = _or_blank(
-        "The file with the records, or its address: sftp://, s3://, gs://, az:// or https:// (docs/sources/places.md). "
-        "Needed for the kinds `csv`, `parquet`, `jsonl`, `excel` and `ods`.",
+        "The file with the records, or its address: sftp://, s3://, gs://, az:// or https:// (docs/sources/places.md); "
+        "env:NAME for an address that lets in whoever has it. Needed for the kinds `csv`, `parquet`, `jsonl`, `excel` "
+        "and `ods`.",
         example="hr.csv",
     )
     delimiter: str = _text("What separates cells. For kind `csv`.", ",", example=";")

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from scimsync.core.lifecycle import ACTIVE
+from scimsync.model.phones import PhoneReader, Unread
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Attribute, Kind, Place, Value, compared, entries
 
-#: phone library: (number as written, region or "") -> E.164, or None where it is not a number
-PhoneReader = Callable[[str, str], str | None]
 #: white space of Unicode, and what is as invisible
 SPACE = (
     "\t\n\v\f\r \x1c\x1d\x1e\x1f\x85\xa0\u1680"
@@ -57,6 +56,25 @@ BAD_PHONE = ValueFault(
     "a phone number cannot be read",
     "write it with country code (+1...), or give e164 the country as second argument",
 )
+#: what is known to be wrong with a number -> the fault
+PHONE_FAULTS: Mapping[str, ValueFault] = {
+    Unread.NO_COUNTRY: ValueFault(
+        "record.phone-country",
+        "a phone number has no country code, and no country is given",
+        "give e164 the country as second argument: a column, e164(phone, country), or one for all, e164(phone, 'DE')",
+    ),
+    Unread.UNKNOWN_COUNTRY: ValueFault(
+        "record.phone-country",
+        "a phone number has no country code, and the country that is given is none",
+        "give e164 the country as its ISO code of two letters, as second argument: DE, not Germany or DEU",
+    ),
+    Unread.UNKNOWN_CODE: ValueFault(
+        "record.phone-country", "a phone number begins with the code of no country", "correct it in the source"
+    ),
+    Unread.IMPOSSIBLE: ValueFault(
+        "record.bad-phone", "a phone number is too long or too short for its country", "correct it in the source"
+    ),
+}
 ACTIVE_UNKNOWN = ValueFault(
     "record.active-unknown",
     "the mapping of active gives neither true nor false",
@@ -149,7 +167,8 @@ def _phone(given: object, phone: PhoneReader) -> Value | ValueFault:
     number = tidy(given)
     if number is None or _E164.fullmatch(number):
         return number
-    return phone(number, "") or BAD_PHONE
+    read = phone(number, "")
+    return PHONE_FAULTS[read] if isinstance(read, Unread) else read or BAD_PHONE
 
 
 def _day(given: object) -> Value:

@@ -16,13 +16,18 @@ from scimsync.scim.forms import phone_form
 from scimsync.scim.schema import Attribute, Kind, Place, Value
 
 #: controls, and what is as invisible and turns or joins what stands around it (zero width, direction, a mark inside)
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 #: a local part and a domain of at least two labels (RFC 5321 §4.1.2 without quoting and address literals)
 _EMAIL = re.compile(
     r"(?=.{3,254}$)(?=[^@]{1,64}@)[^\s@.\"(),:;<>\[\\\]]+(?:\.[^\s@.\"(),:;<>\[\\\]]+)*"
     r"@(?:(?!-)[\w-]{1,63}(?<![-_])\.)+(?!-)[\w-]{2,63}(?<![-_])"
 )
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}(?:;ext=[0-9]{1,15})?")
+#: what a spreadsheet writes where a formula failed, in English and in languages that have words of their own
+_FAILED = frozenset(
+    "#N/A #REF! #VALUE! #DIV/0! #NAME? #NUM! #NULL! #SPILL! #CALC! #NV #BEZUG! #WERT! #ZAHL! #N/D #VALEUR! #NOM? "
+    "#NOMBRE! #VALORE! #NOME? #RIF! #¡REF! #¡VALOR! #¡NUM! #¿NOMBRE? #¡DIV/0!".split()
+)
 _DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:T(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
@@ -38,9 +43,16 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "record.bad-date": ("a date is none", "write it as YYYY-MM-DD"),
     "record.bad-email": ("an e-mail address is none", "correct it in the source: name@domain, nothing around it"),
     "record.bad-phone": ("a phone number cannot be read", "write it with country code (+1...), or map it with e164"),
+    "record.phone-country": (
+        "a phone number begins with the code of no country", "correct it in the source, or give e164 the country",
+    ),
     "record.bad-level": ("a number is out of range", "correct it in the source"),
     "record.control-characters": (
         "a text holds control characters", "take line breaks, tabs and the like out of it in the source",
+    ),
+    "record.failed-formula": (
+        "a text is what a spreadsheet writes where a formula failed",
+        "mend the formula, or name the word in [source] null_values",
     ),
     "record.not-canonical": ("a value is none of those that the schema lists", "take one of those"),
     "record.duplicate-element": ("a list names one thing twice", "keep one of the two in the source"),
@@ -139,8 +151,8 @@ def text_fault(place: Place, leaf: Attribute, value: object, dialect: Dialect, p
         return None if least <= value <= most else Fault("record.bad-level", path, f"from {least:g} to {most:g}")
     if not isinstance(value, str):
         return None
-    if _CONTROL.search(value):
-        return Fault("record.control-characters", path)
+    if code := _of_any_text(value):
+        return Fault(code, path)
     if dialect.characters and len(value) > dialect.characters:
         return Fault("record.too-long", path, f"{len(value)} characters, at most {dialect.characters}")
     words = {word.lower() for word in leaf.canonical_values}
@@ -156,6 +168,13 @@ def text_fault(place: Place, leaf: Attribute, value: object, dialect: Dialect, p
     if (leaf.type == "dateTime" or place.kind is Kind.DATE) and not _is_date(value):
         return Fault("record.bad-date", path)
     return None
+
+
+def _of_any_text(value: str) -> str:
+    """What is wrong with a text, whatever it is for; "" where nothing is."""
+    if _CONTROL.search(value):
+        return "record.control-characters"
+    return "record.failed-formula" if "#" in value and value.strip().upper() in _FAILED else ""
 
 
 def _is_of(type_: str, value: object) -> bool:

@@ -104,7 +104,7 @@ def keys_changed(number: int, of: int, limits: Limits, overrides: Iterable[str] 
     """Why a plan is refused where many people came again under other keys: the key column is damaged, or was changed.
 
     Args:
-        number: Linked people who are gone from the source while a record with another key is the same person.
+        number: Linked people of whom a record with another key is: theirs is gone, or somebody else's by now.
         of: Linked people.
         limits: How much of a source may vanish from one run to the next.
         overrides: Rules that a person set aside.
@@ -118,7 +118,7 @@ def keys_changed(number: int, of: int, limits: Limits, overrides: Iterable[str] 
             subject="",
             summary="many people of the source appear under other keys",
             detail=f"{number} of {of}, allowed {limits.source_rows_drop}",
-            hint="look whether the key column lost leading zeros or was exchanged; if HR did renumber: "
+            hint="look whether the key column lost leading zeros, was moved or was exchanged; if HR did renumber: "
             f'[correlation] rekey = "follow" and --override {KEYS_CHANGED} --reason "..."',
         ),
     )

@@ -46,6 +46,7 @@ _DECISIONS = {
     "plan-approved": ((_OTHER, "Approve"), "plan"),
     "configuration": (_UPDATE, "configuration"),
     "link": (_UPDATE, "account"),
+    "renewal": ((_OTHER, "Renew"), "state"),
     "finding": ((_OTHER, "Accept"), "finding"),
     "pin": (_UPDATE, "schema"),
     "undo": ((_OTHER, "Undo"), "run"),

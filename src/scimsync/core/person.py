@@ -126,7 +126,7 @@ def conclude(decided: Decided, policy: Policy, dialect: Dialect, known: validati
         decided: What `decide` gave.
         policy: The same policy.
         dialect: What the provider takes.
-        known: The names that exist in the directory, of the kinds that the changes write.
+        known: The names that exist in the directory, of the kinds that the changes write, and what reads phone numbers.
     """
     attributes = [*policy.attributes, active_of(policy, dialect.users)]
     seen, pair = decided.seen, decided.pair

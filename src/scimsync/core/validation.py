@@ -18,12 +18,15 @@ from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.operations import resolved
 from scimsync.core.planner import SENT, operations_of
 from scimsync.core.writing import body_bytes, split
+from scimsync.model.phones import PhoneReader, Unread
 from scimsync.model.plans import BESIDES, Change, Delta, Finding, Verdict
 from scimsync.model.policy import Mapped
 from scimsync.scim.dialect import Dialect, NameList
+from scimsync.scim.forms import phone_form
 from scimsync.scim.messages import Operation
 from scimsync.scim.schema import Catalog, Kind, Place, Value
 
+_INTERNATIONAL = re.compile(r"\+[1-9][0-9]{6,14}")
 _UNKNOWN = {kind: f"{kind}.unknown" for kind in ("role", "division", "skill", "language", "location", "team")}
 #: what no two people may share, and the code where two of a plan would
 _UNIQUE = {"userName": "record.duplicate-login", "externalId": "record.duplicate-external-id"}
@@ -31,8 +34,10 @@ _UNIQUE = {"userName": "record.duplicate-login", "externalId": "record.duplicate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is known about the directory beside the people."""
+    """What is known beside the changes."""
 
+    #: what reads phone numbers; None where nobody asks whether one can be dialled
+    phones: PhoneReader | None = None
     #: kind -> the names that exist; None, or no entry, where they cannot be known
     names: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
 
@@ -66,7 +71,7 @@ def validate(  # noqa: PLR0913 - what is validated, against what, and by which p
         attributes: What a plan may write.
         catalog: The schemas of the accounts.
         dialect: What the provider takes.
-        known: What `name_kinds` of these changes asked for.
+        known: What `name_kinds` of these changes asked for, and what reads phone numbers.
         marks: Paths by which people are found.
         whole: A value with an error leaves out its whole change.
     """
@@ -187,8 +192,21 @@ class _Validation:
             own = delta.awaits == change.key if delta.awaits else change.account is not None and value == change.account
             return Fault("reference.self", delta.path) if own else None
         fault = value_fault(place, value, held, self.dialect)
+        if fault is None and place.kind is Kind.PHONE and isinstance(value, str):
+            return self._of_phone(delta.path, phone_form(value).partition(";")[0])
         listed = next((one for one in self.dialect.names if one.root == place.root), None)
         return fault if fault is not None or listed is None else self._unknown(place, listed, value, held)
+
+    def _of_phone(self, path: str, number: str) -> Fault | None:
+        """What is in international form must be a number that can be, however it came into the mapping."""
+        if self.known.phones is None or not _INTERNATIONAL.fullmatch(number):
+            return None
+        match self.known.phones(number, ""):
+            case Unread.UNKNOWN_CODE:
+                return Fault("record.phone-country", path)
+            case Unread() | None:
+                return Fault("record.bad-phone", path, "too long or too short for its country")
+        return None
 
     def _unknown(self, place: Place, listed: NameList, value: Value, held: Value) -> Fault | None:
         names = self.known.names.get(listed.kind)

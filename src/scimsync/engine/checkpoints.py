@@ -16,12 +16,15 @@ from scimsync.core import chain
 from scimsync.engine.ports import Clock
 from scimsync.engine.state import Audit
 from scimsync.errors import StoreDamaged
-from scimsync.model.audit import Checkpoint, Entry, Head
+from scimsync.model.audit import Checkpoint, Entry, Head, Kind
 
 _ED25519 = b"\x01"
 
 #: what to do where the chain of the state is broken
 _COMPARE = "Keep a copy of the state as it is, and compare it with the last backup from that record on."
+
+
+_BRING_BACK = "The chain itself is whole. Bring back the table audit_key from the last backup."
 
 
 def public_of(seed: bytes) -> bytes:
@@ -105,7 +108,7 @@ def close(store: Audit, clock: Clock, seed: bytes) -> str:
     """Sign the chain as it is now and keep the checkpoint; "" where the last one says it all."""
     head = store.head()
     kept = store.checkpoints()
-    if not head.size or (kept and opened(kept[-1], None).size == head.size):
+    if not head.size or (kept and opened(kept[-1], None) == statement(head)):
         return ""
     note = signed(statement(head), seed)
     store.save_checkpoint(head.size, clock.now(), note)
@@ -138,7 +141,21 @@ def verify_store(store: Audit, public: bytes | None, notes: Iterable[str] = ()) 
     """
     head = store.head()
     told = [opened(note, public) for note in (*store.checkpoints(), *notes)]
-    return _verify(store.entries(), chain.start_of(head.origin), told, end=statement(head))
+    found = _verify(store.entries(), chain.start_of(head.origin), told, end=statement(head))
+    _check_keys(store)
+    return found
+
+
+def _check_keys(store: Audit) -> None:
+    """Whether every key is there, but those of which an erasure tells."""
+    if seq := store.keyless():
+        raise StoreDamaged(f"audit: the key of the person of record {seq:,} is missing. {_BRING_BACK}")
+    gone = {key.pseudonym for key in store.gone_keys()}
+    told = {entry.person for entry in store.entries(kind=Kind.ERASURE.value)} if gone else set()
+    for name in sorted(gone - told):
+        first = next(store.entries(people=[name]), None)
+        of = f"the person of record {first.seq:,}" if first is not None else f"{name}, whom no record tells of,"
+        raise StoreDamaged(f"audit: the key of {of} was destroyed, and no erasure tells of it. {_BRING_BACK}")
 
 
 def verify_file(lines: Iterable[bytes], public: bytes | None, notes: Iterable[str] = ()) -> Verified:

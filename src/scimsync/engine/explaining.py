@@ -56,7 +56,7 @@ async def explain(ports: PlanPorts, request: PlanRequest, question: Question) ->
             raise unknown(asked, near)
         account = str((reply.body or {}).get("id", ""))
         link = next((link for link in ports.store.links() if link.account == account), None)
-        if link is None or link.source not in {"", request.source}:
+        if link is None or link.source not in {"", request.source, request.former}:
             return _unmanaged(ports, reply, asked, link)
         meant = [Hit(link.key, "account" if asked == account else "login")]
     try:

@@ -20,6 +20,7 @@ from scimsync.core import naming, showing
 from scimsync.core.naming import folded
 from scimsync.core.trust import ABSENCE, Trust
 from scimsync.engine import undone
+from scimsync.engine.binding import bind, proven
 from scimsync.engine.ports import Source, Target
 from scimsync.engine.state import Artifacts, Memberships, TakenBack
 from scimsync.errors import SourceEmpty, SourceError, TargetError
@@ -387,6 +388,9 @@ class MembershipPlanning:
             return
         self._members.write_agreed(self.store.artifact(_agreed(run)), self._existing.keys() | self._hidden)
         files.write(self.store.artifact(_learned(run)), [msgspec.json.encode(self._learned)])
+        for name in (_agreed(run), _learned(run)):
+            if self.store.artifact(name).is_file():  # none where nothing moves
+                bind(self.store, name)
 
 
 def read_pairs(bench: Workbench, grouping: Grouping, source: Pairs, *, key: str) -> tuple[int, bool]:
@@ -474,7 +478,7 @@ def remember(store: AgreedState, run: str, outcomes: Iterable[tuple[str, Outcome
         outcomes: (id of a group, outcome) of each group that the run worked on.
     """
     moves: dict[Membership, bool] = {}
-    agreed, learned = store.artifact(_agreed(run)), store.artifact(_learned(run))
+    agreed, learned = proven(store, _agreed(run)), proven(store, _learned(run))
     if agreed.exists():
         moves |= dict(read_agreed(agreed))
     partial: dict[str, int | None] = {}

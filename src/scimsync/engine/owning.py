@@ -47,7 +47,7 @@ def own_links(bench: Workbench, store: OwnedState, request: PlanRequest) -> Owne
         rows = last.health.rows if last and last.health else 0
         alive = lately is None or name in lately
         held.append(rules.Held(source=name, links=links, met=met, rows=rows, alive=alive))
-    judged = rules.judge(source, held, known=source in store.sources(), overrides=overrides)
+    judged = rules.judge(source, held, known=source in store.sources(), overrides=overrides, former=request.former)
     tables.own(bench, (source, *judged.takes))
     if request.is_delta:
         absent.lay(bench, request.key)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from scimsync.core import person, validation
-from scimsync.core.desired import Desired, PhoneReader, read_desired
+from scimsync.core.desired import Desired, read_desired
 from scimsync.core.person import Concluded, Seen
 from scimsync.engine.ports import Clock, Target
 from scimsync.errors import TargetDenied, TargetUnavailable
 from scimsync.model.outcomes import Reply
+from scimsync.model.phones import PhoneReader
 from scimsync.model.plans import Plan, Seal
 from scimsync.model.policy import Policy
 from scimsync.scim.dialect import Dialect
@@ -121,7 +122,8 @@ async def plan_person(ports: PersonPorts, request: PersonRequest) -> PersonPlan:
     )
     decided = person.decide(desired, seen, policy)
     asked = validation.name_kinds(decided.changes, policy.attributes, request.dialect)
-    concluded = person.conclude(decided, policy, request.dialect, await ports.names.of(asked))
+    known = replace(await ports.names.of(asked), phones=ports.phones)
+    concluded = person.conclude(decided, policy, request.dialect, known)
     concluded = person.all_or_nothing(concluded) if request.whole else concluded
     now = ports.clock.now()
     plan = Plan(

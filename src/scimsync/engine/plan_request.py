@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from scimsync.core.depths import Rhythm
-from scimsync.core.desired import PhoneReader
 from scimsync.core.offline import Known
 from scimsync.core.presence import ALL_THERE, Presence
 from scimsync.core.validity import ALWAYS, Validity
@@ -17,6 +16,7 @@ from scimsync.engine.metrics import Counted, Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Source, Store, Target
 from scimsync.model.contracts import Contract
 from scimsync.model.events import Subscription
+from scimsync.model.phones import PhoneReader
 from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.generic import GENERIC
@@ -53,6 +53,13 @@ class PlanPorts:
         """What is remembered of phone numbers."""
         return Memo(self.store.artifact("phones").parent, self.clock.now(), self.phones_version, keeps=self.phones_kept)
 
+    def name(self, created: datetime) -> str:
+        """A name that no run has yet: a clock that stepped back shows the same second twice."""
+        while True:
+            name = f"{created:%Y%m%d-%H%M%S}-{self.fresh()}"
+            if self.store.run(name) is None:
+                return name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
@@ -68,6 +75,8 @@ class PlanRequest:
     key: str
     #: what the source is known by; its people are those of the links that bear this name
     source: str = ""
+    #: what an earlier version knew it by
+    former: str = ""
     #: texts that stand for nothing in a cell of the source
     null_values: tuple[str, ...] = ()
     #: digest of the effective configuration

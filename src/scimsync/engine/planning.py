@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
 from scimsync.core import (
@@ -41,6 +40,7 @@ from scimsync.core.limits import Demand, Past
 from scimsync.engine import (
     absent,
     accepting,
+    binding,
     deferring,
     ending,
     guarding,
@@ -72,7 +72,7 @@ from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Pl
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
-from scimsync.workbench import unmanaged
+from scimsync.workbench import layers, unmanaged
 from scimsync.workbench.agreed import write_agreed
 from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
@@ -166,7 +166,7 @@ class _Planning:
         base = last.base if last else ""
         decisions = store.link_decisions()
         stage_links(self.bench, store.links(), parted(decisions))
-        self.former = store.artifact(base) if base else None
+        self.former = binding.proven(store, base) if base else None
         stage_base(self.bench, self.former, policy.attributes)
         health, told = mapped(self.bench, self.request, health, expressions, self.ports.clock.now())
         self.findings += self.calendar.held(told)
@@ -254,8 +254,8 @@ class _Planning:
         self._spare(comparison.linked() + comparison.absent())
         self._drop_vain_waits()
         self._end(comparison, judged, complete=complete)
-        told, self.last = await returning.look(self.ports, self.request, self.bench, self.changes, self.former)
-        self.findings += told
+        back = await returning.look(self.ports, self.request, self.bench, self.changes, self.former, self.others)
+        self.changes, self.last, self.findings = back.changes, back.last, [*self.findings, *back.findings]
         decided = Decided(
             changes=self.changes,
             notices=self.notices,
@@ -370,9 +370,9 @@ class _Planning:
         for change in self.changes:
             vain = {d.path: d.awaits for d in change.awaiting if d.path != LOGIN and d.awaits not in created}
             self.vain += [(change, path, awaits) for path, awaits in vain.items() if awaits is not None]
-            deltas = tuple(d for d in change.deltas if d.path not in vain)
+            deltas = tuple(d for d in change.deltas if d.path not in vain) if vain else change.deltas
             if any(d.verdict in planner.SENT for d in deltas):
-                kept.append(replace(change, deltas=deltas))
+                kept.append(replace(change, deltas=deltas) if vain else change)
         self.changes = kept
 
     def _circles(self, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -392,7 +392,7 @@ class _Planning:
         }
         if unread := [kind for kind, found in names.items() if found is None]:
             self.findings.append(of_unread(unread))
-        known = validation.Known(names=names)
+        known = validation.Known(names=names, phones=self.ports.phones)
         marks = frozenset(place.short for place in request.policy.match)
         whole = request.policy.on_bad_value is BadValue.PERSON
         validated = validation.validate(
@@ -423,7 +423,7 @@ class _Planning:
     ) -> Plan:
         ports, request = self.ports, self.request
         created = ports.clock.now()
-        identity = self._name(created)
+        identity = ports.name(created)
         changes, loops = planner.lined_up(self.changes)
         self.findings += of_circles(self._circles(comparison), loops)
         waiting = deferring.Waiting(self.vain, (request.source, *self.takes), identity, created)
@@ -464,6 +464,8 @@ class _Planning:
         path = ports.store.artifact(agreed)
         if not write_agreed(comparison, path, self.settled, self.former, self.last, moving):
             agreed = seal.base  # nothing else than before
+        else:
+            binding.bind(ports.store, agreed, layers.needed(self.bench, path))
         if self.memberships is not None:
             self.memberships.write_agreed(identity)
         if self.whole and plan.as_of is None:
@@ -488,13 +490,6 @@ class _Planning:
             [x for told in request.subscriptions for x in notifications.messages_to(notifications.of_plan(plan), told)],
         )
         return plan
-
-    def _name(self, created: datetime) -> str:
-        """A name that no run has yet: a clock that stepped back shows the same second twice."""
-        while True:
-            name = f"{created:%Y%m%d-%H%M%S}-{self.ports.fresh()}"
-            if self.ports.store.run(name) is None:
-                return name
 
     def _findings(self) -> Iterator[Finding]:
         """Leavers who keep access, then run-wide findings and groups, then people's; of people only those asked for."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from scimsync.core import leaving, limits
-from scimsync.engine import limiting
+from scimsync.engine import binding, limiting
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Target
 from scimsync.engine.seals import UNKNOWN, World, looked_at
@@ -121,6 +121,8 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
             raise PlanStale(point.sentence(plan.id))
     if run.state is RunState.DONE:
         return run
+    for name in {run.agreed, plan.seal.base} - {""}:  # what its outcomes are laid over
+        binding.proven(ports.store, name)
     refused = _refusals(plan, run, ports, options)
     if refused:
         words = [f"plan {plan.id}: {f.summary} ({f.rule}: {f.detail}); {f.hint}" for f in refused]

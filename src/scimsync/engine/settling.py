@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from scimsync.core import leaving, notifications
-from scimsync.engine import ending, limiting, undone, unshown
+from scimsync.engine import binding, ending, limiting, undone, unshown
 from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.membership import remember
@@ -17,6 +17,7 @@ from scimsync.model.outcomes import Link, Outcome, Run, RunState, Status
 from scimsync.model.plans import Action, Change, Plan
 from scimsync.model.policy import Mapped
 from scimsync.model.reports import Report
+from scimsync.workbench import layers
 from scimsync.workbench.agreed import lay_outcomes, unremembered
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.mirror import MIRROR, Mirror
@@ -107,11 +108,11 @@ def _lay_base(
     last = store.last_applied()
     number = int(last.base.split("-")[1]) + 1 if last else 1
     base = store.artifact(f"base-{number:08d}-{run.id}.parquet")
-    former = store.artifact(plan.seal.base) if plan.seal.base else None
+    former = binding.proven(store, plan.seal.base) if plan.seal.base else None
+    agreed = binding.proven(store, run.agreed)
     with Workbench(base.parent, helpers=False) as bench:
-        lay_outcomes(
-            bench, store.artifact(run.agreed), ((*who, value) for who, value in values.items()), accounts, base, former
-        )
+        lay_outcomes(bench, agreed, ((*who, value) for who, value in values.items()), accounts, base, former)
+        binding.bind(store, base.name, layers.needed(bench, base))
         _learn(bench, plan, store, people)
         stage_links(bench, store.links())
         own(bench, [run.source])

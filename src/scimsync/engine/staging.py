@@ -101,7 +101,7 @@ def staged(bench: Workbench, ports: PlanPorts, request: PlanRequest) -> tuple[Re
     if reading.joined:
         bench.sources = Sources(primary=reading.name, joined=tuple(one.name for one in reading.joined))
         last = ports.store.last_applied()
-        former = last.health.blanks if last and last.health and last.source == request.source else ()
+        former = last.health.blanks if last and last.health and last.source in {request.source, request.former} else ()
         wanted = needed(bench, reading.joined, request.policy.attributes, former)
     health = stage_records(
         bench,

@@ -16,6 +16,7 @@ from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Message, MessageState
 from scimsync.model.outcomes import (
     Acceptance,
+    Bound,
     Deferred,
     Ending,
     JournalLine,
@@ -278,6 +279,18 @@ class Audit(Protocol):
         """
         ...
 
+    def gone_keys(self) -> Iterator[PersonKey]:
+        """The keys that cannot be read any more: an erasure destroyed them, or somebody else did."""
+        ...
+
+    def accept_lost_keys(self, at: datetime, actor: str) -> None:
+        """Note of the keys that are gone without an erasure since when that is known, and by whom."""
+        ...
+
+    def keyless(self) -> int:
+        """The number of the first record about a person whose key is not kept at all; 0 where there is none."""
+        ...
+
     def save_checkpoint(self, size: int, at: datetime, note: str) -> None:
         """Keep a signed checkpoint; one of the same size is replaced."""
         ...
@@ -376,6 +389,18 @@ class Artifacts(Protocol):
 
     def artifact(self, name: str) -> Path:
         """Where an artifact of that name is or shall be; the folder exists with mode 0700."""
+        ...
+
+    def bind(self, name: str, bound: Bound) -> None:
+        """Remember what a file is, in place of what was remembered under its name."""
+        ...
+
+    def bound(self, name: str) -> Bound | None:
+        """What a file was when it was written; None where that is not known, as of earlier releases."""
+        ...
+
+    def unbind(self, names: Collection[str]) -> None:
+        """Forget what files were that are no longer kept."""
         ...
 
     def size(self) -> int:

@@ -20,7 +20,7 @@ from scimsync.core.merge import merge
 from scimsync.core.planner import Planned
 from scimsync.core.returning import unmapped
 from scimsync.core.undoing import Move, Seen, Trail
-from scimsync.engine import guarding, limiting
+from scimsync.engine import binding, guarding, limiting
 from scimsync.engine.foreseeing import foreseen
 from scimsync.engine.hindsight import Wanted
 from scimsync.engine.ledger import plain
@@ -33,6 +33,7 @@ from scimsync.model.outcomes import Link, Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Action, Change, Finding, GroupChange, Member, Plan, Seal, Sides
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.scim.schema import Value
+from scimsync.workbench import layers
 from scimsync.workbench import undone as tables
 from scimsync.workbench.bench import Workbench
 
@@ -85,7 +86,7 @@ class _LookingBack:
         self.findings += self.wanted.findings
         last = store.last_applied()
         check_target(last, ports.target.name)
-        self.former = store.artifact(last.base) if last is not None and last.base else None
+        self.former = binding.proven(store, last.base) if last is not None and last.base else None
         trails = self.wanted.trails
         self.links = {link.account: link for link in store.links()}
         ports.observer.stage("reading the accounts", len(trails.people))
@@ -389,6 +390,7 @@ class _LookingBack:
         if self.wishes and self.former is not None:
             agreed = f"agreed-{identity}.parquet"
             tables.write_wishes(self.bench, self.former, store.artifact(agreed), self.wishes)
+            binding.bind(store, agreed, layers.needed(self.bench, store.artifact(agreed)))
         digest = write_plan(store.artifact(name), plan, ports.key)
         messages = [
             x for one in request.subscriptions for x in notifications.messages_to(notifications.of_plan(plan), one)

@@ -20,6 +20,7 @@ READ = frozenset(
         "acceptances",
         "artifact",
         "begun",
+        "bound",
         "deferred",
         "endings",
         "frozen",
@@ -42,7 +43,16 @@ READ = frozenset(
 )
 #: what a plan notes in the state
 DROPPED = frozenset(
-    {"change_endings", "change_frozen", "change_undone", "change_unshown", "save_deferred", "save_pin", "save_run"}
+    {
+        "bind",
+        "change_endings",
+        "change_frozen",
+        "change_undone",
+        "change_unshown",
+        "save_deferred",
+        "save_pin",
+        "save_run",
+    }
 )
 
 

@@ -22,6 +22,7 @@ class Kind(Enum):
     FINDING = "finding"  #: a person accepted a finding until a day, or does so no more
     PIN = "pin"  #: the target's schema was recorded as baseline
     UNDO = "undo"  #: a run was taken back
+    RENEWAL = "renewal"  #: a person let a state go on that is not the one that was left, or forgot what was agreed
     ERASURE = "erasure"  #: the key of a person was destroyed
 
 

@@ -230,6 +230,16 @@ class Ending:
     proven: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a file beside the store was when it was written."""
+
+    #: SHA-256 of its bytes, in hex; "" where there was none
+    digest: str
+    #: the files that it rests on
+    under: tuple[str, ...] = ()
+
+
 class Status(Enum):
     """How one change ended."""
 

@@ -349,6 +349,10 @@ class Plan:
         """Whether the past is what it wants, and not HR."""
         return bool(self.undoes or self.restores)
 
+    def __repr__(self) -> str:
+        """Which plan it is: asyncio takes the text of all that it gives back, and nobody reads a million people."""
+        return f"<Plan {self.id}: {self.writes} changes>"
+
     @property
     def writes(self) -> int:
         """How many changes of accounts and groups there are."""

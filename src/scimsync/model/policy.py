@@ -42,6 +42,14 @@ class Deleted(Enum):
     RESTORE = "restore"  #: the account comes back, where it is not known to be another person's
 
 
+class Rehire(Enum):
+    """What becomes of what the directory took from a leaver who comes back, where the mapping does not give it."""
+
+    PROPOSE = "propose"  #: the plan names it, and a person says so
+    RESTORE = "restore"  #: given back with the access
+    LEAVE = "leave"  #: only told that it lacks
+
+
 class LoginExchange(Enum):
     """What becomes of people who exchange their logins."""
 
@@ -106,10 +114,12 @@ class Mapped:
     expression: str
     authority: Authority
 
-    @property
-    def path(self) -> str:
-        """The short path, which names the attribute everywhere."""
-        return self.place.short
+    #: the short path, which names the attribute everywhere
+    path: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Ask the place once: a plan of many asks a million times."""
+        object.__setattr__(self, "path", self.place.short)
 
     @property
     def is_shared(self) -> bool:
@@ -271,6 +281,7 @@ class Policy:
     #: how long an account is inactive before it is deleted, where leavers are
     leavers_after: timedelta = timedelta(days=30)
     deleted: Deleted = Deleted.HOLD
+    rehire: Rehire = Rehire.PROPOSE
     on_bad_value: BadValue = BadValue.ATTRIBUTE
     exchange: LoginExchange = LoginExchange.PARK
     #: how long a plan may be applied after it was made
@@ -290,7 +301,9 @@ class Policy:
     #: None where memberships are not managed
     groups: Grouping | None = None
 
-    @property
-    def by_path(self) -> Mapping[str, Mapped]:
-        """The managed attributes by short path."""
-        return {mapped.path: mapped for mapped in self.attributes}
+    #: the managed attributes by short path
+    by_path: Mapping[str, Mapped] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Look once where each attribute is: a plan asks for each person."""
+        object.__setattr__(self, "by_path", {mapped.path: mapped for mapped in self.attributes})

@@ -111,7 +111,7 @@ class Reading:
     proven: bool
     #: Read where HR works, as it is now: no delivery, of which an old one could come again.
     live: bool = False
-    #: Which delivery it is, as the place says where it was fetched (version, ETag, time, bytes); "" for no place.
+    #: Which delivery it is, as the place says where it was fetched (version, ETag, time, bytes); "" for no file.
     delivery: str = ""
     #: What a place is called in messages: "line" or "row".
     place: str = "row"

@@ -22,6 +22,10 @@ class Report:
     #: key -> why, of leavers who keep access
     kept: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Of which run it is, and no more: asyncio takes the text of all that it gives back."""
+        return f"<Report of {self.run}: {len(self.outcomes)} people>"
+
     @property
     def statuses(self) -> dict[str, int]:
         """How many changes ended how; a change counts by the worst of its two passes."""

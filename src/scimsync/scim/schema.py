@@ -127,23 +127,23 @@ class Place:
     dropped: bool = False
     #: no account is made without it, by the schema or the dialect
     needed: bool = False
+    #: what an element must look like to be selected (`{"type": "work"}`); empty without filter
+    selector: Mapping[str, Scalar] = field(init=False, repr=False, compare=False)
+    #: what names the element of a list that this is a part of, alike for all its parts; "" where it is none
+    element: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Say once which element it is: whoever writes asks for each value."""
+        found = equality(self.path.filter) or {}
+        selector = {sub.name if (sub := self.attribute.sub(name)) else name: to for name, to in found.items()}
+        named = sorted((name.lower(), str(wanted).casefold()) for name, wanted in selector.items())
+        object.__setattr__(self, "selector", selector)
+        object.__setattr__(self, "element", f"{self.root.lower()}{named}" if self.path.filter is not None else "")
 
     @property
     def urn(self) -> str | None:
         """The extension the attribute belongs to; None for the core schema."""
         return self.path.attribute.urn
-
-    @property
-    def selector(self) -> dict[str, Scalar]:
-        """What an element must look like to be selected (`{"type": "work"}`); empty without filter."""
-        found = equality(self.path.filter) or {}
-        return {sub.name if (sub := self.attribute.sub(name)) else name: wanted for name, wanted in found.items()}
-
-    @property
-    def element(self) -> str:
-        """What names the element of a list that this is a part of, alike for all its parts; "" where it is none."""
-        selector = sorted((name.lower(), str(wanted).casefold()) for name, wanted in self.selector.items())
-        return f"{self.root.lower()}{selector}" if self.path.filter is not None else ""
 
     @property
     def key(self) -> str:

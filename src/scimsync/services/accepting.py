@@ -18,7 +18,7 @@ from scimsync.model.audit import Kind
 from scimsync.model.outcomes import Acceptance
 from scimsync.model.plans import Finding, Plan
 from scimsync.services.auditing import note
-from scimsync.services.planning import read_plan
+from scimsync.services.planning import stored_plan
 
 #: runs among which the latest plan about everybody is looked for
 _RUNS = 200
@@ -53,7 +53,7 @@ def listed(settings: Settings, store: FindingsState) -> Listed:
     run = next((run for run in store.runs(_RUNS) if run.compared), None)
     if run is None:
         raise PlanStale("there is no plan about everybody whose findings could be listed. Make one with: scimsync plan")
-    plan, today, acceptances = read_plan(store.artifact(run.plan)), _today(settings), store.acceptances()
+    plan, today, acceptances = stored_plan(store, run).plan, _today(settings), store.acceptances()
     found = tuple(accepting.marked((replace(one, accepted=None) for one in plan.findings), acceptances, today))
     return Listed(plan=plan, findings=found, acceptances=acceptances, today=today)
 

@@ -19,10 +19,11 @@ from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Authority, Mapped
 from scimsync.model.reports import Report
+from scimsync.services import continuity
 from scimsync.services.auditing import audit_key, checkpoint, signed
 from scimsync.services.delivery import notifying
 from scimsync.services.observing import Telemetry, measured
-from scimsync.services.planning import Choices, read_plan, spend, stored_plan, subscriptions
+from scimsync.services.planning import Choices, spend, stored_plan, subscriptions
 from scimsync.services.reaching import reached
 from scimsync.services.state import lease
 
@@ -36,6 +37,7 @@ async def apply(
     stop: asyncio.Event | None = None,
 ) -> Report:
     """Carry out a plan, and sign the audit chain behind it. The caller holds the lease."""
+    continuity.check(settings, store)
     seed, where = audit_key(settings)  # nothing is sent that could not be signed for
     run = found[1]
     if run is not None and run.plan:
@@ -129,6 +131,7 @@ async def settle(settings: Settings, store: Store, observer: Observer) -> None:
     run = preceding.unfinished(store)
     if run is None:
         return
+    continuity.check(settings, store)
     with measured(settings, store, observer, "settle", run.id) as telemetry:
         await _settle(settings, store, telemetry, run)
 
@@ -145,7 +148,7 @@ async def _settle(settings: Settings, store: Store, telemetry: Telemetry, run: R
             telemetry.state = "settled"
             return
         ports = _ports(target, store, telemetry)
-        await applying.settle_run(read_plan(store.artifact(run.plan)), run, ports, options_of(settings, Choices()))
+        await applying.settle_run(stored_plan(store, run).plan, run, ports, options_of(settings, Choices()))
         telemetry.state, telemetry.rate = "settled", target.rate
         checkpoint(settings, store, telemetry.observer.say)
     telemetry.observer.say(

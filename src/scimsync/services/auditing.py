@@ -11,9 +11,11 @@ from scimsync import files
 from scimsync.bootstrap import actor, make_clock, make_key, now, open_store
 from scimsync.config import Settings
 from scimsync.engine import checkpoints
-from scimsync.engine.state import Artifacts, Audit, Journal
+from scimsync.engine.continuity import WITNESS
+from scimsync.engine.state import Artifacts, Audit, Journal, Runs
 from scimsync.errors import ConfigError, StoreError
 from scimsync.model.audit import Edit, Kind, Record
+from scimsync.services import continuity
 
 
 def audit_key(settings: Settings, *, make: bool = False) -> tuple[bytes, str]:
@@ -34,6 +36,19 @@ def audit_key(settings: Settings, *, make: bool = False) -> tuple[bytes, str]:
         seed = secrets.token_bytes(32)
         key.write(seed)
     return seed, str(key)
+
+
+def existing_key(settings: Settings) -> bytes:
+    """The key that signs checkpoints; none is made.
+
+    Raises:
+        ConfigError: There is none, or it cannot be read.
+    """
+    key = make_key(settings)
+    seed = key.read()
+    if seed is None:
+        raise ConfigError(f"[audit] key: there is no key in {key}. Make it with: scimsync audit key")
+    return seed
 
 
 def signing_key(settings: Settings, notice: Callable[[str], None]) -> bytes | None:
@@ -66,8 +81,23 @@ def audit_public(settings: Settings) -> bytes | None:
     return None if seed is None else checkpoints.public_of(seed)
 
 
-def checkpoint(settings: Settings, store: Audit, notice: Callable[[str], None]) -> str:
-    """Sign the audit chain as it is now; keep the note in the store and where else the configuration says.
+class Signable(Runs, Audit, Artifacts, Protocol):
+    """Of the state: the chain, and where its last checkpoint is kept beside it."""
+
+
+def checkpoint(settings: Settings, store: Signable, notice: Callable[[str], None]) -> str:
+    """As `sign`, of a state that is the one that was left: what would tell of another is not overwritten.
+
+    Raises:
+        ConfigError: There is no key to sign with.
+        StoreDamaged: It was emptied, cut, or is an older one.
+    """
+    continuity.check(settings, store)
+    return sign(settings, store, notice)
+
+
+def sign(settings: Settings, store: Signable, notice: Callable[[str], None]) -> str:
+    """Sign the audit chain as it is now; keep the note in the store, beside it, and where else the configuration says.
 
     Returns the note; "" where nothing was added since the last one. A file elsewhere that cannot be written is
     told of, and stops nothing.
@@ -76,6 +106,12 @@ def checkpoint(settings: Settings, store: Audit, notice: Callable[[str], None]) 
         ConfigError: There is no key to sign with.
     """
     note = checkpoints.close(store, make_clock(), audit_key(settings)[0])
+    witness = store.artifact(WITNESS)
+    if last := note or ("" if witness.exists() else next(reversed(store.checkpoints()), "")):
+        try:
+            files.write(witness, [last.encode()])
+        except OSError as error:
+            notice(f"{witness} cannot be written ({error.strerror}): an older state that is put back may go unnoticed.")
     if note and settings.audit.checkpoints is not None:
         try:
             files.append(settings.audit.checkpoints, note.encode() + b"\n")
@@ -87,13 +123,13 @@ def checkpoint(settings: Settings, store: Audit, notice: Callable[[str], None]) 
     return note
 
 
-def latest_checkpoint(settings: Settings, store: Audit, notice: Callable[[str], None]) -> str:
+def latest_checkpoint(settings: Settings, store: Signable, notice: Callable[[str], None]) -> str:
     """As `checkpoint`; the last one that was kept where nothing was added since, "" where there are no records."""
     return checkpoint(settings, store, notice) or next(reversed(store.checkpoints()), "")
 
 
 @contextmanager
-def signed(settings: Settings, store: Audit, notice: Callable[[str], None]) -> Iterator[None]:
+def signed(settings: Settings, store: Signable, notice: Callable[[str], None]) -> Iterator[None]:
     """Sign the audit chain behind a piece of work. Trouble with that does not hide trouble of the work itself."""
     try:
         yield
@@ -141,7 +177,7 @@ def note(  # noqa: PLR0913 - a record has many parts
     store.append((), (record,))
 
 
-class Erasable(Audit, Artifacts, Protocol):
+class Erasable(Signable, Protocol):
     """Of the state: where people's values lie that an erasure takes away."""
 
 
@@ -154,6 +190,7 @@ def erase(settings: Settings, store: Erasable, person: str, reason: str, notice:
     Raises:
         ConfigError: The chain knows nobody of this key, or not any more; or there is no key to sign with.
     """
+    continuity.check(settings, store)
     at = now()
     record = Record(kind=Kind.ERASURE, at=at, actor=actor(), person=person, action="erased", reason=reason)
     if not store.erase(person, record):

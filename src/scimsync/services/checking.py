@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scimsync.bootstrap import open_store
-from scimsync.bootstrap_sources import describe_sources, make_pairs, make_source
+from scimsync.bootstrap_sources import describe_sources, guarded_sources, make_pairs, make_source
 from scimsync.config import Settings
 from scimsync.core import drifting
 from scimsync.core.contract import unknown
@@ -18,22 +18,37 @@ from scimsync.core.drifting import COMMON
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.rights import Missing
 from scimsync.core.rights import missing as missing_rights
-from scimsync.errors import ConfigError, StoreError, TargetError
+from scimsync.engine import binding
+from scimsync.errors import ConfigError, StoreDamaged, StoreError, TargetError
 from scimsync.model.outcomes import Guard, Rights, Run
 from scimsync.model.plans import LOGIN
 from scimsync.model.records import JoinedHealth
 from scimsync.scim.drift import CONFIG, SCHEMAS, config_facts
 from scimsync.scim.platform import is_platform
 from scimsync.scim.published import schemas_from_json
+from scimsync.services import continuity
 from scimsync.services.reaching import Target, reached
 from scimsync.services.retention import Sizes, sizes
 
 
-def try_source(settings: Settings) -> tuple[int, bool, int, bool, tuple[JoinedHealth, ...]]:
-    """Read the source to its end and check the mapping against it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFacts:
+    """What a reading of the source to its end found."""
 
-    Returns:
-        Records, proof, columns, whether status words are open, and what came of the sources that are joined to it.
+    rows: int
+    #: it proves that nobody is missing
+    proven: bool
+    columns: int
+    #: status words of the mapping are open: a built-in list says what they mean
+    bare: bool
+    #: which delivery it was (version, ETag, time, bytes); "" for no file
+    delivery: str
+    #: what came of the sources that are joined to it
+    joined: tuple[JoinedHealth, ...]
+
+
+def try_source(settings: Settings) -> SourceFacts:
+    """Read the source to its end and check the mapping against it.
 
     Raises:
         SourceError: It cannot be read.
@@ -59,7 +74,9 @@ def try_source(settings: Settings) -> tuple[int, bool, int, bool, tuple[JoinedHe
             may_be_empty=given.is_delta,
         )
         if not health.rows:  # a quiet day says nothing of columns
-            return 0, reading.proven, 0, False, health.joined
+            return SourceFacts(
+                rows=0, proven=reading.proven, columns=0, bare=False, delivery=reading.delivery, joined=health.joined
+            )
         columns = [column.name for column in bench.columns]
         if faults := unknown(settings.contract.expect, columns):
             raise ConfigError(*faults)
@@ -68,7 +85,14 @@ def try_source(settings: Settings) -> tuple[int, bool, int, bool, tuple[JoinedHe
         check_presence(bench, given.presence, reading.columns)
         check_rules(bench, settings.policy.attributes, settings.contract.rules)
     bare = any(expression.is_bare for expression in mapped.values())
-    return health.rows, reading.proven, len(columns), bare, health.joined
+    return SourceFacts(
+        rows=health.rows,
+        proven=reading.proven,
+        columns=len(columns),
+        bare=bare,
+        delivery=reading.delivery,
+        joined=health.joined,
+    )
 
 
 def told_by_source(settings: Settings) -> Sequence[str]:
@@ -78,6 +102,15 @@ def told_by_source(settings: Settings) -> Sequence[str]:
         SourceError: It cannot be asked.
     """
     return describe_sources(settings)
+
+
+def told_of_writing(settings: Settings) -> Sequence[tuple[str, bool]]:
+    """What keeps our queries from writing into each database that is read, and whether the database itself does.
+
+    Raises:
+        SourceError: An address cannot be understood.
+    """
+    return guarded_sources(settings)
 
 
 def try_pairs(settings: Settings) -> int | None:
@@ -111,6 +144,22 @@ def try_state(settings: Settings) -> tuple[Run | None, Mapping[str, int], Sizes]
     """
     with open_store(settings) as store:
         return store.last_applied(), Counter(one.path for one in store.unshown()), sizes(store)
+
+
+def try_continuity(settings: Settings) -> list[str]:
+    """What tells that the state is not the one that was left, or that what was agreed cannot be read.
+
+    Raises:
+        StoreError: It cannot be used.
+    """
+    with open_store(settings) as store:
+        found, last = continuity.breaks(settings, store), store.last_applied()
+        try:
+            if last is not None:
+                binding.proven(store, last.base)
+        except StoreDamaged as error:
+            found.append(str(error))
+        return found
 
 
 def asked_last(settings: Settings) -> int:

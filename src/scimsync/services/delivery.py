@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from scimsync.bootstrap import make_delivery, now
+from scimsync.bootstrap import now
+from scimsync.bootstrap_delivery import make_delivery
 from scimsync.config import Settings, WebhookSettings
 from scimsync.core import notifications
 from scimsync.engine import delivering

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from scimsync.config import Settings, TargetSettings, load
 from scimsync.core.signing import LEAST_KEY
-from scimsync.errors import ConfigError, ScimsyncError, TargetError
+from scimsync.errors import ConfigError, ScimsyncError, StoreError, TargetError
 from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import Guard
 from scimsync.model.plans import Severity
@@ -111,20 +111,23 @@ _PROOFS = {"rest": '; set [source] total to where the API says how many there ar
 
 def _source(settings: Settings) -> list[Check]:
     checks = [Check("source", "ok", line) for line in checking.told_by_source(settings)]
-    rows, proven, columns, bare, joined = checking.try_source(settings)
-    words = f"{rows:,} records, {columns} columns; the mapping fits" if rows else "nobody today: a quiet day"
-    checks.append(Check("source", "ok", words))
-    checks += [_joined(one, rows) for one in joined]
-    if bare:
+    checks += [Check("source", "ok" if kept else "warn", words) for words, kept in checking.told_of_writing(settings)]
+    found = checking.try_source(settings)
+    if found.delivery:
+        checks.append(Check("source", "ok", f"the file: {found.delivery}"))
+    words = f"{found.rows:,} records, {found.columns} columns; the mapping fits"
+    checks.append(Check("source", "ok", words if found.rows else "nobody today: a quiet day"))
+    checks += [_joined(one, found.rows) for one in found.joined]
+    if found.bare:
         words = "the mapping of active compares a status with =, so a built-in list says what other words mean; "
         words += "name them: one_of(status, 'active', 'on leave', ['left', 'retired'])"
         checks.append(Check("mapping", "warn", words))
     if settings.source.is_delta:
         words = 'a delivery of changes (mode = "delta"): nobody who is not in it is touched, and who is gone from HR '
         words += "is found by the configuration that reads everybody"
-        words += "" if proven else "; one that was cut at the end of a line looks whole: set [source] complete"
+        words += "" if found.proven else "; one that was cut at the end of a line looks whole: set [source] complete"
         checks.append(Check("source", "ok", words))
-    elif not proven:
+    elif not found.proven:
         words = "the source cannot prove that it is complete, so people missing from it are not treated as leavers"
         words += _PROOFS.get(settings.source.kind, '; set [source] complete = "checksum"')
         checks.append(Check("source", "warn", words))
@@ -149,6 +152,7 @@ def _state(settings: Settings) -> list[Check]:
     last, unshown, sizes = checking.try_state(settings)
     words = f"last applied run {last.id} ({last.state.value})" if last else "no run was applied yet"
     checks = [Check("state", "ok", words)]
+    checks += [Check("state", "fail", found, StoreError.exit_code) for found in checking.try_continuity(settings)]
     taken = f"{size_text(sizes.store)} in the store, {size_text(sizes.artifacts)} in {sizes.files:,} files"
     checks.append(Check("state", "ok", f"{taken}; scimsync state gc removes what [state] keep does not keep"))
     for path, people in sorted(unshown.items()):

@@ -17,10 +17,11 @@ from scimsync.config import Settings
 from scimsync.core import chain, ocsf
 from scimsync.engine import checkpoints, ledger
 from scimsync.engine.checkpoints import Verified
+from scimsync.engine.continuity import witness
 from scimsync.engine.state import Audit, Runs
 from scimsync.errors import ConfigError
 from scimsync.model.audit import Entry, Head, PersonKey
-from scimsync.services.auditing import audit_key, audit_public
+from scimsync.services.auditing import audit_public, existing_key
 
 _encode = msgspec.json.Encoder().encode
 
@@ -57,7 +58,9 @@ def verify_state(settings: Settings, against: Path | None, public_key: str) -> V
     public = _public(public_key, settings)
     if settings.audit.checkpoints is not None and settings.audit.checkpoints.is_file():
         notes += _notes(settings.audit.checkpoints)
-    with open_store(settings) as store:
+    with open_store(settings, writes=False) as store:
+        if (kept := witness(store)) is not None and kept.note not in store.checkpoints():
+            notes.append(kept.note)
         if public is None and store.checkpoints():
             raise ConfigError("[audit] key: the key that signed is not here. Give the public one: --public-key TEXT")
         return Verification(chain=checkpoints.verify_store(store, public, notes), signatures=public is not None)
@@ -218,7 +221,7 @@ def _jsonl(settings: Settings, store: EvidenceState, wanted: Wanted) -> Iterator
     for entry in islice(walk, last - first + 1):
         state = _whole(chain.check([entry], state))
         yield chain.record_line(entry, reader.clear(entry) if wanted.values else None)
-    yield chain.last_line(checkpoints.signed(checkpoints.statement(state), audit_key(settings)[0]))
+    yield chain.last_line(checkpoints.signed(checkpoints.statement(state), existing_key(settings)))
 
 
 def _whole(found: chain.Checked) -> Head:
@@ -261,7 +264,7 @@ def prove(settings: Settings, store: Audit, seq: int) -> Proof:
         ConfigError: There is no such record, or no key to sign with.
         StoreDamaged: The chain is not as it was written.
     """
-    seed = audit_key(settings)[0]
+    seed = existing_key(settings)
     try:
         entry, siblings, note = checkpoints.prove(store, seq, seed)
     except LookupError as error:

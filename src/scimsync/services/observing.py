@@ -65,7 +65,7 @@ def measured(settings: Settings, store: Artifacts, observer: Observer, work: str
             if settings.textfile is not None:
                 files.write(settings.textfile, [text], files.READABLE)
         except OSError as error:
-            telemetry.observer.say(f"The metrics cannot be written to {error.filename}: {error.strerror}.")
+            telemetry.observer.say(f"The metrics cannot be written to {error.filename or kept}: {error.strerror}.")
 
 
 def exposition(store: Artifacts) -> bytes:

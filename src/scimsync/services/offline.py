@@ -15,6 +15,7 @@ from scimsync.engine.unwritten import unwritten
 from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
+from scimsync.services import continuity
 from scimsync.services.auditing import signing_key
 from scimsync.services.observing import Telemetry
 from scimsync.services.planning import Choices, ports_of, request_of
@@ -50,6 +51,7 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
         SourceError: The source cannot be read.
     """
     check_choices(choices)
+    continuity.check(settings, store)
     with room(settings, store) as bench:
         known = offline.recalled(bench, store, settings.policy, settings.target.address)
         quiet, target = unwritten(store), offline.unasked(settings.target.address, store)

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Protocol
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from scimsync import files
 from scimsync.bootstrap import make_clock, open_store, owner
 from scimsync.config import Settings
-from scimsync.core import notifications, planner, sealing
-from scimsync.engine import applying, preceding
+from scimsync.core import notifications, planner
+from scimsync.engine import applying, binding, preceding, signatures
 from scimsync.engine.person import PersonPlan, Unsure
 from scimsync.engine.ports import Store, Target
 from scimsync.engine.preconditions import ApplyPorts
@@ -26,11 +25,13 @@ from scimsync.model.outcomes import JournalLine, Link, Outcome, Run, RunState, S
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Value
+from scimsync.services import continuity
 from scimsync.services.applying import apply_to, options_of, settle
 from scimsync.services.auditing import checkpoint
 from scimsync.services.observing import Silent, Telemetry
-from scimsync.services.planning import Choices, read_plan
+from scimsync.services.planning import Choices, stored_plan
 from scimsync.testing import MemoryStore
+from scimsync.workbench import layers
 from scimsync.workbench.agreed import agreement_of, write_agreed_with
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.past import agreed_with
@@ -266,7 +267,8 @@ class Kept:
         row = agreement_of(settings.policy.attributes, made.concluded.agreed, made.desired.values)
         _, bench = self._state()
         write_agreed_with(bench, (account, account), row, store.artifact(agreed), self._base(store))
-        files.write(store.artifact(name), sealing.encode(plan))
+        binding.bind(store, agreed, layers.needed(bench, store.artifact(agreed)))
+        digest = signatures.write(store.artifact(name), plan, None)
         run = Run(
             id=plan.id,
             created=plan.created,
@@ -276,13 +278,14 @@ class Kept:
             agreed=agreed,
             tally=planner.numbers(plan),
             partial=True,
+            digest=digest,
         )
         store.save_run(run, _messages(settings, plan))
         return plan, store.run(plan.id) or run
 
     def _base(self, store: Store) -> Path | None:
         last = store.last_applied()
-        return store.artifact(last.base) if last is not None else None
+        return binding.proven(store, last.base) if last is not None else None
 
     async def _settle_interrupted(self, store: Store) -> None:
         """Record what a call had done that was cut off in the middle. Its mapping is that of its plan."""
@@ -290,7 +293,7 @@ class Kept:
         if run is None:
             return
         given, users = self._settings, self._settings.target.dialect.users
-        written = {d.path: d.authority for c in read_plan(store.artifact(run.plan)).changes for d in c.deltas}
+        written = {d.path: d.authority for c in stored_plan(store, run).plan.changes for d in c.deltas}
         mapped = (Mapped(place=users.resolve(p), expression="", authority=who) for p, who in written.items())
         await settle(replace(given, policy=replace(given.policy, attributes=tuple(mapped))), store, Silent())
 
@@ -309,6 +312,7 @@ class Kept:
         if self._held is None:
             store = self._open.enter_context(open_store(self._settings))
             bench = self._open.enter_context(Workbench(store.artifact("plan").parent, helpers=False))
+            continuity.check(self._settings, store)
             self._held = store, bench
         return self._held
 

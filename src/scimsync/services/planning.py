@@ -14,10 +14,10 @@ from typing import Protocol
 from scimsync.bootstrap import make_clock, make_phones, phones_version
 from scimsync.bootstrap_sources import make_pairs, make_source
 from scimsync.config import Settings
-from scimsync.core import grouping, identity, limits, owning, sealing, trust, undoing, unshown
+from scimsync.core import grouping, identity, limits, owning, returning, sealing, trust, undoing, unshown
 from scimsync.core.depths import Rhythm
 from scimsync.core.sealing import Opened
-from scimsync.engine import ledger, planning, preceding, preconditions
+from scimsync.engine import binding, ledger, planning, preceding, preconditions
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.ports import Observer, Source, Store, Target
 from scimsync.engine.state import Artifacts, Audit, Runs
@@ -29,6 +29,7 @@ from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Depth
+from scimsync.services import continuity
 from scimsync.services.auditing import signing_key
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.reaching import reached
@@ -64,7 +65,8 @@ class Choices:
 AS_TOLD = Rhythm(full=timedelta(), versions=timedelta())
 
 RULES = (
-    undoing.RULES
+    returning.RULES
+    | undoing.RULES
     | trust.RULES
     | identity.RULES
     | limits.RULES
@@ -114,6 +116,7 @@ async def plan_between(
     settings: Settings, store: Store, telemetry: Telemetry, choices: Choices, source: Source, target: Target
 ) -> Plan:
     """As `plan`, between a source and a target that are given."""
+    continuity.check(settings, store)
     check_rules(choices.overrides, settings.contract)
     if choices.depth is not None and choices.only:
         raise ConfigError("--depth says how everybody is looked at, and --user reads some alone: leave one out.")
@@ -155,6 +158,7 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         dialect=settings.target.dialect,
         key=settings.source.key,
         source=settings.source.identity,
+        former=settings.source.former,
         null_values=settings.source.null_values,
         trim=settings.source.trim,
         is_delta=settings.source.is_delta,
@@ -211,7 +215,7 @@ def chart_groups(settings: Settings, store: Artifacts, run: Run, plan: Plan) -> 
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a plan file."""
+    """Read a plan file, whoever laid it there: of a run that the state knows `stored_plan` is asked."""
     return open_plan(path).plan
 
 
@@ -263,8 +267,13 @@ def stored_plan(store: Artifacts, run: Run) -> Opened:
     """The plan of a run, proven to be that which the state remembers.
 
     Raises:
-        PlanDamaged: It is another, or was changed.
+        PlanDamaged: It is another, was changed, or is missing.
     """
+    if not store.artifact(run.plan).exists():
+        raise PlanDamaged(
+            f"plan {run.id}: its file {run.plan} is missing. Put it back from a backup of the artifacts, or make a "
+            f"new plan: scimsync plan. Where that asks for this one, because its run was cut short: {binding.RENEW}"
+        )
     found = open_plan(store.artifact(run.plan))
     if run.digest not in {"", found.closing.sha256}:
         raise PlanDamaged(f"plan {run.id}: its file is not the plan that was made, by its digest. Make a new plan.")

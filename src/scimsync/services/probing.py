@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scimsync import bootstrap
+from scimsync import bootstrap_probing
 from scimsync.config import Settings, TargetSettings, bare_target, load
 from scimsync.core import first_mapping as mapping
 from scimsync.core.probing_bodies import PREFIX, login_of
@@ -90,7 +90,7 @@ async def probe(
     """
     texts = iter([first] if first else [])
     findings, cap = Findings(), WRITES if writes else READS
-    async with bootstrap.open_laboratory(subject.target, subject.folder, cap, say) as (lab, provider):
+    async with bootstrap_probing.open_laboratory(subject.target, subject.folder, cap, say) as (lab, provider):
         stopped = await probing.probe(lab, findings, lambda: next(texts, "") or token(), writes=writes)
         return Probed(
             at=lab.clock.now(),
@@ -133,7 +133,7 @@ async def moved(settings: Settings) -> tuple[str, ...]:
         TargetError: It cannot be read at all.
     """
     findings, folder = Findings(), settings.file.parent / _FOLDER
-    async with bootstrap.open_laboratory(settings.target, folder, READS, lambda _: None) as (lab, _):
+    async with bootstrap_probing.open_laboratory(settings.target, folder, READS, lambda _: None) as (lab, _):
         await probing.measure(lab, findings)
     return tuple(_differences(findings, settings.target.dialect))
 

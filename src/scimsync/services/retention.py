@@ -105,6 +105,8 @@ def _collect(settings: Settings, store: Store, *, dry: bool) -> Collected:
     gone = dict(_removable(store, alive, kept, at))
     for name in () if dry else gone:
         _remove(store.artifact(name))
+    if not dry:
+        store.unbind(gone)
     return Collected(runs=tuple(named), files=gone, lines=lines)
 
 

@@ -13,7 +13,7 @@ from scimsync.engine.state import Artifacts, Audit, Journal, Runs
 from scimsync.errors import PlanStale
 from scimsync.model.outcomes import JournalLine, Outcome, Run, RunState
 from scimsync.model.plans import Plan
-from scimsync.services.planning import as_applied, read_plan
+from scimsync.services.planning import as_applied, stored_plan
 
 
 class RunsState(Runs, Journal, Audit, Artifacts, Protocol):
@@ -60,7 +60,7 @@ def find(store: RunsState, named: str) -> PastRun:
         raise PlanStale(f"there is no run {named!r}. List them with: scimsync runs")
     if not run.plan:
         raise PlanStale(f"run {run.id}: its plan is no longer kept ([state] keep). The audit chain knows what it did.")
-    return _told(store, run, as_applied(store, read_plan(store.artifact(run.plan))))
+    return _told(store, run, as_applied(store, stored_plan(store, run).plan))
 
 
 def of_plan(store: RunsState, made: Plan) -> PastRun:

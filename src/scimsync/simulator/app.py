@@ -64,6 +64,7 @@ class Simulator:
         self.faults: list[Fault] = []
         self.drift: list[Step] = []
         self.requests = RequestLog()
+        self.host = ""  #: the name under which it was asked to listen
         self.snapshots: Path | None = None  #: the folder for snapshots; none are taken without one
         self.counters: Counter[str] = Counter()
         self._run = secrets.token_hex(6)
@@ -76,7 +77,9 @@ class Simulator:
             return
         request = await self._read(scope, receive)
         if request.path.startswith("/_simulator"):
-            answer = control.answer(self, request.method, request.path, request.body)
+            answer = control.refusal(request.headers, self.host) or control.answer(
+                self, request.method, request.path, request.body
+            )
             await send_answer(answer, request, send, self.directory.clock())
             return
         changes = self.directory.changes

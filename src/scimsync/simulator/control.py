@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -35,6 +37,42 @@ class Steered(Protocol):
     drift: list[Step]
     requests: RequestLog
     snapshots: Path | None
+
+
+def refusal(headers: Mapping[bytes, bytes], host: str) -> Answer | None:
+    """Why a request may not steer: it comes from a web page, as any browser here may show; None if it may.
+
+    A page of somebody else sends `Origin`, or says in `Sec-Fetch-Site` that it is one. One whose name was made to
+    mean this machine (DNS rebinding) is told by that name in `Host`: here people ask by number, by `localhost`, by the
+    name that was given to listen on, or by one without a dot, as containers have.
+    """
+    asked = headers.get(b"host", b"").decode("latin-1").strip().lower()
+    origin = headers.get(b"origin", b"").decode("latin-1").strip().lower()
+    if not _is_ours(asked, host.lower()):
+        return as_json({"message": f"/_simulator is not steered under the name {asked[:200]!r}: ask 127.0.0.1"}, 403)
+    if (origin and origin.partition("://")[2] != asked) or headers.get(b"sec-fetch-site", b"none") not in _ASKED_HERE:
+        return as_json({"message": "/_simulator is not steered by a web page of another address"}, 403)
+    return None
+
+
+#: of a request that no page of another address makes
+_ASKED_HERE = frozenset({b"none", b"same-origin"})
+
+
+def _is_ours(asked: str, host: str) -> bool:
+    try:
+        name = urlsplit(f"//{asked}").hostname or ""
+    except ValueError:
+        return False
+    return name in {"", host} or name.endswith(".localhost") or "." not in name or _is_number(name)
+
+
+def _is_number(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def answer(simulator: Steered, method: str, path: str, body: bytes) -> Answer:

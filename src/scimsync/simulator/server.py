@@ -16,6 +16,7 @@ from pathlib import Path
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from scimsync.doors import door
 from scimsync.simulator import snapshots
 from scimsync.simulator.app import Simulator
 from scimsync.simulator.directory import Directory
@@ -26,6 +27,8 @@ from scimsync.simulator.tokens import Tokens
 
 _STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _START_SECONDS = 10.0
+#: connections at a time; beyond them the one that was silent longest is closed
+MOST_CONNECTIONS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +188,7 @@ class _ShowsTransport:
 def _config(simulator: Simulator, papers: tuple[Path, Path, Path] | None) -> uvicorn.Config:
     return uvicorn.Config(
         simulator,
-        http=type("Protocol", (_ShowsTransport, AutoHTTPProtocol), {}),
+        http=door(AutoHTTPProtocol, MOST_CONNECTIONS, _ShowsTransport),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -227,5 +230,5 @@ def _simulator(settings: Settings, options: Options, urls: Sequence[str]) -> Sim
     )
     login = int(urls[1].rpartition(":")[2]) if len(urls) > 1 else None
     simulator = Simulator(directory, tokens, login)
-    simulator.snapshots = settings.snapshots
+    simulator.snapshots, simulator.host = settings.snapshots, settings.host
     return simulator

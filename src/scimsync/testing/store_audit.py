@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from scimsync.engine import ledger
@@ -90,6 +91,21 @@ class MemoryAudit(Memory):
             for key in live:
                 self._keys[key.pseudonym] = ledger.erased(key, record.at, record.actor)
         return len(live)
+
+    def gone_keys(self) -> Iterator[PersonKey]:
+        """The keys that cannot be read any more: an erasure destroyed them, or somebody else did."""
+        yield from [key for key in self._keys.values() if key.secret is None]
+
+    def accept_lost_keys(self, at: datetime, actor: str) -> None:
+        """Note of the keys that are gone without an erasure since when that is known, and by whom."""
+        for name, key in self._keys.items():
+            if key.secret is None and key.erased is None:
+                self._keys[name] = replace(key, erased=at, erased_by=actor)
+
+    def keyless(self) -> int:
+        """The number of the first record about a person whose key is not kept at all; 0 where there is none."""
+        found = (entry.seq for entry in self._entries if entry.person and entry.person not in self._keys)
+        return next(found, 0)
 
     def save_checkpoint(self, size: int, at: datetime, note: str) -> None:  # noqa: ARG002
         """Keep a signed checkpoint; one of the same size is replaced."""

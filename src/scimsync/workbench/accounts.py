@@ -58,8 +58,7 @@ class AccountSpool:
         if self._mirror is None:
             lines = [_line(resource) for resource in resources]
         else:
-            marked = ((self._mirror.mark(resource), resource) for resource in resources)
-            lines = [_TAGGED % (mark, _line(resource)[1:]) for mark, resource in marked if mark]
+            lines = [_TAGGED % (mark, _line(resource)[1:]) for mark, resource in self._mirror.unknown(resources)]
         if lines:
             self._file.write(b"\n".join(lines) + b"\n")
 
@@ -210,9 +209,12 @@ def _selects(place: Place, name: str, wanted: object) -> str:
 
 def stage_written(bench: Workbench, written: Iterable[tuple[str, str, str]]) -> None:
     """Load what was lately written into the table `written` (key, account, version), the newest of each account."""
+    lately = [*written]
+    if not lately:
+        bench.sql.execute("CREATE OR REPLACE TABLE written (key VARCHAR, account VARCHAR, version UBIGINT)")
+        return
     with bench.spooled("written") as (path, file):
-        file.write(b"{}\n")
-        for key, account, version in written:
+        for key, account, version in lately:
             file.write(encode({"k": key, "a": account, "v": version}) + b"\n")
         file.flush()
         bench.sql.execute(
@@ -247,10 +249,17 @@ def late_accounts(bench: Workbench, attributes: Sequence[Mapped], *, counters: b
         )
     active = next((n for n, mapped in enumerate(attributes) if mapped.path == "active"), None)
     matters = "true" if active is None else f"(d.d{active} = 'true' OR b.b{active} IS DISTINCT FROM 'false')"
-    queries.append(
-        "SELECT l.account FROM links l LEFT JOIN desired d ON d.key = l.key LEFT JOIN base b ON b.key = l.key "
-        f"WHERE l.ours AND l.account NOT IN (SELECT id FROM accounts) AND {matters}"
+    # most days there are none, and nobody need be asked whether they stay
+    bench.sql.execute(
+        "CREATE OR REPLACE TABLE missing AS SELECT key, account FROM links WHERE ours "
+        "AND account NOT IN (SELECT id FROM accounts)"
     )
+    queries.append(
+        "SELECT l.account FROM missing l LEFT JOIN desired d ON d.key = l.key LEFT JOIN base b ON b.key = l.key "
+        f"WHERE {matters}"
+    )
+    if not bench.are("missing") and not bench.are("written"):
+        return []
     stays = "account IN (SELECT l.account FROM links l JOIN desired d ON d.key = l.key)"
     found = bench.rows(f"SELECT account FROM ({' UNION '.join(queries)}) ORDER BY {stays} DESC, account")
     return [str(account) for (account,) in found]

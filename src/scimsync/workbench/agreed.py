@@ -272,6 +272,12 @@ def write_agreed_with(
         held.write(path, "agreed", fold=False)
 
 
+def write_nothing(path: Path) -> None:
+    """Write a base by which nothing was ever agreed with anybody."""
+    with Workbench(path.parent, helpers=False) as bench:
+        write_snapshot(bench, path, f"(SELECT NULL::VARCHAR AS key, NULL::VARCHAR AS {ACCOUNT} WHERE false)")
+
+
 def overlay(bench: Workbench, table: str, paths: Sequence[str], values: Iterable[tuple[str, str, Value]]) -> None:
     """Lay (key, path, value) triples over a table of key and one column for each path."""
     with bench.spooled("overlay") as (spool, file):

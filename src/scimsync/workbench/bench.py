@@ -18,7 +18,7 @@ from typing import BinaryIO
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 import msgspec
 
-from scimsync import files
+from scimsync import bounds, files
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.workbench.expressions import MACROS
 from scimsync.workbench.sources import ONE
@@ -48,6 +48,8 @@ class Workbench:
     """The tables of one planning run. A context manager; leaving it removes every file."""
 
     def __init__(self, folder: Path, *, memory_limit: str = "512MB", zone: str = "UTC", helpers: bool = True) -> None:
+        self._held = contextlib.ExitStack()
+        self._held.enter_context(bounds.within(memory_limit))
         _remove_left_behind(folder)
         self._folder = Path(tempfile.mkdtemp(prefix=f"workbench-{os.getpid()}-", dir=folder))
         self.spool = self._folder / "spool"
@@ -94,6 +96,7 @@ class Workbench:
         """Close the database and remove every file of the workbench."""
         self.sql.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._held.close()
 
     @contextlib.contextmanager
     def spooled(self, name: str) -> Iterator[tuple[Path, BinaryIO]]:
@@ -107,6 +110,10 @@ class Workbench:
         """The single number a query gives."""
         row = self.sql.execute(query, list(parameters)).fetchone()
         return int(row[0]) if row and row[0] is not None else 0
+
+    def are(self, rows: str) -> bool:
+        """Whether there are such rows. Most days nobody is new, in doubt or left out, and much can be spared."""
+        return self.number(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT 1)") > 0
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
         """The rows of a query, a thousand at a time."""

@@ -42,9 +42,9 @@ class Comparison:
         self._spoiled = [int(str(i)) for (i,) in self.bench.rows("SELECT DISTINCT i FROM spoiled ORDER BY i")]
         self.bench.sql.execute(
             "CREATE OR REPLACE TABLE people AS SELECT key, id FROM pairing UNION ALL "
-            "SELECT l.key, l.account FROM links l JOIN accounts a ON a.id = l.account "
-            "WHERE l.key NOT IN (SELECT key FROM pairing) AND (l.ours OR l.key NOT IN (SELECT key FROM desired "
-            "UNION ALL SELECT key FROM held WHERE key IS NOT NULL))"
+            "SELECT l.key, l.account FROM (SELECT * FROM links ANTI JOIN pairing USING (key)) l "
+            "JOIN accounts a ON a.id = l.account WHERE l.ours OR l.key NOT IN (SELECT key FROM desired "
+            "UNION ALL SELECT key FROM held WHERE key IS NOT NULL)"
         )
         self._name_accounts()
         values, joins = [], []
@@ -96,6 +96,8 @@ class Comparison:
                     "DELETE FROM needs WHERE who NOT IN (SELECT whom FROM needs) OR whom NOT IN (SELECT who FROM needs)"
                 )
                 before, left = left, bench.number("SELECT count(*) FROM needs")
+            if not left:
+                continue
             edges: dict[object, list[object]] = {}
             for who, whom in bench.rows("SELECT who, whom FROM needs ORDER BY who"):
                 edges.setdefault(who, []).append(whom)
@@ -112,6 +114,8 @@ class Comparison:
         A person who was left out of this run goes on waiting.
         """
         edges = list(waiting)
+        if not edges:
+            return
         columns = [[edge.key for edge in edges], [edge.path for edge in edges], [edge.awaits for edge in edges]]
         self.bench.sql.execute(
             "CREATE OR REPLACE TABLE waiting AS SELECT unnest(?) AS key, unnest(?) AS path, unnest(?) AS awaits",
@@ -190,6 +194,8 @@ class Comparison:
         # most are somebody's as they are written, and need no tidying of everybody
         found = f"SELECT lower(name) FROM {everybody} WHERE lower(name) IN (SELECT unnest(?::VARCHAR[]))"
         given = sorted(names)
+        if not given:
+            return
         left = sorted({*given}.difference(str(name) for (name,) in sql.execute(found, [given]).fetchall()))
         unknown = f"SELECT name FROM (SELECT unnest(?::VARCHAR[]) AS name) EXCEPT {known} ORDER BY 1"
         for (name,) in sql.execute(unknown, [left]).fetchall() if left else ():
@@ -253,15 +259,16 @@ class Comparison:
         desired: dict[str, Value] = {}
         current: dict[str, Value] = {"active": row[5] if isinstance(row[5], bool) else None}
         base: dict[str, Value] = {}
-        for index, mapped in enumerate(self.attributes):
-            wanted, held, agreed = row[6 + 3 * index : 9 + 3 * index]
+        last = 6 + 3 * len(self.attributes)
+        sides = zip(self.attributes, row[6:last:3], row[7:last:3], row[8:last:3], strict=True)
+        for mapped, wanted, held, agreed in sides:
             path, place = mapped.path, mapped.place
             value = desired[path] = value_of(place, wanted)
             # one text is one value, and one object: most are, and need not be taken apart to be seen as equal
             shown = current[path] = value if held == wanted else value_of(place, held)
             if agreed is not None:
                 base[path] = value if agreed == wanted else shown if agreed == held else value_of(place, agreed)
-        awaits, unresolved, left_out = self._waiting(row[6 + 3 * len(self.attributes) :])
+        awaits, unresolved, left_out = self._waiting(row[last:])
         return Pair(
             key=str(row[0]),
             name=str(row[1] or ""),
@@ -320,14 +327,15 @@ class Comparison:
 
         Not one whose account another record may be about, by more than the login.
         """
+        if not self.bench.are("orphans"):
+            return
         index = self._index.get("active")
         column = "NULL" if index is None else f"b.b{index}"
         query = (
-            f"SELECT min(l.key), a.user_name, a.id, a.version, min({column}), a.active FROM links l "
+            f"SELECT min(l.key), a.user_name, a.id, a.version, min({column}), a.active FROM orphans l "
             "JOIN accounts a ON a.id = l.account LEFT JOIN base b ON b.key = l.key "
-            f"WHERE l.ours AND coalesce(a.active, {column} = 'true', true) AND a.id NOT IN (SELECT id FROM pairing) "
-            f"AND {self._filter('l.key')} AND l.key IN (SELECT key FROM orphans) "
-            "AND a.id NOT IN (SELECT id FROM disputed) GROUP BY 2, 3, 4, 6 ORDER BY 1"
+            f"WHERE coalesce(a.active, {column} = 'true', true) AND a.id NOT IN (SELECT id FROM pairing) "
+            f"AND {self._filter('l.key')} AND a.id NOT IN (SELECT id FROM disputed) GROUP BY 2, 3, 4, 6 ORDER BY 1"
         )
         for key, name, account, version, base, shown in self.bench.rows(query):
             agreed = None if base is None else base == "true"
@@ -336,7 +344,7 @@ class Comparison:
     def hidden(self) -> Iterator[tuple[str, int | None]]:
         """Key and place of who shall have access, and of whom alone the directory does not show whether they have."""
         index = self._index.get("active")
-        if index is None:
+        if index is None or not self.bench.are("accounts WHERE active IS NULL"):
             return
         query = (
             "SELECT w.key, w.place FROM wanted w JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id "
@@ -359,6 +367,8 @@ class Comparison:
 
     def vanished(self) -> Iterator[str]:
         """The keys of people who are not in the source, and whose account was deleted: nothing is left to take away."""
+        if not self.bench.are("gone"):
+            return
         query = (
             "SELECT l.key FROM links l JOIN gone g ON g.id = l.account WHERE l.ours AND l.key NOT IN "
             "(SELECT key FROM desired) AND l.key NOT IN (SELECT key FROM held WHERE key IS NOT NULL) ORDER BY 1"
@@ -367,6 +377,8 @@ class Comparison:
 
     def opaque(self) -> int:
         """How many records could be anybody's: without key, or with a bad mark under a key that no link knows."""
+        if not self.bench.are("held"):
+            return 0
         marks = ", ".join(str(self._index[place.short]) for place in self._match)
         return self.bench.number(
             "SELECT count(*) FROM held WHERE (key IS NULL OR key NOT IN (SELECT key FROM links)) AND (key IS NULL OR "
@@ -389,6 +401,8 @@ class Comparison:
 
     def absent(self) -> int:
         """How many people with access are not in a delivery of changes."""
+        if not self.bench.are("absent"):
+            return 0
         return self.bench.number(
             "SELECT count(DISTINCT a.id) FROM absent b JOIN links l ON l.key = b.key AND l.ours "
             "JOIN accounts a ON a.id = l.account WHERE a.active IS DISTINCT FROM false"
@@ -399,6 +413,8 @@ class Comparison:
         status = self._index.get("active")
         inactive = "false" if status is None else "n.active_ IS NOT DISTINCT FROM 'false'"
         for index in self._references:
+            if not self.bench.are(f"wanted WHERE u{index}"):
+                continue
             active = "NULL" if status is None else f"d{status}"
             query = (
                 f"SELECT d.key, d.d{index}, CASE WHEN starts_with(d.d{index}, {text(ACCOUNT_MARK)}) "
@@ -423,19 +439,18 @@ class Comparison:
     def numbers(self) -> dict[str, int]:
         """How many records, accounts, pairs, unmanaged accounts; attributes compared and equal."""
         self._compare()
-        pairs = self.linked()
         marks = " + ".join(f"x{i}::INTEGER" for i, _ in enumerate(self.attributes))
-        differing = self.bench.number(f"SELECT sum({marks}) FROM differing WHERE n IN (SELECT n FROM pairing)")
-        compared = pairs * len(self.attributes)
-        return {
-            "records": self.bench.number("SELECT count(*) FROM records"),
-            "accounts": self.bench.number("SELECT count(*) FROM accounts"),
-            "linked": pairs,
-            "absent": self.absent(),
-            "unmanaged": self.bench.number(f"SELECT count(*) FROM accounts WHERE {self.unmanaged()}"),
-            "compared": compared,
-            "equal": compared - differing,
+        asked = {
+            "records": "count(*) FROM records",
+            "accounts": "count(*) FROM accounts",
+            "linked": "count(*) FROM pairing",
+            "unmanaged": f"count(*) FROM accounts WHERE {self.unmanaged()}",
+            "differing": f"coalesce(sum({marks}), 0) FROM differing WHERE n IN (SELECT n FROM pairing)",
         }
+        told = next(self.bench.rows(f"SELECT {', '.join(f'(SELECT {sql})' for sql in asked.values())}"))
+        found = {name: int(str(number)) for name, number in zip(asked, told, strict=True)}
+        differing, compared = found.pop("differing"), found["linked"] * len(self.attributes)
+        return {**found, "absent": self.absent(), "compared": compared, "equal": compared - differing}
 
     def agreement(self) -> list[str]:
         """The SQL of what both sides agree on now, for each attribute: the base where they differ."""

@@ -6,6 +6,7 @@ Whose account that is instead, and what a person may do about it, stands in the 
 
 Tables: `pairing` (n, key, id), `doubtful` (records in doubt), `disputed` (accounts of people who leave, about
 which a record with another key may be too), `moved` (accounts that followed their person to a new key),
+`exchanged` (keys of people whose account a record with another linked key is about by now),
 `joiners`, `unsure` (accounts that a record in doubt may be about).
 """
 
@@ -55,9 +56,10 @@ class Correlation:
                 self._match_on(place)
         sides = map(self._sides, self._match if complete else ())
         owning.hold_claims(self._bench, source, self._live(), sides)
-        self._bench.sql.execute(
-            "DELETE FROM doubtful WHERE code = 'correlation.ambiguous' AND n IN (SELECT n FROM pairing)"
-        )
+        if self._are("doubtful"):
+            self._bench.sql.execute(
+                "DELETE FROM doubtful WHERE code = 'correlation.ambiguous' AND n IN (SELECT n FROM pairing)"
+            )
         self._disputes(follow=complete and follow and self._rekey is Rekey.FOLLOW)
         self._inherit()
         if complete:
@@ -67,10 +69,13 @@ class Correlation:
         return list(doubts.told(self._bench, complete=complete))
 
     def renumbered(self) -> tuple[int, int]:
-        """How many linked people came again under other keys, and how many links there are."""
+        """How many linked people came again under other keys, and how many links there are.
+
+        Under keys of nobody, where theirs are gone; or under each other's.
+        """
         again = self._bench.number(
-            "SELECT count(DISTINCT owner) FROM (SELECT owner FROM disputed UNION ALL SELECT owner FROM moved) "
-            "WHERE owner IN (SELECT key FROM orphans)"
+            "SELECT count(DISTINCT owner) FROM (SELECT owner FROM (SELECT owner FROM disputed UNION ALL "
+            "SELECT owner FROM moved) WHERE owner IN (SELECT key FROM orphans) UNION ALL SELECT owner FROM exchanged)"
         )
         return again, self._bench.number("SELECT count(*) FROM links WHERE ours")
 
@@ -94,6 +99,7 @@ class Correlation:
                 "n BIGINT, key VARCHAR, place BIGINT, good BOOLEAN, id VARCHAR, open BOOLEAN, owner VARCHAR, "
                 "owner_n BIGINT, owner_place BIGINT, agreeing BIGINT, detail VARCHAR, own BOOLEAN",
             ),
+            ("exchanged", "owner VARCHAR"),
             ("moved", "n BIGINT, key VARCHAR, place BIGINT, id VARCHAR, owner VARCHAR, detail VARCHAR"),
         ):
             sql.execute(f"CREATE OR REPLACE TABLE {table} ({columns})")
@@ -109,8 +115,7 @@ class Correlation:
         )
 
     def _are(self, rows: str) -> bool:
-        """Whether there are such rows. Most days nobody is new and nobody in doubt, and much can be spared."""
-        return self._bench.number(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT 1)") > 0
+        return self._bench.are(rows)
 
     def _meet(self, path: str) -> bool:
         """Whether a record without account has the value of some account: a quick look ahead of a long question."""
@@ -157,12 +162,14 @@ class Correlation:
 
     def _shared_links(self) -> None:
         """Two records that remember the same account would write against each other: neither has it."""
-        self._bench.sql.execute(
-            "INSERT INTO doubtful SELECT d.n, d.key, d.place, 'correlation.contested', 'on link', p.id, d.key, NULL "
-            "FROM pairing p JOIN desired d ON d.n = p.n "
-            "WHERE p.id IN (SELECT id FROM pairing GROUP BY id HAVING count(*) > 1)"
-        )
-        self._bench.sql.execute("DELETE FROM pairing WHERE n IN (SELECT n FROM doubtful)")
+        if self._are("(SELECT id FROM pairing GROUP BY id HAVING count(*) > 1)"):
+            self._bench.sql.execute(
+                "INSERT INTO doubtful SELECT d.n, d.key, d.place, 'correlation.contested', 'on link', p.id, d.key, "
+                "NULL FROM pairing p JOIN desired d ON d.n = p.n "
+                "WHERE p.id IN (SELECT id FROM pairing GROUP BY id HAVING count(*) > 1)"
+            )
+        if self._are("doubtful"):
+            self._bench.sql.execute("DELETE FROM pairing WHERE n IN (SELECT n FROM doubtful)")
 
     def _exchanged(self) -> None:
         """Keys were exchanged: a linked record has login and another mark of somebody else's account by now."""
@@ -170,13 +177,16 @@ class Correlation:
             return
         sql, login = self._bench.sql, self._index[_LOGIN]
         wanted = comparable(self._places[_LOGIN], f"d.d{login}")
-        sql.execute(
-            "CREATE OR REPLACE TEMP TABLE renamed AS SELECT d.*, p.id AS own FROM pairing p "
-            f"JOIN desired d ON d.n = p.n JOIN accounts a ON a.id = p.id WHERE {self._live('d')} AND {wanted} <> "
-            f"{comparable(self._places[_LOGIN], f'a.c{login}')}"
+        sql.execute(  # who, before what they want: few are renamed
+            "CREATE OR REPLACE TEMP TABLE renamed AS SELECT p.n, p.id AS own FROM pairing p "
+            f"JOIN desired d ON d.n = p.n JOIN accounts a ON a.id = p.id WHERE d.d{login} IS DISTINCT FROM a.c{login} "
+            f"AND {self._live('d')} AND {wanted} <> {comparable(self._places[_LOGIN], f'a.c{login}')}"
         )
         if not self._are("renamed"):
             return
+        sql.execute(
+            "CREATE OR REPLACE TEMP TABLE renamed AS SELECT d.*, r.own FROM renamed r JOIN desired d ON d.n = r.n"
+        )
         number, names = self._agreement(
             {
                 mark.name: self._agrees(mark) + ("" if mark.name == LOGIN else f" AND NOT {self._agrees(mark, 'o')}")
@@ -189,6 +199,7 @@ class Correlation:
             f"JOIN accounts a ON {self._equal(_LOGIN)} AND a.id <> d.own JOIN accounts o ON o.id = d.own "
             f"JOIN links l ON l.account = a.id WHERE {number} >= {SAME}"
         )
+        sql.execute("INSERT INTO exchanged SELECT owner FROM doubtful WHERE code = 'correlation.taken'")
         sql.execute("DELETE FROM pairing WHERE n IN (SELECT n FROM doubtful)")
 
     # --- marks --------------------------------------------------------------------------------
@@ -289,13 +300,15 @@ class Correlation:
             f"{self._live('d')} AND n NOT IN (SELECT n FROM pairing) "
             f"UNION ALL SELECT *, false FROM left_out WHERE {not_out}"
         )
+        if not self._are("speakers"):
+            return
         sql.execute(
             "CREATE OR REPLACE TEMP TABLE owners AS SELECT f.key AS owner, NULL::BIGINT AS n, NULL::BIGINT AS place, "
             "a.id FROM orphans f JOIN accounts a ON a.id = f.account WHERE a.id NOT IN (SELECT id FROM pairing) "
             "UNION ALL SELECT p.key, p.n, d.place, p.id FROM pairing p JOIN desired d ON d.n = p.n "
             f"WHERE NOT coalesce({self._live('d')}, false)"
         )
-        if not (self._are("speakers") and self._are("owners")):
+        if not self._are("owners"):
             return
         number, names = self._agreement({mark.name: self._agrees(mark) for mark in self._marks})
         hits = " UNION ".join(
@@ -356,15 +369,22 @@ class Correlation:
     def _inherit(self) -> None:
         """What was agreed is about an account: it goes with the account to a new key, and not with a key to another."""
         sql = self._bench.sql
+        sql.execute(  # most is about the account that its person has, and stays
+            f"CREATE OR REPLACE TEMP TABLE loose AS SELECT key, {ACCOUNT} FROM base b "
+            f"ANTI JOIN pairing p ON p.key = b.key AND p.id = b.{ACCOUNT}"
+        )
+        if not self._are("loose"):
+            return
         sql.execute(
             "CREATE OR REPLACE TEMP TABLE strayed AS "
-            f"SELECT b.key FROM base b JOIN pairing p ON p.key = b.key WHERE b.{ACCOUNT} <> p.id"
+            f"SELECT b.key FROM loose b JOIN pairing p ON p.key = b.key WHERE b.{ACCOUNT} <> p.id"
         )
-        sql.execute("DELETE FROM base WHERE key IN (SELECT key FROM strayed)")
-        sql.execute("INSERT INTO rebased SELECT key FROM strayed")
+        if self._are("strayed"):
+            sql.execute("DELETE FROM base WHERE key IN (SELECT key FROM strayed)")
+            sql.execute("INSERT INTO rebased SELECT key FROM strayed")
         sql.execute(
             f"CREATE OR REPLACE TEMP TABLE heirs AS SELECT p.key, min(b.key) AS former FROM pairing p "
-            f"JOIN base b ON b.{ACCOUNT} = p.id WHERE b.key <> p.key AND b.key NOT IN (SELECT key FROM pairing) AND "
+            f"JOIN loose b ON b.{ACCOUNT} = p.id WHERE b.key <> p.key AND b.key NOT IN (SELECT key FROM pairing) AND "
             "(p.n IN (SELECT n FROM moved) OR EXISTS "
             "(SELECT 1 FROM links l WHERE l.ours AND l.key = p.key AND l.account = p.id)) "
             "GROUP BY p.key"

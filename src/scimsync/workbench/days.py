@@ -7,11 +7,14 @@ A text that is no day decides nothing. In an expression that says who has access
 as they are with status words (`statuses`): a part that asks for such a day is unknown, whatever stands around the
 comparison (CASE, COALESCE), so that nobody gets or loses access by a typing mistake, and another ground decides where
 it can. Elsewhere the value is bad (record.bad-date).
+
+A filler is a day that systems write where there is none: 1899-12-30, 1900-01-01, 0001-01-01, the first day of Unix. It
+takes nobody's access: where it alone would, the status is unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scimsync.workbench.statuses import Tree, arguments_of, constant, every, function
@@ -33,6 +36,8 @@ CREATE MACRO as_date(given) AS day_in(nullif(tidy(given), ''));
 CREATE MACRO serial_day(number) AS
   CASE WHEN number >= 61 AND number < 2958466 THEN DATE '1899-12-30' + floor(number)::INTEGER END;
 CREATE MACRO excel_date(given) AS coalesce(as_date(given), serial_day(TRY_CAST(tidy(given) AS DOUBLE)));
+CREATE MACRO is_filler(day) AS coalesce(day < DATE '1902-01-01' OR day = DATE '1970-01-01', false);
+CREATE MACRO unfilled(day) AS CASE WHEN NOT is_filler(day) THEN day END;
 CREATE MACRO no_date(given, found) AS nullif(tidy(given), '') IS NOT NULL AND found IS NULL;
 """
 #: our own helpers that give a day
@@ -165,6 +170,45 @@ def bad(readings: Sequence[Tree]) -> Tree | None:
         return None
     made = [*tests.values()]
     return made[0] if len(made) == 1 else _joined(made)
+
+
+def spared(read: Tree, kinds: Mapping[str, str], printed: Callable[[Tree], str]) -> tuple[str, str]:
+    """A status as SQL, unknown where a filler alone makes it false; and the test whether there is one, "" for none.
+
+    Args:
+        read: The status, as it is read.
+        kinds: Column in small letters -> its SQL type.
+        printed: Gives a tree as SQL.
+    """
+    sql = printed(read)
+    asked = {printed(node): node for node in _outside(read) if _gives_day(node, kinds)}
+    if not asked:
+        return sql, ""
+    tests = " OR ".join(f"is_filler({one})" for one in asked)
+    without = printed(_unfilled(read, kinds))
+    return f"CASE WHEN ({sql}) IS FALSE AND ({without}) IS NOT FALSE THEN NULL ELSE ({sql}) END", tests
+
+
+def _gives_day(node: Tree, kinds: Mapping[str, str]) -> bool:
+    names = node.get("column_names")
+    is_column = node.get("class") == "COLUMN_REF" and isinstance(names, list) and len(names) == 1
+    return _name(node) in READERS or (is_column and kinds.get(str(names[0]).lower()) == "DATE")  # type: ignore[index]
+
+
+def _unfilled(node: Tree, kinds: Mapping[str, str]) -> Tree:
+    """A tree in which a filler is no day."""
+    if node.get("class") == "LAMBDA":
+        return node
+    if _gives_day(node, kinds):
+        return function("unfilled", [node])
+    return {
+        name: [_unfilled(one, kinds) if isinstance(one, dict) else one for one in member]
+        if isinstance(member, list)
+        else _unfilled(member, kinds)
+        if isinstance(member, dict)
+        else member
+        for name, member in node.items()
+    }
 
 
 def _joined(nodes: list[Tree]) -> Tree:

@@ -29,10 +29,10 @@ def keyless(bench: Workbench, key: str) -> list[Finding]:
     """
     column = f"tidy({quoted(key)})"
     bench.sql.execute("CREATE OR REPLACE TABLE doubles (key VARCHAR, n BIGINT)")
-    (keys, different), *_ = bench.sql.execute(
-        f"SELECT count(nullif(k, '')), count(DISTINCT nullif(k, '')) FROM (SELECT {column} AS k FROM records)"
+    (records, keys, different), *_ = bench.sql.execute(
+        f"SELECT count(*), count(nullif(k, '')), count(DISTINCT nullif(k, '')) FROM (SELECT {column} AS k FROM records)"
     ).fetchall()
-    if keys == different == bench.number("SELECT count(*) FROM records"):
+    if records == keys == different:
         return []
     bench.sql.execute(
         f"INSERT INTO doubles SELECT {column}, {N} FROM records WHERE {column} IN (SELECT {column} FROM records "

@@ -19,7 +19,8 @@ def told(bench: Workbench, *, complete: bool) -> Iterator[Finding]:
     yield from _doubts(bench)
     yield from _held_back(bench)
     yield from _followed(bench)
-    yield from _gone(bench) if complete else ()
+    if complete and bench.are("joiners"):
+        yield from _gone(bench)
 
 
 def _doubts(bench: Workbench) -> Iterator[Finding]:

@@ -29,16 +29,19 @@ class Inactive:
 
 def stage_endings(bench: Workbench, endings: Iterable[Ending]) -> None:
     """Load what is remembered into the table `endings` (key, account, since, proven)."""
+    known = [*endings]
+    if not known:
+        columns = "key VARCHAR, account VARCHAR, since VARCHAR, proven BOOLEAN"
+        bench.sql.execute(f"CREATE OR REPLACE TABLE endings ({columns})")
+        return
     with bench.spooled("endings") as (path, file):
-        file.write(b"{}\n")
-        for one in endings:
+        for one in known:
             line = {"k": one.key, "a": one.account, "s": one.since.isoformat(), "p": one.proven}
             file.write(encode(line) + b"\n")
         file.flush()
         bench.sql.execute(
             "CREATE OR REPLACE TABLE endings AS SELECT k AS key, a AS account, s AS since, p AS proven FROM "
-            f"read_ndjson({text(str(path))}, columns = {{k: 'VARCHAR', a: 'VARCHAR', s: 'VARCHAR', p: 'BOOLEAN'}}) "
-            "WHERE k IS NOT NULL"
+            f"read_ndjson({text(str(path))}, columns = {{k: 'VARCHAR', a: 'VARCHAR', s: 'VARCHAR', p: 'BOOLEAN'}})"
         )
 
 
@@ -49,6 +52,8 @@ def over(bench: Workbench, *, whole: bool) -> list[str]:
         bench: The tables `endings`, `links` and `accounts`.
         whole: Whether the accounts are all there are.
     """
+    if not bench.are("endings"):
+        return []
     gone = "OR e.account NOT IN (SELECT id FROM accounts)" if whole else ""
     query = (
         "SELECT e.key FROM endings e LEFT JOIN links l ON l.key = e.key AND l.account = e.account "

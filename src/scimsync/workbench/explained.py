@@ -7,18 +7,16 @@ from datetime import date
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
+from scimsync.core.desired import BAD_PHONE, PHONE_FAULTS
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.plans import LOGIN
 from scimsync.model.policy import Mapped
 from scimsync.model.stories import Cell, Hit, Step, Traces
 from scimsync.scim.schema import Kind, Value
 from scimsync.workbench.bench import PLACE, N, Workbench, quoted, row_of, text
-from scimsync.workbench.expressions import ACCOUNT_MARK, FAULT_MARK
+from scimsync.workbench.expressions import ACCOUNT_MARK, PHONE_MARK
 from scimsync.workbench.unfolding import parts
 from scimsync.workbench.values import lowered, value_of
-
-#: faults that a value itself says
-_FAULTS = {f"{FAULT_MARK}phone": "record.bad-phone"}
 
 
 def hits(bench: Workbench, word: str, attributes: Sequence[Mapped]) -> list[Hit]:
@@ -178,8 +176,8 @@ def _step(bench: Workbench, n: int, shown: str, sql: str) -> Step:
     except duckdb.Error as error:
         return Step(shown, None, type(error).__name__.removesuffix("Exception").lower() + " error")
     value = None if row is None or row[0] is None else str(row[0])
-    if value in _FAULTS:
-        return Step(shown, None, _FAULTS[value])
+    if value is not None and value.startswith(PHONE_MARK):
+        return Step(shown, None, PHONE_FAULTS.get(value.removeprefix(f"{PHONE_MARK}:"), BAD_PHONE).code)
     return Step(shown, value.removeprefix(ACCOUNT_MARK) if value is not None else None)
 
 

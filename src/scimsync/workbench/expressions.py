@@ -1,8 +1,8 @@
 """The mapping language: SQL expressions over one record, behind an allow-list.
 
-An expression is parsed by DuckDB, its tree is checked node by node against the lists below, and only
-the text that DuckDB prints back from the checked tree is ever run. Whatever is not listed is refused:
-no tables, no subqueries, no files, no settings, no aggregates, no parameters.
+An expression is parsed by DuckDB, its tree is checked node by node against the lists below, and only the text that
+DuckDB prints back from the checked tree is ever run. Whatever is not listed is refused: no tables, no subqueries, no
+files, no settings, no aggregates, no parameters.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
-from scimsync.workbench import days, statuses, widths
+from scimsync.workbench import days, statuses, trees, widths
 from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
 
@@ -22,15 +23,15 @@ from scimsync.workbench.statuses import Tree
 PLAIN_FUNCTIONS = frozenset(
     """
     lower upper trim ltrim rtrim left right substr substring replace translate reverse lpad rpad
-    length strlen concat concat_ws split_part string_split str_split regexp_replace regexp_matches
-    regexp_extract regexp_full_match starts_with ends_with contains prefix suffix position strpos instr
-    strip_accents nfc_normalize format printf chr ascii
+    length strlen concat concat_ws split_part string_split str_split regexp_replace regexp_matches regexp_extract
+    regexp_full_match starts_with ends_with contains prefix suffix position strpos instr strip_accents nfc_normalize
+    format printf chr ascii
     coalesce nullif ifnull greatest least
     abs round floor ceil ceiling trunc sign mod
     date_trunc date_part date_diff datediff date_add date_sub year month day strftime try_strptime
     make_date to_days to_months to_years today now timezone
-    list_value list_transform list_filter list_distinct list_sort list_concat list_contains list_has
-    list_extract list_append array_to_string len struct_pack struct_extract
+    list_value list_transform list_filter list_distinct list_sort list_concat list_contains list_has list_extract
+    list_append array_to_string len struct_pack struct_extract
     """.split()
 )
 #: Operators that the parser writes as functions.
@@ -71,12 +72,12 @@ _WORDS = frozenset({"current_date"})  # the parser takes it for a column
 
 #: A value that begins with this character is a fault of the record, not a value; the rest is its code.
 FAULT_MARK = "\x01"
+PHONE_MARK = f"{FAULT_MARK}phone"  #: what is known to be wrong with the number follows behind a colon
 #: A reference that begins with this character names a login or the id of an account, not a source key.
 ACCOUNT_MARK = "\x02"
 
-#: The helpers as SQL. `e164` looks up a table that the library filled beforehand, so that each distinct
-#: number is parsed once; a number already in E.164 needs no look-up. The columns of that table have names
-#: that no source has, because the arguments are looked up beside them.
+#: The helpers as SQL. `e164` looks up a table that the library filled beforehand, so that each distinct number is
+#: parsed once. The columns of that table have names that no source has: the arguments are looked up beside them.
 MACROS = f"""{statuses.MACROS}
 {widths.MACROS}
 {days.MACROS}
@@ -85,7 +86,7 @@ CREATE MACRO phone_of(phone, country) AS
   CASE WHEN tidy(phone) IS NULL OR tidy(phone) = '' THEN NULL
        WHEN regexp_full_match(tidy(phone), '\\+[1-9][0-9]{{6,14}}') THEN tidy(phone)
        ELSE coalesce((SELECT scimsync_e164 FROM phone_memo WHERE scimsync_raw = tidy(phone)
-                      AND scimsync_region = coalesce(upper(tidy(country)), '')), '{FAULT_MARK}phone') END;
+                      AND scimsync_region = coalesce(upper(tidy(country)), '')), '{PHONE_MARK}') END;
 CREATE MACRO e164(phone) AS phone_of(phone, NULL), (phone, country) AS phone_of(phone, country);
 CREATE MACRO ref(key) AS nullif(tidy(key), '');
 CREATE MACRO account(name) AS '{ACCOUNT_MARK}' || nullif(tidy(name), '');
@@ -283,14 +284,16 @@ def check(  # noqa: PLR0913 - what is known of the columns, and what is asked fo
     tree = dated.doubt() if is_status or is_test else dated.tree
     reading = statuses.Reading(tree) if is_status else None
     read = as_written(reading.tree if reading else statuses.named(tree), texts or {})
+    show = partial(printed, connection=connection)
+    sql, fillers = days.spared(read, kinds or {}, show) if is_status else (show(read), "")
     return Expression(
-        sql=printed(read, connection),
+        sql=sql,
         columns=frozenset(walk.columns),
         phones=phones,
         is_reference=reference,
-        statuses=tuple((printed(given, connection), named) for given, named in reading.given) if reading else (),
+        statuses=tuple((show(given), named) for given, named in reading.given) if reading else (),
         is_bare=reading is not None and reading.is_bare,
-        undated=printed(as_written(tests, texts or {}), connection) if tests else "",
+        undated=" OR ".join(filter(None, [show(as_written(tests, texts or {})) if tests else "", fillers])),
     )
 
 
@@ -300,7 +303,7 @@ def tree_of(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
         return Fault("the expression is empty")
     if "\0" in text:
         return Fault("the expression holds a character that is no text", text.index("\0") + 1)
-    answer = json.loads(_ask(connection, _PARSE, _SELECT + text))
+    answer = trees.parsed(_ask(connection, _PARSE, _SELECT + text))
     if answer.get("error"):
         place = int(answer.get("position") or 0) - len(_SELECT) + 1
         return Fault(str(answer.get("error_message", "not understood")), place if place > 0 else None)
@@ -326,7 +329,7 @@ def tree_of(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
     if tree.get("alias"):
         return Fault(f"what shall {tree['alias']} do behind the value? Texts are joined with ||")
     # in brackets only a value parses: no `;`, no GROUP BY ALL, no WINDOW
-    inside = json.loads(_ask(connection, _PARSE, _bracketed(text)))
+    inside = trees.parsed(_ask(connection, _PARSE, _bracketed(text)))
     return Fault(_NOT_PLAIN) if inside.get("error") else tree
 
 
@@ -489,11 +492,5 @@ def _has_names(node: Tree) -> bool:
 
 
 def _refusal(kind: str) -> str:
-    words = {
-        "SUBQUERY": "a subquery",
-        "WINDOW": "a window function",
-        "STAR": "*",
-        "PARAMETER": "a parameter",
-        "COLLATE": "COLLATE",
-    }
-    return f"{words.get(kind, kind.lower())} is not allowed in a mapping"
+    words = {"SUBQUERY": "a subquery", "WINDOW": "a window function", "STAR": "*", "PARAMETER": "a parameter"}
+    return f"{words.get(kind, kind if kind == 'COLLATE' else kind.lower())} is not allowed in a mapping"

@@ -49,26 +49,34 @@ def measure(bench: Workbench, health: SourceHealth, expect: Expect, now: datetim
 def _keys(bench: Workbench) -> KeySample:
     """A sample of the keys, the same part of them whenever it is taken."""
     query = (
-        "SELECT DISTINCT hash(key) >> 16 AS digest FROM (SELECT key FROM desired UNION ALL "
-        f"SELECT key FROM held WHERE key IS NOT NULL) ORDER BY 1 LIMIT {SAMPLED + 1}"
+        "SELECT digest, hash('scimsync') >> 16 FROM (SELECT DISTINCT hash(key) >> 16 AS digest FROM (SELECT key FROM "
+        f"desired UNION ALL SELECT key FROM held WHERE key IS NOT NULL)) ORDER BY 1 LIMIT {SAMPLED + 1}"
     )
-    found = [int(str(digest)) for (digest,) in bench.rows(query)]
-    mark = bench.number("SELECT hash('scimsync') >> 16")
+    told = [*bench.rows(query)]
+    found = [int(str(digest)) for digest, _ in told]
+    mark = int(str(told[0][1])) if told else bench.number("SELECT hash('scimsync') >> 16")
     return KeySample(mark=mark, digests=tuple(found[:SAMPLED]), whole=len(found) <= SAMPLED)
 
 
 def _shares(bench: Workbench, watched: list[Column]) -> dict[str, dict[str, int]]:
     """How the records divide, by each declared column and by those that look as if they were made for it."""
-    found = {}
-    for column in dict.fromkeys([*watched, *_dividing(bench)]):
-        name, most = quoted(column.name), _MOST_DECLARED if column in watched else _MOST_VALUES
-        counted = bench.rows(
-            f"SELECT tidy(v) AS value, sum(n) AS number FROM (SELECT {name}::VARCHAR AS v, count(*) AS n FROM records "
-            f"GROUP BY 1) WHERE NOT {is_blank('v')} AND length(v) <= {_LONGEST} GROUP BY 1 "
-            f"ORDER BY 2 DESC, 1 LIMIT {most}"
-        )
-        found[column.name] = {str(value): int(str(number)) for value, number in counted}
-    return {name: counted for name, counted in found.items() if counted}
+    columns = [*dict.fromkeys([*watched, *_dividing(bench)])]
+    if not columns:
+        return {}
+    counted = " UNION ALL ".join(
+        f"SELECT {i} AS i, {quoted(column.name)}::VARCHAR AS v, count(*) AS n FROM records GROUP BY 2"
+        for i, column in enumerate(columns)
+    )
+    most = ", ".join(str(_MOST_DECLARED if column in watched else _MOST_VALUES) for column in columns)
+    query = (
+        f"SELECT i, tidy(v) AS value, sum(n) AS number FROM ({counted}) WHERE NOT {is_blank('v')} "
+        f"AND length(v) <= {_LONGEST} GROUP BY 1, 2 QUALIFY row_number() OVER "
+        f"(PARTITION BY i ORDER BY number DESC, value) <= [{most}][i + 1] ORDER BY 1, 3 DESC, 2"
+    )
+    found: dict[str, dict[str, int]] = {}
+    for i, value, number in bench.rows(query):
+        found.setdefault(columns[int(str(i))].name, {})[str(value)] = int(str(number))
+    return found
 
 
 def _dividing(bench: Workbench) -> list[Column]:

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
-
 from scimsync.core.joining import of_unjoined
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.plans import Finding
@@ -22,6 +20,7 @@ from scimsync.workbench.bench import PLACE, TEXT, Column, N, Workbench, quoted, 
 from scimsync.workbench.expressions import Expression, check
 from scimsync.workbench.poured import take
 from scimsync.workbench.sources import Sources
+from scimsync.workbench.types import type_of
 
 _JOIN = "scimsync_join"
 
@@ -99,13 +98,11 @@ def _stand_apart(bench: Workbench, given: Joined, table: str) -> list[str]:
 def _side(bench: Workbench, side: str, where: str, sources: Sources) -> str | list[str]:
     """One side of a join as safe SQL over the table `records`, or its faults."""
     found = check(side, bench.sql, [column.name for column in bench.columns], texts=bench.texts, sources=sources)
-    if isinstance(found, Expression):
-        try:
-            bench.sql.execute(f"SELECT tidy(({found.sql})) FROM records LIMIT 0")
-        except duckdb.Error as error:
-            return [f"{where} = {side!r}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}"]
-        return found.sql
-    return [f"{where} = {side!r}: {fault}" for fault in found]
+    if not isinstance(found, Expression):
+        return [f"{where} = {side!r}: {fault}" for fault in found]
+    faults: list[str] = []
+    type_of(bench, f"tidy(({found.sql}))", f"{where} = {side!r}", faults)
+    return faults or found.sql
 
 
 def join(bench: Workbench, reading: Reading, wanted: Collection[str] = ()) -> tuple[JoinedHealth, ...]:

@@ -59,14 +59,20 @@ class Layers:
 
     def __init__(self, bench: Workbench, top: Path, *, key: str = "key", what: str = "the base") -> None:
         self._bench, self._folder, self._key, self._what = bench, top.parent, key, what
-        below = _below(bench, top, what)
+        with readable(top, what):
+            query = (
+                f"SELECT num_rows, (SELECT value FROM parquet_kv_metadata({text(str(top))}) WHERE key = "
+                f"{text(_MARK)}::BLOB) FROM parquet_file_metadata({text(str(top))})"
+            )
+            rows, said = next(bench.rows(query))
+            size = top.stat().st_size
+        below = _under(said, top, what)
         for layer in below:
             if _size(top.with_name(layer.name)) != layer.size:
                 raise _damaged(top.with_name(layer.name), what)
         with readable(top, what):
-            (rows,) = next(bench.rows(f"SELECT num_rows FROM parquet_file_metadata({text(str(top))})"))
             #: all layers, the snapshot first
-            self.stack = (*below, Layer(top.name, int(str(rows)), top.stat().st_size))
+            self.stack = (*below, Layer(top.name, int(str(rows)), size))
             listed = ", ".join(text(str(self._path(layer))) for layer in self.stack)
             described = [*bench.rows(f"DESCRIBE SELECT * FROM read_parquet([{listed}], union_by_name = true)")]
         #: the name of each column -> its type
@@ -220,6 +226,11 @@ def _below(bench: Workbench, top: Path, what: str) -> tuple[Layer, ...]:
     with readable(top, what):
         found = bench.rows(f"SELECT key, value FROM parquet_kv_metadata({text(str(top))})")
         said = next((value for name, value in found if name == _MARK.encode()), None)
+    return _under(said, top, what)
+
+
+def _under(said: object, top: Path, what: str) -> tuple[Layer, ...]:
+    """What a file says about those under it."""
     if not isinstance(said, bytes):
         return ()
     try:
@@ -238,6 +249,7 @@ def _size(path: Path) -> int:
 def _damaged(path: Path, what: str) -> StoreDamaged:
     missing = "is missing" if not path.exists() else "cannot be read"
     return StoreDamaged(
-        f"state: {what} {path.name} {missing}. Put the file back from a backup of the artifacts folder; "
-        "without one, start with a new [state], as on a first run."
+        f"state: {what} {path.name} {missing}. Put the file back from a backup of the artifacts folder. Where there is "
+        "none: scimsync state renew --reason TEXT (the next plan reads the directory as on a first run, and removes "
+        "nothing for want of what was agreed)."
     )

@@ -12,23 +12,27 @@ from scimsync.core.desired import (
     BAD_DATE,
     BAD_LEVEL,
     BAD_PHONE,
+    PHONE_FAULTS,
     UNMAPPABLE,
-    PhoneReader,
     ValueFault,
     is_main,
 )
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.errors import ConfigError, SourceError
+from scimsync.model.phones import PhoneReader, Unread
 from scimsync.model.plans import Finding, Severity
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Kind, Place, compared
 from scimsync.workbench.bench import PLACE, N, Workbench, encode, quoted, row_of, text
 from scimsync.workbench.dated import dated, undated
 from scimsync.workbench.doubles import keyless, unite
-from scimsync.workbench.expressions import FAULT_MARK, Expression, check, foresee
+from scimsync.workbench.expressions import FAULT_MARK, PHONE_MARK, Expression, check, foresee
+from scimsync.workbench.filling import desired as _desired
+from scimsync.workbench.filling import fill, spoiled_in
+from scimsync.workbench.holding import leave_out
 from scimsync.workbench.joining import APART, leave_unjoined, waiting
 from scimsync.workbench.records import blanks
-from scimsync.workbench.values import list_text
+from scimsync.workbench.types import described, type_of
 
 
 def check_mapping(
@@ -94,10 +98,10 @@ def _all_type_faults(
     """What expressions give and attributes do not take; asked at once, and one by one where that fails."""
     given = [expressions[mapped.path].sql for mapped in attributes]
     try:
-        types = [str(row[1]) for row in _described(bench, given)]
+        types = described(bench, given)
         lists = [_desired(m.place, sql) for m, sql in zip(attributes, given, strict=True) if m.place.kind is Kind.LIST]
         if lists:  # whatever else fits can be made a text
-            _described(bench, lists)
+            described(bench, lists)
     except duckdb.Error:
         types = []
     if not types or any(_fits(m.place, found) is not None for m, found in zip(attributes, types, strict=True)):
@@ -105,24 +109,17 @@ def _all_type_faults(
             yield from _type_faults(bench, mapped, expressions[mapped.path])
 
 
-def _described(bench: Workbench, expressions: Sequence[str]) -> list[tuple[object, ...]]:
-    """Name, type and more of each expression, as a column."""
-    columns = ", ".join(f"{sql} AS v{n}" for n, sql in enumerate(expressions)) or "0"
-    return bench.sql.execute(f"DESCRIBE SELECT {columns} FROM records").fetchall()
-
-
 def _type_faults(bench: Workbench, mapped: Mapped, expression: Expression) -> list[str]:
     where = f"[attributes] {mapped.path} = {mapped.expression!r}"
-    try:
-        ((_, found, *_),) = _described(bench, [expression.sql])
-    except duckdb.Error as error:
-        return [f"{where}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}"]
-    found = str(found)
+    faults: list[str] = []
+    found = type_of(bench, expression.sql, where, faults)
+    if faults:
+        return faults
     fits = _fits(mapped.place, found)
     if fits is not None:
         return [f"{where}: {fits}, but the expression gives {found}"]
     try:
-        _described(bench, [_desired(mapped.place, expression.sql)])
+        described(bench, [_desired(mapped.place, expression.sql)])
     except duckdb.Error:
         names = ", ".join(sub.name for sub in compared(mapped.place.attribute))
         return [f"{where}: each element must be a struct with {names}, but the expression gives {found}"]
@@ -167,7 +164,9 @@ def stage_phones(bench: Workbench, expressions: Iterable[Expression], read: Phon
             asked += len(pairs)
             with bench.spooled("phones") as (path, file):
                 for number, region in pairs:
-                    file.write(encode({"r": number, "c": region, "e": read(number, region)}) + b"\n")
+                    said = read(number, region)
+                    e164 = f"{PHONE_MARK}:{said}" if isinstance(said, Unread) else said
+                    file.write(encode({"r": number, "c": region, "e": e164}) + b"\n")
                 file.flush()
                 bench.sql.cursor().execute(
                     "INSERT INTO phone_memo SELECT r, c, e FROM read_ndjson("
@@ -207,16 +206,20 @@ def stage_desired(  # noqa: PLR0913 - all of it says how a record is read
     findings = keyless(bench, key)
     faults: list[_Fault] = []
     try:
-        _map(bench, attributes, expressions, key)
+        fill(bench, attributes, expressions, key, frozenset())
     except duckdb.Error:
         for index, mapped in enumerate(attributes):
             found, everybody = _failing(bench, mapped, expressions[mapped.path], index)
             faults += found
             findings += everybody
-        _map(bench, attributes, expressions, key)
+        _spread(bench, attributes)
+        fill(bench, attributes, expressions, key, spoiled_in(bench))
     findings += unite(bench, len(attributes), also)
-    bench.sql.execute("CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired WHERE n IN (SELECT n FROM held)")
-    bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
+    are_held = bench.are("held")
+    kept = "WHERE n IN (SELECT n FROM held)" if are_held else "LIMIT 0"
+    bench.sql.execute(f"CREATE OR REPLACE TABLE left_out AS SELECT * FROM desired {kept}")
+    if are_held:
+        bench.sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM held)")
     if bench.sources.joined:
         leave_unjoined(bench, attributes, expressions)
     faults += _marked_values(bench, attributes, expressions)
@@ -228,7 +231,7 @@ def stage_desired(  # noqa: PLR0913 - all of it says how a record is read
 
 def desired_blanks(bench: Workbench, attributes: Sequence[Mapped]) -> dict[str, float]:
     """The share of blanks in what the mapping made, for each attribute; a value that is left alone is none."""
-    spoiled = {index for (index,) in bench.rows("SELECT DISTINCT i FROM spoiled")}
+    spoiled = spoiled_in(bench)
     good = [
         f"n NOT IN (SELECT n FROM spoiled WHERE i = {index})" if index in spoiled else "true"
         for index, _ in enumerate(attributes)
@@ -245,66 +248,6 @@ class _Fault:
     index: int
     why: ValueFault
     detail: str
-
-
-def _map(bench: Workbench, attributes: Sequence[Mapped], expressions: Mapping[str, Expression], key: str) -> None:
-    """Make the table `desired`; what is in `spoiled` is not computed."""
-    _spread(bench, attributes)
-    spoiled = {index for (index,) in bench.rows("SELECT DISTINCT i FROM spoiled")}
-    given, columns, joins, looked = [], [], [], []
-    for index, mapped in enumerate(attributes):
-        expression = expressions[mapped.path]
-        value, finished = _part(mapped, attributes, expressions), f"d{index}"
-        if index in spoiled:  # apart and first, because a look-up inside of an expression is made for all rows
-            bench.sql.execute(
-                f"CREATE OR REPLACE TEMP TABLE good{index} AS SELECT {N} AS {_K}, {value} AS {_V} FROM records "
-                f"WHERE {N} NOT IN (SELECT n FROM spoiled WHERE i = {index})"
-            )
-            joins.append(f"LEFT JOIN good{index} ON good{index}.{_K} = {N}")
-            value = f"good{index}.{_V}"
-        elif mapped.place.kind is Kind.LIST:
-            if column := _repeating(bench, expression):
-                bench.sql.execute(
-                    f"CREATE OR REPLACE TEMP TABLE good{index} AS SELECT {column} AS {_K}, {value} AS {_V} FROM "
-                    f"(SELECT DISTINCT {column} FROM records)"
-                )
-                joins.append(f"LEFT JOIN good{index} ON good{index}.{_K} IS NOT DISTINCT FROM records.{column}")
-                value = f"good{index}.{_V}"
-        elif value == _desired(mapped.place, expression.sql):
-            # in two steps, because what the second looks at more than once is computed once so
-            value, finished = f"({expression.sql})", f"{_desired(mapped.place, f'd{index}')} AS d{index}"
-            if expression.phones:
-                looked.append(f"{value} AS {_V}{index}")
-                value = f"looked.{_V}{index}"
-        given.append(f"{value} AS d{index}")
-        columns.append(finished)
-    if looked:  # apart, because a look-up carries along every column that is read beside it
-        bench.sql.execute(
-            f"CREATE OR REPLACE TEMP TABLE looked AS SELECT {N} AS {_K}, {', '.join(looked)} FROM records"
-        )
-        joins.append(f"LEFT JOIN looked ON looked.{_K} = {N}")
-    bench.sql.execute(
-        f"CREATE OR REPLACE TABLE desired AS SELECT n, place, key, {', '.join(columns)} FROM (SELECT {N} AS n, "
-        f"{PLACE} AS place, tidy({quoted(key)}) AS key, {', '.join(given)} FROM records {' '.join(joins)})"
-    )
-    bench.sql.execute("DROP TABLE IF EXISTS looked")
-
-
-#: names that no column of a source has
-_K, _V = "scimsync_key", "scimsync_value"
-
-
-def _repeating(bench: Workbench, expression: Expression) -> str:
-    """The one column that an expression reads, quoted, where so few different texts are in it that each is mapped once.
-
-    Lists cost more than all else, and the same few sets of skills stand in many records.
-    """
-    names = {column.name.lower(): quoted(column.name) for column in bench.columns if column.type == "VARCHAR"}
-    read = [names.get(name.lower(), "") for name in expression.columns]
-    if len(read) != 1 or not read[0] or expression.phones:
-        return ""
-    few = bench.sql.execute(f"SELECT approx_count_distinct({read[0]}) * 8 < count(*) FROM records").fetchone()
-    return read[0] if few is not None and few[0] else ""
 
 
 def _spread(bench: Workbench, attributes: Sequence[Mapped]) -> None:
@@ -344,9 +287,7 @@ def _leave_out(bench: Workbench, attributes: Sequence[Mapped], found_by: Sequenc
             f"INSERT INTO spoiled SELECT n, {number} FROM (SELECT n FROM set_aside WHERE leaves "
             f"EXCEPT SELECT n FROM spoiled WHERE i = {number})"
         )
-    sql.execute("INSERT INTO held SELECT key, n FROM set_aside WHERE NOT leaves")
-    sql.execute("INSERT INTO left_out SELECT * FROM desired WHERE n IN (SELECT n FROM set_aside WHERE NOT leaves)")
-    sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM set_aside WHERE NOT leaves)")
+    leave_out(bench, "SELECT n FROM set_aside WHERE NOT leaves")
 
 
 def _tuple(numbers: Iterable[int]) -> str:
@@ -447,11 +388,14 @@ def _marked_values(
     (numbers,) = bench.sql.execute(f"SELECT {counts} FROM desired").fetchall()
     for index, (mapped, (bad, why)) in enumerate(zip(attributes, tests, strict=True)):
         if numbers[index]:
-            found = [row_of(n) or 0 for (n,) in bench.rows(f"SELECT n FROM desired WHERE {bad} ORDER BY n")]
+            reason = f"regexp_extract(d{index}, {text(PHONE_MARK + ':([a-z-]+)')}, 1)"
+            rows = bench.rows(f"SELECT n, {reason} FROM desired WHERE {bad} ORDER BY n")
+            found = {row_of(n) or 0: str(said) for n, said in rows}
             bench.sql.execute(f"INSERT INTO spoiled SELECT n, {index} FROM desired WHERE {bad}")
             bench.sql.execute(f"UPDATE desired SET d{index} = NULL WHERE {bad}")
-            dates = undated(bench, expressions[mapped.path], found) if mapped.path == ACTIVE else frozenset[int]()
-            yield from (_Fault(n, index, BAD_DATE if n in dates else why, mapped.path) for n in found)
+            dates = undated(bench, expressions[mapped.path], [*found]) if mapped.path == ACTIVE else frozenset[int]()
+            for n, said in found.items():
+                yield _Fault(n, index, BAD_DATE if n in dates else PHONE_FAULTS.get(said, why), mapped.path)
 
 
 #: a level that is no plain number from 0.0 to 5.0, whatever else it is; and one that is right, with what follows
@@ -469,27 +413,4 @@ def _bad(index: int, mapped: Mapped, expression: Expression) -> tuple[str, Value
         return f"d{index} IS NULL AND n NOT IN (SELECT n FROM spoiled WHERE i = {index})", ACTIVE_UNKNOWN
     if expression.undated:
         return f"contains(d{index}, {text(FAULT_MARK)})", BAD_PHONE if expression.phones else BAD_DATE
-    return f"contains(d{index}, {text(FAULT_MARK + 'phone')})" if expression.phones else "false", BAD_PHONE
-
-
-def _desired(place: Place, expression: str) -> str:
-    """The SQL that turns the value of an expression into the text of a value column."""
-    match place.kind:
-        case Kind.LIST:
-            return list_text(place, f"({expression})", of_text=True)
-        case Kind.DECIMAL:
-            return f"CAST(CAST(({expression}) AS DOUBLE) AS VARCHAR)"
-        case Kind.DATE:
-            written = f"nullif(tidy(({expression})), '')"
-            return f"coalesce(day_in({written})::VARCHAR, {written})"
-        case _:
-            return f"nullif(tidy(({expression})), '')"
-
-
-def _part(mapped: Mapped, attributes: Sequence[Mapped], expressions: Mapping[str, Expression]) -> str:
-    """A desired value; that of a part of an element is none where the element has no `value`."""
-    wanted = _desired(mapped.place, expressions[mapped.path].sql)
-    for other in attributes:
-        if is_main(other, mapped):
-            return f"CASE WHEN {_desired(other.place, expressions[other.path].sql)} IS NOT NULL THEN {wanted} END"
-    return wanted
+    return f"contains(d{index}, {text(PHONE_MARK)})" if expression.phones else "false", BAD_PHONE

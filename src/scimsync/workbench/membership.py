@@ -411,8 +411,8 @@ class MemberTables:
         """Write how the base moves by looking alone: what both sides hold by now, and what is gone.
 
         Args:
-            path: The file: one JSON array a line, group id, member id, whether it comes or goes. No
-                file is made where nothing moves.
+            path: The file: one JSON array a line, group id, member id, whether it comes or goes. It is made where
+                nothing moves, too: it is bound to the store, so that nobody can lay another in its place.
             existing: Ids of all groups of the directory.
         """
         _stage(self._bench, "m_existing", ((group,) for group in existing), ("id",))
@@ -426,14 +426,7 @@ class MemberTables:
             f"AND NOT {there}) "
             "OR b.group_id NOT IN (SELECT id FROM m_existing)"
         )
-        first = next(rows, None)
-        if first is not None:
-            files.write(path, (_encode(row) + b"\n" for row in _chained(first, rows)))
-
-
-def _chained(first: tuple[object, ...], rest: Iterator[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:
-    yield first
-    yield from rest
+        files.write(path, (_encode(row) + b"\n" for row in rows))
 
 
 def read_agreed(path: Path) -> Iterator[tuple[Membership, bool]]:

@@ -150,14 +150,18 @@ class Mirror:
                 self._known.extend(h for (h,) in self._bench.rows(query) if isinstance(h, int))
         self._met = bytearray(len(self._known))
 
-    def mark(self, resource: bytes) -> int:
-        """The fingerprint of an account; 0 where it is listed as it was, which is noted."""
-        found, known = xxh3_64_intdigest(resource, self._seed), self._known
-        place = bisect_left(known, found)
-        if place < len(known) and known[place] == found:
-            self._met[place] = 1
-            return 0
-        return found or 1
+    def unknown(self, resources: Iterable[bytes]) -> list[tuple[int, bytes]]:
+        """The accounts that are not listed as they were, each with its fingerprint; of the others that is noted."""
+        seed, known, met, last = self._seed, self._known, self._met, len(self._known)
+        left = []
+        for resource in resources:
+            found = xxh3_64_intdigest(resource, seed)
+            place = bisect_left(known, found)
+            if place < last and known[place] == found:
+                met[place] = 1
+            else:
+                left.append((found or 1, resource))
+        return left
 
     def met(self) -> str:
         """The SQL of the accounts that were listed as they were, in the form of table `accounts`; "" for nobody."""
@@ -165,7 +169,7 @@ class Mirror:
             return ""
         missed = [h for h, met in zip(self._known, self._met, strict=True) if not met]
         self._bench.sql.execute("CREATE OR REPLACE TABLE not_met AS SELECT unnest(?::UBIGINT[]) AS h", [missed])
-        return f"{self.accounts} WHERE h IS NOT NULL AND h NOT IN (SELECT h FROM not_met)"
+        return f"{self.accounts} ANTI JOIN not_met USING (h) WHERE h IS NOT NULL"
 
     # --- what is kept -----------------------------------------------------------------------
 

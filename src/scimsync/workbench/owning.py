@@ -36,6 +36,8 @@ def hold_strangers(bench: Workbench, source: str, active: str) -> None:
         source: The source that is read.
         active: SQL that tells of `desired` whether a record is active.
     """
+    if not bench.are("links WHERE NOT ours"):
+        return
     bench.sql.execute(
         f"INSERT INTO doubtful (n, key, place, code, detail) "
         f"SELECT n, key, place, '{ELSEWHERE}', 'a key of ' || source || '; this is ' || ? "
@@ -54,7 +56,7 @@ def hold_claims(bench: Workbench, source: str, active: str, sides: Iterable[tupl
         active: SQL that tells of `desired` whether a record is active.
         sides: What is matched: SQL of the record's (`d`) and of the account's (`a`) value.
     """
-    for left, right in sides if bench.number("SELECT count(*) FROM links WHERE NOT ours") else ():
+    for left, right in sides if bench.are("links WHERE NOT ours") else ():
         bench.sql.execute(
             f"INSERT INTO doubtful (n, key, place, code, detail) "
             f"SELECT d.n, d.key, d.place, '{ELSEWHERE}', 'the account of ' || min(l.key) || "

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
-from scimsync.core.desired import PhoneReader
+from scimsync.model.phones import PhoneReader
 from scimsync.workbench.agreed import write_parquet
 from scimsync.workbench.bench import Workbench, text
 from scimsync.workbench.expressions import Expression

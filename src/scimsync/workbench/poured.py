@@ -13,6 +13,8 @@ from scimsync.workbench.bench import PLACE, Column, N, Workbench, quoted, text
 from scimsync.workbench.rows import HUGE, NUMBERS, WHOLE, make_records, sql_type, take_rows
 from scimsync.workbench.values import BLANK, is_blank, stripped
 
+#: bytes of the longest text in a cell of Parquet; who walks over the rows says which column has a longer one
+_WIDEST = 1 << 20
 #: how a column is read, and the one kind of cells that is in it where its form says so already
 _READ: dict[Form, tuple[str, object]] = {
     Form.TEXT: ("VARCHAR", str),
@@ -75,7 +77,7 @@ def _scan(poured: Poured, path: str) -> str:
     read = [_READ[form][0] for form in poured.forms]
     if poured.is_parquet:
         # the name of a column is anybody's, its place is not
-        cast = ", ".join(f"{name}::{kind} AS {name}" for name, kind in zip(names, read, strict=True))
+        cast = ", ".join(_cast(name, kind) for name, kind in zip(names, read, strict=True))
         scan = f"read_parquet({text(path)}, hive_partitioning = false, file_row_number = true)"
         return f"SELECT r, {cast} FROM (SELECT * FROM {scan}) AS poured({', '.join(names)}, r)"
     # days as text first: the reader of DuckDB takes "0044-03-15 BC" for a day after Christ
@@ -96,6 +98,13 @@ def _scan(poured: Poured, path: str) -> str:
         "auto_detect = false, header = false, strict_mode = true, quote = '\"', escape = '\"', nullstr = '', "
         "comment = '', new_line = '\\n', encoding = 'utf-8', max_line_size = 4194304)"
     )
+
+
+def _cast(name: str, kind: str) -> str:
+    """The SQL of a cell of Parquet; a text that is too wide is for whoever walks."""
+    if kind != "VARCHAR":
+        return f"{name}::{kind} AS {name}"
+    return f"CASE WHEN strlen({name}::VARCHAR) > {_WIDEST} THEN error('too wide') ELSE {name}::VARCHAR END AS {name}"
 
 
 def _day_of(name: str, kind: str) -> str:

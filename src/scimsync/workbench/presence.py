@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
-
 from scimsync.core.presence import Presence
 from scimsync.errors import ConfigError, SourceError
 from scimsync.workbench.bench import PLACE, N, Workbench, quoted, row_of, text
 from scimsync.workbench.expressions import Expression, check
+from scimsync.workbench.holding import leave_out
+from scimsync.workbench.types import type_of
 
 #: the columns of `records` that say so
 ENDED, LEAVE, AHEAD, OUT = "scimsync_ended", "scimsync_leave", "scimsync_ahead", "scimsync_out"
@@ -65,19 +65,10 @@ def _test(
     if not isinstance(result, Expression):
         faults += [f"{where}: {fault}" for fault in result]
         return None
-    found = _type(bench, result.sql, where, faults) if columns is not None else ""
+    found = type_of(bench, result.sql, where, faults) if columns is not None else ""
     if found and found != "BOOLEAN":
         faults.append(f"{where}: it must be true or false, but gives {found}")
     return result
-
-
-def _type(bench: Workbench, sql: str, where: str, faults: list[str]) -> str:
-    try:
-        ((_, found, *_),) = bench.sql.execute(f"DESCRIBE SELECT {sql} AS v FROM records").fetchall()
-    except duckdb.Error as error:
-        faults.append(f"{where}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}")
-        return ""
-    return str(found)
 
 
 def _order(bench: Workbench, given: str, columns: Sequence[str] | None, faults: list[str]) -> str:
@@ -92,7 +83,7 @@ def _order(bench: Workbench, given: str, columns: Sequence[str] | None, faults: 
         if not isinstance(result, Expression):
             faults += [f"{where}: {fault}" for fault in result]
             continue
-        if columns is None or _type(bench, result.sql, where, faults):
+        if columns is None or type_of(bench, result.sql, where, faults):
             parts.append(f"TRY({result.sql}) {kind} NULLS LAST")
     if not parts and not faults:
         faults.append(f"{where}: write columns or expressions in order, for instance is_primary desc, hours desc")
@@ -243,11 +234,7 @@ def lay_aside(bench: Workbench, numbers: Sequence[int], active: int | None, *, s
     sql.execute("CREATE OR REPLACE TABLE laid AS SELECT unnest(?::BIGINT[]) AS n", [[*numbers]])
     if not strangers:
         sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM laid) AND key NOT IN (SELECT key FROM links)")
-    sql.execute(
-        "INSERT INTO held SELECT key, n FROM desired WHERE n IN (SELECT n FROM laid) AND key IN (SELECT key FROM links)"
-    )
-    sql.execute("INSERT INTO left_out SELECT * FROM desired WHERE n IN (SELECT n FROM laid)")
-    sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM laid)")
+    leave_out(bench, "SELECT n FROM laid", linked=True)
     if active is not None:
         sql.execute(f"UPDATE left_out SET d{active} = NULL WHERE n IN (SELECT n FROM laid)")
     found = "SELECT key FROM left_out WHERE n IN (SELECT n FROM laid) AND key IN (SELECT key FROM links) ORDER BY 1"

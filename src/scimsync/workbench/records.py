@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,9 @@ from scimsync.workbench.joining import join
 from scimsync.workbench.poured import take
 from scimsync.workbench.rows import make_records
 from scimsync.workbench.values import is_blank
+
+#: how the columns begin that we add
+OURS = "scimsync_"
 
 
 def stage_records(  # noqa: PLR0913 - all of it says how records are taken
@@ -39,9 +43,15 @@ def stage_records(  # noqa: PLR0913 - all of it says how records are taken
         SourceError: The reading failed, has no key column, or holds no record though it has to.
     """
     lowered = [name.lower() for name in reading.columns]
-    if doubled := sorted({name for name in reading.columns if lowered.count(name.lower()) > 1}):
+    several = {name for name, count in Counter(lowered).items() if count > 1}
+    if doubled := sorted(name for name in reading.columns if name.lower() in several):
         words = ", ".join(doubled)
         raise SourceError(f"source: the columns {words} differ in case only. Rename all but one, with AS for instance.")
+    if ours := sorted(name for name in reading.columns if name.lower().startswith(OURS)):
+        raise SourceError(
+            f"source: the column {ours[0]} has a name that begins with {OURS}, as columns of our own do. Rename it, "
+            "with AS for instance, or leave it out."
+        )
     if key.lower() not in lowered:
         names = ", ".join(reading.columns)
         raise SourceError(f"source: the key column {key!r} is missing; the columns are {names}. Set [source] key.")

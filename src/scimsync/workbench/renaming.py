@@ -44,8 +44,11 @@ class Renaming:
 
     def pairs(self) -> Iterator[Likeness]:
         """Each joiner and leaver who agree in enough, and all they say of each other; others may have it, too."""
-        self._people()
-        if not (self._are("r_joiners") and self._are("r_leavers")):
+        self._joiners()
+        if not self._are("r_joiners"):
+            return
+        self._leavers()
+        if not self._are("r_leavers"):
             return
         self._values()
         self._meet()
@@ -75,10 +78,15 @@ class Renaming:
     def _are(self, rows: str) -> bool:
         return self._bench.number(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT 1)") > 0
 
-    def _people(self) -> None:
-        """Make `r_joiners` and `r_leavers`: also of records that wait anyway, for whom an account may be disabled."""
-        sql, active = self._bench.sql, self._index.get(ACTIVE)
-        live = f"d.d{active} = 'true'" if active is not None else "true"
+    @property
+    def _live(self) -> str:
+        """The SQL that says that record `d` is active."""
+        active = self._index.get(ACTIVE)
+        return f"d.d{active} = 'true'" if active is not None else "true"
+
+    def _joiners(self) -> None:
+        """Make `r_joiners`: also of records that wait anyway, for whom an account may be disabled."""
+        sql, active, live = self._bench.sql, self._index.get(ACTIVE), self._live
         not_out = f"d.d{active} IS DISTINCT FROM 'false'" if active is not None else "true"
         sql.execute(
             "CREATE OR REPLACE TABLE r_joiners AS SELECT d.n, d.key, d.place, true AS good FROM desired d "
@@ -88,6 +96,10 @@ class Renaming:
             f"SELECT d.n, d.key, d.place, false FROM left_out d WHERE {not_out} AND d.key IS NOT NULL "
             "AND d.key NOT IN (SELECT key FROM links) AND d.n NOT IN (SELECT n FROM disputed WHERE n IS NOT NULL)"
         )
+
+    def _leavers(self) -> None:
+        """Make `r_leavers`."""
+        sql, active, live = self._bench.sql, self._index.get(ACTIVE), self._live
         there = "a.id IS NOT NULL" if self._whole else "(a.id IS NOT NULL OR b.key IS NOT NULL)"
         agreed = "true" if active is None else f"b.b{active} IS DISTINCT FROM 'false'"
         out = f"NOT coalesce({live}, false)" if active is not None else "false"

@@ -19,6 +19,7 @@ from scimsync.workbench import widths
 from scimsync.workbench.bench import quoted
 from scimsync.workbench.expressions import CLASSES, OPERATOR_TYPES, OPERATORS, PLAIN_FUNCTIONS, TYPES, Fault, children
 from scimsync.workbench.statuses import Tree
+from scimsync.workbench.trees import parsed
 
 #: the two views
 VIEWS = ("before", "after")
@@ -59,11 +60,11 @@ def check(text: str, connection: duckdb.DuckDBPyConnection, columns: Sequence[st
     """
     if not text.strip() or "\0" in text:
         return (Fault("the query is empty, or holds a character that is no text"),)
-    answer = json.loads(_ask(connection, "SELECT json_serialize_sql(?)", text))
+    answer = parsed(_ask(connection, "SELECT json_serialize_sql(?)", text))
     if answer.get("error"):
         place = answer.get("position")
         reason = str(answer.get("error_message", "not understood")).split("\n")[0]
-        return (Fault(reason, int(place) + 1 if str(place or "").isdigit() else None),)
+        return (Fault(reason, int(str(place)) + 1 if str(place or "").isdigit() else None),)
     if len(answer["statements"]) != 1:
         return (Fault("a rule is one SELECT, and this is several statements"),)
     walk = _Walk(text)

@@ -39,6 +39,8 @@ def by_status(bench: Workbench, attributes: Sequence[Mapped], match: Sequence[Pl
         f"CREATE OR REPLACE TABLE leaving AS SELECT * FROM desired WHERE {left} "
         f"UNION ALL SELECT * FROM left_out WHERE {left}"
     )
+    if not bench.are("leaving"):
+        return
     found = [
         "SELECT v.key, v.place, l.account FROM leaving v JOIN links l ON l.key = v.key AND l.ours",
         "SELECT v.key, v.place, p.id FROM leaving v JOIN pairing p ON p.n = v.n",
@@ -82,6 +84,8 @@ def lately(bench: Workbench, attributes: Sequence[Mapped]) -> list[str]:
 
 def by_absence(bench: Workbench, attributes: Sequence[Mapped], comparison: Comparison) -> Iterator[StillActive]:
     """Who is not in the source, and whose active account a record that waits may be about."""
+    if not bench.are(f"({comparison.left_alone()})"):
+        return
     index = next((number for number, mapped in enumerate(attributes) if mapped.path == ACTIVE), None)
     agreed = "true" if index is None else f"b.b{index} IS DISTINCT FROM 'false'"
     query = (

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 
 from scimsync.workbench import statuses
-from scimsync.workbench.days import Days
+from scimsync.workbench.days import Days, spared
 from scimsync.workbench.expressions import Fault, as_written, children, everything, printed, tree_of
 from scimsync.workbench.statuses import Tree
 
@@ -51,8 +52,10 @@ def parts(
     for shown, meant in _unfolded(tree, read, kinds or {}, is_status=is_status):
         found.setdefault(_shown(printed(shown, connection)), printed(as_written(meant, texts or {}), connection))
     found.pop(_shown(printed(tree, connection)), None)
-    whole = printed(as_written(read, texts or {}), connection)
-    return (*(Part(shown, meant) for shown, meant in found.items()), Part(text.strip(), whole))
+    whole = as_written(read, texts or {})
+    show = partial(printed, connection=connection)
+    run = spared(whole, kinds or {}, show)[0] if is_status else show(whole)
+    return (*(Part(shown, meant) for shown, meant in found.items()), Part(text.strip(), run))
 
 
 def _unfolded(node: Tree, read: Tree, kinds: Mapping[str, str], *, is_status: bool) -> Iterator[tuple[Tree, Tree]]:

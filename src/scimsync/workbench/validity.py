@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
-
 from scimsync.core.validity import Validity
 from scimsync.errors import ConfigError
 from scimsync.model.plans import Coming, Lifecycle
 from scimsync.workbench.bench import PLACE, N, Workbench, quoted, row_of, text
 from scimsync.workbench.expressions import Expression, check
+from scimsync.workbench.holding import leave_out
 from scimsync.workbench.presence import ENDED, set_aside
+from scimsync.workbench.types import type_of
 
 #: an open side
 _ALWAYS, _NEVER = "DATE '0001-01-01'", "DATE '9999-12-31'"
@@ -54,12 +54,8 @@ def _checked(bench: Workbench, key: str, given: str, columns: Sequence[str] | No
         return _NONE
     if columns is None:
         return result
-    try:
-        ((_, found, *_),) = bench.sql.execute(f"DESCRIBE SELECT {result.sql} AS v FROM records").fetchall()
-    except duckdb.Error as error:
-        faults.append(f"{where}: {str(error).split(chr(10))[0].removeprefix('Binder Error: ')}")
-        return _NONE
-    if str(found).endswith("[]") or str(found).startswith(("STRUCT", "MAP", "BOOLEAN", "TIME WITH", "INTERVAL")):
+    found = type_of(bench, result.sql, where, faults)
+    if found.endswith("[]") or found.startswith(("STRUCT", "MAP", "BOOLEAN", "TIME WITH", "INTERVAL")):
         faults.append(f"{where}: it must give a day, but gives {found}")
     return result
 
@@ -67,7 +63,8 @@ def _checked(bench: Workbench, key: str, given: str, columns: Sequence[str] | No
 def keep_valid(bench: Workbench, key: str, days: tuple[Expression, Expression], day: date, *, marks: bool) -> None:
     """Leave in `records` what holds on a day: of each person the records that do, else the last that has ended.
 
-    Records whose days cannot be read stay, and so do records without a key: who they are about is held.
+    Records whose days cannot be read, or whose last day is a filler (`days`), stay, and so do records without a key:
+    who they are about is held.
 
     Args:
         bench: Has the table `records`.
@@ -83,7 +80,7 @@ def keep_valid(bench: Workbench, key: str, days: tuple[Expression, Expression], 
         "CREATE OR REPLACE TABLE read AS SELECT n, place, key, first, last, bad AS unread, NOT bad AND first > last AS "
         f"crossed FROM (SELECT {N} AS n, {PLACE} AS place, tidy({quoted(key)}) AS key, "
         f"coalesce({first[0]}, {_ALWAYS}) AS first, coalesce({last[0]}, {_NEVER}) AS last, "
-        f"({first[1]}) OR ({last[1]}) AS bad FROM records) WHERE coalesce(key, '') <> ''"
+        f"({first[1]}) OR ({last[1]}) OR is_filler({last[0]}) AS bad FROM records) WHERE coalesce(key, '') <> ''"
     )
     when = f"{text(day.isoformat())}::DATE"
     # the old end and the new beginning of somebody who comes back: two spans, until the day of the return
@@ -119,7 +116,7 @@ def date_outside(bench: Workbench, days: tuple[Expression, Expression], day: dat
         "UPDATE outside SET holds = r.bad OR CASE WHEN r.first <= r.last THEN "
         f"r.first <= {when} AND r.last >= {when} ELSE r.first <= {when} OR r.last >= {when} END FROM (SELECT {N} AS n, "
         f"coalesce({first[0]}, {_ALWAYS}) AS first, coalesce({last[0]}, {_NEVER}) AS last, "
-        f"({first[1]}) OR ({last[1]}) AS bad FROM aside) r WHERE r.n = outside.n"
+        f"({first[1]}) OR ({last[1]}) OR is_filler({last[0]}) AS bad FROM aside) r WHERE r.n = outside.n"
     )
 
 
@@ -151,15 +148,8 @@ def hold_bad(bench: Workbench, active: int | None) -> Iterator[tuple[str, int | 
         bench: After the mapping: `desired`, `held` and `left_out`.
         active: The number of `active` in the mapping; None where it is not mapped.
     """
-    sql = bench.sql
     out = f"d{active} IS DISTINCT FROM 'false'" if active is not None else "true"
-    sql.execute(
-        "CREATE OR REPLACE TABLE v_held AS SELECT n, key FROM desired WHERE n IN (SELECT n FROM spans WHERE bad) "
-        f"AND {out}"
-    )
-    sql.execute("INSERT INTO held SELECT key, n FROM v_held")
-    sql.execute("INSERT INTO left_out SELECT * FROM desired WHERE n IN (SELECT n FROM v_held)")
-    sql.execute("DELETE FROM desired WHERE n IN (SELECT n FROM v_held)")
+    leave_out(bench, f"SELECT n FROM desired WHERE n IN (SELECT n FROM spans WHERE bad) AND {out}")
     for key, place, unread, holds in bench.rows(
         "SELECT key, place, unread, n IN (SELECT n FROM left_out) FROM spans WHERE bad ORDER BY key, n"
     ):

@@ -64,15 +64,12 @@ def value_of(place: Place, found: object) -> Value:
     """The value behind the text of a value column."""
     if found is None or found == "":
         return None
-    match place.kind:
-        case Kind.LIST:
-            return entries(msgspec.json.decode(str(found)), place.attribute)
-        case Kind.BOOLEAN:
-            return str(found) == "true"
-        case Kind.DECIMAL:
-            return float(str(found))
-        case _:
-            return str(found)
+    kind = place.kind
+    if kind is Kind.LIST:
+        return entries(msgspec.json.decode(str(found)), place.attribute)
+    if kind is Kind.BOOLEAN:
+        return found == "true"
+    return float(str(found)) if kind is Kind.DECIMAL else str(found)
 
 
 def text_of(value: Value) -> str:

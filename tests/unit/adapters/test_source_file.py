@@ -15,6 +15,8 @@ import pytest
 from scimsync.adapters.source_file import Completeness, CsvSource, JsonlSource, ParquetSource
 from scimsync.errors import SourceError
 from scimsync.model.records import Batch, Reading
+from scimsync.workbench.bench import Workbench
+from scimsync.workbench.records import stage_records
 
 HEAD = b"id,name,title\n"
 
@@ -54,6 +56,7 @@ def refusal(source: CsvSource | JsonlSource | ParquetSource) -> str:
         (HEAD + b"1,M\xc3\xbcller,x", ["line 2", "without an end of line", 'complete = "assume"']),
         (b"id,,title\n1,2,3\n", ["line 1", "column 2 has no name"]),
         (b"id,name,Name\n1,2,3\n", ["line 1", "'Name' stands there twice", "Rename"]),
+        (",".join(f"c{n}" for n in range(1001)).encode() + b"\n", ["line 1", "1,001 columns", "no more than 1,000"]),
         (HEAD + b"1,2,3\n1,M\xc3\xbcller\n", ["line 3", "2 cells, expected 3", "quote"]),
         (HEAD + b'1,"a\nb",3\n1,M\xc3\xbcller,3,4\n', ["line 4", "4 cells, expected 3", "quote"]),
         (HEAD + b"1,2,3\n1,M\xfcller,3\n", ["line 3", "byte offset 23", "0xFC", "utf-8", "cp1252"]),
@@ -223,6 +226,7 @@ def test_a_csv_cut_at_any_byte_is_refused_or_an_unproven_prefix(tmp_path: Path) 
         ("", ["is empty"]),
         ("\n\n", ["no records"]),
         ('{"id": 1}\n{"id": 2, "title": "Müller"}\n', ["line 2", "'title' is not in the first record"]),
+        ('{"id": 1e400}\n', ["line 1", "a number", "JSON does not allow"]),
         ('{"id": 1, "id": 2}\n', ["line 1", "'id' stands there twice"]),
         ('{"id": 1, "a": 2}\n{"id" : 2, "a": 2, "a": 3}\n', ["line 2", "'a' stands there twice"]),
         ('{"id": 1, "a": 2}\n{"id"\t: 2, "a": 2, "a": 3}\n', ["line 2", "'a' stands there twice"]),
@@ -284,6 +288,22 @@ def test_parquet_values_keep_their_kind(tmp_path: Path) -> None:
 def test_a_parquet_column_that_is_no_cell_is_refused(tmp_path: Path, column: str) -> None:
     message = refusal(parquet_source(tmp_path, f"SELECT 1 AS id, {column} AS extra"))
     assert "'extra' is of the type" in message
+
+
+def test_a_few_kilobytes_of_parquet_do_not_unpack_to_gigabytes(tmp_path: Path) -> None:
+    wide = "CASE WHEN range < 900 THEN 'x' ELSE repeat('x', 3000000) END AS title"
+    source = parquet_source(tmp_path, f"SELECT range AS id, {wide} FROM range(1000)")
+    assert source.path.stat().st_size < 500_000
+    assert "the column 'title' holds a text of more than 1,048,576 bytes" in refusal(source)
+    with Workbench(tmp_path) as bench, pytest.raises(SourceError, match="holds a text of more than"):
+        stage_records(bench, source.read(), key="id")
+    assert not [*tmp_path.glob("workbench-*")]
+
+
+def test_a_column_of_a_name_that_is_ours_is_refused(tmp_path: Path) -> None:
+    source = parquet_source(tmp_path, "SELECT 1 AS id, 2 AS Scimsync_N")
+    with Workbench(tmp_path) as bench, pytest.raises(SourceError, match="Scimsync_N has a name that begins with"):
+        stage_records(bench, source.read(), key="id")
 
 
 def test_a_parquet_file_cut_at_any_place_is_refused(tmp_path: Path) -> None:

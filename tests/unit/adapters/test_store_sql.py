@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -240,6 +240,28 @@ def test_a_message_of_the_driver_never_tells_what_was_written(tmp_path: Path) ->
     assert "jane" not in str(caught.value.__cause__)
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_state_that_is_opened_to_be_read_cannot_be_written_and_is_not_made(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    if kind == "postgres":
+        url = request.getfixturevalue("postgres_database")
+    with pytest.raises(StoreError, match=r"there is no state in|made by an older scimsync \(schema none\)"):
+        SqlStore(url, tmp_path / "artifacts", VirtualClock(), writes=False)
+    assert not [*tmp_path.iterdir()]
+    writer = SqlStore(url, tmp_path / "artifacts", VirtualClock())
+    writer.save_links([Link("p", "a")])
+    reader = SqlStore(url, tmp_path / "artifacts", VirtualClock(), writes=False)
+    assert list(reader.links()) == [Link("p", "a")]
+    with pytest.raises(StoreError, match="it is read-only"):
+        reader.save_links([Link("q", "b")])
+    writer.save_links([Link("q", "b")])  # beside a reader
+    assert len(list(reader.links())) == 2
+    writer.close()
+    reader.close()
+
+
 # Damage
 
 
@@ -305,6 +327,13 @@ def test_the_steps_are_those_the_program_knows() -> None:
     assert tuple(step.revision for step in steps)[::-1] == REVISIONS
 
 
+def told(index: Mapping[str, object]) -> dict[str, object]:
+    """An index, with the SQL of what it is over in the place of objects."""
+    options = index.get("dialect_options")
+    over = {name: str(value) for name, value in options.items()} if isinstance(options, dict) else {}
+    return {**index, "dialect_options": over}
+
+
 def described(engine: sa.Engine) -> dict[str, object]:
     """All that a database holds; what a step gave to rows that were there (a default) is of no use to a new state."""
     with engine.connect() as connection:
@@ -313,7 +342,7 @@ def described(engine: sa.Engine) -> dict[str, object]:
             name: (
                 sorted((c["name"], str(c["type"]), c["nullable"]) for c in tables.get_columns(name)),
                 tables.get_pk_constraint(name),
-                sorted(map(str, tables.get_indexes(name))),
+                sorted(str(told(index)) for index in tables.get_indexes(name)),
                 tables.get_unique_constraints(name),
             )
             for name in tables.get_table_names()

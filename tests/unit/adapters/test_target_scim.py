@@ -220,9 +220,10 @@ class TestWrites:
             Play(b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n" + b"x" * 4000, "drip"),
             Play(b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\nxx", "close"),
             Play(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nnotgz", "close"),
+            http(200, gzip.compress(json.dumps(user(1)).encode()) + b"more", Content_Encoding="gzip"),
         ],
         ids=["reset", "close", "silence", "half header", "truncated", "garbage", "chunks", "long header", "drip",
-             "coding", "not gzip"],
+             "coding", "not gzip", "behind the end"],
     )  # fmt: skip
     def test_a_write_without_a_believable_answer_is_lost_and_never_sent_again(self, end: Play) -> None:
         bench = Bench(script(end))

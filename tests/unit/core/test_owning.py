@@ -105,5 +105,36 @@ def test_two_queries_on_one_database_are_two_sources_and_a_query_laid_out_anew_i
     assert names[0] == names[1] != names[2]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("hr.csv?X-Amz-Date=1&X-Amz-Signature=s3cret", "hr.csv?X-Amz-Date=2&X-Amz-Signature=b", True),
+        ("hr.csv?X-Goog-Signature=s3cret", "hr.csv?X-Goog-Signature=b", True),
+        ("hr.csv?Expires=1&Signature=s3cret&Key-Pair-Id=K", "hr.csv?Expires=2&Signature=b&Key-Pair-Id=K", True),
+        ("hr.csv?sv=1&se=1&sig=s3cret", "hr.csv?sv=1&se=2&sig=b", True),
+        ("hr.csv", "hr.csv?sv=1&se=2&sig=b", True),
+        ("hr.csv?versionId=1&X-Amz-Signature=s3cret", "hr.csv?versionId=2&X-Amz-Signature=s3cret", False),
+        ("export?token=s3cret", "export?token=another", False),  # it may choose the export
+        ("export?report=staff", "export?report=contractors", False),
+        ("export?sv=1", "export?sv=2", False),  # no signature of Azure without sig
+        ("export?expires=1", "export?expires=2", False),
+        ("a/hr.csv?sig=s3cret&sv=1", "b/hr.csv?sig=s3cret&sv=1", False),
+    ],
+)
+def test_what_signs_an_address_makes_no_other_source_and_what_chooses_in_it_does(
+    one: str, other: str, same: bool
+) -> None:
+    names = [identity(name="", kind="csv", place=f"https://h/{each}", key="id") for each in (one, other)]
+    assert (names[0] == names[1]) is same
+    assert "s3cret" not in names[0]
+
+
+def test_whoever_an_earlier_version_knew_under_the_former_name_is_taken_over_whoever_else_is_there() -> None:
+    held = [of("contractors", 9, 0), of("then", 10, 0)]
+    assert judge("now", held, known=False, former="then").takes == ("then",)
+    assert judge("now", held, known=True, former="then").takes == ("then",)
+    assert judge("now", held, known=False).takes == ()
+
+
 def test_a_name_is_a_name_wherever_the_source_is() -> None:
     assert identity(name="hr", kind="sql", place=SQL, key="id", query="q") == "hr"

@@ -22,6 +22,7 @@ from tests.factories import (
     skills,
 )
 
+from scimsync.adapters.phones_library import read_phone
 from scimsync.core.operations import validate_operations
 from scimsync.core.planner import operations_of
 from scimsync.core.validation import Known, Validated, name_kinds, validate
@@ -100,6 +101,29 @@ def test_phones_are_e164(phone: str, right: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("phone", "code"),
+    [
+        ("+13175550142", ""), ("+1 (317) 555-0142 x42", ""), ("+4402079460100", ""), ("+4930000000", ""),
+        ("+15550100", "record.bad-phone"), ("+1317555010000", "record.bad-phone"), ("+4930111", ""),
+        ("+447946", "record.bad-phone"), ("+99912345678", "record.phone-country"),
+    ],
+)  # fmt: skip
+def test_a_number_that_its_country_cannot_have_is_refused_and_one_that_nobody_has_is_not(phone: str, code: str) -> None:
+    known = Known(names=NAMES, phones=read_phone)
+    assert codes(changed(phone=phone), known=known) == ([code] if code else [])
+
+
+@pytest.mark.parametrize("text", ["#N/A", "#REF!", "#n/a", " #DIV/0! ", "#BEZUG!"])
+def test_what_a_spreadsheet_writes_where_a_formula_failed_is_no_value(text: str) -> None:
+    assert codes(changed(title=text)) == ["record.failed-formula"]
+
+
+@pytest.mark.parametrize("text", ["#1 Agent", "C# Developer", "N/A", "Null", "#"])
+def test_a_text_that_only_resembles_it_is_a_value(text: str) -> None:
+    assert codes(changed(title=text)) == []
+
+
+@pytest.mark.parametrize(
     ("date", "right"),
     [
         ("2024-02-29", True), ("1900-01-01", True), ("2999-12-31", True), ("2024-01-01T08:30:00Z", True),
@@ -111,12 +135,12 @@ def test_dates_exist(date: str, right: bool) -> None:
     assert codes(changed(dateHire=date)) == ([] if right else ["record.bad-date"])
 
 
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=255))
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Cf", "Zl", "Zp"]), min_size=1, max_size=255))
 def test_any_text_without_control_characters_may_be_a_title(text: str) -> None:
     assert codes(changed(title=text)) == []
 
 
-@pytest.mark.parametrize("sign", ["\0", "\t", "\n", "\r", "\x1b", "\x7f", "\x85"])
+@pytest.mark.parametrize("sign", ["\0", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", "\xad", "\u200b", "\u2028"])
 def test_control_characters_never_leave(sign: str) -> None:
     assert codes(changed(title=f"a{sign}b")) == ["record.control-characters"]
 

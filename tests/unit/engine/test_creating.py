@@ -244,48 +244,6 @@ def test_an_answer_that_proves_nothing_is_settled_by_looking_and_not_by_sending_
     assert makes or outcome.code == "write.unknown"
 
 
-# --- when the run was cut short -------------------------------------------------------------------
-
-
-class KilledError(BaseException):
-    """The process ends here."""
-
-
-@pytest.mark.parametrize("landed", [True, False])
-@pytest.mark.parametrize("settles", [True, False])
-def test_an_account_that_was_there_before_is_not_taken_for_one_that_came_back(
-    company: Company, *, landed: bool, settles: bool
-) -> None:
-    """A joiner turned out to have an account, which holds what others gave it; the run died while it was written."""
-    plan = company.plan()
-    held = {"userName": "p9@example.com", "externalId": "E9", "displayName": "Old", "active": True, "nickName": "Niner"}
-    account = str(company.target._put(held, version=1)["id"])
-    patch = company.target.patch
-
-    async def dies(*given: Any) -> Reply:
-        if landed:
-            await patch(*given)
-        raise KilledError
-
-    company.target.patch = dies  # type: ignore[method-assign]
-    with pytest.raises(KilledError):
-        company.apply(plan)
-    company.target.patch = patch  # type: ignore[method-assign]
-    if settles:
-        run = company.store.run(plan.id)
-        assert run is not None
-        ports = ApplyPorts(target=company.target, store=company.store, clock=company.clock, observer=Silent())
-        asyncio.run(settle_run(plan, run, ports, ApplyOptions(policy=company.policy, configuration="c")))
-        company.sync()
-    else:
-        company.apply(plan)
-    assert company.target.users[account]["active"] is True
-    assert company.target.users[account]["displayName"] == "P 9"
-    assert list(company.store.link_decisions()) == []
-    assert {link.key: link.account for link in company.store.links()}["E9"] == account
-    assert flawed(company).posts == 0
-
-
 # --- a search that may lag, and a directory that refuses a second account ------------------------
 
 
@@ -331,3 +289,45 @@ def test_a_creation_that_was_lost_and_is_not_found_yet_is_waited_for_once_its_na
     (outcome,) = company.apply(plan).outcomes["E9"]
     assert (outcome.status, outcome.account) == (Status.ALREADY, accounts(company)[0]["id"])
     assert (target.posts, len(accounts(company))) == (2, 1)
+
+
+# --- when the run was cut short -------------------------------------------------------------------
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("landed", [True, False])
+@pytest.mark.parametrize("settles", [True, False])
+def test_an_account_that_was_there_before_is_not_taken_for_one_that_came_back(
+    company: Company, *, landed: bool, settles: bool
+) -> None:
+    """A joiner turned out to have an account, which holds what others gave it; the run died while it was written."""
+    plan = company.plan()
+    held = {"userName": "p9@example.com", "externalId": "E9", "displayName": "Old", "active": True, "nickName": "Niner"}
+    account = str(company.target._put(held, version=1)["id"])
+    patch = company.target.patch
+
+    async def dies(*given: Any) -> Reply:
+        if landed:
+            await patch(*given)
+        raise KilledError
+
+    company.target.patch = dies  # type: ignore[method-assign]
+    with pytest.raises(KilledError):
+        company.apply(plan)
+    company.target.patch = patch  # type: ignore[method-assign]
+    if settles:
+        run = company.store.run(plan.id)
+        assert run is not None
+        ports = ApplyPorts(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+        asyncio.run(settle_run(plan, run, ports, ApplyOptions(policy=company.policy, configuration="c")))
+        company.sync()
+    else:
+        company.apply(plan)
+    assert company.target.users[account]["active"] is True
+    assert company.target.users[account]["displayName"] == "P 9"
+    assert list(company.store.link_decisions()) == []
+    assert {link.key: link.account for link in company.store.links()}["E9"] == account
+    assert flawed(company).posts == 0

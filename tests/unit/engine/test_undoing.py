@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -13,6 +14,7 @@ import pytest
 from tests.soak import WHOLE
 from tests.unit.engine.test_whole_runs import COLUMNS, MAPPING, USERS, Company, Silent, twin_of
 
+from scimsync.core import sealing
 from scimsync.core import undoing as rules
 from scimsync.engine.applying import settle_run
 from scimsync.engine.hindsight import Wanted, as_of, inverse
@@ -20,6 +22,7 @@ from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.engine.undoing import make_plan
 from scimsync.errors import PlanStale
+from scimsync.model.audit import Kind, Record
 from scimsync.model.outcomes import Link, RunState
 from scimsync.model.plans import Action, Plan, Reason, Verdict
 from scimsync.model.policy import Authority, Grouping, Limit, Limits
@@ -81,9 +84,8 @@ class Firm(Company):
         assert found is not None
         made = None
         if found.plan:
-            from scimsync.services.planning import read_plan  # noqa: PLC0415
-
-            made = read_plan(self.store.artifact(found.plan))
+            with self.store.artifact(found.plan).open("rb") as lines:
+                made = sealing.decode(lines)
         return self.look_back(request, inverse(self.store, found, made, request, frozenset(paths)))
 
     def take_back(self, run: str, **given: Any) -> Plan:
@@ -314,6 +316,35 @@ def test_some_people_and_some_attributes_alone(firm: Firm) -> None:
     assert {member.key for group in one.groups for member in (*group.add, *group.remove)} == {"E2"}
     with pytest.raises(PlanStale, match="did nothing to this person"):
         firm.undo(run.id, only=("E7",))
+
+
+def test_whoever_was_erased_from_the_chain_is_left_out_and_told_of(firm: Firm) -> None:
+    firm.rows["E1"]["title"] = firm.rows["E2"]["title"] = "Lead"
+    run = firm.sync()
+    firm.store.erase("E1", Record(kind=Kind.ERASURE, at=firm.clock.now(), actor="test", person=""))
+    made = firm.undo(run.id)
+    assert {change.key for change in made.changes} == {"E2"}
+    assert (rules.LEFT_OUT, "") in told(made)
+
+
+def test_members_come_back_only_where_the_plan_says_whose_accounts_they_were(firm: Firm) -> None:
+    firm.rows["E2"]["teams"] = "blue"
+    run = firm.sync()
+    found = firm.store.run(run.id)
+    assert found is not None
+    firm.store.save_run(replace(found, plan="", agreed=""))  # no longer kept
+    made = firm.undo(run.id)
+    assert [(group.name, len(group.add), len(group.remove)) for group in made.groups] == [("blue", 0, 1)]
+    assert any("same people as then" in finding.detail for finding in made.findings)
+
+
+def test_an_attribute_that_is_not_managed_any_more_is_left_alone_and_told_of(firm: Firm) -> None:
+    firm.rows["E1"] |= {"title": "Lead", "department": "Board"}
+    run = firm.sync()
+    del firm.mapping["title"]
+    made = firm.undo(run.id)
+    assert [d.path for c in made.changes for d in c.deltas] == ["enterprise:department"]
+    assert [(f.subject, f.path) for f in made.findings if f.code == rules.LEFT_OUT] == [("E1", "title")]
 
 
 def test_an_undo_keeps_to_the_limits(firm: Firm) -> None:

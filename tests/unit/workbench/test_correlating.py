@@ -213,6 +213,7 @@ def test_exchanged_keys_leave_both_people_as_they_are(meet: Any) -> None:
     found = meet(rows, accounts, links=[("6001", "r"), ("6002", "b")])
     assert (found.pairing, found.joiners, found.leavers) == ({}, [], [])
     assert details(found)["6001"] == ("correlation.taken", "on login, name; the account of 6002")
+    assert found.correlation.renumbered() == (2, 2), "so that a plan is refused where they are many"
 
 
 def test_people_who_exchange_logins_alone_stay_who_they_are(meet: Any) -> None:

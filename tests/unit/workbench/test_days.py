@@ -62,6 +62,42 @@ def test_a_serial_number_is_a_day_where_the_mapping_says_so(bench: Workbench, gi
     assert answer(bench, "excel_date(hired)", is_status=False, hired=given) == day
 
 
+FILLERS = ["1899-12-30", "1900-01-01", "0001-01-01", "1970-01-01", "19000101", "1900-01-01 00:00:00"]
+
+
+@pytest.mark.parametrize("filler", FILLERS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ends >= today()",
+        "coalesce(ends >= today(), true)",
+        "status = 'active' AND coalesce(ends >= today(), true)",
+        "NOT ends < today()",
+        "CASE WHEN ends < today() THEN false ELSE true END",
+    ],
+)
+def test_a_filler_for_no_day_takes_nobodys_access(bench: Workbench, text: str, filler: str) -> None:
+    assert answer(bench, text, ends=filler, status="active") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "cells", "expected"),
+    [
+        ("status = 'active' AND coalesce(ends >= today(), true)", {"status": "left", "ends": "1900-01-01"}, False),
+        ("status = 'active' AND hired <= today()", {"status": "active", "hired": "1900-01-01"}, True),
+        ("status = 'active' AND hired <= today()", {"status": "left", "hired": "1900-01-01"}, False),
+        ("coalesce(born >= today(), true)", {"born": date(1900, 1, 1)}, None),
+        ("coalesce(born >= today(), true)", {"born": date(2020, 1, 1)}, False),
+        ("coalesce(ends >= today(), true)", {"ends": "1985-01-01"}, False),
+        ("coalesce(ends >= today(), true)", {"ends": None}, True),
+    ],
+)
+def test_another_ground_decides_beside_a_filler(
+    bench: Workbench, text: str, cells: dict[str, object], expected: bool | None
+) -> None:
+    assert answer(bench, text, **cells) is expected
+
+
 @pytest.mark.parametrize(
     ("text", "given", "expected"),
     [

@@ -325,6 +325,20 @@ def test_a_hostile_expression_is_refused_with_a_reason(bench: Workbench, text: s
 
 @pytest.mark.parametrize(
     "text",
+    [" || ".join(["'a'"] * 450), "upper(" * 300 + "email" + ")" * 300, "coalesce(email, " * 450 + "'z'" + ")" * 450],
+    ids=["joined", "called", "coalesce"],
+)
+def test_nesting_ends_with_a_sentence(bench: Workbench, text: str) -> None:
+    assert "nested too deeply" in refused(bench, text)
+
+
+def test_much_beside_one_another_is_not_nested(bench: Workbench) -> None:
+    accepted(bench, " || ".join(["email"] * 60))
+    accepted(bench, " OR ".join(["email = 'a'"] * 450))
+
+
+@pytest.mark.parametrize(
+    "text",
     ["", " ", "\n", "-- nothing", "email\0", "email\0; DROP TABLE records", "\uff33ELECT 1", "g\u0435tenv('HOME')"],
 )
 def test_nothing_and_what_is_no_text_are_refused(bench: Workbench, text: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.factories import MANAGER, SKILLS, WORK_PHONE, make_reading, mapped
 
+from scimsync.adapters.phones_library import read_phone
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.plans import Finding
 from scimsync.model.policy import Mapped
@@ -200,6 +201,27 @@ def test_an_unreadable_phone_leaves_out_one_value_only(bench: Workbench) -> None
     assert found == {"1": "+13175550100", "2": None, "3": None}
     assert list(bench.rows("SELECT n, i FROM spoiled")) == [(1, 0)]
     assert codes(findings) == [("record.bad-phone", "2")]
+
+
+def test_country_trouble_of_a_phone_is_told_as_such(bench: Workbench) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": "1", "t": "317 555 0100", "c": None},
+        {"id": "2", "t": "317 555 0100", "c": "Germany"},
+        {"id": "3", "t": "+999 1234 5678", "c": "US"},
+        {"id": "4", "t": "317 555 0100", "c": "us"},
+    ]
+    attributes = [mapped(WORK_PHONE, "e164(t, c)")]
+    stage_records(bench, make_reading(rows), key="id")
+    expressions = check_mapping(bench, attributes, tuple(rows[0]))
+    stage_phones(bench, expressions.values(), read_phone)
+    findings = stage_desired(bench, attributes, expressions, key="id")
+    assert codes(findings) == [("record.phone-country", key) for key in "123"]
+    said = [f"{f.summary} {f.hint}" for f in findings]
+    assert "no country is given" in said[0]
+    assert "e164(phone, country)" in said[0]
+    assert "ISO code" in said[1]
+    assert "code of no country" in said[2]
+    assert not any("317" in one or "Germany or DEU" not in said[1] for one in said)
 
 
 @pytest.mark.parametrize("level", ["6", "-1", "x", "5.5", "10", "1e20", "nan", "inf", "-inf", "5.0001", "-0.5"])

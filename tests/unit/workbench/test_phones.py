@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scimsync.adapters.phones_library import read_phone
+from scimsync.model.phones import Unread
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import Expression, check
 from scimsync.workbench.phones import PREFIX, Memo, forget, stage_remembered
@@ -25,7 +26,7 @@ class Library:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
 
-    def __call__(self, number: str, region: str) -> str | None:
+    def __call__(self, number: str, region: str) -> str | Unread | None:
         self.asked.append((number, region))
         return read_phone(number, region)
 

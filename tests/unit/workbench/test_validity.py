@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.factories import make_reading
@@ -40,6 +41,18 @@ def standing(rows: Sequence[Row]) -> dict[str, tuple[list[int], bool]]:
         elif past:
             found[key] = ([max(past)[1]], True)
     return found
+
+
+@pytest.mark.parametrize("filler", ["1899-12-30", "1900-01-01", "0001-01-01", "1970-01-01"])
+def test_a_filler_for_no_last_day_ends_nobody(tmp_path: Path, filler: str) -> None:
+    with Workbench(tmp_path) as bench:
+        reading = make_reading([{"id": "1", "last": filler}])
+        stage_records(bench, reading, key="id")
+        days = check_validity(bench, Validity(last="last"), reading.columns)
+        prepare(bench)
+        keep_valid(bench, "id", days, TODAY, marks=True)
+        assert bench.number("SELECT count(*) FROM ended") == 0
+        assert [*bench.rows("SELECT key, bad FROM spans")] == [("1", True)]
 
 
 @settings(max_examples=examples(80, 25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
