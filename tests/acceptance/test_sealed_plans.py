@@ -121,7 +121,7 @@ def test_a_plan_of_a_version_before_signatures_is_accepted_with_what_it_had(home
     with bootstrap.open_store(home.settings()) as store:
         run = store.runs(1)[0]
         stored = store.artifact(run.plan)
-        files.write(stored, sealing.encode(planning.read_plan(stored)))
+        files.write(stored, sealing.encode(planning.open_plan(stored).plan))
         file.write_bytes(stored.read_bytes())
     found = words(home, file)
     assert "its digest alone" in found["signature"]

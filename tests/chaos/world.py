@@ -35,7 +35,7 @@ from scimsync.errors import PlanRefused, PlanStale, ScimsyncError, StoreLocked
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
-from scimsync.model.policy import Authority, Limit, Limits, Mapped, Policy
+from scimsync.model.policy import Authority, Limit, Limits, Mapped, Policy, Rings
 from scimsync.model.reports import Report
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.genesys import GENESYS
@@ -254,6 +254,8 @@ class World:
         self.breaches: list[str] = []
         self.workers = rng.choice((1, 2, 4, 8))
         self.days = rng.choice((1, 1, 2, 3))
+        #: some companies write even small plans in rings
+        self.ringed = rng.random() < 0.2
         self.calm_runs = 0
         self.quiet = False
         #: number of the first process after the fire
@@ -471,9 +473,11 @@ class World:
 
     def options(self) -> ApplyOptions:
         """As `services.applying.options_of`."""
-        dialect = self.dialect
+        dialect, policy = self.dialect, POLICY
+        if self.ringed:
+            policy = replace(POLICY, rings=Rings(shares=(0.3, 0.6, 1.0), least=1))
         return ApplyOptions(
-            policy=POLICY, configuration="c", workers=self.workers, operations_per_patch=dialect.operations_per_patch,
+            policy=policy, configuration="c", workers=self.workers, operations_per_patch=dialect.operations_per_patch,
             request_bytes=dialect.request_bytes, withheld=dialect.hidden, reworded=dialect.normalised,
             keeps_others=dialect.keeps_others, unique_logins=dialect.unique_logins, search_lag_s=dialect.search_lag_s,
             actor="chaos", beyond=(active_of(POLICY, USERS),), subscriptions=(Subscription(endpoint="hr"),),

@@ -70,7 +70,7 @@ def _found(config: Path, *named: str) -> list[Plan]:
         if not all(planning.is_file(name) for name in named):
             store = stack.enter_context(state.open_store(load(config, secrets=False)))
         return [
-            planning.open_plan(Path(name)).plan
+            planning.read_plan(Path(name))
             if store is None or planning.is_file(name)
             else planning.find_plan(store, name)[0]
             for name in named

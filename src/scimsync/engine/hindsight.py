@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from scimsync.core import undoing as rules
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.returning import unmapped
 from scimsync.core.undoing import Trail
+from scimsync.engine import binding
 from scimsync.engine.plan_request import PlanRequest
 from scimsync.engine.state import Artifacts, Audit, Journal, Runs
 from scimsync.engine.trails import GroupTrail, Trails, trails
@@ -103,17 +105,26 @@ def _lost(
         return {}
     found: dict[str, dict[str, Value]] = {}
     with Workbench(store.artifact("plan").parent, helpers=False) as bench:
-        before = store.artifact(made.seal.base) if made is not None and made.seal.base else None
-        if before is not None and before.is_file():
+        before = _kept(store, made.seal.base if made is not None else "")
+        if before is not None:
             for key, held in tables.agreed(bench, before, keys, dropped).items():
                 found[key] = {path: value for path, value in held.items() if value is not None}
-        after = store.artifact(run.base) if run.base else None
-        if after is not None and after.is_file():
+        after = _kept(store, run.base)
+        if after is not None:
             for place in beside:
                 for key, value in last_known(bench, after, place).items():
                     if key in keys and value is not None:
                         found.setdefault(key, {})[place.short] = value
     return found
+
+
+def _kept(store: UndoState, name: str) -> Path | None:
+    """A base as it was written; None where it is not kept.
+
+    Raises:
+        StoreDamaged: It is there, and is another.
+    """
+    return binding.proven(store, name) if name and store.artifact(name).is_file() else None
 
 
 def as_of(store: UndoState, moment: datetime, request: PlanRequest, paths: frozenset[str]) -> Wanted:
@@ -133,8 +144,8 @@ def as_of(store: UndoState, moment: datetime, request: PlanRequest, paths: froze
     if not earlier:
         raise PlanStale(f"no run that is kept ended before {moment:%Y-%m-%d %H:%M} UTC. List them with: scimsync runs")
     run = max(earlier, key=lambda one: one.begun)
-    base = store.artifact(run.base)
-    if not base.is_file():
+    base = _kept(store, run.base)
+    if base is None:
         raise PlanStale(f"run {run.id}: what was agreed after it is no longer kept ([state] keep)")
     keys = set(request.only)
     with Workbench(base.parent, helpers=False) as bench:

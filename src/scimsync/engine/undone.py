@@ -13,6 +13,7 @@ from typing import Protocol
 from scimsync.core import grouping
 from scimsync.core import undoing as rules
 from scimsync.core.lifecycle import ACTIVE
+from scimsync.engine import binding
 from scimsync.engine.state import Artifacts, TakenBack
 from scimsync.model.outcomes import Outcome, Run, Undone
 from scimsync.model.plans import Change, Finding, Member, Plan
@@ -193,8 +194,8 @@ def _sides(
         return {}
     keys, mapped = {key for key, _ in written}, [*attributes.values()]
     with Workbench(store.artifact("plan").parent, helpers=False) as bench:
-        was = tables.agreed(bench, store.artifact(settled.former), keys, mapped) if settled.former else {}
-        now = tables.agreed(bench, store.artifact(settled.base), keys, mapped) if settled.base else {}
+        was = tables.agreed(bench, binding.proven(store, settled.former), keys, mapped) if settled.former else {}
+        now = tables.agreed(bench, binding.proven(store, settled.base), keys, mapped) if settled.base else {}
     found = {}
     for (key, path), value in written.items():
         place = attributes[path].place

@@ -214,6 +214,11 @@ def chart_groups(settings: Settings, store: Artifacts, run: Run, plan: Plan) -> 
     return path, charting.groups(agreed, path, [change.key for change in plan.changes])
 
 
+def read_plan(path: Path) -> Plan:
+    """Read a plan file, whoever laid it there: of a run that the state knows `stored_plan` is asked."""
+    return open_plan(path).plan
+
+
 def open_plan(path: Path) -> Opened:
     """Read a plan file, with what closes it.
 

@@ -14,6 +14,7 @@ import pytest
 from tests.soak import WHOLE
 from tests.unit.engine.test_whole_runs import COLUMNS, MAPPING, USERS, Company, Silent, twin_of
 
+from scimsync.core import sealing
 from scimsync.core import undoing as rules
 from scimsync.engine.applying import settle_run
 from scimsync.engine.hindsight import Wanted, as_of, inverse
@@ -83,9 +84,8 @@ class Firm(Company):
         assert found is not None
         made = None
         if found.plan:
-            from scimsync.services.planning import read_plan  # noqa: PLC0415
-
-            made = read_plan(self.store.artifact(found.plan))
+            with self.store.artifact(found.plan).open("rb") as lines:
+                made = sealing.decode(lines)
         return self.look_back(request, inverse(self.store, found, made, request, frozenset(paths)))
 
     def take_back(self, run: str, **given: Any) -> Plan:
