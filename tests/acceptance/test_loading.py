@@ -46,7 +46,7 @@ def test_a_plan_loads_what_it_needs_and_no_more(tmp_path: Path, source: str, *, 
         home.write_hr(everybody)
         if settled:
             assert home.command("sync").code == 0
-        assert loaded(home) - {"phonenumbers"} == (NEEDED if settled else NEEDED | {"alembic"})  # which makes the state
+        assert loaded(home) - {"phonenumbers"} == NEEDED
 
 
 def test_a_number_that_is_written_as_it_is_dialled_needs_the_library_of_numbers_and_others_do_not(

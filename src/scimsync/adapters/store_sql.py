@@ -66,6 +66,8 @@ VERSION_TABLE = "scimsync_version"
 RENEW_S = 60.0
 _ARTIFACT = re.compile(r"[A-Za-z0-9._-]+")
 _MIGRATING = threading.Lock()
+#: (state, fence) of leases of this process that could not be given back: a disk was full, a database away
+_LEFT: set[tuple[str, int]] = set()
 
 
 class SqlStore(Runs, People, Audit, Outbox, Bindings):
@@ -125,8 +127,10 @@ class SqlStore(Runs, People, Audit, Outbox, Bindings):
             done.set()
             renewer.join(self._patience_s)
             self._fence = None
-            with suppress(StoreError):  # the next one finds us dead, or silent; keep the first error
+            try:
                 self._update_lease(fence, NOBODY)
+            except StoreError:  # the next process finds us dead, or silent; keep the first error
+                _LEFT.add((str(self.engine.url), fence))
 
     def artifact(self, name: str) -> Path:
         """Where an artifact of that name is or shall be; the folder exists with mode 0700.
@@ -154,7 +158,7 @@ class SqlStore(Runs, People, Audit, Outbox, Bindings):
         now, me = self._clock.now(), myself()
         with translated(self._name), self.engine.begin() as connection:
             row = connection.execute(sa.select(LEASE).with_for_update()).mappings().one()
-            if row["owner"] and holds(row, me, now):
+            if row["owner"] and holds(row, me, now) and (str(self.engine.url), row["fence"]) not in _LEFT:
                 raise StoreLocked(at_work(row, me))
             fence = int(row["fence"]) + 1
             holder = {

@@ -50,7 +50,7 @@ def ring_of(key: str, shares: Sequence[float]) -> int:
 
     Examples:
         >>> [ring_of(f"E{n}", (0.01, 0.5, 1.0)) for n in range(6)]
-        [2, 2, 1, 2, 1, 2]
+        [0, 1, 1, 1, 2, 2]
     """
     first = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
     return next(number for number, share in enumerate(shares) if first < share or share == shares[-1])

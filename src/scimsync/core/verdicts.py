@@ -239,6 +239,10 @@ _REASONS = {
     Reason.HANDED: "the login is still another person's, who gives it up in the same run",
     Reason.REVIVED: "it came back with the deleted account, and is set as HR says",
     Reason.PARKED: "it makes room in an exchange of logins",
+    Reason.UNDONE: "the run that wrote it is taken back",
+    Reason.SINCE: "the directory changed it after the run that is taken back, so it stays",
+    Reason.LATER: "a later run wrote it after the one that is taken back, so it stays",
+    Reason.PAST: "the person is brought back to how it was then",
 }
 
 

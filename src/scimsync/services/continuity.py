@@ -43,7 +43,7 @@ def _witnesses(settings: Settings, store: ContinuedState) -> Iterator[Witness]:
     if kept is not None:
         yield kept
     outside = settings.audit.checkpoints
-    if outside is None or not outside.is_file():
+    if outside is None or outside.is_symlink() or not outside.is_file():  # nothing of ours is written through a link
         return
     try:
         notes = [*notes_in(outside.read_text(encoding="utf-8"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -494,4 +495,19 @@ def test_a_cut_connection_to_postgresql_is_replaced(postgres_database: str, tmp_
     killer.dispose()
     store.save_links([Link("q", "b")])
     assert len(list(store.links())) == 2
+    store.close()
+
+
+def test_a_lease_that_could_not_be_given_back_does_not_shut_out_the_process_that_had_it(tmp_path: Path) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path}/state.db", tmp_path / "artifacts", VirtualClock())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with store.lease("first"):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with store.engine.connect() as connection:
+        assert connection.scalar(sa.select(store_tables.LEASE.c.owner)) == "first"
+    with store.lease("second"), pytest.raises(StoreLocked), store.lease("third"):
+        pass
     store.close()
