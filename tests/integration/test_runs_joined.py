@@ -200,6 +200,7 @@ def test_explain_says_which_source_a_value_came_from(home: House) -> None:
     assert said.code == 0, said.err
     assert "ad.title" in said.out
     assert "Chief" in said.out
+    assert "binder error" not in said.out
 
 
 def test_numbers_are_joined_as_they_are_written(home: House) -> None:

@@ -207,6 +207,8 @@ def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozense
     missing += [path for path in ("userName",) if path not in pair.desired]
     if missing:
         return Planned(findings=(_incomplete(pair, missing),))
+    if doubted := [mapped.path for mapped in policy.attributes if mapped.place.needed and mapped.path in frozen]:
+        return Planned(findings=(_unbelieved(pair, doubted),))
     if protecting.is_protected(pair.key, pair.name, policy):
         return Planned(findings=(protecting.protected(pair.key, pair.row),))
     deltas = []
@@ -215,7 +217,7 @@ def plan_joiner(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozense
         awaits = pair.awaits.get(mapped.path)
         if awaits is not None:
             deltas.append(_delta_of(mapped, sides, Verdict.AWAIT, Reason.AWAITS, awaits=awaits))
-        elif sides.desired is not None and mapped.path not in frozen:
+        elif sides.desired is not None and (mapped.path not in frozen or _takes_access(mapped, sides)):
             deltas.append(_delta_of(mapped, sides, Verdict.WRITE, Reason.JOINER))
     change = Change(
         key=pair.key,
@@ -363,6 +365,24 @@ def _incomplete(pair: Pair, missing: Sequence[str]) -> Finding:
         row=pair.row,
         holds=True,
     )
+
+
+def _unbelieved(pair: Pair, paths: Sequence[str]) -> Finding:
+    return Finding(
+        severity=Severity.ERROR,
+        code="record.incomplete",
+        subject=pair.key,
+        summary="a value that every account needs is not believed in this run, so a new person waits",
+        detail=", ".join(paths),
+        hint="see what is told of the source",
+        row=pair.row,
+        holds=True,
+    )
+
+
+def _takes_access(mapped: Mapped, sides: Sides) -> bool:
+    """Whether a value is written though its column is not believed: an account is never made active unasked."""
+    return mapped.path == ACTIVE and sides.desired is False
 
 
 def _kept(key: str) -> Finding:

@@ -166,7 +166,8 @@ def cells(bench: Workbench, numbers: Sequence[int], columns: Sequence[str]) -> t
 def steps(bench: Workbench, n: int, mapped: Mapped) -> tuple[Step, ...]:
     """The parts of an expression, each evaluated on one record."""
     texts = {} if mapped.place.kind in {Kind.DECIMAL, Kind.BOOLEAN} else bench.texts
-    unfolded = parts(mapped.expression, bench.sql, is_status=mapped.path == ACTIVE, texts=texts, kinds=bench.kinds)
+    is_status, sources = mapped.path == ACTIVE, bench.sources
+    unfolded = parts(mapped.expression, bench.sql, is_status=is_status, texts=texts, kinds=bench.kinds, sources=sources)
     return tuple(_step(bench, n, part.text, part.sql) for part in unfolded)
 
 

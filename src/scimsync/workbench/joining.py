@@ -74,7 +74,8 @@ def _taken(bench: Workbench, joined: Sequence[Joined], wanted: Collection[str]) 
             if lost := sorted(c for c in wanted if c.startswith(f"{given.name}.") and c not in there):
                 raise SourceError(f"{given.shown}: {', '.join(lost)} is not there any more, and was in the last run")
         except SourceError as error:
-            pieces.append(JoinedHealth(name=given.name, shown=given.shown, reason=str(error)))
+            reason = str(error).replace("[source]", f"[source.{given.name}]")  # where its keys stand
+            pieces.append(JoinedHealth(name=given.name, shown=given.shown, reason=reason))
             continue
         faults += _stand_apart(bench, given, f"joined{number}")
         pieces.append(_Piece(given, f"joined{number}", reading.proven, rows, bench.columns, dict(bench.texts)))

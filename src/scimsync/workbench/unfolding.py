@@ -12,6 +12,7 @@ import _duckdb as duckdb  # the compiled half alone: the other half takes longer
 from scimsync.workbench import statuses
 from scimsync.workbench.days import Days, spared
 from scimsync.workbench.expressions import Fault, as_written, children, everything, printed, tree_of
+from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
 
 
@@ -30,6 +31,7 @@ def parts(
     is_status: bool = False,
     texts: Mapping[str, str] | None = None,
     kinds: Mapping[str, str] | None = None,
+    sources: Sources = ONE,
 ) -> tuple[Part, ...]:
     """The parts of an expression that `check` found good, the innermost first, the whole of it last.
 
@@ -42,10 +44,12 @@ def parts(
         is_status: As for `check`.
         texts: As for `check`.
         kinds: As for `check`.
+        sources: As for `check`.
     """
     tree = tree_of(text, connection)
     if isinstance(tree, Fault):
         return ()
+    tree = bare(tree, sources)
     dated = Days(tree, kinds or {})
     read = statuses.Reading(dated.doubt()).tree if is_status else statuses.named(dated.tree)
     found: dict[str, str] = {}
@@ -84,11 +88,11 @@ def _depends(node: Tree) -> bool:
 
 def _shown(sql: str) -> str:
     """The text of a part as people write it: DuckDB quotes some names, and brackets what needs none."""
-    bare = _QUOTED.sub(r"\1", sql)
-    return bare[1:-1] if _is_bracketed(bare) else bare
+    plain = _QUOTED.sub(r"\1", sql)
+    return plain[1:-1] if _is_bracketed(plain) else plain
 
 
-_QUOTED = re.compile(r'"(\w+)"')
+_QUOTED = re.compile(r'"(\w+(?:\.\w+)?)"')
 
 
 def _is_bracketed(sql: str) -> bool:

@@ -239,6 +239,20 @@ def test_a_joiner_whose_manager_joins_too_awaits_the_account() -> None:
     assert all(MANAGER.rpartition(":")[2] not in str(o.path) for o in planned.operations)
 
 
+@pytest.mark.parametrize("path", ["userName", "displayName"])
+def test_a_joiner_waits_where_a_value_that_every_account_needs_is_not_believed(path: str) -> None:
+    planned = plan_joiner(joiner(), POLICY, frozen=frozenset({path, "title"}))
+    assert planned.change is None
+    assert [(f.code, f.detail, f.holds) for f in planned.findings] == [("record.incomplete", path, True)]
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_joiner_of_whom_the_status_is_not_believed_is_never_made_active_against_what_hr_says(*, active: bool) -> None:
+    planned = plan_joiner(joiner(active=active), POLICY, frozen=frozenset({"active"})).change
+    assert planned is not None
+    assert [d.sides.desired for d in planned.deltas if d.path == "active"] == ([] if active else [False])
+
+
 def test_what_went_blank_in_the_source_is_not_given_to_a_joiner() -> None:
     planned = plan_joiner(joiner(), POLICY, frozen=frozenset({"title"})).change
     assert planned is not None
