@@ -7,27 +7,47 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.config import RestSettings, Settings, SourceSettings
-from scimsync.config.settings import GroupSettings, LdapSettings
+from scimsync.config.settings import SINCE, GroupSettings, LdapSettings
 from scimsync.engine.membership import Pairs
 from scimsync.engine.ports import Source
 from scimsync.errors import ConfigError
 from scimsync.model.records import Joined
 
 
-def make_source(settings: Settings) -> Source:
-    """The source that the configuration names, with those that are joined to it."""
-    given = settings.source
+def make_source(settings: Settings, since: datetime | None = None) -> Source:
+    """The source that the configuration names, with those that are joined to it.
+
+    Args:
+        settings: Which it is.
+        since: From when on the changes are that a delivery of changes asks for; two days ago where None.
+    """
+    given = asked_since(settings.source, since or SystemClock().now() - timedelta(days=2))
     first = _make_source(given)
     if not given.joined:
         return first
     from scimsync.adapters.source_joined import JoinedSource  # noqa: PLC0415
 
     return JoinedSource(first, given.name, [_join(one) for one in given.joined])
+
+
+def asked_since(given: SourceSettings, moment: datetime) -> SourceSettings:
+    """A delivery of changes that asks for those since a moment: `{since}`, in UTC as each kind writes it."""
+    if not given.is_delta:
+        return given
+    at = moment.astimezone(UTC)
+    if given.ldap is not None:
+        return replace(given, ldap=replace(given.ldap, filter=given.ldap.filter.replace(SINCE, f"{at:%Y%m%d%H%M%SZ}")))
+    if given.rest is not None:
+        told = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+        asked = {name: text.replace(SINCE, told) for name, text in given.rest.parameters.items()}
+        return replace(given, rest=replace(given.rest, parameters=asked))
+    return replace(given, query=given.query.replace(SINCE, f"{at:%Y-%m-%d %H:%M:%S}"))
 
 
 def _join(given: SourceSettings) -> Joined:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from tests.runs import Quiet
 from tests.servers import ATTRIBUTES, Answer, Firm, Provider, account, firm
 
-from scimsync import bootstrap
+from scimsync import bootstrap, bootstrap_sources
 from scimsync.config import load
 from scimsync.errors import ConfigError
 from scimsync.model.plans import Plan
@@ -466,6 +467,81 @@ def test_changes_of_a_database_are_asked_for_and_none_is_a_quiet_day(tmp_path: P
         assert did(made) == {"4": "disable"}
         assert it.apply(made.id).clean
         assert did(found.plan()) == {"5": "disable"}
+
+
+def test_a_query_asks_for_what_changed_since_a_day_before_the_last_run_with_everybody(tmp_path: Path) -> None:
+    with firm(tmp_path, Provider(*(account(n) for n in range(PEOPLE)))) as found:
+        it = Delivered(found)
+        it.configure(attributes={**ATTRIBUTES, "active": "hours > 0"})
+        today, long_ago = datetime.now(UTC), datetime.now(UTC) - timedelta(days=3)
+        with sqlite3.connect(found.folder / "hr.db") as hr:
+            hr.execute("CREATE TABLE p (id TEXT, login TEXT, name TEXT, title TEXT, hours INT, moved TEXT)")
+            rows = [(str(n), f"p{n}@x.org", f"P{n}", "T", 40, f"{long_ago:%Y-%m-%d %H:%M:%S}") for n in range(PEOPLE)]
+            hr.executemany("INSERT INTO p VALUES (?, ?, ?, ?, ?, ?)", rows)
+        for name, path, where in (
+            ("scimsync.toml", "hr.csv", ""),
+            ("delta.toml", "delta.csv", " WHERE moved >= '{since}'"),
+        ):
+            sql = f'url = "sqlite:///hr.db"\nquery = "SELECT * FROM p{where}"'
+            written = (found.folder / name).read_text("utf-8").replace('kind = "csv"', 'kind = "sql"')
+            written = written.replace(f'path = "{path}"', sql).replace('complete = "assume"\n', "")
+            (found.folder / name).write_text(written, encoding="utf-8")
+        with pytest.raises(ConfigError, match="there was none"):
+            it.plan()
+        found.sync()
+        assert told(it.plan()) == "nobody is in this delivery of changes: a quiet day"
+        with sqlite3.connect(found.folder / "hr.db") as hr:
+            hr.execute("UPDATE p SET hours = 0, moved = ? WHERE id = '4'", [f"{today:%Y-%m-%d %H:%M:%S}"])
+            hr.execute("UPDATE p SET hours = 0 WHERE id = '5'")  # and HR does not say when
+        made = it.plan()
+        assert did(made) == {"4": "disable"}
+        assert it.apply(made.id).clean
+        assert did(it.plan()) == {}
+        assert did(found.plan()) == {"5": "disable"}
+        text = (found.folder / "delta.toml").read_text("utf-8").replace('mode = "delta"', "")
+        (found.folder / "delta.toml").write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigError, match="asks for changes, and wants mode"):
+            it.plan()
+
+
+@pytest.mark.parametrize(
+    ("source", "asked"),
+    [
+        (
+            'kind = "ldap"\nurl = "ldaps://ad"\nbase = "dc=x"\nanonymous = true\nattributes = ["id"]\nfilter = "(modifyTimestamp>={since})"',
+            "(modifyTimestamp>=20261127095500Z)",
+        ),
+        (
+            'kind = "rest"\nurl = "https://hr/p"\ncolumns = { id = "id" }\nparameters = { updated_since = "{since}" }',
+            "2026-11-27T09:55:00Z",
+        ),
+        (
+            'kind = "sql"\nurl = "sqlite:///x"\nquery = "SELECT * FROM p WHERE t >= \'{since}\'"',
+            "t >= '2026-11-27 09:55:00'",
+        ),
+    ],
+    ids=["ldap", "rest", "sql"],
+)
+def test_each_kind_writes_the_moment_as_its_server_reads_it(tmp_path: Path, source: str, asked: str) -> None:
+    text = f"""[source]
+{source}
+mode = "delta"
+name = "hr"
+key = "id"
+[target]
+dialect = "generic"
+api_url = "http://127.0.0.1:1/v2"
+token = "env:NOBODY"
+[attributes]
+userName = "id"
+displayName = "id"
+"""
+    (tmp_path / "scimsync.toml").write_text(text, encoding="utf-8")
+    given = load(tmp_path / "scimsync.toml", secrets=False).source
+    moment = datetime(2026, 11, 27, 10, 55, tzinfo=timezone(timedelta(hours=1)))
+    assert (
+        asked in str(bootstrap_sources.asked_since(given, moment)) + bootstrap_sources.asked_since(given, moment).query
+    )
 
 
 def test_a_file_of_lines_without_any_is_a_quiet_day(tmp_path: Path) -> None:

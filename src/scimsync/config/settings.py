@@ -88,6 +88,10 @@ class PlaceSettings:
     most_megabytes: int = 4096
 
 
+#: what stands in a query, a filter or a parameter for the moment from which on changes are asked for
+SINCE = "{since}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
     """Where the records are."""

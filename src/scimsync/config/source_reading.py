@@ -9,7 +9,7 @@ from scimsync.config import directories, rest_reading, source_places
 from scimsync.config.faults import Faults
 from scimsync.config.places import Place
 from scimsync.config.references import References
-from scimsync.config.settings import AccessSettings, PlaceSettings, SourceSettings
+from scimsync.config.settings import SINCE, AccessSettings, PlaceSettings, SourceSettings
 from scimsync.config.source_ldap import LDAP
 from scimsync.config.source_rest import ASKED
 from scimsync.config.sources import FITS, NEEDS, JoinedSource, Source
@@ -87,6 +87,10 @@ def is_delta(given: Source, told: Faults) -> bool:
         told: Takes the faults.
     """
     if given.mode == "full":
+        values = " ".join(map(str, given.parameters.values()))
+        asked = {"query": given.query, "filter": given.filter, "parameters": values}
+        for key in (key for key, text in asked.items() if SINCE in text):
+            told.tell(("source", key), f'[source] {key}: {SINCE} asks for changes, and wants mode = "delta"')
         return False
     if not given.name.strip():
         told.tell(

@@ -6,13 +6,13 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
 from scimsync.bootstrap import make_clock, make_phones, phones_version
-from scimsync.bootstrap_sources import make_pairs, make_source
+from scimsync.bootstrap_sources import asked_since, make_pairs, make_source
 from scimsync.config import Settings
 from scimsync.core import grouping, identity, limits, owning, returning, sealing, trust, undoing, unshown
 from scimsync.core.depths import Rhythm
@@ -109,7 +109,28 @@ async def plan(settings: Settings, store: Store, observer: Observer, choices: Ch
     """Make a plan and store it; nothing is written to the target."""
     with measured(settings, store, observer, "plan") as telemetry:
         async with reached(settings, telemetry.observer.say, telemetry.metrics) as target:
-            return await plan_between(settings, store, telemetry, choices, make_source(settings), target)
+            source = make_source(settings, changed_since(settings, store))
+            return await plan_between(settings, store, telemetry, choices, source, target)
+
+
+def changed_since(settings: Settings, store: Store) -> datetime | None:
+    """From when on a delivery of changes asks for them: a day before the last run with everybody; None for no such.
+
+    So no delivery can be missed, whatever came of those between, and clocks may differ by hours.
+
+    Raises:
+        ConfigError: Nobody was ever read whole.
+    """
+    given = settings.source
+    if asked_since(given, datetime(1970, 1, 1, tzinfo=UTC)) == given:
+        return None
+    whole = (run for run in store.begun(500) if run.source == given.identity and not run.partial)
+    if (last := next(whole, None)) is None:
+        raise ConfigError(
+            "[source] asks for changes {since} the last run with everybody, and there was none. Make one with the "
+            f"configuration that reads everybody, under the same [source] name = {given.name!r}; then this one."
+        )
+    return last.created - timedelta(days=1)
 
 
 async def plan_between(
