@@ -358,6 +358,7 @@ def test_a_state_of_the_version_before_opens_and_learns_it(tmp_path: Path) -> No
             database.execute("ALTER TABLE schema_pin DROP COLUMN left_out")
             for later in ("digest", "spent", "undoes"):
                 database.execute(f"ALTER TABLE run DROP COLUMN {later}")
+            database.execute("DROP INDEX ix_audit_key_gone")
             database.execute("UPDATE scimsync_version SET version_num = '0012'")
         it.sync()
         assert len(provider.sent("PATCH")) == 1

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from scimsync.core.lifecycle import GIVING, ORDER
 from scimsync.model.outcomes import Outcome, Status
-from scimsync.model.plans import Action
+from scimsync.model.plans import Action, Change
 from scimsync.model.policy import Limit
 from scimsync.model.wording import some_of
 
@@ -56,17 +56,34 @@ def ring_of(key: str, shares: Sequence[float]) -> int:
     return next(number for number, share in enumerate(shares) if first < share or share == shares[-1])
 
 
-def step(key: str, turn: int, shares: Sequence[float]) -> tuple[int, int]:
+def places(changes: Iterable[Change], shares: Sequence[float]) -> dict[str, int]:
+    """The ring of everybody, by key; whom a joiner's references wait for stands in no later one than the joiner."""
+    found: dict[str, int] = {}
+    needs: dict[str, set[str]] = {}
+    for change in changes:
+        found[change.key] = ring_of(change.key, shares)
+        needs.setdefault(change.key, set()).update(d.awaits for d in change.awaiting if d.awaits is not None)
+    for first in sorted(found, key=lambda key: found[key]):
+        todo = [first]
+        while todo:
+            for whom in needs[todo.pop()]:
+                if found.get(whom, -1) > found[first]:
+                    found[whom] = found[first]
+                    todo.append(whom)
+    return found
+
+
+def step(ring: int, turn: int, shares: Sequence[float]) -> tuple[int, int]:
     """When somebody is written: (ring, turn within it); before all rings -1, after all of them their number.
 
     Args:
-        key: The key.
+        ring: The ring.
         turn: When it would be without rings (`core.lifecycle.turn`).
         shares: The rings.
     """
     if turn <= GIVING:
         return -1, turn
-    return (len(shares) if turn == ORDER[Action.DELETE] else ring_of(key, shares)), turn
+    return (len(shares) if turn == ORDER[Action.DELETE] else ring), turn
 
 
 def halted(number: int, of: int, allowed: Limit, outcomes: Iterable[Outcome]) -> str:

@@ -229,9 +229,10 @@ class _Applier:
         later = sum(1 for c in self._standing.plan.changes if c.deferred)
         self._observer.stage("applying", len(todo) + later + len(self._standing.plan.groups))
         givers = lifecycle.giving(self._standing.plan.changes)
+        places = rings.places((change for change, _, _ in todo), self._shares)
         steps: dict[tuple[int, int], list[tuple[Change, int, Callable[[Change], Awaitable[Outcome]]]]] = {}
         for task in todo:
-            at = rings.step(task[0].key, lifecycle.turn(task[0], givers), self._shares)
+            at = rings.step(places[task[0].key], lifecycle.turn(task[0], givers), self._shares)
             steps.setdefault(at, []).append(task)
         for ring, inside in groupby(sorted(steps), key=itemgetter(0)):
             people: set[str] = set()

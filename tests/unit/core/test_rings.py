@@ -6,9 +6,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scimsync.core.rings import halted, ring_of, shares_of, step
+from scimsync.core.rings import halted, places, ring_of, shares_of, step
 from scimsync.model.outcomes import Outcome, Status
-from scimsync.model.policy import Limits
+from scimsync.model.plans import Action, Change, Delta, Lifecycle, Reason, Sides, Verdict
+from scimsync.model.policy import Authority, Limits
+
+
+def change(key: str, awaits: str | None = None) -> Change:
+    sides = Sides(desired=None, current=None, base=None, known=False)
+    delta = Delta(
+        path="manager",
+        sides=sides,
+        verdict=Verdict.AWAIT,
+        reason=Reason.AWAITS,
+        authority=Authority.LOCAL_WINS,
+        awaits=awaits,
+    )
+    return Change(
+        key=key,
+        name=key,
+        account=None,
+        version="",
+        action=Action.CREATE,
+        lifecycle=Lifecycle.JOINER,
+        deltas=(delta,) if awaits else (),
+        operations=(),
+    )
 
 
 @given(st.text(max_size=12), st.lists(st.floats(0.001, 0.99), max_size=4, unique=True), st.floats(0.0001, 0.9))
@@ -34,9 +57,19 @@ def test_what_cannot_be_rings_is_refused(words: list[str]) -> None:
         shares_of(words)
 
 
+def test_whom_a_joiner_waits_for_is_written_no_later() -> None:
+    shares = (0.1, 0.5, 1.0)
+    by_ring = {ring_of(f"E{n}", shares): f"E{n}" for n in range(100)}
+    boss, lead, agent = by_ring[2], by_ring[1], by_ring[0]
+    joiners = [change(agent, awaits=lead), change(lead, awaits=boss), change(boss, awaits="somebody who is there")]
+    assert places(joiners, shares) == {agent: 0, lead: 0, boss: 0}
+    assert places(reversed(joiners), shares) == {agent: 0, lead: 0, boss: 0}
+    assert places([change(boss, awaits=agent), change(agent)], shares) == {boss: 2, agent: 0}
+
+
 def test_access_is_taken_before_all_rings_and_accounts_are_deleted_after_them() -> None:
     shares = (0.01, 1.0)
-    turns = [step("E7", turn, shares) for turn in range(6)]
+    turns = [step(1, turn, shares) for turn in range(6)]
     assert turns == sorted(turns)
     assert [ring for ring, _ in turns] == [-1, -1, 1, 1, 1, 2]
 
