@@ -304,7 +304,7 @@ def test_a_way_that_works_no_better_is_tried_once(tmp_path: Path) -> None:
             for asked in provider.sent("PATCH", "/Groups")
             if asked.body["Operations"][0].get("path") == "members" and asked.body["Operations"][0]["op"] == "remove"
         ]
-        assert len(by_value) <= 6
+        assert len(by_value) <= 2 * len(groups)  # those that are at work meanwhile may meet it once more
         assert all(members(provider, name) == {"0", "1"} for name in groups)
 
 

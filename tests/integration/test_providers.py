@@ -361,10 +361,10 @@ def test_the_first_private_phone_that_is_lost_is_the_last(tmp_path: Path, bodile
             return Answer(204) if bodiless else super().patched(resource)
 
     # the first people have no private phone: what is written for them proves nothing
-    provider = Curt(*(account(i, **phones("+15550000", *(["+1666"] if i >= 15 else []))) for i in range(30)))
+    provider = Curt(*(account(i, **phones("+12025550000", *(["+1666"] if i >= 15 else []))) for i in range(30)))
     with firm(tmp_path, provider) as it:
         it.configure(PHONE)
-        it.hr(*({"id": i, "phone": "+15550001", "title": "New"} for i in range(30)))
+        it.hr(*({"id": i, "phone": "+12025550001", "title": "New"} for i in range(30)))
         _, report = it.sync()
         lost = [i for i in range(15, 30) if len(provider.named(f"p{i}@x.org")[0]["phoneNumbers"]) == 1]
         assert len(lost) == 1

@@ -255,6 +255,8 @@ def sync_with_a_receiver(home: House, more: str = "") -> Receiver:
         async with receiving() as receiver:
             home.configure(more=webhook(home, receiver.port, more))
             await asyncio.to_thread(home.sync)
+            if outbox(home, MessageState.PENDING):  # a run waits half a second for the last message, and no longer
+                await asyncio.to_thread(home.command, "webhooks", "deliver")
             return receiver
 
     return asyncio.run(main())
