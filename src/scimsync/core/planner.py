@@ -368,16 +368,8 @@ def _incomplete(pair: Pair, missing: Sequence[str]) -> Finding:
 
 
 def _unbelieved(pair: Pair, paths: Sequence[str]) -> Finding:
-    return Finding(
-        severity=Severity.ERROR,
-        code="record.incomplete",
-        subject=pair.key,
-        summary="a value that every account needs is not believed in this run, so a new person waits",
-        detail=", ".join(paths),
-        hint="see what is told of the source",
-        row=pair.row,
-        holds=True,
-    )
+    told = "a value that every account needs is not believed in this run, so a new person waits"
+    return replace(_incomplete(pair, paths), summary=told, hint="see what is told of the source")
 
 
 def _takes_access(mapped: Mapped, sides: Sides) -> bool:

@@ -177,11 +177,15 @@ class _Route:
 
     async def has_more(self) -> bool:
         """Whether something is under way, or could be at once."""
-        if self._busy:
+        if self._has_some():
             return True
         due = await asyncio.to_thread(self._ports.outbox.next_due, self._endpoint.name)
         now = self._ports.clock.now()
-        return due is not None and due <= now and self._rest <= now
+        # what was taken while we looked is not due any more
+        return self._has_some() or (due is not None and due <= now and self._rest <= now)
+
+    def _has_some(self) -> bool:
+        return self._busy
 
     def wake(self) -> None:
         """Look into the outbox now."""
@@ -223,7 +227,8 @@ class _Route:
             now = self._ports.clock.now()
             told = [(message, receipt) for message, receipt in zip(messages, receipts, strict=True) if receipt]
             settled = [delivery.settle(message, receipt, now, self._ports.chance()) for message, receipt in told]
-            await asyncio.to_thread(outbox.settle, settled)
+            back = [message for message, receipt in zip(messages, receipts, strict=True) if receipt is None]
+            await asyncio.to_thread(outbox.settle, [*settled, *back])  # what was let go of is due as it was
         finally:
             self._busy = False
         self.moved += sum(message.state is MessageState.DELIVERED for message in settled)
