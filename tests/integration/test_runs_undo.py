@@ -87,7 +87,8 @@ def test_an_undo_waits_for_consent_and_is_applied_like_any_plan(home: House) -> 
     one = home.active(1)[0]
     home.set(one, job_title="Taken Back")
     made, _ = home.sync()
-    said = home.command("undo", made.id[:15], "--json")
+    said = home.command("undo", made.id[:-1], "--json")
+    assert said.code == 0, said.err
     plan = json.loads(said.out)
     assert (plan["undoes"], plan["actions"]) == (made.id, {"update": 1})
     assert home.account(one)["title"] == "Taken Back"
