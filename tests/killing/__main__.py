@@ -23,12 +23,13 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m tests.killing")
     asked.add_argument("--on", choices=("sqlite", "postgresql"), action="append")
     asked.add_argument("--scene", action="append", help="this scene only; may be repeated")
-    asked.add_argument("--point", help="points whose name contains this only")
+    asked.add_argument("--point", default="", help="points whose name contains this only")
+    asked.add_argument("--when", choices=("before", "after"), help="this only; after every point but reads is distinct")
     given = asked.parse_args()
     wrong = 0
     for kind in given.on or ("sqlite", "postgresql"):
         with _server(kind) as url, tempfile.TemporaryDirectory(prefix="scimsync-kill-") as folder:
-            wrong += _sweep(kind, Path(folder), url, given.scene, given.point or "")
+            wrong += _sweep(kind, Path(folder), url, given)
     return 1 if wrong else 0
 
 
@@ -41,17 +42,17 @@ def _server(kind: str) -> Iterator[str]:
         yield url
 
 
-def _sweep(kind: str, folder: Path, url: str, only: list[str] | None, part: str) -> int:
+def _sweep(kind: str, folder: Path, url: str, given: argparse.Namespace) -> int:
     wrong = every = 0
     begun = time.monotonic()
     with staged(folder, url) as stage:
         for scene in stage.scenes():
-            if only and scene.name not in only:
+            if given.scene and scene.name not in given.scene:
                 continue
             since = time.monotonic()
             scene.count()
-            points = [point for point in scene.passed if part in point.name]
-            deaths = [(point, when) for point in points for when in point.moments]
+            points = [point for point in scene.passed if given.point in point.name]
+            deaths = [(point, when) for point in points for when in point.moments if given.when in {None, when}]
             found, missed = 0, 0
             for turn, (point, when) in enumerate(deaths):
                 breaches = scene.kill(point, when, turn)
