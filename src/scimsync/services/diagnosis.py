@@ -155,6 +155,9 @@ def _state(settings: Settings) -> list[Check]:
     checks += [Check("state", "fail", found, StoreError.exit_code) for found in checking.try_continuity(settings)]
     taken = f"{size_text(sizes.store)} in the store, {size_text(sizes.artifacts)} in {sizes.files:,} files"
     checks.append(Check("state", "ok", f"{taken}; scimsync state gc removes what [state] keep does not keep"))
+    if last and settings.audit.checkpoints is None:
+        words = "no checkpoint is kept elsewhere, so a backup of all of it that is put back is seen only by what the "
+        checks.append(Check("state", "ok", f"{words}directory holds (state.behind); [audit] checkpoints keeps one"))
     for path, people in sorted(unshown.items()):
         words = (
             f"{path} was sent and taken, and is never shown, of {people:,}; it is not sent again (attribute.unshown)"
