@@ -9,10 +9,10 @@ NAME ?= all
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench chaos soak lock clean
+.PHONY: help demo test check fix bench chaos kill-points soak lock clean
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.core ## install into .venv and run the main job on the simulator and a sample HR database
 	@$(BIN)/scimsync demo
@@ -51,12 +51,17 @@ chaos: $(VENV)/.dev ## runs under fire on virtual time; SEEDS=2000, SEED=n repla
 	@$(BIN)/python -m tests.chaos --seeds $(SEEDS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(MUTANT),--mutant $(MUTANT))
 
+kill-points: $(VENV)/.dev $(VENV)/.system ## kill a real process at every durable write and request, on SQLite and PostgreSQL; SCENE=undo for one
+	@$(BIN)/python -m tests.killing $(if $(SCENE),--scene "$(SCENE)")
+
 soak: $(VENV)/.dev $(VENV)/.system ## what takes longer than CI allows: 200,000 random days, crashes 200 times under load
 	@SCIMSYNC_DAYS_TIMES=10 $(BIN)/python -m pytest tests/laws tests/chaos tests/unit/workbench \
 	  tests/unit/engine/test_leavers.py \
 	  tests/integration/test_explained_stories.py tests/integration/test_reading.py tests/integration/test_providers.py \
 	  tests/integration/test_runs_sources.py tests/acceptance/test_audit_crash.py \
-	  tests/integration/test_runs_dirty.py -n 2 --dist worksteal
+	  tests/integration/test_runs_dirty.py tests/integration/test_backlog.py tests/acceptance/test_disk_errors.py \
+	  -n 2 --dist worksteal
+	@$(BIN)/python -m tests.killing
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/fuzzing atheris==3.0.0
 	@PYTHONPATH=$(VENV)/fuzzing $(BIN)/python -m tests.fuzzing 300
 	@tools/soak-crashes $(BIN)/python 200

@@ -33,7 +33,7 @@ def look(comparison: Comparison, request: PlanRequest, *, whole: bool) -> list[F
             subject="",
             summary="the directory holds what HR says now, and no run of this state wrote it",
             detail=f"{number:,} people",
-            hint="was a backup of the state and its artifacts put back? then the journal of the runs since is not in it: "
-            "bring a newer one. If another program or a person wrote it, there is nothing to do",
+            hint="was a backup of the state and its artifacts put back? then the journal of the runs since is not in "
+            "it: bring a newer one. If another program or a person wrote it, there is nothing to do",
         )
     ]
