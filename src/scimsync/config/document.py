@@ -243,6 +243,22 @@ class Policy(Section):
         "30d",
         example="90d",
     )
+    leavers_readings: int = _key(
+        "How many readings of the source in a row must lack a person before the access is taken. Whoever is missing "
+        "from fewer is suspect, keeps access, and is told of (leaver.suspect). A reading counts where it proves that "
+        "nobody is missing by mistake and a plan for everybody was made of it. Whom the source *says* to have left "
+        "loses access at once.",
+        1,
+        example=2,
+        ge=1,
+    )
+    leavers_apart: str = _like(
+        AFTER,
+        "How far apart two readings are at least that count as two, in hours (`h`) or days (`d`). The same file "
+        "never counts twice.",
+        "1h",
+        example="12h",
+    )
     leave: Literal["hold", "keep", "disable"] = _key(
         "What becomes of the account of a person on leave (`[source] on_leave`). `hold`: nothing of this person is "
         "written until the return (record.on-leave). `keep`: as of everybody who is there, and access stays. "

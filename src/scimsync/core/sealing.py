@@ -171,7 +171,8 @@ def change_to_json(change: Change) -> dict[str, object]:
 
 def coming_to_json(coming: Coming) -> dict[str, object]:
     """Who joins, moves or leaves later, as plan files and `--json` show it."""
-    return {"key": coming.key, "lifecycle": coming.lifecycle.value, "day": coming.day.isoformat()}
+    found: dict[str, object] = {"key": coming.key, "lifecycle": coming.lifecycle.value, "day": coming.day.isoformat()}
+    return found if coming.action is None else found | {"action": coming.action.value}
 
 
 def group_to_json(group: GroupChange) -> dict[str, object]:
@@ -327,7 +328,8 @@ def _change(found: object) -> Change:
 
 def _coming(found: object) -> Coming:
     line = _texts(found)
-    return Coming(line["key"], Lifecycle(line["lifecycle"]), date.fromisoformat(line["day"]))
+    action = Action(line["action"]) if "action" in line else None
+    return Coming(line["key"], Lifecycle(line["lifecycle"]), date.fromisoformat(line["day"]), action)
 
 
 def _group(found: object) -> GroupChange:

@@ -35,6 +35,10 @@ class Leavers(Enum):
     DELETE = "delete"  #: disable it, and delete it once it was inactive for long enough
 
 
+#: how far apart two readings are at least that count as two
+LEAVERS_APART = timedelta(hours=1)
+
+
 class Deleted(Enum):
     """What becomes of a joiner whose login belonged to a deleted account, which a creation would bring back."""
 
@@ -280,6 +284,9 @@ class Policy:
     leavers: Leavers = Leavers.DISABLE
     #: how long an account is inactive before it is deleted, where leavers are
     leavers_after: timedelta = timedelta(days=30)
+    #: how many readings must lack somebody before the access is taken, and how far apart two of them are
+    leavers_readings: int = 1
+    leavers_apart: timedelta = LEAVERS_APART
     deleted: Deleted = Deleted.HOLD
     rehire: Rehire = Rehire.PROPOSE
     on_bad_value: BadValue = BadValue.ATTRIBUTE
