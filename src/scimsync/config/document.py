@@ -244,18 +244,16 @@ class Policy(Section):
         example="90d",
     )
     leavers_readings: int = _key(
-        "How many readings of the source in a row must lack a person before the access is taken. Whoever is missing "
-        "from fewer is suspect, keeps access, and is told of (leaver.suspect). A reading counts where it proves that "
-        "nobody is missing by mistake and a plan for everybody was made of it. Whom the source *says* to have left "
-        "loses access at once.",
+        "How many readings of the source in a row must lack a person before the access is taken. Until then the "
+        "person is suspect, keeps it, and is told of (leaver.suspect). Whom the source *says* to have left loses "
+        "access at once.",
         1,
         example=2,
         ge=1,
     )
     leavers_apart: str = _like(
         AFTER,
-        "How far apart two readings are at least that count as two, in hours (`h`) or days (`d`). The same file "
-        "never counts twice.",
+        "How far apart two readings are that count as two, in hours (`h`) or days (`d`). No file counts twice.",
         "1h",
         example="12h",
     )
@@ -340,6 +338,7 @@ class Policy(Section):
     rings_from: int = _key(
         "From how many changes on a plan is large. A shorter one is written as a whole.", 500, example=50, ge=1
     )
+    rings_first: str = _text("SQL over one record: who meets it stands in a ring before all.", example="site = 'Leeds'")
 
 
 class Limits(Section):

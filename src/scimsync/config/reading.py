@@ -307,7 +307,7 @@ class _Reader:
         except ValueError as error:
             self.told.tell(("policy", "rings"), f"[policy] rings = {given.rings}: {error}")
             shares = standard.shares
-        return Rings(shares=shares, least=given.rings_from)
+        return Rings(shares=shares, least=given.rings_from, first=given.rings_first)
 
     def _policy(self, dialect: Dialect) -> Policy:
         given, mapping = self.written.policy, MappingReader(dialect, self.told.faults)

@@ -166,6 +166,7 @@ def change_to_json(change: Change) -> dict[str, object]:
         "part": change.part,
         "deltas": [_delta_to_json(delta) for delta in change.deltas],
         "operations": [operation.to_json() for operation in change.operations],
+        **({"pilot": True} if change.pilot else {}),
     }
 
 
@@ -323,6 +324,7 @@ def _change(found: object) -> Change:
         operations=tuple(Operation(o.op, o.path, o.value) for o in line.operations),
         row=line.row,
         part=line.part,
+        pilot=line.pilot,
     )
 
 
@@ -406,3 +408,4 @@ class _ChangeLine(msgspec.Struct):
     deltas: list[_DeltaLine]
     operations: list[_OperationLine]
     part: int = ITSELF
+    pilot: bool = False

@@ -71,7 +71,7 @@ from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Pl
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
-from scimsync.workbench import layers, unmanaged
+from scimsync.workbench import layers, pilots, unmanaged
 from scimsync.workbench.agreed import write_agreed
 from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
@@ -133,6 +133,8 @@ class _Planning:
     calendar: validity.Calendar = field(init=False)
     #: who is missing from the source, and in how many readings
     ladder: Ladder = field(init=False)
+    #: who stands in the ring before the first
+    pilots: Expression | None = None
     #: all accounts were asked for, and not only those of some people
     whole: bool = True
     memberships: MembershipPlanning | None = None
@@ -161,6 +163,7 @@ class _Planning:
         policy, store = self.request.policy, self.ports.store
         reading, health, expressions = read_source(self.bench, self.ports, self.request)
         self.ladder = Ladder(self.request, store, self.ports.clock.now(), reading.delivery)
+        self.pilots = pilots.check_pilots(self.bench, policy.rings.first, reading.columns)
         self.calendar = validity.begin(self.bench, self.ports, self.request, reading.columns)
         expressions = self.calendar.mapped(expressions)
         last = store.last_applied()
@@ -421,7 +424,7 @@ class _Planning:
         ports, request = self.ports, self.request
         created = ports.clock.now()
         identity = ports.name(created)
-        changes, loops = planner.lined_up(self.changes)
+        changes, loops = planner.lined_up(pilots.marked(self.bench, request.key, self.pilots, self.changes))
         self.findings += of_circles(self._circles(comparison), loops)
         waiting = deferring.Waiting(self.vain, (request.source, *self.takes), identity, created)
         self.findings += deferring.remember(ports.store, comparison, waiting)

@@ -121,6 +121,8 @@ class Change:
     row: int | None = None
     #: what the journal calls it; a second pass has the next number
     part: int = ITSELF
+    #: the person stands in the ring before the first
+    pilot: bool = False
 
     @property
     def awaiting(self) -> tuple[Delta, ...]:

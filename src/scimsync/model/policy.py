@@ -269,6 +269,8 @@ class Rings:
     shares: tuple[float, ...] = (0.01, 0.10, 1.0)
     #: how many changes a plan must have to be written in rings
     least: int = 500
+    #: an SQL condition over one record: whoever meets it stands in a ring before the first; "" for none
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
