@@ -125,6 +125,16 @@ ENDING = sa.Table(
     sa.Column("since", Instant, nullable=False),
     sa.Column("proven", sa.Boolean, nullable=False),
 )
+SUSPECT = sa.Table(
+    "suspect",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("readings", sa.Integer, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("last", Instant, nullable=False),
+    sa.Column("delivery", sa.Text, nullable=False),
+)
 UNSHOWN = sa.Table(
     "unshown",
     TABLES,

@@ -166,12 +166,14 @@ def change_to_json(change: Change) -> dict[str, object]:
         "part": change.part,
         "deltas": [_delta_to_json(delta) for delta in change.deltas],
         "operations": [operation.to_json() for operation in change.operations],
+        **({"pilot": True} if change.pilot else {}),
     }
 
 
 def coming_to_json(coming: Coming) -> dict[str, object]:
     """Who joins, moves or leaves later, as plan files and `--json` show it."""
-    return {"key": coming.key, "lifecycle": coming.lifecycle.value, "day": coming.day.isoformat()}
+    found: dict[str, object] = {"key": coming.key, "lifecycle": coming.lifecycle.value, "day": coming.day.isoformat()}
+    return found if coming.action is None else found | {"action": coming.action.value}
 
 
 def group_to_json(group: GroupChange) -> dict[str, object]:
@@ -322,12 +324,14 @@ def _change(found: object) -> Change:
         operations=tuple(Operation(o.op, o.path, o.value) for o in line.operations),
         row=line.row,
         part=line.part,
+        pilot=line.pilot,
     )
 
 
 def _coming(found: object) -> Coming:
     line = _texts(found)
-    return Coming(line["key"], Lifecycle(line["lifecycle"]), date.fromisoformat(line["day"]))
+    action = Action(line["action"]) if "action" in line else None
+    return Coming(line["key"], Lifecycle(line["lifecycle"]), date.fromisoformat(line["day"]), action)
 
 
 def _group(found: object) -> GroupChange:
@@ -404,3 +408,4 @@ class _ChangeLine(msgspec.Struct):
     deltas: list[_DeltaLine]
     operations: list[_OperationLine]
     part: int = ITSELF
+    pilot: bool = False

@@ -22,6 +22,7 @@ from scimsync.engine.state import (
     Pins,
     Refusals,
     Runs,
+    Suspicions,
     TakenBack,
 )
 from scimsync.model.accounts import DeletedAccount
@@ -252,6 +253,7 @@ class Store(
     Links,
     Deferrals,
     Endings,
+    Suspicions,
     NeverShown,
     TakenBack,
     Acceptances,

@@ -24,6 +24,7 @@ from scimsync.model.outcomes import (
     LinkDecision,
     Pin,
     Run,
+    Suspect,
     Undone,
     Unshown,
 )
@@ -154,6 +155,18 @@ class Endings(Protocol):
         ...
 
     def change_endings(self, add: Iterable[Ending], remove: Iterable[str] = ()) -> None:
+        """Forget those of some keys, then remember others, each in the place of what its key had."""
+        ...
+
+
+class Suspicions(Protocol):
+    """Who is missing from the source, and in how many readings."""
+
+    def suspects(self) -> Iterator[Suspect]:
+        """All of them, by key."""
+        ...
+
+    def change_suspects(self, add: Iterable[Suspect], remove: Iterable[str] = ()) -> None:
         """Forget those of some keys, then remember others, each in the place of what its key had."""
         ...
 
