@@ -12,8 +12,10 @@ from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Target
 from scimsync.engine.seals import UNKNOWN, World, looked_at
 from scimsync.engine.state import (
+    Approvals,
     Artifacts,
     Audit,
+    Decided,
     Deferrals,
     Endings,
     Journal,
@@ -36,7 +38,20 @@ RULES = frozenset({"plan.age"})
 
 
 class ApplyState(
-    Runs, Refusals, Links, Deferrals, Endings, NeverShown, TakenBack, Memberships, Journal, Audit, Artifacts, Protocol
+    Runs,
+    Refusals,
+    Links,
+    Deferrals,
+    Endings,
+    NeverShown,
+    TakenBack,
+    Decided,
+    Approvals,
+    Memberships,
+    Journal,
+    Audit,
+    Artifacts,
+    Protocol,
 ):
     """Of the state: what applying reads and writes."""
 
