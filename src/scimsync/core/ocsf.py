@@ -48,6 +48,7 @@ _DECISIONS = {
     "link": (_UPDATE, "account"),
     "renewal": ((_OTHER, "Renew"), "state"),
     "finding": ((_OTHER, "Accept"), "finding"),
+    "approval": ((_OTHER, "Approve"), "plan"),
     "pin": (_UPDATE, "schema"),
     "undo": ((_OTHER, "Undo"), "run"),
     "erasure": ((4, "Delete"), "key of a person"),

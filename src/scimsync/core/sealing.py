@@ -2,6 +2,7 @@
 
     {"scimsync_plan": 1, "id": "...", "created": "...", "seal": {...}, "tally": {...}, "signer": "ed25519:...", ...}
                                     "offline" says when its accounts were read, where the directory was not asked;
+                                    "authors" who proposed it, "trimmed" the plan that somebody left something out of,
                                     "undoes" the run that it takes back, "restores" to when it brings a person back
     {"finding": {"severity": "error", "code": "record.bad-phone", "subject": "E17", ...}}
     {"change": {"key": "E42", "action": "update", "deltas": [{"path": "title", "before": ..., "after": ...}], ...}}
@@ -130,6 +131,8 @@ def _lines(plan: Plan, signer: str) -> Iterator[dict[str, object]]:
         **({"as_of": plan.as_of.isoformat()} if plan.as_of else {}),
         **({"undoes": plan.undoes} if plan.undoes else {}),
         **({"restores": plan.restores} if plan.restores else {}),
+        **({"authors": list(plan.authors)} if plan.authors else {}),
+        **({"trimmed": plan.trimmed} if plan.trimmed else {}),
     }
     for refusal in plan.refusals:
         yield {"refusal": finding_to_json(refusal)}
@@ -205,6 +208,8 @@ def _delta_to_json(delta: Delta) -> dict[str, object]:
         line["base"] = value_to_json(delta.sides.base)
     if delta.awaits is not None:
         line["awaits"] = delta.awaits
+    if delta.decided:
+        line["decided"] = delta.decided
     return line
 
 
@@ -293,6 +298,8 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         as_of=date.fromisoformat(str(head["as_of"])) if "as_of" in head else None,
         undoes=str(head.get("undoes", "")),
         restores=str(head.get("restores", "")),
+        authors=msgspec.convert(head.get("authors", []), tuple[str, ...]),
+        trimmed=str(head.get("trimmed", "")),
         coming=tuple(_coming(d["coming"]) for d in documents if "coming" in d),
         changes=tuple(_change(d["change"]) for d in documents if "change" in d),
         groups=tuple(_group(d["group"]) for d in documents if "group" in d),
@@ -364,6 +371,7 @@ def _delta(line: _DeltaLine) -> Delta:
         reason=Reason[line.reason.upper()],
         authority=Authority(line.authority),
         awaits=line.awaits,
+        decided=line.decided,
     )
 
 
@@ -382,6 +390,7 @@ class _DeltaLine(msgspec.Struct):
     authority: str
     base: object = msgspec.UNSET
     awaits: str | None = None
+    decided: str = ""
 
 
 class _GroupLine(msgspec.Struct):

@@ -8,8 +8,10 @@ from typing import Protocol
 
 from scimsync.engine.state import (
     Acceptances,
+    Approvals,
     Artifacts,
     Audit,
+    Decided,
     Deferrals,
     Endings,
     Inbox,
@@ -20,6 +22,7 @@ from scimsync.engine.state import (
     NeverShown,
     Outbox,
     Pins,
+    Quarantine,
     Refusals,
     Runs,
     Suspicions,
@@ -257,6 +260,9 @@ class Store(
     NeverShown,
     TakenBack,
     Acceptances,
+    Decided,
+    Approvals,
+    Quarantine,
     Memberships,
     Journal,
     Audit,
