@@ -28,6 +28,7 @@ from scimsync.model.plans import Plan
 from scimsync.services import applying, planning, state
 from scimsync.services.planning import Choices
 from scimsync.services.state import Store
+from scimsync.showing.words import counted
 from scimsync.simulator.options import Options
 from scimsync.simulator.people import SKILLS, Person, people, person
 from scimsync.simulator.server import Running, running
@@ -129,7 +130,7 @@ def _play(settings: Settings, store: Store, simulator: Running, users: int, *, k
     writes = sum(after.get(kind, 0) - before.get(kind, 0) for kind in ("post", "patch"))
     needed = made.requests
     click.echo(f"  {writes:,} writes for {len(made.changes):,} changed accounts; the plan said {needed:,}")
-    most = render.counted(after["writes_by_user"], "write")
+    most = counted(after["writes_by_user"], "write")
     click.echo(f"  at most {most} to one account (2 where new people lead each other in a circle)")
     _end(kept, simulator, users)
     return 0 if not second.changes and writes <= needed else 1

@@ -15,7 +15,6 @@ import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from scimsync.cli import interrupting
-from scimsync.cli.render import counted
 from scimsync.config import WRITING, Settings, load
 from scimsync.core import leaving, waiting
 from scimsync.core.signing import LEAST_KEY
@@ -26,6 +25,7 @@ from scimsync.model.reports import Report
 from scimsync.services import delivery, observing, receiving, state
 from scimsync.services.receiving import Answer, Receiver
 from scimsync.services.state import Store
+from scimsync.showing.words import counted
 
 #: seconds within which a caller must have sent all of its message
 BODY_S = 10.0
