@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -196,8 +197,24 @@ def owner() -> str:
     return f"scimsync, process {os.getpid()} on {socket.gethostname()}"
 
 
+#: who asked for the work at hand, where that is not who started the process
+_ASKED: ContextVar[str] = ContextVar("asked", default="")
+
+
+@contextmanager
+def on_behalf_of(name: str) -> Iterator[None]:
+    """Work in somebody's name: a service does what people ask of it, and the audit chain says who did."""
+    token = _ASKED.set(name)
+    try:
+        yield
+    finally:
+        _ASKED.reset(token)
+
+
 def actor() -> str:
-    """On whose behalf this process works, for the audit chain: SCIMSYNC_ACTOR, or user@host."""
+    """On whose behalf this process works, for the audit chain: who asked, SCIMSYNC_ACTOR, or user@host."""
+    if asked := _ASKED.get():
+        return asked
     given = os.environ.get("SCIMSYNC_ACTOR", "").strip()
     if given:
         return given

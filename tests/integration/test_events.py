@@ -232,7 +232,10 @@ def test_a_short_secret_is_told_when_the_service_begins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "words", "name"),
     [
-        ("", ["--port", "0"], "nothing to do"),
+        ("", ["--no-console", "--port", "0"], "nothing to do"),
+        ("", ["--host", "0.0.0.0", "--port", "0"], "nothing to do"),
+        ("", ["--console", "--host", "0.0.0.0", "--port", "0"], "--behind https://console.example.com"),
+        ("", ["--behind", "http://console.example.com", "--port", "0"], "--behind http://console.example.com"),
         ("", ["--events", "--port", "0"], "[events] secret is missing"),
         ('[events]\nsecret = "plain"\n', ["--events", "--port", "0"], "may not stand in the file"),
     ],

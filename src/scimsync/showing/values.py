@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+import msgspec
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -34,6 +35,7 @@ def environment(package: str) -> Environment:
         "because": because,
         "duration": duration,
         "counted": counted,
+        "json_value": json_value,
     }
     return found
 
@@ -66,6 +68,13 @@ def shown_value(value: Value) -> Markup:
     if isinstance(value, tuple):
         return Markup(", ").join(_entry(entry) for entry in value)
     return shown(value if isinstance(value, str) else _plain(value))
+
+
+def json_value(value: object) -> Markup:
+    """A value as a document has it, in one line."""
+    if value is None or value in ("", [], {}):
+        return Markup('<span class="none">none</span>')
+    return shown(value if isinstance(value, str) else msgspec.json.encode(value).decode())
 
 
 def _plain(value: object) -> str:
