@@ -225,6 +225,36 @@ def actor() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
+class Passwords(Protocol):
+    """Hashes passwords and proves them."""
+
+    def hashed(self, password: str) -> str:
+        """What is kept of a password."""
+        ...
+
+    def proves(self, secret: str, password: str) -> bool:
+        """Whether it is the password; "" as secret is nobody's, and takes as long."""
+        ...
+
+
+_PASSWORDS: list[Passwords] = []
+
+
+def make_passwords() -> Passwords:
+    """What keeps passwords; made once, for that takes as long as proving one.
+
+    Raises:
+        ConfigError: The library is not installed.
+    """
+    if not _PASSWORDS:
+        try:
+            from scimsync.adapters.passwords_argon2 import Argon2Passwords  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError as error:
+            raise ConfigError("passwords need argon2-cffi: pip install 'scimsync[console]'") from error
+        _PASSWORDS.append(Argon2Passwords())
+    return _PASSWORDS[0]
+
+
 def make_key(settings: Settings) -> FileKey | RingKey:
     """Where the key lies that signs checkpoints."""
     given = settings.audit

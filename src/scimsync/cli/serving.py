@@ -95,7 +95,7 @@ def serve(options: Options) -> int:
             if console:
                 origins = {behind} if behind else {f"http://{name}:{number}" for name in _LOCAL_NAMES}
                 shown = _console(settings, store, frozenset(origins), stack)
-                ready += f"\nconsole, opened once by this link: {behind or address}{shown.entrance}"
+                ready += f"\nconsole at {behind or address}{shown.entrance}"
             asyncio.run(_serve(settings, store, door, ready, shown.app if shown is not None else None))
     return 0
 

@@ -19,10 +19,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scimsync.config import Settings
-from scimsync.console import api, audit, entering, overview, people, progress, runs
+from scimsync.console import api, audit, entering, overview, people, progress, runs, settings, workshop
 from scimsync.console.asking import Asked, Console, Page
 from scimsync.console.guarding import SAFE, Guard
-from scimsync.console.roles import Visitor
+from scimsync.console.roles import Role, Visitor
 from scimsync.console.sessions import Patience, Sessions
 from scimsync.errors import ConfigError, PlanError, ScimsyncError, StoreLocked, TargetError
 from scimsync.services.reviewing import Reviews
@@ -38,6 +38,8 @@ PAGES: tuple[Page, ...] = (
     *progress.PAGES,
     *people.PAGES,
     *audit.PAGES,
+    *workshop.PAGES,
+    *settings.PAGES,
     *api.PAGES,
 )
 _NOBODY = Visitor(name="", rights=frozenset(), role="")
@@ -50,7 +52,7 @@ class Opened:
 
     app: Guard
     console: Console
-    #: the path that lets the first person in, once
+    #: where to begin: a link that lets one person in, once, where there is no admin yet
     entrance: str
 
     def close(self) -> None:
@@ -59,11 +61,11 @@ class Opened:
         self.console.reviews.close()
 
 
-def open_console(settings: Settings, store: Store, origins: frozenset[str]) -> Opened:
+def open_console(given: Settings, store: Store, origins: frozenset[str]) -> Opened:
     """A console on a state.
 
     Args:
-        settings: The configuration.
+        given: The configuration.
         store: The state.
         origins: The addresses under which it is reached, as `https://console.example.com`.
     """
@@ -71,10 +73,10 @@ def open_console(settings: Settings, store: Store, origins: frozenset[str]) -> O
     secure = all(origin.startswith("https:") for origin in origins)
     sessions = Sessions(monotonic())
     console = Console(
-        settings=settings,
+        settings=given,
         store=store,
-        reviews=Reviews(settings, store.artifact("plan").parent),
-        works=Works(settings, lambda: secrets.token_hex(8)),
+        reviews=Reviews(given, store.artifact("plan").parent),
+        works=Works(given, lambda: secrets.token_hex(8)),
         sessions=sessions,
         patience=Patience(monotonic()),
         templates=environment("scimsync.console"),
@@ -87,7 +89,8 @@ def open_console(settings: Settings, store: Store, origins: frozenset[str]) -> O
     routes = [Route(page.path, _endpoint(console, page), methods=[page.method]) for page in PAGES]
     routes += [Route("/static/{name}", _static_endpoint(console), methods=["GET"])]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refused(console), 500: _broken(console)})
-    return Opened(Guard(app, origins), console, f"/enter?token={sessions.invite()}")
+    has_admin = any(user.role == Role.ADMIN.value for user in store.users())
+    return Opened(Guard(app, origins), console, "/login" if has_admin else f"/enter?token={sessions.invite()}")
 
 
 # --- one request ----------------------------------------------------------------------------------

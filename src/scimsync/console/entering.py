@@ -7,6 +7,8 @@ import math
 from starlette.responses import Response
 
 from scimsync.console.asking import Asked, Page
+from scimsync.console.roles import Role
+from scimsync.services import visiting
 
 
 def _enter(asked: Asked) -> Response:
@@ -33,6 +35,23 @@ def _entered(asked: Asked) -> Response:
 
 def _login(asked: Asked) -> Response:
     return asked.page("login.html.j2", to=_place(asked.query.get("to", "/")), wrong="", name="")
+
+
+def _named(asked: Asked) -> Response:
+    """Sign in by name and password. A name and an address have to wait, each for itself, after some tries in vain."""
+    name, password, to = (asked.form.get(field, "") for field in ("name", "password", "to"))
+    patience, guessers = asked.console.patience, (f"name {name[:64]}", f"address {asked.client}")
+    if wait := max(map(patience.wait_s, guessers)):
+        return _wait(asked, wait)
+    user = visiting.sign_in(asked.store, name, password)
+    if user is None:
+        for one in guessers:
+            patience.failed(one)
+        wrong = "This name and this password do not belong together."
+        return asked.page("login.html.j2", status=403, to=_place(to), wrong=wrong, name=name[:64])
+    for one in guessers:
+        patience.succeeded(one)
+    return _signed_in(asked, asked.console.sessions.begin(user.name, Role(user.role)), to)
 
 
 def _signed_in(asked: Asked, session: str, to: str) -> Response:
@@ -75,5 +94,6 @@ PAGES = (
     Page(path="/enter", handler=_enter, right=None),
     Page(path="/enter", handler=_entered, right=None, method="POST"),
     Page(path="/login", handler=_login, right=None),
+    Page(path="/login", handler=_named, right=None, method="POST"),
     Page(path="/logout", handler=_logout, right=None, method="POST"),
 )

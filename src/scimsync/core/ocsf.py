@@ -47,6 +47,7 @@ _DECISIONS = {
     "configuration": (_UPDATE, "configuration"),
     "link": (_UPDATE, "account"),
     "renewal": ((_OTHER, "Renew"), "state"),
+    "console": ((_OTHER, "Change access"), "console"),
     "finding": ((_OTHER, "Accept"), "finding"),
     "pin": (_UPDATE, "schema"),
     "undo": ((_OTHER, "Undo"), "run"),

@@ -23,6 +23,7 @@ from scimsync.engine.state import (
     Refusals,
     Runs,
     TakenBack,
+    Visitors,
 )
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.events import Receipt
@@ -260,6 +261,7 @@ class Store(
     Audit,
     Outbox,
     Inbox,
+    Visitors,
     Lease,
     Artifacts,
     Protocol,
