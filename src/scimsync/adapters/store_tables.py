@@ -294,6 +294,26 @@ ARTIFACT = sa.Table(
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("under", sa.JSON, nullable=False),
 )
+USER = sa.Table(
+    "console_user",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+)
+TOKEN = sa.Table(
+    "console_token",
+    TABLES,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("expires", Instant, nullable=False),
+)
 OUTBOX = sa.Table(
     "outbox",
     TABLES,

@@ -27,6 +27,7 @@ from scimsync.engine.state import (
     Runs,
     Suspicions,
     TakenBack,
+    Visitors,
 )
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.events import Receipt
@@ -268,6 +269,7 @@ class Store(
     Audit,
     Outbox,
     Inbox,
+    Visitors,
     Lease,
     Artifacts,
     Protocol,
