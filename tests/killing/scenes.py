@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.killing.points import ENVIRON, Point
 from tests.killing.scene import KILLED, Database, Receiver, Scene, change_hr, keep, prepared, restore
+from tests.old_states import BACK_TO_0012
 from tests.runs import House
 
 #: what an operator types
@@ -22,15 +23,6 @@ GC: Words = ("state", "gc")
 RENEW: Words = ("state", "renew", "--reason", "the disk was lost")
 #: opens the state to write, and brings it up to date, whatever it was
 LOOK: Words = ("webhooks",)
-
-#: how a state of 0012 differs from ours
-BACK_TO_0012 = (
-    "ALTER TABLE schema_pin DROP COLUMN left_out",
-    *(f"DROP TABLE {table}" for table in ("unshown", "acceptance", "undone", "artifact")),
-    *(f"ALTER TABLE run DROP COLUMN {later}" for later in ("digest", "spent", "undoes")),
-    "DROP INDEX ix_audit_key_gone",
-    "UPDATE scimsync_version SET version_num = '0012'",
-)
 
 
 class Stage:

@@ -187,6 +187,7 @@ class _Applier:
         self._removing = Removing.of(self._providing, ports.observer.say)
         given = options.policy.rings
         self._shares = given.shares if standing.plan.writes >= given.least else (1.0,)
+        self._rings = rings.number(standing.plan.changes, self._shares)
         self._ring_errors = options.policy.limits.ring_errors
         #: what a person has looked at, and does not count any more
         self._excused = frozenset(standing.outcomes) if options.resume else frozenset()
@@ -234,7 +235,7 @@ class _Applier:
         places = rings.places((change for change, _, _ in todo), self._shares)
         steps: dict[tuple[int, int], list[tuple[Change, int, Callable[[Change], Awaitable[Outcome]]]]] = {}
         for task in todo:
-            at = rings.step(places[task[0].key], lifecycle.turn(task[0], givers), self._shares)
+            at = rings.step(places[task[0].key], lifecycle.turn(task[0], givers), self._rings)
             steps.setdefault(at, []).append(task)
         for ring, inside in groupby(sorted(steps), key=itemgetter(0)):
             people: set[str] = set()
@@ -307,10 +308,10 @@ class _Applier:
 
     def _judge_ring(self, ring: int, people: Set[str]) -> None:
         """Begin nobody after a ring that went wrong."""
-        if self._standing.stop.is_set() or not 0 <= ring < len(self._shares) - 1:
+        if self._standing.stop.is_set() or not 0 <= ring < self._rings - 1:
             return
         came = [o for at, o in self._standing.outcomes.items() if o.key in people and at not in self._excused]
-        if why := rings.halted(ring, len(self._shares), self._ring_errors, came):
+        if why := rings.halted(ring, self._rings, self._ring_errors, came):
             self._standing.halt(f"{why}. Mend what is wrong, or go on: scimsync apply {self._run.id} --resume")
 
     def _begin(self, key: str, part: int) -> asyncio.Event:

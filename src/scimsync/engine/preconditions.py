@@ -12,8 +12,10 @@ from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Target
 from scimsync.engine.seals import UNKNOWN, World, looked_at
 from scimsync.engine.state import (
+    Approvals,
     Artifacts,
     Audit,
+    Decided,
     Deferrals,
     Endings,
     Journal,
@@ -45,6 +47,8 @@ class ApplyState(
     Endings,
     NeverShown,
     TakenBack,
+    Decided,
+    Approvals,
     Memberships,
     Journal,
     Audit,
