@@ -28,11 +28,11 @@ from scimsync.adapters.target_limits import (
     Backoff,
     Breaker,
     Health,
-    Pace,
     RetryBudget,
     announced,
     retry_after,
 )
+from scimsync.adapters.target_pace import Ledger, Pace
 from scimsync.adapters.target_redirects import MOST_HOPS, Slashes, followed
 from scimsync.adapters.target_throttles import in_milliseconds, is_spent, is_throttle, policy_of, wait_of
 from scimsync.adapters.target_wire import (
@@ -177,6 +177,7 @@ class Client:
         notice: Takes a sentence when the target goes or comes back.
         transport: What carries requests; a connection pool where None.
         watch: Is told of each exchange.
+        ledger: Where the allowance of the client is kept and shared; by this process alone where None.
     """
 
     def __init__(  # noqa: PLR0913 - each is handed in
@@ -189,6 +190,7 @@ class Client:
         notice: Callable[[str], None],
         transport: httpx2.AsyncBaseTransport | None,
         watch: Watch | None,
+        ledger: Ledger | None = None,
     ) -> None:
         check_addresses(settings)
         self._settings = settings
@@ -200,7 +202,10 @@ class Client:
         self._keeper = self.make_keeper(rng)
         self._backoff = Backoff(rng)
         self._budget = RetryBudget()
-        self._pace = Pace(clock, settings.requests_per_minute, settings.dialect.requests_per_minute)
+        self._pace = Pace(
+            clock, settings.requests_per_minute, settings.dialect.requests_per_minute,
+            ledger=ledger, notice=notice, name=self.host,
+        )  # fmt: skip
         self._watch = watch or _Unwatched()
         self._notice = notice
         self._breaker = Breaker(clock, self._probe, self._noticed, name=self.host, patience_s=settings.patience_s)
@@ -253,8 +258,11 @@ class Client:
         return self._pace.announced
 
     async def close(self) -> None:
-        """Let go of connections."""
-        await self._wire.close()
+        """Keep what was learned of the limit, and let go of connections."""
+        try:
+            await self._pace.close()
+        finally:
+            await self._wire.close()
 
     async def call(self, ask: Ask) -> Answer:
         """Ask until there is an answer to give back.
@@ -279,12 +287,12 @@ class Client:
             self._learn(answer, sent_at, is_asked_for=ask.troubles < TRIES)
             again = self._again(ask, answer, ask.tried + attempt)
             if again is None:
-                self._heed(answer, sent_at)
+                await self._heed(answer, sent_at)
                 if 0 < answer.status < 400:
                     self._budget.give_back(spent)
                 return answer
             if again.throttled:
-                self._pace.penalise(again.wait_s, sent_at)
+                await self._pace.penalise(again.wait_s, sent_at, self._asked(answer))
             waited += again.wait_s
             last = attempt >= min(ask.throttles if again.throttled else ask.troubles, TRIES)
             if last or waited > LONGEST_PATIENCE_S or not self._budget.spend(again.cost):
@@ -333,11 +341,11 @@ class Client:
             return _Again(RetryBudget.THROTTLED, self._backoff.throttled(asked, attempt), throttled=True)
         return _Again(RetryBudget.TRANSIENT, max(asked or 0.0, self._backoff.delay(attempt)))
 
-    def _heed(self, answer: Answer, sent_at: float) -> None:
+    async def _heed(self, answer: Answer, sent_at: float) -> None:
         """Let everybody wait where a write, which is not sent again here, was answered with a pause to make."""
         asked = self._asked(answer)
         if asked is not None and asked <= LONGEST_WAIT_S:
-            self._pace.penalise(self._backoff.throttled(asked, 1), sent_at)
+            await self._pace.penalise(self._backoff.throttled(asked, 1), sent_at)
 
     def _asked(self, answer: Answer) -> float | None:
         """What a refusal asks us to wait, by the target's own clock where it shows one."""
@@ -418,6 +426,8 @@ class Client:
         """Let limiter and breaker see an answer; trouble that was asked for tells nothing of the target's health."""
         if answer.status != 429:
             self._heed_limits(answer)
+            if answer.status:
+                self._pace.served()
         slow = self._clock.monotonic() - sent_at > Breaker.SLOW_S
         if answer.exchange is Exchange.NOT_SENT:
             self._breaker.record(Health.UNREACHABLE, answer.why())
