@@ -60,6 +60,7 @@ REVISIONS = (
     "0016",
     "0017",
     "0019",
+    "0021",
 )
 VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives

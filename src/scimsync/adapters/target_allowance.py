@@ -38,6 +38,10 @@ FASTEST = 6000.0
 BUDGET, SAVED = 0.007, 3.0
 #: how much more than the last limit is tried, what proves that it is gone, and how fast what is borne then grows
 _TRIED, _PROVEN, _GROWTH = 1.25, 1.12, 2.0
+#: nothing that was ever said may be further away
+LONGEST_S = 600.0
+#: share of what is borne that has to be used before more is tried
+_USED = 0.8
 #: how long what was learned is believed
 BELIEVED_S = 7 * 86400.0
 #: parts of a window in which requests are counted
@@ -125,22 +129,28 @@ class Allowance(msgspec.Struct):
     def level(self, terms: Terms, now: float) -> float:
         """Requests a window right now; infinite where nothing is paced."""
         ceiling, borne = self.ceiling(terms), self.borne or self.begun(terms)
-        if borne >= ceiling or not self._tries(now):
+        if borne >= ceiling or not self._tries(terms, now):
             return min(borne, ceiling)
         more = _GROWTH * self._served(terms, now - terms.window_s) if self.rising else 0.0
         return min(ceiling, max(_TRIED * borne, more))
 
-    def _tries(self, now: float) -> bool:
-        """Whether more than what is known to be borne is tried."""
-        return 0.0 <= self.calm <= now and self.saved >= max(1, self.storm)
+    def _tries(self, terms: Terms, now: float) -> bool:
+        """Whether more than what is known to be borne is tried: all of it was used for a while, and more may cost."""
+        if not 0.0 <= self.calm <= now or self.saved < max(1, self.storm):
+            return False
+        return self._served(terms, now - terms.window_s) >= _USED * (self.borne or self.begun(terms))
 
     def burst(self, terms: Terms) -> int:
         """Requests that may go at once: with those of the next window they are not more than the target grants."""
         if self.learned >= 0.0:
             return _MET_BURST
+        if not terms.paced:
+            return BURST
         granted = self.announced or terms.default
-        left = granted - SHARE * granted if terms.configured is None else 0.0
-        return max(BURST, min(LONGEST_BURST, int(left)))
+        left = granted - SHARE * granted if terms.configured is None else float(BURST)
+        if self.announced:
+            left = min(left, self.announced - self.ceiling(terms) * 60.0 / terms.window_s)
+        return max(1 if self.announced else BURST, min(LONGEST_BURST, int(left)))
 
     def grant(self, terms: Terms, now: float, wanted: int, within_s: float = 0.0) -> Sequence[float]:
         """When the next requests may go: one at least, and of those wanted what falls within so many seconds."""
@@ -169,7 +179,7 @@ class Allowance(msgspec.Struct):
             while self.counts[0][0] < oldest:
                 del self.counts[0]
         self.saved = min(SAVED, self.saved + BUDGET * count)
-        if self._tries(at):
+        if self._tries(terms, at):
             known = self.borne or self.begun(terms)
             found = min(self._served(terms, at - terms.window_s), self.ceiling(terms))
             if found > (1.0 if self.rising else _PROVEN) * known:
@@ -243,6 +253,11 @@ class Allowance(msgspec.Struct):
         return self._served(terms, began)
 
     def aged(self, now: float) -> None:
-        """Forget what is too old to be believed."""
+        """Forget what is too old to be believed, and what a clock says that was set back."""
         if self.borne and now - self.seen > BELIEVED_S:
             self.borne, self.seen, self.learned = 0.0, _NEVER, _NEVER
+        if max(self.next, self.held) > now + LONGEST_S or self.seen > now + LONGEST_S:
+            self.next = self.held = _LONG_AGO
+            self.cut = self.calm = self.since = _NEVER
+            self.seen, self.learned = min(self.seen, now), min(self.learned, now)
+            self.counts = []

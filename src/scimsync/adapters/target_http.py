@@ -32,7 +32,7 @@ from scimsync.adapters.target_limits import (
     announced,
     retry_after,
 )
-from scimsync.adapters.target_pace import Ledger, Pace
+from scimsync.adapters.target_pace import LOGINS_PER_MINUTE, Ledgers, Pace
 from scimsync.adapters.target_redirects import MOST_HOPS, Slashes, followed
 from scimsync.adapters.target_throttles import in_milliseconds, is_spent, is_throttle, policy_of, wait_of
 from scimsync.adapters.target_wire import (
@@ -177,7 +177,7 @@ class Client:
         notice: Takes a sentence when the target goes or comes back.
         transport: What carries requests; a connection pool where None.
         watch: Is told of each exchange.
-        ledger: Where the allowance of the client is kept and shared; by this process alone where None.
+        ledgers: Where the allowances of the client are kept and shared; by this process alone where None.
     """
 
     def __init__(  # noqa: PLR0913 - each is handed in
@@ -190,7 +190,7 @@ class Client:
         notice: Callable[[str], None],
         transport: httpx2.AsyncBaseTransport | None,
         watch: Watch | None,
-        ledger: Ledger | None = None,
+        ledgers: Ledgers | None = None,
     ) -> None:
         check_addresses(settings)
         self._settings = settings
@@ -204,8 +204,10 @@ class Client:
         self._budget = RetryBudget()
         self._pace = Pace(
             clock, settings.requests_per_minute, settings.dialect.requests_per_minute,
-            ledger=ledger, notice=notice, name=self.host,
+            ledger=ledgers.requests if ledgers else None, notice=notice, name=self.host,
         )  # fmt: skip
+        logins = 0 if settings.requests_per_minute == 0 else None
+        self._logins = Pace(clock, logins, LOGINS_PER_MINUTE, ledger=ledgers.logins if ledgers else None)
         self._watch = watch or _Unwatched()
         self._notice = notice
         self._breaker = Breaker(clock, self._probe, self._noticed, name=self.host, patience_s=settings.patience_s)
@@ -261,6 +263,7 @@ class Client:
         """Keep what was learned of the limit, and let go of connections."""
         try:
             await self._pace.close()
+            await self._logins.close()
         finally:
             await self._wire.close()
 
@@ -414,12 +417,19 @@ class Client:
         return answer.status > 0 and not is_troubled(answer.status)
 
     async def _login(self, url: str, headers: Mapping[str, str], body: bytes) -> LoginAnswer:
+        sent_at = await self._logins.take()
         answer = await self._exchange("token", "POST", url, {**headers, "Accept-Encoding": "gzip"}, body)
+        asked = retry_after(answer.headers.get_list("retry-after"), self._clock.now())
+        if is_throttle(answer.status, answer.headers, answer.content):
+            wait = self._backoff.throttled(asked, 1)
+            await self._logins.penalise(min(wait, LONGEST_WAIT_S), sent_at, asked)
+        elif answer.status:
+            self._logins.served()
         return LoginAnswer(
             status=answer.status,
             content=answer.content,
             trouble="" if answer.status else f"could not be asked ({answer.why()})",
-            retry_after_s=retry_after(answer.headers.get_list("retry-after"), self._clock.now()),
+            retry_after_s=asked,
         )
 
     def _learn(self, answer: Answer, sent_at: float, *, is_asked_for: bool) -> None:

@@ -15,19 +15,25 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
-from scimsync.adapters.target_allowance import Allowance, Refusal, Terms
+from scimsync.adapters.target_allowance import FASTEST, Allowance, Refusal, Terms
 from scimsync.adapters.target_limits import Announced, Clock
 from scimsync.engine.urgency import is_urgent
 from scimsync.errors import StoreError
 
+#: tokens a minute until a token endpoint refuses one; a process needs one for hours
+LOGINS_PER_MINUTE = 60
 #: seconds below which a wait is rounding
 _EPSILON_S = 1e-6
 #: for how long requests are leased at once where several processes share
 LEASE_S = 1.0
+#: for how long more than those that wait are leased, so that a fast target is not asked about each
+_AHEAD_S = 0.25
 #: a place in the queue that was missed by so much is nobody's
 _MISSED_S = 1.0
 #: how long a ledger that failed is left alone
 _ALONE_S = 60.0
+#: moments of served requests that wait to be told
+_MOST_TOLD = 1000
 #: how much a pace has to move to be told
 _TOLD = 0.1
 
@@ -79,8 +85,10 @@ class Lease:
 class Ledger(Protocol):
     """Where several processes keep one allowance."""
 
-    async def settle(self, terms: Terms, told: Told, wanted: int, ahead: float | None) -> Lease:
+    async def settle(self, terms: Terms, told: Told, wanted: int, ahead: float | None) -> Lease | None:
         """Take in what we learned, in the ledger's time, and lease so many requests for a second.
+
+        None where there is nothing that could be shared yet.
 
         Raises:
             StoreError: It cannot be used now.
@@ -90,6 +98,14 @@ class Ledger(Protocol):
     async def close(self) -> None:
         """Let go of it."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ledgers:
+    """Those of one client: a token endpoint has a limit of its own."""
+
+    requests: Ledger
+    logins: Ledger
 
 
 @dataclass(slots=True, order=True)
@@ -225,15 +241,16 @@ class Pace:
             while self._slots and self._now() - self._slots[0] > _MISSED_S:
                 self._slots.popleft()
             if not self._slots:
-                await self._lease(sum(not turn.gone for turn in self._turns))
+                await self._lease()
             wait = max(self._slots[0], self._allowance.held) - self._now()
             if wait <= _EPSILON_S:
                 return
             await self._clock.sleep(wait)
 
-    async def _lease(self, waiting: int) -> None:
+    async def _lease(self) -> None:
         if self._ledger is not None:
-            await self._settle(max(1, waiting))
+            waiting = sum(not turn.gone for turn in self._turns)
+            await self._settle(max(1, waiting, int(min(self.rate, FASTEST) / 60.0 * _AHEAD_S)))
         if not self._slots:  # one at a time, so that what is learned meanwhile holds for the next
             self._slots.extend(self._allowance.grant(self._terms, self._now(), 1))
 
@@ -285,8 +302,10 @@ class Pace:
             self._told.until = until
 
     def _tell(self, *, served: float) -> None:
-        if self._ledger is None:
+        if self._ledger is None or self._ahead is None:
             return
+        if len(self._told.served) > _MOST_TOLD:  # nobody listens
+            del self._told.served[: _MOST_TOLD // 2]
         last = self._told.served[-1] if self._told.served else (-1.0, 0)
         if served - last[0] < self._terms.window_s / 240:
             self._told.served[-1] = (last[0], last[1] + 1)
@@ -321,6 +340,9 @@ class Pace:
                 told.then(self._told)
                 self._told = told
                 self._notice(f"the pace of requests is not shared with other processes for a minute: {error}")
+                return
+            if lease is None:
+                self._alone_until = self._clock.monotonic() + LEASE_S
                 return
             self._allowance, self._ahead = lease.allowance, lease.ahead
             self._told.teach(self._allowance, self._terms)  # what came while we asked

@@ -27,7 +27,7 @@ from scimsync.adapters.target_http import Client, Clock, Watch, is_troubled
 from scimsync.adapters.target_listing import CURSOR_PAGE, PAGE, Census, Listing, Page
 from scimsync.adapters.target_members import Members
 from scimsync.adapters.target_names import Names
-from scimsync.adapters.target_pace import Ledger
+from scimsync.adapters.target_pace import Ledgers
 from scimsync.adapters.target_pages import PageSizes
 from scimsync.adapters.target_rights import read_rights
 from scimsync.adapters.target_sweep import CORE, SWEEPS, Listings
@@ -134,7 +134,7 @@ class ScimTarget:
         notice: Callable[[str], None] = lambda _: None,
         transport: httpx2.AsyncBaseTransport | None = None,
         watch: Watch | None = None,
-        ledger: Ledger | None = None,
+        ledgers: Ledgers | None = None,
     ) -> None:
         self._dialect = settings.dialect
         self._settings = settings
@@ -145,7 +145,7 @@ class ScimTarget:
         self._spelling = Spelling(settings.dialect.users)
         probe = describe_ask(self._base, CONFIG, {}, "probe")
         self._client = Client(
-            settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch, ledger=ledger
+            settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch, ledgers=ledgers
         )
         sizes = PageSizes(settings.page_sizes, self._base, clock.now)
         self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice, sizes)
