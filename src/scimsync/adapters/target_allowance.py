@@ -256,6 +256,8 @@ class Allowance(msgspec.Struct):
         """Forget what is too old to be believed, and what a clock says that was set back."""
         if self.borne and now - self.seen > BELIEVED_S:
             self.borne, self.seen, self.learned = 0.0, _NEVER, _NEVER
+        if now - self.next > BELIEVED_S:
+            self.announced = 0
         if max(self.next, self.held) > now + LONGEST_S or self.seen > now + LONGEST_S:
             self.next = self.held = _LONG_AGO
             self.cut = self.calm = self.since = _NEVER

@@ -13,7 +13,7 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Protocol
@@ -33,6 +33,10 @@ _EPSILON_S = 1e-6
 
 class Clock(Protocol):
     """The part of `scimsync.engine.ports.Clock` that limits need."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        ...
 
     def monotonic(self) -> float:
         """Seconds on a clock that never steps."""
@@ -80,6 +84,11 @@ def _seconds_until(text: str, now: datetime) -> float:
         return ((date - now).total_seconds()) or -1.0
     except (ValueError, TypeError, IndexError, OverflowError):
         return -1.0
+
+
+def at_clock(clock: Clock, seconds: float) -> str:
+    """The time of day here after so many seconds, for messages about waiting."""
+    return f"{(clock.now() + timedelta(seconds=seconds)).astimezone():%H:%M:%S}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +232,8 @@ class Breaker:
         self._why, self._since = why, self._clock.monotonic()
         self._until = self._since + self._open_s
         self._notice(
-            f"{self._name} fails again and again (last: {why}); all requests wait, next look in {self._open_s:.0f} s"
+            f"{self._name} fails again and again (last: {why}); all requests wait, next look in {self._open_s:.0f} s, "
+            f"at {at_clock(self._clock, self._open_s)}"
         )
 
     async def admit(self) -> None:
@@ -271,7 +281,9 @@ class Breaker:
     def _reopen(self) -> None:
         self._open_s = min(self.LONGEST_OPEN_S, self._open_s * 2)
         self._until = self._clock.monotonic() + self._open_s
-        self._notice(f"{self._name} still fails; next look in {self._open_s:.0f} s")
+        self._notice(
+            f"{self._name} still fails; next look in {self._open_s:.0f} s, at {at_clock(self._clock, self._open_s)}"
+        )
 
     def _close(self) -> None:
         self._until, self._open_s, self._refusals = None, self.OPEN_S, 0

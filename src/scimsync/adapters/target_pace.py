@@ -16,12 +16,14 @@ from itertools import count
 from typing import Protocol
 
 from scimsync.adapters.target_allowance import FASTEST, Allowance, Refusal, Terms
-from scimsync.adapters.target_limits import Announced, Clock
+from scimsync.adapters.target_limits import Announced, Clock, at_clock
 from scimsync.engine.urgency import is_urgent
-from scimsync.errors import StoreError
+from scimsync.errors import StoreError, StoreLocked
 
 #: tokens a minute until a token endpoint refuses one; a process needs one for hours
 LOGINS_PER_MINUTE = 60
+#: a wait of more seconds is told while it lasts
+TOLD_S = 10.0
 #: seconds below which a wait is rounding
 _EPSILON_S = 1e-6
 #: for how long requests are leased at once where several processes share
@@ -153,7 +155,7 @@ class Pace:
         self._notice, self._name, self._said = notice, name, 0.0
         self._ahead: float | None = 0.0 if self._ledger is None else None
         self._alone_until = 0.0
-        self._told = Told()
+        self._told, self._told_until = Told(), -TOLD_S
         self._settling = asyncio.Lock()
         self._slots: deque[float] = deque()
         self._turns: list[_Turn] = []
@@ -185,6 +187,14 @@ class Pace:
         """Requests a minute that the target last announced."""
         return self._allowance.announced or None
 
+    @property
+    def learned(self) -> tuple[int, float] | None:
+        """Requests a minute that were served before more was refused, and how many seconds ago; None if none was."""
+        allowance = self._allowance
+        if allowance.learned < 0.0 or not allowance.borne:
+            return None
+        return max(1, int(self._a_minute(allowance.borne))), max(0.0, self._now() - allowance.learned)
+
     def _a_minute(self, level: float) -> float:
         return level * 60.0 / self._terms.window_s
 
@@ -196,6 +206,8 @@ class Pace:
 
     async def take(self) -> float:
         """Wait for our turn; give the time on the monotonic clock. What takes access goes before what does not."""
+        if not (self._terms.paced or self._turns) and self._allowance.held <= self._now():
+            return self._clock.monotonic()
         turn = _Turn((not is_urgent(), next(self._order)))
         heapq.heappush(self._turns, turn)
         try:
@@ -289,14 +301,24 @@ class Pace:
         now = self._now()
         refusal = Refusal(now, sent_at + (self._ahead or 0.0), now + wait_s, asked_s)
         self._allowance.refuse(self._terms, refusal)
+        self._told_until = max(self._told_until, self._allowance.held)  # whoever was refused tells of it
         self._slots.clear()
         if self._ledger is not None:
             self._told.refusals.append(refusal)
             await self._settle(0)
         self._say()
 
+    def _await(self, until: float) -> None:
+        """Tell of a long wait that nobody told of."""
+        wait = until - self._now()
+        if wait > TOLD_S and until > self._told_until + TOLD_S:
+            self._told_until = until
+            at = at_clock(self._clock, wait)
+            self._notice(f"{self._name} grants nothing more for now; requests wait {wait:.0f} s, until {at}")
+
     def _pause(self, until: float) -> None:
         self._allowance.pause(until)
+        self._await(until)
         self._slots.clear()
         if self._ledger is not None:
             self._told.until = until
@@ -336,15 +358,18 @@ class Pace:
             try:
                 lease = await self._ledger.settle(self._terms, told, wanted, self._ahead)
             except StoreError as error:
-                self._alone_until = self._clock.monotonic() + _ALONE_S
+                is_busy = isinstance(error, StoreLocked)
+                self._alone_until = self._clock.monotonic() + (LEASE_S if is_busy else _ALONE_S)
                 told.then(self._told)
                 self._told = told
-                self._notice(f"the pace of requests is not shared with other processes for a minute: {error}")
+                if not is_busy:
+                    self._notice(f"the pace of requests is not shared with other processes for a minute: {error}")
                 return
             if lease is None:
                 self._alone_until = self._clock.monotonic() + LEASE_S
                 return
             self._allowance, self._ahead = lease.allowance, lease.ahead
+            self._await(lease.allowance.held)
             self._told.teach(self._allowance, self._terms)  # what came while we asked
             if not (self._told.refusals or self._told.until):
                 self._slots.extend(lease.slots)
