@@ -150,7 +150,7 @@ def make_target(
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,
         watch=metrics,
-        ledgers=shared(known, lambda: Allowances(settings.state.url, clock), clock),
+        ledgers=shared(known, Allowances(settings.state.url, clock), clock),
     )
     target.manage(mapped.place for mapped in settings.policy.attributes)
     return target

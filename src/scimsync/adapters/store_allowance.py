@@ -7,6 +7,7 @@ disk, and where it cannot be used every process goes on with what it knows itsel
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +18,17 @@ from scimsync.adapters.store_connections import WallClock
 from scimsync.adapters.store_engine import open_postgres, open_sqlite, parse_url, shown_name, translated
 from scimsync.adapters.store_tables import ALLOWANCE
 
+#: whether the table is there; asking SQLAlchemy loads much more
+_LOOK = {
+    "sqlite": "SELECT count(*) FROM sqlite_master WHERE name = 'allowance'",
+    "postgresql": "SELECT to_regclass('allowance') IS NOT NULL",
+}
 #: how long somebody else's lock is waited for
 _PATIENCE_S = 5.0
 
 
 class Allowances:
-    """What is known of limits, in the state. Used from one thread at a time.
+    """What is known of limits, in the state. May be used from several threads.
 
     Args:
         url: Of the state.
@@ -33,6 +39,7 @@ class Allowances:
         self._url = parse_url(url)
         self._clock = clock
         self._engine: sa.Engine | None = None
+        self._opening = threading.Lock()
         self._process = os.getpid()
 
     def change(self, client: str, target: str, turn: Callable[[str, float], str]) -> bool:
@@ -50,7 +57,9 @@ class Allowances:
             StoreError: The state cannot be used now.
         """
         with translated(shown_name(self._url)):
-            if (engine := self._opened()) is None:
+            with self._opening:
+                engine = self._opened()
+            if engine is None:
                 return False
             with engine.begin() as connection:
                 if connection.dialect.name == "postgresql":
@@ -90,7 +99,9 @@ class Allowances:
         engine = open_sqlite(self._url, _PATIENCE_S) if is_file else open_postgres(self._url, _PATIENCE_S)
         if is_file:
             sa.event.listen(engine, "connect", _hurry)
-        if not sa.inspect(engine).has_table(ALLOWANCE.name):
+        with engine.execution_options(scimsync_reading=True).connect() as connection:
+            is_there = connection.exec_driver_sql(_LOOK[engine.dialect.name]).scalar()
+        if not is_there:
             engine.dispose()
             return None
         self._engine, self._process = engine, os.getpid()

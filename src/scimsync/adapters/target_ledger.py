@@ -88,16 +88,16 @@ class StoredLedger:
         await asyncio.to_thread(self._rows.close)
 
 
-def shared(settings: TargetSettings, rows: Callable[[], Rows], clock: Clock) -> Ledgers:
+def shared(settings: TargetSettings, rows: Rows, clock: Clock) -> Ledgers:
     """The ledgers of the client that settings name.
 
     Args:
         settings: Whose.
-        rows: Opens where they stand; each has a connection of its own.
+        rows: Where they stand.
         clock: Says when.
     """
     host = urlsplit(settings.api_url).netloc
     return Ledgers(
-        requests=StoredLedger(rows(), client_of(settings), host, clock),
-        logins=StoredLedger(rows(), client_of(settings, "logins"), host, clock),
+        requests=StoredLedger(rows, client_of(settings), host, clock),
+        logins=StoredLedger(rows, client_of(settings, "logins"), host, clock),
     )
