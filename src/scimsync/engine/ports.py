@@ -8,8 +8,10 @@ from typing import Protocol
 
 from scimsync.engine.state import (
     Acceptances,
+    Approvals,
     Artifacts,
     Audit,
+    Decided,
     Deferrals,
     Endings,
     Inbox,
@@ -20,9 +22,12 @@ from scimsync.engine.state import (
     NeverShown,
     Outbox,
     Pins,
+    Quarantine,
     Refusals,
     Runs,
+    Suspicions,
     TakenBack,
+    Visitors,
 )
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.events import Receipt
@@ -252,14 +257,19 @@ class Store(
     Links,
     Deferrals,
     Endings,
+    Suspicions,
     NeverShown,
     TakenBack,
     Acceptances,
+    Decided,
+    Approvals,
+    Quarantine,
     Memberships,
     Journal,
     Audit,
     Outbox,
     Inbox,
+    Visitors,
     Lease,
     Artifacts,
     Protocol,
