@@ -276,6 +276,10 @@ def _allowed(dialect: Dialect, found: TargetFacts) -> Iterator[Check]:
         yield Check("divisions", "ok" if names else "warn", words if names else "no role is granted in any division")
     if dialect.limits_url:
         yield _limited(found)
+    if found.rights.learned is not None:
+        rate, ago = found.rights.learned
+        words = f"{rate:,} requests a minute are kept to: more were refused {duration_text(ago)} ago"
+        yield Check("limits", "ok", f"{words}. It is tried again while that is not enough")
 
 
 def _limited(found: TargetFacts) -> Check:
