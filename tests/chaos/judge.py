@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.chaos.disk import Commit
 from tests.chaos.provider import SECRET, Arrival, Effect, Json
-from tests.chaos.world import DEPARTMENT, POLICY, SEED, SKILLS, World
+from tests.chaos.world import DEPARTMENT, MANAGER, POLICY, SEED, SKILLS, World
 
 from scimsync.engine import checkpoints
 from scimsync.errors import StoreDamaged
@@ -97,7 +97,7 @@ class _Judge:
         yield from self._journalled()
         for check in (
             self._settled, self._honest, self._no_lost_update, self._no_double, self._planned, self._access,
-            self._deleted, self._ladder, self._within_limits,
+            self._deleted, self._ladder, self._within_limits, self._taken_back,
             self._converged, self._bounded, self._told, self._secret, self._one_at_a_time, self._intact,
         ):  # fmt: skip
             yield from check()
@@ -272,7 +272,7 @@ class _Judge:
         yield from self._first()
         for write in self.writes:
             run, key, _ = write.part
-            if run not in self.world.intended:
+            if run not in self.world.intended or self.world.intended[run].plan.undoes:
                 continue
             person = self.world.intended[run].hr.get(key)
             works = person is not None and person["active"] is True
@@ -312,7 +312,7 @@ class _Judge:
     def _has(self, kind: str) -> bool:
         return any(f.kind == kind and self.world.weather.injected.get(f.number) for f in self.world.faults)
 
-    def _ladder(self) -> Iterator[str]:
+    def _ladder(self) -> Iterator[str]:  # noqa: C901 - a list
         """Nobody loses access for being missing before enough readings said so, and nobody waits untold."""
         needed, apart = self.world.policy.leavers_readings, self.world.policy.leavers_apart
         if needed < 2 or self._has("clock jumps"):
@@ -321,6 +321,8 @@ class _Judge:
             run, key, _ = write.part
             taken = write.effect.before.get("active") and write.effect.after.get("active") is False
             if not taken or run not in self.world.intended or key in self.world.intended[run].hr:
+                continue
+            if self.world.intended[run].plan.undoes:
                 continue
             if not any(c.key == key and c.action is Action.DISABLE for c in self.world.intended[run].plan.changes):
                 continue  # an account that was brought back by a creation
@@ -338,6 +340,62 @@ class _Judge:
                     break
             if counted < needed:
                 yield f"I0 {key} was missing in {counted} of {needed} readings and lost the access"
+
+    def _taken_back(self) -> Iterator[str]:
+        """What is taken back is what the run did, as it was before; nobody's later word is lost by it."""
+        runs = {write.effect.request: write.part[0] for write in self.writes}
+        for write in self.writes:
+            run, key, _ = write.part
+            plan = self.world.intended[run].plan if run in self.world.intended else None
+            if plan is None or not plan.undoes or plan.undoes not in self.world.intended:
+                continue
+            made = any(
+                c.key == key and c.action is Action.CREATE for c in self.world.intended[plan.undoes].plan.changes
+            )
+            for path in [path for path in _moved(write.effect) if path not in {SKILLS, "userName"}]:
+                before = self._movers(write.effect, path)
+                if not before:
+                    yield f"I3 {path} of {key} was taken back and nobody had written it"
+                    continue
+                by = runs.get(before[-1].request, "another hand") if before[-1].who >= 0 else "another hand"
+                if by not in {plan.undoes, run}:
+                    yield f"I1 {path} of {key} was taken back, and {by} had written it since"
+                    continue
+                first = next((e for e in before if runs.get(e.request) == plan.undoes), None)
+                was = False if made else _read(first.before, path) if first else None
+                if first is not None and not _PLACES[path].same(_read(write.effect.after, path), was):
+                    yield f"I3 {path} of {key} was taken back to {_read(write.effect.after, path)!r}, and was {was!r}"
+            yield from self._again(write, plan.undoes)
+
+    def _movers(self, effect: Effect, path: str) -> list[Effect]:
+        """What changed a path of an account before an effect, in order."""
+        history = self.provider.history
+        earlier = history[: history.index(effect)]
+        return [e for e in earlier if e.account == effect.account and path in _moved(e)]
+
+    def _again(self, back: Write, undone: str) -> Iterator[str]:
+        """No run does again what was taken back, while HR says the same."""
+        run, key, part = back.part
+        good = {
+            path for _, _, line, outcome in self.outcomes for path in outcome.written
+            if (line.run, line.key, line.part) == (run, key, part) and outcome.status in {Status.DONE, Status.ALREADY}
+        }  # fmt: skip
+        order = [*self.world.intended]
+        for path in [p for p in _moved(back.effect) if p in good and p not in {SKILLS, "userName", MANAGER}]:
+            later = [
+                w for w in self.writes
+                if w.effect.at > back.effect.at and w.effect.account == back.effect.account and path in _moved(w.effect)
+                and w.part[0] in self.world.intended and w.part[0] != run
+            ]  # fmt: skip
+            plan = self.world.intended[later[0].part[0]].plan if later else None
+            if plan is None or plan.undoes or plan.overrides or order.index(plan.id) < order.index(run):
+                continue
+            said = [
+                self.world.intended[name].hr.get(key, {}).get(path)
+                for name in order[order.index(undone) : order.index(plan.id) + 1]
+            ]
+            if all(one == said[0] for one in said):
+                yield f"I3 {path} of {key} was taken back, and {plan.id} did it again"
 
     def _within_limits(self) -> Iterator[str]:
         """Many small runs do not pass what one large may not."""

@@ -17,10 +17,10 @@ from tests.chaos.world import World
 from scimsync.adapters import target_http, target_limits
 from scimsync.adapters.target_guard import Versions
 from scimsync.adapters.target_wire import Answer, Ask
-from scimsync.core import ending, ladder, lifecycle, planner, replies
+from scimsync.core import ending, ladder, lifecycle, planner, replies, undoing
 from scimsync.core.planner import Replanned
 from scimsync.core.replies import Next
-from scimsync.engine import account_writer, limiting
+from scimsync.engine import account_writer, limiting, undone
 from scimsync.engine.account_remover import AccountRemover
 from scimsync.engine.attempts import Attempt
 from scimsync.engine.journal import Journal
@@ -32,6 +32,7 @@ from scimsync.model.audit import Record
 from scimsync.model.events import Message
 from scimsync.model.outcomes import Exchange, JournalLine, Outcome, Reply, Step
 from scimsync.model.plans import Action
+from scimsync.model.policy import Authority, Policy
 
 Patch = tuple[Any, str, Any]
 
@@ -213,6 +214,23 @@ def _forgets_yesterday() -> list[Patch]:
     return [(limiting, "past", lambda *given, **more: replace(past(*given, **more), done={}))]
 
 
+def _undoes_others() -> list[Patch]:
+    """An undo gives the past back, whoever wrote since."""
+    backwards = undoing.backwards
+
+    def harder(*given: Any) -> Policy:
+        policy = backwards(*given)
+        hard = [replace(m, authority=Authority.LOCAL_WINS) if not m.is_shared else m for m in policy.attributes]
+        return replace(policy, attributes=tuple(hard))
+
+    return [(undoing, "backwards", harder)]
+
+
+def _undone_in_vain() -> list[Patch]:
+    """The next run does again what was taken back."""
+    return [(undone, "leave", lambda comparison, store, changes, believed: undone.Left([*changes]))]
+
+
 MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "post-again": _post_again,
     "early-outcome": _early_outcome,
@@ -234,6 +252,8 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "deletes-early": _deletes_early,
     "deletes-active": _deletes_active,
     "forgets-yesterday": _forgets_yesterday,
+    "undoes-others": _undoes_others,
+    "undone-in-vain": _undone_in_vain,
 }
 
 

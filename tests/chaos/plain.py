@@ -10,7 +10,7 @@ base). One world in a hundred is played on the tables instead (`playing.WHOLE_OF
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -32,22 +32,24 @@ from scimsync.core.person import (
 from scimsync.core.planner import Planned
 from scimsync.core.trust import _UNPROVEN as UNPROVEN
 from scimsync.core.trust import Trust
-from scimsync.engine import ending, freshness, limiting, settling, signatures
+from scimsync.engine import ending, freshness, hindsight, limiting, settling, signatures, undoing, undone
 from scimsync.engine.ladder import Ladder
 from scimsync.engine.owners import Owners
 from scimsync.engine.ports import Clock, Observer, Store, Target
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.outcomes import Ending, Link, Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Change, Finding, Plan, Seal
-from scimsync.model.policy import Policy
+from scimsync.model.policy import Mapped, Policy
 from scimsync.model.records import SourceHealth
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.forms import truth
 from scimsync.scim.grammar import lookup
 from scimsync.scim.schema import Value
 from scimsync.workbench import ending as endings
-from scimsync.workbench import suspects
+from scimsync.workbench import layers, suspects
+from scimsync.workbench import undone as pasts
 from scimsync.workbench.ending import Inactive
+from scimsync.workbench.values import text_of
 
 #: key -> (account, path -> value on which both sides agree)
 Base = dict[str, tuple[str | None, dict[str, Value]]]
@@ -105,6 +107,11 @@ class Plainly:
     paired: Mapping[str, str]
     base: Base
     known_endings: dict[str, Ending] = field(default_factory=dict)
+
+    @property
+    def attributes(self) -> Sequence[Mapped]:
+        """What is managed."""
+        return self.request.policy.attributes
 
     @property
     def bench(self) -> Plainly:
@@ -187,7 +194,9 @@ async def make_plain_plan(
     if found.complete:
         for leaver in ladder.leavers(cast("Any", side), trusted, ()):
             changes += filter(None, (planner.plan_leaver(leaver, policy, active).change,))
-    changes = _vain(changes)
+    believed = undone.Believed(frozenset(), request.proven, request.overrides)
+    left = undone.leave(cast("Any", side), store, changes, believed)
+    changes = _vain(left.changes)
     attributes = [*policy.attributes, active_of(policy, request.dialect.users)]
     validated = validation.validate(
         changes, attributes, request.dialect.users, request.dialect, validation.Known(),
@@ -209,7 +218,7 @@ async def make_plain_plan(
     ordered, _ = planner.lined_up([*(c for c in handed.changes if c.key not in ended), *ends.changes])
     plan = _stored(
         target, store, clock, request, ordered, (last.base if last else ""), agreed, len(found.accounts),
-        (*ladder.told, *ends.findings), past, ends.demanded,
+        (*ladder.told, *left.findings, *ends.findings), past, ends.demanded,
     )  # fmt: skip
     ladder.keep(cast("Any", side), plan)
     return plan
@@ -436,6 +445,7 @@ def without_tables() -> Iterator[None]:
         (settling, "_lay_base", _lay_base),
         (Owners, "_paired", _paired),
         (Owners, "is_former", _is_former),
+        *_of_undoing(),
         (suspects, "spare", lambda *_: None),
         (suspects, "there", _there),
         (endings, "stage_endings", _stage_endings),
@@ -450,6 +460,72 @@ def without_tables() -> Iterator[None]:
     finally:
         for where, name, old in held:
             setattr(where, name, old)
+
+
+class _Room:
+    """In the place of a workbench that nobody asks."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.sql = self
+
+    def __enter__(self) -> _Room:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def execute(self, *_: Any) -> None:
+        """Do nothing."""
+
+    executemany = execute
+
+
+def _of_undoing() -> list[tuple[Any, str, Any]]:
+    async def guarded(target: Any, bench: Any, changes: Any, groups: Any) -> Any:
+        del target, bench, groups
+        return changes, []
+
+    return [
+        *((module, "Workbench", _Room) for module in (undoing, undone, hindsight)),
+        (undoing.guarding, "look", guarded),
+        (undoing, "foreseen", lambda plan, *_: plan),
+        (layers, "needed", lambda *_: ()),
+        (hindsight, "last_known", lambda *_: {}),
+        (pasts, "agreed", _agreed_then),
+        (pasts, "owners", lambda _, base, keys: {k: a for k, (a, _) in read_base(base).items() if k in keys and a}),
+        (pasts, "write_wishes", _write_wishes),
+        (pasts, "wanted", _said),
+    ]
+
+
+def _agreed_then(_: Any, base: Path, keys: Collection[str], attributes: Sequence[Any]) -> dict[str, dict[str, Value]]:
+    """As `workbench.undone.agreed`."""
+    paths = {mapped.path for mapped in attributes}
+    held = {key: values for key, (_, values) in read_base(base).items() if key in keys}
+    return {key: {p: v for p, v in values.items() if p in paths and v is not None} for key, values in held.items()}
+
+
+def _write_wishes(_: Any, former: Path, path: Path, wishes: Iterable[tuple[str, str, Value]]) -> None:
+    """As `workbench.undone.write_wishes`."""
+    base, found = read_base(former), dict[str, tuple[str | None, dict[str, Value]]]()
+    for key, place, value in wishes:
+        account, held = found.setdefault(key, (base.get(key, (None, {}))[0], dict(base.get(key, (None, {}))[1])))
+        held[_WISH + place] = value
+        found[key] = account, held
+    write_base(path, found)
+
+
+def _said(side: Any, keys: Collection[str]) -> dict[str, dict[str, str | None]]:
+    """As `workbench.undone.wanted`; references as the accounts that they name."""
+    found: dict[str, dict[str, str | None]] = {}
+    for key in sorted(set(keys) & side.request.wanted.keys()):
+        person = side.request.wanted[key]
+        texts: dict[str, str | None] = {}
+        for mapped in side.attributes:
+            value = side.paired.get(str(person[MANAGER])) if mapped.path == MANAGER else person[mapped.path]
+            read = read_desired([mapped], [value], lambda number, _: number).values[mapped.path]
+            texts[mapped.path] = text_of(read) or ""
+        found[key] = texts
+    return found
 
 
 def _there(side: Plainly, keys: Sequence[str], *, whole: bool) -> list[str]:

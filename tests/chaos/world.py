@@ -28,8 +28,9 @@ from scimsync.adapters.target_wire import TargetSettings
 from scimsync.core.ladder import SUSPECTED
 from scimsync.core.lifecycle import active_of
 from scimsync.core.returning import unmapped
-from scimsync.engine import checkpoints, preceding
+from scimsync.engine import checkpoints, preceding, undoing
 from scimsync.engine.applying import apply_plan, settle_run
+from scimsync.engine.hindsight import inverse
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.planning import make_plan
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
@@ -73,7 +74,7 @@ POLICY = Policy(
     limits=WIDE,
 )
 #: what an operator sets aside once the fire stopped
-ANSWERED = {"limits.disable": "they left", "limits.delete": "they left"}
+ANSWERED = {"limits.disable": "they left", "limits.delete": "they left", "undo.held": "HR is right after all"}
 SEED = bytes(range(32))
 #: runs that go on after the fire stopped, until nothing is left to do
 MOST_CALM = 12
@@ -113,6 +114,8 @@ class Running:
     seconds: float = 0.0
     plans: list[str] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
+    #: it takes the last run back
+    undoes: bool = False
 
     async def awake(self) -> None:
         """Come back when it is not asleep."""
@@ -287,6 +290,8 @@ class World:
         #: in some worlds HR cannot always prove that it gave everybody
         self.proves = 0.8 if self.policy.leavers_readings > 1 else 1.0
         self.readings: list[Read] = []
+        #: in some worlds the last run of a day is taken back
+        self.takes_back = Random(f"{seed}-undo").random() < 0.2
         #: some companies write even small plans in rings
         self.ringed = rng.random() < 0.2
         self.calm_runs = 0
@@ -370,8 +375,8 @@ class World:
 
     # --- processes ------------------------------------------------------------------------------------
 
-    def _start(self, *, late: bool = False) -> Running:
-        process = Running(number=len(self.processes), loop=self.loop)
+    def _start(self, *, late: bool = False, undoes: bool = False) -> Running:
+        process = Running(number=len(self.processes), loop=self.loop, undoes=undoes)
         process.began = self.loop.now
         self.processes.append(process)
         context = contextvars.copy_context()
@@ -379,9 +384,9 @@ class World:
         process.task = self.loop.create_task(self._life(process), context=context)
         return process
 
-    def run_process(self) -> Running:
+    def run_process(self, *, undoes: bool = False) -> Running:
         """One process, and whoever else comes beside it, to their ends."""
-        process = self._start()
+        process = self._start(undoes=undoes)
         try:
             self.loop.play(self._all())
         except KilledError:
@@ -455,7 +460,9 @@ class World:
             if rng.random() < 0.5 and await self._applied(process, plan, store, ports, options):
                 return
             await settle_run(plan, store.run(cut.id), ports, options)
-        plan = await self.plan(process, store, target, process.heard)
+        plan = await (self._look_back if process.undoes else self.plan)(process, store, target, process.heard)
+        if plan is None:
+            return
         process.plans.append(plan.id)
         if rng.random() < 0.3 and not self.weather.calm:
             await asyncio.sleep(rng.choice((5.0, 300.0)))
@@ -487,6 +494,22 @@ class World:
         self.intended[plan.id] = Intended(plan, hr)
         return plan
 
+    async def _look_back(self, process: Running, store: Any, target: ScimTarget, observer: Heard) -> Plan | None:
+        """Make a plan that takes the last run back; None where there is none, or nothing was written by it."""
+        hr = {key: dict(person) for key, person in self.company.people.items()}
+        run = next((r for r in store.begun(60) if r.state in {RunState.DONE, RunState.PARTIAL} and r.plan), None)
+        if run is None:
+            return None
+        request, made = self._request(), read_plan(store.artifact(run.plan))
+        try:
+            wanted = inverse(store, run, made, request, frozenset())
+        except PlanStale as error:
+            process.ended = f"PlanStale: {error}"
+            return None
+        plan = await undoing.make_plan(self._ports(store, target, observer, hr, proven=True), request, wanted)
+        self.intended[plan.id] = Intended(plan, hr)
+        return plan
+
     @property
     def overrides(self) -> Mapping[str, str]:
         """What an operator sets aside."""
@@ -504,16 +527,22 @@ class World:
     async def _on_tables(
         self, store: Any, target: ScimTarget, observer: Heard, hr: Mapping[str, Mapping[str, object]], proven: bool
     ) -> Plan:
-        ports = PlanPorts(
+        return await make_plan(self._ports(store, target, observer, hr, proven=proven), self._request())
+
+    def _ports(
+        self, store: Any, target: ScimTarget, observer: Heard, hr: Mapping[str, Mapping[str, object]], *, proven: bool
+    ) -> PlanPorts:
+        return PlanPorts(
             source=ListSource(COLUMNS, [row_of(key, person) for key, person in hr.items()], name="hr", proven=proven),
             target=target, store=store, clock=self.clock, observer=observer, phones=lambda number, _: number,
             fresh=lambda: f"{next(self._fresh):04d}",
         )  # fmt: skip
-        request = PlanRequest(
+
+    def _request(self) -> PlanRequest:
+        return PlanRequest(
             policy=self.policy, catalog=USERS, key="id", source="hr", configuration="c", dialect=self.dialect,
             schema=False, overrides=self.overrides,
         )  # fmt: skip
-        return await make_plan(ports, request)
 
     def options(self) -> ApplyOptions:
         """As `services.applying.options_of`."""
@@ -543,6 +572,10 @@ class World:
                         self.loop.now += self._rng.choice((1.0, 60.0, 900.0, 7200.0))
                         if process.ended == "done" and self._rng.random() < 0.6:
                             break
+                    if self.takes_back:
+                        self.run_process(undoes=True)
+                        self.loop.now += 900.0
+                        self.run_process()
                     self.loop.now += 86400
                 self._calm()
         finally:
