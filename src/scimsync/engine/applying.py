@@ -36,6 +36,7 @@ from scimsync.engine.owners import Owners
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.engine.recording import Application, Recorder, digest_of, edits_of_members
 from scimsync.engine.run_journal import RunJournal
+from scimsync.engine.schema_watch import SchemaWatch
 from scimsync.engine.searching import Search
 from scimsync.engine.standing import GOOD, Standing
 from scimsync.errors import ScimsyncError, TargetError
@@ -140,6 +141,7 @@ class _Applier:
             attributes=options.attributes,
         )
         self._denials = Denials(ports.target)
+        self._schema = SchemaWatch(ports, options.policy, options.dialect)
         #: changes that take access away, and what came of them, as long as they are not judged
         self._taken: list[tuple[Change, Outcome]] = []
         self._writer = AccountWriter(
@@ -147,7 +149,7 @@ class _Applier:
             journal=self._journal,
             open=standing.open,
             defer=self._defer,
-            deny=self._denials.refused,
+            deny=self._refused,
             operations_per_patch=options.operations_per_patch,
             request_bytes=options.request_bytes,
         )
@@ -279,22 +281,30 @@ class _Applier:
             raise raised.exceptions[0] from raised
 
     async def _judge(self, change: Change | GroupChange, outcome: Outcome) -> None:
-        """End the run where the target forbids our client something; but first try to take access from everybody.
+        """End the run where the target refuses more than one person; but first try to take access from everybody.
 
         Raises:
-            TargetDenied: It does.
+            TargetDenied: It forbids our client something.
+            SchemaDrifted: Its schema changed.
         """
         if isinstance(change, Change) and change.action is Action.DISABLE:
             self._taken.append((change, outcome))
-        elif isinstance(change, Change) and (denied := await self._denials.judge(change, outcome)) is not None:
-            raise denied
+        elif isinstance(change, Change) and (error := await self._ended(change, outcome)) is not None:
+            raise error
+
+    async def _ended(self, change: Change, outcome: Outcome) -> TargetError | None:
+        return await self._denials.judge(change, outcome) or await self._schema.judge()
+
+    def _refused(self, key: str, reply: Reply) -> None:
+        self._denials.refused(key, reply)
+        self._schema.refused(key, reply)
 
     async def _judge_taken(self) -> None:
         """The same for access that was to be taken away, once all of it was tried."""
         taken, self._taken = sorted(self._taken, key=lambda one: one[1].status in GOOD, reverse=True), []
         for change, outcome in taken:
-            if (denied := await self._denials.judge(change, outcome)) is not None:
-                self._standing.fail(denied)
+            if (error := await self._ended(change, outcome)) is not None:
+                self._standing.fail(error)
 
     def _judge_ring(self, ring: int, people: Set[str]) -> None:
         """Begin nobody after a ring that went wrong."""

@@ -16,6 +16,7 @@ from scimsync.core import (
     notifications,
     planner,
     reviving,
+    trimming,
     trust,
     validation,
 )
@@ -39,10 +40,12 @@ from scimsync.engine import (
     absent,
     accepting,
     binding,
+    deciding,
     deferring,
     ending,
     guarding,
     limiting,
+    quarantine,
     renaming,
     returning,
     ruling,
@@ -67,7 +70,7 @@ from scimsync.engine.staging import mapped, read_source
 from scimsync.errors import PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Run, RunState
-from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
+from scimsync.model.plans import Change, Finding, GroupChange, Plan, Seal
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
@@ -160,6 +163,7 @@ class _Planning:
     licences: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> Plan:
+        self.request = deciding.obeying(self.request, self.ports)
         policy, store = self.request.policy, self.ports.store
         reading, health, expressions = read_source(self.bench, self.ports, self.request)
         self.ladder = Ladder(self.request, store, self.ports.clock.now(), reading.delivery)
@@ -246,6 +250,7 @@ class _Planning:
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
         self._decide(comparison, judged)
+        self.findings += deciding.moved(self.notices, policy.decisions)
         self.changes = self.calendar.explained(self.changes)
         self.findings += self.calendar.told()
         self.changes, unchanged = fixing.leave(self.changes, schema.fixed, policy.attributes)
@@ -257,7 +262,7 @@ class _Planning:
         await self._validate(comparison)
         await self._revive()
         self._spare(comparison.linked() + comparison.absent())
-        self._drop_vain_waits()
+        self.changes, self.vain = trimming.without_vain(self.changes)
         self._end(comparison, judged, complete=complete)
         back = await returning.look(self.ports, self.request, self.bench, self.changes, self.former, self.others)
         self.changes, self.last, self.findings = back.changes, back.last, [*self.findings, *back.findings]
@@ -363,18 +368,6 @@ class _Planning:
         self.findings += self.memberships.findings
         return groups
 
-    def _drop_vain_waits(self) -> None:
-        """A reference that waits for somebody who gets no account in this plan is left alone."""
-        created = {change.key for change in self.changes if change.action in MAKING}
-        kept = []
-        for change in self.changes:
-            vain = {d.path: d.awaits for d in change.awaiting if d.path != LOGIN and d.awaits not in created}
-            self.vain += [(change, path, awaits) for path, awaits in vain.items() if awaits is not None]
-            deltas = tuple(d for d in change.deltas if d.path not in vain) if vain else change.deltas
-            if any(d.verdict in planner.SENT for d in deltas):
-                kept.append(replace(change, deltas=deltas) if vain else change)
-        self.changes = kept
-
     def _circles(self, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
         """The loops of references in HR, but for people who name themselves and are held for it."""
         selves = {finding.subject for finding in self.findings if finding.code == "reference.self"}
@@ -455,6 +448,7 @@ class _Planning:
             rate=ports.target.rate,
             place=reading.place,
             offline=request.offline.listed if request.offline else None,
+            authors=request.authors,
         )
         if request.offline is not None:  # nothing rests on it: whoever wants to keep it does so
             return plan
@@ -472,6 +466,7 @@ class _Planning:
             unmanaged.keep(comparison, ports.store.artifact(unmanaged.UNMANAGED), plan)
         absent.keep(request, comparison, ports.store, identity)
         self.ladder.keep(comparison, plan)
+        quarantine.remember(ports.store, request, findings, identity, created)
         digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(

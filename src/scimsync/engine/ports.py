@@ -8,8 +8,10 @@ from typing import Protocol
 
 from scimsync.engine.state import (
     Acceptances,
+    Approvals,
     Artifacts,
     Audit,
+    Decided,
     Deferrals,
     Endings,
     Inbox,
@@ -20,10 +22,12 @@ from scimsync.engine.state import (
     NeverShown,
     Outbox,
     Pins,
+    Quarantine,
     Refusals,
     Runs,
     Suspicions,
     TakenBack,
+    Visitors,
 )
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.events import Receipt
@@ -257,11 +261,15 @@ class Store(
     NeverShown,
     TakenBack,
     Acceptances,
+    Decided,
+    Approvals,
+    Quarantine,
     Memberships,
     Journal,
     Audit,
     Outbox,
     Inbox,
+    Visitors,
     Lease,
     Artifacts,
     Protocol,

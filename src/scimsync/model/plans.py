@@ -99,6 +99,8 @@ class Delta:
     authority: Authority
     #: the source key of the person it waits for: whose account the reference names, or who gives up the login
     awaits: str | None = None
+    #: the decision of a person by which it is so (`Decision.id`); "" where the rules alone say it
+    decided: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,6 +354,10 @@ class Plan:
     #: the run that it takes back, or the moment (ISO 8601) to which it brings a person back; "" where HR speaks
     undoes: str = ""
     restores: str = ""
+    #: who proposed it, each as `name (proof)`: one person, and whoever left something out of it since
+    authors: tuple[str, ...] = ()
+    #: the plan that it was, before a person left something out; "" where nobody did
+    trimmed: str = ""
 
     @property
     def looks_back(self) -> bool:

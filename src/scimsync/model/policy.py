@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
+from scimsync.model.decisions import Decisions
 from scimsync.scim.schema import Kind, Place
 
 
@@ -309,6 +310,9 @@ class Policy:
     outage: timedelta = OUTAGE
     #: None where memberships are not managed
     groups: Grouping | None = None
+
+    #: what people decided about conflicts; from the state, laid in when a plan is made
+    decisions: Decisions = field(default_factory=Decisions)
 
     #: the managed attributes by short path
     by_path: Mapping[str, Mapped] = field(init=False, repr=False, compare=False)

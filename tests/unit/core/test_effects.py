@@ -96,7 +96,12 @@ def test_one_rule_of_another_policy_changes_that_rule_alone(before: Policy, afte
 
 def test_every_field_of_a_policy_stands_under_a_rule() -> None:
     given = {field.name for field in fields(Policy) if field.init}  # the others are made of these
-    assert given == {*_FIELDS, "attributes", "limits"}
+    assert given == {
+        *_FIELDS,
+        "attributes",
+        "limits",
+        "decisions",
+    }  # the last is of the state, not of the configuration
 
 
 # --- people -----------------------------------------------------------------------------------------
