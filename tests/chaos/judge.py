@@ -384,7 +384,7 @@ class _Judge:
         for path in [p for p in _moved(back.effect) if p in good and p not in {SKILLS, "userName", MANAGER}]:
             later = [
                 w for w in self.writes
-                if w.effect.at > back.effect.at and w.effect.account == back.effect.account and path in _moved(w.effect)
+                if w.effect.method != "DELETE" and w.effect.at > back.effect.at and w.effect.account == back.effect.account and path in _moved(w.effect)
                 and w.part[0] in self.world.intended and w.part[0] != run
             ]  # fmt: skip
             plan = self.world.intended[later[0].part[0]].plan if later else None

@@ -501,7 +501,7 @@ def _agreed_then(_: Any, base: Path, keys: Collection[str], attributes: Sequence
     """As `workbench.undone.agreed`."""
     paths = {mapped.path for mapped in attributes}
     held = {key: values for key, (_, values) in read_base(base).items() if key in keys}
-    return {key: {p: v for p, v in values.items() if p in paths and v is not None} for key, values in held.items()}
+    return {key: {p: v for p, v in values.items() if p in paths} for key, values in held.items()}
 
 
 def _write_wishes(_: Any, former: Path, path: Path, wishes: Iterable[tuple[str, str, Value]]) -> None:
