@@ -23,7 +23,7 @@ from scimsync.core.rings import shares_of
 from scimsync.errors import ConfigError, PlanRefused, PlanStale
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.services import observing, offline, planning, state, unmanaged
+from scimsync.services import approving, observing, offline, planning, state, unmanaged
 from scimsync.services import runs as past
 from scimsync.services.planning import Choices
 from scimsync.services.runs import PastRun
@@ -123,11 +123,12 @@ def plan(options: Options) -> int:
             write_out(store, made, options.out)
         if options.html is not None:
             _write_html(settings, store, past.of_plan(store, made), options.html)
+        waits = "" if options.offline or options.as_of else approving.words(approving.review(settings, store, made.id))
     if options.as_json:
         show_json(render.plan_document(made))
     else:
         show(render.plan_lines(made, everybody=options.everybody, only=options.users))
-        _next_step(made)
+        _next_step(made, waits)
     _warn(leaving.by_plan(made))
     if made.refusals:
         return PlanRefused.exit_code
@@ -170,7 +171,10 @@ def _write_html(settings: Settings, store: Store, told: PastRun, file: Path) -> 
         ) from error
 
 
-def _next_step(made: Plan) -> None:
+def _next_step(made: Plan, waits: str) -> None:
+    if waits and not made.refusals:
+        click.echo(waits, err=True)
+        return
     real = made.as_of is None and made.offline is None
     if made.writes and not made.refusals and real and sys.stdout.isatty():
         click.echo("Carry it out with: scimsync apply", err=True)

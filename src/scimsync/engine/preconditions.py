@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from scimsync.core import leaving, limits
-from scimsync.engine import binding, limiting
+from scimsync.engine import approving, binding, limiting
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Target
 from scimsync.engine.seals import UNKNOWN, World, looked_at
@@ -105,6 +105,8 @@ class ApplyOptions:
     newborn_version: int = 0
     #: what the target takes from inactive people and the mapping does not give back
     dropped: tuple[Place, ...] = ()
+    #: the public key that approvals are signed with; None where there is none
+    public: Callable[[], bytes | None] = lambda: None
     #: a person looked at what stopped a ring: what came of it before does not count
     resume: bool = False
 
@@ -120,7 +122,8 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
     Raises:
         PlanStale: It is for reading, was made elsewhere, for another target or configuration, is too old, or another
             run was applied since.
-        PlanRefused: It passes a limit that nobody overrode.
+        PlanRefused: It passes a limit that nobody overrode, or somebody rejected it.
+        PlanWaits: It lacks approvals.
     """
     if run is None:
         raise PlanStale(UNKNOWN.sentence(plan.id))
@@ -143,6 +146,8 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
         words = [f"plan {plan.id}: {f.summary} ({f.rule}: {f.detail}); {f.hint}" for f in refused]
         kept = leaving.by_plan(replace(plan, refusals=tuple(refused)))
         raise PlanRefused("\n".join([leaving.sentence(kept), *words] if kept else words))
+    asked = approving.Asked(rules=options.policy.approvals, public=options.public, now=ports.clock.now())
+    approving.check(plan, run, ports.store, asked, options.overrides)
     return run
 
 

@@ -20,7 +20,7 @@ from scimsync.model.plans import Plan
 from scimsync.model.policy import Authority, Mapped
 from scimsync.model.reports import Report
 from scimsync.services import continuity
-from scimsync.services.auditing import audit_key, checkpoint, signed
+from scimsync.services.auditing import audit_key, audit_public, checkpoint, signed
 from scimsync.services.delivery import notifying
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.planning import Choices, spend, stored_plan, subscriptions
@@ -114,6 +114,7 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         newborn_version=settings.target.dialect.newborn_version,
         dropped=unmapped(settings.policy, settings.target.dialect),
         resume=choices.resume,
+        public=lambda: audit_public(settings),
     )
 
 
