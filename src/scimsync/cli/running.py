@@ -20,7 +20,7 @@ from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
 from scimsync.core import leaving, waiting
 from scimsync.core.rings import shares_of
-from scimsync.errors import ConfigError, PlanRefused, PlanStale
+from scimsync.errors import ConfigError, PlanRefused, PlanStale, PlanWaits
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
 from scimsync.services import approving, observing, offline, planning, state, unmanaged
@@ -188,6 +188,8 @@ def apply(options: Options) -> int:
     with state.held(settings) as store:
         made, _ = planning.find_plan(store, options.plan)
         if applying.wants_consent(made, options.overrides) and not options.yes:
+            if words := approving.words(approving.review(settings, store, made.id)):
+                raise PlanWaits(words)
             _ask(made, options)
         return _apply(settings, store, made, options)
 
