@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -197,8 +198,24 @@ def owner() -> str:
     return f"scimsync, process {os.getpid()} on {socket.gethostname()}"
 
 
+#: who asked for the work at hand, where that is not who started the process
+_ASKED: ContextVar[str] = ContextVar("asked", default="")
+
+
+@contextmanager
+def on_behalf_of(name: str) -> Iterator[None]:
+    """Work in somebody's name: a service does what people ask of it, and the audit chain says who did."""
+    token = _ASKED.set(name)
+    try:
+        yield
+    finally:
+        _ASKED.reset(token)
+
+
 def actor() -> str:
-    """On whose behalf this process works, for the audit chain: SCIMSYNC_ACTOR, or user@host."""
+    """On whose behalf this process works, for the audit chain: who asked, SCIMSYNC_ACTOR, or user@host."""
+    if asked := _ASKED.get():
+        return asked
     given = os.environ.get("SCIMSYNC_ACTOR", "").strip()
     if given:
         return given
@@ -240,6 +257,36 @@ def _login() -> int:
         return login
     sudo = os.environ.get("SUDO_UID", "")
     return int(sudo) if os.getuid() == 0 and sudo.isdecimal() else os.getuid()
+
+
+class Passwords(Protocol):
+    """Hashes passwords and proves them."""
+
+    def hashed(self, password: str) -> str:
+        """What is kept of a password."""
+        ...
+
+    def proves(self, secret: str, password: str) -> bool:
+        """Whether it is the password; "" as secret is nobody's, and takes as long."""
+        ...
+
+
+_PASSWORDS: list[Passwords] = []
+
+
+def make_passwords() -> Passwords:
+    """What keeps passwords; made once, for that takes as long as proving one.
+
+    Raises:
+        ConfigError: The library is not installed.
+    """
+    if not _PASSWORDS:
+        try:
+            from scimsync.adapters.passwords_argon2 import Argon2Passwords  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError as error:
+            raise ConfigError("passwords need argon2-cffi: pip install 'scimsync[console]'") from error
+        _PASSWORDS.append(Argon2Passwords())
+    return _PASSWORDS[0]
 
 
 def make_key(settings: Settings) -> FileKey | RingKey:

@@ -30,6 +30,7 @@ from scimsync.engine.state import (
     Pins,
     Refusals,
     Runs,
+    Suspicions,
 )
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.accounts import GroupMemory, Membership
@@ -50,6 +51,7 @@ from scimsync.model.outcomes import (
     RunState,
     Status,
     Step,
+    Suspect,
     Undone,
     Unshown,
 )
@@ -69,7 +71,7 @@ def make_line(key: str = "p1", *, run: str = "run-1", **members: object) -> Jour
     return JournalLine(run=run, key=key, **given)  # type: ignore[arg-type]
 
 
-class People(Links, Deferrals, Endings, NeverShown, Acceptances, Memberships, Protocol):
+class People(Links, Deferrals, Endings, Suspicions, NeverShown, Acceptances, Memberships, Protocol):
     """The part that knows whose account is whose."""
 
 
@@ -861,6 +863,17 @@ def test_an_ending_takes_the_place_of_what_its_key_had(store: People) -> None:
     later = make_ending(account="a9", since=MOMENT + timedelta(days=1))
     store.change_endings([later], ["p1", "p2", "p3"])
     assert list(store.endings()) == [later]
+
+
+def make_suspect(key: str = "p1", readings: int = 1, delivery: str = "") -> Suspect:
+    return Suspect(key, f"a-{key}", readings, MOMENT, MOMENT + timedelta(hours=readings), delivery)
+
+
+@on_people
+def test_suspects_come_back_by_key_each_in_the_place_of_what_its_key_had(store: People) -> None:
+    store.change_suspects(one for one in (make_suspect("p2"), make_suspect("p1"), make_suspect("p3")))
+    store.change_suspects([make_suspect("p2", 2, "written on monday")], ["p3", "p4"])
+    assert list(store.suspects()) == [make_suspect("p1"), make_suspect("p2", 2, "written on monday")]
 
 
 def make_acceptance(key: str = "p1", kind: str = "record.bad-phone", **members: object) -> Acceptance:

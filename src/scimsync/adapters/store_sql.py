@@ -38,6 +38,7 @@ from scimsync.adapters.store_outbox import Outbox
 from scimsync.adapters.store_people import People
 from scimsync.adapters.store_runs import Runs
 from scimsync.adapters.store_tables import LEASE, NOBODY
+from scimsync.adapters.store_visitors import Visitors
 from scimsync.errors import StoreError, StoreLocked
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
@@ -60,8 +61,10 @@ REVISIONS = (
     "0016",
     "0017",
     "0019",
+    "0023",
     "0024",
     "0025",
+    "0026",
 )
 VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives
@@ -72,7 +75,7 @@ _MIGRATING = threading.Lock()
 _LEFT: set[tuple[str, int]] = set()
 
 
-class SqlStore(Runs, People, Deciding, Outbox, Bindings):
+class SqlStore(Runs, People, Deciding, Outbox, Bindings, Visitors):
     """The state in a database. Fits the Store port; may be used from several threads.
 
     Args:

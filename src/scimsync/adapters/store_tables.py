@@ -125,6 +125,16 @@ ENDING = sa.Table(
     sa.Column("since", Instant, nullable=False),
     sa.Column("proven", sa.Boolean, nullable=False),
 )
+SUSPECT = sa.Table(
+    "suspect",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("readings", sa.Integer, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("last", Instant, nullable=False),
+    sa.Column("delivery", sa.Text, nullable=False),
+)
 UNSHOWN = sa.Table(
     "unshown",
     TABLES,
@@ -283,6 +293,26 @@ ARTIFACT = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("under", sa.JSON, nullable=False),
+)
+USER = sa.Table(
+    "console_user",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+)
+TOKEN = sa.Table(
+    "console_token",
+    TABLES,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("expires", Instant, nullable=False),
 )
 OUTBOX = sa.Table(
     "outbox",

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from scimsync.cli.finding_text import printable
-from scimsync.cli.render import counted
 from scimsync.cli.running import show, show_json
 from scimsync.config import load
 from scimsync.model.approvals import Approval
 from scimsync.services import approving, state
 from scimsync.services.acting import this_person
 from scimsync.services.approving import Reviewed
+from scimsync.showing.words import counted
 
 
 def approve(config: Path, named: str, reason: str, *, as_json: bool) -> int:

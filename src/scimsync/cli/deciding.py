@@ -14,7 +14,7 @@ import click
 from scimsync.cli import interrupting, render, running
 from scimsync.cli.finding_text import printable
 from scimsync.cli.progress import Bar
-from scimsync.cli.render import counted, value_text
+from scimsync.cli.render import value_text
 from scimsync.cli.running import show, show_json
 from scimsync.config import Settings, load
 from scimsync.errors import ConfigError, PlanRefused, PlanStale, ScimsyncError
@@ -25,6 +25,7 @@ from scimsync.services import deciding, planning, state
 from scimsync.services.acting import this_person
 from scimsync.services.deciding import Conflict, Listed, Said
 from scimsync.services.planning import Choices
+from scimsync.showing.words import counted
 
 #: conflicts that are shown where nobody asks for all
 SHOWN = 50

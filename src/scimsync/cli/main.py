@@ -431,21 +431,23 @@ for _added in (approvals, approve, reject, undo, restore, conflicts, findings, a
     cli.add_command(_added)
 
 
-@cli.command(short_help="Receive signed events, synchronise the people they name, send webhooks.")
+@cli.command(short_help="Show the console; receive signed events; send webhooks.")
 @with_config
 @click.option("--events", is_flag=True, help="Receive signed events at POST /events.")
+@click.option("--console/--no-console", default=None, help="The console; by default for this machine alone.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8787, show_default=True, help="The port; 0 takes a free one.")
-def serve(config: Path, events: bool, host: str, port: int) -> None:  # noqa: FBT001
-    """Receive signed events that name changed people, synchronise these people, and send pending webhooks.
+@click.option("--behind", default="", metavar="URL", help="Where a proxy with TLS passes the console on.")
+def serve(**given: object) -> None:
+    """Show the console, synchronise the people that signed events name, and send pending webhooks.
 
     Runs until Ctrl-C or SIGTERM.
 
-    Example: scimsync serve --events
+    Example: scimsync serve
     """
     from scimsync.cli import serving  # noqa: PLC0415
 
-    sys.exit(serving.serve(config, events=events, host=host, port=port))
+    sys.exit(serving.serve(serving.Options(**given)))  # type: ignore[arg-type]
 
 
 @cli.command(short_help="Run the Genesys Cloud simulator.")
@@ -479,8 +481,9 @@ def simulate(**given: object) -> None:
 @cli.command(short_help="See it work: simulator, sample HR database, plan, apply, second run.")
 @click.option("--users", default=2000, show_default=True, help="How many accounts the simulator holds.")
 @click.option("--keep", type=FOLDER, help="Keep everything in this folder.")
+@click.option("--console", is_flag=True, help="Then open the console on it, until Ctrl-C.")
 @click.option("--option", "options", multiple=True, metavar="SWITCH=VALUE", help="Change a switch of the simulator.")
-def demo(users: int, keep: Path | None, options: tuple[str, ...]) -> None:
+def demo(users: int, keep: Path | None, console: bool, options: tuple[str, ...]) -> None:  # noqa: FBT001
     """Start a simulator, make an HR database that differs from it, plan, apply, and plan again.
 
     Everything happens on this machine, in a folder of its own.
@@ -489,4 +492,5 @@ def demo(users: int, keep: Path | None, options: tuple[str, ...]) -> None:
     """
     from scimsync.cli import demonstrating, simulating  # noqa: PLC0415
 
-    sys.exit(demonstrating.demo(users=users, keep=keep, switches=simulating.read_switches(options)))
+    switches = simulating.read_switches(options)
+    sys.exit(demonstrating.demo(users=users, keep=keep, switches=switches, console=console))

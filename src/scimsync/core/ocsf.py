@@ -47,6 +47,7 @@ _DECISIONS = {
     "configuration": (_UPDATE, "configuration"),
     "link": (_UPDATE, "account"),
     "renewal": ((_OTHER, "Renew"), "state"),
+    "console": ((_OTHER, "Change access"), "console"),
     "finding": ((_OTHER, "Accept"), "finding"),
     "approval": ((_OTHER, "Approve"), "plan"),
     "pin": (_UPDATE, "schema"),

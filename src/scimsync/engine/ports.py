@@ -25,7 +25,9 @@ from scimsync.engine.state import (
     Quarantine,
     Refusals,
     Runs,
+    Suspicions,
     TakenBack,
+    Visitors,
 )
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.events import Receipt
@@ -255,6 +257,7 @@ class Store(
     Links,
     Deferrals,
     Endings,
+    Suspicions,
     NeverShown,
     TakenBack,
     Acceptances,
@@ -266,6 +269,7 @@ class Store(
     Audit,
     Outbox,
     Inbox,
+    Visitors,
     Lease,
     Artifacts,
     Protocol,

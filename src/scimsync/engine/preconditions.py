@@ -22,6 +22,7 @@ from scimsync.engine.state import (
     Links,
     Memberships,
     NeverShown,
+    Pins,
     Refusals,
     Runs,
     TakenBack,
@@ -31,6 +32,7 @@ from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Finding, Plan
 from scimsync.model.policy import Mapped, Policy
+from scimsync.scim.dialect import Dialect
 from scimsync.scim.schema import Place
 
 #: the rules that may be set aside when a plan is applied, besides those about its size
@@ -51,6 +53,7 @@ class ApplyState(
     Journal,
     Audit,
     Artifacts,
+    Pins,
     Protocol,
 ):
     """Of the state: what applying reads and writes."""
@@ -107,6 +110,8 @@ class ApplyOptions:
     dropped: tuple[Place, ...] = ()
     #: the public key that approvals are signed with; None where there is none
     public: Callable[[], bytes | None] = lambda: None
+    #: whose schemas are compared with what the target says where it refuses many alike; None: they are not
+    dialect: Dialect | None = None
     #: a person looked at what stopped a ring: what came of it before does not count
     resume: bool = False
 

@@ -26,9 +26,11 @@ from scimsync.model.outcomes import (
     LinkDecision,
     Pin,
     Run,
+    Suspect,
     Undone,
     Unshown,
 )
+from scimsync.model.visitors import Token, User
 
 
 class Runs(Protocol):
@@ -156,6 +158,18 @@ class Endings(Protocol):
         ...
 
     def change_endings(self, add: Iterable[Ending], remove: Iterable[str] = ()) -> None:
+        """Forget those of some keys, then remember others, each in the place of what its key had."""
+        ...
+
+
+class Suspicions(Protocol):
+    """Who is missing from the source, and in how many readings."""
+
+    def suspects(self) -> Iterator[Suspect]:
+        """All of them, by key."""
+        ...
+
+    def change_suspects(self, add: Iterable[Suspect], remove: Iterable[str] = ()) -> None:
         """Forget those of some keys, then remember others, each in the place of what its key had."""
         ...
 
@@ -419,6 +433,34 @@ class Inbox(Protocol):
 
     def forget_calls(self, before: datetime) -> None:
         """Drop calls that came before a time and were answered."""
+        ...
+
+
+class Visitors(Protocol):
+    """Who may use the console."""
+
+    def users(self) -> Sequence[User]:
+        """All of them, by name."""
+        ...
+
+    def save_user(self, user: User) -> None:
+        """Insert or replace a user by name."""
+        ...
+
+    def remove_user(self, name: str) -> bool:
+        """Remove a user; whether there was one."""
+        ...
+
+    def tokens(self) -> Sequence[Token]:
+        """All of them, the newest first."""
+        ...
+
+    def save_token(self, token: Token) -> None:
+        """Insert a token."""
+        ...
+
+    def remove_token(self, identity: str) -> bool:
+        """Remove a token by its id; whether there was one."""
         ...
 
 

@@ -24,6 +24,7 @@ class Kind(Enum):
     PIN = "pin"  #: the target's schema was recorded as baseline
     UNDO = "undo"  #: a run was taken back
     RENEWAL = "renewal"  #: a person let a state go on that is not the one that was left, or forgot what was agreed
+    CONSOLE = "console"  #: a user or a token of the console was made, changed or removed
     ERASURE = "erasure"  #: the key of a person was destroyed
 
 

@@ -123,6 +123,8 @@ class Change:
     row: int | None = None
     #: what the journal calls it; a second pass has the next number
     part: int = ITSELF
+    #: the person stands in the ring before the first
+    pilot: bool = False
 
     @property
     def awaiting(self) -> tuple[Delta, ...]:
@@ -285,12 +287,19 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Coming:
-    """Somebody whose records say that they join, move or leave on a day to come."""
+    """Somebody whose records say that they join, move or leave on a day to come; or who is far enough on the ladder."""
 
     key: str
     lifecycle: Lifecycle
     #: the first day on which it is so; of a leaver the day after the last
     day: date
+    #: of somebody who left already, or is missing: what a plan of that day does, where nothing changes until then
+    action: Action | None = None
+
+    @property
+    def word(self) -> str:
+        """What happens, in one word."""
+        return self.lifecycle.value if self.action is None else self.action.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

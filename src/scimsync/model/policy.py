@@ -37,6 +37,10 @@ class Leavers(Enum):
     DELETE = "delete"  #: disable it, and delete it once it was inactive for long enough
 
 
+#: how far apart two readings are at least that count as two
+LEAVERS_APART = timedelta(hours=1)
+
+
 class Deleted(Enum):
     """What becomes of a joiner whose login belonged to a deleted account, which a creation would bring back."""
 
@@ -267,6 +271,8 @@ class Rings:
     shares: tuple[float, ...] = (0.01, 0.10, 1.0)
     #: how many changes a plan must have to be written in rings
     least: int = 500
+    #: an SQL condition over one record: whoever meets it stands in a ring before the first; "" for none
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +288,9 @@ class Policy:
     leavers: Leavers = Leavers.DISABLE
     #: how long an account is inactive before it is deleted, where leavers are
     leavers_after: timedelta = timedelta(days=30)
+    #: how many readings must lack somebody before the access is taken, and how far apart two of them are
+    leavers_readings: int = 1
+    leavers_apart: timedelta = LEAVERS_APART
     deleted: Deleted = Deleted.HOLD
     rehire: Rehire = Rehire.PROPOSE
     on_bad_value: BadValue = BadValue.ATTRIBUTE

@@ -14,7 +14,7 @@ from typing import Protocol
 from scimsync.bootstrap import make_clock, make_phones, person, phones_version
 from scimsync.bootstrap_sources import asked_since, make_pairs, make_source
 from scimsync.config import Settings
-from scimsync.core import grouping, identity, limits, owning, returning, sealing, trust, undoing, unshown
+from scimsync.core import exchanging, grouping, identity, limits, owning, returning, sealing, trust, undoing, unshown
 from scimsync.core.depths import Rhythm
 from scimsync.core.sealing import Opened
 from scimsync.engine import binding, ledger, planning, preceding, preconditions
@@ -72,6 +72,7 @@ RULES = (
     | undoing.RULES
     | trust.RULES
     | identity.RULES
+    | exchanging.RULES
     | limits.RULES
     | preconditions.RULES
     | grouping.RULES
