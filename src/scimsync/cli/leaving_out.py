@@ -44,7 +44,7 @@ def leave_out(config: Path, options: Options) -> int:
     )
     with state.open_store(settings) as store:
         made = trimming.leave_out(settings, store, options.plan, chosen, this_person(), options.reason)
-        waits = approving.words(approving.review(settings, store, made.id))
+        waits = approving.wait(settings, store, made)
     if options.as_json:
         show_json(render.plan_document(made))
     else:

@@ -124,7 +124,7 @@ def plan(options: Options) -> int:
             write_out(store, made, options.out)
         if options.html is not None:
             _write_html(settings, store, past.of_plan(store, made), options.html)
-        waits = "" if options.offline or options.as_of else approving.words(approving.review(settings, store, made.id))
+        waits = "" if options.offline or options.as_of else approving.wait(settings, store, made)
     if options.as_json:
         show_json(render.plan_document(made))
     else:
@@ -190,7 +190,7 @@ def apply(options: Options) -> int:
     with state.held(settings) as store:
         made, _ = planning.find_plan(store, options.plan)
         if applying.wants_consent(made, options.overrides) and not options.yes:
-            if words := approving.words(approving.review(settings, store, made.id)):
+            if words := approving.wait(settings, store, made):
                 raise PlanWaits(words)
             _ask(made, options)
         return _apply(settings, store, made, options)

@@ -134,6 +134,18 @@ def words(told: Reviewed) -> str:
     return rules.words(told.plan.id, told.standing)
 
 
+def wait(settings: Settings, store: ApprovalsState, plan: Plan) -> str:
+    """As `words`, of a plan at hand; "" where it was not stored. Its file is not read."""
+    run = store.run(plan.id)
+    if run is None or not run.plan:
+        return ""
+    return rules.words(plan.id, approving.standing(plan, run, store, _asked(settings)))
+
+
+def _asked(settings: Settings) -> Asked:
+    return Asked(rules=settings.policy.approvals, public=lambda: audit_public(settings), now=now())
+
+
 def _check_open(plan: Plan, run: Run, before: Reviewed) -> None:
     if run.begun:
         raise PlanStale(f"plan {plan.id} was begun ({run.state.value}): nothing is left to approve or reject.")
@@ -178,11 +190,10 @@ def _found(store: ApprovalsState, named: str) -> tuple[Opened, Run]:
 
 
 def _reviewed(settings: Settings, store: ApprovalsState, found: Opened, run: Run) -> Reviewed:
-    asked = Asked(rules=settings.policy.approvals, public=lambda: audit_public(settings), now=now())
     return Reviewed(
         plan=found.plan,
         run=run,
         digest=digest_of(store.artifact(run.plan)),
-        standing=approving.standing(found.plan, run, store, asked),
+        standing=approving.standing(found.plan, run, store, _asked(settings)),
         approvals=tuple(store.approvals(run.id)),
     )
