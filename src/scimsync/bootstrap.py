@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import pwd
 import random
 import secrets
 import socket
@@ -233,16 +232,36 @@ def actor() -> str:
 
 
 def person() -> Actor:
-    """Who sits at this command line: the user of the operating system, whatever the environment says.
+    """Who sits at this command line, as far as the operating system proves it, whatever the environment says.
 
-    `SCIMSYNC_ACTOR`, `USER` and `LOGNAME` are words of whoever starts the process, and prove nothing.
+    That is who logged in, also behind `sudo` and `su`; where nobody did, the user of the process.
     """
-    number = os.getuid() if hasattr(os, "getuid") else None
+    if not hasattr(os, "getuid"):
+        return Actor(f"{getpass.getuser()}@{socket.gethostname()}", "os")
+    import pwd  # noqa: PLC0415 - there is none on Windows
+
+    number = _login()
     try:
-        user = pwd.getpwuid(number).pw_name if number is not None else getpass.getuser()
-    except (OSError, KeyError):  # a container may run under a number without a name
+        user = pwd.getpwuid(number).pw_name
+    except KeyError:  # a container may run under a number without a name
         user = f"uid-{number}"
     return Actor(f"{user}@{socket.gethostname()}", "os")
+
+
+#: where Linux says who logged in, and what it says where nobody did
+_LOGIN, _NOBODY = Path("/proc/self/loginuid"), 2**32 - 1
+
+
+def _login() -> int:
+    """The number of the user who logged in; else that of the process, and for root of whom sudo names."""
+    try:
+        login = int(_LOGIN.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        login = _NOBODY
+    if login != _NOBODY:
+        return login
+    sudo = os.environ.get("SUDO_UID", "")
+    return int(sudo) if os.getuid() == 0 and sudo.isdecimal() else os.getuid()
 
 
 class Passwords(Protocol):

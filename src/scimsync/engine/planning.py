@@ -468,6 +468,7 @@ class _Planning:
         absent.keep(request, comparison, ports.store, identity)
         self.ladder.keep(comparison, plan)
         quarantine.remember(ports.store, request, findings, identity, created)
+        deciding.end_idle(ports.store, request, plan)
         digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
