@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from benchmarks import (
     apply,
     audit,
+    console,
     estimate,
     main_job,
     one_person,
@@ -32,6 +33,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Size], Report], int]] = {
     "estimate": (estimate.measure, estimate.USUAL),
     "references": (references.measure, references.USUAL),
     "audit": (audit.measure, audit.USUAL),
+    "console": (console.measure, console.USUAL),
     "simulator": (simulator.measure, simulator.USUAL),
     "sources": (sources.measure, sources.USUAL),
 }

@@ -153,7 +153,8 @@ def test_a_morning_by_keyboard_alone_and_no_request_leaves_the_machine(  # noqa:
 
 
 def paths(place: Shown) -> list[str]:
-    run, key = place.home.runs()[-1].id, place.home.active(1)[0].employee_id
+    run = max(place.home.runs(), key=lambda one: one.tally["changes"]).id
+    key = place.home.active(1)[0].employee_id
     first = place.opened.console.reviews.opened(place.store, run).index.page(Filter(), 0, 1).rows[0]
     return ["/", "/runs", f"/runs/{run}", f"/runs/{place.home.runs()[0].id}", f"/runs/{run}/changes/{first.n}",
             "/people?q=e", f"/person/story?key={key}", f"/person?key={key}", "/audit", "/audit/1?proof=1",
