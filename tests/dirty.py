@@ -183,7 +183,7 @@ _kind("blank lines at the end", GOOD + "\n\n\n", 0, ALL)
 _kind("padded with NUL", GOOD.encode() + b"\0" * 512, 3, NOBODY, "NUL")
 _kind("NUL in a cell", lambda m: _in_cell(m, "title", lambda t: t + "\0"), 3, NOBODY, "NUL")
 _kind("Ctrl-Z at the end", GOOD + "\x1a", 3, NOBODY)
-_kind("form feed between", GOOD.replace("\n", "\n\f", 2), 3, NOBODY)
+_kind("form feed between", GOOD.replace("\n", "\n\f", 2), 0, ALL)
 
 
 def _rows(change: Callable[[Rows, Maker], object]) -> Callable[[Maker], str]:
@@ -302,8 +302,11 @@ _kind(
     3, NOBODY, "10,000 columns",
 )  # fmt: skip
 _kind("names of two columns exchanged", _head(lambda h: h.replace("first,last", "last,first")), 4, NOBODY, "update")
-_kind("title and department exchanged", _head(lambda h: h.replace("title,dept", "dept,title")), 4, NOBODY, "update")
-_kind("key and login exchanged", _head(lambda h: h.replace("id,login", "login,id")), 4, NOBODY)
+_kind(
+    "title and department exchanged", _head(lambda h: h.replace("title,dept", "dept,title")), 4, NOBODY,
+    "source.exchanged",
+)  # fmt: skip
+_kind("key and login exchanged", _head(lambda h: h.replace("id,login", "login,id")), 11, NOBODY, "bad-email")
 _kind("status and title exchanged", _head(lambda h: h.replace("status,title", "title,status")), 11, NOBODY)
 _kind("all names one to the right", _head(lambda h: "x," + h.rpartition(",")[0]), 2, NOBODY, "no column last_day")
 

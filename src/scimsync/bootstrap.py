@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import random
 import secrets
 import socket
@@ -24,6 +25,7 @@ from scimsync.adapters.keys_local import FileKey, RingKey
 from scimsync.config import Settings, TargetSettings
 from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.errors import ConfigError
+from scimsync.model.decisions import Actor
 from scimsync.model.phones import PhoneReader, Unread
 
 _T = TypeVar("_T")
@@ -223,6 +225,19 @@ def actor() -> str:
     except (OSError, KeyError):  # a container may run under a number without a name
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return f"{user}@{socket.gethostname()}"
+
+
+def person() -> Actor:
+    """Who sits at this command line: the user of the operating system, whatever the environment says.
+
+    `SCIMSYNC_ACTOR`, `USER` and `LOGNAME` are words of whoever starts the process, and prove nothing.
+    """
+    number = os.getuid() if hasattr(os, "getuid") else None
+    try:
+        user = pwd.getpwuid(number).pw_name if number is not None else getpass.getuser()
+    except (OSError, KeyError):  # a container may run under a number without a name
+        user = f"uid-{number}"
+    return Actor(f"{user}@{socket.gethostname()}", "os")
 
 
 class Passwords(Protocol):

@@ -16,7 +16,7 @@ from scimsync.config import RestSettings, Settings, SourceSettings
 from scimsync.config.settings import SINCE, GroupSettings, LdapSettings
 from scimsync.engine.membership import Pairs
 from scimsync.engine.ports import Source
-from scimsync.errors import ConfigError
+from scimsync.errors import ConfigError, SourceError
 from scimsync.model.records import Joined
 
 
@@ -219,11 +219,20 @@ class _Described(Source, Protocol):
 def describe_sources(settings: Settings) -> Sequence[str]:
     """What directories that are read say about themselves, a line each; nothing of other kinds.
 
+    Of one that is joined and cannot be asked nothing is said: reading it says why.
+
     Raises:
-        SourceError: One cannot be asked.
+        SourceError: The first source cannot be asked.
     """
-    given = (settings.source, *settings.source.joined)
-    return [line for one in given if one.ldap for line in _directory(one, one.ldap).describe()]
+    said: list[str] = []
+    for given in (settings.source, *settings.source.joined):
+        if given.ldap:
+            try:
+                said += _directory(given, given.ldap).describe()
+            except SourceError:
+                if given is settings.source:
+                    raise
+    return said
 
 
 def guarded_sources(settings: Settings) -> Sequence[tuple[str, bool]]:

@@ -263,3 +263,16 @@ def test_doctor_says_what_came_of_each_joined_source(home: House) -> None:
     (home.folder / "ad.csv").unlink()
     said = home.command("doctor")
     assert "[source.ad] could not be read, so what is made of it would be left as it is" in said.out
+
+
+def test_doctor_judges_the_first_source_though_a_directory_that_is_joined_is_away(home: House) -> None:
+    away = (
+        '[source.ad]\nkind = "ldap"\nurl = "ldap://127.0.0.1:1"\nanonymous = true\nbase = "dc=x"\n'
+        'attributes = ["employeeID", "title", "department"]\njoin = "ad.employeeID = hr.employee_id"\n'
+    )
+    configure(home, ad=away, more="")
+    said = home.command("doctor")
+    assert f"{PEOPLE} records" in said.out, said
+    assert "127.0.0.1:1" in said.out
+    assert "could not be read, so what is made of it would be left as it is" in said.out
+    assert said.code == 0

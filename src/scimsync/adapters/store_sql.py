@@ -19,9 +19,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from scimsync.adapters.store_artifacts import Bindings
-from scimsync.adapters.store_audit import Audit
 from scimsync.adapters.store_birth import bear
 from scimsync.adapters.store_connections import WallClock
+from scimsync.adapters.store_deciding import Deciding
 from scimsync.adapters.store_engine import (
     MIGRATION_KEY,
     check_pages,
@@ -61,6 +61,9 @@ REVISIONS = (
     "0016",
     "0017",
     "0019",
+    "0023",
+    "0024",
+    "0025",
     "0026",
 )
 VERSION_TABLE = "scimsync_version"
@@ -72,7 +75,7 @@ _MIGRATING = threading.Lock()
 _LEFT: set[tuple[str, int]] = set()
 
 
-class SqlStore(Runs, People, Audit, Outbox, Bindings, Visitors):
+class SqlStore(Runs, People, Deciding, Outbox, Bindings, Visitors):
     """The state in a database. Fits the Store port; may be used from several threads.
 
     Args:

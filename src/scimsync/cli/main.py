@@ -15,6 +15,7 @@ import click
 from scimsync.cli import interrupting
 from scimsync.cli.account_commands import accounts
 from scimsync.cli.audit_commands import audit
+from scimsync.cli.conflict_commands import conflicts
 from scimsync.cli.finding_commands import findings
 from scimsync.cli.hardening import harden, told
 from scimsync.cli.options import (
@@ -424,7 +425,7 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-for _added in (undo, restore, findings, accounts, audit, webhooks, state):
+for _added in (undo, restore, conflicts, findings, accounts, audit, webhooks, state):
     cli.add_command(_added)
 
 

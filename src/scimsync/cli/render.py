@@ -101,7 +101,8 @@ def _head(plan: Plan) -> Iterator[str]:
         if number
     ]
     yield "  " + "   ".join([*marks, *more])
-    yield f"  {tally.match_rate:.1%} of {tally.compared:,} compared attributes are equal already"
+    if tally.compared:
+        yield f"  {tally.match_rate:.1%} of {tally.compared:,} compared attributes are equal already"
     if tally.licences:
         yield f"  Licences: {licences_text(tally.licences)}"
 

@@ -243,6 +243,20 @@ class Policy(Section):
         "30d",
         example="90d",
     )
+    leavers_readings: int = _key(
+        "How many readings of the source in a row must lack a person before the access is taken. Until then the "
+        "person is suspect, keeps it, and is told of (leaver.suspect). Whom the source *says* to have left loses "
+        "access at once.",
+        1,
+        example=2,
+        ge=1,
+    )
+    leavers_apart: str = _like(
+        AFTER,
+        "How far apart two readings are that count as two, in hours (`h`) or days (`d`). No file counts twice.",
+        "1h",
+        example="12h",
+    )
     leave: Literal["hold", "keep", "disable"] = _key(
         "What becomes of the account of a person on leave (`[source] on_leave`). `hold`: nothing of this person is "
         "written until the return (record.on-leave). `keep`: as of everybody who is there, and access stays. "
@@ -324,6 +338,7 @@ class Policy(Section):
     rings_from: int = _key(
         "From how many changes on a plan is large. A shorter one is written as a whole.", 500, example=50, ge=1
     )
+    rings_first: str = _text("SQL over one record: who meets it stands in a ring before all.", example="site = 'Leeds'")
 
 
 class Limits(Section):

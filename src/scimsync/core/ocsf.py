@@ -49,6 +49,7 @@ _DECISIONS = {
     "renewal": ((_OTHER, "Renew"), "state"),
     "console": ((_OTHER, "Change access"), "console"),
     "finding": ((_OTHER, "Accept"), "finding"),
+    "approval": ((_OTHER, "Approve"), "plan"),
     "pin": (_UPDATE, "schema"),
     "undo": ((_OTHER, "Undo"), "run"),
     "erasure": ((4, "Delete"), "key of a person"),

@@ -115,6 +115,8 @@ class PlanRequest:
     each: bool = False
     #: the accounts as the last whole reading showed them, where the directory shall not be asked
     offline: Known | None = None
+    #: who proposes the plan, so that they do not approve it
+    authors: tuple[str, ...] = ()
     #: who is told where the plan may not be applied
     subscriptions: tuple[Subscription, ...] = ()
 

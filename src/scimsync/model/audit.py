@@ -16,6 +16,7 @@ class Kind(Enum):
     OUTCOME = "outcome"  #: what came of it
     HOLD = "hold"  #: something waits for a person, or a person decided it
     OVERRIDE = "override"  #: a person set a rule aside
+    APPROVAL = "approval"  #: a person approved or rejected a plan, or left something out of one
     PLAN_APPROVED = "plan-approved"  #: a plan with changes began to be applied
     CONFIGURATION = "configuration"  #: another configuration took effect
     LINK = "link"  #: a person said that a record and an account are one person, or are not
