@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+from tests.chaos.groups import Planned as Grouped
+from tests.chaos.groups import lines, plan_groups
 
+from scimsync import files
 from scimsync.core import limits, logins, planner, validation
 from scimsync.core.desired import read_desired
 from scimsync.core.identity import said
@@ -216,9 +219,15 @@ async def make_plain_plan(
     ends = ending.plan_ends(cast("Any", side), cast("Any", side), cast("Any", request), store, known)
     ended = {change.key for change in ends.changes}
     ordered, _ = planner.lined_up([*(c for c in handed.changes if c.key not in ended), *ends.changes])
+    grouped = Grouped()
+    if policy.groups is not None and found.complete and request.proven:
+        spared = [suspect.account for suspect in ladder.suspects]
+        grouped = await plan_groups(
+            target, store, request.wanted, paired, ordered, spared, policy.groups.batch, request.overrides
+        )
     plan = _stored(
         target, store, clock, request, ordered, (last.base if last else ""), agreed, len(found.accounts),
-        (*ladder.told, *left.findings, *ends.findings), past, ends.demanded,
+        (*ladder.told, *left.findings, *ends.findings, *grouped.findings), past, ends.demanded, grouped,
     )  # fmt: skip
     ladder.keep(cast("Any", side), plan)
     return plan
@@ -352,11 +361,12 @@ def _vain(changes: Sequence[Change]) -> list[Change]:
 def _stored(  # noqa: PLR0917 - all that a plan rests on
     target: Target, store: Store, clock: Clock, request: PlainRequest, changes: tuple[Change, ...], former: str,
     agreed: Base, accounts: int, findings: tuple[Finding, ...], past: Past, ending_demands: Sequence[Demand],
+    grouped: Grouped,
 ) -> Plan:  # fmt: skip
     now, sources = clock.now(), (request.source,)
     identity = f"{now:%Y%m%d-%H%M%S}-{request.fresh()}"
     numbers = {"records": len(request.wanted), "accounts": accounts, "linked": len(agreed), "unmanaged": 0}
-    counted = planner.tally(numbers | {"compared": 0, "equal": 0}, changes, (), findings)
+    counted = planner.tally(numbers | {"compared": 0, "equal": 0}, changes, (), findings, grouped.changes)
     demanded = [*limits.demands(counted, request.policy.limits)]
     plan = Plan(
         id=identity,
@@ -364,6 +374,7 @@ def _stored(  # noqa: PLR0917 - all that a plan rests on
         seal=Seal(target=target.name, configuration="c", source="s", base=former, links=said(store.link_decisions())),
         tally=counted,
         changes=changes,
+        groups=grouped.changes,
         findings=findings,
         refusals=limits.refusals(demanded, request.overrides, past),
         overrides=dict(request.overrides),
@@ -372,6 +383,7 @@ def _stored(  # noqa: PLR0917 - all that a plan rests on
     )
     name = f"agreed-{identity}.parquet"
     write_base(store.artifact(name), agreed)
+    files.write(store.artifact(f"members-{identity}.ndjson"), lines(grouped.agreed))
     path = f"plan-{identity}.ndjson"
     digest = signatures.write(store.artifact(path), plan, None)
     store.save_run(
