@@ -137,7 +137,7 @@ class Plainly:
                 continue
             agreed = self.base.get(key, (None, {}))[1].get(ACTIVE)
             yield Leaver(
-                key=key, name=str(body["userName"]), account=account, version=str(_version(body)),
+                key=key, name=str(body["userName"]), account=account, version=_tag(body),
                 agreed=agreed if isinstance(agreed, bool) else None,
             )  # fmt: skip
 
@@ -154,7 +154,7 @@ class Plainly:
             if self.paired.get(key, account) == account and (key in self.paired or not self._is_taken(account)):
                 known = endings.get(key)
                 yield Inactive(
-                    key=key, name=str(body["userName"]), account=account, version=str(_version(body)), row=None,
+                    key=key, name=str(body["userName"]), account=account, version=_tag(body), row=None,
                     absent=person is None, ending=known if known and known.account == account else None,
                 )  # fmt: skip
 
@@ -266,7 +266,12 @@ async def _read(
 
 
 def _version(body: Mapping[str, Any]) -> int:
-    return int(str(body["meta"]["version"]).removeprefix("W/").strip('"'))
+    return int(_tag(body) or 0)
+
+
+def _tag(body: Mapping[str, Any]) -> str:
+    """The version; blank where none was shown."""
+    return str(body.get("meta", {}).get("version", "")).removeprefix("W/").strip('"')
 
 
 def _correlated(request: PlainRequest, found: _Found, links: Mapping[str, str]) -> dict[str, str]:
@@ -324,7 +329,7 @@ def _sides(
         body = found.accounts[account]
         current = {ACTIVE: truth(lookup(body, ACTIVE))} | {m.path: m.place.read(body) for m in policy.attributes}
         pair = Pair(
-            **common, account=account, version=str(_version(body)), current=current,
+            **common, account=account, version=_tag(body), current=current,
             base=base.get(key, (None, {}))[1], awaits=awaits, unresolved=unresolved,
         )  # fmt: skip
         pairs.append((pair, desired))
