@@ -131,6 +131,8 @@ def make_target(
         metrics: Told of each exchange.
         remembers: Whether how large a page may be is kept among the artifacts.
     """
+    from scimsync.adapters.store_allowance import Allowances  # noqa: PLC0415 - loads SQLAlchemy
+    from scimsync.adapters.target_ledger import shared  # noqa: PLC0415
     from scimsync.adapters.target_pages import PAGE_SIZES  # noqa: PLC0415
     from scimsync.adapters.target_platform import PlatformTarget  # noqa: PLC0415 - loads httpx2
     from scimsync.adapters.target_scim import ScimTarget  # noqa: PLC0415 - loads httpx2
@@ -139,15 +141,18 @@ def make_target(
     given = settings.target
     users = given.dialect.users
     kind = ScimTarget if users == users.published else PlatformTarget
+    clock = SystemClock()
+    known = replace(
+        wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
+        patience_s=settings.policy.outage.total_seconds(),
+    )
     target = kind(
-        replace(
-            wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
-            patience_s=settings.policy.outage.total_seconds(),
-        ),
-        clock=SystemClock(),
+        known,
+        clock=clock,
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,
         watch=metrics,
+        ledgers=shared(known, Allowances(settings.state.url, clock), clock),
     )
     target.manage(mapped.place for mapped in settings.policy.attributes)
     return target

@@ -39,6 +39,7 @@ from scimsync.engine.run_journal import RunJournal
 from scimsync.engine.schema_watch import SchemaWatch
 from scimsync.engine.searching import Search
 from scimsync.engine.standing import GOOD, Standing
+from scimsync.engine.urgency import urgently
 from scimsync.errors import ScimsyncError, TargetError
 from scimsync.model.outcomes import Outcome, Reply, Run, RunState, Status
 from scimsync.model.plans import LOGIN, MAKING, Action, Change, GroupChange, Plan
@@ -266,7 +267,8 @@ class _Applier:
                     await self._others(change, part)
                     if self._standing.stop.is_set():
                         return
-                    outcome = await self._settle(change, part, await carry(change))
+                    with urgently(when=lifecycle.takes_access(change)):
+                        outcome = await self._settle(change, part, await carry(change))
                     self._metrics.settled(change.word, outcome, self._clock.monotonic() - began)
                     await self._judge(change, outcome)
                 except TargetError as error:
