@@ -200,13 +200,13 @@ def owner() -> str:
 
 
 #: who asked for the work at hand, where that is not who started the process
-_ASKED: ContextVar[str] = ContextVar("asked", default="")
+_ASKED: ContextVar[Actor | None] = ContextVar("asked", default=None)
 
 
 @contextmanager
-def on_behalf_of(name: str) -> Iterator[None]:
+def on_behalf_of(who: Actor) -> Iterator[None]:
     """Work in somebody's name: a service does what people ask of it, and the audit chain says who did."""
-    token = _ASKED.set(name)
+    token = _ASKED.set(who)
     try:
         yield
     finally:
@@ -216,7 +216,7 @@ def on_behalf_of(name: str) -> Iterator[None]:
 def actor() -> str:
     """On whose behalf this process works, for the audit chain: who asked, SCIMSYNC_ACTOR, or user@host."""
     if asked := _ASKED.get():
-        return asked
+        return asked.name
     given = os.environ.get("SCIMSYNC_ACTOR", "").strip()
     if given:
         return given
@@ -228,10 +228,12 @@ def actor() -> str:
 
 
 def person() -> Actor:
-    """Who sits at this command line: the user of the operating system, whatever the environment says.
+    """Who asked for the work at hand, else the user of the operating system, whatever the environment says.
 
     `SCIMSYNC_ACTOR`, `USER` and `LOGNAME` are words of whoever starts the process, and prove nothing.
     """
+    if asked := _ASKED.get():
+        return asked
     number = os.getuid() if hasattr(os, "getuid") else None
     try:
         user = pwd.getpwuid(number).pw_name if number is not None else getpass.getuser()

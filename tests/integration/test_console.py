@@ -154,7 +154,7 @@ def test_users_sign_in_by_password_and_guessers_have_to_wait(place: Shown) -> No
     assert kept.secret.startswith("$argon2id$")
     told = [record.document for record in evidence.latest(place.store, "", "", 9, kind="console")]
     assert [one["action"] for one in told] == ["user made", "user changed"]
-    assert {one["actor"] for one in told} == {"admin (console)"}
+    assert {one["actor"] for one in told} == {"admin"}
     assert admin.post("/settings/users/remove", name="vera").status_code == 303
 
 
@@ -358,9 +358,7 @@ def test_a_plan_is_read_applied_watched_and_taken_back_in_the_name_of_who_asked(
             assert events[-1] == "event: ended"
             assert ada.done(begun) == run
             assert home.runs()[0].state is RunState.DONE
-            assert {record.document["actor"] for record in evidence.latest(place.store, "", run, 9)} == {
-                "ada (console)"
-            }
+            assert {record.document["actor"] for record in evidence.latest(place.store, "", run, 9)} == {"ada"}
             page = ada.get(f"/runs/{run}").text
             assert len(re.findall(r'<span class="pill done">done</span>', page)) >= 2
             again = ada.post(f"/runs/{run}/apply", digest=whole["digest"])
@@ -403,3 +401,37 @@ def test_scopes_of_tokens_are_rights(place: Shown) -> None:
     answer = place.stranger.get("/api/v1/audit", authorization=f"Bearer {secret}")
     assert answer.status_code == 200
     visiting.remove_token(place.home.settings(), place.store, token.id)
+
+
+def test_a_conflict_is_decided_on_its_page_and_whom_it_is_about_is_planned_for_at_once(tmp_path: Path) -> None:
+    with house(tmp_path, users=20) as home:
+        home.configure(authority="ask")
+        home.settle()
+        one, two = home.active(2)
+        for someone in (one, two):
+            home.set(someone, job_title="Lead")
+            home.edit(someone, "title", "Chief of Everything")
+        home.plan()
+        with shown(home) as place:
+            ada, vera = place.visitor(Role.OPERATOR, "ada"), place.visitor(Role.VIEWER, "vera")
+            page = ada.get("/conflicts")
+            assert faults_of(page.text) == []
+            assert "2 conflicts wait" in page.text
+            assert "Chief of Everything" in page.text
+            assert vera.get("/conflicts").status_code == 403
+            said = {"wins": "hr", "scope": "once", "one": "yes", "key": one.employee_id, "path": "title"}
+            seen = place.home.runs()[0].id
+            run = ada.done(ada.post("/conflicts/decide", seen=seen, **said))
+            told = ada.get(f"/api/v1/runs/{run}/changes").json()
+            assert [(c["change"]["key"], c["kind"]) for c in told["changes"]] == [(one.employee_id, "change")]
+            assert ada.post("/conflicts/decide", seen=seen, **said).status_code == 409  # it waits no more
+            many = {"wins": "directory", "scope": "attribute", "key": "", "path": "title", "number": "1"}
+            assert ada.post("/conflicts/decide", **many).status_code == 400  # what lasts wants a reason
+            assert ada.post("/conflicts/decide", **{**many, "number": "7"}, reason="x").status_code == 409
+            ada.done(ada.post("/conflicts/decide", **many, reason="titles are made there"))
+            page = ada.get("/conflicts")
+            assert "0 conflicts wait" in page.text
+            (identity,) = re.findall(r'name="id" value="(\w+)"', page.text)[-1:]
+            assert "title = " in ada.get("/conflicts/export").text
+            assert ada.post("/conflicts/withdraw", id=identity).status_code == 303
+            assert [r.document["actor"] for r in evidence.latest(place.store, "", "", 9, kind="hold")][-1] == "ada"
