@@ -65,6 +65,7 @@ REVISIONS = (
     "0024",
     "0025",
     "0026",
+    "0021",
 )
 VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives

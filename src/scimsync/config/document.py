@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scimsync.config.approvals import Approval
 from scimsync.config.contracts import Rule
 from scimsync.config.keys import (
     AFTER,
@@ -491,6 +492,7 @@ class Document(BaseModel):
     limits: Limits = _section()
     groups: Groups | None = None
     rule: list[Rule] = Field([], description=Rule.__doc__)
+    approval: list[Approval] = Field([], description=Approval.__doc__)
     state: State = _section()
     metrics: Metrics = _section()
     log: Log = _section()

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scimsync.config import contracts, document, keys, outward
+from scimsync.config import approvals, contracts, document, keys, outward
 from scimsync.config.document import Attribute, Document
 from scimsync.config.keys import Section
 from scimsync.config.places import Place
@@ -43,7 +43,7 @@ _SECRETS = {
 }
 _TYPES = {"boolean": "true or false", "array": "a list of texts", "string": "a text", "object": "a table"}
 #: sections of which there may be several, one below the other
-_SEVERAL = ("webhook", "rule")
+_SEVERAL = ("webhook", "rule", "approval")
 _MISSING = {
     "source": "say where the HR records are",
     "target": "say which directory is kept",
@@ -244,6 +244,7 @@ def _sound(raw: Mapping[str, object], faulty: Iterable[Place]) -> Document:
         sections[name] = _filled(optional, kept[name]) if name in kept else None
     sections["webhook"] = [_filled(outward.Webhook, each) for each in kept.get("webhook", [])]
     sections["rule"] = [_filled(contracts.Rule, each) for each in kept.get("rule", [])]
+    sections["approval"] = [_filled(approvals.Approval, each) for each in kept.get("approval", [])]
     if isinstance(expect := sections["source"].expect, dict):
         newest = expect.get("newest")
         filled = {**expect, "newest": _filled(contracts.Newest, newest) if newest else None}

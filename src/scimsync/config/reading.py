@@ -341,6 +341,7 @@ class _Reader:
             deleted=Deleted(given.deleted),
             rehire=Rehire(given.rehire),
             protected=frozenset(map(protecting.word, given.protected)),
+            approvals=holding.approvals(self.written.approval, self.told),
             exchange=LoginExchange(given.exchange),
             plan_expires=span(given.plan_expires),
             rings=self._rings(),
