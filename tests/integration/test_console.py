@@ -91,8 +91,10 @@ def test_each_role_sees_and_does_what_its_rights_say_and_no_more(place: Shown, r
     for path in addresses(place, run):
         pattern = next(p for p in by_path if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", p), path.split("?")[0]))
         right = by_path[pattern].right
-        answer = client.get(path)
         forbidden = right is not None and right not in RIGHTS[role]
+        if "story" in path and not forbidden:
+            continue  # each is a plan, and is asked for once by another test
+        answer = client.get(path)
         assert (answer.status_code == 403) is forbidden, (path, answer.status_code)
         assert answer.status_code < 500, (path, answer.text)
     client.get("/")
@@ -432,6 +434,45 @@ def test_a_conflict_is_decided_on_its_page_and_whom_it_is_about_is_planned_for_a
             page = ada.get("/conflicts")
             assert "0 conflicts wait" in page.text
             (identity,) = re.findall(r'name="id" value="(\w+)"', page.text)[-1:]
-            assert "title = " in ada.get("/conflicts/export").text
+            assert "&#34;title&#34; = {" in ada.get("/conflicts/export").text
             assert ada.post("/conflicts/withdraw", id=identity).status_code == 303
             assert [r.document["actor"] for r in evidence.latest(place.store, "", "", 9, kind="hold")][-1] == "ada"
+
+
+def test_a_plan_is_left_something_out_of_and_approved_by_somebody_else_than_who_proposed_it(tmp_path: Path) -> None:
+    with house(tmp_path, users=20) as home:
+        home.settle()
+        rule = '[[approval]]\nname = "every-plan"\nevery = true\n'
+        home.configure(more=rule)
+        one, two, bad = home.active(3)
+        home.set(one, job_title="Lead")
+        home.set(two, job_title="Lead")
+        home.set(bad, email="no address")
+        with shown(home) as place:
+            ada, cleo = place.visitor(Role.ADMIN, "ada"), place.visitor(Role.APPROVER, "cleo")
+            for client in (ada, cleo):
+                client.get("/")
+            first = ada.done(ada.post("/plans"))
+            digest = ada.get(f"/api/v1/runs/{first}").json()["digest"]
+            answer = ada.post(f"/runs/{first}/leave-out", digest=digest, user=two.employee_id, reason="on a course")
+            run = answer.headers["location"].rpartition("/")[2]
+            changes = ada.get(f"/api/v1/runs/{run}/changes?action=update").json()["changes"]
+            assert [c["change"]["key"] for c in changes] == [one.employee_id]
+            digest = ada.get(f"/api/v1/runs/{run}").json()["digest"]
+            assert "1 more approval" in ada.get(f"/runs/{run}/approvals").text
+            waits = _ended(ada, ada.post(f"/runs/{run}/apply", digest=digest))
+            assert 'role="alert"' in waits
+            assert home.writes() == 0
+            assert ada.post(f"/runs/{run}/approve", digest=digest, reason="looks good").status_code == 409
+            assert cleo.post(f"/runs/{run}/approve", digest="another", reason="looks good").status_code == 409
+            assert cleo.post(f"/runs/{run}/apply", digest=digest).status_code == 403
+            assert cleo.post(f"/runs/{run}/approve", digest=digest, reason="looked at all of it").status_code == 303
+            page = cleo.get(f"/runs/{run}/approvals")
+            assert faults_of(page.text) == []
+            assert "looked at all of it" in page.text
+            ada.done(ada.post(f"/runs/{run}/apply", digest=digest))
+            assert home.writes() == 1
+            page = ada.get("/quarantine")
+            assert faults_of(page.text) == []
+            assert bad.employee_id in page.text
+            assert place.store.run(ada.done(ada.post("/quarantine/again", key=bad.employee_id)))

@@ -19,7 +19,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scimsync.config import Settings
-from scimsync.console import api, audit, conflicts, entering, overview, people, progress, runs, settings, workshop
+from scimsync.console import (
+    api,
+    approvals,
+    audit,
+    conflicts,
+    entering,
+    overview,
+    people,
+    progress,
+    runs,
+    settings,
+    workshop,
+)
 from scimsync.console.asking import Asked, Console, Page
 from scimsync.console.guarding import SAFE, Guard
 from scimsync.console.roles import Role, Visitor
@@ -37,6 +49,7 @@ PAGES: tuple[Page, ...] = (
     *runs.PAGES,
     *progress.PAGES,
     *conflicts.PAGES,
+    *approvals.PAGES,
     *people.PAGES,
     *audit.PAGES,
     *workshop.PAGES,

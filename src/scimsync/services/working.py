@@ -18,7 +18,7 @@ from scimsync.config import Settings
 from scimsync.engine.ports import Observer, Store
 from scimsync.errors import ScimsyncError
 from scimsync.model.decisions import Actor
-from scimsync.services import applying, planning, state, undoing
+from scimsync.services import applying, planning, quarantine, state, undoing
 from scimsync.services.planning import Choices
 
 __all__ = ["Work", "Works", "monotonic", "on_behalf_of"]
@@ -125,6 +125,18 @@ class Works:
             if planning.has_unfinished(store):
                 await applying.settle_where_free(self._settings, store, observer)
             return (await planning.plan(self._settings, store, observer, replace(choices, author=who))).id
+
+        return self._begin("plan", who, doing)
+
+    def try_again(self, who: Actor, key: str) -> Work:
+        """Plan for one person who is left out; see `services.quarantine.try_again`.
+
+        Raises:
+            ScimsyncError: Something is at work already.
+        """
+
+        async def doing(store: Store, observer: Observer, _: asyncio.Event) -> str:
+            return (await quarantine.try_again(self._settings, store, observer, key, who)).id
 
         return self._begin("plan", who, doing)
 
