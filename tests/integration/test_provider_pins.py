@@ -133,7 +133,7 @@ def test_a_pin_of_the_version_before_leaves_nothing_out(tmp_path: Path) -> None:
         it.command("schema", "pin")
         with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
             database.execute("ALTER TABLE schema_pin DROP COLUMN left_out")
-            for table in ("unshown", "acceptance", "undone", "artifact"):
+            for table in ("unshown", "acceptance", "undone", "artifact", "schedule", "alarm"):
                 database.execute(f"DROP TABLE {table}")
             for later in ("digest", "spent", "undoes"):
                 database.execute(f"ALTER TABLE run DROP COLUMN {later}")

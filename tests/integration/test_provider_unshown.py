@@ -353,7 +353,7 @@ def test_a_state_of_the_version_before_opens_and_learns_it(tmp_path: Path) -> No
         it.hr({"id": 1})
         it.sync()
         with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
-            for table in ("unshown", "acceptance", "undone", "artifact"):
+            for table in ("unshown", "acceptance", "undone", "artifact", "schedule", "alarm"):
                 database.execute(f"DROP TABLE {table}")
             database.execute("ALTER TABLE schema_pin DROP COLUMN left_out")
             for later in ("digest", "spent", "undoes"):

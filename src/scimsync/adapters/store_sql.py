@@ -37,6 +37,7 @@ from scimsync.adapters.store_holders import at_work, holds, myself
 from scimsync.adapters.store_outbox import Outbox
 from scimsync.adapters.store_people import People
 from scimsync.adapters.store_runs import Runs
+from scimsync.adapters.store_schedules import Schedules
 from scimsync.adapters.store_tables import LEASE, NOBODY
 from scimsync.errors import StoreError, StoreLocked
 
@@ -60,6 +61,7 @@ REVISIONS = (
     "0016",
     "0017",
     "0019",
+    "0027",
 )
 VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives
@@ -70,7 +72,7 @@ _MIGRATING = threading.Lock()
 _LEFT: set[tuple[str, int]] = set()
 
 
-class SqlStore(Runs, People, Audit, Outbox, Bindings):
+class SqlStore(Runs, People, Audit, Outbox, Schedules, Bindings):
     """The state in a database. Fits the Store port; may be used from several threads.
 
     Args:

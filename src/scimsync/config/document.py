@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scimsync.config.clockwork import Alarm, Blackout, Schedule
 from scimsync.config.contracts import Rule
 from scimsync.config.keys import (
     AFTER,
@@ -482,3 +483,6 @@ class Document(BaseModel):
     audit: Audit = _section()
     webhook: list[Webhook] = Field([], description=Webhook.__doc__)
     events: Events | None = None
+    schedule: list[Schedule] = Field([], description=Schedule.__doc__)
+    blackout: list[Blackout] = Field([], description=Blackout.__doc__)
+    alarm: list[Alarm] = Field([], description=Alarm.__doc__)

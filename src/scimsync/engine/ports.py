@@ -8,6 +8,7 @@ from typing import Protocol
 
 from scimsync.engine.state import (
     Acceptances,
+    Alarms,
     Artifacts,
     Audit,
     Deferrals,
@@ -22,6 +23,7 @@ from scimsync.engine.state import (
     Pins,
     Refusals,
     Runs,
+    Schedules,
     TakenBack,
 )
 from scimsync.model.accounts import DeletedAccount
@@ -260,6 +262,8 @@ class Store(
     Audit,
     Outbox,
     Inbox,
+    Schedules,
+    Alarms,
     Lease,
     Artifacts,
     Protocol,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scimsync.model.accounts import GroupMemory, Membership
+from scimsync.model.alarms import Alarm
 from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Call, Message, MessageState
 from scimsync.model.outcomes import (
@@ -27,6 +28,7 @@ from scimsync.model.outcomes import (
     Undone,
     Unshown,
 )
+from scimsync.model.schedules import Progress
 
 
 class Runs(Protocol):
@@ -369,6 +371,37 @@ class Inbox(Protocol):
 
     def forget_calls(self, before: datetime) -> None:
         """Drop calls that came before a time and were answered."""
+        ...
+
+
+class Schedules(Protocol):
+    """How far each schedule has come."""
+
+    def progress(self) -> Sequence[Progress]:
+        """All of it, by name and expression."""
+        ...
+
+    def begin_schedule(self, progress: Progress) -> None:
+        """Remember from when on a schedule counts, where nothing is known of it yet."""
+        ...
+
+    def save_progress(self, progress: Progress) -> None:
+        """Remember how far a schedule has come."""
+        ...
+
+
+class Alarms(Protocol):
+    """Which alarms people were told of."""
+
+    def alarms(self) -> Sequence[Alarm]:
+        """All of them, by kind and subject."""
+        ...
+
+    def save_alarm(self, alarm: Alarm, messages: Sequence[Message]) -> bool:
+        """Keep how an alarm stands, and the messages that tell of it, in one commit.
+
+        False, and nothing is kept, where somebody else saved it since its `step` was read.
+        """
         ...
 
 

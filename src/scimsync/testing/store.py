@@ -16,9 +16,10 @@ from scimsync.testing.store_audit import MemoryAudit
 from scimsync.testing.store_outbox import MemoryOutbox
 from scimsync.testing.store_people import MemoryPeople
 from scimsync.testing.store_runs import MemoryRuns
+from scimsync.testing.store_schedules import MemorySchedules
 
 
-class MemoryStore(MemoryRuns, MemoryPeople, MemoryAudit, MemoryOutbox, MemoryBindings):
+class MemoryStore(MemoryRuns, MemoryPeople, MemoryAudit, MemoryOutbox, MemorySchedules, MemoryBindings):
     """The state of one process, gone when it ends. May be used from several threads.
 
     Args:
