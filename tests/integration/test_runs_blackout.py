@@ -55,7 +55,9 @@ def test_a_leaver_loses_the_groups_and_a_mover_keeps_both_halves_of_the_move_for
     provider = Provider(*(account(n) for n in range(4)))
     ids = [provider.named(f"p{n}@x.org")[0]["id"] for n in range(4)]
     for name, members in (("Day", [0, 1, 2]), ("Night", [3])):
-        provider.put({"id": name, "displayName": name, "members": [{"value": ids[n]} for n in members]}, provider.groups)
+        provider.put(
+            {"id": name, "displayName": name, "members": [{"value": ids[n]} for n in members]}, provider.groups
+        )
     with firm(tmp_path, provider) as it:
         it.configure(more=f"group_loss = 1000\ngroup_gain = 1000\n{TEAMS}")
         teams = ["Day", "Day", "Day", "Night"]

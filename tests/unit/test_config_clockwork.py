@@ -125,7 +125,7 @@ def test_only_who_sends_alarms_needs_their_secrets_and_their_name_stays(
         (MAIL + 'url = "env:SLACK"\n', "[[alarm]] 1 url does not fit kind = 'mail'; take it away"),
         (MAIL + 'about = ["run.fialed"]\n', "about: 'run.fialed' is none of run.failed, run.silence, plan.refused"),
         (MAIL + 'about = ["run.fialed"]\n', "did you mean run.failed?"),
-        (MAIL + 'silence = "a day"\n', "[[alarm]] 1 silence = 'a day': write days or hours such as \"1d\" or \"36h\""),
+        (MAIL + 'silence = "a day"\n', '[[alarm]] 1 silence = \'a day\': write days or hours such as "1d" or "36h"'),
         (MAIL + MAIL, "[[alarm]] 2 is the same as another; join what they are about in one"),
         ('[[alarm]]\nkind = "slack"\n', '[[alarm]] 1 url is missing: kind = "slack" needs it'),
         (SLACK.replace("SLACK", "PLAIN"), "[[alarm]] 1 url must be https"),

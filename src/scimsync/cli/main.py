@@ -428,21 +428,22 @@ for _added in (undo, restore, findings, accounts, audit, webhooks, state):
     cli.add_command(_added)
 
 
-@cli.command(short_help="Receive signed events, synchronise the people they name, send webhooks.")
+@cli.command(short_help="Run by the clock and by signed events; send webhooks and alarms.")
 @with_config
 @click.option("--events", is_flag=True, help="Receive signed events at POST /events.")
+@click.option("--schedule", is_flag=True, help="Plan and apply when a [[schedule]] is due; send alarms.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8787, show_default=True, help="The port; 0 takes a free one.")
-def serve(config: Path, events: bool, host: str, port: int) -> None:  # noqa: FBT001
-    """Receive signed events that name changed people, synchronise these people, and send pending webhooks.
+def serve(config: Path, events: bool, schedule: bool, host: str, port: int) -> None:  # noqa: FBT001
+    """Plan and apply by the clock, synchronise the people whom signed events name, and send webhooks and alarms.
 
     Runs until Ctrl-C or SIGTERM.
 
-    Example: scimsync serve --events
+    Example: scimsync serve --schedule --events
     """
     from scimsync.cli import serving  # noqa: PLC0415
 
-    sys.exit(serving.serve(config, events=events, host=host, port=port))
+    sys.exit(serving.serve(config, events=events, schedule=schedule, host=host, port=port))
 
 
 @cli.command(short_help="Run the Genesys Cloud simulator.")

@@ -23,8 +23,10 @@ from scimsync.doors import door
 from scimsync.errors import ConfigError
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.services import delivery, observing, receiving, state
+from scimsync.model.schedules import Schedule
+from scimsync.services import delivery, observing, receiving, scheduling, state
 from scimsync.services.receiving import Answer, Receiver
+from scimsync.services.scheduling import Scheduler
 from scimsync.services.state import Store
 
 #: seconds within which a caller must have sent all of its message
@@ -37,11 +39,15 @@ _Receive: TypeAlias = Callable[[], Awaitable[_Message]]
 _Send: TypeAlias = Callable[[_Message], Awaitable[None]]
 
 
-def serve(config: Path, *, events: bool, host: str, port: int) -> int:
+def serve(config: Path, *, events: bool, schedule: bool, host: str, port: int) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit code."""
-    settings = load(config, secrets=WRITING | ({"events"} if events else set()))
-    if not events and not settings.webhooks:
-        raise ConfigError("serve: there is nothing to do. Say --events, or add a [[webhook]] to the configuration.")
+    settings = load(config, secrets=WRITING | ({"events"} if events else set()) | ({"alarm"} if schedule else set()))
+    if schedule and not settings.schedules:
+        raise ConfigError("serve --schedule: the configuration has no [[schedule]]. Add one; see docs/schedule.md")
+    if not events and not schedule and not settings.webhooks:
+        raise ConfigError(
+            "serve: there is nothing to do. Say --events or --schedule, or add a [[webhook]] to the configuration."
+        )
     if any(len(key) < LEAST_KEY for key in settings.events):
         _say(f"The secret of [events] is shorter than {LEAST_KEY} bytes: take openssl rand -base64 32.")
     try:
@@ -54,39 +60,48 @@ def serve(config: Path, *, events: bool, host: str, port: int) -> int:
         ready = f"listening on {address}" + ("; events at /events" if events else "")
         if host not in {"127.0.0.1", "localhost", "::1"}:
             _say("This address is not only for this machine: put a proxy with TLS before it.")
-        asyncio.run(_serve(settings, store, door, ready))
+        asyncio.run(_serve(settings, store, door, ready, schedule=schedule))
     return 0
 
 
-async def _serve(settings: Settings, store: Store, door: socket.socket, ready: str) -> None:
-    await _Service(settings, store).run(door, ready)
+async def _serve(settings: Settings, store: Store, door: socket.socket, ready: str, *, schedule: bool) -> None:
+    await _Service(settings, store, schedule=schedule).run(door, ready)
 
 
 class _Service:
-    """The three that work side by side: the door, the runs, the delivery."""
+    """What works side by side: the door, the runs for events, those by the clock, the delivery."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, *, schedule: bool) -> None:
         self._settings, self._store = settings, store
         self._receiver = Receiver(settings, store, _Quiet(), _told)
+        self._scheduler = Scheduler(settings, store, _Quiet(), _told_of_slot) if schedule else None
 
     async def run(self, door: socket.socket, ready: str) -> None:
         """Say `ready`, then serve until a signal comes; what is under way is then brought to its end."""
         server = _Server(_config(self._respond))
-        async with delivery.rounds(self._settings, self._store, _say) as rounds:
+        scheduler = self._scheduler
+        async with delivery.rounds(self._settings, self._store, _say, alarms=scheduler is not None) as rounds:
 
             def end() -> None:
                 server.should_exit = True
                 self._receiver.halt()
+                if scheduler is not None:
+                    scheduler.halt()
                 rounds.halt()
 
             loop = asyncio.get_running_loop()
             for number in interrupting.wanted():
                 loop.add_signal_handler(number, end)
             click.echo(ready)  # not before it can be told to end
+            if scheduler is not None:
+                for _, line in scheduling.told(self._settings, self._store):
+                    _say(line)
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve(sockets=[door]))
                 group.create_task(rounds.on())
                 group.create_task(self._receiver.on())
+                if scheduler is not None:
+                    group.create_task(scheduler.on())
 
     async def _respond(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         if (scope["method"], scope["path"]) == ("GET", "/metrics"):
@@ -123,14 +138,28 @@ class _Service:
 
 def _told(people: int, made: Plan, report: Report) -> None:
     """What came of one run for some people."""
+    _say(f"run {made.id}: looked at {counted(people, 'person')}; {_ended(made, report)}")
+    _warn(made, report)
+
+
+def _told_of_slot(schedule: Schedule, made: Plan, report: Report) -> None:
+    """What came of one run by the clock."""
+    _say(f"{schedule.name}: run {made.id}: {_ended(made, report)}")
+    _warn(made, report)
+
+
+def _ended(made: Plan, report: Report) -> str:
     words = [f"{number} {name}" for name, number in report.statuses.items()]
     words += [f"{made.tally.conflicts} in conflict, held"] if made.tally.conflicts else []
     words += [f"{made.tally.held} left out"] if made.tally.held else []
     words += [f"{counted(made.tally.values, 'value')} left out"] if made.tally.values else []
+    return ", ".join(words) or "nothing to do"
+
+
+def _warn(made: Plan, report: Report) -> None:
+    """Leavers who keep access, and where to look."""
     if report.kept:
         _say(leaving.sentence(report.kept))
-    ended = ", ".join(words) or "nothing to do"
-    _say(f"run {made.id}: looked at {counted(people, 'person')}; {ended}")
     if waiting.waits(made) or report.kept:
         _say(f"  why: scimsync runs {made.id}")
 

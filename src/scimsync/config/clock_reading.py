@@ -75,7 +75,9 @@ def blackouts(written: Sequence[clockwork.Blackout], zone: str, told: Faults) ->
             if word.lower() in DAYS:
                 days.add(DAYS.index(word.lower()))
             else:
-                told.tell((*place, "days"), f"{where} days: {word!r} is none of {', '.join(DAYS)}{hint(word[:3], DAYS)}")
+                told.tell(
+                    (*place, "days"), f"{where} days: {word!r} is none of {', '.join(DAYS)}{hint(word[:3], DAYS)}"
+                )
         for word in given.dates:
             try:
                 dates.add(date.fromisoformat(word))
@@ -111,13 +113,8 @@ def alarms(
     found: list[AlarmSettings] = []
     for number, given in enumerate(written, 1):
         where, place = f"[[alarm]] {number}", ("alarm", number - 1)
-        mail = given.kind == "mail"
-        for key in MAIL if not mail else ("url",):
-            if getattr(given, key):
-                told.tell((*place, key), f"{where} {key} does not fit kind = {given.kind!r}; take it away")
-        for key in MAIL_NEEDS if mail else ("url",):
-            if not getattr(given, key) and given.kind and not {place, (*place, key)} & told.places:
-                told.tell((*place, key), f'{where} {key} is missing: kind = "{given.kind}" needs it')
+        if (*place, "kind") not in told.places:
+            _check_kind(where, place, given, told)
         host, port = _server(where, place, given, told)
         _check_mailboxes(where, place, given, told)
         url = references.resolve(f"{where} url", given.url) if secrets and given.url else ""
@@ -157,6 +154,17 @@ def _check_name(section: str, number: int, names: Sequence[str], told: Faults) -
 def _check_zone(where: str, place: Place, zone: str, told: Faults) -> None:
     if zone and (fault := zone_fault(zone)):
         told.tell((*place, "zone"), f"{where} zone = {zone!r} {fault}")
+
+
+def _check_kind(where: str, place: Place, given: clockwork.Alarm, told: Faults) -> None:
+    """Tell of keys that do not fit the kind, and of those that it needs."""
+    mail = given.kind == "mail"
+    for key in ("url",) if mail else MAIL:
+        if getattr(given, key):
+            told.tell((*place, key), f"{where} {key} does not fit kind = {given.kind!r}; take it away")
+    for key in MAIL_NEEDS if mail else ("url",):
+        if not getattr(given, key) and (*place, key) not in told.places:
+            told.tell((*place, key), f'{where} {key} is missing: kind = "{given.kind}" needs it')
 
 
 def _server(where: str, place: Place, given: clockwork.Alarm, told: Faults) -> tuple[str, int]:

@@ -63,7 +63,7 @@ class Blackout(Section):
 
 
 class Alarm(Section):
-    """Where people are told what is wrong with the runs of `scimsync serve`; several are written one below the other."""
+    """Where people are told what is wrong with the runs of `scimsync serve --schedule`; there may be several."""
 
     kind: Literal["mail", "slack", "teams", "apprise"] = _key(
         "How they are told: `mail`, the incoming webhook of `slack` or `teams`, or any address that Apprise knows "
@@ -77,7 +77,8 @@ class Alarm(Section):
         example="env:SLACK_WEBHOOK",
     )
     server: str = _text(
-        "The mail server and its port. Default of the port: 587, or 465 with `implicit`.", example="smtp.example.com:587"
+        "The mail server and its port. Default of the port: 587, or 465 with `implicit`.",
+        example="smtp.example.com:587",
     )
     tls: Literal["starttls", "implicit", "off"] = _key(
         "How the way to the mail server is closed; `off` for a server of this machine only.",

@@ -45,7 +45,7 @@ _SECRETS = {
 }
 _TYPES = {"boolean": "true or false", "array": "a list of texts", "string": "a text", "object": "a table"}
 #: sections of which there may be several, one below the other
-_SEVERAL = {
+_SEVERAL: Mapping[str, type[Section]] = {
     "webhook": outward.Webhook,
     "rule": contracts.Rule,
     "schedule": clockwork.Schedule,

@@ -60,7 +60,9 @@ def test_what_runs_each_hour_keeps_its_distance_when_clocks_change(begin: str) -
 @given(
     st.sampled_from(["30 2 * * *", "*/15 1-3 * * *", "15 1-3 * * *", "0 0 * * 1", "59 2 * * *"]),
     st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"]),
-    st.sampled_from(["2026-03-07T12:00", "2026-03-28T12:00", "2026-04-03T12:00", "2026-10-24T12:00", "2026-10-31T12:00"]),
+    st.sampled_from(
+        ["2026-03-07T12:00", "2026-03-28T12:00", "2026-04-03T12:00", "2026-10-24T12:00", "2026-10-31T12:00"]
+    ),
     st.integers(20, 240),
     st.integers(0, 2 * 1440),
 )
@@ -70,7 +72,11 @@ def test_no_slot_is_run_twice_or_forgotten_however_often_somebody_looks_and_when
     """Law: a run is for the latest slot, in order; and whoever begins at any moment finds the slots of who was there."""
     schedule, first = Schedule(name="x", cron=cron, zone=zone), at(begin)
     last = first + timedelta(days=3)
-    slots = [*takewhile(lambda slot: slot <= last, (x.astimezone(UTC) for x in CronSim(cron, first.astimezone(ZoneInfo(zone)))))]
+    slots = [
+        *takewhile(
+            lambda slot: slot <= last, (x.astimezone(UTC) for x in CronSim(cron, first.astimezone(ZoneInfo(zone))))
+        )
+    ]
     assert slots == sorted(set(slots))
     found = played(schedule, first, last, timedelta(minutes=step))
     assert found == sorted(set(found))
