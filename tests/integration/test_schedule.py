@@ -61,7 +61,9 @@ class Inbox(Sink):
         self.refuses = False
         self.came = threading.Event()
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - its name
+    async def handle_DATA(  # noqa: N802 - its name
+        self, server: Any, session: Any, envelope: Any
+    ) -> str:
         if self.refuses:
             return "451 not now, says secret-canary"
         self.mails.append(envelope.content.decode())
@@ -205,10 +207,10 @@ def test_a_day_across_the_change_to_winter_time_with_restarts_and_failures_runs_
     deliver(settings)
     deliver(settings)
     assert subjects(post.mails) == [
-        "scimsync: run.failed (hourly)",
-        "scimsync: run.failed (hourly) is over",
-        "scimsync: run.failed (hourly)",
-        "scimsync: run.failed (hourly) is over",
+        "scimsync: run-failed (hourly)",
+        "scimsync: run-failed (hourly) is over",
+        "scimsync: run-failed (hourly)",
+        "scimsync: run-failed (hourly) is over",
     ]
     assert not any("Canary" in mail or "E4711" in mail for mail in post.mails)
     assert "the source was refused" in post.mails[0]
@@ -224,10 +226,10 @@ def test_nothing_for_hours_is_told_once_and_when_it_is_over(tmp_path: Path, inbo
     served(day, 10)
     deliver(settings)
     assert sorted(subjects(post.mails)) == [
-        "scimsync: run.failed (hourly)",
-        "scimsync: run.failed (hourly) is over",
-        "scimsync: run.silence (6 h)",
-        "scimsync: run.silence (6 h) is over",
+        "scimsync: run-failed (hourly)",
+        "scimsync: run-failed (hourly) is over",
+        "scimsync: run-silence (6 h)",
+        "scimsync: run-silence (6 h) is over",
     ]
 
 
@@ -244,7 +246,7 @@ def test_an_alarm_that_cannot_be_sent_fails_nothing_is_shown_and_is_sent_later(
     assert post.mails == []
     with bootstrap.open_store(settings) as store:
         words = [line for well, line in scheduling.told(settings, store) if not well]
-        assert any(line.startswith("alarm run.failed (hourly) since ") for line in words)
+        assert any(line.startswith("alarm run-failed (hourly) since ") for line in words)
         assert (
             "alarm 1 (mail, 127.0.0.1) could not be told: the mail server refused it (SMTPDataError, 451); "
             "it is tried again" in words
@@ -252,7 +254,7 @@ def test_an_alarm_that_cannot_be_sent_fails_nothing_is_shown_and_is_sent_later(
         post.refuses = False
         store.retry_now(settings.alarms[0].name, bootstrap.now())
     deliver(settings)
-    assert subjects(post.mails) == ["scimsync: run.failed (hourly)"]
+    assert subjects(post.mails) == ["scimsync: run-failed (hourly)"]
     served(day, 2)
     assert day.done["hourly"] == 3, "the slot that failed, once its pause was over, and two more"
 
@@ -397,10 +399,10 @@ def test_a_real_service_whose_source_is_away_tells_by_mail_and_doctor_shows_it(
             assert post.came.wait(60)
             said = ended(serving_)
         assert "Alarm: A run of nightly failed: the source was refused; it is tried again at" in said
-        assert subjects(post.mails) == ["scimsync: run.failed (nightly)"]
+        assert subjects(post.mails) == ["scimsync: run-failed (nightly)"]
         assert "hr.db" not in post.mails[0]
         found = home.command("doctor").out
-        assert "alarm run.failed (nightly) since" in found
+        assert "alarm run-failed (nightly) since" in found
         assert "nightly (30 2 * * *, UTC): next at" in found
 
 

@@ -76,7 +76,7 @@ def test_a_blackout_holds_every_day_or_on_the_days_that_are_named(tmp_path: Path
 
 
 def test_an_alarm_is_read_and_its_name_and_its_looks_tell_no_secret(tmp_path: Path) -> None:
-    more = 'username = "me"\npassword = "env:PASSWORD"\nabout = ["run.failed"]\nsilence = "36h"\ntls = "implicit"\n'
+    more = 'username = "me"\npassword = "env:PASSWORD"\nabout = ["run-failed"]\nsilence = "36h"\ntls = "implicit"\n'
     mail, slack = read(tmp_path, MAIL + more + SLACK).alarms
     assert (mail.host, mail.port, mail.username, mail.password) == ("smtp.example.com", 465, "me", "canary")
     assert (mail.about, mail.silence) == (frozenset({AlarmKind.FAILED}), timedelta(hours=36))
@@ -123,8 +123,8 @@ def test_only_who_sends_alarms_needs_their_secrets_and_their_name_stays(
         (MAIL + 'tls = "off"\n', 'tls = "off" goes to a server of this machine only; write "starttls"'),
         (MAIL + 'password = "canary"\n', "[[alarm]] 1 password is a secret and may not stand in the file"),
         (MAIL + 'url = "env:SLACK"\n', "[[alarm]] 1 url does not fit kind = 'mail'; take it away"),
-        (MAIL + 'about = ["run.fialed"]\n', "about: 'run.fialed' is none of run.failed, run.silence, plan.refused"),
-        (MAIL + 'about = ["run.fialed"]\n', "did you mean run.failed?"),
+        (MAIL + 'about = ["run-fialed"]\n', "about: 'run-fialed' is none of run-failed, run-silence, plan-refused"),
+        (MAIL + 'about = ["run-fialed"]\n', "did you mean run-failed?"),
         (MAIL + 'silence = "a day"\n', '[[alarm]] 1 silence = \'a day\': write days or hours such as "1d" or "36h"'),
         (MAIL + MAIL, "[[alarm]] 2 is the same as another; join what they are about in one"),
         ('[[alarm]]\nkind = "slack"\n', '[[alarm]] 1 url is missing: kind = "slack" needs it'),

@@ -90,14 +90,14 @@ class Alarm(Section):
     sender: str = _text("Whom the mail is from.", example="scimsync@example.com")
     to: list[str] = _key("Whom the mail is to.", [], example=["oncall@example.com"])
     about: list[str] = _key(
-        "What they are told of: run.failed, run.silence, plan.refused, plan.waits, quarantine.grew, source.stale. "
+        "What they are told of: run-failed, run-silence, plan-refused, plan-waits, quarantine-grew, source-stale. "
         "Default: all.",
         [],
-        example=["run.failed", "plan.waits"],
+        example=["run-failed", "plan-waits"],
     )
     silence: str = _like(
         AFTER,
-        "After how long without a run that succeeded they are told, in days (`d`) or hours (`h`) (run.silence).",
+        "After how long without a run that succeeded they are told, in days (`d`) or hours (`h`) (run-silence).",
         "1d",
         example="36h",
     )

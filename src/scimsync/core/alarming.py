@@ -141,7 +141,7 @@ def title(notice: Notice) -> str:
     Examples:
         >>> moment = datetime.fromisoformat("2026-10-25T01:30+00:00")
         >>> title(Notice(AlarmKind.FAILED, "nightly", False, moment, moment, ""))
-        'scimsync: run.failed (nightly)'
+        'scimsync: run-failed (nightly)'
     """
     return f"scimsync: {notice.kind.value} ({notice.subject}){' is over' if notice.over else ''}"
 

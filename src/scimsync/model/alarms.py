@@ -10,12 +10,12 @@ from enum import Enum
 class AlarmKind(Enum):
     """What is wrong; the value is the name by which `[[alarm]] about` chooses it."""
 
-    FAILED = "run.failed"
-    SILENCE = "run.silence"
-    REFUSED = "plan.refused"
-    WAITING = "plan.waits"
-    QUARANTINE = "quarantine.grew"
-    STALE = "source.stale"
+    FAILED = "run-failed"
+    SILENCE = "run-silence"
+    REFUSED = "plan-refused"
+    WAITING = "plan-waits"
+    QUARANTINE = "quarantine-grew"
+    STALE = "source-stale"
 
 
 @dataclass(frozen=True, slots=True)

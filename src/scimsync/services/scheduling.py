@@ -70,7 +70,7 @@ class Scheduler:
         look_s: The longest sleep between two looks, in seconds.
     """
 
-    def __init__(  # noqa: PLR0913 - the last three as they are, but in tests
+    def __init__(  # noqa: PLR0913, PLR0917 - the last three as they are, but in tests
         self,
         settings: Settings,
         store: Store,

@@ -121,7 +121,7 @@ def test_what_is_told_is_a_sentence_with_a_title_and_names_nobody() -> None:
     progress = replace(NEW, ended=Ended.FAILED, code=5, retry=NOW + timedelta(minutes=1))
     (condition, *_) = alarming.conditions([progress], {}, {}, NOW)
     notice = Notice(condition.kind, condition.subject, False, NOW, NOW, condition.words)
-    assert alarming.title(notice) == "scimsync: run.failed (nightly)"
+    assert alarming.title(notice) == "scimsync: run-failed (nightly)"
     assert alarming.text(notice) == (
         "A run of nightly failed: the directory refused us, or cannot be reached; it is tried again at "
         "2026-10-25 00:31 UTC."
