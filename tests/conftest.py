@@ -6,12 +6,13 @@ import importlib.util
 import os
 import signal
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import settings
+from tests.soak import WHOLE, covering
 
 #: programs that run where the SDKs are, and the servers of other people
 collect_ignore = ["sdks", "providers"]
@@ -25,6 +26,34 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("here", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+#: whose tests play whole runs, a second each
+WHOLE_RUNS = ("tests/integration/", "tests/acceptance/", "tests/conformance/", "tests/laws/", "tests/unit/engine/")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Play whole runs with each value of each parameter; with every combination of them in a soak."""
+    if WHOLE or any("[" in word for word in config.args):
+        return
+    kept: list[pytest.Item] = []
+    for name, group in groupby(items, lambda item: item.nodeid.partition("[")[0]):
+        cases = [*group]
+        if name.startswith(WHOLE_RUNS):
+            cases = [cases[at] for at in covering([*map(_values, cases)])]
+        kept += cases
+    if len(kept) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if item not in {*kept}])
+    items[:] = kept
+
+
+def _values(case: pytest.Item) -> dict[str, object]:
+    """Parameters that are given together -> which of their values a test is played with."""
+    spec = getattr(case, "callspec", None)
+    left: dict[str, object] = {name: id(value) for name, value in spec.params.items()} if spec else {"": ""}
+    for mark in case.iter_markers("parametrize"):
+        names = mark.args[0].replace(" ", "").split(",") if isinstance(mark.args[0], str) else mark.args[0]
+        left[",".join(names)] = tuple(left.pop(name, None) for name in names)
+    return left
 
 
 @pytest.fixture(scope="session")

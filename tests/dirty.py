@@ -302,7 +302,10 @@ _kind(
     3, NOBODY, "10,000 columns",
 )  # fmt: skip
 _kind("names of two columns exchanged", _head(lambda h: h.replace("first,last", "last,first")), 4, NOBODY, "update")
-_kind("title and department exchanged", _head(lambda h: h.replace("title,dept", "dept,title")), 4, NOBODY, "update")
+_kind(
+    "title and department exchanged", _head(lambda h: h.replace("title,dept", "dept,title")), 4, NOBODY,
+    "source.exchanged",
+)  # fmt: skip
 _kind("key and login exchanged", _head(lambda h: h.replace("id,login", "login,id")), 11, NOBODY, "bad-email")
 _kind("status and title exchanged", _head(lambda h: h.replace("status,title", "title,status")), 11, NOBODY)
 _kind("all names one to the right", _head(lambda h: "x," + h.rpartition(",")[0]), 2, NOBODY, "no column last_day")

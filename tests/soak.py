@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import cycle, product
 from typing import TypeVar
 
@@ -30,3 +30,21 @@ def pairs(ones: Iterable[A], others: Iterable[B]) -> Sequence[tuple[A, B]]:
         if len(left) >= len(right)
         else [*zip(cycle(left), right, strict=False)]
     )
+
+
+def covering(cases: Sequence[Mapping[str, object]]) -> list[int]:
+    """Which of many cases are enough for each value of each parameter to be played at least once.
+
+    Args:
+        cases: Parameter -> its value, of each case.
+    """
+    seen: set[tuple[str, object]] = set()
+    kept: list[int] = []
+    left = dict(enumerate({*case.items()} for case in cases))
+    while left:
+        best = max(left, key=lambda at: (len(left[at] - seen), -at))
+        if not left[best] - seen:
+            break
+        seen |= left.pop(best)
+        kept.append(best)
+    return sorted(kept)

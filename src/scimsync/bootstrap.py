@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import random
 import secrets
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
@@ -23,6 +25,7 @@ from scimsync.adapters.keys_local import FileKey, RingKey
 from scimsync.config import Settings, TargetSettings
 from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.errors import ConfigError
+from scimsync.model.decisions import Actor
 from scimsync.model.phones import PhoneReader, Unread
 
 _T = TypeVar("_T")
@@ -196,8 +199,24 @@ def owner() -> str:
     return f"scimsync, process {os.getpid()} on {socket.gethostname()}"
 
 
+#: who asked for the work at hand, where that is not who started the process
+_ASKED: ContextVar[str] = ContextVar("asked", default="")
+
+
+@contextmanager
+def on_behalf_of(name: str) -> Iterator[None]:
+    """Work in somebody's name: a service does what people ask of it, and the audit chain says who did."""
+    token = _ASKED.set(name)
+    try:
+        yield
+    finally:
+        _ASKED.reset(token)
+
+
 def actor() -> str:
-    """On whose behalf this process works, for the audit chain: SCIMSYNC_ACTOR, or user@host."""
+    """On whose behalf this process works, for the audit chain: who asked, SCIMSYNC_ACTOR, or user@host."""
+    if asked := _ASKED.get():
+        return asked
     given = os.environ.get("SCIMSYNC_ACTOR", "").strip()
     if given:
         return given
@@ -206,6 +225,49 @@ def actor() -> str:
     except (OSError, KeyError):  # a container may run under a number without a name
         user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
     return f"{user}@{socket.gethostname()}"
+
+
+def person() -> Actor:
+    """Who sits at this command line: the user of the operating system, whatever the environment says.
+
+    `SCIMSYNC_ACTOR`, `USER` and `LOGNAME` are words of whoever starts the process, and prove nothing.
+    """
+    number = os.getuid() if hasattr(os, "getuid") else None
+    try:
+        user = pwd.getpwuid(number).pw_name if number is not None else getpass.getuser()
+    except (OSError, KeyError):  # a container may run under a number without a name
+        user = f"uid-{number}"
+    return Actor(f"{user}@{socket.gethostname()}", "os")
+
+
+class Passwords(Protocol):
+    """Hashes passwords and proves them."""
+
+    def hashed(self, password: str) -> str:
+        """What is kept of a password."""
+        ...
+
+    def proves(self, secret: str, password: str) -> bool:
+        """Whether it is the password; "" as secret is nobody's, and takes as long."""
+        ...
+
+
+_PASSWORDS: list[Passwords] = []
+
+
+def make_passwords() -> Passwords:
+    """What keeps passwords; made once, for that takes as long as proving one.
+
+    Raises:
+        ConfigError: The library is not installed.
+    """
+    if not _PASSWORDS:
+        try:
+            from scimsync.adapters.passwords_argon2 import Argon2Passwords  # noqa: PLC0415 - an extra
+        except ModuleNotFoundError as error:
+            raise ConfigError("passwords need argon2-cffi: pip install 'scimsync[console]'") from error
+        _PASSWORDS.append(Argon2Passwords())
+    return _PASSWORDS[0]
 
 
 def make_key(settings: Settings) -> FileKey | RingKey:

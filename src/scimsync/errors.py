@@ -93,14 +93,15 @@ class TargetDenied(TargetError):
 class SchemaDrifted(TargetError):
     """The target's schema drifted where the mapping writes. `drifts` has one line for each place."""
 
-    def __init__(self, baseline: str, drifts: tuple[str, ...]) -> None:
+    def __init__(self, baseline: str, drifts: tuple[str, ...], *, begun: bool = False) -> None:
         self.drifts = drifts
+        left = "What was done stays, and no more was begun." if begun else "Nothing more was read, nothing was written."
         super().__init__(
             "\n".join(
                 (
                     f"the target's schema is not what it was in {baseline}, where the mapping writes:",
                     *drifts,
-                    "Nothing more was read, nothing was written. Look at it with: scimsync schema diff. "
+                    f"{left} Look at it with: scimsync schema diff. "
                     "Mend [attributes]; then record the schema as it is now: scimsync schema pin",
                 )
             )

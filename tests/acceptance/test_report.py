@@ -11,8 +11,9 @@ from tests.browser import background, opened
 from tests.factories import make_change, make_delta, make_plan
 from tests.runs import House, house
 
-from scimsync.cli import figures, report
+from scimsync.cli import report
 from scimsync.model.plans import Plan
+from scimsync.showing import figures
 
 #: --page of the style sheet in both schemes
 LIGHT, DARK = (0xF7, 0xF7, 0xF5), (0x12, 0x15, 0x18)

@@ -27,7 +27,7 @@ MOST_REQUESTS, MOST_SECONDS = 200, 5 * 3600.0
 _PLACES = {mapped.path: mapped.place for mapped in POLICY.attributes}
 _FINAL = {Status.DONE, Status.ALREADY, Status.HELD, Status.FAILED}
 #: outcomes that say that nobody knows
-_UNKNOWN = frozenset({"write.unknown", "target.not-now", "run.unfinished", "target.no-version", "account.name-taken"})
+_UNKNOWN = frozenset({"write.unknown", "target.not-now", "run.unfinished", "target.no-version"})
 
 
 @dataclass(slots=True)

@@ -30,9 +30,13 @@ from scimsync.engine.state import (
     Pins,
     Refusals,
     Runs,
+    Suspicions,
 )
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 from scimsync.model.accounts import GroupMemory, Membership
+from scimsync.model.approvals import Approval, Quarantined
+from scimsync.model.audit import Kind, Record
+from scimsync.model.decisions import Decision, Wins
 from scimsync.model.outcomes import (
     Acceptance,
     Deferred,
@@ -47,6 +51,7 @@ from scimsync.model.outcomes import (
     RunState,
     Status,
     Step,
+    Suspect,
     Undone,
     Unshown,
 )
@@ -66,7 +71,7 @@ def make_line(key: str = "p1", *, run: str = "run-1", **members: object) -> Jour
     return JournalLine(run=run, key=key, **given)  # type: ignore[arg-type]
 
 
-class People(Links, Deferrals, Endings, NeverShown, Acceptances, Memberships, Protocol):
+class People(Links, Deferrals, Endings, Suspicions, NeverShown, Acceptances, Memberships, Protocol):
     """The part that knows whose account is whose."""
 
 
@@ -591,6 +596,9 @@ from datetime import datetime, UTC
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.model.accounts import GroupMemory, Membership
+from scimsync.model.approvals import Approval, Quarantined
+from scimsync.model.audit import Kind, Record
+from scimsync.model.decisions import Decision, Wins
 from scimsync.model.outcomes import JournalLine, Step
 store = SqlStore(sys.argv[1], Path(sys.argv[2]), SystemClock())
 with store.lease("the victim"):
@@ -857,6 +865,17 @@ def test_an_ending_takes_the_place_of_what_its_key_had(store: People) -> None:
     assert list(store.endings()) == [later]
 
 
+def make_suspect(key: str = "p1", readings: int = 1, delivery: str = "") -> Suspect:
+    return Suspect(key, f"a-{key}", readings, MOMENT, MOMENT + timedelta(hours=readings), delivery)
+
+
+@on_people
+def test_suspects_come_back_by_key_each_in_the_place_of_what_its_key_had(store: People) -> None:
+    store.change_suspects(one for one in (make_suspect("p2"), make_suspect("p1"), make_suspect("p3")))
+    store.change_suspects([make_suspect("p2", 2, "written on monday")], ["p3", "p4"])
+    assert list(store.suspects()) == [make_suspect("p1"), make_suspect("p2", 2, "written on monday")]
+
+
 def make_acceptance(key: str = "p1", kind: str = "record.bad-phone", **members: object) -> Acceptance:
     given = {
         "code": "record.bad-phone",
@@ -875,3 +894,107 @@ def test_what_people_accepted_is_kept_by_key_and_kind(store: People) -> None:
     later = make_acceptance("p1", until=date(2027, 1, 1))
     store.change_acceptances([later], [("p2", "record.bad-phone"), ("p9", "x")])
     assert list(store.acceptances()) == [given[2], later]
+
+
+# What people decided
+
+
+def make_decision(name: str = "d1", key: str = "p1", path: str = "title", **members: object) -> Decision:
+    given: dict[str, object] = {"wins": Wins.HR, "actor": "ada@laptop", "at": MOMENT, "plan": "run-1", **members}
+    return Decision(id=name, key=key, path=path, **given)  # type: ignore[arg-type]
+
+
+def make_record(kind: Kind = Kind.HOLD, **members: object) -> Record:
+    return Record(kind=kind, at=MOMENT, actor="ada@laptop", **members)  # type: ignore[arg-type]
+
+
+TODAY = MOMENT.date()
+
+
+def test_a_decision_comes_back_as_it_was_kept_with_its_record_in_the_chain(store: Store) -> None:
+    given = make_decision(reason="agreed", until=TODAY, sides="0af3", proof="oidc")
+    assert store.decide(given, make_record(person="p1", action="decided"), TODAY) is None
+    assert store.decisions() == [given]
+    assert [entry.kind for entry in store.entries()] == ["hold"]
+
+
+def test_of_two_decisions_about_the_same_the_first_stays_and_the_second_leaves_no_record(store: Store) -> None:
+    first = make_decision()
+    store.decide(first, make_record(), TODAY)
+    assert store.decide(make_decision("d2", wins=Wins.DIRECTORY), make_record(), TODAY) == first
+    assert store.decide(make_decision("d3", path="department"), make_record(), TODAY) is None
+    assert store.decide(make_decision("d4", key=""), make_record(), TODAY) is None
+    assert [one.id for one in store.decisions()] == ["d1", "d3", "d4"]
+    assert len(list(store.entries())) == 3
+
+
+def test_a_decision_that_was_ended_gives_way_and_is_kept(store: Store) -> None:
+    store.decide(make_decision(), make_record(), TODAY)
+    assert store.end_decision("d1", MOMENT, "run-2", [make_record(action="withdrawn")])
+    assert not store.end_decision("d1", MOMENT, "ben@laptop", [make_record(action="withdrawn")])
+    assert not store.end_decision("d9", MOMENT, "ben@laptop")
+    assert store.decide(make_decision("d2"), make_record(), TODAY) is None
+    assert [one.id for one in store.decisions()] == ["d2"]
+    assert {one.id: one.ended_by for one in store.decisions(ended=True)} == {"d1": "run-2", "d2": ""}
+    assert len(list(store.entries())) == 3
+
+
+def test_a_decision_whose_last_day_is_gone_gives_way(store: Store) -> None:
+    store.decide(make_decision(until=TODAY), make_record(), TODAY)
+    assert store.decide(make_decision("d2"), make_record(), TODAY) is not None
+    assert store.decide(make_decision("d3"), make_record(), TODAY + timedelta(days=1)) is None
+    assert [one.id for one in store.decisions()] == ["d3"]
+
+
+def test_of_many_who_decide_at_the_same_moment_one_is_kept(another: Callable[[], SqlStore]) -> None:
+    stores, barrier, stood = [another() for _ in range(4)], threading.Barrier(4), list[Decision | None]()
+
+    def decide(number: int) -> None:
+        barrier.wait()
+        stood.append(stores[number].decide(make_decision(f"d{number}"), make_record(), TODAY))
+
+    threads = [threading.Thread(target=decide, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (held,) = stores[0].decisions()
+    assert stood.count(None) == 1
+    assert {one.id for one in stood if one is not None} == {held.id}
+    assert len(list(stores[0].entries())) == 1
+
+
+def make_approval(run: str = "run-1", **members: object) -> Approval:
+    given: dict[str, object] = {"digest": "ab", "actor": "ada@laptop", "proof": "os", "approves": True, **members}
+    return Approval(run=run, reason="looked at", at=MOMENT, until=MOMENT + timedelta(days=1), **given)  # type: ignore[arg-type]
+
+
+def test_what_people_said_of_a_plan_comes_back_in_its_order_with_its_records_in_the_chain(store: Store) -> None:
+    given = [
+        make_approval(),
+        make_approval(actor="ben@laptop", approves=False, signature="c2ln"),
+        make_approval("run-2"),
+    ]
+    for one in given:
+        store.approve(one, make_record(Kind.APPROVAL, run=one.run))
+    assert store.approvals("run-1") == given[:2]
+    assert store.approvals("run-3") == []
+    assert [entry.run for entry in store.entries(kind="approval")] == ["run-1", "run-1", "run-2"]
+
+
+def test_rules_about_approvals_are_remembered_in_the_place_of_those_before(store: Store) -> None:
+    assert store.approval_rules() == {}
+    store.keep_approval_rules({"many": {"needs": 2, "by": ["ada"]}, "groups": {"needs": 1}})
+    store.keep_approval_rules({"many": {"needs": 1, "by": []}})
+    assert store.approval_rules() == {"many": {"needs": 1, "by": []}}
+    store.keep_approval_rules({})
+    assert store.approval_rules() == {}
+
+
+def test_who_is_left_out_is_remembered_since_the_first_time(store: Store) -> None:
+    first = Quarantined(key="p2", code="record.incomplete", since=MOMENT, run="run-1")
+    other = Quarantined(key="p1", code="record.no-key", since=MOMENT, run="run-1")
+    store.change_quarantined([first, other])
+    assert store.quarantined() == [other, first]
+    store.change_quarantined([], [("p1", "record.no-key"), ("p9", "x")])
+    assert store.quarantined() == [first]

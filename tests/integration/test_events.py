@@ -156,7 +156,7 @@ def test_the_door_has_one_way_in_and_takes_no_more_than_it_can_carry(tmp_path: P
                 assert b"scimsync_runs_total" in answer.read()
             host, port = address.removeprefix("http://").split(":")
             assert ask(host, port, b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n") == 405
-            assert ask(host, port, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n") == 404
+            assert ask(host, port, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n") == 421
             announced = f"Content-Length: {BODY_LIMIT + 1}".encode()
             assert ask(host, port, b"POST /events HTTP/1.1\r\nHost: x\r\n" + announced + b"\r\n\r\n") == 413
             chunks = b"10000\r\n" + b"x" * 65536 + b"\r\n"
@@ -232,7 +232,10 @@ def test_a_short_secret_is_told_when_the_service_begins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "words", "name"),
     [
-        ("", ["--port", "0"], "nothing to do"),
+        ("", ["--no-console", "--port", "0"], "nothing to do"),
+        ("", ["--host", "0.0.0.0", "--port", "0"], "nothing to do"),
+        ("", ["--console", "--host", "0.0.0.0", "--port", "0"], "--behind https://console.example.com"),
+        ("", ["--behind", "http://console.example.com", "--port", "0"], "--behind http://console.example.com"),
         ("", ["--events", "--port", "0"], "[events] secret is missing"),
         ('[events]\nsecret = "plain"\n', ["--events", "--port", "0"], "may not stand in the file"),
     ],

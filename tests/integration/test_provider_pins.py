@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.old_states import BACK_TO_0012
 from tests.servers import ATTRIBUTES, Answer, Provider, account, codes, firm
 
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -132,13 +133,8 @@ def test_a_pin_of_the_version_before_leaves_nothing_out(tmp_path: Path) -> None:
         it.hr({"id": 1})
         it.command("schema", "pin")
         with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
-            database.execute("ALTER TABLE schema_pin DROP COLUMN left_out")
-            for table in ("unshown", "acceptance", "undone", "artifact", "schedule", "alarm"):
-                database.execute(f"DROP TABLE {table}")
-            for later in ("digest", "spent", "undoes"):
-                database.execute(f"ALTER TABLE run DROP COLUMN {later}")
-            database.execute("DROP INDEX ix_audit_key_gone")
-            database.execute("UPDATE scimsync_version SET version_num = '0012'")
+            for statement in BACK_TO_0012:
+                database.execute(statement)
         made, report = it.sync()
         assert subjects(made) == []
         assert report.clean

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.old_states import BACK_TO_0012
 from tests.servers import ATTRIBUTES, WORK_EMAIL, Answer, Firm, Provider, account, codes, firm, last
 
 from scimsync.model.outcomes import Status
@@ -353,13 +354,8 @@ def test_a_state_of_the_version_before_opens_and_learns_it(tmp_path: Path) -> No
         it.hr({"id": 1})
         it.sync()
         with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
-            for table in ("unshown", "acceptance", "undone", "artifact", "schedule", "alarm"):
-                database.execute(f"DROP TABLE {table}")
-            database.execute("ALTER TABLE schema_pin DROP COLUMN left_out")
-            for later in ("digest", "spent", "undoes"):
-                database.execute(f"ALTER TABLE run DROP COLUMN {later}")
-            database.execute("DROP INDEX ix_audit_key_gone")
-            database.execute("UPDATE scimsync_version SET version_num = '0012'")
+            for statement in BACK_TO_0012:
+                database.execute(statement)
         it.sync()
         assert len(provider.sent("PATCH")) == 1
         it.quiet()

@@ -174,6 +174,7 @@ def test_a_dirty_file_is_told_of_and_leaves_nothing_wrong_in_the_directory(
     assert {key for key, one in held.items() if not one["active"]} <= {LEAVER}
     assert {part for part, key in PARTS.items() if held.get(key) == right[key]} == {*dirty.written.split()}
     assert code == dirty.code, said
+    assert "of 0 compared" not in said  # nothing was compared, so nothing is said of it
     assert code or held == right
     assert dirty.written or held == before
     for text in dirty.says:

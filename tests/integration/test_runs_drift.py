@@ -180,3 +180,41 @@ def test_doctor_tells_what_the_target_announces_what_the_dialect_assumes_and_dri
     assert said.code == 5
     assert "title: mutability readWrite -> readOnly" in said.out
     assert all(len(line) < 200 for line in said.out.splitlines())
+
+
+def test_drift_in_the_middle_of_a_run_ends_it_with_what_changed_and_no_storm_of_refusals(home: House) -> None:
+    home.settle()
+    movers = home.active(20)
+    for who in movers:
+        home.set(who, job_title="Chief")
+    leaver = home.active(1, start=26)[0]
+    home.set(leaver, status="left")
+    home.plan()
+    steps = [{"do": "read_only", "path": f"{CORE}:title"}]
+    home.fault({"on": "patch", "kind": "schema_drift", "value": steps, "skip": 4, "times": 1})
+    said = home.command("apply", "--yes")
+    assert said.code == 5, said.out + said.err
+    assert "title: mutability readWrite -> readOnly" in said.err
+    assert "What was done stays, and no more was begun." in said.err
+    assert home.account(leaver)["active"] is False
+    written = [who for who in movers if home.account(who)["title"] == "Chief"]
+    assert len(written) == 3
+    assert home.stats()["patch"] <= 4 + 3 + 8  # the workers had some on their way
+    assert home.unsettled() == set()
+    home.reset()
+    assert home.command("sync").code == 5  # the next one does not begin
+    assert home.writes() == 0
+
+
+def test_people_who_are_refused_alike_under_a_schema_that_stands_are_each_told_of(home: House) -> None:
+    home.settle()
+    movers = home.active(8)
+    for who in movers:
+        home.set(who, job_title="Chief")
+    home.plan()
+    home.fault({"on": "patch", "kind": "status", "status": 400, "times": 0})
+    before = home.stats()["schema"]
+    report = home.apply()
+    assert [one[-1].code for one in report.outcomes.values()] == ["target.refused"] * 8
+    assert home.stats()["schema"] - before <= 3
+    assert report.stopped is None or "schema" not in str(report.stopped)

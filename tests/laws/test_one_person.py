@@ -307,7 +307,7 @@ def found(findings: Sequence[Finding], account: str) -> list[tuple[object, ...]]
     return sorted((f.code, f.path, f.severity.value, f.holds, detail) for f, detail in zip(mine, details, strict=True))
 
 
-@settings(max_examples=examples(40, 20), deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=examples(40, 12), deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(worlds())
 def test_one_person_planned_alone_comes_to_what_the_whole_directory_comes_to(
     world: tuple[list[str], list[Case], Authority],

@@ -26,7 +26,7 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.records import stage_records
 
 ANY = settings(
-    max_examples=examples(150, 60),
+    max_examples=examples(150, 30),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
@@ -140,7 +140,7 @@ records = st.dictionaries(st.sampled_from(["id", "b", "é c", "d"]), values, min
 )
 
 
-@settings(max_examples=examples(400, 150), deadline=None)
+@settings(max_examples=examples(400, 80), deadline=None)
 @given(st.lists(records | raw, max_size=5))
 def test_json_lines_say_the_same_by_the_thousand_and_one_by_one(texts: list[str]) -> None:
     lines = list(enumerate((text + "\n" for text in texts), 2))
@@ -248,7 +248,7 @@ def postgres() -> Iterator[str]:
         yield url
 
 
-@settings(ANY, max_examples=examples(120, 50))
+@settings(ANY, max_examples=examples(120, 25))
 @given(data=st.data(), kinds=st.lists(ANSWERS, min_size=0, max_size=3), rows=st.integers(1, 4))
 def test_a_query_of_postgresql_says_the_same_on_both_roads(
     tmp_path: Path, postgres: str, data: st.DataObject, kinds: list[tuple[str, list[str]]], rows: int

@@ -19,11 +19,12 @@ from scimsync.adapters.store_tables import (
     LINK_DECISION,
     MEMBERSHIP,
     SOURCE,
+    SUSPECT,
     UNDONE,
     UNSHOWN,
 )
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.outcomes import Acceptance, Deferred, Ending, Link, LinkDecision, Undone, Unshown
+from scimsync.model.outcomes import Acceptance, Deferred, Ending, Link, LinkDecision, Suspect, Undone, Unshown
 
 
 class People(Connections):
@@ -142,6 +143,21 @@ class People(Connections):
                 connection.execute(sa.delete(ENDING).where(ENDING.c.key.in_(keys)))
             while chunk := list(islice(rows, CHUNK)):
                 connection.execute(self._upsert(ENDING), chunk)
+
+    def suspects(self) -> Iterator[Suspect]:
+        """Who is missing from the source, and in how many readings, by key."""
+        with self._rows(sa.select(SUSPECT).order_by(SUSPECT.c.key)) as rows:
+            for row in rows:
+                yield Suspect(**row)
+
+    def change_suspects(self, add: Iterable[Suspect], remove: Iterable[str] = ()) -> None:
+        """Forget those of some keys, then remember others, in one transaction."""
+        gone, rows = iter(remove), (asdict(suspect) for suspect in add)
+        with self._writing() as connection:
+            while keys := list(islice(gone, CHUNK)):
+                connection.execute(sa.delete(SUSPECT).where(SUSPECT.c.key.in_(keys)))
+            while chunk := list(islice(rows, CHUNK)):
+                connection.execute(self._upsert(SUSPECT), chunk)
 
     def unshown(self, keys: Collection[str] = ()) -> Iterator[Unshown]:
         """What was sent and taken and is never shown, of some people or of everybody, by key and path."""

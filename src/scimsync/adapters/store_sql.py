@@ -19,9 +19,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from scimsync.adapters.store_artifacts import Bindings
-from scimsync.adapters.store_audit import Audit
 from scimsync.adapters.store_birth import bear
 from scimsync.adapters.store_connections import WallClock
+from scimsync.adapters.store_deciding import Deciding
 from scimsync.adapters.store_engine import (
     MIGRATION_KEY,
     check_pages,
@@ -39,6 +39,7 @@ from scimsync.adapters.store_people import People
 from scimsync.adapters.store_runs import Runs
 from scimsync.adapters.store_schedules import Schedules
 from scimsync.adapters.store_tables import LEASE, NOBODY
+from scimsync.adapters.store_visitors import Visitors
 from scimsync.errors import StoreError, StoreLocked
 
 #: The steps in `migrations/versions`, oldest first. Kept here so that a store that is up to date opens
@@ -61,6 +62,10 @@ REVISIONS = (
     "0016",
     "0017",
     "0019",
+    "0023",
+    "0024",
+    "0025",
+    "0026",
     "0027",
 )
 VERSION_TABLE = "scimsync_version"
@@ -72,7 +77,7 @@ _MIGRATING = threading.Lock()
 _LEFT: set[tuple[str, int]] = set()
 
 
-class SqlStore(Runs, People, Audit, Outbox, Schedules, Bindings):
+class SqlStore(Runs, People, Deciding, Outbox, Schedules, Bindings, Visitors):
     """The state in a database. Fits the Store port; may be used from several threads.
 
     Args:

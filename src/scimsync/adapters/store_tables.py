@@ -125,6 +125,16 @@ ENDING = sa.Table(
     sa.Column("since", Instant, nullable=False),
     sa.Column("proven", sa.Boolean, nullable=False),
 )
+SUSPECT = sa.Table(
+    "suspect",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("readings", sa.Integer, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("last", Instant, nullable=False),
+    sa.Column("delivery", sa.Text, nullable=False),
+)
 UNSHOWN = sa.Table(
     "unshown",
     TABLES,
@@ -155,6 +165,60 @@ ACCEPTANCE = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False),
+)
+DECISION = sa.Table(
+    "decision",
+    TABLES,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("wins", sa.Text, nullable=False),
+    sa.Column("sides", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("proof", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("until", sa.Date),
+    sa.Column("plan", sa.Text, nullable=False),
+    sa.Column("ended", Instant),
+    sa.Column("ended_by", sa.Text, nullable=False),
+)
+#: of one subject one decision holds, whoever is first
+sa.Index(
+    "ix_decision_held",
+    DECISION.c.key,
+    DECISION.c.path,
+    unique=True,
+    sqlite_where=DECISION.c.ended.is_(None),
+    postgresql_where=DECISION.c.ended.is_(None),
+)
+APPROVAL = sa.Table(
+    "approval",
+    TABLES,
+    sa.Column("seq", _SERIAL, primary_key=True),
+    sa.Column("run", sa.Text, nullable=False, index=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("proof", sa.Text, nullable=False),
+    sa.Column("approves", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("until", Instant, nullable=False),
+    sa.Column("signature", sa.Text, nullable=False),
+)
+APPROVAL_RULE = sa.Table(
+    "approval_rule",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("document", sa.JSON, nullable=False),
+)
+QUARANTINE = sa.Table(
+    "quarantine",
+    TABLES,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
 )
 LEASE = sa.Table(
     "lease",
@@ -229,6 +293,26 @@ ARTIFACT = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("under", sa.JSON, nullable=False),
+)
+USER = sa.Table(
+    "console_user",
+    TABLES,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+)
+TOKEN = sa.Table(
+    "console_token",
+    TABLES,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("expires", Instant, nullable=False),
 )
 OUTBOX = sa.Table(
     "outbox",

@@ -12,13 +12,14 @@ import click
 import msgspec
 
 from scimsync import files
-from scimsync.cli.render import counted, value_text
+from scimsync.cli.render import value_text
 from scimsync.cli.running import show, show_json
 from scimsync.config import load
 from scimsync.errors import ConfigError
 from scimsync.scim.kept import value_from_json
 from scimsync.services import auditing, evidence, state
 from scimsync.services.evidence import RecordShown, Verification
+from scimsync.showing.words import counted
 
 ERASED = "[erased]"
 

@@ -10,16 +10,18 @@ import click
 
 from scimsync.core import sealing
 from scimsync.core.validity import AHEAD
-from scimsync.model.plans import Lifecycle, Plan
+from scimsync.model.plans import Action, Lifecycle, Plan
 
 #: people who are shown; the rest is counted
 SHOWN = 12
 #: days of the timetable that are shown; the rest is counted
 DAYS = 10
 _WORDS = {
-    Lifecycle.JOINER: ("joins", "join"),
-    Lifecycle.MOVER: ("moves", "move"),
-    Lifecycle.LEAVER: ("leaves", "leave"),
+    Lifecycle.JOINER.value: ("joins", "join"),
+    Lifecycle.MOVER.value: ("moves", "move"),
+    Lifecycle.LEAVER.value: ("leaves", "leave"),
+    Action.DISABLE.value: ("loses access if still missing", "lose access if still missing"),
+    Action.DELETE.value: ("is deleted", "are deleted"),
 }
 
 
@@ -37,7 +39,7 @@ def coming_lines(plan: Plan, *, everybody: bool) -> Iterator[str]:
     """Who comes, moves and goes on the days after today, each with the day."""
     if not plan.coming:
         return
-    numbers = Counter(one.lifecycle for one in plan.coming)
+    numbers = Counter(one.word for one in plan.coming)
     parts = [
         f"{number:,} {'person' if number == 1 else 'people'} {_WORDS[what][number > 1]}"
         for what in _WORDS
@@ -48,16 +50,16 @@ def coming_lines(plan: Plan, *, everybody: bool) -> Iterator[str]:
     yield click.style(f"to come: {', '.join(parts)} {until}", bold=True)
     yield from _timetable(plan, everybody=everybody)
     shown = plan.coming if everybody else plan.coming[:SHOWN]
-    yield from (f"    {one.day}  {one.key} {_WORDS[one.lifecycle][0]}" for one in shown)
+    yield from (f"    {one.day}  {one.key} {_WORDS[one.word][0]}" for one in shown)
     if len(shown) < len(plan.coming):
         yield click.style(f"    … and {len(plan.coming) - len(shown):,} more (--all shows them)", dim=True)
 
 
-def days_of(plan: Plan) -> dict[date, Counter[Lifecycle]]:
-    """How many people join, move and leave on each day to come, by day."""
-    found: dict[date, Counter[Lifecycle]] = {}
+def days_of(plan: Plan) -> dict[date, Counter[str]]:
+    """What happens to how many people on each day to come, by day and word."""
+    found: dict[date, Counter[str]] = {}
     for one in plan.coming:
-        found.setdefault(one.day, Counter())[one.lifecycle] += 1
+        found.setdefault(one.day, Counter())[one.word] += 1
     return dict(sorted(found.items()))
 
 
@@ -76,8 +78,5 @@ def _timetable(plan: Plan, *, everybody: bool) -> Iterator[str]:
 def coming_document(plan: Plan) -> dict[str, object]:
     """The same as part of a JSON document."""
     document: dict[str, object] = {"coming": [sealing.coming_to_json(one) for one in plan.coming]}
-    document["days"] = [
-        {"day": day.isoformat(), **{what.value: number for what, number in counted.items()}}
-        for day, counted in days_of(plan).items()
-    ]
+    document["days"] = [{"day": day.isoformat(), **counted} for day, counted in days_of(plan).items()]
     return document | ({"as_of": plan.as_of.isoformat()} if plan.as_of else {})

@@ -15,6 +15,7 @@ from scimsync.errors import ConfigError
 from scimsync.scim.kept import value_to_json
 from scimsync.services import comparing, state
 from scimsync.services.comparing import Comparison, Effect, Item
+from scimsync.showing.words import counted
 
 #: people who are named of each effect, where nobody asks for all
 SHOWN = 3
@@ -65,7 +66,7 @@ def sentence(effect: Effect) -> str:
         '1 person would have another title'
     """
     number = effect.number
-    people, what = render.counted(number, "person"), effect.what
+    people, what = counted(number, "person"), effect.what
     is_less, code = what.startswith("not "), what.removeprefix("not ").removeprefix("other ")
     match effect.kind:
         case Kind.ACCOUNT:
@@ -76,16 +77,16 @@ def sentence(effect: Effect) -> str:
             word = "would no longer refuse" if is_less else "would refuse"
             return f"{code} {word} the plan"
         case Kind.MEMBER:
-            return f"{render.counted(number, 'membership')} {_MEMBERS[what]}"
+            return f"{counted(number, 'membership')} {_MEMBERS[what]}"
         case Kind.VALUE:
             return f"{people} would have another {what}"
         case Kind.EDIT:
             verdict, _, path = code.partition(" ")
             ends = {"keep": "kept", "conflict": "held for a person"}.get(verdict, verdict)
             word = "no longer be" if is_less else "now be"
-            return f"{render.counted(number, 'directory edit')} of {path} would {word} {ends}"
+            return f"{counted(number, 'directory edit')} of {path} would {word} {ends}"
     word = "less" if is_less else "told otherwise" if what.startswith("other ") else "more"
-    return f"{render.counted(number, 'finding')} {code} {word}"
+    return f"{counted(number, 'finding')} {code} {word}"
 
 
 def lines(found: Comparison, *, examples: str, everybody: bool) -> Iterator[str]:
@@ -114,7 +115,7 @@ def lines(found: Comparison, *, examples: str, everybody: bool) -> Iterator[str]
 
 def _ground(found: Comparison) -> str:
     return (
-        f"{render.counted(found.accounts, 'account')} as they were read at {found.read_at:%Y-%m-%d %H:%M} UTC "
+        f"{counted(found.accounts, 'account')} as they were read at {found.read_at:%Y-%m-%d %H:%M} UTC "
         "(nobody was asked, nothing is kept)"
     )
 

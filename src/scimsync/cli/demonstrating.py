@@ -28,6 +28,7 @@ from scimsync.model.plans import Plan
 from scimsync.services import applying, planning, state
 from scimsync.services.planning import Choices
 from scimsync.services.state import Store
+from scimsync.showing.words import counted
 from scimsync.simulator.options import Options
 from scimsync.simulator.people import SKILLS, Person, people, person
 from scimsync.simulator.server import Running, running
@@ -66,13 +67,14 @@ artifacts = ".scimsync/artifacts"
 """
 
 
-def demo(*, users: int, keep: Path | None, switches: Mapping[str, object]) -> int:
+def demo(*, users: int, keep: Path | None, switches: Mapping[str, object], console: bool = False) -> int:
     """Play the demo; return the exit code.
 
     Args:
         users: How many accounts the simulator holds.
         keep: Where everything is kept; a temporary folder where None.
         switches: How the simulator shall behave otherwise than by default.
+        console: Whether the console is opened on the organisation then, where a plan of the next day waits.
 
     Raises:
         ConfigError: Too few users to show anything, the folder is not empty, or there is no such switch.
@@ -89,7 +91,16 @@ def demo(*, users: int, keep: Path | None, switches: Mapping[str, object]) -> in
         _write_folder(folder, simulator, users)
         settings = load(folder / "scimsync.toml")
         with state.held(settings) as store:
-            return _play(settings, store, simulator, users, kept=keep)
+            code = _play(settings, store, simulator, users)
+            if console and not code:
+                _next_day(settings, store)
+        if not console or code:
+            _end(keep, simulator, users)
+            return code
+        from scimsync.cli import serving  # noqa: PLC0415 - loads uvicorn
+
+        _step("The console: open the link below; end with Ctrl-C")
+        return serving.serve(serving.Options(config=settings.file, port=0))
 
 
 def _simulator(users: int, options: Mapping[str, object]) -> contextlib.AbstractContextManager[Running]:
@@ -100,7 +111,7 @@ def _simulator(users: int, options: Mapping[str, object]) -> contextlib.Abstract
     return running(SimulatorSettings(users=users, seed=SEED, options=options))
 
 
-def _play(settings: Settings, store: Store, simulator: Running, users: int, *, kept: Path | None) -> int:
+def _play(settings: Settings, store: Store, simulator: Running, users: int) -> int:
     _step("Evening: HR and the directory agree; a first run records that")
     first = _plan(settings, store)
     _apply(settings, store, first)
@@ -129,10 +140,22 @@ def _play(settings: Settings, store: Store, simulator: Running, users: int, *, k
     writes = sum(after.get(kind, 0) - before.get(kind, 0) for kind in ("post", "patch"))
     needed = made.requests
     click.echo(f"  {writes:,} writes for {len(made.changes):,} changed accounts; the plan said {needed:,}")
-    most = render.counted(after["writes_by_user"], "write")
+    most = counted(after["writes_by_user"], "write")
     click.echo(f"  at most {most} to one account (2 where new people lead each other in a circle)")
-    _end(kept, simulator, users)
     return 0 if not second.changes and writes <= needed else 1
+
+
+def _next_day(settings: Settings, store: Store) -> None:
+    """What HR changes on the day after, planned and not applied."""
+    _step("The day after: HR changes some more, and a plan waits")
+    active = [p for p in people(SEED, 200) if p.active]
+    with contextlib.closing(sqlite3.connect(settings.file.parent / "hr.db")) as database, database:
+        _set(database, "job_title", "Trainer", active[50:58])
+        _set(database, "department", "Back Office", active[58:61])
+        _set(database, "status", "inactive", active[61:63])
+        _set(database, "phone", "the second door on the left", active[63:64])
+    made = _plan(settings, store)
+    click.echo(f"  {counted(len(made.changes), 'change')} planned")
 
 
 def _step(title: str) -> None:
@@ -238,6 +261,7 @@ def _end(kept: Path | None, simulator: Running, users: int) -> None:
     command = Path(sys.argv[0]).name
     command = "python -m scimsync" if command in {"", "__main__.py"} else command
     if kept is None:
+        click.echo(f"  {command} demo --console     the same, then look at it in a browser: review, apply, undo")
         click.echo(f"  {command} demo --keep demo   the same, and keep config, HR database and plans")
         click.echo(f"  {command} init my-org        a commented configuration for your own organisation")
         click.echo(f"  {command} simulate           a directory to rehearse on")

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from scimsync.cli.finding_text import finding_lines, printable
-from scimsync.cli.render import counted
 from scimsync.cli.running import show, show_json
 from scimsync.config import load
 from scimsync.core import accepting as rules
@@ -17,6 +16,7 @@ from scimsync.core import sealing
 from scimsync.model.outcomes import Acceptance
 from scimsync.services import accepting, state
 from scimsync.services.accepting import Listed
+from scimsync.showing.words import counted
 
 
 def findings(config: Path, *, everybody: bool, as_json: bool) -> int:

@@ -15,6 +15,7 @@ import click
 from scimsync.cli import interrupting
 from scimsync.cli.account_commands import accounts
 from scimsync.cli.audit_commands import audit
+from scimsync.cli.conflict_commands import conflicts
 from scimsync.cli.finding_commands import findings
 from scimsync.cli.hardening import harden, told
 from scimsync.cli.options import (
@@ -424,26 +425,28 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-for _added in (undo, restore, findings, accounts, audit, webhooks, state):
+for _added in (undo, restore, conflicts, findings, accounts, audit, webhooks, state):
     cli.add_command(_added)
 
 
-@cli.command(short_help="Run by the clock and by signed events; send webhooks and alarms.")
+@cli.command(short_help="Show the console; run by the clock and by events; send webhooks and alarms.")
 @with_config
 @click.option("--events", is_flag=True, help="Receive signed events at POST /events.")
 @click.option("--schedule", is_flag=True, help="Plan and apply when a [[schedule]] is due; send alarms.")
+@click.option("--console/--no-console", default=None, help="The console; by default for this machine alone.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8787, show_default=True, help="The port; 0 takes a free one.")
-def serve(config: Path, events: bool, schedule: bool, host: str, port: int) -> None:  # noqa: FBT001
-    """Plan and apply by the clock, synchronise the people whom signed events name, and send webhooks and alarms.
+@click.option("--behind", default="", metavar="URL", help="Where a proxy with TLS passes the console on.")
+def serve(**given: object) -> None:
+    """Show the console, run by the clock and for the people that signed events name, send webhooks and alarms.
 
     Runs until Ctrl-C or SIGTERM.
 
-    Example: scimsync serve --schedule --events
+    Example: scimsync serve --schedule
     """
     from scimsync.cli import serving  # noqa: PLC0415
 
-    sys.exit(serving.serve(config, events=events, schedule=schedule, host=host, port=port))
+    sys.exit(serving.serve(serving.Options(**given)))  # type: ignore[arg-type]
 
 
 @cli.command(short_help="Run the Genesys Cloud simulator.")
@@ -477,8 +480,9 @@ def simulate(**given: object) -> None:
 @cli.command(short_help="See it work: simulator, sample HR database, plan, apply, second run.")
 @click.option("--users", default=2000, show_default=True, help="How many accounts the simulator holds.")
 @click.option("--keep", type=FOLDER, help="Keep everything in this folder.")
+@click.option("--console", is_flag=True, help="Then open the console on it, until Ctrl-C.")
 @click.option("--option", "options", multiple=True, metavar="SWITCH=VALUE", help="Change a switch of the simulator.")
-def demo(users: int, keep: Path | None, options: tuple[str, ...]) -> None:
+def demo(users: int, keep: Path | None, console: bool, options: tuple[str, ...]) -> None:  # noqa: FBT001
     """Start a simulator, make an HR database that differs from it, plan, apply, and plan again.
 
     Everything happens on this machine, in a folder of its own.
@@ -487,4 +491,5 @@ def demo(users: int, keep: Path | None, options: tuple[str, ...]) -> None:
     """
     from scimsync.cli import demonstrating, simulating  # noqa: PLC0415
 
-    sys.exit(demonstrating.demo(users=users, keep=keep, switches=simulating.read_switches(options)))
+    switches = simulating.read_switches(options)
+    sys.exit(demonstrating.demo(users=users, keep=keep, switches=switches, console=console))

@@ -17,18 +17,8 @@ from scimsync.model.plans import BESIDES, LOGIN, MAKING, Action, Change, Delta, 
 from scimsync.model.reports import Report
 from scimsync.scim.kept import value_to_json
 from scimsync.scim.schema import Entry, Value
+from scimsync.showing.words import RARE, SYMBOLS, counted
 
-#: how people see an action at a glance
-SYMBOLS = {
-    Action.CREATE: ("+", "green"),
-    Action.UPDATE: ("~", "yellow"),
-    Action.DISABLE: ("-", "red"),
-    Action.ENABLE: ("^", "cyan"),
-    Action.DELETE: ("x", "red"),
-    Action.RESTORE: ("<", "green"),
-}
-#: actions that the summary names only where there are some
-RARE = frozenset({Action.DELETE, Action.RESTORE})
 #: people shown of each action where nobody asks for all
 SHOWN = MANY
 _TITLES = {
@@ -111,7 +101,8 @@ def _head(plan: Plan) -> Iterator[str]:
         if number
     ]
     yield "  " + "   ".join([*marks, *more])
-    yield f"  {tally.match_rate:.1%} of {tally.compared:,} compared attributes are equal already"
+    if tally.compared:
+        yield f"  {tally.match_rate:.1%} of {tally.compared:,} compared attributes are equal already"
     if tally.licences:
         yield f"  Licences: {licences_text(tally.licences)}"
 
@@ -198,17 +189,6 @@ def _left(tally: Tally) -> list[str]:
         (tally.accepted, "finding", "accepted"),
     )
     return [f"{counted(number, word)} {what}" for number, word, what in numbers if number]
-
-
-def counted(number: int, word: str) -> str:
-    """A number and its word.
-
-    Examples:
-        >>> counted(1, "change"), counted(2000, "person")
-        ('1 change', '2,000 people')
-    """
-    plural = {"person": "people"}.get(word, f"{word}s")
-    return f"{number:,} {word if number == 1 else plural}"
 
 
 def change_lines(change: Change) -> Iterator[str]:

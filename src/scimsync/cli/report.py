@@ -1,7 +1,8 @@
 """A plan, or a run with what came of it, as one HTML file that needs nothing else and loads nothing.
 
-Templates, style and script stand in `templates/`. Every value is escaped (autoescape); control and
-direction-changing characters are shown as codes, so that no name can rewrite the page or hide in it.
+Template and script stand in `templates/`; what it shares with the console stands in `showing`. Every value is escaped
+(autoescape); control and direction-changing characters are shown as codes, so that no name can rewrite the page or
+hide in it.
 """
 
 from __future__ import annotations
@@ -10,25 +11,25 @@ import base64
 import getpass
 import hashlib
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from scimsync.cli import figures
-from scimsync.cli.figures import Column, Course, Grouping
-from scimsync.cli.render import RARE, SYMBOLS, counted, licences_text, value_text
-from scimsync.cli.report_findings import by_kind
+from scimsync.cli.render import licences_text
 from scimsync.core import leaving
-from scimsync.model.durations import duration_text
 from scimsync.model.outcomes import JournalLine, Outcome, Run, Status
-from scimsync.model.plans import BESIDES, ITSELF, LOGIN, Action, Change, Delta, Plan, Reason, Verdict
-from scimsync.scim.schema import Entry, Value
+from scimsync.model.plans import BESIDES, ITSELF, Action, Change, Delta, Plan, Reason, Verdict
 from scimsync.services.unmanaged import Unmanaged
+from scimsync.showing import figures
+from scimsync.showing.charts import chart, latency_title, rate_title
+from scimsync.showing.figures import Course, Grouping
+from scimsync.showing.findings import by_kind
+from scimsync.showing.values import duration, environment, look
+from scimsync.showing.words import RARE, SYMBOLS, counted
 
 #: the order and the headings of the changes: what takes access away comes first
 _SECTIONS = {
@@ -70,13 +71,13 @@ class Story:
 
 def page(story: Story) -> str:
     """The whole file, as HTML 5 text."""
-    css, js = _resource("report.css"), _resource("report.js")
+    css, js = look(), _resource("report.js")
     plan, run = story.plan, story.run
     course = figures.course(story.journal)
     outcomes = figures.outcomes(story.journal)
     begun = run is not None and bool(story.journal)
     return (
-        _environment()
+        environment("scimsync.cli")
         .get_template("report.html.j2")
         .render(
             policy=_policy(css, js),
@@ -95,8 +96,8 @@ def page(story: Story) -> str:
             group_name=story.grouping.path.rpartition(":")[2],
             group_of=figures.group_of(plan, story.grouping) if story.grouping.path else {},
             course=course,
-            rate=_chart(course.rate(), _rate_title) if course else None,
-            latency=_chart(course.histogram(), _latency_title, every=True) if course else None,
+            rate=chart(course.rate(), rate_title) if course else None,
+            latency=chart(course.histogram(), latency_title, every=True) if course else None,
             foreseen=list(_foreseen(plan, course)),
             estimate=_estimate(plan),
             choices=_choices(plan, begun=begun),
@@ -115,24 +116,6 @@ def page(story: Story) -> str:
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("scimsync.cli", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "shown": shown,
-        "value": shown_value,
-        "became": _became,
-        "because": _because,
-        "duration": _duration,
-    }
-    return environment
-
-
 def _resource(name: str) -> str:
     return (files("scimsync.cli") / "templates" / name).read_text(encoding="utf-8")
 
@@ -142,77 +125,6 @@ def _policy(css: str, js: str) -> str:
     style, script = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (css, js))
     rules = ("default-src 'none'", f"style-src 'sha256-{style}'", f"script-src 'sha256-{script}'")
     return "; ".join((*rules, "base-uri 'none'", "form-action 'none'"))
-
-
-# --- values ---------------------------------------------------------------------------------------
-
-
-def shown(text: str) -> Markup:
-    """A text that cannot break out of its place: escaped, its direction kept inside, odd characters as codes.
-
-    Examples:
-        >>> shown("<b>")
-        Markup('&lt;b&gt;')
-        >>> shown("a" + chr(7) + "b")
-        Markup('a<span class="ctl">U+0007</span>b')
-    """
-    if text.isprintable():
-        return escape(text) if text.isascii() else Markup("<bdi>{}</bdi>").format(text)
-    parts = (escape(c) if c.isprintable() else Markup('<span class="ctl">U+{:04X}</span>').format(ord(c)) for c in text)
-    joined = Markup().join(parts)
-    return joined if text.isascii() else Markup("<bdi>{}</bdi>").format(joined)
-
-
-def shown_value(value: Value) -> Markup:
-    """One value of an attribute."""
-    if value is None or value in ("", ()):
-        return Markup('<span class="none">none</span>')
-    if isinstance(value, tuple):
-        return Markup(", ").join(_entry(entry) for entry in value)
-    return shown(value if isinstance(value, str) else value_text(value))
-
-
-def _entry(entry: Entry) -> Markup:
-    members = sorted(entry, key=lambda pair: pair[0] != "name")
-    return Markup(" ").join(shown_value(value) for _, value in members if value is not None)
-
-
-_BECAUSE = {Reason.PARKED: " parked, to make room", Reason.ENDED: f" {Reason.ENDED.value}"}
-
-
-def _became(delta: Delta, new: bool) -> Markup:  # noqa: FBT001 - a filter of the template
-    """Before and after of one attribute."""
-    before, after = delta.sides.current, delta.sides.desired
-    if delta.verdict in {Verdict.AWAIT, Verdict.DEFER} and delta.path != LOGIN:
-        return Markup("<ins>the account of {}, once it exists</ins>").format(shown(str(delta.awaits)))
-    if isinstance(before, tuple) or isinstance(after, tuple):
-        return _list_became(before if isinstance(before, tuple) else (), after if isinstance(after, tuple) else ())
-    waits = "" if delta.awaits is None else f" once {delta.awaits} has given it up"
-    waits = _BECAUSE.get(delta.reason, waits)
-    if new:
-        return Markup("<ins>{}</ins>{}").format(shown_value(after), waits)
-    return Markup("<del>{}</del> <ins>{}</ins>{}").format(shown_value(before), shown_value(after), waits)
-
-
-def _list_became(before: tuple[Entry, ...], after: tuple[Entry, ...]) -> Markup:
-    old, new = set(before), set(after)
-    added = [Markup('<ins class="add">{}</ins>').format(_entry(e)) for e in sorted(new - old, key=repr)]
-    removed = [Markup('<del class="gone">{}</del>').format(_entry(e)) for e in sorted(old - new, key=repr)]
-    return Markup(", ").join([*added, *removed])
-
-
-def _because(outcome: Outcome) -> Markup:
-    """Why a change did not simply happen."""
-    races = f"lost {counted(outcome.races, 'version race')}" if outcome.races else ""
-    parts = (Markup("<code>{}</code>").format(outcome.code) if outcome.code else "", shown(outcome.detail), races)
-    return Markup(" · ").join(part for part in parts if part)
-
-
-def _duration(seconds: float) -> str:
-    """A duration, with milliseconds where it is short."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 10 else duration_text(seconds)
 
 
 # --- parts of the page ----------------------------------------------------------------------------
@@ -233,10 +145,10 @@ def _lead(plan: Plan, outcomes: Mapping[tuple[str, int], Outcome], course: Cours
         return f"{number} planned: {counted(plan.requests, 'request')}. Nothing is written yet."
     done = sum(o.status in {Status.DONE, Status.ALREADY} for o in outcomes.values())
     if done == plan.writes:
-        return f"All {number} done in {_duration(course.seconds)}." if done > 1 else "The one change is done."
+        return f"All {number} done in {duration(course.seconds)}." if done > 1 else "The one change is done."
     left = plan.writes - done
     needs = "1 needs" if left == 1 else f"{left:,} need"
-    return f"{done:,} of {number} done in {_duration(course.seconds)}; {needs} a look."
+    return f"{done:,} of {number} done in {duration(course.seconds)}; {needs} a look."
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,73 +205,6 @@ class _Counted:
         return ((_Tone(self.tone), self.number),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Drawn:
-    """Geometry of a column chart of 480 by 150 units."""
-
-    columns: tuple[Mapping[str, object], ...]
-    lines: tuple[Mapping[str, object], ...]
-    ticks: tuple[Mapping[str, object], ...]
-
-
-def _rate_title(column: Column) -> str:
-    return f"after {column.label}: {column.number:,.3g} a second"
-
-
-def _latency_title(column: Column) -> str:
-    return f"{column.label}: {counted(int(column.number), 'write')}"
-
-
-def _chart(columns: Sequence[Column], title: Callable[[Column], str], *, every: bool = False) -> _Drawn:
-    left, right, top, bottom = 34.0, 480.0, 10.0, 128.0
-    highest = _nice(figures.largest(columns))
-    step = (right - left) / max(len(columns), 4)
-    drawn, ticks = [], []
-    apart = max(1, -(-len(columns) // 6))
-    for number, column in enumerate(columns):
-        height = (bottom - top) * column.number / highest
-        x = left + number * step
-        drawn.append(
-            {
-                "x": round(x + step * 0.08, 2),
-                "y": round(bottom - height, 2),
-                "width": round(step * 0.84, 2),
-                "height": round(height, 2),
-                "title": title(column),
-            }
-        )
-        if number % apart == 0:
-            ticks.append(
-                {
-                    "x": round(x + (step / 2 if every else 0), 2),
-                    "label": column.label,
-                    "anchor": "middle" if every else "start",
-                }
-            )
-    levels = (0.0, highest / 2, highest)
-    lines = tuple(
-        {
-            "y": round(bottom - (bottom - top) * level / highest, 2),
-            "label": f"{level:,.0f}" if level >= 10 else f"{level:.3g}",
-        }
-        for level in levels
-    )
-    return _Drawn(columns=tuple(drawn), lines=lines, ticks=tuple(ticks))
-
-
-def _nice(number: float) -> float:
-    """The next number of the form 1, 2, 4, 5 or 10 times a power of ten.
-
-    Examples:
-        >>> _nice(33), _nice(0.7), _nice(1), _nice(480)
-        (40.0, 1.0, 1.0, 500.0)
-    """
-    power = 10.0 ** (len(f"{int(number)}") - 1) if number >= 1 else 0.1
-    while power * 10 < number:
-        power *= 10
-    return next(power * factor for factor in (1, 2, 4, 5, 10) if power * factor >= number)
-
-
 @dataclass(frozen=True, slots=True)
 class _Foreseen:
     label: str
@@ -373,7 +218,7 @@ def _foreseen(plan: Plan, course: Course | None) -> Iterator[_Foreseen]:
     seconds = 60 * plan.requests / plan.rate if plan.rate else 0.0
     pairs = (
         ("Requests", plan.requests, course.requests if course else None, lambda n: f"{n:,}"),
-        ("Duration", seconds, course.seconds if course else None, _duration),
+        ("Duration", seconds, course.seconds if course else None, duration),
     )
     for label, planned, real, words in pairs:
         top = max(planned, real or 0) or 1

@@ -28,6 +28,7 @@ from scimsync.services import runs as past
 from scimsync.services.planning import Choices
 from scimsync.services.runs import PastRun
 from scimsync.services.state import Store
+from scimsync.showing.words import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +151,8 @@ def write_out(store: Store, made: Plan, out: Path) -> None:
 
 
 def _write_html(settings: Settings, store: Store, told: PastRun, file: Path) -> None:
-    from scimsync.cli import figures, report  # noqa: PLC0415 - loads Jinja2
+    from scimsync.cli import report  # noqa: PLC0415 - loads Jinja2
+    from scimsync.showing import figures  # noqa: PLC0415
 
     path, groups = planning.chart_groups(settings, store, told.run, told.plan)
     story = report.Story(
@@ -195,7 +197,7 @@ def _ask(made: Plan, options: Options) -> None:
         ConfigError: Nobody is there to be asked.
         PlanStale: The person says no.
     """
-    number = render.counted(made.writes, "change")
+    number = counted(made.writes, "change")
     if not sys.stdin.isatty():
         raise ConfigError(
             f"apply: {number} would be written, and there is no terminal to ask at. Nothing was sent. Read the plan "

@@ -10,7 +10,6 @@ import click
 
 from scimsync.cli import interrupting
 from scimsync.cli.codes import HAS_CHANGES
-from scimsync.cli.render import counted
 from scimsync.cli.running import show, show_json
 from scimsync.config import load
 from scimsync.core.drifting import Baseline
@@ -22,6 +21,7 @@ from scimsync.scim.published import schemas_from_json
 from scimsync.scim.schema import Catalog
 from scimsync.services import schemas, state
 from scimsync.services.schemas import SchemaDiff
+from scimsync.showing.words import counted
 
 #: columns that paths are given at most; a URN takes what it needs
 _WIDEST = 36

@@ -1,4 +1,4 @@
-"""The serve command: take calls from outside, answer them with runs, deliver events; until told to end."""
+"""The serve command: the console, calls from outside and the runs that answer them, events; until told to end."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import contextlib
 import json
 import socket
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 import click
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from scimsync.cli import interrupting
-from scimsync.cli.render import counted
 from scimsync.config import WRITING, Settings, load
 from scimsync.core import leaving, waiting
 from scimsync.core.signing import LEAST_KEY
@@ -28,6 +31,7 @@ from scimsync.services import delivery, observing, receiving, scheduling, state
 from scimsync.services.receiving import Answer, Receiver
 from scimsync.services.scheduling import Scheduler
 from scimsync.services.state import Store
+from scimsync.showing.words import counted
 
 #: seconds within which a caller must have sent all of its message
 BODY_S = 10.0
@@ -37,17 +41,49 @@ MOST_CONNECTIONS = 100
 _Message: TypeAlias = MutableMapping[str, Any]
 _Receive: TypeAlias = Callable[[], Awaitable[_Message]]
 _Send: TypeAlias = Callable[[_Message], Awaitable[None]]
+_App: TypeAlias = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+#: what is answered here; everything else is a page of the console
+_OURS = frozenset({"/metrics", "/healthz", "/events"})
 
 
-def serve(config: Path, *, events: bool, schedule: bool, host: str, port: int) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What stands on the command line."""
+
+    config: Path
+    events: bool = False
+    schedule: bool = False
+    #: None where nobody said: then it is shown where it is for this machine alone, or a proxy stands before it
+    console: bool | None = None
+    host: str = "127.0.0.1"
+    port: int = 8787
+    #: the address under which a proxy with TLS passes the console on
+    behind: str = ""
+
+
+def serve(options: Options) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit code."""
-    settings = load(config, secrets=WRITING | ({"events"} if events else set()) | ({"alarm"} if schedule else set()))
-    if schedule and not settings.schedules:
+    events, host, port = options.events, options.host, options.port
+    more = {"events"} if events else set[str]()
+    settings = load(options.config, secrets=WRITING | more | ({"alarm"} if options.schedule else set()))
+    if options.schedule and not settings.schedules:
         raise ConfigError("serve --schedule: the configuration has no [[schedule]]. Add one; see docs/schedule.md")
-    if not events and not schedule and not settings.webhooks:
+    is_local = host in _LOCAL
+    console = options.console
+    if console is None:
+        console = bool(options.behind) or (is_local and _has_console())
+    if not (events or options.schedule or settings.webhooks or console):
+        hint = "" if _has_console() else " The console needs: pip install 'scimsync[console]'."
         raise ConfigError(
             "serve: there is nothing to do. Say --events or --schedule, or add a [[webhook]] to the configuration."
+            f"{hint}"
         )
+    if console and not is_local and not options.behind:
+        raise ConfigError(
+            f"serve --host {host}: the console is for this machine alone, unless a proxy with TLS stands before it. "
+            "Say its address: --behind https://console.example.com; or --no-console."
+        )
+    behind = _origin(options.behind)
     if any(len(key) < LEAST_KEY for key in settings.events):
         _say(f"The secret of [events] is shorter than {LEAST_KEY} bytes: take openssl rand -base64 32.")
     try:
@@ -56,23 +92,81 @@ def serve(config: Path, *, events: bool, schedule: bool, host: str, port: int) -
         raise ConfigError(f"serve: cannot listen on {host} port {port} ({error.strerror}). Choose another.") from error
     receiving.warm_up()
     with door, state.open_store(settings) as store:
-        address = f"http://{door.getsockname()[0]}:{door.getsockname()[1]}"
+        number = door.getsockname()[1]
+        address = f"http://{door.getsockname()[0]}:{number}"
         ready = f"listening on {address}" + ("; events at /events" if events else "")
-        if host not in {"127.0.0.1", "localhost", "::1"}:
+        if not is_local:
             _say("This address is not only for this machine: put a proxy with TLS before it.")
-        asyncio.run(_serve(settings, store, door, ready, schedule=schedule))
+        with ExitStack() as stack:
+            shown = None
+            if console:
+                origins = {behind} if behind else {f"http://{name}:{number}" for name in _LOCAL_NAMES}
+                shown = _console(settings, store, frozenset(origins), stack)
+                ready += f"\nconsole at {behind or address}{shown.entrance}"
+            service = _Service(settings, store, shown.app if shown is not None else None, schedule=options.schedule)
+            asyncio.run(service.run(door, ready))
     return 0
 
 
-async def _serve(settings: Settings, store: Store, door: socket.socket, ready: str, *, schedule: bool) -> None:
-    await _Service(settings, store, schedule=schedule).run(door, ready)
+_LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+_LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
+
+
+def _has_console() -> bool:
+    """Whether what the console needs is installed."""
+    return find_spec("starlette") is not None
+
+
+def _origin(behind: str) -> str:
+    """The address of a proxy as browsers say it.
+
+    Raises:
+        ConfigError: It is none, or without TLS.
+    """
+    parts = urlsplit(behind)
+    if behind and (parts.scheme != "https" or not parts.netloc or parts.path not in {"", "/"} or parts.query):
+        raise ConfigError(f"--behind {behind}: give an address like https://console.example.com")
+    return f"https://{parts.netloc.lower()}" if behind else ""
+
+
+def _console(settings: Settings, store: Store, origins: frozenset[str], stack: ExitStack) -> Opened:
+    """The console, closed at the end.
+
+    Raises:
+        ConfigError: What it needs is not installed.
+    """
+    try:
+        from scimsync.console.app import open_console  # noqa: PLC0415 - loads Starlette, an extra
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the console needs {error.name}: pip install 'scimsync[console]'") from error
+    opened = open_console(settings, store, origins)
+    stack.callback(opened.close)
+    return opened
+
+
+class Opened(Protocol):
+    """A console that answers."""
+
+    @property
+    def app(self) -> _App:
+        """Answers requests."""
+        ...
+
+    @property
+    def entrance(self) -> str:
+        """The path that lets the first person in."""
+        ...
+
+    def close(self) -> None:
+        """Stop what is at work, and put everything away."""
+        ...
 
 
 class _Service:
     """What works side by side: the door, the runs for events, those by the clock, the delivery."""
 
-    def __init__(self, settings: Settings, store: Store, *, schedule: bool) -> None:
-        self._settings, self._store = settings, store
+    def __init__(self, settings: Settings, store: Store, console: _App | None, *, schedule: bool) -> None:
+        self._settings, self._store, self._console = settings, store, console
         self._receiver = Receiver(settings, store, _Quiet(), _told)
         self._scheduler = Scheduler(settings, store, _Quiet(), _told_of_slot) if schedule else None
 
@@ -104,6 +198,9 @@ class _Service:
                     group.create_task(scheduler.on())
 
     async def _respond(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        if self._console is not None and scope["path"] not in _OURS:
+            await self._console(scope, receive, send)
+            return
         if (scope["method"], scope["path"]) == ("GET", "/metrics"):
             answer, kind = Answer(200, {}), b"text/plain; version=0.0.4; charset=utf-8"
             body = await asyncio.to_thread(observing.exposition, self._store)

@@ -20,6 +20,7 @@ from scimsync.errors import ConfigError, PlanRefused, PlanStale
 from scimsync.model.plans import Plan
 from scimsync.services import planning, state, undoing
 from scimsync.services.state import Store
+from scimsync.showing.words import counted
 
 __all__ = ["Options", "restore", "undo"]
 
@@ -93,10 +94,10 @@ def _ask(made: Plan, options: Options) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigError(
-            f"--apply: {render.counted(made.writes, 'change')} would be written, and there is no terminal to ask at. "
+            f"--apply: {counted(made.writes, 'change')} would be written, and there is no terminal to ask at. "
             f"Nothing was sent. Add --yes, or: scimsync apply {made.id} --yes"
         )
     if not click.confirm(
-        f"Apply {'this' if made.writes == 1 else 'these'} {render.counted(made.writes, 'change')}?", err=True
+        f"Apply {'this' if made.writes == 1 else 'these'} {counted(made.writes, 'change')}?", err=True
     ):
         raise PlanStale(f"nothing was sent. Apply it later with: scimsync apply {made.id}")

@@ -11,7 +11,6 @@ import click
 
 from scimsync import files
 from scimsync.cli.finding_text import printable
-from scimsync.cli.render import counted
 from scimsync.cli.running import show, show_json
 from scimsync.config import load
 from scimsync.errors import ConfigError
@@ -19,6 +18,7 @@ from scimsync.model.accounts import Stranger
 from scimsync.services import state
 from scimsync.services import unmanaged as listing
 from scimsync.services.unmanaged import Unmanaged
+from scimsync.showing.words import counted
 
 #: how a spreadsheet takes a cell for a formula
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -196,8 +196,7 @@ def _decisive(
     decisive |= (
         _since(source, target, policy.limits) | _renames(policy) | _away(policy) | _contract(contract or Contract())
     )
-    if policy.leavers is Leavers.DELETE:
-        decisive["leavers_after"] = policy.leavers_after.total_seconds()
+    decisive |= _leavers(policy)
     if policy.deleted is not Deleted.HOLD:
         decisive["deleted"] = policy.deleted.value
     if policy.rehire is not Rehire.PROPOSE:
@@ -207,6 +206,16 @@ def _decisive(
     if groups is not None and policy.groups is not None:
         decisive |= _groups(groups, policy.groups)
     return decisive
+
+
+def _leavers(policy: Policy) -> dict[str, object]:
+    """When somebody who left loses what."""
+    found: dict[str, object] = {}
+    if policy.leavers is Leavers.DELETE:
+        found["leavers_after"] = policy.leavers_after.total_seconds()
+    if policy.leavers_readings > 1:
+        found["leavers_readings"] = [policy.leavers_readings, policy.leavers_apart.total_seconds()]
+    return found
 
 
 def _groups(groups: GroupSettings, rules: Grouping) -> dict[str, object]:

@@ -16,7 +16,6 @@ from scimsync.config.clockwork import Alarm, Blackout, Schedule
 from scimsync.config.contracts import Rule
 from scimsync.config.keys import (
     AFTER,
-    MEMORY,
     OUTAGE,
     REFERENCE,
     AuthorityWord,
@@ -30,6 +29,7 @@ from scimsync.config.keys import section as _section
 from scimsync.config.keys import text as _text
 from scimsync.config.outward import Audit, Events, Log, Metrics, Webhook
 from scimsync.config.sources import Source
+from scimsync.config.states import State
 
 
 class Target(Section):
@@ -244,6 +244,20 @@ class Policy(Section):
         "30d",
         example="90d",
     )
+    leavers_readings: int = _key(
+        "How many readings of the source in a row must lack a person before the access is taken. Until then the "
+        "person is suspect, keeps it, and is told of (leaver.suspect). Whom the source *says* to have left loses "
+        "access at once.",
+        1,
+        example=2,
+        ge=1,
+    )
+    leavers_apart: str = _like(
+        AFTER,
+        "How far apart two readings are that count as two, in hours (`h`) or days (`d`). No file counts twice.",
+        "1h",
+        example="12h",
+    )
     leave: Literal["hold", "keep", "disable"] = _key(
         "What becomes of the account of a person on leave (`[source] on_leave`). `hold`: nothing of this person is "
         "written until the return (record.on-leave). `keep`: as of everybody who is there, and access stays. "
@@ -325,6 +339,7 @@ class Policy(Section):
     rings_from: int = _key(
         "From how many changes on a plan is large. A shorter one is written as a whole.", 500, example=50, ge=1
     )
+    rings_first: str = _text("SQL over one record: who meets it stands in a ring before all.", example="site = 'Leeds'")
 
 
 class Limits(Section):
@@ -438,26 +453,6 @@ class Groups(Section):
         "Names or ids of groups that are never changed (group.protected). A group that is renamed stays protected.",
         [],
         example=["Admins"],
-    )
-
-
-class State(Section):
-    """What is remembered from run to run: runs, links, journal in a database; plans and bases as files."""
-
-    url: str = _text(
-        "SQLite or PostgreSQL, where runs, links and journal are kept; or env:NAME.",
-        "sqlite:///.scimsync/state.db",
-        example="env:STATE_URL",
-    )
-    artifacts: str = _text("The folder of plans and bases.", ".scimsync/artifacts", example="/var/lib/scimsync")
-    memory: str = _like(
-        MEMORY, "How much memory planning may take; beyond it a scratch file helps.", "512MB", example="2GB"
-    )
-    keep: dict[Literal["runs", "days"], Annotated[int, _key("A whole number from 1.", ..., example=90, ge=1)]] = _key(
-        "What `scimsync state gc` leaves: the files and the journal of so many applied runs, the newest, and of "
-        "whatever is younger than so many days.",
-        {"runs": 100, "days": 400},
-        example={"runs": 50, "days": 90},
     )
 
 

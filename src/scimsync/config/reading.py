@@ -308,7 +308,7 @@ class _Reader:
         except ValueError as error:
             self.told.tell(("policy", "rings"), f"[policy] rings = {given.rings}: {error}")
             shares = standard.shares
-        return Rings(shares=shares, least=given.rings_from)
+        return Rings(shares=shares, least=given.rings_from, first=given.rings_first)
 
     def _policy(self, dialect: Dialect) -> Policy:
         given, mapping = self.written.policy, MappingReader(dialect, self.told.faults)
@@ -333,6 +333,8 @@ class _Reader:
             renames_within=span(self.written.correlation.renames_within),
             leavers=Leavers(given.leavers),
             leavers_after=span(given.leavers_after),
+            leavers_readings=given.leavers_readings,
+            leavers_apart=span(given.leavers_apart),
             leave=Leave(given.leave),
             leave_removes=frozenset(self._leave_removes(mapping)),
             outside=Outside(given.out_of_scope),

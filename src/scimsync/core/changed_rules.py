@@ -6,11 +6,13 @@ leavers, one limit. An effect is told under the rule that has it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from typing import Any
 
 from scimsync.model.durations import duration_text
-from scimsync.model.policy import Grouping, Limits, Mapped, Policy, Providing
+from scimsync.model.policy import OUTAGE, Grouping, Limits, Mapped, Policy, Providing, Rings
 
 AUTHORITY = "[policy] authority"
 #: fields of a policy -> where they stand in the configuration; those of one rule belong together
@@ -21,6 +23,8 @@ _FIELDS = {
     "renames_within": "[correlation] renames",
     "leavers": "[policy] leavers",
     "leavers_after": "[policy] leavers",
+    "leavers_readings": "[policy] leavers",
+    "leavers_apart": "[policy] leavers",
     "leave": "[policy] leave",
     "leave_removes": "[policy] leave",
     "outside": "[policy] out_of_scope",
@@ -103,21 +107,35 @@ def _authorities(before: Policy, after: Policy) -> list[Rule]:
 
 def _said(mine: Policy, other: Policy, name: str) -> str:
     value = getattr(mine, name)
-    match name:
-        case "protected":  # names of people
-            return f"{len(value - other.protected)} of {len(value)} names" if value else ""
-        case "match":
-            return ", ".join(place.short for place in value)
-        case "groups":
-            return "managed" if value is not None else ""
-        case "leave_removes":
-            return f"removes {', '.join(sorted(value))}" if value else ""
-        case "create_before":
-            return f"{duration_text(value.total_seconds())} before" if value else "on the day"
-        case "leavers_after" | "renames_within" | "plan_expires":
-            return f"after {duration_text(value.total_seconds())}"
-        case _:
-            return str(value.value)
+    if name == "protected":  # names of people
+        return f"{len(value - other.protected)} of {len(value)} names" if value else ""
+    say = _SAID.get(name)
+    return say(value) if say is not None else str(value.value)
+
+
+def _after(value: timedelta) -> str:
+    return f"after {duration_text(value.total_seconds())}"
+
+
+def _rings(rings: Rings) -> str:
+    first = f"{rings.first} first" if rings.first else ""
+    return _joined([first, *(f"{share:.0%}" for share in rings.shares), f"from {rings.least} changes on"])
+
+
+#: what is said of a field that is no plain word
+_SAID: Mapping[str, Callable[[Any], str]] = {
+    "match": lambda places: ", ".join(place.short for place in places),
+    "groups": lambda groups: "managed" if groups is not None else "",
+    "leave_removes": lambda paths: f"removes {', '.join(sorted(paths))}" if paths else "",
+    "create_before": lambda before: f"{duration_text(before.total_seconds())} before" if before else "on the day",
+    "leavers_after": _after,
+    "renames_within": _after,
+    "plan_expires": _after,
+    "leavers_readings": lambda number: "missing once" if number == 1 else f"missing in {number} readings",
+    "leavers_apart": lambda apart: f"{duration_text(apart.total_seconds())} apart",
+    "outage": lambda patience: "stop" if patience == OUTAGE else f"wait {duration_text(patience.total_seconds())}",
+    "rings": _rings,
+}
 
 
 def _text(value: object) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.verdicts import Mine, Ruled, cause_of
 from scimsync.model.outcomes import JournalLine, Status, Step
-from scimsync.model.plans import MAKING, Action, Lifecycle, Verdict
+from scimsync.model.plans import MAKING, Action, Coming, Lifecycle, Verdict
 from scimsync.model.policy import Leavers, Policy
 from scimsync.model.stories import Becomes, Cause, Deed, Standing, Traces
 from scimsync.model.wording import some_of
@@ -59,11 +59,18 @@ def person(
     others = tuple(cause_of(one) for one in mine.findings if not one.holds)
     causes = tuple(dict.fromkeys((*told.causes, *values, *others)))
     advice = told.advice or next((cause.advice for cause in causes if cause.advice), "")
-    coming = (f"By HR this person {_COMING[one.lifecycle]} on {one.day}." for one in mine.coming if not traces.early)
+    coming = (_coming(one) for one in mine.coming if not traces.early)
     sentences = (_of_record(traces, place), _of_account(traces, asked=mine.asked), *told.told, *coming)
     return Told(standing=told.standing, action=told.action, told=sentences, causes=causes, advice=advice)
 
 
+def _coming(one: Coming) -> str:
+    if one.action is None:
+        return f"By HR this person {_COMING[one.lifecycle]} on {one.day}."
+    return f"Where nothing changes, a plan {_DUE[one.action]} from {one.day} on."
+
+
+_DUE = {Action.DISABLE: "takes the access away", Action.DELETE: "deletes the account"}
 _COMING = {Lifecycle.JOINER: "joins", Lifecycle.MOVER: "moves", Lifecycle.LEAVER: "leaves"}
 
 

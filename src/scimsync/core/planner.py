@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from scimsync.core import protecting
+from scimsync.core import deciding, protecting
 from scimsync.core.findings import of_foreign
 from scimsync.core.leaving import KEPT
 from scimsync.core.lifecycle import ACTIVE, GIVING, ORDER, giving, of_pair, shown, turn
@@ -75,7 +75,7 @@ def plan_pair(pair: Pair, policy: Policy, *, frozen: frozenset[str] = frozenset(
             continue
         if inactive and mapped.place.dropped:
             continue
-        delta = _delta(pair, mapped)
+        delta = _delta(pair, mapped, policy)
         if delta is not None:
             deltas.append(delta)
         elif desired[path] != current.get(path) and not _is_hidden(path, pair):
@@ -140,7 +140,7 @@ def _ends_inactive(pair: Pair, policy: Policy, frozen: frozenset[str]) -> bool:
     mapped, held = policy.by_path.get(ACTIVE), pair.current.get(ACTIVE)
     if mapped is None or ACTIVE in pair.left_out | frozen or _stays(pair, mapped, policy):
         return held is False
-    delta = _delta(pair, mapped)
+    delta = _delta(pair, mapped, policy)
     return (delta.sides.desired if delta is not None and delta.verdict is Verdict.WRITE else held) is False
 
 
@@ -149,7 +149,7 @@ def _was_inactive(pair: Pair) -> bool:
     return pair.current.get(ACTIVE) is False or pair.base.get(ACTIVE) is False
 
 
-def _delta(pair: Pair, mapped: Mapped) -> Delta | None:
+def _delta(pair: Pair, mapped: Mapped, policy: Policy) -> Delta | None:
     path = mapped.path
     sides = Sides(
         desired=pair.desired[path],
@@ -163,16 +163,18 @@ def _delta(pair: Pair, mapped: Mapped) -> Delta | None:
     if awaits is not None:  # whatever id the new account gets, it is another than the one that is held
         sides = replace(sides, desired=f"(the account of {awaits}, once it exists)")
     merged = merge(mapped.place, _presumed(sides) if _is_hidden(path, pair) else sides, mapped.authority)
+    merged, mapped, decided = deciding.answer(policy.decisions, pair.key, mapped, sides, merged)
     if merged is None:
         return None
     reason = merged.reason
     if path == ACTIVE and merged.verdict is Verdict.WRITE and reason is Reason.SOURCE_MOVED:
         reason = Reason.RETURNED if sides.desired else Reason.LEFT
     if merged.verdict is Verdict.WRITE and awaits is not None:
-        return _delta_of(mapped, replace(sides, desired=None), Verdict.AWAIT, Reason.AWAITS, awaits=awaits)
+        waiting = _delta_of(mapped, replace(sides, desired=None), Verdict.AWAIT, Reason.AWAITS, awaits=awaits)
+        return deciding.by(waiting, decided)
     if merged.verdict is Verdict.WRITE:
         sides = replace(sides, desired=merged.value)
-    return _delta_of(mapped, sides, merged.verdict, reason)
+    return deciding.by(_delta_of(mapped, sides, merged.verdict, reason), decided)
 
 
 def _is_hidden(path: str, pair: Pair) -> bool:
@@ -242,11 +244,13 @@ def plan_leaver(leaver: Leaver, policy: Policy, active: Mapped) -> Planned:
     if protecting.is_protected(leaver.key, leaver.name, policy):
         return Planned(findings=(protecting.protected(leaver.key, None),))
     sides = Sides(desired=False, current=True, base=leaver.agreed is not False, known=True)
+    told = sides if leaver.shown else replace(sides, current=None)
     merged = merge(active.place, sides, active.authority)
+    merged, active, decided = deciding.answer(policy.decisions, leaver.key, active, told, merged)
     verdict = merged.verdict if merged else Verdict.WRITE
     is_edited = merged is not None and merged.reason is not Reason.SOURCE_MOVED
-    told = sides if leaver.shown else replace(sides, current=None)
     delta = _delta_of(active, told, verdict, Reason.TARGET_MOVED if is_edited else Reason.LEFT)
+    delta = deciding.by(delta, decided)
     change = Change(
         key=leaver.key,
         name=leaver.name,

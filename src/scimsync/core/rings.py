@@ -1,7 +1,7 @@
 """Rings: a large plan is written to a few people first, then to more, as long as what comes of it is good.
 
 Who stands in which ring depends on the key alone, so that the same people are always the first, and one ring of a
-larger share holds all of a smaller one.
+larger share holds all of a smaller one. Before them stand the pilots, whom a configuration names.
 """
 
 from __future__ import annotations
@@ -56,12 +56,19 @@ def ring_of(key: str, shares: Sequence[float]) -> int:
     return next(number for number, share in enumerate(shares) if first < share or share == shares[-1])
 
 
+def number(changes: Iterable[Change], shares: Sequence[float]) -> int:
+    """How many rings there are: one for each share, and one for the pilots where there are some."""
+    return len(shares) + (len(shares) > 1 and any(change.pilot for change in changes))
+
+
 def places(changes: Iterable[Change], shares: Sequence[float]) -> dict[str, int]:
     """The ring of everybody, by key; whom a joiner's references wait for stands in no later one than the joiner."""
     found: dict[str, int] = {}
     needs: dict[str, set[str]] = {}
-    for change in changes:
-        found[change.key] = ring_of(change.key, shares)
+    known = [*changes]
+    before = number(known, shares) - len(shares)
+    for change in known:
+        found[change.key] = 0 if before and change.pilot else before + ring_of(change.key, shares)
         needs.setdefault(change.key, set()).update(d.awaits for d in change.awaiting if d.awaits is not None)
     for first in sorted(found, key=lambda key: found[key]):
         todo = [first]
@@ -73,17 +80,17 @@ def places(changes: Iterable[Change], shares: Sequence[float]) -> dict[str, int]
     return found
 
 
-def step(ring: int, turn: int, shares: Sequence[float]) -> tuple[int, int]:
+def step(ring: int, turn: int, of: int) -> tuple[int, int]:
     """When somebody is written: (ring, turn within it); before all rings -1, after all of them their number.
 
     Args:
         ring: The ring.
         turn: When it would be without rings (`core.lifecycle.turn`).
-        shares: The rings.
+        of: How many rings there are.
     """
     if turn <= GIVING:
         return -1, turn
-    return (len(shares) if turn == ORDER[Action.DELETE] else ring), turn
+    return (of if turn == ORDER[Action.DELETE] else ring), turn
 
 
 def halted(number: int, of: int, allowed: Limit, outcomes: Iterable[Outcome]) -> str:

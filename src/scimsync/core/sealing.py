@@ -2,6 +2,7 @@
 
     {"scimsync_plan": 1, "id": "...", "created": "...", "seal": {...}, "tally": {...}, "signer": "ed25519:...", ...}
                                     "offline" says when its accounts were read, where the directory was not asked;
+                                    "authors" who proposed it, "trimmed" the plan that somebody left something out of,
                                     "undoes" the run that it takes back, "restores" to when it brings a person back
     {"finding": {"severity": "error", "code": "record.bad-phone", "subject": "E17", ...}}
     {"change": {"key": "E42", "action": "update", "deltas": [{"path": "title", "before": ..., "after": ...}], ...}}
@@ -130,6 +131,8 @@ def _lines(plan: Plan, signer: str) -> Iterator[dict[str, object]]:
         **({"as_of": plan.as_of.isoformat()} if plan.as_of else {}),
         **({"undoes": plan.undoes} if plan.undoes else {}),
         **({"restores": plan.restores} if plan.restores else {}),
+        **({"authors": list(plan.authors)} if plan.authors else {}),
+        **({"trimmed": plan.trimmed} if plan.trimmed else {}),
     }
     for refusal in plan.refusals:
         yield {"refusal": finding_to_json(refusal)}
@@ -166,12 +169,14 @@ def change_to_json(change: Change) -> dict[str, object]:
         "part": change.part,
         "deltas": [_delta_to_json(delta) for delta in change.deltas],
         "operations": [operation.to_json() for operation in change.operations],
+        **({"pilot": True} if change.pilot else {}),
     }
 
 
 def coming_to_json(coming: Coming) -> dict[str, object]:
     """Who joins, moves or leaves later, as plan files and `--json` show it."""
-    return {"key": coming.key, "lifecycle": coming.lifecycle.value, "day": coming.day.isoformat()}
+    found: dict[str, object] = {"key": coming.key, "lifecycle": coming.lifecycle.value, "day": coming.day.isoformat()}
+    return found if coming.action is None else found | {"action": coming.action.value}
 
 
 def group_to_json(group: GroupChange) -> dict[str, object]:
@@ -203,6 +208,8 @@ def _delta_to_json(delta: Delta) -> dict[str, object]:
         line["base"] = value_to_json(delta.sides.base)
     if delta.awaits is not None:
         line["awaits"] = delta.awaits
+    if delta.decided:
+        line["decided"] = delta.decided
     return line
 
 
@@ -242,7 +249,7 @@ def opened(lines: Iterable[bytes]) -> Opened:
         signer = msgspec.convert(documents[0].get("signer", ""), str)
         if bool(signer) != bool(closing.signature):
             raise PlanDamaged("plan: its signature was cut off, or put on by somebody else. Make a new plan.")
-        return Opened(plan=_plan(documents), closing=closing, signer=signer)
+        return Opened(plan=plan_of(documents), closing=closing, signer=signer)
     except (LookupError, TypeError, ValueError, ProtocolError) as error:
         raise PlanDamaged(f"plan: it does not have the form of a plan ({error}). Make a new plan.") from error
 
@@ -270,7 +277,13 @@ def _document(raw: bytes, number: int) -> dict[str, object]:
         raise PlanDamaged(f"plan: line {number} is not a JSON object. Make a new plan.") from error
 
 
-def _plan(documents: list[dict[str, object]]) -> Plan:
+def plan_of(documents: list[dict[str, object]]) -> Plan:
+    """A plan of the lines of its file, the first of which is its head; of some of them it is so much of the plan.
+
+    Raises:
+        PlanStale: It has another format.
+        ValueError: A line does not have its form; also LookupError, TypeError.
+    """
     head = documents[0]
     if head.get("scimsync_plan") != FORMAT:
         found = head.get("scimsync_plan")
@@ -291,12 +304,14 @@ def _plan(documents: list[dict[str, object]]) -> Plan:
         as_of=date.fromisoformat(str(head["as_of"])) if "as_of" in head else None,
         undoes=str(head.get("undoes", "")),
         restores=str(head.get("restores", "")),
+        authors=msgspec.convert(head.get("authors", []), tuple[str, ...]),
+        trimmed=str(head.get("trimmed", "")),
         coming=tuple(_coming(d["coming"]) for d in documents if "coming" in d),
-        changes=tuple(_change(d["change"]) for d in documents if "change" in d),
-        groups=tuple(_group(d["group"]) for d in documents if "group" in d),
-        notices=tuple(_change(d["notice"]) for d in documents if "notice" in d),
-        findings=tuple(_finding(d["finding"]) for d in documents if "finding" in d),
-        refusals=tuple(_finding(d["refusal"]) for d in documents if "refusal" in d),
+        changes=tuple(change_of(d["change"]) for d in documents if "change" in d),
+        groups=tuple(group_of(d["group"]) for d in documents if "group" in d),
+        notices=tuple(change_of(d["notice"]) for d in documents if "notice" in d),
+        findings=tuple(finding_of(d["finding"]) for d in documents if "finding" in d),
+        refusals=tuple(finding_of(d["refusal"]) for d in documents if "refusal" in d),
     )
 
 
@@ -304,12 +319,14 @@ def _texts(found: object) -> dict[str, str]:
     return msgspec.convert(found, dict[str, str])
 
 
-def _finding(found: object) -> Finding:
+def finding_of(found: object) -> Finding:
+    """Read what `finding_to_json` made."""
     members = {"code": "", "subject": "", "summary": "", **msgspec.convert(found, dict[str, object])}
     return msgspec.convert({**members, "severity": Severity(members["severity"])}, Finding)
 
 
-def _change(found: object) -> Change:
+def change_of(found: object) -> Change:
+    """Read what `change_to_json` made."""
     line = msgspec.convert(found, _ChangeLine)
     return Change(
         key=line.key,
@@ -322,15 +339,18 @@ def _change(found: object) -> Change:
         operations=tuple(Operation(o.op, o.path, o.value) for o in line.operations),
         row=line.row,
         part=line.part,
+        pilot=line.pilot,
     )
 
 
 def _coming(found: object) -> Coming:
     line = _texts(found)
-    return Coming(line["key"], Lifecycle(line["lifecycle"]), date.fromisoformat(line["day"]))
+    action = Action(line["action"]) if "action" in line else None
+    return Coming(line["key"], Lifecycle(line["lifecycle"]), date.fromisoformat(line["day"]), action)
 
 
-def _group(found: object) -> GroupChange:
+def group_of(found: object) -> GroupChange:
+    """Read what `group_to_json` made."""
     line = msgspec.convert(found, _GroupLine)
     return GroupChange(
         group=line.group,
@@ -360,6 +380,7 @@ def _delta(line: _DeltaLine) -> Delta:
         reason=Reason[line.reason.upper()],
         authority=Authority(line.authority),
         awaits=line.awaits,
+        decided=line.decided,
     )
 
 
@@ -378,6 +399,7 @@ class _DeltaLine(msgspec.Struct):
     authority: str
     base: object = msgspec.UNSET
     awaits: str | None = None
+    decided: str = ""
 
 
 class _GroupLine(msgspec.Struct):
@@ -404,3 +426,4 @@ class _ChangeLine(msgspec.Struct):
     deltas: list[_DeltaLine]
     operations: list[_OperationLine]
     part: int = ITSELF
+    pilot: bool = False

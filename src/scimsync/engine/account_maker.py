@@ -62,7 +62,7 @@ class AccountMaker:
                 return await self._met(attempt, deltas, hit, ours=any(m != "PATCH" for m in sent), proven=proven)
             made = [delta for delta in deltas if not self._is_beside(delta)]
             for tried in range(MOST_RACES):
-                outcome = await self._made(attempt, made, tried)
+                outcome = await self._made(attempt, made, tried, asked=tried > 0 or "POST" in sent)
                 if outcome is not None:
                     return await self._completed(attempt, outcome, [d for d in deltas if self._is_beside(d)])
         except TargetUnanswered as error:
@@ -92,12 +92,18 @@ class AccountMaker:
         """Whether the account was looked at before: what was left open came after its creation, or was none."""
         return self.open.get((attempt.key, attempt.part), ("",))[-1] == "PATCH"
 
-    async def _made(self, attempt: Attempt, deltas: Sequence[Delta], tried: int) -> Outcome | None:
+    async def _made(self, attempt: Attempt, deltas: Sequence[Delta], tried: int, *, asked: bool) -> Outcome | None:
         """Send one POST; None where it was lost, nobody is found, and the directory refuses a second account.
 
         A directory that refuses a second account knows sooner than its search whether the first one was made: it is
         asked by sending again, and only the last time is the search waited for. A name that is taken after a POST that
-        was lost is ours, as far as nothing speaks against it.
+        was lost is ours, as far as nothing speaks against it; where nobody is found, nobody knows.
+
+        Args:
+            attempt: The creation.
+            deltas: What is sent.
+            tried: How many of this run were lost.
+            asked: Whether a POST for this person was sent before and may have made the account.
         """
         await self.journal.intend(self.journal.line(attempt.key, attempt.part, "POST"), edits_of(deltas))
         reply = await self.means.target.create(self._resource(deltas))
@@ -107,10 +113,13 @@ class AccountMaker:
         if step not in {Next.SETTLE, Next.READ_BACK, Next.CONFIRM, Next.LOOK_UP}:
             return self.writer.refused(attempt, step, reply)
         soon = step is Next.SETTLE and self.unique_logins and tried < MOST_RACES - 1
-        ours = tried > 0 or step is not Next.LOOK_UP
+        ours = asked or step is not Next.LOOK_UP
         look = self.search.briefly if soon else self.search.patiently if ours else self.search.person
         if (hit := await look(deltas)) is not None:
             return await self._met(attempt, deltas, hit, ours=ours)
+        if step is Next.LOOK_UP and asked:
+            told = "the login is taken, perhaps by the account that a request of ours made whose answer was lost"
+            return attempt.outcome(Status.HELD, "write.unknown", told, reply)
         if step is Next.LOOK_UP:
             told = "the login is taken by an account that cannot be seen"
             return attempt.outcome(Status.HELD, "account.name-taken", told, reply)

@@ -36,6 +36,7 @@ from scimsync.engine.owners import Owners
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.engine.recording import Application, Recorder, digest_of, edits_of_members
 from scimsync.engine.run_journal import RunJournal
+from scimsync.engine.schema_watch import SchemaWatch
 from scimsync.engine.searching import Search
 from scimsync.engine.standing import GOOD, Standing
 from scimsync.errors import ScimsyncError, TargetError
@@ -140,6 +141,7 @@ class _Applier:
             attributes=options.attributes,
         )
         self._denials = Denials(ports.target)
+        self._schema = SchemaWatch(ports, options.policy, options.dialect)
         #: changes that take access away, and what came of them, as long as they are not judged
         self._taken: list[tuple[Change, Outcome]] = []
         self._writer = AccountWriter(
@@ -147,7 +149,7 @@ class _Applier:
             journal=self._journal,
             open=standing.open,
             defer=self._defer,
-            deny=self._denials.refused,
+            deny=self._refused,
             operations_per_patch=options.operations_per_patch,
             request_bytes=options.request_bytes,
         )
@@ -185,6 +187,7 @@ class _Applier:
         self._removing = Removing.of(self._providing, ports.observer.say)
         given = options.policy.rings
         self._shares = given.shares if standing.plan.writes >= given.least else (1.0,)
+        self._rings = rings.number(standing.plan.changes, self._shares)
         self._ring_errors = options.policy.limits.ring_errors
         #: what a person has looked at, and does not count any more
         self._excused = frozenset(standing.outcomes) if options.resume else frozenset()
@@ -232,7 +235,7 @@ class _Applier:
         places = rings.places((change for change, _, _ in todo), self._shares)
         steps: dict[tuple[int, int], list[tuple[Change, int, Callable[[Change], Awaitable[Outcome]]]]] = {}
         for task in todo:
-            at = rings.step(places[task[0].key], lifecycle.turn(task[0], givers), self._shares)
+            at = rings.step(places[task[0].key], lifecycle.turn(task[0], givers), self._rings)
             steps.setdefault(at, []).append(task)
         for ring, inside in groupby(sorted(steps), key=itemgetter(0)):
             people: set[str] = set()
@@ -278,29 +281,37 @@ class _Applier:
             raise raised.exceptions[0] from raised
 
     async def _judge(self, change: Change | GroupChange, outcome: Outcome) -> None:
-        """End the run where the target forbids our client something; but first try to take access from everybody.
+        """End the run where the target refuses more than one person; but first try to take access from everybody.
 
         Raises:
-            TargetDenied: It does.
+            TargetDenied: It forbids our client something.
+            SchemaDrifted: Its schema changed.
         """
         if isinstance(change, Change) and change.action is Action.DISABLE:
             self._taken.append((change, outcome))
-        elif isinstance(change, Change) and (denied := await self._denials.judge(change, outcome)) is not None:
-            raise denied
+        elif isinstance(change, Change) and (error := await self._ended(change, outcome)) is not None:
+            raise error
+
+    async def _ended(self, change: Change, outcome: Outcome) -> TargetError | None:
+        return await self._denials.judge(change, outcome) or await self._schema.judge()
+
+    def _refused(self, key: str, reply: Reply) -> None:
+        self._denials.refused(key, reply)
+        self._schema.refused(key, reply)
 
     async def _judge_taken(self) -> None:
         """The same for access that was to be taken away, once all of it was tried."""
         taken, self._taken = sorted(self._taken, key=lambda one: one[1].status in GOOD, reverse=True), []
         for change, outcome in taken:
-            if (denied := await self._denials.judge(change, outcome)) is not None:
-                self._standing.fail(denied)
+            if (error := await self._ended(change, outcome)) is not None:
+                self._standing.fail(error)
 
     def _judge_ring(self, ring: int, people: Set[str]) -> None:
         """Begin nobody after a ring that went wrong."""
-        if self._standing.stop.is_set() or not 0 <= ring < len(self._shares) - 1:
+        if self._standing.stop.is_set() or not 0 <= ring < self._rings - 1:
             return
         came = [o for at, o in self._standing.outcomes.items() if o.key in people and at not in self._excused]
-        if why := rings.halted(ring, len(self._shares), self._ring_errors, came):
+        if why := rings.halted(ring, self._rings, self._ring_errors, came):
             self._standing.halt(f"{why}. Mend what is wrong, or go on: scimsync apply {self._run.id} --resume")
 
     def _begin(self, key: str, part: int) -> asyncio.Event:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from scimsync.core import ending as rules
 from scimsync.core import limits, protecting
@@ -13,7 +14,7 @@ from scimsync.core.limits import Demand, Past
 from scimsync.engine.plan_request import PlanRequest
 from scimsync.engine.state import Endings
 from scimsync.model.outcomes import Ending, Outcome, Status
-from scimsync.model.plans import Action, Change, Finding, Lifecycle, Plan
+from scimsync.model.plans import Action, Change, Coming, Finding, Lifecycle, Plan
 from scimsync.model.policy import Leavers
 from scimsync.workbench import ending as tables
 from scimsync.workbench.bench import Workbench
@@ -38,6 +39,8 @@ class Known:
     past: Past
     #: whose account may be inactive though nobody left: people on leave, and who joins later
     apart: frozenset[str] = frozenset()
+    #: whether somebody (key and account) was missing from enough readings
+    missing: Callable[[str, str], bool] = lambda *_: True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,13 @@ class Ends:
     findings: tuple[Finding, ...] = ()
     #: what the plan wanted, for the limits
     demanded: tuple[Demand, ...] = field(default=())
+    #: key -> when the account of somebody else is deleted
+    later: Mapping[str, datetime] = field(default_factory=dict)
+
+    def coming(self, zone: ZoneInfo) -> Iterator[Coming]:
+        """Whose account is deleted on a day to come."""
+        for key, due in self.later.items():
+            yield Coming(key, Lifecycle.LEAVER, due.astimezone(zone).date(), Action.DELETE)
 
 
 def plan_ends(bench: Workbench, comparison: Comparison, request: PlanRequest, store: Endings, known: Known) -> Ends:
@@ -72,6 +82,7 @@ def plan_ends(bench: Workbench, comparison: Comparison, request: PlanRequest, st
         for one in tables.inactive(bench, policy.attributes, comparison, absence=known.absence, listed=known.listed)
         if one.key not in known.apart and not protecting.is_protected(one.key, one.name, policy)
     ]
+    gone = {one.key for one in found if not one.absent or _is_proven(one) or known.missing(one.key, one.account)}
     fresh = [Ending(one.key, one.account, known.now, proven=False) for one in found if one.ending is None]
     findings = []
     if fresh:
@@ -80,18 +91,28 @@ def plan_ends(bench: Workbench, comparison: Comparison, request: PlanRequest, st
     due = [
         (one, one.ending)
         for one in found
-        if one.ending is not None and rules.is_due(one.ending.since, policy.leavers_after, known.now)
+        if one.key in gone
+        and one.ending is not None
+        and rules.is_due(one.ending.since, policy.leavers_after, known.now)
     ]
+    later = {one.key: one.ending.since + policy.leavers_after for one in found if one.ending is not None}
+    later |= {one.key: known.now + policy.leavers_after for one in fresh}
+    later = {key: when for key, when in later.items() if key not in {one.key for one, _ in due}}
     demand = Demand(kind="delete", number=len(due), of=comparison.linked(), limit=policy.limits.delete)
     refused = limits.refusals([demand], request.overrides, known.past, partial=request.is_partial)
     if refused:
         findings += rules.beyond(refused, [one.key for one, _ in due])
-        return Ends(findings=tuple(findings), demanded=(demand,))
+        return Ends(findings=tuple(findings), demanded=(demand,), later=later)
     return Ends(
         changes=tuple(rules.plan_ending(ending, one.name, one.version, one.row) for one, ending in due),
         findings=(*findings, *(rules.of_expired(ending, one.row) for one, ending in due)),
         demanded=(demand,),
+        later=later,
     )
+
+
+def _is_proven(one: tables.Inactive) -> bool:
+    return one.ending is not None and one.ending.proven
 
 
 def remember(store: Endings, plan: Plan, people: Mapping[str, Sequence[Outcome]], now: datetime) -> None:

@@ -91,7 +91,8 @@ class MembershipPlanning:
 
     def __post_init__(self) -> None:
         """Stand on the comparison's idea of who is left alone."""
-        self._members = MemberTables(self.bench, self.grouping, self.comparison.left_alone(), self.comparison.logins())
+        kept = self.comparison.members_left_alone()
+        self._members = MemberTables(self.bench, self.grouping, kept, self.comparison.logins())
 
     async def run(
         self,

@@ -118,6 +118,8 @@ class PlanRequest:
     offline: Known | None = None
     #: the blackout that holds, in which access is taken away and nothing else is done
     blackout: Holding | None = None
+    #: who proposes the plan, so that they do not approve it
+    authors: tuple[str, ...] = ()
     #: who is told where the plan may not be applied
     subscriptions: tuple[Subscription, ...] = ()
 

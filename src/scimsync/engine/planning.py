@@ -17,10 +17,10 @@ from scimsync.core import (
     notifications,
     planner,
     reviving,
+    trimming,
     trust,
     validation,
 )
-from scimsync.core.absent import DELTA
 from scimsync.core.depths import NOT_LISTED
 from scimsync.core.ending import UNLISTED
 from scimsync.core.findings import (
@@ -28,7 +28,6 @@ from scimsync.core.findings import (
     of_circles,
     of_hidden,
     of_nobody,
-    of_unbelieved,
     of_unfinished,
     of_unmatched,
     of_unread,
@@ -42,10 +41,12 @@ from scimsync.engine import (
     absent,
     accepting,
     binding,
+    deciding,
     deferring,
     ending,
     guarding,
     limiting,
+    quarantine,
     renaming,
     returning,
     ruling,
@@ -55,6 +56,7 @@ from scimsync.engine import (
     validity,
 )
 from scimsync.engine.foreseeing import foreseen
+from scimsync.engine.ladder import Ladder
 from scimsync.engine.leaving import Decided, kept, unplanned
 from scimsync.engine.licensing import needed
 from scimsync.engine.membership import MembershipPlanning
@@ -69,11 +71,11 @@ from scimsync.engine.staging import mapped, read_source
 from scimsync.errors import PersonUnknown, SourceError, TargetError
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import Run, RunState
-from scimsync.model.plans import LOGIN, MAKING, Change, Finding, GroupChange, Plan, Seal
+from scimsync.model.plans import Change, Finding, GroupChange, Plan, Seal
 from scimsync.model.policy import BadValue
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.scim.schema import Value
-from scimsync.workbench import layers, unmanaged
+from scimsync.workbench import layers, pilots, unmanaged
 from scimsync.workbench.agreed import write_agreed
 from scimsync.workbench.asked import forget_unseen
 from scimsync.workbench.bench import Workbench
@@ -133,6 +135,10 @@ class _Planning:
     takes: tuple[str, ...] = ()
     #: from when until when records hold
     calendar: validity.Calendar = field(init=False)
+    #: who is missing from the source, and in how many readings
+    ladder: Ladder = field(init=False)
+    #: who stands in the ring before the first
+    pilots: Expression | None = None
     #: all accounts were asked for, and not only those of some people
     whole: bool = True
     memberships: MembershipPlanning | None = None
@@ -145,7 +151,7 @@ class _Planning:
     #: what counts with the plan, and what it wanted to take away
     past: Past = field(default_factory=Past)
     clearing: list[Demand] = field(default_factory=list)
-    ending: tuple[Demand, ...] = ()
+    ends: ending.Ends = field(default_factory=ending.Ends)
     #: the paths of which HR says that there is nothing, of those who join
     cleared: dict[str, frozenset[str]] = field(default_factory=dict)
     #: the directory lists all inactive accounts
@@ -158,8 +164,11 @@ class _Planning:
     licences: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> Plan:
+        self.request = deciding.obeying(self.request, self.ports)
         policy, store = self.request.policy, self.ports.store
         reading, health, expressions = read_source(self.bench, self.ports, self.request)
+        self.ladder = Ladder(self.request, store, self.ports.clock.now(), reading.delivery)
+        self.pilots = pilots.check_pilots(self.bench, policy.rings.first, reading.columns)
         self.calendar = validity.begin(self.bench, self.ports, self.request, reading.columns)
         expressions = self.calendar.mapped(expressions)
         last = store.last_applied()
@@ -211,7 +220,7 @@ class _Planning:
         plan = self._store(comparison, judged.remembered, reading, seal, groups)
         whole = complete and judged.whole and not (comparison.opaque() or self.request.only or self.request.blackout)
         wanted = {demand.kind: demand for demand in limits.demands(plan.tally, policy.limits)}
-        demanded = [*(wanted | {demand.kind: demand for demand in self.ending}).values(), *self.clearing]
+        demanded = [*(wanted | {demand.kind: demand for demand in self.ends.demanded}).values(), *self.clearing]
         limiting.remember(store, plan, demanded, self.past, self._sources(), whole=whole)
         return plan
 
@@ -243,6 +252,7 @@ class _Planning:
         self.moved = correlation.moved()
         self.refusals = identity.keys_changed(*correlation.renumbered(), policy.limits, self.request.overrides)
         self._decide(comparison, judged)
+        self.findings += deciding.moved(self.notices, policy.decisions)
         self.changes = self.calendar.explained(self.changes)
         self.findings += self.calendar.told()
         self.changes, unchanged = fixing.leave(self.changes, schema.fixed, policy.attributes)
@@ -254,7 +264,7 @@ class _Planning:
         await self._validate(comparison)
         await self._revive()
         self._spare(comparison.linked() + comparison.absent())
-        self._drop_vain_waits()
+        self.changes, self.vain = trimming.without_vain(self.changes)
         self._end(comparison, judged, complete=complete)
         back = await returning.look(self.ports, self.request, self.bench, self.changes, self.former, self.others)
         self.changes, self.last, self.findings = back.changes, back.last, [*self.findings, *back.findings]
@@ -298,14 +308,9 @@ class _Planning:
             self.cleared[pair.key] = reviving.cleared(pair, judged.frozen)
             self._take(pair.key, planner.plan_joiner(pair, policy, frozen=judged.frozen), pair)
         active = active_of(policy, self.request.catalog)
-        opaque = comparison.opaque()
-        doubts = [] if judged.absence else [f.code for f in judged.findings if f.code != trust.BLANKS] or [DELTA]
-        doubts += [f"{opaque:,} records that cannot be mapped may be anybody's"] if opaque else []
-        for leaver in comparison.leavers():
-            if not doubts or (leaver.key in self.calendar.ended and ACTIVE not in judged.frozen):
-                self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
-            else:
-                self.findings.append(of_unbelieved(leaver.key, doubts))
+        for leaver in self.ladder.leavers(comparison, judged, self.calendar.ended):
+            self._take(leaver.key, planner.plan_leaver(leaver, policy, active))
+        self.findings += self.ladder.told
         written = [*policy.attributes, active]
         withheld = contract.withhold(self.changes, judged.broken, written, older=judged.older)
         self.changes, self.findings = [*withheld.changes], [*self.findings, *withheld.findings]
@@ -344,12 +349,12 @@ class _Planning:
             absence=judged.absence,
             past=self.past,
             apart=self.calendar.apart,
+            missing=self.ladder.missing,
         )
-        ends = ending.plan_ends(self.bench, comparison, self.request, self.ports.store, known)
-        ended = {change.key for change in ends.changes}
-        self.changes = [*(change for change in self.changes if change.key not in ended), *ends.changes]
-        self.findings += ends.findings
-        self.ending = ends.demanded
+        self.ends = ending.plan_ends(self.bench, comparison, self.request, self.ports.store, known)
+        ended = {change.key for change in self.ends.changes}
+        self.changes = [*(change for change in self.changes if change.key not in ended), *self.ends.changes]
+        self.findings += self.ends.findings
 
     async def _plan_groups(
         self, comparison: Comparison, judged: trust.Trust, *, complete: bool
@@ -364,18 +369,6 @@ class _Planning:
         groups = await self.memberships.run(ports.pairs, judged, self.changes, key=key, complete=complete, away=away)
         self.findings += self.memberships.findings
         return groups
-
-    def _drop_vain_waits(self) -> None:
-        """A reference that waits for somebody who gets no account in this plan is left alone."""
-        created = {change.key for change in self.changes if change.action in MAKING}
-        kept = []
-        for change in self.changes:
-            vain = {d.path: d.awaits for d in change.awaiting if d.path != LOGIN and d.awaits not in created}
-            self.vain += [(change, path, awaits) for path, awaits in vain.items() if awaits is not None]
-            deltas = tuple(d for d in change.deltas if d.path not in vain) if vain else change.deltas
-            if any(d.verdict in planner.SENT for d in deltas):
-                kept.append(replace(change, deltas=deltas) if vain else change)
-        self.changes = kept
 
     def _circles(self, comparison: Comparison) -> Iterator[tuple[str, tuple[str, ...]]]:
         """The loops of references in HR, but for people who name themselves and are held for it."""
@@ -425,7 +418,7 @@ class _Planning:
     ) -> Plan:
         ports, request = self.ports, self.request
         identity = ports.name(created := ports.clock.now())
-        changes, loops = planner.lined_up(self.changes)
+        changes, loops = planner.lined_up(pilots.marked(self.bench, request.key, self.pilots, self.changes))
         self.findings += of_circles(self._circles(comparison), loops)
         waiting = deferring.Waiting(self.vain, (request.source, *self.takes), identity, created)
         self.findings += deferring.remember(ports.store, comparison, waiting)
@@ -449,13 +442,14 @@ class _Planning:
             refusals=(*self.refusals, *refused),
             moved=self.moved,
             as_of=self.calendar.as_of,
-            coming=self.calendar.coming(),
+            coming=self.calendar.coming(self.ladder.coming, self.ends.coming),
             expires=created + request.policy.plan_expires,
             parts=dict(request.parts),
             overrides=dict(request.overrides),
             rate=ports.target.rate,
             place=reading.place,
             offline=request.offline.listed if request.offline else None,
+            authors=request.authors,
         )
         if request.offline is not None:  # nothing rests on it: whoever wants to keep it does so
             return plan
@@ -471,6 +465,8 @@ class _Planning:
         if self.whole and plan.as_of is None:
             unmanaged.keep(comparison, ports.store.artifact(unmanaged.UNMANAGED), plan)
         absent.keep(request, comparison, ports.store, identity)
+        self.ladder.keep(comparison, plan)
+        quarantine.remember(ports.store, request, findings, identity, created)
         digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(

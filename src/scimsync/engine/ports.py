@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from scimsync.engine.clock_state import Alarms, Schedules
 from scimsync.engine.state import (
     Acceptances,
-    Alarms,
+    Approvals,
     Artifacts,
     Audit,
+    Decided,
     Deferrals,
     Endings,
     Inbox,
@@ -21,10 +23,12 @@ from scimsync.engine.state import (
     NeverShown,
     Outbox,
     Pins,
+    Quarantine,
     Refusals,
     Runs,
-    Schedules,
+    Suspicions,
     TakenBack,
+    Visitors,
 )
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.events import Receipt
@@ -254,9 +258,13 @@ class Store(
     Links,
     Deferrals,
     Endings,
+    Suspicions,
     NeverShown,
     TakenBack,
     Acceptances,
+    Decided,
+    Approvals,
+    Quarantine,
     Memberships,
     Journal,
     Audit,
@@ -264,6 +272,7 @@ class Store(
     Inbox,
     Schedules,
     Alarms,
+    Visitors,
     Lease,
     Artifacts,
     Protocol,

@@ -12,14 +12,17 @@ from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Target
 from scimsync.engine.seals import UNKNOWN, World, looked_at
 from scimsync.engine.state import (
+    Approvals,
     Artifacts,
     Audit,
+    Decided,
     Deferrals,
     Endings,
     Journal,
     Links,
     Memberships,
     NeverShown,
+    Pins,
     Refusals,
     Runs,
     TakenBack,
@@ -29,6 +32,7 @@ from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Finding, Plan
 from scimsync.model.policy import Mapped, Policy
+from scimsync.scim.dialect import Dialect
 from scimsync.scim.schema import Place
 
 #: the rules that may be set aside when a plan is applied, besides those about its size
@@ -36,7 +40,21 @@ RULES = frozenset({"plan.age"})
 
 
 class ApplyState(
-    Runs, Refusals, Links, Deferrals, Endings, NeverShown, TakenBack, Memberships, Journal, Audit, Artifacts, Protocol
+    Runs,
+    Refusals,
+    Links,
+    Deferrals,
+    Endings,
+    NeverShown,
+    TakenBack,
+    Decided,
+    Approvals,
+    Memberships,
+    Journal,
+    Audit,
+    Artifacts,
+    Pins,
+    Protocol,
 ):
     """Of the state: what applying reads and writes."""
 
@@ -90,6 +108,8 @@ class ApplyOptions:
     newborn_version: int = 0
     #: what the target takes from inactive people and the mapping does not give back
     dropped: tuple[Place, ...] = ()
+    #: whose schemas are compared with what the target says where it refuses many alike; None: they are not
+    dialect: Dialect | None = None
     #: a person looked at what stopped a ring: what came of it before does not count
     resume: bool = False
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from scimsync.core import ruling
+from scimsync.core import exchanging, ruling
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.planner import SENT
 from scimsync.engine.plan_request import PlanRequest
@@ -35,7 +35,7 @@ class Ruled:
 def rule(
     bench: Workbench, request: PlanRequest, changes: Sequence[Change], found: Iterable[Finding], *, complete: bool
 ) -> Ruled:
-    """Ask every rule of the directory as it will be.
+    """Ask every rule of the directory as it will be, and whether columns of the source changed places.
 
     Args:
         bench: The tables of the run.
@@ -44,6 +44,13 @@ def rule(
         found: What is told already; it says which paths nobody could read.
         complete: The directory was read whole.
     """
+    ruled = _rule(bench, request, changes, found, complete=complete)
+    return replace(ruled, refusals=(*exchanging.exchanged(changes, request.overrides), *ruled.refusals))
+
+
+def _rule(
+    bench: Workbench, request: PlanRequest, changes: Sequence[Change], found: Iterable[Finding], *, complete: bool
+) -> Ruled:
     rules = request.contract.rules
     if not rules:
         return Ruled()

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from scimsync.core.identity import said
-from scimsync.engine.state import Journal, Links, Runs
+from scimsync.engine.state import Decided, Journal, Links, Runs
+from scimsync.model.decisions import Decision
 from scimsync.model.outcomes import Run, RunState
-from scimsync.model.plans import Plan
+from scimsync.model.plans import Plan, Verdict
 from scimsync.model.wording import some_of
 
 #: how long a plan may be applied that does not say so itself
@@ -26,7 +27,7 @@ _CHEAP = 10_000
 _ATTRIBUTE = "attributes."
 
 
-class WorldState(Runs, Links, Journal, Protocol):
+class WorldState(Runs, Links, Decided, Journal, Protocol):
     """Of the state: what plans rest on."""
 
 
@@ -91,6 +92,7 @@ def looked_at(plan: Plan, run: Run, world: World) -> Iterator[Point]:
     yield _configuration(plan, world)
     if run.state is not RunState.DONE:
         yield _links(plan, world)
+        yield _decisions(plan, run, world)
         yield _base(plan, run, world)
         yield _cut(run, world)
         if not reading:
@@ -142,6 +144,24 @@ def _links(plan: Plan, world: World) -> Point:
     return Point(
         name="links", moved="records and accounts were linked or parted since", people=tuple(dict.fromkeys(people))
     )
+
+
+def _decisions(plan: Plan, run: Run, world: World) -> Point:
+    """Whether what people decided about conflicts, and the plan writes, still holds."""
+    obeyed = {(c.key, d.decided) for c in plan.changes for d in c.deltas if d.decided and d.verdict is not Verdict.KEEP}
+    known = {one.id: one for one in world.store.decisions(ended=True)} if obeyed else {}
+    gone = [key for key, name in sorted(obeyed) if not _still(known.get(name), run, world.now)]
+    if not gone:
+        return Point(name="decisions", holds="as they were")
+    moved = "what a person decided about a conflict holds no more"
+    return Point(name="decisions", moved=moved, people=tuple(dict.fromkeys(gone)))
+
+
+def _still(decision: Decision | None, run: Run, now: datetime) -> bool:
+    """Whether a decision holds, or was used by this very run; its last day is any day that is not over everywhere."""
+    if decision is None:
+        return False
+    return decision.ended_by == run.id or decision.holds((now - timedelta(hours=12)).date())
 
 
 def _base(plan: Plan, run: Run, world: World) -> Point:

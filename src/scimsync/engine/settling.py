@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from scimsync.core import leaving, notifications
-from scimsync.engine import binding, ending, limiting, undone, unshown
+from scimsync.engine import binding, deciding, ending, limiting, undone, unshown
 from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.attempts import Attempt, Means
 from scimsync.engine.membership import remember
@@ -77,6 +77,7 @@ def finish(
         state = RunState.INTERRUPTED if report.stopped or report.left else state
     now = ports.clock.now()
     ending.remember(store, plan, people, now)
+    deciding.remember(store, plan, people, now)
     did = limiting.done(plan, people)
     ended = replace(run, state=state, base=base, finished=now, statuses=report.statuses, done=did)
     unbegun = [key for key, why in report.kept.items() if why == leaving.UNBEGUN]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.alarms import Alarm
+from scimsync.model.approvals import Approval, Quarantined
 from scimsync.model.audit import Entry, Head, PersonKey, Record
+from scimsync.model.decisions import Decision
 from scimsync.model.events import Call, Message, MessageState
 from scimsync.model.outcomes import (
     Acceptance,
@@ -25,10 +26,11 @@ from scimsync.model.outcomes import (
     LinkDecision,
     Pin,
     Run,
+    Suspect,
     Undone,
     Unshown,
 )
-from scimsync.model.schedules import Progress
+from scimsync.model.visitors import Token, User
 
 
 class Runs(Protocol):
@@ -160,6 +162,18 @@ class Endings(Protocol):
         ...
 
 
+class Suspicions(Protocol):
+    """Who is missing from the source, and in how many readings."""
+
+    def suspects(self) -> Iterator[Suspect]:
+        """All of them, by key."""
+        ...
+
+    def change_suspects(self, add: Iterable[Suspect], remove: Iterable[str] = ()) -> None:
+        """Forget those of some keys, then remember others, each in the place of what its key had."""
+        ...
+
+
 class NeverShown(Protocol):
     """What was sent and taken, and is never shown."""
 
@@ -193,6 +207,54 @@ class Acceptances(Protocol):
 
     def change_acceptances(self, add: Iterable[Acceptance], remove: Iterable[tuple[str, str]] = ()) -> None:
         """Forget some, given as (key, kind), then remember others, each in the place of what was there."""
+        ...
+
+
+class Decided(Protocol):
+    """What people decided about conflicts."""
+
+    def decisions(self, *, ended: bool = False) -> Sequence[Decision]:
+        """Those that nobody ended, the oldest first; all where `ended` is asked for."""
+        ...
+
+    def decide(self, decision: Decision, record: Record, today: date) -> Decision | None:
+        """Keep a decision and its record, unless one about the same holds: that one is given back, and stays."""
+        ...
+
+    def end_decision(self, decision: str, at: datetime, by: str, records: Sequence[Record] = ()) -> bool:
+        """End a decision, with records of that; False where it does not hold any more, and nothing was done."""
+        ...
+
+
+class Approvals(Protocol):
+    """What people said about plans, and which plans need that."""
+
+    def approvals(self, run: str) -> Sequence[Approval]:
+        """What people said about a plan, in their order."""
+        ...
+
+    def approve(self, approval: Approval, record: Record) -> None:
+        """Keep what a person says about a plan, and its record, in one commit."""
+        ...
+
+    def approval_rules(self) -> Mapping[str, Mapping[str, object]]:
+        """The rules that the last plan that was applied was held to, by name."""
+        ...
+
+    def keep_approval_rules(self, rules: Mapping[str, Mapping[str, object]]) -> None:
+        """Remember these rules in the place of those before."""
+        ...
+
+
+class Quarantine(Protocol):
+    """Since when people are left out."""
+
+    def quarantined(self) -> Sequence[Quarantined]:
+        """Who is left out since when, by key and code."""
+        ...
+
+    def change_quarantined(self, add: Iterable[Quarantined], remove: Iterable[tuple[str, str]] = ()) -> None:
+        """Forget some, given as (key, code), then remember others, each in the place of what was there."""
         ...
 
 
@@ -374,34 +436,31 @@ class Inbox(Protocol):
         ...
 
 
-class Schedules(Protocol):
-    """How far each schedule has come."""
+class Visitors(Protocol):
+    """Who may use the console."""
 
-    def progress(self) -> Sequence[Progress]:
-        """All of it, by name and expression."""
+    def users(self) -> Sequence[User]:
+        """All of them, by name."""
         ...
 
-    def begin_schedule(self, progress: Progress) -> None:
-        """Remember from when on a schedule counts, where nothing is known of it yet."""
+    def save_user(self, user: User) -> None:
+        """Insert or replace a user by name."""
         ...
 
-    def save_progress(self, progress: Progress) -> None:
-        """Remember how far a schedule has come."""
+    def remove_user(self, name: str) -> bool:
+        """Remove a user; whether there was one."""
         ...
 
-
-class Alarms(Protocol):
-    """Which alarms people were told of."""
-
-    def alarms(self) -> Sequence[Alarm]:
-        """All of them, by kind and subject."""
+    def tokens(self) -> Sequence[Token]:
+        """All of them, the newest first."""
         ...
 
-    def save_alarm(self, alarm: Alarm, messages: Sequence[Message]) -> bool:
-        """Keep how an alarm stands, and the messages that tell of it, in one commit.
+    def save_token(self, token: Token) -> None:
+        """Insert a token."""
+        ...
 
-        False, and nothing is kept, where somebody else saved it since its `step` was read.
-        """
+    def remove_token(self, identity: str) -> bool:
+        """Remove a token by its id; whether there was one."""
         ...
 
 

@@ -384,6 +384,7 @@ class _LookingBack:
             parts=dict(request.parts),
             undoes=self.wanted.undoes,
             restores=self.wanted.restores,
+            authors=request.authors,
         )
         plan = foreseen(plan, ports, request, self.bench)
         agreed, name = base, f"plan-{identity}.ndjson"

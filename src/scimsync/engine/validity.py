@@ -5,7 +5,7 @@ Whoever is out of scope or on leave is not there, and has not left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -182,12 +182,18 @@ class Calendar:
         began = presence.first_days(self.bench, since, self.day)
         return back | {key: Reason.BEGAN for key in keys if key in began}
 
-    def coming(self) -> tuple[Coming, ...]:
-        """Who joins, moves and leaves: until the day of the plan, or in the days after today."""
+    def coming(self, *others: Callable[[ZoneInfo], Iterable[Coming]]) -> tuple[Coming, ...]:
+        """Who joins, moves and leaves: until the day of the plan, or in the days after today.
+
+        Args:
+            others: What else says of somebody what will be done on which day of a zone.
+        """
         until = self.today + rules.AHEAD if self.as_of is None else self.day
-        found = tables.coming(self.bench, self.today, until) if self.is_known else ()
-        only = frozenset(self.request.only)
-        return tuple(one for one in found if not only or one.key in only)
+        found = [*tables.coming(self.bench, self.today, until)] if self.is_known else []
+        zone, only = ZoneInfo(self.request.zone), frozenset(self.request.only)
+        found += [one for other in others for one in other(zone) if one.day <= until]
+        told = (one for one in found if not only or one.key in only)
+        return tuple(sorted(told, key=lambda one: (one.day, one.key, one.word)))
 
     def told(self) -> Iterator[Finding]:
         """Who has access too early; what will be wrong with who joins later. After the directory was read."""

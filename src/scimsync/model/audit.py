@@ -16,6 +16,7 @@ class Kind(Enum):
     OUTCOME = "outcome"  #: what came of it
     HOLD = "hold"  #: something waits for a person, or a person decided it
     OVERRIDE = "override"  #: a person set a rule aside
+    APPROVAL = "approval"  #: a person approved or rejected a plan, or left something out of one
     PLAN_APPROVED = "plan-approved"  #: a plan with changes began to be applied
     CONFIGURATION = "configuration"  #: another configuration took effect
     LINK = "link"  #: a person said that a record and an account are one person, or are not
@@ -23,6 +24,7 @@ class Kind(Enum):
     PIN = "pin"  #: the target's schema was recorded as baseline
     UNDO = "undo"  #: a run was taken back
     RENEWAL = "renewal"  #: a person let a state go on that is not the one that was left, or forgot what was agreed
+    CONSOLE = "console"  #: a user or a token of the console was made, changed or removed
     ERASURE = "erasure"  #: the key of a person was destroyed
 
 

@@ -231,6 +231,20 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspect:
+    """That somebody is missing from the source and keeps access until enough readings lack them."""
+
+    key: str
+    account: str
+    #: how many readings in a row lacked them, when the first and the last of these were, and which delivery the last
+    #: one was (`Reading.delivery`)
+    readings: int
+    since: datetime
+    last: datetime
+    delivery: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
     """What a file beside the store was when it was written."""
 

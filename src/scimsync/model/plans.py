@@ -99,6 +99,8 @@ class Delta:
     authority: Authority
     #: the source key of the person it waits for: whose account the reference names, or who gives up the login
     awaits: str | None = None
+    #: the decision of a person by which it is so (`Decision.id`); "" where the rules alone say it
+    decided: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,8 @@ class Change:
     row: int | None = None
     #: what the journal calls it; a second pass has the next number
     part: int = ITSELF
+    #: the person stands in the ring before the first
+    pilot: bool = False
 
     @property
     def awaiting(self) -> tuple[Delta, ...]:
@@ -283,12 +287,19 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Coming:
-    """Somebody whose records say that they join, move or leave on a day to come."""
+    """Somebody whose records say that they join, move or leave on a day to come; or who is far enough on the ladder."""
 
     key: str
     lifecycle: Lifecycle
     #: the first day on which it is so; of a leaver the day after the last
     day: date
+    #: of somebody who left already, or is missing: what a plan of that day does, where nothing changes until then
+    action: Action | None = None
+
+    @property
+    def word(self) -> str:
+        """What happens, in one word."""
+        return self.lifecycle.value if self.action is None else self.action.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,6 +354,10 @@ class Plan:
     #: the run that it takes back, or the moment (ISO 8601) to which it brings a person back; "" where HR speaks
     undoes: str = ""
     restores: str = ""
+    #: who proposed it, each as `name (proof)`: one person, and whoever left something out of it since
+    authors: tuple[str, ...] = ()
+    #: the plan that it was, before a person left something out; "" where nobody did
+    trimmed: str = ""
 
     @property
     def looks_back(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
+from scimsync.model.decisions import Decisions
 from scimsync.scim.schema import Kind, Place
 
 
@@ -33,6 +34,10 @@ class Leavers(Enum):
     DISABLE = "disable"
     KEEP = "keep"
     DELETE = "delete"  #: disable it, and delete it once it was inactive for long enough
+
+
+#: how far apart two readings are at least that count as two
+LEAVERS_APART = timedelta(hours=1)
 
 
 class Deleted(Enum):
@@ -265,6 +270,8 @@ class Rings:
     shares: tuple[float, ...] = (0.01, 0.10, 1.0)
     #: how many changes a plan must have to be written in rings
     least: int = 500
+    #: an SQL condition over one record: whoever meets it stands in a ring before the first; "" for none
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +287,9 @@ class Policy:
     leavers: Leavers = Leavers.DISABLE
     #: how long an account is inactive before it is deleted, where leavers are
     leavers_after: timedelta = timedelta(days=30)
+    #: how many readings must lack somebody before the access is taken, and how far apart two of them are
+    leavers_readings: int = 1
+    leavers_apart: timedelta = LEAVERS_APART
     deleted: Deleted = Deleted.HOLD
     rehire: Rehire = Rehire.PROPOSE
     on_bad_value: BadValue = BadValue.ATTRIBUTE
@@ -300,6 +310,9 @@ class Policy:
     outage: timedelta = OUTAGE
     #: None where memberships are not managed
     groups: Grouping | None = None
+
+    #: what people decided about conflicts; from the state, laid in when a plan is made
+    decisions: Decisions = field(default_factory=Decisions)
 
     #: the managed attributes by short path
     by_path: Mapping[str, Mapped] = field(init=False, repr=False, compare=False)

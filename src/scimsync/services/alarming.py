@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from scimsync.config import AlarmSettings, Settings
 from scimsync.core import alarming
-from scimsync.engine.state import Alarms, Outbox, Runs, Schedules
+from scimsync.engine.clock_state import Alarms, Schedules
+from scimsync.engine.state import Outbox, Runs
 from scimsync.model.alarms import Alarm, Notice
 from scimsync.model.events import Message
 from scimsync.model.schedules import Progress

@@ -113,6 +113,7 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         default_roles=settings.target.dialect.default_roles,
         newborn_version=settings.target.dialect.newborn_version,
         dropped=unmapped(settings.policy, settings.target.dialect),
+        dialect=settings.target.dialect,
         resume=choices.resume,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Protocol
 
 from scimsync import files
@@ -15,6 +16,7 @@ from scimsync.engine.continuity import WITNESS
 from scimsync.engine.state import Artifacts, Audit, Journal, Runs
 from scimsync.errors import ConfigError, StoreError
 from scimsync.model.audit import Edit, Kind, Record
+from scimsync.model.decisions import Actor
 from scimsync.services import continuity
 
 
@@ -159,22 +161,36 @@ def note(  # noqa: PLR0913 - a record has many parts
     Time, actor and target are filled in. The values of `edits`, and `detail`, are encrypted where a person is named
     and stand in clear where none is.
     """
-    record = Record(
-        kind=kind,
-        at=now(),
-        actor=actor(),
-        target=settings.target.api_url + settings.target.dialect.base_path,
+    made = replace(
+        record(settings, kind, action=action),
         run=run,
         person=person,
         account=account,
-        action=action,
         reason=reason,
         rule=rule,
         edits=tuple(edits),
         detail=detail,
+    )
+    store.append((), (made,))
+
+
+def record(settings: Settings, kind: Kind, *, action: str, who: Actor | None = None) -> Record:
+    """A record about something that a person did just now, to be filled in and kept.
+
+    Args:
+        settings: The configuration.
+        kind: What it tells.
+        action: What was done.
+        who: The person; whoever runs this process where None.
+    """
+    return Record(
+        kind=kind,
+        at=now(),
+        actor=actor() if who is None else who.name,
+        target=settings.target.api_url + settings.target.dialect.base_path,
+        action=action,
         configuration=settings.digest,
     )
-    store.append((), (record,))
 
 
 class Erasable(Signable, Protocol):

@@ -57,6 +57,7 @@ def try_source(settings: Settings) -> SourceFacts:
     from scimsync.engine.staging import opened  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.bench import Workbench  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.mapping import check_mapping  # noqa: PLC0415 - loads DuckDB
+    from scimsync.workbench.pilots import check_pilots  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.presence import check_presence  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.records import stage_records  # noqa: PLC0415 - loads DuckDB
     from scimsync.workbench.ruling import check as check_rules  # noqa: PLC0415 - loads DuckDB
@@ -83,6 +84,7 @@ def try_source(settings: Settings) -> SourceFacts:
         mapped = check_mapping(bench, settings.policy.attributes, columns)
         check_validity(bench, given.validity, reading.columns)
         check_presence(bench, given.presence, reading.columns)
+        check_pilots(bench, settings.policy.rings.first, reading.columns)
         check_rules(bench, settings.policy.attributes, settings.contract.rules)
     bare = any(expression.is_bare for expression in mapped.values())
     return SourceFacts(

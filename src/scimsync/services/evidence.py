@@ -143,8 +143,8 @@ class RecordShown:
     erased: PersonKey | None
 
 
-def latest(store: EvidenceState, user: str, run: str, limit: int) -> list[RecordShown]:
-    """The latest records, oldest first: all, or those about a person or of a run.
+def latest(store: EvidenceState, user: str, run: str, limit: int, *, kind: str = "") -> list[RecordShown]:
+    """The latest records, oldest first: all, or those about a person, of a run, or of a kind.
 
     Raises:
         ConfigError: The chain knows nobody of this key, or there is no such run.
@@ -153,7 +153,14 @@ def latest(store: EvidenceState, user: str, run: str, limit: int) -> list[Record
     if user and not people:
         raise ConfigError(f"--user {user}: the audit chain knows nobody of this key. See: scimsync audit show")
     reader = _Reader(store)
-    return [_told(entry, reader) for entry in store.entries(run=_run_of(store, run), people=people, newest=limit)]
+    found = store.entries(run=_run_of(store, run), kind=kind, people=people, newest=limit)
+    return [_told(entry, reader) for entry in found]
+
+
+def record(store: Audit, seq: int) -> RecordShown | None:
+    """One record by its number; None where there is none."""
+    entry = next(store.entries(after=seq - 1), None) if seq > 0 else None
+    return _told(entry, _Reader(store)) if entry is not None and entry.seq == seq else None
 
 
 def _run_of(store: Runs, named: str) -> str:

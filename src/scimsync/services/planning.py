@@ -11,10 +11,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
-from scimsync.bootstrap import make_clock, make_phones, phones_version
+from scimsync.bootstrap import make_clock, make_phones, person, phones_version
 from scimsync.bootstrap_sources import asked_since, make_pairs, make_source
 from scimsync.config import Settings
-from scimsync.core import grouping, identity, limits, owning, returning, sealing, trust, undoing, unshown
+from scimsync.core import exchanging, grouping, identity, limits, owning, returning, sealing, trust, undoing, unshown
 from scimsync.core.blackout import Holding
 from scimsync.core.depths import Rhythm
 from scimsync.core.sealing import Opened
@@ -26,6 +26,7 @@ from scimsync.engine.unwritten import unwritten
 from scimsync.errors import ConfigError, PlanDamaged, PlanStale
 from scimsync.model.audit import Kind
 from scimsync.model.contracts import Contract
+from scimsync.model.decisions import Actor
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
@@ -62,6 +63,8 @@ class Choices:
     resume: bool = False
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
+    #: who proposes the plan; the user of the operating system where None
+    author: Actor | None = None
 
 
 #: of a depth that stands on the command line
@@ -72,6 +75,7 @@ RULES = (
     | undoing.RULES
     | trust.RULES
     | identity.RULES
+    | exchanging.RULES
     | limits.RULES
     | preconditions.RULES
     | grouping.RULES
@@ -201,6 +205,7 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         overrides=choices.overrides,
         blackout=choices.blackout,
         keep=choices.keep,
+        authors=((choices.author or person()).text,),
         subscriptions=subscriptions(settings) if choices.as_of is None else (),
     )
 

@@ -43,9 +43,22 @@ class PastRun:
         return leaving.by_run(self.plan, {(o.key, o.part): o for o in self.outcomes})
 
 
-def listed(store: Runs) -> Sequence[Run]:
+def listed(store: Runs, limit: int = 50) -> Sequence[Run]:
     """The latest runs, newest first."""
-    return store.runs()
+    return store.runs(limit)
+
+
+def known(store: Runs, named: str) -> Run:
+    """The run that a person means by its id or the beginning of it.
+
+    Raises:
+        PlanStale: There is none.
+        ConfigError: There are several.
+    """
+    run = store.run(named)
+    if run is None:
+        raise PlanStale(f"there is no run {named!r}. List them with: scimsync runs")
+    return run
 
 
 def find(store: RunsState, named: str) -> PastRun:

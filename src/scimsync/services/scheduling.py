@@ -14,8 +14,9 @@ from scimsync.bootstrap import make_clock
 from scimsync.config import Settings
 from scimsync.core import contract, scheduling
 from scimsync.core.blackout import Holding
+from scimsync.engine.clock_state import Alarms, Schedules
 from scimsync.engine.ports import Clock, Observer, Store
-from scimsync.engine.state import Alarms, Outbox, Schedules
+from scimsync.engine.state import Outbox
 from scimsync.errors import PlanRefused, ScimsyncError, StoreError, StoreLocked
 from scimsync.model.events import MessageState
 from scimsync.model.plans import Plan

@@ -19,6 +19,8 @@ class ListSource:
     name: str = "list"
     #: read where HR works, as it is now; else a delivery, of which an old one may come again
     live: bool = True
+    #: which delivery it is; "" for none
+    delivery: str = ""
 
     def read(self) -> Reading:
         """Its columns, and its rows in batches of a thousand."""
@@ -26,4 +28,6 @@ class ListSource:
             Batch(self.rows[start : start + 1000], range(start + 1, min(start + 1000, len(self.rows)) + 1))
             for start in range(0, len(self.rows), 1000)
         )
-        return Reading(columns=tuple(self.columns), batches=batches, proven=self.proven, live=self.live)
+        return Reading(
+            columns=tuple(self.columns), batches=batches, proven=self.proven, live=self.live, delivery=self.delivery
+        )

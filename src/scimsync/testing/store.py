@@ -12,14 +12,17 @@ from pathlib import Path
 
 from scimsync.errors import StoreError, StoreLocked
 from scimsync.testing.store_artifacts import MemoryBindings
-from scimsync.testing.store_audit import MemoryAudit
+from scimsync.testing.store_deciding import MemoryDeciding
 from scimsync.testing.store_outbox import MemoryOutbox
 from scimsync.testing.store_people import MemoryPeople
 from scimsync.testing.store_runs import MemoryRuns
 from scimsync.testing.store_schedules import MemorySchedules
+from scimsync.testing.store_visitors import MemoryVisitors
 
 
-class MemoryStore(MemoryRuns, MemoryPeople, MemoryAudit, MemoryOutbox, MemorySchedules, MemoryBindings):
+class MemoryStore(
+    MemoryRuns, MemoryPeople, MemoryDeciding, MemoryOutbox, MemorySchedules, MemoryBindings, MemoryVisitors
+):
     """The state of one process, gone when it ends. May be used from several threads.
 
     Args:

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.outcomes import Acceptance, Deferred, Ending, Link, LinkDecision, Undone, Unshown
+from scimsync.model.outcomes import Acceptance, Deferred, Ending, Link, LinkDecision, Suspect, Undone, Unshown
 from scimsync.testing.store_memory import Memory
 
 
 class MemoryPeople(Memory):
     """Whose account is whose.
 
-    Fits `Links`, `Deferrals`, `Endings`, `NeverShown`, `Acceptances`, `Memberships` of the state.
+    Fits `Links`, `Deferrals`, `Endings`, `Suspicions`, `NeverShown`, `Acceptances`, `Memberships` of the state.
     """
 
     def __init__(self) -> None:
@@ -23,6 +23,7 @@ class MemoryPeople(Memory):
         self._decisions: list[LinkDecision] = []
         self._deferred: dict[tuple[str, str], Deferred] = {}
         self._endings: dict[str, Ending] = {}
+        self._suspects: dict[str, Suspect] = {}
         self._undone: dict[tuple[str, str], Undone] = {}
         self._unshown: dict[tuple[str, str], Unshown] = {}
         self._acceptances: dict[tuple[str, str], Acceptance] = {}
@@ -108,6 +109,19 @@ class MemoryPeople(Memory):
             for key in remove:
                 self._endings.pop(key, None)
             self._endings |= {ending.key: ending for ending in add}
+
+    def suspects(self) -> Iterator[Suspect]:
+        """Who is missing from the source, and in how many readings, by key."""
+        with self._lock:
+            held = sorted(self._suspects.items())
+        yield from (suspect for _, suspect in held)
+
+    def change_suspects(self, add: Iterable[Suspect], remove: Iterable[str] = ()) -> None:
+        """Forget those of some keys, then remember others."""
+        with self._lock:
+            for key in remove:
+                self._suspects.pop(key, None)
+            self._suspects |= {suspect.key: suspect for suspect in add}
 
     def unshown(self, keys: Collection[str] = ()) -> Iterator[Unshown]:
         """What was sent and taken and is never shown, of some people or of everybody, by key and path."""

@@ -359,6 +359,10 @@ class Comparison:
         """The SQL of the accounts that a record which was left out, or is in doubt, or another source, may be about."""
         return "SELECT id FROM unsure"
 
+    def members_left_alone(self) -> str:
+        """The SQL of the accounts whose memberships stay as they are: also of suspects."""
+        return f"{self.left_alone()} UNION SELECT id FROM suspects"
+
     def logins(self) -> str:
         """The SQL of the logins that HR gives people who have an account: (id, login)."""
         if (index := self._index.get("userName")) is None:

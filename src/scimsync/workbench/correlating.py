@@ -7,7 +7,7 @@ Whose account that is instead, and what a person may do about it, stands in the 
 Tables: `pairing` (n, key, id), `doubtful` (records in doubt), `disputed` (accounts of people who leave, about
 which a record with another key may be too), `moved` (accounts that followed their person to a new key),
 `exchanged` (keys of people whose account a record with another linked key is about by now),
-`joiners`, `unsure` (accounts that a record in doubt may be about).
+`joiners`, `unsure` (accounts that a record in doubt may be about), `suspects` (filled by `suspects.spare`).
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ class Correlation:
                 "owner_n BIGINT, owner_place BIGINT, agreeing BIGINT, detail VARCHAR, own BOOLEAN",
             ),
             ("exchanged", "owner VARCHAR"),
+            ("suspects", "id VARCHAR"),
             ("moved", "n BIGINT, key VARCHAR, place BIGINT, id VARCHAR, owner VARCHAR, detail VARCHAR"),
         ):
             sql.execute(f"CREATE OR REPLACE TABLE {table} ({columns})")

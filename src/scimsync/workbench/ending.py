@@ -23,6 +23,8 @@ class Inactive:
     account: str
     version: str
     row: int | None
+    #: HR has no record of them
+    absent: bool
     #: since when, as far as it is remembered
     ending: Ending | None
 
@@ -81,7 +83,7 @@ def inactive(
     left += [f"d.d{index} = 'false'"] if index is not None else []
     unlisted = "" if listed else " OR (a.id IS NULL AND e.key IS NOT NULL)"
     query = (
-        "SELECT l.key, a.user_name, l.account, a.version, d.place, e.since, e.proven FROM links l "
+        "SELECT l.key, a.user_name, l.account, a.version, d.place, e.since, e.proven, d.key IS NULL FROM links l "
         "LEFT JOIN accounts a ON a.id = l.account LEFT JOIN desired d ON d.key = l.key "
         "LEFT JOIN endings e ON e.key = l.key AND e.account = l.account LEFT JOIN pairing p ON p.id = l.account "
         f"WHERE l.ours AND (NOT a.active{unlisted}) AND ({' OR '.join(left) or 'false'}) "
@@ -89,7 +91,7 @@ def inactive(
         f"AND l.account NOT IN (SELECT id FROM ({comparison.left_alone()}) WHERE id IS NOT NULL) "
         "AND ((SELECT count(*) FROM only_keys) = 0 OR l.key IN (SELECT key FROM only_keys)) ORDER BY l.key"
     )
-    for key, name, account, version, place, since, proven in bench.rows(query):
+    for key, name, account, version, place, since, proven, absent in bench.rows(query):
         known = Ending(str(key), str(account), datetime.fromisoformat(str(since)), bool(proven)) if since else None
         yield Inactive(
             key=str(key),
@@ -97,5 +99,6 @@ def inactive(
             account=str(account),
             version=str(version or ""),
             row=row_of(place),
+            absent=bool(absent),
             ending=known,
         )

@@ -8,16 +8,17 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
-from importlib.resources import files
 
 import pytest
 from jinja2 import UndefinedError
 from tests.factories import make_change, make_delta, make_finding, make_plan, skills
 
-from scimsync.cli import figures, report
+from scimsync.cli import report
 from scimsync.model.outcomes import JournalLine, Outcome, Run, RunState, Status, Step
 from scimsync.model.plans import Action, Change, GroupChange, Member, Plan, Reason, Tally, Verdict
 from scimsync.scim.messages import Operation
+from scimsync.showing import figures
+from scimsync.showing.values import environment, look
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NASTY = [
@@ -132,8 +133,8 @@ def test_a_text_from_right_to_left_stays_in_its_place() -> None:
 
 def test_a_template_that_names_what_is_not_there_fails_aloud() -> None:
     with pytest.raises(UndefinedError):
-        report._environment().from_string("{{ nothing }}").render()
-    assert report._environment().from_string("{{ x }}").render(x="<b>") == "&lt;b&gt;"
+        environment("scimsync.cli").from_string("{{ nothing }}").render()
+    assert environment("scimsync.cli").from_string("{{ x }}").render(x="<b>") == "&lt;b&gt;"
 
 
 def test_only_the_style_and_the_script_of_the_page_may_come_alive() -> None:
@@ -231,7 +232,7 @@ def luminance(colour: str) -> float:
 
 
 def test_every_text_has_the_contrast_that_wcag_wants_in_light_in_dark_and_on_paper() -> None:
-    css = (files("scimsync.cli") / "templates/report.css").read_text(encoding="utf-8")
+    css = look()
     schemes = re.findall(r":root \{(.*?)\}", css, re.DOTALL)
     assert len(schemes) == 3
     for scheme in schemes:

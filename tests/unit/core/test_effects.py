@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import fields, replace
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from scimsync.core.changed_rules import _FIELDS, changed, under
 from scimsync.core.differing_plans import difference
 from scimsync.core.effects import SEVERAL, Item, Kind, attributed, effects, items
 from scimsync.model.plans import BESIDES, Action, GroupChange, Member, Plan, Verdict
-from scimsync.model.policy import Authority, Leavers, Limit, Limits, LoginExchange, Policy
+from scimsync.model.policy import Authority, Leavers, Limit, Limits, LoginExchange, Policy, Rings
 
 
 def told(before: Plan, after: Plan) -> set[tuple[str, str, str, object, object]]:
@@ -95,7 +96,12 @@ def test_one_rule_of_another_policy_changes_that_rule_alone(before: Policy, afte
 
 def test_every_field_of_a_policy_stands_under_a_rule() -> None:
     given = {field.name for field in fields(Policy) if field.init}  # the others are made of these
-    assert given == {*_FIELDS, "attributes", "limits"}
+    assert given == {
+        *_FIELDS,
+        "attributes",
+        "limits",
+        "decisions",
+    }  # the last is of the state, not of the configuration
 
 
 # --- people -----------------------------------------------------------------------------------------
@@ -190,4 +196,24 @@ def test_rules_are_named_as_they_stand_in_the_configuration() -> None:
         "[policy] leavers": ("disable", "keep"),
         "[policy] protected": ("", "1 of 1 names"),
         "[limits] create": ("20%", "3"),
+    }
+
+
+def test_the_rungs_the_rings_and_the_patience_of_a_policy_are_said_in_words() -> None:
+    before = make_policy()
+    rings = Rings(shares=(0.05, 1.0), least=50, first="site = 'Leeds'")
+    more = {
+        "leavers_readings": 2,
+        "leavers_apart": timedelta(hours=12),
+        "rings": rings,
+        "outage": timedelta(minutes=30),
+    }
+    told = {rule.name: (rule.before, rule.after) for rule in changed(before, replace(before, **more))}
+    assert told == {
+        "[policy] leavers": ("missing once, 1 h 0 min apart", "missing in 2 readings, 12 h 0 min apart"),
+        "[policy] rings": (
+            "1%, 10%, 100%, from 500 changes on",
+            "site = 'Leeds' first, 5%, 100%, from 50 changes on",
+        ),
+        "[policy] outage": ("stop", "wait 30 min"),
     }

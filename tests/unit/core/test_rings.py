@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scimsync.core.rings import halted, places, ring_of, shares_of, step
+from scimsync.core.rings import halted, number, places, ring_of, shares_of, step
 from scimsync.model.outcomes import Outcome, Status
 from scimsync.model.plans import Action, Change, Delta, Lifecycle, Reason, Sides, Verdict
 from scimsync.model.policy import Authority, Limits
@@ -69,7 +71,7 @@ def test_whom_a_joiner_waits_for_is_written_no_later() -> None:
 
 def test_access_is_taken_before_all_rings_and_accounts_are_deleted_after_them() -> None:
     shares = (0.01, 1.0)
-    turns = [step(1, turn, shares) for turn in range(6)]
+    turns = [step(1, turn, len(shares)) for turn in range(6)]
     assert turns == sorted(turns)
     assert [ring for ring, _ in turns] == [-1, -1, 1, 1, 1, 2]
 
@@ -85,3 +87,20 @@ def test_a_ring_may_fail_for_a_share_of_its_people_but_never_trips_below_three(
     told = halted(0, 3, Limits().ring_errors, outcomes)
     assert (told == "") is goes_on
     assert goes_on or f"ring 1 of 3 went wrong for {bad} of {of} people, allowed 10%: E0 (write.refused)" in told
+
+
+def test_pilots_stand_before_everybody_else_where_there_are_rings() -> None:
+    shares = (0.5, 1.0)
+    people = [change(f"E{n}") for n in range(20)]
+    alone = places(people, shares)
+    people[3:5] = [replace(one, pilot=True) for one in people[3:5]]
+    found = places(people, shares)
+    assert [key for key, ring in found.items() if ring == 0] == ["E3", "E4"]
+    assert {key: ring - 1 for key, ring in found.items() if ring} == {k: r for k, r in alone.items() if found[k]}
+    assert [number(people, shares), number(people, (1.0,)), number([], shares)] == [3, 1, 2]
+    assert set(places(people, (1.0,)).values()) == {0}
+
+
+def test_whom_a_pilot_who_joins_waits_for_is_written_with_the_pilots() -> None:
+    people = [replace(change("E1", awaits="E2"), pilot=True), change("E2"), change("E3")]
+    assert places(people, (0.0001, 1.0)) == {"E1": 0, "E2": 0, "E3": 2}

@@ -291,6 +291,21 @@ def test_a_creation_that_was_lost_and_is_not_found_yet_is_waited_for_once_its_na
     assert (target.posts, len(accounts(company))) == (2, 1)
 
 
+@pytest.mark.parametrize("lost_first", [True, False])
+def test_a_name_that_is_taken_after_a_creation_that_was_lost_is_unknown_and_not_anothers(
+    company: Company, *, lost_first: bool
+) -> None:
+    target = flawed(company)
+    target.answers, company.refuses_doubles = [lost] if lost_first else [], True
+    plan = company.plan()
+    target.lag()
+    if not lost_first:
+        target._put({"userName": "p9@example.com", "displayName": "Hidden", "active": True}, version=1)
+    (outcome,) = company.apply(plan).outcomes["E9"]
+    assert outcome.status is Status.HELD
+    assert outcome.code == ("write.unknown" if lost_first else "account.name-taken")
+
+
 # --- when the run was cut short -------------------------------------------------------------------
 
 

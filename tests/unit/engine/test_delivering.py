@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -274,6 +275,56 @@ def test_a_receiver_that_hangs_is_left_after_half_a_second_and_its_letter_stays(
     world.write("E1.0")
     assert run_beside(world) <= 0.6
     assert world.count(MessageState.PENDING) == 1
+    due = world.store.next_due("a")
+    assert due is not None
+    assert due <= world.clock.now()  # the next process need not wait for what nobody carries any more
+
+
+class Slow(MemoryOutbox):
+    """An outbox whose answer to "is something due?" comes late: when what was written last has just been taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written, self.taken = threading.Event(), threading.Event()
+
+    def claim(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Message]:
+        found = super().claim(endpoint, now, until, limit)
+        if found:
+            self.taken.set()
+        return found
+
+    def next_due(self, endpoint: str) -> datetime | None:
+        if self.written.is_set():
+            assert self.taken.wait(30)
+        return super().next_due(endpoint)
+
+
+def test_a_run_does_not_end_over_a_letter_that_was_just_taken() -> None:
+    world = World(a=lambda now, name: OK)
+    slow = world.store = Slow()
+    (endpoint,) = world.ports.endpoints
+
+    class Leisurely:
+        """A sender whose letters are a while on their way."""
+
+        async def send(self, headers: Mapping[str, str], body: bytes) -> Receipt:
+            await world.clock.sleep(0.2)
+            return await endpoint.sender.send(headers, body)
+
+        async def close(self) -> None: ...
+
+    world.ports = replace(world.ports, outbox=slow, endpoints=[replace(endpoint, sender=Leisurely())])
+
+    async def main() -> None:
+        await world.clock.sleep(0.001)
+        async with beside(world.ports):
+            await world.clock.sleep(0.1)  # it looked, and found nothing
+            world.write("E1.0")
+            slow.written.set()
+
+    asyncio.run(main())
+    assert world.receivers["a"].arrived == ["E1.0"]
+    assert world.count(MessageState.DELIVERED) == 1
 
 
 class Broken(MemoryOutbox):

@@ -13,8 +13,10 @@ from tests.unit.engine.test_limiting import ALL, Firm
 from tests.unit.engine.test_whole_runs import twin_of
 
 from scimsync.core.rings import ring_of
+from scimsync.core.sealing import decode, encode
 from scimsync.engine.applying import apply_plan
 from scimsync.engine.preconditions import check_plan
+from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Reply, RunState
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Rings
@@ -117,3 +119,28 @@ def test_a_short_plan_is_written_as_a_whole(firm: Fussy) -> None:
     firm.refuses = frozenset({"Wrong"})
     assert firm.apply(firm.plan(), *ALL).stopped == ""
     assert len(firm.order) == 40
+
+
+def test_the_pilots_are_written_before_all_others_and_stop_the_run(firm: Fussy) -> None:
+    firm.more = {"rings": Rings(shares=SHARES, least=50, first="id IN ('E1', 'E11', 'E21', 'E31', 'E41')")}
+    new_titles(firm, wrong=2)
+    plan = firm.plan()
+    assert {change.key for change in plan.changes if change.pilot} == {"E1", "E11", "E21", "E31", "E41"}
+    assert decode([*encode(plan)]).changes == plan.changes
+    report = firm.apply(plan, *ALL)
+    assert set(firm.order) == {"E1", "E11", "E21", "E31", "E41"}
+    assert "ring 1 of 4 went wrong for 5 of 5 people" in report.stopped
+
+
+def test_pilots_of_whom_all_goes_well_are_followed_by_the_rings(firm: Fussy) -> None:
+    firm.more = {"rings": Rings(shares=SHARES, least=50, first="id IN ('E1', 'E11', 'E21')")}
+    new_titles(firm)
+    assert firm.apply(firm.plan(), *ALL).clean
+    assert set(firm.order[:3]) == {"E1", "E11", "E21"}
+    assert set(firm.order[3 : 3 + len(FIRST)]) <= {f"E{n}" for n in FIRST}
+
+
+def test_a_condition_that_names_no_column_of_the_source_is_refused(firm: Fussy) -> None:
+    firm.more = {"rings": Rings(first="site = 'Leeds'")}
+    with pytest.raises(ConfigError, match="rings_first"):
+        firm.plan()

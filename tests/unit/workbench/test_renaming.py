@@ -99,7 +99,7 @@ def expected(
 FEW = st.lists(PEOPLE, max_size=3)
 
 
-@settings(max_examples=examples(60, 25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60, 12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(FEW, FEW, FEW)
 def test_the_tables_find_whom_the_rules_find(
     joiners: list[Person], leavers: list[Person], stayers: list[Person]

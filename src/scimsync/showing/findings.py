@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from scimsync.cli.rolling import MANY
 from scimsync.model.plans import Finding, Severity
 
+#: from so many on, equal findings are many
+MANY = 12
 #: of many equal findings so many are shown at once
 _NAMED = 4
 

@@ -1,0 +1,35 @@
+"""The first page: is all well?"""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from scimsync.console.asking import Asked, Page
+from scimsync.console.roles import Right
+from scimsync.services import overview
+from scimsync.showing import charts
+from scimsync.showing.figures import Column
+
+
+def _overview(asked: Asked) -> Response:
+    found = overview.overview(asked.settings, asked.store)
+    columns = [Column(label=f"{day:%d %b}", number=number) for day, number in found.days]
+    chart = (
+        charts.chart(columns, lambda column: f"{column.label}: {column.number:,.0f}")
+        if any(number for _, number in found.days)
+        else None
+    )
+    codes: list[tuple[str, int]] = []
+    if found.plan is not None and found.plan.plan:
+        codes = asked.console.reviews.opened(asked.store, found.plan.id).index.finding_codes()
+    return asked.page(
+        "overview.html.j2",
+        found=found,
+        chart=chart,
+        codes=codes,
+        target=asked.settings.target.address,
+        source=asked.settings.source.identity,
+    )
+
+
+PAGES = (Page(path="/", handler=_overview, right=Right.SEE),)

@@ -1,0 +1,58 @@
+"""Who may do what: a role is a set of rights, and each page names the right that it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Right(Enum):
+    """What one may do; the value is the scope of a token."""
+
+    SEE = "see"  #: runs, plans and numbers, people by key alone
+    VALUES = "values"  #: names, logins, and what people's attributes hold
+    WRITE = "write"  #: make plans, apply them, stop, undo
+    APPROVE = "approve"  #: approve and reject
+    AUDIT = "audit"  #: the audit chain: search, prove, export
+    ADMIN = "admin"  #: users and tokens
+
+
+class Role(Enum):
+    """What a person is here."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+RIGHTS: Mapping[Role, frozenset[Right]] = {
+    Role.VIEWER: frozenset({Right.SEE}),
+    Role.OPERATOR: frozenset({Right.SEE, Right.VALUES, Right.WRITE}),
+    Role.APPROVER: frozenset({Right.SEE, Right.VALUES, Right.APPROVE}),
+    Role.AUDITOR: frozenset({Right.SEE, Right.VALUES, Right.AUDIT}),
+    Role.ADMIN: frozenset(Right),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """Who asks."""
+
+    name: str
+    rights: frozenset[Right]
+    #: what a person is called in the head of each page
+    role: str
+    #: proves that a form is ours; "" for a machine, which has no forms
+    csrf: str = ""
+
+    def may(self, right: str) -> bool:
+        """Whether they have a right, by its word."""
+        return Right(right) in self.rights
+
+    @property
+    def actor(self) -> str:
+        """How the audit chain calls them."""
+        return f"{self.name} (console)"

@@ -1,0 +1,133 @@
+"""What a person decided about a conflict, and who a person is."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, and how that was proven."""
+
+    #: `user@host` on the command line; elsewhere what identifies the person there, such as an address
+    name: str
+    #: `os` for the user of the operating system; else what a front door has proven them by: `password`, `oidc`
+    proof: str = "os"
+
+    @property
+    def text(self) -> str:
+        """How plans and records write it: `name (proof)`."""
+        return f"{self.name} ({self.proof})"
+
+    @classmethod
+    def read(cls, text: str) -> Actor:
+        """What `text` wrote.
+
+        Examples:
+            >>> Actor.read(Actor("ada (temp)@laptop", "os").text)
+            Actor(name='ada (temp)@laptop', proof='os')
+        """
+        name, _, proof = text.rpartition(" (")
+        return cls(name, proof.removesuffix(")")) if name else cls(text)
+
+    @property
+    def person(self) -> str:
+        """The name in the one spelling in which people are told apart."""
+        return spelled(self.name)
+
+    @property
+    def local(self) -> str:
+        """The name without host or domain."""
+        return self.person.partition("@")[0]
+
+    def is_same(self, other: Actor) -> bool:
+        """Whether two names may be one person; in doubt they are.
+
+        A user of the operating system is the same on each host, and the same as who bears that name elsewhere.
+
+        Examples:
+            >>> ada = Actor("ada@laptop")
+            >>> ada.is_same(Actor("Ada@SERVER")), ada.is_same(Actor("ADA@example.com", "oidc"))
+            (True, True)
+            >>> Actor("ada@example.com", "oidc").is_same(Actor("ada@example.org", "oidc"))
+            False
+        """
+        if "os" in {self.proof, other.proof}:
+            return self.local == other.local
+        return self.person == other.person
+
+
+def spelled(name: str) -> str:
+    """A name in the one spelling in which names are compared."""
+    shown = "".join(one for one in unicodedata.normalize("NFKC", name) if unicodedata.category(one) not in {"Cf", "Cc"})
+    return "".join(unicodedata.normalize("NFKC", shown.casefold()).split())
+
+
+class Wins(Enum):
+    """Whose value a conflict ends with."""
+
+    HR = "hr"
+    DIRECTORY = "directory"
+
+
+class Scope(Enum):
+    """For what a decision holds."""
+
+    ONCE = "once"  #: for these three values of this person
+    PERSON = "person"  #: for this attribute of this person, whatever the values
+    ATTRIBUTE = "attribute"  #: for this attribute of everybody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """How a conflict ends, because a person said so. It answers conflicts, and nothing else."""
+
+    id: str
+    path: str
+    #: whom it is about; "" for everybody
+    key: str = ""
+    wins: Wins
+    #: mark of the three values that it was made about (`core.deciding.mark`); "" where it holds whatever they are
+    sides: str = ""
+    actor: str
+    proof: str = "os"
+    reason: str = ""
+    at: datetime
+    #: the last day on which it holds; None for ever
+    until: date | None = None
+    #: the plan that showed the conflict
+    plan: str = ""
+    #: when it ended, and who or which run ended it; None and "" as long as it holds
+    ended: datetime | None = None
+    ended_by: str = ""
+
+    @property
+    def scope(self) -> Scope:
+        """For what it holds."""
+        if not self.key:
+            return Scope.ATTRIBUTE
+        return Scope.ONCE if self.sides else Scope.PERSON
+
+    def holds(self, today: date) -> bool:
+        """Whether it still answers conflicts."""
+        return self.ended is None and (self.until is None or self.until >= today)
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The decisions that a plan obeys."""
+
+    held: Mapping[tuple[str, str], Decision] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, decisions: Iterable[Decision], today: date) -> Decisions:
+        """Those that hold on a day."""
+        return cls({(one.key, one.path): one for one in decisions if one.holds(today)})
+
+    def about(self, key: str, path: str) -> Decision | None:
+        """The nearest one: about this attribute of this person, else about this attribute."""
+        return (self.held.get((key, path)) or self.held.get(("", path))) if self.held else None

@@ -1,0 +1,34 @@
+"""Who may use the console: people with a password, and machines with a token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person of the console."""
+
+    name: str
+    #: `viewer`, `operator`, `approver`, `auditor`, `admin`
+    role: str
+    #: what proves the password: a hash with its salt, never the password
+    secret: str = field(repr=False)
+    #: who said so last, and when
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What a machine proves itself by; of the token itself its digest is kept alone."""
+
+    id: str
+    name: str
+    digest: str = field(repr=False)
+    #: what it may do: `see`, `values`, `write`, `approve`, `audit`
+    scopes: tuple[str, ...]
+    actor: str
+    at: datetime
+    expires: datetime

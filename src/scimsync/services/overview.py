@@ -1,0 +1,156 @@
+"""Is all well? The last runs, what waits for a person, what the source and the webhooks are like, on one page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from scimsync.bootstrap import now
+from scimsync.config import Settings
+from scimsync.engine.state import Artifacts, Outbox, Runs
+from scimsync.model.events import MessageState
+from scimsync.model.outcomes import Run, RunState
+from scimsync.services.observing import metrics_document
+
+#: days of which changes are counted
+DAYS = 90
+_GOOD = frozenset({RunState.DONE, RunState.PARTIAL})
+
+
+class OverviewState(Runs, Outbox, Artifacts, Protocol):
+    """Of the state: runs, messages on their way, metrics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Something that waits for a person."""
+
+    #: in words
+    what: str
+    number: int
+    #: the run whose plan says so
+    run: str
+    #: what it is called: `plan`, `refused`, `interrupted`, `conflicts`, `held`, `values`, `leavers`
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A webhook, and how many messages it has in each state."""
+
+    address: str
+    pending: int
+    delivered: int
+    dead: int
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """How everything stands."""
+
+    at: datetime
+    #: the latest run that was applied, and the latest of those that came to their end
+    last: Run | None
+    succeeded: Run | None
+    #: the latest plan about everybody
+    plan: Run | None
+    waiting: tuple[Waiting, ...]
+    endpoints: tuple[Endpoint, ...]
+    #: changes that were made on each of the last days, the oldest first
+    days: tuple[tuple[date, int], ...]
+    #: what part of the allowed rate the last run used; None where that is not known
+    rate: float | None
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since a run came to its end; None where none did."""
+        ended = self.succeeded.finished if self.succeeded is not None else None
+        return None if ended is None else (self.at - ended).total_seconds()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nobody has to do anything."""
+        return not self.waiting and not any(one.dead for one in self.endpoints) and self.succeeded is not None
+
+
+def overview(settings: Settings, store: OverviewState) -> Overview:
+    """How everything stands now."""
+    at = now()
+    runs = store.runs(100)
+    begun = store.begun(1)
+    whole = next((run for run in runs if not run.partial and run.state is not RunState.OFFLINE), None)
+    return Overview(
+        at=at,
+        last=begun[0] if begun else None,
+        succeeded=next((run for run in store.begun(100) if run.state in _GOOD), None),
+        plan=whole,
+        waiting=tuple(_waiting(runs, whole)),
+        endpoints=tuple(_endpoints(settings, store)),
+        days=_days(store, at),
+        rate=_rate(store),
+    )
+
+
+def _waiting(runs: Sequence[Run], whole: Run | None) -> list[Waiting]:
+    found = []
+    latest = next((run for run in runs if run.state is not RunState.OFFLINE), None)
+    if latest is not None and latest.state is RunState.PLANNED and _writes(latest):
+        found.append(Waiting(what="a plan waits to be applied", number=_writes(latest), run=latest.id, kind="plan"))
+    if latest is not None and latest.state is RunState.REFUSED:
+        found.append(Waiting(what="a plan was refused", number=_writes(latest), run=latest.id, kind="refused"))
+    cut = next((run for run in runs if run.state in {RunState.INTERRUPTED, RunState.APPLYING}), None)
+    if cut is not None:
+        found.append(Waiting(what="a run was not brought to its end", number=0, run=cut.id, kind="interrupted"))
+    if whole is not None:
+        for name, what in (
+            ("leavers_kept", "leavers keep access"),
+            ("conflicts", "conflicts are held"),
+            ("held", "people are left out"),
+            ("values", "values are left out"),
+        ):
+            if number := whole.tally.get(name, 0):
+                found.append(Waiting(what=what, number=number, run=whole.id, kind=name))
+    return found
+
+
+def _writes(run: Run) -> int:
+    return run.tally.get("changes", 0) + run.tally.get("groups", 0)
+
+
+def _endpoints(settings: Settings, store: Outbox) -> list[Endpoint]:
+    counted = store.outbox()
+    found = []
+    for webhook in settings.webhooks:
+        numbers = counted.get(webhook.subscription.endpoint, {})
+        trouble = store.last_trouble(webhook.subscription.endpoint)
+        found.append(
+            Endpoint(
+                address=webhook.shown,
+                pending=numbers.get(MessageState.PENDING, 0),
+                delivered=numbers.get(MessageState.DELIVERED, 0),
+                dead=numbers.get(MessageState.DEAD, 0),
+                trouble=trouble.detail if trouble is not None else "",
+            )
+        )
+    return found
+
+
+def _days(store: Runs, at: datetime) -> tuple[tuple[date, int], ...]:
+    first = at - timedelta(days=DAYS - 1)
+    counted: Counter[date] = Counter()
+    for run in store.worked(first):
+        if run.began is not None:
+            counted[run.began.date()] += run.statuses.get("done", 0)
+    days = [(first + timedelta(days=number)).date() for number in range(DAYS)]
+    return tuple((day, counted[day]) for day in days)
+
+
+def _rate(store: Artifacts) -> float | None:
+    metrics = metrics_document(store)["metrics"]
+    found = [m for m in metrics if isinstance(m, dict)] if isinstance(metrics, list) else []
+    value = next((m["value"] for m in found if m.get("name") == "scimsync_allowed_rate_used_ratio"), None)
+    return float(value) if isinstance(value, int | float) else None
