@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import pwd
 import random
 import secrets
 import socket
@@ -132,6 +131,8 @@ def make_target(
         metrics: Told of each exchange.
         remembers: Whether how large a page may be is kept among the artifacts.
     """
+    from scimsync.adapters.store_allowance import Allowances  # noqa: PLC0415 - loads SQLAlchemy
+    from scimsync.adapters.target_ledger import shared  # noqa: PLC0415
     from scimsync.adapters.target_pages import PAGE_SIZES  # noqa: PLC0415
     from scimsync.adapters.target_platform import PlatformTarget  # noqa: PLC0415 - loads httpx2
     from scimsync.adapters.target_scim import ScimTarget  # noqa: PLC0415 - loads httpx2
@@ -140,15 +141,18 @@ def make_target(
     given = settings.target
     users = given.dialect.users
     kind = ScimTarget if users == users.published else PlatformTarget
+    clock = SystemClock()
+    known = replace(
+        wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
+        patience_s=settings.policy.outage.total_seconds(),
+    )
     target = kind(
-        replace(
-            wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
-            patience_s=settings.policy.outage.total_seconds(),
-        ),
-        clock=SystemClock(),
+        known,
+        clock=clock,
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,
         watch=metrics,
+        ledgers=shared(known, Allowances(settings.state.url, clock), clock),
     )
     target.manage(mapped.place for mapped in settings.policy.attributes)
     return target
@@ -228,16 +232,36 @@ def actor() -> str:
 
 
 def person() -> Actor:
-    """Who sits at this command line: the user of the operating system, whatever the environment says.
+    """Who sits at this command line, as far as the operating system proves it, whatever the environment says.
 
-    `SCIMSYNC_ACTOR`, `USER` and `LOGNAME` are words of whoever starts the process, and prove nothing.
+    That is who logged in, also behind `sudo` and `su`; where nobody did, the user of the process.
     """
-    number = os.getuid() if hasattr(os, "getuid") else None
+    if not hasattr(os, "getuid"):
+        return Actor(f"{getpass.getuser()}@{socket.gethostname()}", "os")
+    import pwd  # noqa: PLC0415 - there is none on Windows
+
+    number = _login()
     try:
-        user = pwd.getpwuid(number).pw_name if number is not None else getpass.getuser()
-    except (OSError, KeyError):  # a container may run under a number without a name
+        user = pwd.getpwuid(number).pw_name
+    except KeyError:  # a container may run under a number without a name
         user = f"uid-{number}"
     return Actor(f"{user}@{socket.gethostname()}", "os")
+
+
+#: where Linux says who logged in, and what it says where nobody did
+_LOGIN, _NOBODY = Path("/proc/self/loginuid"), 2**32 - 1
+
+
+def _login() -> int:
+    """The number of the user who logged in; else that of the process, and for root of whom sudo names."""
+    try:
+        login = int(_LOGIN.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        login = _NOBODY
+    if login != _NOBODY:
+        return login
+    sudo = os.environ.get("SUDO_UID", "")
+    return int(sudo) if os.getuid() == 0 and sudo.isdecimal() else os.getuid()
 
 
 class Passwords(Protocol):

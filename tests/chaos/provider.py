@@ -200,13 +200,17 @@ class Provider:
             self._late = [entry for entry in self._late if entry[0] > self._loop.now]
             for _, account, body in due:
                 held = self.index.get(account)
-                if body is not None and (held is None or int(held["meta"]["version"]) < int(body["meta"]["version"])):
+                if body is None:
+                    self.index.pop(account, None)
+                elif account in self.users and (
+                    held is None or int(held["meta"]["version"]) < int(body["meta"]["version"])
+                ):
                     self.index[account] = body
         return [self.index[account] for account in sorted(self.index)]
 
     # --- answers --------------------------------------------------------------------------------------
 
-    def answer(self, who: int, request: httpx2.Request, number: int) -> httpx2.Response:
+    def answer(self, who: int, request: httpx2.Request, number: int) -> httpx2.Response:  # noqa: PLR0911 - a list
         """What a healthy directory says."""
         path, query = request.url.path, dict(request.url.params)
         if not path.startswith(BASE):
@@ -232,6 +236,12 @@ class Provider:
             return self._conflict()
         if request.method == "PATCH":
             return self._patch(who, held, body, match, number)
+        if request.method == "DELETE":
+            self._note(who, "DELETE", identity, None, match, number, landed=True)
+            del self.users[identity]
+            self.history.append(Effect(self._loop.now, who, "DELETE", identity, held, {}, number))
+            self._late.append((self._loop.now + self.traits.lag_s, identity, None))
+            return httpx2.Response(204)
         return self._refuse(405, "not here")
 
     def _note(self, who: int, method: str, account: str, body: Any, match: str, number: int, *, landed: bool) -> None:
@@ -543,6 +553,8 @@ class _Trip:
         """What becomes of a good answer."""
         rng, hooks = fault.rng, self.provider.hooks
         is_write = self.request.method != "GET"
+        if not answer.content and fault.kind in {"other person", "other person read", "no version"}:
+            return answer
         match fault.kind:
             case "lost after" | "create lost":
                 self._struck(fault)

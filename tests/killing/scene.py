@@ -149,6 +149,8 @@ class Scene:
     name: str = ""
     #: days by which the clock of the command is ahead
     ahead: int = 0
+    #: a bug of `tests.chaos.mutants` that every command has
+    mutant: str = ""
     left: Left | None = None
     passed: list[Point] = field(default_factory=list)
 
@@ -174,6 +176,7 @@ class Scene:
         if said.code != KILLED:
             return None
         try:
+            self._intended()
             edited = self._edit(turn) if turn % 2 else ""
             left = self._end(self.ways[turn % len(self.ways)], edited=edited)
         except AssertionError as error:
@@ -181,12 +184,18 @@ class Scene:
         return [*_compare(self.left, left)]
 
     def _command(self, words: Sequence[str], log: Path, kill: tuple[Point, When] | None) -> Said:
-        asked = {"log": str(log), "kill": [*kill[0], kill[1]] if kill else None, "ahead": self.ahead}
-        self.home.environ[points.ENVIRON] = json.dumps(asked)
+        asked = {"log": str(log), "kill": [*kill[0], kill[1]] if kill else None}
+        self.home.environ[points.ENVIRON] = json.dumps(asked | {"ahead": self.ahead, "mutant": self.mutant})
         try:
             return self.home.command(*words)
         finally:
             del self.home.environ[points.ENVIRON]
+
+    def _next(self, *words: str) -> Said:
+        """A command that nobody kills."""
+        if words == tuple(self.words) or self.mutant:
+            return self._command(words, Path(os.devnull), None)
+        return self.home.command(*words)
 
     def _edit(self, turn: int) -> str:
         """Another hand writes what is not ours into an account that we write, between the death and what comes next."""
@@ -196,11 +205,10 @@ class Scene:
 
     def _end(self, way: Sequence[Sequence[str]], *, edited: str) -> Left:
         for words in way:
-            again = words == self.words
-            said = self._command(words, Path(os.devnull), None) if again else self.home.command(*words)
+            said = self._next(*words)
             assert said.code in {0, 11}, f"{' '.join(words)} ended {said.code}: {said.err}"
         before = self.home.writes()
-        quiet = self.home.command("plan", "--json")
+        quiet = self._next("plan", "--json")
         assert quiet.code == 0, f"the next plan ended {quiet.code}: {quiet.err}"
         document = json.loads(quiet.out)
         assert not document["changes"], f"the next plan is not quiet: {document['changes']}"
@@ -218,6 +226,22 @@ class Scene:
         return self._look(document, edited)
 
     # --- judging ------------------------------------------------------------------------------
+
+    def _intended(self) -> None:
+        """Whatever was written by whoever died has an intent that outlived him."""
+        with bootstrap.open_store(self.home.settings()) as store:
+            lines = [line for run in store.runs(1000) for line in store.journal(run.id)]
+        intents = Counter((line.method, line.key) for line in lines if line.outcome is None)
+        effects = Counter((entry["method"], self._whose(entry["id"])) for entry in self.home.history())
+        if not self.ahead:  # else the journal of old runs may be gone
+            assert not (silent := effects - intents), f"written without an intent: {dict(silent)}"
+
+    def _whose(self, identity: str) -> str:
+        """The key of whoever has an account, or of a group."""
+        directory = self.home.simulator.directory
+        if identity in directory.groups:
+            return f"group:{identity}"
+        return str(directory.users[identity].resource["externalId"])
 
     def _delivered(self) -> None:
         """Every message of the outbox arrived, each id with one body."""

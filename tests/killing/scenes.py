@@ -88,7 +88,7 @@ class Stage:
     def _die(self, point: Point) -> None:
         """Let an apply die when a request was carried out, and nobody heard of it."""
         log = self.home.folder.parent / "points-before"
-        self.home.environ[ENVIRON] = json.dumps({"log": str(log), "kill": [*point, "after"], "ahead": 0})
+        self.home.environ[ENVIRON] = json.dumps({"log": str(log), "kill": [*point, "after"], "ahead": 0, "mutant": ""})
         assert self.home.command(*APPLY).code == KILLED
         del self.home.environ[ENVIRON]
 

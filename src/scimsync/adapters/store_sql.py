@@ -66,6 +66,7 @@ REVISIONS = (
     "0024",
     "0025",
     "0026",
+    "0021",
     "0027",
 )
 VERSION_TABLE = "scimsync_version"

@@ -294,6 +294,14 @@ ARTIFACT = sa.Table(
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("under", sa.JSON, nullable=False),
 )
+ALLOWANCE = sa.Table(
+    "allowance",
+    TABLES,
+    sa.Column("client", sa.Text, primary_key=True),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("known", sa.Text, nullable=False),
+    sa.Column("changed", Instant, nullable=False),
+)
 USER = sa.Table(
     "console_user",
     TABLES,

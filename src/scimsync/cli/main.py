@@ -14,6 +14,7 @@ import click
 
 from scimsync.cli import interrupting
 from scimsync.cli.account_commands import accounts
+from scimsync.cli.approval_commands import approvals, approve, reject
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.conflict_commands import conflicts
 from scimsync.cli.finding_commands import findings
@@ -30,7 +31,7 @@ from scimsync.cli.options import (
     with_overrides,
     with_rings,
 )
-from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
+from scimsync.cli.plan_commands import alone, plan_diff, plan_leave_out, plan_verify
 from scimsync.cli.state_commands import state
 from scimsync.cli.undo_commands import restore, undo
 from scimsync.cli.webhook_commands import webhooks
@@ -260,6 +261,7 @@ def plan(ctx: click.Context, /, **given: object) -> None:
 
 plan.add_command(plan_verify)
 plan.add_command(plan_diff)
+plan.add_command(plan_leave_out)
 
 
 @cli.command(short_help="Apply a plan exactly; continue it after a crash.")
@@ -425,7 +427,7 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-for _added in (undo, restore, conflicts, findings, accounts, audit, webhooks, state):
+for _added in (approvals, approve, reject, undo, restore, conflicts, findings, accounts, audit, webhooks, state):
     cli.add_command(_added)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scimsync.config import clockwork, contracts, document, keys, outward
+from scimsync.config import approvals, clockwork, contracts, document, keys, outward
 from scimsync.config.document import Attribute, Document
 from scimsync.config.keys import Section
 from scimsync.config.places import Place
@@ -48,6 +48,7 @@ _TYPES = {"boolean": "true or false", "array": "a list of texts", "string": "a t
 _SEVERAL: Mapping[str, type[Section]] = {
     "webhook": outward.Webhook,
     "rule": contracts.Rule,
+    "approval": approvals.Approval,
     "schedule": clockwork.Schedule,
     "blackout": clockwork.Blackout,
     "alarm": clockwork.Alarm,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from scimsync.config import clock_reading, credentials, document, faults, holding, outward, source_reading
+from scimsync.config import clock_reading, credentials, faults, holding, outward, source_reading
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
@@ -26,6 +26,7 @@ from scimsync.config.settings import (
     WebhookSettings,
 )
 from scimsync.config.sources import JoinedSource, Source, with_first
+from scimsync.config.target import Target
 from scimsync.config.words import hint
 from scimsync.core import protecting
 from scimsync.core.depths import Rhythm
@@ -269,7 +270,7 @@ class _Reader:
         credentials.judge(given, self.told)
         return credentials.resolved(target, given, self.told, self.references) if "target" in self.secrets else target
 
-    def _hosts(self, given: document.Target, dialect: Dialect) -> tuple[str, str]:
+    def _hosts(self, given: Target, dialect: Dialect) -> tuple[str, str]:
         """Both hosts: from the closed list of regions, or as they stand in the file."""
         region, api, host = given.region, given.api_url, given.login_url
         if region and (api or host):
@@ -342,6 +343,7 @@ class _Reader:
             deleted=Deleted(given.deleted),
             rehire=Rehire(given.rehire),
             protected=frozenset(map(protecting.word, given.protected)),
+            approvals=holding.approvals(self.written.approval, self.told),
             exchange=LoginExchange(given.exchange),
             plan_expires=span(given.plan_expires),
             rings=self._rings(),

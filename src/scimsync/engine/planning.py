@@ -40,6 +40,7 @@ from scimsync.core.limits import Demand, Past
 from scimsync.engine import (
     absent,
     accepting,
+    behind,
     binding,
     deciding,
     deferring,
@@ -201,12 +202,12 @@ class _Planning:
             *of_unmatched(policy),
             *(of_unfinished(run.id) for run in [unfinished(store)] if run is not None),
         ]
-        self.findings += [of_hidden(key, row) for key, row in comparison.hidden()]
-        self.findings += identity.named(self.others)
+        self.findings += [*(of_hidden(*found) for found in comparison.hidden()), *identity.named(self.others)]
         if complete and self.whole and self.listed:
             self.findings += [of_nobody(*found) for found in comparison.nobody(policy.protected)]
         if complete:
             self.settled += [(key, ACTIVE, False) for key in comparison.vanished()]
+        self.findings += behind.look(comparison, self.request, whole=complete and self.whole)
         ruled = ruling.rule(self.bench, self.request, self.changes, self.findings, complete=complete and self.whole)
         self.findings, self.refusals = [*self.findings, *ruled.findings], (*self.refusals, *ruled.refusals)
         self.licences = await needed(self.ports, self.request, self.bench, self.changes)
@@ -467,6 +468,7 @@ class _Planning:
         absent.keep(request, comparison, ports.store, identity)
         self.ladder.keep(comparison, plan)
         quarantine.remember(ports.store, request, findings, identity, created)
+        deciding.end_idle(ports.store, request, plan)
         digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(

@@ -171,6 +171,9 @@ def _state(settings: Settings) -> list[Check]:
     checks += [Check("state", "fail", found, StoreError.exit_code) for found in checking.try_continuity(settings)]
     taken = f"{size_text(sizes.store)} in the store, {size_text(sizes.artifacts)} in {sizes.files:,} files"
     checks.append(Check("state", "ok", f"{taken}; scimsync state gc removes what [state] keep does not keep"))
+    if last and settings.audit.checkpoints is None:
+        words = "no checkpoint is kept elsewhere, so a backup of all of it that is put back is seen only by what the "
+        checks.append(Check("state", "ok", f"{words}directory holds (state.behind); [audit] checkpoints keeps one"))
     for path, people in sorted(unshown.items()):
         words = (
             f"{path} was sent and taken, and is never shown, of {people:,}; it is not sent again (attribute.unshown)"
@@ -289,6 +292,10 @@ def _allowed(dialect: Dialect, found: TargetFacts) -> Iterator[Check]:
         yield Check("divisions", "ok" if names else "warn", words if names else "no role is granted in any division")
     if dialect.limits_url:
         yield _limited(found)
+    if found.rights.learned is not None:
+        rate, ago = found.rights.learned
+        words = f"{rate:,} requests a minute are kept to: more were refused {duration_text(ago)} ago"
+        yield Check("limits", "ok", f"{words}. It is tried again while that is not enough")
 
 
 def _limited(found: TargetFacts) -> Check:

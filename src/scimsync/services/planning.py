@@ -63,7 +63,7 @@ class Choices:
     resume: bool = False
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
-    #: who proposes the plan; the user of the operating system where None
+    #: who proposes the plan, or applies it; the user of the operating system where None
     author: Actor | None = None
 
 

@@ -17,7 +17,7 @@ from scimsync.core.blackout import Holding
 from scimsync.engine.clock_state import Alarms, Schedules
 from scimsync.engine.ports import Clock, Observer, Store
 from scimsync.engine.state import Outbox
-from scimsync.errors import PlanRefused, ScimsyncError, StoreError, StoreLocked
+from scimsync.errors import PlanRefused, PlanWaits, ScimsyncError, StoreError, StoreLocked
 from scimsync.model.events import MessageState
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
@@ -195,7 +195,7 @@ class Scheduler:
             report = await applying.apply(self._settings, store, self._observer, found, choices, stop)
         except PlanRefused as error:
             self._observer.say(f"{schedule.name}: {error}")
-            return ended(Ended.REFUSED, error.exit_code)
+            return ended(Ended.WAITING if isinstance(error, PlanWaits) else Ended.REFUSED, error.exit_code)
         self._ran(schedule, made, report)
         if report.left or report.stopped:
             return None if self._ending.is_set() else ended(Ended.STOPPED, 11)

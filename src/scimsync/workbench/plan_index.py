@@ -12,10 +12,9 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -23,6 +22,7 @@ from scimsync.core import sealing
 from scimsync.errors import PlanDamaged
 from scimsync.model.outcomes import JournalLine, Outcome, Status
 from scimsync.model.plans import Change, GroupChange, Plan
+from scimsync.workbench.pool import Pool
 
 #: rows that go into the index at a time
 _CHUNK = 2000
@@ -124,13 +124,17 @@ class PlanIndex:
         groups: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {},
     ) -> None:
         self._file, self._index = plan_file, index_file
-        self._local, self._writing = threading.local(), threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
+        self._pool, self._writing = Pool(index_file), threading.Lock()
         self.mark = _mark_of(plan_file)
-        connection = self._connection()
+        with self._pool.borrowed() as connection:
+            self._make(connection, group_path, groups)
+
+    def _make(
+        self, connection: sqlite3.Connection, group_path: str, groups: Callable[[Sequence[str]], Mapping[str, str]]
+    ) -> None:
         connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
         tally = _Tally()
-        with plan_file.open("rb") as lines, connection:
+        with self._file.open("rb") as lines, connection:
             #: the plan without its changes, the digest that closes its file, and who signed
             self.plan, self.digest, self.signer = self._fill(connection, lines, tally, group_path)
         with connection:
@@ -142,9 +146,7 @@ class PlanIndex:
 
     def close(self) -> None:
         """Close it; the file of the index can go then."""
-        for connection in self._connections:
-            with suppress(sqlite3.Error):
-                connection.close()
+        self._pool.close()
 
     @property
     def is_current(self) -> bool:
@@ -215,51 +217,45 @@ class PlanIndex:
     def page(self, wanted: Filter, start: int, size: int) -> Page:
         """Some rows of those that a filter leaves, in the order of the plan."""
         where, values = _where(wanted)
-        connection = self._connection()
-        total = int(connection.execute(f"SELECT count(*) FROM line {where}", values).fetchone()[0])
-        found = connection.execute(
-            f"SELECT n, at, size, kind, grouped FROM line {where} ORDER BY n LIMIT ? OFFSET ?", (*values, size, start)
-        ).fetchall()
+        total = int(str(self._ask(f"SELECT count(*) FROM line {where}", *values)[0][0]))
+        found = self._ask(
+            f"SELECT n, at, size, kind, grouped FROM line {where} ORDER BY n LIMIT ? OFFSET ?", *values, size, start
+        )
         return Page(rows=tuple(self._read(found)), total=total)
 
     def row(self, n: int) -> Row | None:
         """One row by its number; None where there is none."""
-        found = self._connection().execute("SELECT n, at, size, kind, grouped FROM line WHERE n = ?", (n,)).fetchall()
+        found = self._ask("SELECT n, at, size, kind, grouped FROM line WHERE n = ?", n)
         return next(self._read(found), None)
 
     def of_person(self, key: str) -> tuple[Row, ...]:
         """All rows about one person."""
-        found = self._connection().execute(
-            "SELECT n, at, size, kind, grouped FROM line WHERE key = ? ORDER BY n", (key,)
-        )
-        return tuple(self._read(found.fetchall()))
+        found = self._ask("SELECT n, at, size, kind, grouped FROM line WHERE key = ? ORDER BY n", key)
+        return tuple(self._read(found))
 
     def findings_of(self, key: str) -> list[dict[str, object]]:
         """The findings about one subject, as the plan file has them."""
-        found = self._connection().execute("SELECT body FROM finding WHERE subject = ? ORDER BY n", (key,))
-        return [_decoded(body)["finding"] for (body,) in found.fetchall()]  # type: ignore[misc]
+        found = self._ask("SELECT body FROM finding WHERE subject = ? ORDER BY n", key)
+        return [_decoded(body)["finding"] for (body,) in found]  # type: ignore[misc]
 
     def finding_codes(self) -> list[tuple[str, int]]:
         """Each code of a finding, and how many have it, most first."""
-        found = self._connection().execute("SELECT code, count(*) FROM finding GROUP BY 1 ORDER BY 2 DESC, 1")
-        return [(str(code), int(number)) for code, number in found.fetchall()]
+        found = self._ask("SELECT code, count(*) FROM finding GROUP BY 1 ORDER BY 2 DESC, 1")
+        return [(str(code), int(number)) for code, number in found]
 
     def findings(self, code: str, start: int, size: int) -> list[dict[str, object]]:
         """Some findings of one code, as the plan file has them."""
-        found = self._connection().execute(
-            "SELECT body FROM finding WHERE code = ? ORDER BY n LIMIT ? OFFSET ?", (code, size, start)
-        )
-        return [_decoded(body)["finding"] for (body,) in found.fetchall()]  # type: ignore[misc]
+        found = self._ask("SELECT body FROM finding WHERE code = ? ORDER BY n LIMIT ? OFFSET ?", code, size, start)
+        return [_decoded(body)["finding"] for (body,) in found]  # type: ignore[misc]
 
     def statuses(self) -> dict[str, int]:
         """How many changes ended how; "" for those of which nothing came yet."""
-        counted = self._connection().execute("SELECT rank, count(*) FROM line WHERE kind <> 'notice' GROUP BY rank")
-        return {_BY_RANK.get(rank, ""): number for rank, number in counted.fetchall()}
+        counted = self._ask("SELECT rank, count(*) FROM line WHERE kind <> 'notice' GROUP BY rank")
+        return {_BY_RANK.get(rank, ""): number for rank, number in counted}
 
     def take(self, lines: Iterable[JournalLine]) -> None:
         """Take in what came of changes; repeating it does no harm."""
-        with self._writing:
-            connection = self._connection()
+        with self._writing, self._pool.borrowed() as connection:
             touched: dict[tuple[str, int], None] = {}
             with connection:
                 for line in lines:
@@ -277,6 +273,10 @@ class PlanIndex:
                     list(touched),
                 )
 
+    def _ask(self, query: str, *values: object) -> list[Any]:
+        with self._pool.borrowed() as connection:
+            return connection.execute(query, values).fetchall()
+
     def _read(self, found: Sequence[tuple[int, int, int, str, str]]) -> Iterator[Row]:
         with self._file.open("rb") as file:
             for n, at, size, kind, group in found:
@@ -287,20 +287,10 @@ class PlanIndex:
 
     def _outcomes(self, change: Change | GroupChange) -> tuple[Outcome, ...]:
         part = change.part if isinstance(change, Change) else 1
-        found = self._connection().execute(
-            "SELECT key, part, body FROM outcome WHERE key = ? AND part IN (?, ?)", (change.key, part, part + 1)
+        found = self._ask(
+            "SELECT key, part, body FROM outcome WHERE key = ? AND part IN (?, ?)", change.key, part, part + 1
         )
-        return tuple(_outcome(*one) for one in found.fetchall())
-
-    def _connection(self) -> sqlite3.Connection:
-        """That of this thread."""
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is None:
-            found = sqlite3.connect(self._index, check_same_thread=False, timeout=30)
-            found.execute("PRAGMA cache_size = -8000")
-            self._local.connection = found
-            self._connections.append(found)
-        return found
+        return tuple(_outcome(*one) for one in found)
 
 
 class _DeltaLine(msgspec.Struct):
