@@ -27,6 +27,7 @@ from scimsync.core import scheduling as rules
 from scimsync.core.blackout import Holding
 from scimsync.engine.ports import Store
 from scimsync.errors import SourceError, StoreLocked, TargetError
+from scimsync.model.alarms import AlarmKind
 from scimsync.model.schedules import Ended, Result, Schedule
 from scimsync.services import alarming, delivery, scheduling
 from scimsync.services.scheduling import Scheduler
@@ -417,3 +418,42 @@ def test_serve_says_what_is_missing(tmp_path: Path) -> None:
         it.configure(more=mail_alarm(25))
         found = [line for line in it.command("doctor", "--json").out.splitlines() if "nobody will be told" in line]
         assert found, json.dumps(found)
+
+
+def looked(settings: Settings) -> Ended:
+    """How the run ended that a service finds due when it looks, on the clock of this machine."""
+    overdue(settings, "nightly")
+    with bootstrap.open_store(settings) as store:
+        Scheduler(settings, store, Quiet(), lambda *_: None)._look()
+        (progress,) = alarming.progress_of(settings, store)
+        return progress.ended
+
+
+def on_now(settings: Settings) -> set[AlarmKind]:
+    with bootstrap.open_store(settings) as store:
+        alarming.watch(settings, store, bootstrap.now())
+        return {alarm.kind for alarm in alarming.standing(settings, store)}
+
+
+def test_a_plan_that_waits_for_four_eyes_or_is_refused_is_told_until_somebody_saw_to_it(tmp_path: Path) -> None:
+    provider = Provider(*(account(n) for n in range(4)))
+    with firm(tmp_path, provider) as it:
+        it.hr(*({"id": n} for n in range(4)))
+        it.sync()
+        it.configure(more=f'{NIGHTLY}[[approval]]\nname = "eyes"\nevery = true\n')
+        it.hr({"id": 0, "status": "left"}, *({"id": n} for n in range(1, 4)))
+        settings = load(tmp_path / "scimsync.toml")
+        assert looked(settings) is Ended.WAITING
+        assert on_now(settings) == {AlarmKind.WAITING}
+
+        it.configure(more=NIGHTLY)
+        text = (tmp_path / "scimsync.toml").read_text(encoding="utf-8")
+        (tmp_path / "scimsync.toml").write_text(text.replace("disable = 1000", "disable = 0"), encoding="utf-8")
+        settings = load(tmp_path / "scimsync.toml")
+        assert looked(settings) is Ended.REFUSED
+        assert on_now(settings) == {AlarmKind.REFUSED}
+        assert provider.named("p0@x.org")[0]["active"] is True
+
+        said = it.command("apply", "--yes", "--override", "limits.disable", "--reason", "they did leave")
+        assert provider.named("p0@x.org")[0]["active"] is False, said.err
+        assert on_now(settings) == set()
