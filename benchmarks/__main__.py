@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from benchmarks import (
     apply,
     audit,
+    console,
     estimate,
+    limits,
     main_job,
     one_person,
     plan,
@@ -30,8 +32,10 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Size], Report], int]] = {
     "requests": (requests.measure, requests.USUAL),
     "apply": (apply.measure, apply.USUAL),
     "estimate": (estimate.measure, estimate.USUAL),
+    "limits": (limits.measure, limits.USUAL),
     "references": (references.measure, references.USUAL),
     "audit": (audit.measure, audit.USUAL),
+    "console": (console.measure, console.USUAL),
     "simulator": (simulator.measure, simulator.USUAL),
     "sources": (sources.measure, sources.USUAL),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import pwd
 import random
 import secrets
 import socket
@@ -132,6 +131,8 @@ def make_target(
         metrics: Told of each exchange.
         remembers: Whether how large a page may be is kept among the artifacts.
     """
+    from scimsync.adapters.store_allowance import Allowances  # noqa: PLC0415 - loads SQLAlchemy
+    from scimsync.adapters.target_ledger import shared  # noqa: PLC0415
     from scimsync.adapters.target_pages import PAGE_SIZES  # noqa: PLC0415
     from scimsync.adapters.target_platform import PlatformTarget  # noqa: PLC0415 - loads httpx2
     from scimsync.adapters.target_scim import ScimTarget  # noqa: PLC0415 - loads httpx2
@@ -140,15 +141,18 @@ def make_target(
     given = settings.target
     users = given.dialect.users
     kind = ScimTarget if users == users.published else PlatformTarget
+    clock = SystemClock()
+    known = replace(
+        wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
+        patience_s=settings.policy.outage.total_seconds(),
+    )
     target = kind(
-        replace(
-            wired(Wired, given, settings.state.artifacts / PAGE_SIZES if remembers else None),
-            patience_s=settings.policy.outage.total_seconds(),
-        ),
-        clock=SystemClock(),
+        known,
+        clock=clock,
         rng=random.Random(secrets.randbits(64)),  # noqa: S311 - jitter, not secrets
         notice=notice,
         watch=metrics,
+        ledgers=shared(known, Allowances(settings.state.url, clock), clock),
     )
     target.manage(mapped.place for mapped in settings.policy.attributes)
     return target
@@ -200,13 +204,13 @@ def owner() -> str:
 
 
 #: who asked for the work at hand, where that is not who started the process
-_ASKED: ContextVar[str] = ContextVar("asked", default="")
+_ASKED: ContextVar[Actor | None] = ContextVar("asked", default=None)
 
 
 @contextmanager
-def on_behalf_of(name: str) -> Iterator[None]:
+def on_behalf_of(who: Actor) -> Iterator[None]:
     """Work in somebody's name: a service does what people ask of it, and the audit chain says who did."""
-    token = _ASKED.set(name)
+    token = _ASKED.set(who)
     try:
         yield
     finally:
@@ -216,7 +220,7 @@ def on_behalf_of(name: str) -> Iterator[None]:
 def actor() -> str:
     """On whose behalf this process works, for the audit chain: who asked, SCIMSYNC_ACTOR, or user@host."""
     if asked := _ASKED.get():
-        return asked
+        return asked.name
     given = os.environ.get("SCIMSYNC_ACTOR", "").strip()
     if given:
         return given
@@ -228,16 +232,38 @@ def actor() -> str:
 
 
 def person() -> Actor:
-    """Who sits at this command line: the user of the operating system, whatever the environment says.
+    """Who asked for the work at hand; else who sits at this command line, as far as the operating system proves it.
 
-    `SCIMSYNC_ACTOR`, `USER` and `LOGNAME` are words of whoever starts the process, and prove nothing.
+    That is who logged in, also behind `sudo` and `su`; where nobody did, the user of the process.
     """
-    number = os.getuid() if hasattr(os, "getuid") else None
+    if asked := _ASKED.get():
+        return asked
+    if not hasattr(os, "getuid"):
+        return Actor(f"{getpass.getuser()}@{socket.gethostname()}", "os")
+    import pwd  # noqa: PLC0415 - there is none on Windows
+
+    number = _login()
     try:
-        user = pwd.getpwuid(number).pw_name if number is not None else getpass.getuser()
-    except (OSError, KeyError):  # a container may run under a number without a name
+        user = pwd.getpwuid(number).pw_name
+    except KeyError:  # a container may run under a number without a name
         user = f"uid-{number}"
     return Actor(f"{user}@{socket.gethostname()}", "os")
+
+
+#: where Linux says who logged in, and what it says where nobody did
+_LOGIN, _NOBODY = Path("/proc/self/loginuid"), 2**32 - 1
+
+
+def _login() -> int:
+    """The number of the user who logged in; else that of the process, and for root of whom sudo names."""
+    try:
+        login = int(_LOGIN.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        login = _NOBODY
+    if login != _NOBODY:
+        return login
+    sudo = os.environ.get("SUDO_UID", "")
+    return int(sudo) if os.getuid() == 0 and sudo.isdecimal() else os.getuid()
 
 
 class Passwords(Protocol):

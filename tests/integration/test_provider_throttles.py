@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sqlite3
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -99,3 +102,18 @@ def test_a_limit_that_is_used_up_is_waited_out_before_it_refuses(tmp_path: Path)
         _, report = it.sync()
         assert report.clean
         assert {asked.status for asked in provider.sent("PATCH")} == {200}
+
+
+def test_doctor_shows_what_was_learned_of_the_limit_and_when(tmp_path: Path) -> None:
+    with firm(tmp_path, Provider(account(1))) as it:
+        file = tmp_path / "scimsync.toml"
+        text = file.read_text(encoding="utf-8").replace("requests_per_minute = 0", "requests_per_minute = 6000")
+        file.write_text(text, encoding="utf-8")
+        it.hr({"id": 1})
+        it.sync()
+        assert "are kept to" not in it.command("doctor").out
+        with contextlib.closing(sqlite3.connect(tmp_path / ".scimsync/state.db")) as database, database:
+            ((client, known),) = database.execute("SELECT client, known FROM allowance WHERE known LIKE '%counts%'")
+            learned = json.loads(known) | {"borne": 240.0, "seen": time.time(), "learned": time.time() - 7300}
+            database.execute("UPDATE allowance SET known = ? WHERE client = ?", (json.dumps(learned), client))
+        assert "240 requests a minute are kept to: more were refused 2 h 1 min ago" in it.command("doctor").out

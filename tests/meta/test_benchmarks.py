@@ -37,7 +37,8 @@ def check(row: Mapping[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["startup", "main_job", "plan", "apply", "estimate", "audit", "references", "requests", "simulator"]
+    "name",
+    ["startup", "main_job", "plan", "apply", "estimate", "limits", "audit", "references", "requests", "simulator"],
 )
 def test_quick_look_writes_its_figures(
     name: str,

@@ -28,11 +28,12 @@ from scimsync.adapters.target_limits import (
     Backoff,
     Breaker,
     Health,
-    Pace,
     RetryBudget,
     announced,
+    at_clock,
     retry_after,
 )
+from scimsync.adapters.target_pace import LOGINS_PER_MINUTE, TOLD_S, Ledgers, Pace
 from scimsync.adapters.target_redirects import MOST_HOPS, Slashes, followed
 from scimsync.adapters.target_throttles import in_milliseconds, is_spent, is_throttle, policy_of, wait_of
 from scimsync.adapters.target_wire import (
@@ -50,8 +51,6 @@ from scimsync.model.outcomes import Exchange
 
 #: seconds that one request may wait between its tries, all together
 LONGEST_PATIENCE_S = 600.0
-#: a wait of more seconds is told while it lasts
-TOLD_S = 10.0
 #: letters from which on a secret is told from a word of a message
 LEAST_SECRET = 6
 _T = TypeVar("_T")
@@ -177,6 +176,7 @@ class Client:
         notice: Takes a sentence when the target goes or comes back.
         transport: What carries requests; a connection pool where None.
         watch: Is told of each exchange.
+        ledgers: Where the allowances of the client are kept and shared; by this process alone where None.
     """
 
     def __init__(  # noqa: PLR0913 - each is handed in
@@ -189,6 +189,7 @@ class Client:
         notice: Callable[[str], None],
         transport: httpx2.AsyncBaseTransport | None,
         watch: Watch | None,
+        ledgers: Ledgers | None = None,
     ) -> None:
         check_addresses(settings)
         self._settings = settings
@@ -200,7 +201,12 @@ class Client:
         self._keeper = self.make_keeper(rng)
         self._backoff = Backoff(rng)
         self._budget = RetryBudget()
-        self._pace = Pace(clock, settings.requests_per_minute, settings.dialect.requests_per_minute)
+        self.pace = Pace(
+            clock, settings.requests_per_minute, settings.dialect.requests_per_minute,
+            ledger=ledgers.requests if ledgers else None, notice=notice, name=self.host,
+        )  # fmt: skip
+        logins = 0 if settings.requests_per_minute == 0 else None
+        self._logins = Pace(clock, logins, LOGINS_PER_MINUTE, ledger=ledgers.logins if ledgers else None)
         self._watch = watch or _Unwatched()
         self._notice = notice
         self._breaker = Breaker(clock, self._probe, self._noticed, name=self.host, patience_s=settings.patience_s)
@@ -244,17 +250,16 @@ class Client:
     @property
     def rate(self) -> int:
         """Requests a minute that are allowed now; where nothing is paced, what one could hope for."""
-        rate = self._pace.rate
+        rate = self.pace.rate
         return max(1, int(rate)) if rate < 60_000 else 60_000
 
-    @property
-    def announced(self) -> int | None:
-        """Requests a minute that the target last announced."""
-        return self._pace.announced
-
     async def close(self) -> None:
-        """Let go of connections."""
-        await self._wire.close()
+        """Keep what was learned of the limit, and let go of connections."""
+        try:
+            await self.pace.close()
+            await self._logins.close()
+        finally:
+            await self._wire.close()
 
     async def call(self, ask: Ask) -> Answer:
         """Ask until there is an answer to give back.
@@ -279,12 +284,12 @@ class Client:
             self._learn(answer, sent_at, is_asked_for=ask.troubles < TRIES)
             again = self._again(ask, answer, ask.tried + attempt)
             if again is None:
-                self._heed(answer, sent_at)
+                await self._heed(answer, sent_at)
                 if 0 < answer.status < 400:
                     self._budget.give_back(spent)
                 return answer
             if again.throttled:
-                self._pace.penalise(again.wait_s, sent_at)
+                await self.pace.penalise(again.wait_s, sent_at, self._asked(answer))
             waited += again.wait_s
             last = attempt >= min(ask.throttles if again.throttled else ask.troubles, TRIES)
             if last or waited > LONGEST_PATIENCE_S or not self._budget.spend(again.cost):
@@ -301,13 +306,14 @@ class Client:
         end = self._clock.monotonic() + wait_s
         if wait_s > TOLD_S and end > self._told_until + TOLD_S:
             self._told_until = end
-            self._notice(f"{self.host}: {answer.why()}; the next try is in {wait_s:.0f} s")
+            at = at_clock(self._clock, wait_s)
+            self._notice(f"{self.host}: {answer.why()}; the next try is in {wait_s:.0f} s, at {at}")
 
     async def _turn(self) -> float:
         """Wait until the target is up and it is our turn; give the time."""
         while True:
             await self._breaker.admit()
-            sent_at = await self._pace.take()
+            sent_at = await self.pace.take()
             if not self._breaker.is_open:
                 return sent_at
 
@@ -333,11 +339,11 @@ class Client:
             return _Again(RetryBudget.THROTTLED, self._backoff.throttled(asked, attempt), throttled=True)
         return _Again(RetryBudget.TRANSIENT, max(asked or 0.0, self._backoff.delay(attempt)))
 
-    def _heed(self, answer: Answer, sent_at: float) -> None:
+    async def _heed(self, answer: Answer, sent_at: float) -> None:
         """Let everybody wait where a write, which is not sent again here, was answered with a pause to make."""
         asked = self._asked(answer)
         if asked is not None and asked <= LONGEST_WAIT_S:
-            self._pace.penalise(self._backoff.throttled(asked, 1), sent_at)
+            await self.pace.penalise(self._backoff.throttled(asked, 1), sent_at)
 
     def _asked(self, answer: Answer) -> float | None:
         """What a refusal asks us to wait, by the target's own clock where it shows one."""
@@ -361,7 +367,7 @@ class Client:
         grant = await self._keeper.renew(grant, wanted(answer.headers.get_list("www-authenticate")))
         taken: bool | None = None
         try:
-            await self._pace.take()
+            await self.pace.take()
             answer = await self._send(ask, grant)
             if answer.status:
                 taken = answer.status != 401
@@ -381,7 +387,8 @@ class Client:
             self._slashes.learn(url, there)
             answer = await self._exchange(ask.kind, ask.method, url := there, headers, ask.body)
         answer = self._hushed(answer, grant)
-        if is_throttle(answer.status, answer.headers, answer.content):
+        is_known = str(answer.status) in self._settings.dialect.throttles
+        if is_known or is_throttle(answer.status, answer.headers, answer.content):
             told = "" if answer.status == 429 else f"the target throttles with status {answer.status}"
             answer = replace(answer, status=429, detail=told)
             self._count("throttled")
@@ -406,18 +413,27 @@ class Client:
         return answer.status > 0 and not is_troubled(answer.status)
 
     async def _login(self, url: str, headers: Mapping[str, str], body: bytes) -> LoginAnswer:
+        sent_at = await self._logins.take()
         answer = await self._exchange("token", "POST", url, {**headers, "Accept-Encoding": "gzip"}, body)
+        asked = retry_after(answer.headers.get_list("retry-after"), self._clock.now())
+        if is_throttle(answer.status, answer.headers, answer.content):
+            wait = self._backoff.throttled(asked, 1)
+            await self._logins.penalise(min(wait, LONGEST_WAIT_S), sent_at, asked)
+        elif answer.status:
+            self._logins.served()
         return LoginAnswer(
             status=answer.status,
             content=answer.content,
             trouble="" if answer.status else f"could not be asked ({answer.why()})",
-            retry_after_s=retry_after(answer.headers.get_list("retry-after"), self._clock.now()),
+            retry_after_s=asked,
         )
 
     def _learn(self, answer: Answer, sent_at: float, *, is_asked_for: bool) -> None:
         """Let limiter and breaker see an answer; trouble that was asked for tells nothing of the target's health."""
         if answer.status != 429:
             self._heed_limits(answer)
+            if answer.status:
+                self.pace.served()
         slow = self._clock.monotonic() - sent_at > Breaker.SLOW_S
         if answer.exchange is Exchange.NOT_SENT:
             self._breaker.record(Health.UNREACHABLE, answer.why())
@@ -429,11 +445,11 @@ class Client:
     def _heed_limits(self, answer: Answer) -> None:
         """Let the pace know what an answer says of a limit that it did not meet."""
         if (said := announced(answer.headers) or policy_of(answer.headers)) is not None:
-            self._pace.observe(said)
+            self.pace.observe(said)
         elif 0 < answer.status < 400 and is_spent(answer.headers):
             wait = self._wait(answer)
             if wait is not None and wait <= LONGEST_WAIT_S:
-                self._pace.spent(wait)
+                self.pace.spent(wait)
 
     def _noticed(self, text: str) -> None:
         """Pass on what the breaker says; it speaks when its state changes, and only then."""

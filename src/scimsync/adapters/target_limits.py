@@ -1,4 +1,4 @@
-"""What keeps us from asking too much: pace, waiting, retry budget, breaker. No HTTP in here.
+"""What keeps us from asking too much: waiting, retry budget, breaker; the pace is `target_pace`. No HTTP in here.
 
 Time comes from a clock, chance from a generator handed in, so that all of it plays on a virtual
 clock. The figures and where they come from stand in docs (reliability, "retry, limiter, breaker").
@@ -13,7 +13,7 @@ import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Protocol
@@ -33,6 +33,10 @@ _EPSILON_S = 1e-6
 
 class Clock(Protocol):
     """The part of `scimsync.engine.ports.Clock` that limits need."""
+
+    def now(self) -> datetime:
+        """The wall clock, aware, UTC."""
+        ...
 
     def monotonic(self) -> float:
         """Seconds on a clock that never steps."""
@@ -82,6 +86,11 @@ def _seconds_until(text: str, now: datetime) -> float:
         return -1.0
 
 
+def at_clock(clock: Clock, seconds: float) -> str:
+    """The time of day here after so many seconds, for messages about waiting."""
+    return f"{(clock.now() + timedelta(seconds=seconds)).astimezone():%H:%M:%S}"
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """How long to wait before the next try: full jitter, so that a crowd does not return at once."""
@@ -127,120 +136,6 @@ def announced(headers: Mapping[str, str]) -> Announced | None:
 def _whole(text: str | None) -> int | None:
     text = (text or "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 7 else None
-
-
-class Pace:
-    """Spreads requests evenly and lets a refusal pause everybody (a GCRA with penalty).
-
-    * configured N: min(N, 97 % of what the target announces);
-    * configured None: 97 % of what the target announces, up or down; until it says so, 97 % of the
-      dialect's figure;
-    * configured 0: no pacing. A 429 still pauses all callers.
-
-    A 429 lowers the rate to 70 % of what it was, once for all requests that were on their way then.
-    It climbs back along a cubic: fast first, flat around the old rate, then on (the shape of CUBIC).
-    """
-
-    #: requests that need not be spread: these, or where more of a minute's are left over, up to those of a short run
-    BURST, LONGEST_BURST = 5, 10
-    SHARE = 0.97
-    CUT = 0.7
-    #: seconds until the old rate is reached again
-    RECOVERY_S = 120.0
-    #: a refused client never goes below this many a minute
-    SLOWEST = 6.0
-
-    def __init__(self, clock: Clock, configured: int | None, default: int) -> None:
-        self._clock = clock
-        self._configured = configured
-        self._default = default
-        self._announced: int | None = None
-        self._next = self._held = self._cut_at = -math.inf
-        self._shift = 0.0
-        self._top = math.inf
-        self._grow_from = 0.0
-
-    @property
-    def paced(self) -> bool:
-        """Whether requests are spread at all."""
-        return self._configured != 0
-
-    @property
-    def ceiling(self) -> float:
-        """Requests a minute that configuration and target allow, whatever was refused lately."""
-        if self._configured == 0:
-            return math.inf
-        granted = self._announced or (self._default if self._configured is None else None)
-        if granted is None:
-            return float(self._configured or self._default)
-        return max(1.0, min(self._configured or math.inf, self.SHARE * granted))
-
-    @property
-    def rate(self) -> float:
-        """Requests a minute right now; infinite where nothing is paced."""
-        if math.isinf(self._top):
-            return self.ceiling
-        part = max(0.0, self._clock.monotonic() - self._grow_from) / self.RECOVERY_S
-        level = self._top * (1 - (1 - self.CUT) * (1 - part) ** 3)
-        if level >= self.ceiling:
-            self._top = math.inf
-        return min(self.ceiling, max(level, self.SLOWEST))
-
-    @property
-    def burst(self) -> int:
-        """Requests that may go at once: with those of the next minute they are not more than the target grants."""
-        granted = self._announced or self._default
-        left = granted - self.SHARE * granted if self._configured is None else 0.0
-        return max(self.BURST, min(self.LONGEST_BURST, int(left)))
-
-    @property
-    def announced(self) -> int | None:
-        """Requests a minute that the target last announced."""
-        return self._announced
-
-    async def take(self) -> float:
-        """Wait for our turn, first come, first served; give the time on the monotonic clock."""
-        spacing = 60.0 / self.rate  # 0.0 where nothing is paced
-        slot = max(self._next, self._clock.monotonic())
-        self._next = slot + spacing
-        due, seen = slot - (self.burst - 1) * spacing, self._shift
-        while (wait := self._due(due + self._shift - seen)) > _EPSILON_S:
-            await self._clock.sleep(wait)
-        return self._clock.monotonic()
-
-    def _due(self, at: float) -> float:
-        return max(at, self._held) - self._clock.monotonic()
-
-    def observe(self, said: Announced) -> None:
-        """Heed what an answer announced. A minute that is used up is waited out before a refusal."""
-        self._announced = said.allowed
-        if not self.paced:
-            return
-        if said.count >= said.allowed and 0 < said.reset_s <= 61:
-            self._pause(said.reset_s)
-
-    def spent(self, seconds: float) -> None:
-        """Wait out a limit of which nothing is left, before a refusal."""
-        if self.paced:
-            self._pause(seconds)
-
-    def penalise(self, seconds: float, sent_at: float) -> None:
-        """Pause everybody, and lower the rate if the refused request was sent after the last cut."""
-        if self.paced and sent_at > self._cut_at:
-            self._top = self.rate
-            self._cut_at = self._clock.monotonic()
-            self._grow_from = self._cut_at + seconds
-        self._pause(seconds)
-
-    def _pause(self, seconds: float) -> None:
-        now = self._clock.monotonic()
-        extra = now + seconds - max(self._held, now)
-        if extra <= 0:
-            return
-        self._held = now + seconds
-        self._shift += extra
-        # nobody saves up a burst while all are paused
-        self._next = max(self._next, now + (self.burst - 1) * 60.0 / self.rate) + extra
 
 
 class RetryBudget:
@@ -337,7 +232,8 @@ class Breaker:
         self._why, self._since = why, self._clock.monotonic()
         self._until = self._since + self._open_s
         self._notice(
-            f"{self._name} fails again and again (last: {why}); all requests wait, next look in {self._open_s:.0f} s"
+            f"{self._name} fails again and again (last: {why}); all requests wait, next look in {self._open_s:.0f} s, "
+            f"at {at_clock(self._clock, self._open_s)}"
         )
 
     async def admit(self) -> None:
@@ -385,7 +281,9 @@ class Breaker:
     def _reopen(self) -> None:
         self._open_s = min(self.LONGEST_OPEN_S, self._open_s * 2)
         self._until = self._clock.monotonic() + self._open_s
-        self._notice(f"{self._name} still fails; next look in {self._open_s:.0f} s")
+        self._notice(
+            f"{self._name} still fails; next look in {self._open_s:.0f} s, at {at_clock(self._clock, self._open_s)}"
+        )
 
     def _close(self) -> None:
         self._until, self._open_s, self._refusals = None, self.OPEN_S, 0

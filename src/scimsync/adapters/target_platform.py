@@ -16,6 +16,7 @@ import msgspec
 from scimsync.adapters.target_beside import Beside
 from scimsync.adapters.target_customs import Unwritable
 from scimsync.adapters.target_http import Clock, Watch
+from scimsync.adapters.target_pace import Ledgers
 from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import OBJECT, Answer, TargetSettings
 from scimsync.model.outcomes import Exchange, Reply, Sweep
@@ -37,7 +38,7 @@ _HEAD = msgspec.json.Decoder(_Head)
 class PlatformTarget(ScimTarget):
     """A `ScimTarget` that reads and writes the Platform API too, once something there is managed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is handed in
         self,
         settings: TargetSettings,
         *,
@@ -46,8 +47,11 @@ class PlatformTarget(ScimTarget):
         notice: Callable[[str], None] = lambda _: None,
         transport: httpx2.AsyncBaseTransport | None = None,
         watch: Watch | None = None,
+        ledgers: Ledgers | None = None,
     ) -> None:
-        super().__init__(settings, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
+        super().__init__(
+            settings, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch, ledgers=ledgers
+        )
         self._beside = Beside(self._client, settings.api_url, settings.dialect.users, clock)
         #: id -> what the last listing showed of the Platform API
         self._listed: Mapping[str, bytes] = {}

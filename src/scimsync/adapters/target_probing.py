@@ -60,7 +60,7 @@ class ProbedTarget:
     @property
     def announced(self) -> int | None:
         """Requests a minute that the answers announce; None where they do not."""
-        return self._client.announced
+        return self._client.pace.announced
 
     def move(self, path: str, media: str = "") -> None:
         """Ask below another path of the same host from now on, and call bodies `media`, where it is given."""

@@ -72,7 +72,10 @@ async def read_rights(client: Client, api_url: str, rights_url: str, limits_url:
         unlimited = "" if isinstance(answer.value, _Limits) else _why(answer)
         if isinstance(answer.value, _Limits):
             limits = {limit.key: int(limit.value) for limit in answer.value.entities}
-    return Rights(granted=granted, untold=untold, limits=limits, unlimited=unlimited, announced=client.announced)
+    return Rights(
+        granted=granted, untold=untold, limits=limits, unlimited=unlimited, announced=client.pace.announced,
+        learned=client.pace.learned,
+    )  # fmt: skip
 
 
 def _why(answer: Answer) -> str:

@@ -27,6 +27,7 @@ from scimsync.adapters.target_http import Client, Clock, Watch, is_troubled
 from scimsync.adapters.target_listing import CURSOR_PAGE, PAGE, Census, Listing, Page
 from scimsync.adapters.target_members import Members
 from scimsync.adapters.target_names import Names
+from scimsync.adapters.target_pace import Ledgers
 from scimsync.adapters.target_pages import PageSizes
 from scimsync.adapters.target_rights import read_rights
 from scimsync.adapters.target_sweep import CORE, SWEEPS, Listings
@@ -124,7 +125,7 @@ class ScimTarget:
     delete, deleted, restore, describe, group_list, group_get, group_patch; and `throttled`, the answers that were 429.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is handed in
         self,
         settings: TargetSettings,
         *,
@@ -133,6 +134,7 @@ class ScimTarget:
         notice: Callable[[str], None] = lambda _: None,
         transport: httpx2.AsyncBaseTransport | None = None,
         watch: Watch | None = None,
+        ledgers: Ledgers | None = None,
     ) -> None:
         self._dialect = settings.dialect
         self._settings = settings
@@ -142,7 +144,9 @@ class ScimTarget:
         self._clock = clock
         self._spelling = Spelling(settings.dialect.users)
         probe = describe_ask(self._base, CONFIG, {}, "probe")
-        self._client = Client(settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch)
+        self._client = Client(
+            settings, probe, clock=clock, rng=rng, notice=notice, transport=transport, watch=watch, ledgers=ledgers
+        )
         sizes = PageSizes(settings.page_sizes, self._base, clock.now)
         self._listings = Listings(self._client, settings.dialect, self._users, self._as_page, notice, sizes)
         self._guarded = Guarded(self._client, settings.dialect, clock, describe_ask(self._base, CONFIG, {}), notice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from scimsync.model.plans import LOGIN, Action, Change, Lifecycle
+from scimsync.model.plans import LOGIN, Action, Change, GroupChange, Lifecycle
 from scimsync.model.policy import Authority, Mapped, Policy
 from scimsync.scim.schema import Catalog, Value
 
@@ -69,6 +69,13 @@ def giving(changes: Sequence[Change]) -> dict[str, int]:
             found[giver] = depth
             giver, depth = takers[giver], depth + 1
     return found
+
+
+def takes_access(change: Change | GroupChange) -> bool:
+    """Whether a change takes access from somebody, and so waits for nothing that does not."""
+    if isinstance(change, GroupChange):
+        return bool(change.remove)
+    return change.action in {Action.DISABLE, Action.DELETE}
 
 
 def turn(change: Change, givers: Mapping[str, int]) -> int:

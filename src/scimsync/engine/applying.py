@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from scimsync.core import grouping, leaving, lifecycle, logins, protecting, rings, trust, waiting
 from scimsync.core.grouping import Left
-from scimsync.engine import limiting, recording, settling, unshown
+from scimsync.engine import approving, limiting, recording, settling, unshown
 from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.account_remover import AccountRemover
 from scimsync.engine.account_reviver import AccountReviver
@@ -39,6 +39,7 @@ from scimsync.engine.run_journal import RunJournal
 from scimsync.engine.schema_watch import SchemaWatch
 from scimsync.engine.searching import Search
 from scimsync.engine.standing import GOOD, Standing
+from scimsync.engine.urgency import urgently
 from scimsync.errors import ScimsyncError, TargetError
 from scimsync.model.outcomes import Outcome, Reply, Run, RunState, Status
 from scimsync.model.plans import LOGIN, MAKING, Action, Change, GroupChange, Plan
@@ -74,6 +75,8 @@ async def apply_plan(
     ports.store.append((), tuple(recording.begun(plan, run, ports.store, given)))
     begun = limiting.begin(ports.store, plan, run, options.overrides, ports.clock.now())
     ports.store.save_run(begun)
+    if plan.writes:  # such a plan was held to those that were remembered
+        approving.remember(ports.store, options.policy.approvals)
     try:
         await applier.work()
         report = settling.finish(standing, begun, ports, options.subscriptions, options.attributes)
@@ -264,7 +267,8 @@ class _Applier:
                     await self._others(change, part)
                     if self._standing.stop.is_set():
                         return
-                    outcome = await self._settle(change, part, await carry(change))
+                    with urgently(when=lifecycle.takes_access(change)):
+                        outcome = await self._settle(change, part, await carry(change))
                     self._metrics.settled(change.word, outcome, self._clock.monotonic() - began)
                     await self._judge(change, outcome)
                 except TargetError as error:

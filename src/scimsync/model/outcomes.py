@@ -110,6 +110,8 @@ class Rights:
     unlimited: str = ""
     #: requests a minute that it announces with each answer; None where it announces nothing
     announced: int | None = None
+    #: what it served a minute before it refused, and how many seconds ago that was; None where no limit was met
+    learned: tuple[int, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

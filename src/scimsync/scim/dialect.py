@@ -87,6 +87,8 @@ class Dialect:
     dropped: frozenset[str] = frozenset()
     #: requests a minute that the provider grants where it does not say so itself
     requests_per_minute: int = 300
+    #: statuses that say "too many" and nothing of the request, as 429 does
+    throttles: frozenset[str] = frozenset()
     #: operations that one PATCH takes; 0: no limit
     operations_per_patch: int = 0
     #: characters that a text takes; 0: no limit

@@ -122,6 +122,16 @@ ENTRIES: tuple[Entry, ...] = (
         "The requests a minute that are granted where no answer tells.",
         kind="int",
     ),
+    _entry(
+        "service.throttles",
+        "throttles",
+        "The statuses that say that too much was asked and nothing was done, as 429 does. 400 and 403 need not stand "
+        "here where their words or headers say so.",
+        "400",
+        "403",
+        "503",
+        kind="list",
+    ),
     _entry("service.characters", "characters", "The characters that a text takes; 0: no limit.", kind="int"),
     _entry(
         "service.request_bytes",

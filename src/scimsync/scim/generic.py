@@ -114,6 +114,7 @@ GENERIC = Dialect(
         "dropped": documented("none: RFC 7643 §4.1.1 leaves an inactive account as it is"),
         "filled": documented("RFC 7643 §3.1: the identifier of the provisioning client that set it"),
         "requests_per_minute": guessed("RFC 7644 names no rate"),
+        "throttles": documented("RFC 6585 §4: 429 alone says so"),
         "operations_per_patch": guessed("what common tutorials assume; RFC 7644 names none"),
         "characters": guessed("what common tutorials assume; RFC 7643 names none"),
         "request_bytes": documented("RFC 7644 names none"),

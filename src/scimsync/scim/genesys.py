@@ -197,6 +197,7 @@ GENESYS = Dialect(
         "dropped": documented("Resource Center: roles go on deactivation for good; an older page denies it"),
         "filled": guessed("externalId is that of the provisioning client; whether each client sees its own is open"),
         "requests_per_minute": documented("rate limit of the SCIM routes"),
+        "throttles": documented("429 in all layers since November 2021"),
         "operations_per_patch": documented("no limit in the API specification"),
         "characters": documented("no limit in the API specification"),
         "request_bytes": guessed("413 is documented, the number is only told"),

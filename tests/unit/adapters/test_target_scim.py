@@ -396,6 +396,19 @@ class TestThrottling:
         assert answer.tries == 2
         assert 7 <= bench.clock.monotonic() <= 7.9
 
+    def test_a_status_that_the_dialect_knows_to_mean_too_many_is_waited_for_by_a_write_too(self) -> None:
+        knows = replace(GENESYS, throttles=frozenset({"503"}))
+        bench = Bench(script(http(503, {}, Retry_After="7"), http(200, user(1))), dialect=knows)
+        assert patched(bench).ok
+        assert 7 <= bench.clock.monotonic() <= 7.9
+
+    def test_a_login_that_is_refused_for_too_many_waits_as_long_as_it_is_told(self) -> None:
+        too_many = http(400, {"error": "invalid_request", "description": "rate limit exceeded"}, Retry_After="20")
+        token = http(200, {"access_token": "t1", "expires_in": 86400}, "application/json")
+        bench = Bench(script(too_many, token, http(200, user(1))), own_login=False)
+        assert reply(bench, lambda target: target.get("id-1")).ok
+        assert bench.clock.monotonic() >= 20
+
     def test_a_refusal_pauses_everybody(self) -> None:
         times: list[float] = []
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from itertools import count, cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.engine.test_whole_runs import Company, run_once, twin_of
@@ -13,6 +14,7 @@ from tests.unit.engine.test_whole_runs import Company, run_once, twin_of
 from scimsync.engine.applying import apply_plan
 from scimsync.engine.preceding import unfinished
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
+from scimsync.engine.urgency import is_urgent
 from scimsync.errors import PlanStale
 from scimsync.model.outcomes import RunState
 from scimsync.model.plans import Plan
@@ -128,3 +130,21 @@ def test_what_was_written_before_the_clock_stepped_back_is_still_known_to_be_new
     company.sync()
     company.clock.advance(-TWO_HOURS)
     assert not company.plan().changes
+
+
+def test_all_that_is_asked_to_take_access_is_urgent_and_nothing_else(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.rows["E1"]["status"] = "left"
+    plan = retitle(company, "Lead", "E2", "E3")
+    asked: dict[str, set[bool]] = {}
+    patch = company.target.patch
+
+    async def watched(account: str, *given: Any) -> Any:
+        asked.setdefault(account, set()).add(is_urgent())
+        return await patch(account, *given)
+
+    monkeypatch.setattr(company.target, "patch", watched)
+    company.apply(plan)
+    accounts = {change.key: str(change.account) for change in plan.changes}
+    assert asked == {accounts["E1"]: {True}, accounts["E2"]: {False}, accounts["E3"]: {False}}
