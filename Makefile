@@ -9,10 +9,10 @@ NAME ?= all
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench chaos soak lock clean
+.PHONY: help demo test check fix bench chaos kill-points soak lock clean
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.core ## install into .venv and run the main job on the simulator and a sample HR database
 	@$(BIN)/scimsync demo
@@ -51,8 +51,12 @@ chaos: $(VENV)/.dev ## runs under fire on virtual time; SEEDS=2000, SEED=n repla
 	@$(BIN)/python -m tests.chaos --seeds $(SEEDS) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(MUTANT),--mutant $(MUTANT))
 
+kill-points: $(VENV)/.dev $(VENV)/.system ## kill a real process at every durable write and request, on SQLite and PostgreSQL; SCENE=undo for one
+	@$(BIN)/python -m tests.killing $(if $(SCENE),--scene "$(SCENE)")
+
 soak: $(VENV)/.dev $(VENV)/.system $(VENV)/.sdks $(VENV)/.providers ## what takes longer than CI allows: all tests, each as long as it can; fuzzing; crashes 200 times under load
 	@SCIMSYNC_DAYS_TIMES=10 $(PYTEST) -n 2
+	@$(BIN)/python -m tests.killing
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/fuzzing atheris==3.0.0
 	@PYTHONPATH=$(VENV)/fuzzing $(BIN)/python -m tests.fuzzing 300
 	@tools/soak-crashes $(BIN)/python 200

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from benchmarks import (
     apply,
     audit,
+    console,
     estimate,
     limits,
     main_job,
@@ -34,6 +35,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Size], Report], int]] = {
     "limits": (limits.measure, limits.USUAL),
     "references": (references.measure, references.USUAL),
     "audit": (audit.measure, audit.USUAL),
+    "console": (console.measure, console.USUAL),
     "simulator": (simulator.measure, simulator.USUAL),
     "sources": (sources.measure, sources.USUAL),
 }

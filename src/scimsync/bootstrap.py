@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import pwd
 import random
 import secrets
 import socket
@@ -205,13 +204,13 @@ def owner() -> str:
 
 
 #: who asked for the work at hand, where that is not who started the process
-_ASKED: ContextVar[str] = ContextVar("asked", default="")
+_ASKED: ContextVar[Actor | None] = ContextVar("asked", default=None)
 
 
 @contextmanager
-def on_behalf_of(name: str) -> Iterator[None]:
+def on_behalf_of(who: Actor) -> Iterator[None]:
     """Work in somebody's name: a service does what people ask of it, and the audit chain says who did."""
-    token = _ASKED.set(name)
+    token = _ASKED.set(who)
     try:
         yield
     finally:
@@ -221,7 +220,7 @@ def on_behalf_of(name: str) -> Iterator[None]:
 def actor() -> str:
     """On whose behalf this process works, for the audit chain: who asked, SCIMSYNC_ACTOR, or user@host."""
     if asked := _ASKED.get():
-        return asked
+        return asked.name
     given = os.environ.get("SCIMSYNC_ACTOR", "").strip()
     if given:
         return given
@@ -233,16 +232,38 @@ def actor() -> str:
 
 
 def person() -> Actor:
-    """Who sits at this command line: the user of the operating system, whatever the environment says.
+    """Who asked for the work at hand; else who sits at this command line, as far as the operating system proves it.
 
-    `SCIMSYNC_ACTOR`, `USER` and `LOGNAME` are words of whoever starts the process, and prove nothing.
+    That is who logged in, also behind `sudo` and `su`; where nobody did, the user of the process.
     """
-    number = os.getuid() if hasattr(os, "getuid") else None
+    if asked := _ASKED.get():
+        return asked
+    if not hasattr(os, "getuid"):
+        return Actor(f"{getpass.getuser()}@{socket.gethostname()}", "os")
+    import pwd  # noqa: PLC0415 - there is none on Windows
+
+    number = _login()
     try:
-        user = pwd.getpwuid(number).pw_name if number is not None else getpass.getuser()
-    except (OSError, KeyError):  # a container may run under a number without a name
+        user = pwd.getpwuid(number).pw_name
+    except KeyError:  # a container may run under a number without a name
         user = f"uid-{number}"
     return Actor(f"{user}@{socket.gethostname()}", "os")
+
+
+#: where Linux says who logged in, and what it says where nobody did
+_LOGIN, _NOBODY = Path("/proc/self/loginuid"), 2**32 - 1
+
+
+def _login() -> int:
+    """The number of the user who logged in; else that of the process, and for root of whom sudo names."""
+    try:
+        login = int(_LOGIN.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        login = _NOBODY
+    if login != _NOBODY:
+        return login
+    sudo = os.environ.get("SUDO_UID", "")
+    return int(sudo) if os.getuid() == 0 and sudo.isdecimal() else os.getuid()
 
 
 class Passwords(Protocol):

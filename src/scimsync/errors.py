@@ -60,6 +60,10 @@ class PlanRefused(PlanError):
     """A rule says no: a limit was passed, or the plan holds an error."""
 
 
+class PlanWaits(PlanRefused):
+    """The plan needs approvals that nobody has given yet."""
+
+
 class PlanStale(PlanError):
     """The world moved since the plan was made; make a new one."""
 

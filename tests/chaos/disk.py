@@ -24,7 +24,7 @@ from scimsync.testing import MemoryStore
 #: seconds of silence after which a lease ends (`store_holders.EXPIRY`)
 EXPIRY_S = 600.0
 _WRITES = frozenset({
-    "save_run", "save_links", "save_deferred", "change_endings", "change_unshown", "change_memberships",
+    "save_run", "save_links", "save_deferred", "change_endings", "change_suspects", "change_undone", "change_unshown", "change_memberships",
     "remember_groups", "decide_link", "take_links", "change_frozen", "enqueue", "save_checkpoint",
 })  # fmt: skip
 

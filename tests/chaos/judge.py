@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.disk import Commit
+from tests.chaos.groups import TEAM, members
 from tests.chaos.provider import SECRET, Arrival, Effect, Json
-from tests.chaos.world import DEPARTMENT, POLICY, SEED, SKILLS, World
+from tests.chaos.world import DEPARTMENT, MANAGER, POLICY, SEED, SKILLS, World
 
 from scimsync.engine import checkpoints
 from scimsync.errors import StoreDamaged
@@ -97,6 +98,8 @@ class _Judge:
         yield from self._journalled()
         for check in (
             self._settled, self._honest, self._no_lost_update, self._no_double, self._planned, self._access,
+            self._deleted, self._ladder, self._within_limits, self._taken_back,
+            self._grouped,
             self._converged, self._bounded, self._told, self._secret, self._one_at_a_time, self._intact,
         ):  # fmt: skip
             yield from check()
@@ -151,7 +154,7 @@ class _Judge:
         for at, _, line, outcome in self.outcomes:
             part = (line.run, line.key, line.part)
             ours = [w for w in self.writes if w.part == part and w.effect.at <= at]
-            moved = {path for w in ours for path in _moved(w.effect)}
+            moved = {path for w in ours if w.effect.method != "DELETE" for path in _moved(w.effect)}
             silent = moved - set(outcome.written) - set(outcome.unmet)
             if outcome.status in _FINAL and outcome.code not in _UNKNOWN and silent:
                 if outcome.code in {"account.gone", "account.protected", "correlation.taken", "correlation.ambiguous"}:
@@ -224,18 +227,22 @@ class _Judge:
         for write in self.writes:
             key = write.intent.line.key
             if write.effect.method == "POST":
-                if key in made:
+                if key in made and not self._was_deleted(made[key], write.effect.at):
                     yield f"I2 {key} was made twice: {made[key]} and {write.effect.account}"
                 made[key] = write.effect.account
             elif not _moved(write.effect) and _bare(write.effect.before) == _bare(write.effect.after):
                 yield f"I8 {write.effect.account} was written and nothing changed"
 
-    def _planned(self) -> Iterator[str]:
+    def _was_deleted(self, account: str, before: float) -> bool:
+        return any(e.account == account and e.method == "DELETE" and e.at <= before for e in self.provider.history)
+
+    def _planned(self) -> Iterator[str]:  # noqa: C901 - a list
         """What was written was planned, for that person."""
         for write in self.writes:
             effect, (run, key, part) = write.effect, write.part
             if run not in self.world.intended:
                 yield f"I3 {run} was never planned"
+            if run not in self.world.intended or effect.method == "DELETE":
                 continue
             plan = self.world.intended[run].plan
             changes = [c for c in plan.changes if c.key == key and part in {c.part, c.part + 1}]
@@ -267,7 +274,7 @@ class _Judge:
         yield from self._first()
         for write in self.writes:
             run, key, _ = write.part
-            if run not in self.world.intended:
+            if run not in self.world.intended or self.world.intended[run].plan.undoes:
                 continue
             person = self.world.intended[run].hr.get(key)
             works = person is not None and person["active"] is True
@@ -276,6 +283,192 @@ class _Judge:
                 yield f"I0 {key} was disabled and had not left"
             if not before and after and not works:
                 yield f"I0 {key} was given access and had left"
+
+    def _deleted(self) -> Iterator[str]:
+        """An account is deleted whose person left, on its day, as it was seen, and once: inactive."""
+        after, jumps = self.world.policy.leavers_after, self._has("clock jumps")
+        for write in self.writes:
+            effect, (run, key, _) = write.effect, write.part
+            if effect.method != "DELETE" or run not in self.world.intended:
+                continue
+            plan, hr = self.world.intended[run].plan, self.world.intended[run].hr
+            if not any(
+                c.key == key and c.action is Action.DELETE and c.account == effect.account for c in plan.changes
+            ):
+                yield f"I3 {effect.account} was deleted for {key} and that was not planned"
+            if write.arrival.match != effect.before["meta"]["version"]:
+                yield f"I1 {effect.account} was deleted under another version"
+            if effect.before.get("active") is not False:
+                yield f"I0 {effect.account} was deleted and had access"
+            if key in hr and hr[key]["active"] is not False:
+                yield f"I0 {effect.account} was deleted and {key} had not left"
+            if known := {_read(effect.before, "externalId")} - {None, key}:
+                yield f"I3 the account of {known} was deleted for {key}"
+            since = max(
+                e.at for e in self.provider.history
+                if e.account == effect.account and e.before.get("active") is not False and e.method != "DELETE"
+            )  # fmt: skip
+            if not jumps and effect.at - since < after.total_seconds() * 23 / 24:
+                yield f"I0 {effect.account} was deleted {effect.at - since:.0f} s after the access was taken"
+
+    def _has(self, kind: str) -> bool:
+        return any(f.kind == kind and self.world.weather.injected.get(f.number) for f in self.world.faults)
+
+    def _ladder(self) -> Iterator[str]:  # noqa: C901 - a list
+        """Nobody loses access for being missing before enough readings said so, and nobody waits untold."""
+        needed, apart = self.world.policy.leavers_readings, self.world.policy.leavers_apart
+        if needed < 2 or self._has("clock jumps"):
+            return
+        for write in self.writes:
+            run, key, _ = write.part
+            taken = write.effect.before.get("active") and write.effect.after.get("active") is False
+            if not taken or run not in self.world.intended or key in self.world.intended[run].hr:
+                continue
+            if self.world.intended[run].plan.undoes:
+                continue
+            if not any(c.key == key and c.action is Action.DISABLE for c in self.world.intended[run].plan.changes):
+                continue  # an account that was brought back by a creation
+            counted, last = 0, None
+            for reading in self.world.readings:
+                if key in reading.keys and reading.plan:
+                    counted, last = 0, None
+                elif (
+                    key not in reading.keys
+                    and reading.proven
+                    and (last is None or reading.at - last >= apart - apart / 24)
+                ):
+                    counted, last = counted + 1, reading.at
+                if run in reading.plan:
+                    break
+            if counted < needed:
+                yield f"I0 {key} was missing in {counted} of {needed} readings and lost the access"
+
+    def _taken_back(self) -> Iterator[str]:
+        """What is taken back is what the run did, as it was before; nobody's later word is lost by it."""
+        runs = {write.effect.request: write.part[0] for write in self.writes}
+        for write in self.writes:
+            run, key, _ = write.part
+            plan = self.world.intended[run].plan if run in self.world.intended else None
+            if plan is None or not plan.undoes or plan.undoes not in self.world.intended:
+                continue
+            made = any(
+                c.key == key and c.action is Action.CREATE for c in self.world.intended[plan.undoes].plan.changes
+            )
+            for path in [path for path in _moved(write.effect) if path not in {SKILLS, "userName"}]:
+                before = self._movers(write.effect, path)
+                if not before:
+                    yield f"I3 {path} of {key} was taken back and nobody had written it"
+                    continue
+                by = runs.get(before[-1].request, "another hand") if before[-1].who >= 0 else "another hand"
+                if by not in {plan.undoes, run}:
+                    yield f"I1 {path} of {key} was taken back, and {by} had written it since"
+                    continue
+                first = next((e for e in before if runs.get(e.request) == plan.undoes), None)
+                was = False if made else _read(first.before, path) if first else None
+                if first is not None and not _PLACES[path].same(_read(write.effect.after, path), was):
+                    yield f"I3 {path} of {key} was taken back to {_read(write.effect.after, path)!r}, and was {was!r}"
+            yield from self._again(write, plan.undoes)
+
+    def _movers(self, effect: Effect, path: str) -> list[Effect]:
+        """What changed a path of an account before an effect, in order."""
+        history = self.provider.history
+        earlier = history[: history.index(effect)]
+        return [e for e in earlier if e.account == effect.account and path in _moved(e)]
+
+    def _again(self, back: Write, undone: str) -> Iterator[str]:
+        """No run does again what was taken back, while HR says the same."""
+        run, key, part = back.part
+        good = {
+            path for _, _, line, outcome in self.outcomes for path in outcome.written
+            if (line.run, line.key, line.part) == (run, key, part) and outcome.status in {Status.DONE, Status.ALREADY}
+        }  # fmt: skip
+        order = [*self.world.intended]
+        for path in [p for p in _moved(back.effect) if p in good and p not in {SKILLS, "userName", MANAGER}]:
+            later = [
+                w for w in self.writes
+                if w.effect.method != "DELETE" and w.effect.at > back.effect.at and w.effect.account == back.effect.account and path in _moved(w.effect)
+                and w.part[0] in self.world.intended and w.part[0] != run
+            ]  # fmt: skip
+            plan = self.world.intended[later[0].part[0]].plan if later else None
+            if plan is None or plan.undoes or plan.overrides or order.index(plan.id) < order.index(run):
+                continue
+            said = [
+                self.world.intended[name].hr.get(key, {}).get(path)
+                for name in order[order.index(undone) : order.index(plan.id) + 1]
+            ]
+            if all(one == said[0] for one in said):
+                yield f"I3 {path} of {key} was taken back, and {plan.id} did it again"
+
+    def _grouped(self) -> Iterator[str]:
+        """Nobody joins or leaves a group unplanned, nobody of others' leaves, and in the end it is as HR says."""
+        groups = [i for i in self.intents if i.line.key.startswith("group:")]
+        left: dict[int, Intent] = {}
+        for arrival in self.provider.group_arrivals:
+            fits = [
+                i for i in groups
+                if i.line.key == f"group:{arrival.account}" and i.who == arrival.who and i.at <= arrival.left
+                and i.line.version == arrival.match
+            ]  # fmt: skip
+            if not fits:
+                yield f"I4 PATCH {arrival.account} left without a durable intent"
+            else:
+                left[arrival.number] = fits[-1]
+        for effect in self.provider.group_history:
+            intent = left.get(effect.request) if effect.who >= 0 else None
+            if intent is None or intent.line.run not in self.world.intended:
+                continue
+            plan = self.world.intended[intent.line.run].plan
+            change = next((one for one in plan.groups if one.group == effect.account), None)
+            add = {m.account or self._made_for(m.key) for m in change.add} if change else set()
+            remove = {m.account for m in change.remove} if change else set()
+            before, after = members(effect.before), members(effect.after)
+            if strange := (after - before) - add:
+                yield f"I3 {sorted(strange)} were put into {effect.account} unplanned"
+            if strange := (before - after) - remove:
+                yield f"I3 {sorted(strange)} were taken out of {effect.account} unplanned"
+            if any(
+                self.provider.users.get(one, {}).get("userName") == "stranger@example.com" for one in before - after
+            ):
+                yield f"I1 a stranger was taken out of {effect.account}"
+        yield from self._in_teams()
+
+    def _made_for(self, key: str) -> str:
+        return next((w.effect.account for w in reversed(self.writes) if w.part[1] == key), "")
+
+    def _in_teams(self) -> Iterator[str]:
+        world = self.world
+        if world.policy.groups is None or not world.quiet:
+            return
+        linked = {link.key: link.account for link in world.disk.links()}
+        for group, body in self.provider.groups.items():
+            named = {
+                linked[k] for k, p in world.company.people.items() if p.get(TEAM) == body["displayName"] and k in linked
+            }
+            held = members(body)
+            if lacking := (named & self.provider.users.keys()) - held:
+                yield f"I7 {group} lacks {sorted(lacking)}"
+            for account in sorted(held - named):
+                history = [e for e in self.provider.group_history if e.account == group]
+                by = [e.who for e in history if account in members(e.after) - members(e.before)]
+                if by and by[-1] >= 0:
+                    yield f"I7 {account} is in {group}, where we put it, and HR does not name it"
+
+    def _within_limits(self) -> Iterator[str]:
+        """Many small runs do not pass what one large may not."""
+        most, window = self.world.policy.limits.disable.count, self.world.policy.limits.leavers_window.total_seconds()
+        if most is None or self._has("clock jumps"):
+            return
+        taken = [
+            w for w in self.writes
+            if w.part[0] in self.world.intended and not self.world.intended[w.part[0]].plan.overrides
+            and w.effect.before.get("active") and w.effect.after.get("active") is False
+            and any(c.key == w.part[1] and c.action is Action.DISABLE for c in self.world.intended[w.part[0]].plan.changes)
+        ]  # fmt: skip
+        for write in taken:
+            near = [w for w in taken if 0 <= write.effect.at - w.effect.at < window * 23 / 24]
+            if len(near) > most:
+                yield f"I0 {len(near)} people lost access within the window, and the limit is {most}"
+                return
 
     def _first(self) -> Iterator[str]:
         """Before anything else is begun, access is taken from everybody who shall lose it."""
@@ -325,7 +518,8 @@ class _Judge:
             if not _PLACES[path].same(_read(body, path), person[path]):
                 yield f"I7 {path} of {key} is {_read(body, path)!r}, HR says {person[path]!r}"
         boss = person["enterprise:manager"]
-        if boss is not None and boss in linked and _read(body, "enterprise:manager") != linked[boss]:
+        there = boss is not None and linked.get(boss) in self.provider.users
+        if there and _read(body, "enterprise:manager") != linked[boss]:
             yield f"I7 the manager of {key} is {_read(body, 'enterprise:manager')!r} and not {linked[boss]}"
         wanted = {str(one["name"]) for one in person[SKILLS]}
         if not wanted <= _names(_read(body, SKILLS)):
@@ -351,7 +545,7 @@ class _Judge:
             ]  # fmt: skip
             told = {message.person for message in commit.messages}
             for line in wrote:
-                if line.key not in told:
+                if line.key not in told and not line.key.startswith("group:"):
                     yield f"I11 nobody hears of {line.key} in {line.run}"
             for message in commit.messages:
                 if message.id in seen:

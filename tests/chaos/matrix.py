@@ -53,8 +53,8 @@ ELSEWHERE = {
     "F73": "integration/test_runs_days.py", "F74": "laws/test_source_cuts.py", "F75": "unit/core/test_references.py",
     "F76": "integration/test_runs_limits.py", "F77": "laws/test_source_cuts.py", "F83": "integration/test_base_layers.py",
     "F87": "unit/engine/test_signatures.py", "F88": "unit/engine/test_seals.py", "F89": "integration/test_runs_audit.py",
-    "F90": "unit/test_files.py", "F91": "", "F93": "unit/adapters/test_store_sql.py",
+    "F90": "unit/test_files.py", "F91": "acceptance/test_small_machine.py", "F93": "unit/adapters/test_store_sql.py",
     "F94": "unit/engine/test_delivering.py", "F95": "unit/adapters/test_webhook_http.py",
-    "F96": "unit/engine/test_delivering.py", "F97": "unit/engine/test_delivering.py", "F98": "",
+    "F96": "unit/engine/test_delivering.py", "F97": "unit/engine/test_delivering.py", "F98": "integration/test_backlog.py",
     "F99": "unit/core/test_signing.py", "F100": "integration/test_runs_accepted.py",
 }  # fmt: skip

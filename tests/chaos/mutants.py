@@ -17,12 +17,14 @@ from tests.chaos.world import World
 from scimsync.adapters import target_http, target_limits
 from scimsync.adapters.target_guard import Versions
 from scimsync.adapters.target_wire import Answer, Ask
-from scimsync.core import lifecycle, planner, replies
+from scimsync.core import ending, grouping, ladder, lifecycle, planner, replies, undoing
 from scimsync.core.planner import Replanned
 from scimsync.core.replies import Next
-from scimsync.engine import account_writer
+from scimsync.engine import account_writer, limiting, membership, settling, undone
+from scimsync.engine.account_remover import AccountRemover
 from scimsync.engine.attempts import Attempt
 from scimsync.engine.journal import Journal
+from scimsync.engine.ladder import Ladder
 from scimsync.engine.run_journal import RunJournal
 from scimsync.engine.searching import Search
 from scimsync.engine.standing import Standing
@@ -30,6 +32,7 @@ from scimsync.model.audit import Record
 from scimsync.model.events import Message
 from scimsync.model.outcomes import Exchange, JournalLine, Outcome, Reply, Step
 from scimsync.model.plans import Action
+from scimsync.model.policy import Authority, Policy
 
 Patch = tuple[Any, str, Any]
 
@@ -173,6 +176,77 @@ def _disables_others() -> list[Patch]:
     return [(planner, "operations_of", more)]
 
 
+def _first_reading() -> list[Patch]:
+    """Whoever is missing once loses access."""
+    return [(Ladder, "missing", lambda *_: True)]
+
+
+def _same_reading() -> list[Patch]:
+    """Two looks within minutes are two readings."""
+    return [(ladder, "is_another", lambda *_: True)]
+
+
+def _never_back() -> list[Patch]:
+    """Whoever is back in the source stays on the rung where they were."""
+    return [(ladder, "over", lambda *_: ())]
+
+
+def _deletes_early() -> list[Patch]:
+    """An account is deleted as soon as it is inactive."""
+    return [(ending, "is_due", lambda *_: True)]
+
+
+def _deletes_active() -> list[Patch]:
+    """An account is deleted without a look whether it is active again."""
+
+    held = AccountRemover.look
+
+    async def look(self: AccountRemover, attempt: Attempt, gone: Any) -> Any:
+        seen = await self.means.target.get(attempt.account)
+        return seen if seen.ok and seen.version else await held(self, attempt, gone)
+
+    return [(AccountRemover, "look", look)]
+
+
+def _forgets_yesterday() -> list[Patch]:
+    """A limit looks at one run alone."""
+    past = limiting.past
+    return [(limiting, "past", lambda *given, **more: replace(past(*given, **more), done={}))]
+
+
+def _undoes_others() -> list[Patch]:
+    """An undo gives the past back, whoever wrote since."""
+    backwards = undoing.backwards
+
+    def harder(*given: Any) -> Policy:
+        policy = backwards(*given)
+        hard = [replace(m, authority=Authority.LOCAL_WINS) if not m.is_shared else m for m in policy.attributes]
+        return replace(policy, attributes=tuple(hard))
+
+    return [(undoing, "backwards", harder)]
+
+
+def _undone_in_vain() -> list[Patch]:
+    """The next run does again what was taken back."""
+    return [(undone, "leave", lambda comparison, store, changes, believed: undone.Left([*changes]))]
+
+
+def _takes_all_out() -> list[Patch]:
+    """A group is written with those alone whom a plan names: everybody else is taken out with whoever leaves."""
+    operations = grouping.operations
+
+    def more(batch: Any, form: Any, members: Any) -> Any:
+        others = set(members) - set(batch.add)
+        return operations(replace(batch, remove=tuple(sorted(others))) if batch.remove else batch, form, members)
+
+    return [(grouping, "operations", more)]
+
+
+def _forgets_members() -> list[Patch]:
+    """Nothing is remembered of whom we put into a group, so nobody is ever taken out again."""
+    return [(membership, "remember", lambda *_: None), (settling, "remember", lambda *_: None)]
+
+
 MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "post-again": _post_again,
     "early-outcome": _early_outcome,
@@ -188,6 +262,16 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "no-intent": _no_intent,
     "forgets-open": _forgets_what_was_open,
     "disables-others": _disables_others,
+    "first-reading": _first_reading,
+    "same-reading": _same_reading,
+    "never-back": _never_back,
+    "deletes-early": _deletes_early,
+    "deletes-active": _deletes_active,
+    "forgets-yesterday": _forgets_yesterday,
+    "takes-all-out": _takes_all_out,
+    "forgets-members": _forgets_members,
+    "undoes-others": _undoes_others,
+    "undone-in-vain": _undone_in_vain,
 }
 
 

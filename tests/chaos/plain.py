@@ -2,7 +2,7 @@
 
 What is real: correlation's result is remembered in links, every verdict is `core.planner`'s, values are checked,
 logins handed on, references ordered, the plan sealed, stored, and read again from its file. What is not: staging,
-mapping and comparing on DuckDB, trust, limits over several runs, groups. The base is kept as a pickle beside the plan,
+mapping and comparing on DuckDB, trust, groups. The base is kept as a pickle beside the plan,
 and `Tables` puts that in the place of the two tables that applying reads (whom planning paired) and writes (the next
 base). One world in a hundred is played on the tables instead (`playing.WHOLE_OF`).
 """
@@ -10,41 +10,55 @@ base). One world in a hundred is played on the tables instead (`playing.WHOLE_OF
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+from tests.chaos.groups import Planned as Grouped
+from tests.chaos.groups import lines, plan_groups
 
-from scimsync.core import logins, planner, validation
+from scimsync import files
+from scimsync.core import limits, logins, planner, validation
 from scimsync.core.desired import read_desired
 from scimsync.core.identity import said
 from scimsync.core.lifecycle import ACTIVE, active_of
+from scimsync.core.limits import Demand, Past
 from scimsync.core.person import (
     Decided,
     Seen,
     _agreed,  # the same rule for one person
 )
 from scimsync.core.planner import Planned
-from scimsync.engine import freshness, settling, signatures
+from scimsync.core.trust import _UNPROVEN as UNPROVEN
+from scimsync.core.trust import Trust
+from scimsync.engine import ending, freshness, hindsight, limiting, settling, signatures, undoing, undone
+from scimsync.engine.ladder import Ladder
 from scimsync.engine.owners import Owners
 from scimsync.engine.ports import Clock, Observer, Store, Target
 from scimsync.model.accounts import Leaver, Pair
-from scimsync.model.outcomes import Link, Run, RunState
-from scimsync.model.plans import LOGIN, MAKING, Change, Plan, Seal
-from scimsync.model.policy import Policy
+from scimsync.model.outcomes import Ending, Link, Run, RunState
+from scimsync.model.plans import LOGIN, MAKING, Change, Finding, Plan, Seal
+from scimsync.model.policy import Mapped, Policy
+from scimsync.model.records import SourceHealth
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.forms import truth
 from scimsync.scim.grammar import lookup
 from scimsync.scim.schema import Value
+from scimsync.workbench import ending as endings
+from scimsync.workbench import layers, suspects
+from scimsync.workbench import undone as pasts
+from scimsync.workbench.ending import Inactive
+from scimsync.workbench.values import text_of
 
 #: key -> (account, path -> value on which both sides agree)
 Base = dict[str, tuple[str | None, dict[str, Value]]]
 #: path of the reference whose record names a key
 MANAGER = "enterprise:manager"
+HEALTH = SourceHealth(rows=0, blanks={}, fingerprint="")
 #: before the path of a shared list: what HR wants of it
 _WISH = "wish:"
 
@@ -71,6 +85,10 @@ class PlainRequest:
     wanted: Mapping[str, Mapping[str, object]]
     source: str
     fresh: Callable[[], str]
+    #: the reading proves that nobody is missing
+    proven: bool = True
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    is_partial: bool = False
 
 
 @dataclass(slots=True)
@@ -80,6 +98,76 @@ class _Found:
     accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
     complete: bool = True
     unread: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Plainly:
+    """In the place of comparison and workbench: what is asked of them about leavers."""
+
+    request: PlainRequest
+    found: _Found
+    links: Mapping[str, str]
+    paired: Mapping[str, str]
+    base: Base
+    known_endings: dict[str, Ending] = field(default_factory=dict)
+
+    @property
+    def attributes(self) -> Sequence[Mapped]:
+        """What is managed."""
+        return self.request.policy.attributes
+
+    @property
+    def bench(self) -> Plainly:
+        """It is its own workbench."""
+        return self
+
+    def opaque(self) -> int:
+        """Nobody is left out here."""
+        return 0
+
+    def linked(self) -> int:
+        """How many people have an account."""
+        return len(self.paired)
+
+    def leavers(self) -> Iterator[Leaver]:
+        """As `Comparison.leavers`."""
+        for key, account in sorted(self.links.items()):
+            body = self.found.accounts.get(account)
+            if key in self.request.wanted or body is None or body.get(ACTIVE) is not True or self._is_taken(account):
+                continue
+            agreed = self.base.get(key, (None, {}))[1].get(ACTIVE)
+            yield Leaver(
+                key=key, name=str(body["userName"]), account=account, version=_tag(body),
+                agreed=agreed if isinstance(agreed, bool) else None,
+            )  # fmt: skip
+
+    def _is_taken(self, account: str) -> bool:
+        return account in self.paired.values()
+
+    def inactive(self, endings: Mapping[str, Ending], *, absence: bool) -> Iterator[Inactive]:
+        """As `workbench.ending.inactive`."""
+        for key, account in sorted(self.links.items()):
+            body, person = self.found.accounts.get(account), self.request.wanted.get(key)
+            left = absence if person is None else person[ACTIVE] is False
+            if body is None or body.get(ACTIVE) is not False or not left:
+                continue
+            if self.paired.get(key, account) == account and (key in self.paired or not self._is_taken(account)):
+                known = endings.get(key)
+                yield Inactive(
+                    key=key, name=str(body["userName"]), account=account, version=_tag(body), row=None,
+                    absent=person is None, ending=known if known and known.account == account else None,
+                )  # fmt: skip
+
+    def over(self, endings: Iterable[Ending], *, whole: bool) -> list[str]:
+        """As `workbench.ending.over`."""
+        accounts = self.found.accounts
+        return [
+            one.key
+            for one in endings
+            if self.links.get(one.key) != one.account
+            or accounts.get(one.account, {}).get(ACTIVE) is True
+            or (whole and one.account not in accounts)
+        ]
 
 
 async def make_plain_plan(
@@ -102,9 +190,16 @@ async def make_plain_plan(
         planned = planner.plan_joiner(pair, policy)
         changes += filter(None, (planned.change,))
         agreed[pair.key] = None, _wishes(pair, policy)
+    side = Plainly(request, found, links, paired, base)
+    ladder = Ladder(cast("Any", request), store, clock.now(), "")
+    trusted = Trust(request.proven, frozenset(), frozenset(), () if request.proven else (UNPROVEN,), HEALTH)
+    active = active_of(policy, request.dialect.users)
     if found.complete:
-        changes += _leavers(request, found, links, base)
-    changes = _vain(changes)
+        for leaver in ladder.leavers(cast("Any", side), trusted, ()):
+            changes += filter(None, (planner.plan_leaver(leaver, policy, active).change,))
+    believed = undone.Believed(frozenset(), request.proven, request.overrides)
+    left = undone.leave(cast("Any", side), store, changes, believed)
+    changes = _vain(left.changes)
     attributes = [*policy.attributes, active_of(policy, request.dialect.users)]
     validated = validation.validate(
         changes, attributes, request.dialect.users, request.dialect, validation.Known(),
@@ -116,8 +211,26 @@ async def make_plain_plan(
     handed = logins.hand_over(
         validated.changes, {k: frozenset(v) for k, v in holders.items()}, attributes, policy.exchange
     )
-    ordered, _ = planner.lined_up(handed.changes)
-    return _stored(target, store, clock, request, ordered, (last.base if last else ""), agreed, len(found.accounts))
+    past = limiting.past(store, clock.now(), policy.limits, (request.source,))
+    known = ending.Known(
+        now=clock.now(), believed=found.complete, listed=True, whole=found.complete,
+        absence=request.proven, past=past, missing=ladder.missing,
+    )  # fmt: skip
+    ends = ending.plan_ends(cast("Any", side), cast("Any", side), cast("Any", request), store, known)
+    ended = {change.key for change in ends.changes}
+    ordered, _ = planner.lined_up([*(c for c in handed.changes if c.key not in ended), *ends.changes])
+    grouped = Grouped()
+    if policy.groups is not None and found.complete and request.proven:
+        spared = [suspect.account for suspect in ladder.suspects]
+        grouped = await plan_groups(
+            target, store, request.wanted, paired, ordered, spared, policy.groups.batch, request.overrides
+        )
+    plan = _stored(
+        target, store, clock, request, ordered, (last.base if last else ""), agreed, len(found.accounts),
+        (*ladder.told, *left.findings, *ends.findings, *grouped.findings), past, ends.demanded, grouped,
+    )  # fmt: skip
+    ladder.keep(cast("Any", side), plan)
+    return plan
 
 
 async def _read(
@@ -153,7 +266,12 @@ async def _read(
 
 
 def _version(body: Mapping[str, Any]) -> int:
-    return int(str(body["meta"]["version"]).removeprefix("W/").strip('"'))
+    return int(_tag(body) or 0)
+
+
+def _tag(body: Mapping[str, Any]) -> str:
+    """The version; blank where none was shown."""
+    return str(body.get("meta", {}).get("version", "")).removeprefix("W/").strip('"')
 
 
 def _correlated(request: PlainRequest, found: _Found, links: Mapping[str, str]) -> dict[str, str]:
@@ -211,7 +329,7 @@ def _sides(
         body = found.accounts[account]
         current = {ACTIVE: truth(lookup(body, ACTIVE))} | {m.path: m.place.read(body) for m in policy.attributes}
         pair = Pair(
-            **common, account=account, version=str(_version(body)), current=current,
+            **common, account=account, version=_tag(body), current=current,
             base=base.get(key, (None, {}))[1], awaits=awaits, unresolved=unresolved,
         )  # fmt: skip
         pairs.append((pair, desired))
@@ -234,21 +352,6 @@ def _wishes(pair: Pair, policy: Policy) -> dict[str, Value]:
     return {_WISH + m.path: pair.desired[m.path] for m in policy.attributes if m.is_shared}
 
 
-def _leavers(request: PlainRequest, found: _Found, links: Mapping[str, str], base: Base) -> Iterator[Change]:
-    active = active_of(request.policy, request.dialect.users)
-    for key, account in links.items():
-        body = found.accounts.get(account)
-        if key in request.wanted or body is None or body.get(ACTIVE) is not True:
-            continue
-        agreed = base.get(key, (None, {}))[1].get(ACTIVE)
-        leaver = Leaver(
-            key=key, name=str(body["userName"]), account=account, version=str(_version(body)),
-            agreed=agreed if isinstance(agreed, bool) else None,
-        )  # fmt: skip
-        planned = planner.plan_leaver(leaver, request.policy, active)
-        yield from filter(None, (planned.change,))
-
-
 def _vain(changes: Sequence[Change]) -> list[Change]:
     """Without references that wait for somebody who gets no account in this plan."""
     created = {change.key for change in changes if change.action in MAKING}
@@ -262,31 +365,40 @@ def _vain(changes: Sequence[Change]) -> list[Change]:
 
 def _stored(  # noqa: PLR0917 - all that a plan rests on
     target: Target, store: Store, clock: Clock, request: PlainRequest, changes: tuple[Change, ...], former: str,
-    agreed: Base, accounts: int,
+    agreed: Base, accounts: int, findings: tuple[Finding, ...], past: Past, ending_demands: Sequence[Demand],
+    grouped: Grouped,
 ) -> Plan:  # fmt: skip
-    now = clock.now()
+    now, sources = clock.now(), (request.source,)
     identity = f"{now:%Y%m%d-%H%M%S}-{request.fresh()}"
     numbers = {"records": len(request.wanted), "accounts": accounts, "linked": len(agreed), "unmanaged": 0}
+    counted = planner.tally(numbers | {"compared": 0, "equal": 0}, changes, (), findings, grouped.changes)
+    demanded = [*limits.demands(counted, request.policy.limits)]
     plan = Plan(
         id=identity,
         created=now,
         seal=Seal(target=target.name, configuration="c", source="s", base=former, links=said(store.link_decisions())),
-        tally=planner.tally(numbers | {"compared": 0, "equal": 0}, changes, (), ()),
+        tally=counted,
         changes=changes,
-        findings=(),
+        groups=grouped.changes,
+        findings=findings,
+        refusals=limits.refusals(demanded, request.overrides, past),
+        overrides=dict(request.overrides),
         expires=now + timedelta(days=3),
         rate=target.rate,
     )
     name = f"agreed-{identity}.parquet"
     write_base(store.artifact(name), agreed)
+    files.write(store.artifact(f"members-{identity}.ndjson"), lines(grouped.agreed))
     path = f"plan-{identity}.ndjson"
     digest = signatures.write(store.artifact(path), plan, None)
     store.save_run(
         Run(
-            id=identity, created=now, state=RunState.PLANNED, target=target.name, plan=path, agreed=name,
+            id=identity, created=now, state=RunState.REFUSED if plan.refusals else RunState.PLANNED, target=target.name, plan=path, agreed=name,
             tally=planner.numbers(plan), source=request.source, digest=digest,
         )
     )  # fmt: skip
+    wanted = {demand.kind: demand for demand in (*demanded, *ending_demands)}
+    limiting.remember(store, plan, [*wanted.values()], past, sources, whole=not findings)
     return plan
 
 
@@ -346,9 +458,98 @@ def _is_former(self: Any, account: str, active: Any) -> bool:
 @contextmanager
 def without_tables() -> Iterator[None]:
     """Apply on these in the place of the tables."""
-    held = settling._lay_base, Owners._paired, Owners.is_former
-    settling._lay_base, Owners._paired, Owners.is_former = _lay_base, _paired, _is_former  # type: ignore[method-assign]
+    places: list[tuple[Any, str, Any]] = [
+        (settling, "_lay_base", _lay_base),
+        (Owners, "_paired", _paired),
+        (Owners, "is_former", _is_former),
+        *_of_undoing(),
+        (suspects, "spare", lambda *_: None),
+        (suspects, "there", _there),
+        (endings, "stage_endings", _stage_endings),
+        (endings, "over", lambda side, *, whole: side.over(side.known_endings.values(), whole=whole)),
+        (endings, "inactive", lambda side, *_, absence, **__: side.inactive(side.known_endings, absence=absence)),
+    ]
+    held = [(where, name, where.__dict__[name]) for where, name, _ in places]
     try:
+        for where, name, new in places:
+            setattr(where, name, new)
         yield
     finally:
-        settling._lay_base, Owners._paired, Owners.is_former = held  # type: ignore[method-assign]
+        for where, name, old in held:
+            setattr(where, name, old)
+
+
+class _Room:
+    """In the place of a workbench that nobody asks."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.sql = self
+
+    def __enter__(self) -> _Room:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def execute(self, *_: Any) -> None:
+        """Do nothing."""
+
+    executemany = execute
+
+
+def _of_undoing() -> list[tuple[Any, str, Any]]:
+    async def guarded(target: Any, bench: Any, changes: Any, groups: Any) -> Any:
+        del target, bench, groups
+        return changes, []
+
+    return [
+        *((module, "Workbench", _Room) for module in (undoing, undone, hindsight)),
+        (undoing.guarding, "look", guarded),
+        (undoing, "foreseen", lambda plan, *_: plan),
+        (layers, "needed", lambda *_: ()),
+        (hindsight, "last_known", lambda *_: {}),
+        (pasts, "agreed", _agreed_then),
+        (pasts, "owners", lambda _, base, keys: {k: a for k, (a, _) in read_base(base).items() if k in keys and a}),
+        (pasts, "write_wishes", _write_wishes),
+        (pasts, "wanted", _said),
+    ]
+
+
+def _agreed_then(_: Any, base: Path, keys: Collection[str], attributes: Sequence[Any]) -> dict[str, dict[str, Value]]:
+    """As `workbench.undone.agreed`."""
+    paths = {mapped.path for mapped in attributes}
+    held = {key: values for key, (_, values) in read_base(base).items() if key in keys}
+    return {key: {p: v for p, v in values.items() if p in paths} for key, values in held.items()}
+
+
+def _write_wishes(_: Any, former: Path, path: Path, wishes: Iterable[tuple[str, str, Value]]) -> None:
+    """As `workbench.undone.write_wishes`."""
+    base, found = read_base(former), dict[str, tuple[str | None, dict[str, Value]]]()
+    for key, place, value in wishes:
+        account, held = found.setdefault(key, (base.get(key, (None, {}))[0], dict(base.get(key, (None, {}))[1])))
+        held[_WISH + place] = value
+        found[key] = account, held
+    write_base(path, found)
+
+
+def _said(side: Any, keys: Collection[str]) -> dict[str, dict[str, str | None]]:
+    """As `workbench.undone.wanted`; references as the accounts that they name."""
+    found: dict[str, dict[str, str | None]] = {}
+    for key in sorted(set(keys) & side.request.wanted.keys()):
+        person = side.request.wanted[key]
+        texts: dict[str, str | None] = {}
+        for mapped in side.attributes:
+            value = side.paired.get(str(person[MANAGER])) if mapped.path == MANAGER else person[mapped.path]
+            read = read_desired([mapped], [value], lambda number, _: number).values[mapped.path]
+            texts[mapped.path] = text_of(read) or ""
+        found[key] = texts
+    return found
+
+
+def _there(side: Plainly, keys: Sequence[str], *, whole: bool) -> list[str]:
+    """As `workbench.suspects.there`."""
+    orphans = side.links.keys() - side.request.wanted.keys()
+    return [key for key in keys if key in side.request.wanted or (whole and key not in orphans)]
+
+
+def _stage_endings(side: Plainly, known: Iterable[Ending]) -> None:
+    side.known_endings = {one.key: one for one in known}

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -18,16 +19,19 @@ from typing import Any, cast
 from tests.chaos import faults as weather
 from tests.chaos.disk import Disk, Handle
 from tests.chaos.faults import Fault, Weather
+from tests.chaos.groups import TEAM, TEAMS, regroup
 from tests.chaos.loop import KilledError, Loop, VirtualTime, gathered
 from tests.chaos.plain import PlainRequest, make_plain_plan, without_tables
 from tests.chaos.provider import ENTERPRISE, GENESYS_USER, SECRET, Hooks, Json, Line, Provider, Traits
 
 from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import TargetSettings
+from scimsync.core.ladder import SUSPECTED
 from scimsync.core.lifecycle import active_of
 from scimsync.core.returning import unmapped
-from scimsync.engine import checkpoints, preceding
+from scimsync.engine import checkpoints, preceding, undoing
 from scimsync.engine.applying import apply_plan, settle_run
+from scimsync.engine.hindsight import inverse
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.planning import make_plan
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
@@ -35,7 +39,7 @@ from scimsync.errors import PlanRefused, PlanStale, ScimsyncError, StoreLocked
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
-from scimsync.model.policy import Authority, Limit, Limits, Mapped, Policy, Rings
+from scimsync.model.policy import Authority, Grouping, Leavers, Limit, Limits, Mapped, Policy, Rings
 from scimsync.model.reports import Report
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.genesys import GENESYS
@@ -56,7 +60,7 @@ MAPPING = {
     SKILLS: ("skills(skills)", Authority.MERGE),
     MANAGER: ("ref(boss)", Authority.LOCAL_WINS),
 }
-COLUMNS = ("id", "login", "name", "status", "title", "department", "skills", "boss")
+COLUMNS = ("id", "login", "name", "status", "title", "department", "skills", "boss", TEAM)
 MATCH = ("externalId", "enterprise:employeeNumber", "userName")
 OPEN = Limit(share=10.0)
 WIDE = Limits(
@@ -70,6 +74,8 @@ POLICY = Policy(
     match=tuple(USERS.resolve(path) for path in MATCH),
     limits=WIDE,
 )
+#: what an operator sets aside once the fire stopped
+ANSWERED = {"limits.disable": "they left", "limits.delete": "they left", "undo.held": "HR is right after all"}
 SEED = bytes(range(32))
 #: runs that go on after the fire stopped, until nothing is left to do
 MOST_CALM = 12
@@ -109,6 +115,8 @@ class Running:
     seconds: float = 0.0
     plans: list[str] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
+    #: it takes the last run back
+    undoes: bool = False
 
     async def awake(self) -> None:
         """Come back when it is not asleep."""
@@ -125,6 +133,31 @@ class Intended:
 
     plan: Plan
     hr: Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One reading of HR: when by the wall clock, who was in it, and whether it proves that nobody is missing."""
+
+    at: datetime
+    keys: frozenset[str]
+    proven: bool
+    #: the plan that was made of it; "" where none was
+    plan: list[str]
+
+
+def drawn_policy(rng: Random) -> Policy:
+    """What becomes of leavers in one world: in most as everywhere, in some on a ladder, deleted, or within a limit."""
+    more: dict[str, Any] = {}
+    if rng.random() < 0.3:
+        more["leavers_readings"] = rng.choice((2, 2, 3))
+    if rng.random() < 0.3:
+        more |= {"leavers": Leavers.DELETE, "leavers_after": timedelta(days=1)}
+    if rng.random() < 0.2:
+        more["limits"] = replace(WIDE, disable=Limit(count=rng.choice((1, 2))))
+    if rng.random() < 0.25:
+        more["groups"] = Grouping(column=TEAM)
+    return replace(POLICY, **more)
 
 
 @dataclass
@@ -207,6 +240,7 @@ def row_of(key: str, person: Mapping[str, object]) -> list[str | None]:
         "id": key, "login": person["userName"], "name": person["displayName"],
         "status": "active" if person["active"] else "left", "title": person["title"], "department": person[DEPARTMENT],
         "skills": ";".join(f"{one['name']}:{one['proficiency']}" for one in skills) or None, "boss": person[MANAGER],
+        TEAM: person.get(TEAM),
     }  # fmt: skip
     return [None if held[column] is None else str(held[column]) for column in COLUMNS]
 
@@ -254,6 +288,14 @@ class World:
         self.breaches: list[str] = []
         self.workers = rng.choice((1, 2, 4, 8))
         self.days = rng.choice((1, 1, 2, 3))
+        self.policy = drawn_policy(Random(f"{seed}-policy"))
+        if self.policy.leavers is Leavers.DELETE:
+            self.days = max(self.days, 3)
+        #: in some worlds HR cannot always prove that it gave everybody
+        self.proves = 0.8 if self.policy.leavers_readings > 1 else 1.0
+        self.readings: list[Read] = []
+        #: in some worlds the last run of a day is taken back
+        self.takes_back = Random(f"{seed}-undo").random() < 0.2
         #: some companies write even small plans in rings
         self.ringed = rng.random() < 0.2
         self.calm_runs = 0
@@ -270,6 +312,16 @@ class World:
         self.loop.watch = self._watch
         self._found()
 
+    @property
+    def special(self) -> tuple[str, ...]:
+        """What is not in every world."""
+        found = {
+            "on a ladder": self.policy.leavers_readings > 1, "deleting": self.policy.leavers is Leavers.DELETE,
+            "within a limit": self.policy.limits != WIDE, "with teams": self.policy.groups is not None,
+            "taken back": self.takes_back, "in rings": self.ringed, "on tables": self.whole,
+        }  # fmt: skip
+        return tuple(name for name, is_so in found.items() if is_so)
+
     def _found(self) -> None:
         """The first people, and the accounts that were there before us."""
         rng = Random(f"{self.seed}-found")
@@ -285,7 +337,12 @@ class World:
                 if rng.random() < 0.3:
                     account[GENESYS_USER] = {"routingSkills": [{"name": "Theirs", "proficiency": 2.0}]}
                 self.provider.found(account)
-        self.provider.found({"userName": "stranger@example.com", "displayName": "Stranger"})
+        stranger = self.provider.found({"userName": "stranger@example.com", "displayName": "Stranger"})
+        self._teams = Random(f"{self.seed}-teams")
+        if self.policy.groups is not None:
+            regroup(self._teams, self.company.people)
+            for team in TEAMS:
+                self.provider.found_group(team, [stranger])
 
     # --- what faults do -------------------------------------------------------------------------------
 
@@ -337,8 +394,8 @@ class World:
 
     # --- processes ------------------------------------------------------------------------------------
 
-    def _start(self, *, late: bool = False) -> Running:
-        process = Running(number=len(self.processes), loop=self.loop)
+    def _start(self, *, late: bool = False, undoes: bool = False) -> Running:
+        process = Running(number=len(self.processes), loop=self.loop, undoes=undoes)
         process.began = self.loop.now
         self.processes.append(process)
         context = contextvars.copy_context()
@@ -346,9 +403,9 @@ class World:
         process.task = self.loop.create_task(self._life(process), context=context)
         return process
 
-    def run_process(self) -> Running:
+    def run_process(self, *, undoes: bool = False) -> Running:
         """One process, and whoever else comes beside it, to their ends."""
-        process = self._start()
+        process = self._start(undoes=undoes)
         try:
             self.loop.play(self._all())
         except KilledError:
@@ -422,7 +479,9 @@ class World:
             if rng.random() < 0.5 and await self._applied(process, plan, store, ports, options):
                 return
             await settle_run(plan, store.run(cut.id), ports, options)
-        plan = await self.plan(process, store, target, process.heard)
+        plan = await (self._look_back if process.undoes else self.plan)(process, store, target, process.heard)
+        if plan is None:
+            return
         process.plans.append(plan.id)
         if rng.random() < 0.3 and not self.weather.calm:
             await asyncio.sleep(rng.choice((5.0, 300.0)))
@@ -446,43 +505,76 @@ class World:
     async def plan(self, process: Running, store: Any, target: ScimTarget, observer: Heard) -> Plan:
         """Make a plan of what HR says now."""
         hr = {key: dict(person) for key, person in self.company.people.items()}
-        plan = await (self._on_tables if self.whole else self._plainly)(store, target, observer, hr)
+        proven = self.weather.calm or self.proves >= 1 or self._rng.random() < self.proves
+        self.readings.append(Read(self.clock.now(), frozenset(hr), proven, []))
+        made = self.readings[-1].plan
+        plan = await (self._on_tables if self.whole else self._plainly)(store, target, observer, hr, proven)
+        made.append(plan.id)
         self.intended[plan.id] = Intended(plan, hr)
         return plan
 
+    async def _look_back(self, process: Running, store: Any, target: ScimTarget, observer: Heard) -> Plan | None:
+        """Make a plan that takes the last run back; None where there is none, or nothing was written by it."""
+        hr = {key: dict(person) for key, person in self.company.people.items()}
+        run = next((r for r in store.begun(60) if r.state in {RunState.DONE, RunState.PARTIAL} and r.plan), None)
+        if run is None:
+            return None
+        request, made = self._request(), read_plan(store.artifact(run.plan))
+        try:
+            wanted = inverse(store, run, made, request, frozenset())
+        except PlanStale as error:
+            process.ended = f"PlanStale: {error}"
+            return None
+        plan = await undoing.make_plan(self._ports(store, target, observer, hr, proven=True), request, wanted)
+        self.intended[plan.id] = Intended(plan, hr)
+        return plan
+
+    @property
+    def overrides(self) -> Mapping[str, str]:
+        """What an operator sets aside."""
+        return ANSWERED if self.weather.calm else {}
+
     async def _plainly(
-        self, store: Any, target: ScimTarget, observer: Heard, hr: Mapping[str, Mapping[str, object]]
+        self, store: Any, target: ScimTarget, observer: Heard, hr: Mapping[str, Mapping[str, object]], proven: bool
     ) -> Plan:
         request = PlainRequest(
-            policy=POLICY, dialect=self.dialect, wanted=hr, source="hr", fresh=lambda: f"{next(self._fresh):04d}"
-        )
+            policy=self.policy, dialect=self.dialect, wanted=hr, source="hr", proven=proven, overrides=self.overrides,
+            fresh=lambda: f"{next(self._fresh):04d}",
+        )  # fmt: skip
         return await make_plain_plan(target, store, self.clock, observer, request)
 
     async def _on_tables(
-        self, store: Any, target: ScimTarget, observer: Heard, hr: Mapping[str, Mapping[str, object]]
+        self, store: Any, target: ScimTarget, observer: Heard, hr: Mapping[str, Mapping[str, object]], proven: bool
     ) -> Plan:
-        ports = PlanPorts(
-            source=ListSource(COLUMNS, [row_of(key, person) for key, person in hr.items()], name="hr"),
+        return await make_plan(self._ports(store, target, observer, hr, proven=proven), self._request())
+
+    def _ports(
+        self, store: Any, target: ScimTarget, observer: Heard, hr: Mapping[str, Mapping[str, object]], *, proven: bool
+    ) -> PlanPorts:
+        return PlanPorts(
+            source=ListSource(COLUMNS, [row_of(key, person) for key, person in hr.items()], name="hr", proven=proven),
             target=target, store=store, clock=self.clock, observer=observer, phones=lambda number, _: number,
             fresh=lambda: f"{next(self._fresh):04d}",
         )  # fmt: skip
-        request = PlanRequest(
-            policy=POLICY, catalog=USERS, key="id", source="hr", configuration="c", dialect=self.dialect, schema=False
-        )
-        return await make_plan(ports, request)
+
+    def _request(self) -> PlanRequest:
+        return PlanRequest(
+            policy=self.policy, catalog=USERS, key="id", source="hr", configuration="c", dialect=self.dialect,
+            schema=False, overrides=self.overrides,
+        )  # fmt: skip
 
     def options(self) -> ApplyOptions:
         """As `services.applying.options_of`."""
-        dialect, policy = self.dialect, POLICY
+        dialect, policy = self.dialect, self.policy
         if self.ringed:
-            policy = replace(POLICY, rings=Rings(shares=(0.3, 0.6, 1.0), least=1))
+            policy = replace(policy, rings=Rings(shares=(0.3, 0.6, 1.0), least=1))
         return ApplyOptions(
             policy=policy, configuration="c", workers=self.workers, operations_per_patch=dialect.operations_per_patch,
             request_bytes=dialect.request_bytes, withheld=dialect.hidden, reworded=dialect.normalised,
             keeps_others=dialect.keeps_others, unique_logins=dialect.unique_logins, search_lag_s=dialect.search_lag_s,
             actor="chaos", beyond=(active_of(POLICY, USERS),), subscriptions=(Subscription(endpoint="hr"),),
             default_roles=dialect.default_roles, newborn_version=dialect.newborn_version,
-            dropped=unmapped(POLICY, dialect),
+            dropped=unmapped(POLICY, dialect), overrides=self.overrides,
         )  # fmt: skip
 
     # --- the story ------------------------------------------------------------------------------------
@@ -494,11 +586,17 @@ class World:
                 for day in range(self.days):
                     if day or self._rng.random() < 0.5:
                         self.company.night()
+                        if self.policy.groups is not None:
+                            regroup(self._teams, self.company.people)
                     for _ in range(self._rng.choice((1, 2, 3, 4))):
                         process = self.run_process()
                         self.loop.now += self._rng.choice((1.0, 60.0, 900.0, 7200.0))
                         if process.ended == "done" and self._rng.random() < 0.6:
                             break
+                    if self.takes_back:
+                        self.run_process(undoes=True)
+                        self.loop.now += 900.0
+                        self.run_process()
                     self.loop.now += 86400
                 self._calm()
         finally:
@@ -511,7 +609,7 @@ class World:
         self.calm_from = len(self.processes)
         for _ in range(MOST_CALM):
             self.calm_runs += 1
-            before = len(self.provider.arrivals)
+            before = len(self.provider.arrivals) + len(self.provider.group_arrivals)
             process = self.run_process()
             self.loop.now += 3600
             plan = self.intended[process.plans[-1]].plan if process.plans else None
@@ -519,7 +617,9 @@ class World:
                 process.ended == "done"
                 and plan is not None
                 and not plan.changes
-                and len(self.provider.arrivals) == before
+                and not plan.groups
+                and not any(finding.code == SUSPECTED for finding in plan.findings)
+                and len(self.provider.arrivals) + len(self.provider.group_arrivals) == before
             ):
                 self.quiet = True
                 return

@@ -226,3 +226,28 @@ def test_every_decision_stands_in_the_audit_chain_with_its_author_and_values_und
     assert mine[0]["actor"] == one["actor"]
     assert mine[0]["reason"] == "agreed"
     assert home.command("audit", "verify").code == 0
+
+
+def test_a_decision_for_once_ends_with_its_conflict_also_where_nobody_carried_it_out(home: House) -> None:
+    (key,) = both_moved(home)
+    (who,) = home.active(1)
+    home.edit(who, "title", "Lead")  # both are equal by hand
+    home.sync()
+    home.edit(who, "title", "Chief")
+    home.sync()
+    home.command("conflicts", "decide", key, "title", "--wins", "hr", "--no-plan")
+    home.edit(who, "title", "Lead")
+    home.sync()
+    home.edit(who, "title", "Chief")
+    home.sync()
+    assert titles(home) == ["Chief"]
+    assert len(json.loads(home.command("conflicts", "--json").out)["conflicts"]) == 1
+    assert json.loads(home.command("conflicts", "decisions", "--json").out) == []
+
+
+def test_a_plan_for_another_person_ends_no_decision(home: House) -> None:
+    key, other = both_moved(home, 2)
+    home.command("conflicts", "decide", key, "title", "--wins", "hr", "--no-plan")
+    home.plan(other)
+    home.sync()
+    assert titles(home) == ["Lead"]

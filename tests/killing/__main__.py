@@ -24,6 +24,7 @@ def main() -> int:
     asked.add_argument("--on", choices=("sqlite", "postgresql"), action="append")
     asked.add_argument("--scene", action="append", help="this scene only; may be repeated")
     asked.add_argument("--point", default="", help="points whose name contains this only")
+    asked.add_argument("--mutant", default="", help="a bug of tests.chaos.mutants that every command has")
     asked.add_argument("--when", choices=("before", "after"), help="this only; after every point but reads is distinct")
     given = asked.parse_args()
     wrong = 0
@@ -51,12 +52,15 @@ def _sweep(kind: str, folder: Path, url: str, given: argparse.Namespace) -> int:
                 continue
             since = time.monotonic()
             scene.count()
+            scene.mutant = given.mutant
             points = [point for point in scene.passed if given.point in point.name]
             deaths = [(point, when) for point in points for when in point.moments if given.when in {None, when}]
             found, missed = 0, 0
             for turn, (point, when) in enumerate(deaths):
                 breaches = scene.kill(point, when, turn)
-                missed += breaches is None
+                if breaches is None:
+                    missed += 1
+                    print(f"  {kind}, {scene.name}: never came to {when} {_shown(point)} again", flush=True)
                 for breach in breaches or ():
                     found += 1
                     print(f"  {kind}, {scene.name}: {when} {_shown(point)} (turn {turn}): {breach}", flush=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 #: where a command is told: JSON with `log`, a file for the points that are passed, `kill`, one of them or null, and
-#: `ahead`, by how many days its clock is
+#: `ahead`, by how many days its clock is, and `mutant`, a bug that it has ("" for none)
 ENVIRON = "SCIMSYNC_TESTS_POINTS"
 
 When = Literal["before", "after"]
@@ -74,6 +74,11 @@ def install() -> None:
     _requests(passing)
     if asked["ahead"]:
         _ahead(asked["ahead"])
+    if asked["mutant"]:
+        from tests.chaos.mutants import MUTANTS  # noqa: PLC0415
+
+        for where, what, new in MUTANTS[asked["mutant"]]():
+            setattr(where, what, new)
 
 
 def _ahead(days: int) -> None:

@@ -149,6 +149,10 @@ class Scene:
     name: str = ""
     #: days by which the clock of the command is ahead
     ahead: int = 0
+    #: with the process, the database loses whatever the command made durable there: a fail-over to a stale replica
+    forgets: bool = False
+    #: a bug of `tests.chaos.mutants` that every command has
+    mutant: str = ""
     left: Left | None = None
     passed: list[Point] = field(default_factory=list)
 
@@ -173,7 +177,10 @@ class Scene:
         said = self._command(self.words, log, (point, when))
         if said.code != KILLED:
             return None
+        if self.forgets:
+            forget(self.home, self.database, self.before)
         try:
+            self._intended()
             edited = self._edit(turn) if turn % 2 else ""
             left = self._end(self.ways[turn % len(self.ways)], edited=edited)
         except AssertionError as error:
@@ -181,12 +188,18 @@ class Scene:
         return [*_compare(self.left, left)]
 
     def _command(self, words: Sequence[str], log: Path, kill: tuple[Point, When] | None) -> Said:
-        asked = {"log": str(log), "kill": [*kill[0], kill[1]] if kill else None, "ahead": self.ahead}
-        self.home.environ[points.ENVIRON] = json.dumps(asked)
+        asked = {"log": str(log), "kill": [*kill[0], kill[1]] if kill else None}
+        self.home.environ[points.ENVIRON] = json.dumps(asked | {"ahead": self.ahead, "mutant": self.mutant})
         try:
             return self.home.command(*words)
         finally:
             del self.home.environ[points.ENVIRON]
+
+    def _next(self, *words: str) -> Said:
+        """A command that nobody kills."""
+        if words == tuple(self.words) or self.mutant:
+            return self._command(words, Path(os.devnull), None)
+        return self.home.command(*words)
 
     def _edit(self, turn: int) -> str:
         """Another hand writes what is not ours into an account that we write, between the death and what comes next."""
@@ -196,11 +209,14 @@ class Scene:
 
     def _end(self, way: Sequence[Sequence[str]], *, edited: str) -> Left:
         for words in way:
-            again = words == self.words
-            said = self._command(words, Path(os.devnull), None) if again else self.home.command(*words)
+            said = self._next(*words)
+            if said.code == 6 and self.forgets:  # it was noticed: the operator has nothing newer, and goes on
+                assert "an older state was put back" in said.err, said.err
+                self._next("state", "renew", "--reason", "the replica was behind")
+                said = self._next("sync")
             assert said.code in {0, 11}, f"{' '.join(words)} ended {said.code}: {said.err}"
         before = self.home.writes()
-        quiet = self.home.command("plan", "--json")
+        quiet = self._next("plan", "--json")
         assert quiet.code == 0, f"the next plan ended {quiet.code}: {quiet.err}"
         document = json.loads(quiet.out)
         assert not document["changes"], f"the next plan is not quiet: {document['changes']}"
@@ -218,6 +234,22 @@ class Scene:
         return self._look(document, edited)
 
     # --- judging ------------------------------------------------------------------------------
+
+    def _intended(self) -> None:
+        """Whatever was written by whoever died has an intent that outlived him."""
+        with bootstrap.open_store(self.home.settings()) as store:
+            lines = [line for run in store.runs(1000) for line in store.journal(run.id)]
+        intents = Counter((line.method, line.key) for line in lines if line.outcome is None)
+        effects = Counter((entry["method"], self._whose(entry["id"])) for entry in self.home.history())
+        if not self.ahead and not self.forgets:  # else the journal may be gone
+            assert not (silent := effects - intents), f"written without an intent: {dict(silent)}"
+
+    def _whose(self, identity: str) -> str:
+        """The key of whoever has an account, or of a group."""
+        directory = self.home.simulator.directory
+        if identity in directory.groups:
+            return f"group:{identity}"
+        return str(directory.users[identity].resource["externalId"])
 
     def _delivered(self) -> None:
         """Every message of the outbox arrived, each id with one body."""
@@ -255,7 +287,7 @@ class Scene:
         for account in {entry["id"] for entry in self.home.history() if entry["resource"] == "User"}:
             key = links.get(account)
             assert key is not None, f"{account} was written and is nobody's"
-            assert wrote[key], f"{key} was written and has no outcome"
+            assert wrote[key] or self.forgets, f"{key} was written and has no outcome"
 
     def _look(self, document: Mapping[str, Any], edited: str) -> Left:
         directory = self.home.simulator.directory
@@ -331,6 +363,14 @@ def restore(home: House, database: Database, receiver: Receiver, kept: Kept) -> 
     shared = {id(held): held for name in _FOREIGN if (held := vars(directory).get(name)) is not None}
     vars(directory).update(copy.deepcopy(dict(kept.directory), shared))
     receiver.taken[:] = kept.taken
+
+
+def forget(home: House, database: Database, kept: Kept) -> None:
+    """Let the database come back to a moment, and nothing else."""
+    database.bring_back(kept.database)
+    for path in (home.folder / ".scimsync").glob("state.db*"):
+        path.unlink()
+        shutil.copy(kept.files / ".scimsync/state.db", path.with_name("state.db"))
 
 
 def _copied(home: House) -> Mapping[str, Any]:

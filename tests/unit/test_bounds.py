@@ -80,6 +80,7 @@ def test_too_little_memory_is_a_sentence() -> None:
         (OSError(errno.ENOSPC, "x", "/data/plan"), "/data/plan: the disk is full. Make room"),
         (OSError(errno.EDQUOT, "x"), "the quota of this user is used up"),
         (OSError(errno.EIO, "x"), "the disk reports an error"),
+        (OSError(errno.EMFILE, "x", "/data"), "/data: this process may open no more files (ulimit -n)"),
         (OSError(errno.EROFS, "x"), "the file system is read-only"),
         (OSError(errno.EFBIG, "x"), "a file would be larger than is allowed here"),
         (duckdb.IOException("IO Error: Could not write file: No space left on device"), "the disk is full"),

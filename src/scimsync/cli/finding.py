@@ -14,8 +14,9 @@ from scimsync.config import load
 from scimsync.core import accepting as rules
 from scimsync.core import sealing
 from scimsync.model.outcomes import Acceptance
-from scimsync.services import accepting, state
+from scimsync.services import accepting, quarantine, state
 from scimsync.services.accepting import Listed
+from scimsync.services.quarantine import LeftOut
 from scimsync.showing.words import counted
 
 
@@ -63,6 +64,42 @@ def forget(config: Path, key: str, code: str, *, as_json: bool) -> int:
         codes = ", ".join(sorted({one.code for one in gone}))
         show([f"{codes} of {printable(key)}: accepted no more. The next plan counts it again."])
     return 0
+
+
+def left_out(config: Path, users: Sequence[str], *, as_json: bool) -> int:
+    """The findings quarantine command; returns the exit code. It never talks to the target."""
+    settings = load(config, secrets=False)
+    with state.open_store(settings) as store:
+        told = quarantine.listed(store, users)
+    if as_json:
+        show_json([_left(one) for one in told])
+    else:
+        show(_left_lines(told))
+    return 0
+
+
+def _left_lines(told: Sequence[LeftOut]) -> Iterator[str]:
+    if not told:
+        yield "Nobody is left out."
+    for one in told:
+        subject = f"{click.style(printable(one.key), bold=True)}  since {one.since:%Y-%m-%d %H:%M} UTC  {one.code}"
+        yield f"{subject}  {printable(one.why)}"
+        yield f"      {printable(one.what_to_do)}. Ask {one.ask}."
+    if told:
+        yield ""
+        yield f"Try again: scimsync plan --user {printable(told[0].key)}"
+
+
+def _left(one: LeftOut) -> dict[str, object]:
+    return {
+        "key": one.key,
+        "code": one.code,
+        "since": one.since.isoformat(),
+        "plan": one.run,
+        "why": one.why,
+        "what_to_do": one.what_to_do,
+        "ask": one.ask,
+    }
 
 
 def _lines(told: Listed, *, everybody: bool) -> Iterator[str]:

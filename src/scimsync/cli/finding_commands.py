@@ -61,3 +61,19 @@ def forget(config: Path, key: str, code: str, as_json: bool) -> None:  # noqa: F
     from scimsync.cli import finding  # noqa: PLC0415
 
     sys.exit(finding.forget(config, key, code, as_json=as_json))
+
+
+@findings.command("quarantine", short_help="List who is left out, since when, why, and what to do.")
+@with_same_config
+@click.option("--user", "users", multiple=True, metavar="KEY", help="This person only; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def quarantine(config: Path, users: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001
+    """List the people who are left out of plans: since when, why, what to do, and whom to ask; the longest first.
+
+    Try again with: scimsync plan --user KEY
+
+    Example: scimsync findings quarantine
+    """
+    from scimsync.cli import finding  # noqa: PLC0415
+
+    sys.exit(finding.left_out(config, users, as_json=as_json))

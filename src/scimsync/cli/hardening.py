@@ -58,5 +58,7 @@ _DISK = {
     errno.EDQUOT: "the quota of this user is used up. Make room and start again.",
     errno.EFBIG: "a file would be larger than is allowed here (ulimit -f). Allow more and start again.",
     errno.EIO: "the disk reports an error. Look at the system log before you start again.",
+    errno.EMFILE: "this process may open no more files (ulimit -n). Allow more and start again.",
+    errno.ENFILE: "this machine has too many files open. Close some, or allow more, and start again.",
     errno.EROFS: "the file system is read-only. Look at the system log: a disk with an error is often made so.",
 }

@@ -14,6 +14,7 @@ import click
 
 from scimsync.cli import interrupting
 from scimsync.cli.account_commands import accounts
+from scimsync.cli.approval_commands import approvals, approve, reject
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.conflict_commands import conflicts
 from scimsync.cli.finding_commands import findings
@@ -30,7 +31,7 @@ from scimsync.cli.options import (
     with_overrides,
     with_rings,
 )
-from scimsync.cli.plan_commands import alone, plan_diff, plan_verify
+from scimsync.cli.plan_commands import alone, plan_diff, plan_leave_out, plan_verify
 from scimsync.cli.state_commands import state
 from scimsync.cli.undo_commands import restore, undo
 from scimsync.cli.webhook_commands import webhooks
@@ -260,6 +261,7 @@ def plan(ctx: click.Context, /, **given: object) -> None:
 
 plan.add_command(plan_verify)
 plan.add_command(plan_diff)
+plan.add_command(plan_leave_out)
 
 
 @cli.command(short_help="Apply a plan exactly; continue it after a crash.")
@@ -425,23 +427,24 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-for _added in (undo, restore, conflicts, findings, accounts, audit, webhooks, state):
+for _added in (approvals, approve, reject, undo, restore, conflicts, findings, accounts, audit, webhooks, state):
     cli.add_command(_added)
 
 
-@cli.command(short_help="Show the console; receive signed events; send webhooks.")
+@cli.command(short_help="Show the console; run by the clock and by events; send webhooks and alarms.")
 @with_config
 @click.option("--events", is_flag=True, help="Receive signed events at POST /events.")
+@click.option("--schedule", is_flag=True, help="Plan and apply when a [[schedule]] is due; send alarms.")
 @click.option("--console/--no-console", default=None, help="The console; by default for this machine alone.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8787, show_default=True, help="The port; 0 takes a free one.")
 @click.option("--behind", default="", metavar="URL", help="Where a proxy with TLS passes the console on.")
 def serve(**given: object) -> None:
-    """Show the console, synchronise the people that signed events name, and send pending webhooks.
+    """Show the console, run by the clock and for the people that signed events name, send webhooks and alarms.
 
     Runs until Ctrl-C or SIGTERM.
 
-    Example: scimsync serve
+    Example: scimsync serve --schedule
     """
     from scimsync.cli import serving  # noqa: PLC0415
 

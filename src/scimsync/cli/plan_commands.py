@@ -69,3 +69,26 @@ def plan_diff(config: Path, before: str, after: str, **given: bool) -> None:
     from scimsync.cli import plans  # noqa: PLC0415
 
     sys.exit(plans.diff(config, before, after, plans.Options(**given)))
+
+
+@click.command("leave-out", short_help="Make a plan of a stored one, without some people, actions or attributes.")
+@with_same_config
+@click.argument("plan", default="")
+@click.option("--user", "users", multiple=True, metavar="KEY", help="This person; may be repeated.")
+@click.option("--action", "actions", multiple=True, metavar="ACTION", help="disable, create, ... or members.")
+@click.option("--attribute", "attributes", multiple=True, metavar="PATH", help="This attribute alone, or groups.")
+@click.option("--department", "departments", multiple=True, metavar="NAME", help="Who is in it, was, or comes into it.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="What changes in this group, and nothing else.")
+@click.option("--reason", default="", help="Why; kept in the plan and in the audit chain.")
+@click.option("--all", "everybody", is_flag=True, help="Show every person, however many there are.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def plan_leave_out(config: Path, **given: object) -> None:
+    """Make a new sealed plan of PLAN (the latest where it is not named) that leaves out what meets all that is said.
+
+    It says who left what out. PLAN stays as it is. Nothing is sent, and neither HR nor the target is asked.
+
+    Example: scimsync plan leave-out --action disable --department Sales --reason "HR looks at these again"
+    """
+    from scimsync.cli import leaving_out  # noqa: PLC0415
+
+    sys.exit(leaving_out.leave_out(config, leaving_out.Options(**given)))  # type: ignore[arg-type]

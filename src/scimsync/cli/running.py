@@ -20,10 +20,10 @@ from scimsync.cli.progress import Bar
 from scimsync.config import Settings, load
 from scimsync.core import leaving, waiting
 from scimsync.core.rings import shares_of
-from scimsync.errors import ConfigError, PlanRefused, PlanStale
+from scimsync.errors import ConfigError, PlanRefused, PlanStale, PlanWaits
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.services import observing, offline, planning, state, unmanaged
+from scimsync.services import approving, observing, offline, planning, state, unmanaged
 from scimsync.services import runs as past
 from scimsync.services.planning import Choices
 from scimsync.services.runs import PastRun
@@ -124,11 +124,12 @@ def plan(options: Options) -> int:
             write_out(store, made, options.out)
         if options.html is not None:
             _write_html(settings, store, past.of_plan(store, made), options.html)
+        waits = "" if options.offline or options.as_of else approving.wait(settings, store, made)
     if options.as_json:
         show_json(render.plan_document(made))
     else:
         show(render.plan_lines(made, everybody=options.everybody, only=options.users))
-        _next_step(made)
+        _next_step(made, waits)
     _warn(leaving.by_plan(made))
     if made.refusals:
         return PlanRefused.exit_code
@@ -172,7 +173,10 @@ def _write_html(settings: Settings, store: Store, told: PastRun, file: Path) -> 
         ) from error
 
 
-def _next_step(made: Plan) -> None:
+def _next_step(made: Plan, waits: str) -> None:
+    if waits and not made.refusals:
+        click.echo(waits, err=True)
+        return
     real = made.as_of is None and made.offline is None
     if made.writes and not made.refusals and real and sys.stdout.isatty():
         click.echo("Carry it out with: scimsync apply", err=True)
@@ -186,6 +190,8 @@ def apply(options: Options) -> int:
     with state.held(settings) as store:
         made, _ = planning.find_plan(store, options.plan)
         if applying.wants_consent(made, options.overrides) and not options.yes:
+            if words := approving.wait(settings, store, made):
+                raise PlanWaits(words)
             _ask(made, options)
         return _apply(settings, store, made, options)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from scimsync.config.settings import GroupSettings, SheetSettings, SourceSettings, TargetSettings
+from scimsync.core.approving import document
 from scimsync.core.owning import unsigned
 from scimsync.model.contracts import Contract
 from scimsync.model.policy import (
@@ -194,7 +195,11 @@ def _decisive(
     if policy.rekey is not Rekey.HOLD:
         decisive["rekey"] = policy.rekey.value
     decisive |= (
-        _since(source, target, policy.limits) | _renames(policy) | _away(policy) | _contract(contract or Contract())
+        _since(source, target, policy.limits)
+        | _renames(policy)
+        | _away(policy)
+        | _contract(contract or Contract())
+        | ({"approvals": [[one.name, document(one)] for one in policy.approvals]} if policy.approvals else {})
     )
     decisive |= _leavers(policy)
     if policy.deleted is not Deleted.HOLD:

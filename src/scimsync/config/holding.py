@@ -1,4 +1,4 @@
-"""[source.expect] and [[rule]]: what both ends are held to."""
+"""[source.expect], [[rule]] and [[approval]]: what both ends, and plans, are held to."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 from collections.abc import Sequence
 
 from scimsync.config import contracts
+from scimsync.config.approvals import Approval
 from scimsync.config.faults import Faults
 from scimsync.config.mapping import span
+from scimsync.model.approvals import ApprovalRule
 from scimsync.model.contracts import Contract, Expect, Newest, Rule
+from scimsync.model.decisions import spelled
 from scimsync.model.policy import Limit
 
 #: fewer people than this are no share of anything
@@ -26,6 +29,39 @@ def contract(expect: contracts.Expect | None, rules: Sequence[contracts.Rule], t
         told: Takes what is wrong.
     """
     return Contract(expect=_expect(expect, told) if expect else Expect(), rules=_rules(rules, told))
+
+
+def approvals(given: Sequence[Approval], told: Faults) -> tuple[ApprovalRule, ...]:
+    """Which plans need approvals.
+
+    Args:
+        given: What is written.
+        told: Takes what is wrong.
+    """
+    found: list[ApprovalRule] = []
+    for number, one in enumerate(given, 1):
+        where = f"[[approval]] {number}"
+        if one.name and one.name in {other.name for other in found}:
+            told.tell(("approval", number - 1, "name"), f"{where} name = {one.name!r}: two rules have the same")
+        if not (one.more_than or one.groups or one.override or one.every):
+            said = f"{where} says of no plan that it needs approvals: add more_than, groups, override or every"
+            told.tell(("approval", number - 1), said)
+        if one.by and len({spelled(name) for name in one.by}) < one.needs:
+            said = f"{where} needs = {one.needs}: by names fewer people, so nothing could ever be approved"
+            told.tell(("approval", number - 1, "needs"), said)
+        found.append(
+            ApprovalRule(
+                name=one.name,
+                more_than={str(kind): number for kind, number in one.more_than.items()},
+                groups=tuple(one.groups),
+                override=one.override,
+                every=one.every,
+                needs=one.needs,
+                by=tuple(one.by),
+                valid=span(one.valid),
+            )
+        )
+    return tuple(found)
 
 
 def _expect(given: contracts.Expect, told: Faults) -> Expect:

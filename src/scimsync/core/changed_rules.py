@@ -37,6 +37,7 @@ _FIELDS = {
     "exchange": "[policy] exchange",
     "protected": "[policy] protected",
     "plan_expires": "[policy] plan_expires",
+    "approvals": "[[approval]]",
     "groups": "[groups]",
 }
 

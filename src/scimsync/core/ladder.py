@@ -51,6 +51,8 @@ def climb(  # noqa: PLR0913 - a rung is made of much
     """
     if known is None or known.account != account:
         return Suspect(key, account, int(counts), now, now, delivery)
+    if counts and now < known.last:  # the clock was ahead then: who waits for it would wait as long as it was
+        return replace(known, last=now)
     if counts and (not known.readings or is_another(known, now, apart, delivery)):
         return replace(known, readings=known.readings + 1, last=now, delivery=delivery)
     return known

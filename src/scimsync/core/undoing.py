@@ -6,7 +6,7 @@ left is what was agreed. So whatever somebody else changed since stands against 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
@@ -30,11 +30,14 @@ from scimsync.model.plans import (
     Verdict,
 )
 from scimsync.model.policy import Authority, Leavers, Mapped, Policy
+from scimsync.model.wording import some_of
 from scimsync.scim.forms import truth
 from scimsync.scim.schema import Catalog, Kind, Place, Value, entries
 
 #: somebody, or something of somebody, that is not taken back; an account that was deleted; what is left alone by night
 LEFT_OUT, DELETED, HELD = "undo.left-out", "undo.deleted", TAKEN_BACK
+#: accounts that stay with those to whom the run gave them
+LINKS = "undo.links"
 #: the rule that keeps a run from doing again what a person took back
 RULES = frozenset({HELD})
 #: the path by which memberships are named where a person wants some attributes alone
@@ -62,6 +65,15 @@ class Trail:
     moves: Mapping[str, Move] = field(default_factory=dict)
     #: nobody knows whether the account was made by the run, or was there: the answer to its creation was lost
     doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """An account that was there and that a run gave to somebody; `former` is the key that it went from, or ""."""
+
+    key: str
+    account: str
+    former: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +337,32 @@ def left_out(key: str, why: str, path: str = "", hint: str = "") -> Finding:
         hint=hint or "look at the account, and set by hand what it should hold",
         holds=True,
         path=path,
+    )
+
+
+def of_links(linked: Sequence[Linked]) -> list[Finding]:
+    """That accounts stay with those to whom the run gave them: moved ones first, each kind with what takes it back."""
+    moved = [one for one in linked if one.former]
+    fresh = [one for one in linked if not one.former]
+    found = []
+    if moved:
+        words = [f"{one.account} from {one.former} to {one.key}" for one in moved]
+        one = moved[0]
+        found.append(_of_links(words, f"scimsync link {one.former} {one.account} --from {one.key}"))
+    if fresh:
+        words = [f"{one.account} to {one.key}" for one in fresh]
+        found.append(_of_links(words, f"scimsync link {fresh[0].key} {fresh[0].account} --unlink"))
+    return found
+
+
+def _of_links(words: Sequence[str], command: str) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        code=LINKS,
+        subject="",
+        summary="the run gave accounts that were there to people of HR; values are taken back, whose they are is not",
+        detail=f"{len(words):,}: {some_of(words)}",
+        hint=f'if somebody is another person, say so: {command} --reason "..."',
     )
 
 

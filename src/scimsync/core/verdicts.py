@@ -247,6 +247,9 @@ _REASONS = {
 
 
 def _decides(delta: Delta) -> str:
+    if delta.decided:
+        side = "the directory wins" if delta.verdict is Verdict.KEEP else "HR wins"
+        return f"a person decided that {side} (decision {delta.decided})"
     if isinstance(delta.sides.desired, tuple) and delta.authority is Authority.MERGE:
         return "authority merge adds what HR added, removes what HR dropped, and leaves the rest"
     decided = {
@@ -264,13 +267,18 @@ def _decides(delta: Delta) -> str:
 
 
 def _advice(delta: Delta) -> str:
+    if delta.decided:
+        return f"to decide otherwise: scimsync conflicts withdraw {delta.decided}"
     match delta.verdict:
         case Verdict.KEEP if delta.authority is Authority.LOCAL_WINS:
             return "clear it in the directory if nobody needs it, and run again"
         case Verdict.KEEP:
             return 'to let HR win here: authority = "local_wins" for this attribute, or put HR\'s value there by hand'
         case Verdict.CONFLICT:
-            return "make both sides equal, in HR or in the directory; or name another authority for this attribute"
+            return (
+                "decide it: scimsync conflicts; or make both sides equal, in HR or in the directory; or name another "
+                "authority for this attribute"
+            )
         case _ if delta.reason in {Reason.TARGET_MOVED, Reason.BOTH_MOVED}:
             return 'to keep what the directory holds: authority = "cloud_wins" for this attribute, or change HR'
     return ""

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from scimsync.core import grouping, leaving, lifecycle, logins, protecting, rings, trust, waiting
 from scimsync.core.grouping import Left
-from scimsync.engine import limiting, recording, settling, unshown
+from scimsync.engine import approving, limiting, recording, settling, unshown
 from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.account_remover import AccountRemover
 from scimsync.engine.account_reviver import AccountReviver
@@ -75,6 +75,8 @@ async def apply_plan(
     ports.store.append((), tuple(recording.begun(plan, run, ports.store, given)))
     begun = limiting.begin(ports.store, plan, run, options.overrides, ports.clock.now())
     ports.store.save_run(begun)
+    if plan.writes:  # such a plan was held to those that were remembered
+        approving.remember(ports.store, options.policy.approvals)
     try:
         await applier.work()
         report = settling.finish(standing, begun, ports, options.subscriptions, options.attributes)

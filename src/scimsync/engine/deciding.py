@@ -8,13 +8,14 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from scimsync.core.deciding import moved
+from scimsync.core.waiting import is_partial
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.state import Decided
 from scimsync.model.decisions import Decisions, Scope
 from scimsync.model.outcomes import Outcome
 from scimsync.model.plans import Plan
 
-__all__ = ["moved", "obeying", "remember", "today"]
+__all__ = ["end_idle", "moved", "obeying", "remember", "today"]
 
 
 def obeying(request: PlanRequest, ports: PlanPorts) -> PlanRequest:
@@ -26,6 +27,24 @@ def obeying(request: PlanRequest, ports: PlanPorts) -> PlanRequest:
 def today(now: datetime, zone: str) -> date:
     """The day by which the last day of a decision is told."""
     return now.astimezone(ZoneInfo(zone)).date()
+
+
+def end_idle(store: Decided, request: PlanRequest, plan: Plan) -> None:
+    """End the decisions for once whose conflict is over: the same values another day are another conflict.
+
+    Args:
+        store: The state.
+        request: Whom the plan looked at, and what was decided.
+        plan: The plan. One that did not look at everybody ends nothing, and nobody whom it leaves out is looked at.
+    """
+    once = [one for one in request.policy.decisions.held.values() if one.scope is Scope.ONCE]
+    if not once or request.is_partial or plan.as_of is not None or is_partial(plan):
+        return
+    out = {finding.subject for finding in plan.findings if finding.holds}
+    met = {(c.key, d.path) for c in (*plan.changes, *plan.notices) for d in c.deltas}
+    for one in once:
+        if (one.key, one.path) not in met and one.key not in out:
+            store.end_decision(one.id, plan.created, plan.id)
 
 
 def remember(store: Decided, plan: Plan, people: Mapping[str, Sequence[Outcome]], now: datetime) -> None:

@@ -179,6 +179,8 @@ class _Route:
         """Whether something is under way, or could be at once."""
         if self._has_some():
             return True
+        if self._rests():
+            return False
         due = await asyncio.to_thread(self._ports.outbox.next_due, self._endpoint.name)
         now = self._ports.clock.now()
         # what was taken while we looked is not due any more
@@ -186,6 +188,10 @@ class _Route:
 
     def _has_some(self) -> bool:
         return self._busy
+
+    def _rests(self) -> float:
+        """For how many seconds the endpoint is left alone; the outbox is not even asked: a backlog makes that dear."""
+        return max((self._rest - self._ports.clock.now()).total_seconds(), 0.0)
 
     def wake(self) -> None:
         """Look into the outbox now."""
@@ -209,10 +215,12 @@ class _Route:
 
     async def _until_due(self, look_s: float) -> float:
         await self._tidy()
+        if rest := self._rests():
+            return rest
         due = await asyncio.to_thread(self._ports.outbox.next_due, self._endpoint.name)
         if due is None:
             return look_s
-        return max((max(due, self._rest) - self._ports.clock.now()).total_seconds(), 0.001)
+        return max((due - self._ports.clock.now()).total_seconds(), 0.001)
 
     async def _step(self) -> bool:
         """Take, carry and settle one batch; False where nothing was to be done."""

@@ -11,14 +11,14 @@ from typing import Protocol
 from scimsync.core import undoing as rules
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.returning import unmapped
-from scimsync.core.undoing import Trail
+from scimsync.core.undoing import Linked, Trail
 from scimsync.engine import binding
 from scimsync.engine.plan_request import PlanRequest
-from scimsync.engine.state import Artifacts, Audit, Journal, Runs
+from scimsync.engine.state import Artifacts, Audit, Journal, Links, Runs
 from scimsync.engine.trails import GroupTrail, Trails, trails
 from scimsync.errors import PlanStale
 from scimsync.model.outcomes import Run
-from scimsync.model.plans import Action, Finding, Plan
+from scimsync.model.plans import MAKING, Action, Finding, Plan
 from scimsync.scim.schema import Value
 from scimsync.workbench import undone as tables
 from scimsync.workbench.agreed import last_known
@@ -28,8 +28,8 @@ from scimsync.workbench.bench import Workbench
 _RUNS = 10_000
 
 
-class UndoState(Runs, Journal, Audit, Artifacts, Protocol):
-    """Of the state: runs, what they did, and what was agreed."""
+class UndoState(Runs, Links, Journal, Audit, Artifacts, Protocol):
+    """Of the state: runs, what they did, what was agreed, and who is who."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +89,32 @@ def inverse(store: UndoState, run: Run, made: Plan | None, request: PlanRequest,
     mine = {trail.key for trail in people} | {key for held in (members or {}).values() for key in held.values()}
     if strangers := sorted(set(request.only) - mine):
         raise PlanStale(f"--user {', '.join(strangers)}: run {run.id} did nothing to this person")
-    told = (rules.of_erased(found.erased),) if found.erased and not request.only else ()
-    wanted = Wanted(trails=replace(found, people=people), paths=paths, undoes=run.id, members=members, findings=told)
+    told = [rules.of_erased(found.erased)] if found.erased and not request.only else []
+    told += rules.of_links(_linked(store, made, people)) if made is not None and not paths else []
+    wanted = Wanted(
+        trails=replace(found, people=people), paths=paths, undoes=run.id, members=members, findings=tuple(told)
+    )
     return replace(wanted, lost=_lost(store, run, made, people, request))
+
+
+def _linked(store: UndoState, made: Plan, people: Sequence[Trail]) -> list[Linked]:
+    """Who got an account by the run that was there before it, and has it still."""
+    keys = {trail.key: trail.account for trail in people if trail.action not in MAKING}
+    now = {link.key: link.account for link in store.links() if keys.get(link.key) == link.account}
+    if not now:
+        return []
+    before: dict[str, str] = {}
+    if made.seal.base:
+        base = _kept(store, made.seal.base)
+        if base is None:
+            return []
+        with Workbench(store.artifact("plan").parent, helpers=False) as bench:
+            before = tables.owners(bench, base, now)
+    return [
+        Linked(key, account, made.moved.get(key, ""))
+        for key, account in sorted(now.items())
+        if before.get(key) != account
+    ]
 
 
 def _lost(

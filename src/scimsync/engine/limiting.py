@@ -27,7 +27,15 @@ class RefusedState(Runs, Refusals, Artifacts, Protocol):
     """Of the state: what was refused, with the plans."""
 
 
-def past(store: PastState, now: datetime, allowed: Limits, sources: Sequence[str], *, besides: str = "") -> Past:
+def past(
+    store: PastState,
+    now: datetime,
+    allowed: Limits,
+    sources: Sequence[str],
+    *,
+    besides: str = "",
+    approved: Container[str] = (),
+) -> Past:
     """What counts with a plan that is judged now.
 
     Args:
@@ -36,12 +44,13 @@ def past(store: PastState, now: datetime, allowed: Limits, sources: Sequence[str
         allowed: The limits, and how long what was done counts with them.
         sources: The names of the source whose people it is about.
         besides: The run whose plan that is: what it did already is in its plan.
+        approved: Runs that do not count, because people approved them.
     """
     counted: Counter[str] = Counter()
     for taking, window in ((True, allowed.leavers_window), (False, allowed.window)):
         since = now - window + window / _EARLY
         for run in store.worked(since) if window else ():
-            if run.id != besides and run.source in sources:
+            if run.id != besides and run.id not in approved and run.source in sources:
                 did = run.done if run.state is not RunState.APPLYING else _journalled(store, run, since)
                 ours = {kind: n for kind, n in did.items() if (kind in limits.TAKING) is taking}
                 counted.update({kind: n for kind, n in ours.items() if rule_of(kind) not in run.answered})

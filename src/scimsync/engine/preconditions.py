@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from scimsync.core import leaving, limits
-from scimsync.engine import binding, limiting
+from scimsync.engine import approving, binding, limiting
 from scimsync.engine.metrics import Unmeasured
 from scimsync.engine.ports import Clock, Metrics, Observer, Target
 from scimsync.engine.seals import UNKNOWN, World, looked_at
@@ -108,6 +108,8 @@ class ApplyOptions:
     newborn_version: int = 0
     #: what the target takes from inactive people and the mapping does not give back
     dropped: tuple[Place, ...] = ()
+    #: the public key that approvals are signed with; None where there is none
+    public: Callable[[], bytes | None] = lambda: None
     #: whose schemas are compared with what the target says where it refuses many alike; None: they are not
     dialect: Dialect | None = None
     #: a person looked at what stopped a ring: what came of it before does not count
@@ -125,7 +127,8 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
     Raises:
         PlanStale: It is for reading, was made elsewhere, for another target or configuration, is too old, or another
             run was applied since.
-        PlanRefused: It passes a limit that nobody overrode.
+        PlanRefused: It passes a limit that nobody overrode, or somebody rejected it.
+        PlanWaits: It lacks approvals.
     """
     if run is None:
         raise PlanStale(UNKNOWN.sentence(plan.id))
@@ -148,6 +151,8 @@ def check_plan(plan: Plan, run: Run | None, ports: ApplyPorts, options: ApplyOpt
         words = [f"plan {plan.id}: {f.summary} ({f.rule}: {f.detail}); {f.hint}" for f in refused]
         kept = leaving.by_plan(replace(plan, refusals=tuple(refused)))
         raise PlanRefused("\n".join([leaving.sentence(kept), *words] if kept else words))
+    asked = approving.Asked(rules=options.policy.approvals, public=options.public, now=ports.clock.now())
+    approving.check(plan, run, ports.store, asked, options.overrides)
     return run
 
 

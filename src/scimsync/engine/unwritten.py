@@ -54,6 +54,7 @@ DROPPED = frozenset(
         "change_quarantined",
         "change_undone",
         "change_unshown",
+        "end_decision",
         "save_deferred",
         "save_pin",
         "save_run",

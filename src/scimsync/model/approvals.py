@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from scimsync.model.decisions import Actor
 
@@ -25,6 +25,8 @@ class ApprovalRule:
     needs: int = 1
     #: who may approve; anybody but who proposed it where empty
     by: tuple[str, ...] = ()
+    #: how long an approval counts, never longer than the plan
+    valid: timedelta = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
+from scimsync.model.approvals import ApprovalRule
 from scimsync.model.decisions import Decisions
 from scimsync.scim.schema import Kind, Place
 
@@ -311,6 +312,8 @@ class Policy:
     #: None where memberships are not managed
     groups: Grouping | None = None
 
+    #: which plans need approvals
+    approvals: tuple[ApprovalRule, ...] = ()
     #: what people decided about conflicts; from the state, laid in when a plan is made
     decisions: Decisions = field(default_factory=Decisions)
 

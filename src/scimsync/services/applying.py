@@ -20,7 +20,7 @@ from scimsync.model.plans import Plan
 from scimsync.model.policy import Authority, Mapped
 from scimsync.model.reports import Report
 from scimsync.services import continuity
-from scimsync.services.auditing import audit_key, checkpoint, signed
+from scimsync.services.auditing import audit_key, audit_public, checkpoint, signed
 from scimsync.services.delivery import notifying
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.planning import Choices, spend, stored_plan, subscriptions
@@ -41,7 +41,9 @@ async def apply(
     seed, where = audit_key(settings)  # nothing is sent that could not be signed for
     run = found[1]
     if run is not None and run.plan:
-        signatures.check(stored_plan(store, run), checkpoints.public_of(seed), where)
+        opened = stored_plan(store, run)
+        signatures.check(opened, checkpoints.public_of(seed), where)
+        found = (opened.plan, run)  # people approve what is stored, and nothing else is carried out in its name
     with (
         measured(settings, store, observer, "apply", found[0].id) as telemetry,
         signed(settings, store, telemetry.observer.say),
@@ -107,7 +109,7 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         unique_logins=settings.target.dialect.unique_logins,
         search_lag_s=settings.target.dialect.search_lag_s,
         overrides=choices.overrides,
-        actor=actor(),
+        actor=choices.author.name if choices.author is not None else actor(),
         beyond=(active_of(settings.policy, settings.target.dialect.users), *given_back(settings)),
         subscriptions=subscriptions(settings),
         default_roles=settings.target.dialect.default_roles,
@@ -115,6 +117,7 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         dropped=unmapped(settings.policy, settings.target.dialect),
         dialect=settings.target.dialect,
         resume=choices.resume,
+        public=lambda: audit_public(settings),
     )
 
 

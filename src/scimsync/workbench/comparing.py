@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from scimsync.core.references import find_cycles
 from scimsync.model.accounts import Leaver, Missing, Pair, Unresolved
 from scimsync.model.outcomes import Deferred
-from scimsync.model.policy import Mapped
+from scimsync.model.policy import Authority, Mapped
 from scimsync.scim.schema import Kind, Place, Value
 from scimsync.workbench.bench import ACCOUNT, Workbench, text
 from scimsync.workbench.expressions import ACCOUNT_MARK
@@ -220,6 +220,20 @@ class Comparison:
             f"JOIN pairing p ON p.n = w.n JOIN accounts a ON a.id = p.id WHERE {' OR '.join(tests)}"
         )
         self._compared = True
+
+    def caught_up(self) -> int:
+        """How many people hold all that HR says now, where we agreed on something else: none of our runs wrote it."""
+        self._compare()
+        moved = [
+            f"(coalesce(w.d{i}, '') <> b.b{i} AND {self.is_told(i)})"
+            for i, mapped in enumerate(self.attributes)
+            if mapped.authority is not Authority.MERGE and not mapped.place.dropped
+        ]
+        return self.bench.number(
+            "SELECT count(*) FROM wanted w JOIN pairing p ON p.n = w.n JOIN base b "
+            f"ON b.key = w.key AND b.{ACCOUNT} = p.id ANTI JOIN differing d ON d.n = w.n "
+            f"WHERE {' OR '.join(moved) or 'false'}"
+        )
 
     def pairs(self) -> Iterator[Pair]:
         """Everybody who has an account and differs in some managed attribute."""

@@ -67,7 +67,7 @@ def check_mapping(
         is_unread = columns is not None and any(map(bench.sources.is_absent, result.columns))
         unread = replace(result, sql=nothing(mapped.place), phones=(), statuses=(), undated="")
         checked[mapped.path] = unread if is_unread else result
-    if columns is not None:
+    if columns is not None and checked:
         faults += _all_type_faults(bench, [mapped for mapped in attributes if mapped.path in checked], checked)
     if faults:
         raise ConfigError(*faults)

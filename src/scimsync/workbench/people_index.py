@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from scimsync.model.plans import LOGIN
 from scimsync.workbench.bench import Workbench, quoted
 from scimsync.workbench.layers import Layers
+from scimsync.workbench.pool import Pool
 
 _WORD = re.compile(r"[^\W_]+")
 _NAMED = ("displayName", "name.formatted")
@@ -45,8 +45,7 @@ class PeopleIndex:
     """
 
     def __init__(self, top: Path, file: Path) -> None:
-        self._file, self._local = file, threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._pool = Pool(file)
         with closing(sqlite3.connect(file)) as made:
             made.executescript(
                 "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
@@ -63,25 +62,17 @@ class PeopleIndex:
         """The first people of whom each of the words begins a word; everybody where there are no words."""
         terms = " ".join(f'"{word}"*' for word in _WORD.findall(words))
         where, values = ("WHERE person MATCH ?", (terms,)) if terms else ("", ())
-        found = self._connection().execute(
-            f"SELECT key, login, name, active FROM person {where} ORDER BY rowid LIMIT ?", (*values, limit)
-        )
+        query = f"SELECT key, login, name, active FROM person {where} ORDER BY rowid LIMIT ?"
+        with self._pool.borrowed() as connection:
+            found = connection.execute(query, (*values, limit)).fetchall()
         return [
             Known(key=key, login=login, name=name, active={"true": True, "false": False}.get(active))
-            for key, login, name, active in found.fetchall()
+            for key, login, name, active in found
         ]
 
     def close(self) -> None:
         """Close it; the file can go then."""
-        for connection in self._connections:
-            connection.close()
-
-    def _connection(self) -> sqlite3.Connection:
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is None:
-            found = self._local.connection = sqlite3.connect(self._file, check_same_thread=False)
-            self._connections.append(found)
-        return found
+        self._pool.close()
 
 
 def _rows(bench: Workbench, base: Layers) -> Iterator[tuple[str, str, str, str]]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections import Counter
+from array import array
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -23,7 +23,10 @@ from scimsync.core import sealing
 from scimsync.errors import PlanDamaged
 from scimsync.model.outcomes import JournalLine, Outcome, Status
 from scimsync.model.plans import Change, GroupChange, Plan
+from scimsync.workbench.pool import Pool
 
+#: filters of which is remembered what they leave
+_KNOWN = 16
 #: rows that go into the index at a time
 _CHUNK = 2000
 #: the worst of the two passes of a change counts
@@ -38,7 +41,8 @@ _RANK = {
 _BY_RANK = {rank: status.value for status, rank in _RANK.items()}
 _SCHEMA = """
 CREATE TABLE line (n INTEGER PRIMARY KEY, at INTEGER, size INTEGER, kind TEXT, key TEXT, part INTEGER, action TEXT,
-  grouped TEXT, open TEXT, whole TEXT, rank INTEGER NOT NULL DEFAULT 0);
+  grouped TEXT, rank INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE word (n INTEGER PRIMARY KEY, open TEXT, whole TEXT);
 CREATE TABLE mark (kind TEXT, value TEXT, n INTEGER, PRIMARY KEY (kind, value, n)) WITHOUT ROWID;
 CREATE TABLE finding (n INTEGER PRIMARY KEY, code TEXT, subject TEXT, body BLOB);
 CREATE TABLE outcome (key TEXT, part INTEGER, rank INTEGER, body BLOB, PRIMARY KEY (key, part)) WITHOUT ROWID;
@@ -124,13 +128,18 @@ class PlanIndex:
         groups: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {},
     ) -> None:
         self._file, self._index = plan_file, index_file
-        self._local, self._writing = threading.local(), threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
+        self._pool, self._writing, self._lock = Pool(index_file), threading.Lock(), threading.Lock()
+        self._known: OrderedDict[Filter, array[int]] = OrderedDict()
         self.mark = _mark_of(plan_file)
-        connection = self._connection()
+        with self._pool.borrowed() as connection:
+            self._make(connection, group_path, groups)
+
+    def _make(
+        self, connection: sqlite3.Connection, group_path: str, groups: Callable[[Sequence[str]], Mapping[str, str]]
+    ) -> None:
         connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
         tally = _Tally()
-        with plan_file.open("rb") as lines, connection:
+        with self._file.open("rb") as lines, connection:
             #: the plan without its changes, the digest that closes its file, and who signed
             self.plan, self.digest, self.signer = self._fill(connection, lines, tally, group_path)
         with connection:
@@ -142,9 +151,7 @@ class PlanIndex:
 
     def close(self) -> None:
         """Close it; the file of the index can go then."""
-        for connection in self._connections:
-            with suppress(sqlite3.Error):
-                connection.close()
+        self._pool.close()
 
     @property
     def is_current(self) -> bool:
@@ -203,9 +210,13 @@ class PlanIndex:
         for start in range(0, len(asked), 50_000):
             found = groups(asked[start : start + 50_000])
             connection.executemany(
-                "UPDATE line SET grouped = ?, whole = whole || ' ' || ? WHERE key = ? AND grouped = ''",
-                [(group, group.lower(), key) for key, group in found.items()],
+                "UPDATE line SET grouped = ? WHERE key = ? AND grouped = ''",
+                [(group, key) for key, group in found.items()],
             )
+        connection.execute(  # words are looked for in the group, too
+            "UPDATE word SET whole = whole || ' ' || lower((SELECT grouped FROM line WHERE line.n = word.n)) "
+            "WHERE n IN (SELECT n FROM line WHERE grouped <> '')"
+        )
         connection.execute("CREATE INDEX line_grouped ON line (grouped, n)")
         counted = connection.execute("SELECT grouped, count(*) FROM line WHERE grouped <> '' GROUP BY 1")
         tally.marks["group"] = Counter(dict(counted.fetchall()))
@@ -214,52 +225,62 @@ class PlanIndex:
 
     def page(self, wanted: Filter, start: int, size: int) -> Page:
         """Some rows of those that a filter leaves, in the order of the plan."""
+        fitting = self._fitting(wanted)
+        some = [*fitting[start : start + size]]
+        marks = ", ".join("?" * len(some))
+        found = self._ask(f"SELECT n, at, size, kind, grouped FROM line WHERE n IN ({marks}) ORDER BY n", *some)
+        return Page(rows=tuple(self._read(found)), total=len(fitting))
+
+    def _fitting(self, wanted: Filter) -> array[int]:
+        """The numbers of all rows that a filter leaves; remembered, for the next page is asked for soon."""
+        with self._lock:
+            if (known := self._known.get(wanted)) is not None:
+                self._known.move_to_end(wanted)
+                return known
         where, values = _where(wanted)
-        connection = self._connection()
-        total = int(connection.execute(f"SELECT count(*) FROM line {where}", values).fetchone()[0])
-        found = connection.execute(
-            f"SELECT n, at, size, kind, grouped FROM line {where} ORDER BY n LIMIT ? OFFSET ?", (*values, size, start)
-        ).fetchall()
-        return Page(rows=tuple(self._read(found)), total=total)
+        with self._pool.borrowed() as connection:
+            query = f"SELECT n FROM line {where} ORDER BY n"
+            found = array("Q", (n for (n,) in connection.execute(query, values)))
+        if not wanted.outcome:  # what came of changes goes on changing
+            with self._lock:
+                self._known[wanted] = found
+                while len(self._known) > _KNOWN:
+                    self._known.popitem(last=False)
+        return found
 
     def row(self, n: int) -> Row | None:
         """One row by its number; None where there is none."""
-        found = self._connection().execute("SELECT n, at, size, kind, grouped FROM line WHERE n = ?", (n,)).fetchall()
+        found = self._ask("SELECT n, at, size, kind, grouped FROM line WHERE n = ?", n)
         return next(self._read(found), None)
 
     def of_person(self, key: str) -> tuple[Row, ...]:
         """All rows about one person."""
-        found = self._connection().execute(
-            "SELECT n, at, size, kind, grouped FROM line WHERE key = ? ORDER BY n", (key,)
-        )
-        return tuple(self._read(found.fetchall()))
+        found = self._ask("SELECT n, at, size, kind, grouped FROM line WHERE key = ? ORDER BY n", key)
+        return tuple(self._read(found))
 
     def findings_of(self, key: str) -> list[dict[str, object]]:
         """The findings about one subject, as the plan file has them."""
-        found = self._connection().execute("SELECT body FROM finding WHERE subject = ? ORDER BY n", (key,))
-        return [_decoded(body)["finding"] for (body,) in found.fetchall()]  # type: ignore[misc]
+        found = self._ask("SELECT body FROM finding WHERE subject = ? ORDER BY n", key)
+        return [_decoded(body)["finding"] for (body,) in found]  # type: ignore[misc]
 
     def finding_codes(self) -> list[tuple[str, int]]:
         """Each code of a finding, and how many have it, most first."""
-        found = self._connection().execute("SELECT code, count(*) FROM finding GROUP BY 1 ORDER BY 2 DESC, 1")
-        return [(str(code), int(number)) for code, number in found.fetchall()]
+        found = self._ask("SELECT code, count(*) FROM finding GROUP BY 1 ORDER BY 2 DESC, 1")
+        return [(str(code), int(number)) for code, number in found]
 
     def findings(self, code: str, start: int, size: int) -> list[dict[str, object]]:
         """Some findings of one code, as the plan file has them."""
-        found = self._connection().execute(
-            "SELECT body FROM finding WHERE code = ? ORDER BY n LIMIT ? OFFSET ?", (code, size, start)
-        )
-        return [_decoded(body)["finding"] for (body,) in found.fetchall()]  # type: ignore[misc]
+        found = self._ask("SELECT body FROM finding WHERE code = ? ORDER BY n LIMIT ? OFFSET ?", code, size, start)
+        return [_decoded(body)["finding"] for (body,) in found]  # type: ignore[misc]
 
     def statuses(self) -> dict[str, int]:
         """How many changes ended how; "" for those of which nothing came yet."""
-        counted = self._connection().execute("SELECT rank, count(*) FROM line WHERE kind <> 'notice' GROUP BY rank")
-        return {_BY_RANK.get(rank, ""): number for rank, number in counted.fetchall()}
+        counted = self._ask("SELECT rank, count(*) FROM line WHERE kind <> 'notice' GROUP BY rank")
+        return {_BY_RANK.get(rank, ""): number for rank, number in counted}
 
     def take(self, lines: Iterable[JournalLine]) -> None:
         """Take in what came of changes; repeating it does no harm."""
-        with self._writing:
-            connection = self._connection()
+        with self._writing, self._pool.borrowed() as connection:
             touched: dict[tuple[str, int], None] = {}
             with connection:
                 for line in lines:
@@ -277,6 +298,10 @@ class PlanIndex:
                     list(touched),
                 )
 
+    def _ask(self, query: str, *values: object) -> list[Any]:
+        with self._pool.borrowed() as connection:
+            return connection.execute(query, values).fetchall()
+
     def _read(self, found: Sequence[tuple[int, int, int, str, str]]) -> Iterator[Row]:
         with self._file.open("rb") as file:
             for n, at, size, kind, group in found:
@@ -287,20 +312,10 @@ class PlanIndex:
 
     def _outcomes(self, change: Change | GroupChange) -> tuple[Outcome, ...]:
         part = change.part if isinstance(change, Change) else 1
-        found = self._connection().execute(
-            "SELECT key, part, body FROM outcome WHERE key = ? AND part IN (?, ?)", (change.key, part, part + 1)
+        found = self._ask(
+            "SELECT key, part, body FROM outcome WHERE key = ? AND part IN (?, ?)", change.key, part, part + 1
         )
-        return tuple(_outcome(*one) for one in found.fetchall())
-
-    def _connection(self) -> sqlite3.Connection:
-        """That of this thread."""
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is None:
-            found = sqlite3.connect(self._index, check_same_thread=False, timeout=30)
-            found.execute("PRAGMA cache_size = -8000")
-            self._local.connection = found
-            self._connections.append(found)
-        return found
+        return tuple(_outcome(*one) for one in found)
 
 
 class _DeltaLine(msgspec.Struct):
@@ -392,7 +407,8 @@ def _finding_row(n: int, raw: bytes) -> tuple[object, ...]:
 
 
 def _put(connection: sqlite3.Connection, rows: list[tuple[object, ...]], marks: list[tuple[str, str, int]]) -> None:
-    connection.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", rows)
+    connection.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)", [row[:-2] for row in rows])
+    connection.executemany("INSERT INTO word VALUES (?, ?, ?)", [(row[0], *row[-2:]) for row in rows])
     connection.executemany("INSERT INTO mark VALUES (?, ?, ?)", marks)
     rows.clear()
     marks.clear()
@@ -409,9 +425,12 @@ def _where(wanted: Filter) -> tuple[str, tuple[object, ...]]:
         if value:
             tests.append("n IN (SELECT n FROM mark WHERE kind = ? AND value = ?)")
             values += [kind, value]
+    texts: list[str] = []
     for word in wanted.text.lower().split():
-        tests.append(f"instr({'whole' if wanted.values else 'open'}, ?) > 0")
+        texts.append(f"instr({'whole' if wanted.values else 'open'}, ?) > 0")
         values.append(word)
+    if texts:
+        tests.append(f"n IN (SELECT n FROM word WHERE {' AND '.join(texts)})")
     if wanted.outcome:
         ranks = {status.value: rank for status, rank in _RANK.items()}
         tests.append("rank = ? AND kind <> 'notice'")

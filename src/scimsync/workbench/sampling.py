@@ -18,7 +18,7 @@ def keep(bench: Workbench, name: str) -> None:
         name: `today` or `wanted`.
     """
     bench.sql.execute(
-        f"CREATE OR REPLACE TEMP TABLE kept_{name} AS SELECT n, key, d0::VARCHAR AS v, "
+        f"CREATE OR REPLACE TABLE kept_{name} AS SELECT n, key, d0::VARCHAR AS v, "
         "n IN (SELECT n FROM spoiled) AS bad FROM desired"
     )
 

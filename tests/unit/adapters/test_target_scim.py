@@ -428,6 +428,32 @@ class TestThrottling:
         assert len(times) == 12
         assert all(at >= 7 for at in times[1:])
 
+    @pytest.mark.parametrize(("said", "refusals"), [(120, 0), (86400, 1)], ids=["in time", "before its time"])
+    def test_a_token_that_dies_during_a_long_wait_is_replaced_and_the_same_change_goes_on(
+        self, said: int, refusals: int
+    ) -> None:
+        tokens: list[str] = []
+
+        def answered(asked: Asked) -> Play:
+            if asked.path == "/oauth/token":
+                tokens.append(f"t{len(tokens) + 1}")
+                return http(200, {"access_token": tokens[-1], "expires_in": said}, "application/json")
+            if len(bench.server.asked) == 2:  # the token, and this
+                return http(429, {}, Retry_After="170")
+            fresh = asked.headers["authorization"] != "Bearer t1"
+            return http(200, user(1)) if fresh else http(401, {"status": "401"})
+
+        bench = Bench(answered, own_login=False)
+        answer = patched(bench)
+        assert (answer.status, answer.body) == (200, user(1))
+        assert 170 <= bench.clock.monotonic() <= 170 * 1.1 + 5
+        sent = [asked for asked in bench.server.asked if asked.method == "PATCH"]
+        assert [asked.headers["authorization"] for asked in sent] == ["Bearer t1"] * (1 + refusals) + ["Bearer t2"]
+        assert {(asked.path, asked.headers["if-match"], asked.body) for asked in sent} == {
+            (sent[0].path, '"7"', sent[0].body)
+        }
+        assert tokens == ["t1", "t2"]
+
     @pytest.mark.parametrize("asked", ["86400", "181"])
     def test_a_long_wait_is_handed_back_and_not_slept(self, asked: str) -> None:
         bench = Bench(script(http(429, {}, Retry_After=asked)))

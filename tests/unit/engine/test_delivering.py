@@ -219,6 +219,40 @@ def test_a_process_that_dies_between_delivery_and_note_delivers_again_with_the_s
     assert world.receivers["a"].arrived == ["E1.0", "E1.1"]
 
 
+class Asked(MemoryOutbox):
+    """An outbox that counts how often it is asked what is due, which takes long where a hundred thousand wait."""
+
+    asked = 0
+
+    def claim(self, endpoint: str, now: datetime, until: datetime, limit: int) -> Sequence[Message]:
+        self.asked += 1
+        return super().claim(endpoint, now, until, limit)
+
+    def next_due(self, endpoint: str) -> datetime | None:
+        self.asked += 1
+        return super().next_due(endpoint)
+
+
+def test_while_an_endpoint_is_left_alone_its_backlog_is_not_looked_through() -> None:
+    world = World(a=lambda now, name: NOBODY)
+    outbox = world.store = Asked()
+    world.ports = replace(world.ports, outbox=outbox)
+    world.write(*people(20, 2))
+
+    async def main() -> None:
+        rounds = Rounds(world.ports)
+
+        async def end() -> None:
+            await world.clock.sleep(HOUR)
+            rounds.halt()
+
+        await asyncio.gather(rounds.on(look_s=1.0), end())
+
+    asyncio.run(main())
+    assert outbox.asked <= 3 * len(world.receivers["a"].seen) + 3
+    assert len(world.receivers["a"].seen) < 60
+
+
 def test_letters_that_arrived_a_month_ago_are_forgotten() -> None:
     world = World(a=lambda now, name: OK)
     world.write("E1.0")

@@ -25,7 +25,7 @@ from scimsync.errors import PlanStale
 from scimsync.model.audit import Kind, Record
 from scimsync.model.outcomes import Link, RunState
 from scimsync.model.plans import Action, Plan, Reason, Verdict
-from scimsync.model.policy import Authority, Grouping, Limit, Limits
+from scimsync.model.policy import Authority, Grouping, Limit, Limits, Rekey
 from scimsync.testing.target import members_of
 
 SKILLS = "genesys:routingSkills"
@@ -525,3 +525,39 @@ def test_random_changes_that_are_taken_back_leave_nothing_but_what_others_did(
         firm.take_back(undo.id)
         assert firm.state() == done, "the inverse of the inverse is what was"
     assert deltas > (10_000 if WHOLE else people)
+
+
+def links(made: Plan) -> list[tuple[str, str]]:
+    return [(one.detail, one.hint) for one in made.findings if one.code == rules.LINKS]
+
+
+def test_an_account_that_the_run_found_for_somebody_stays_theirs_and_is_named(firm: Firm) -> None:
+    there = firm.target._put({"userName": "p90@example.com", "displayName": "Old", "active": True}, version=1)
+    firm.rows["E90"] = {**firm.person(90), "department": "Sales", "skills": "English:1", "teams": "green"}
+    run = firm.sync()
+    account = there["id"]
+    made = firm.take_back(run.id)
+    ((detail, hint),) = links(made)
+    assert detail == f"1: {account} to E90"
+    assert f"scimsync link E90 {account} --unlink" in hint
+    assert firm.target.users[str(account)]["displayName"] == "Old"
+    assert not links(firm.undo(made.id)), "the undo gave nobody an account"
+
+
+def test_an_account_that_the_run_moved_to_another_key_is_named_with_the_way_back(firm: Firm) -> None:
+    firm.more["rekey"] = Rekey.FOLLOW
+    firm.mapping, firm.columns = {**firm.mapping, "enterprise:employeeNumber": "badge"}, (*firm.columns, "badge")
+    for n, row in enumerate(firm.rows.values()):
+        row["badge"] = f"B{n}"
+    firm.sync()
+    account = firm.account("E5")["id"]
+    firm.rows["N5"] = {**firm.rows.pop("E5"), "id": "N5"}
+    run = firm.sync()
+    assert run.moved == {"N5": "E5"}
+    ((detail, hint),) = links(firm.take_back(run.id))
+    assert detail == f"1: {account} from E5 to N5"
+    assert f"scimsync link E5 {account} --from N5" in hint
+
+
+def test_accounts_that_were_linked_before_the_run_are_not_named(firm: Firm) -> None:
+    assert not links(firm.take_back(stirred(firm).id))

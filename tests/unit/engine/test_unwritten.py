@@ -21,7 +21,9 @@ REFUSED = frozenset(
     save_links decide_link take_links append erase save_checkpoint enqueue claim settle retry_now dead_letter redrive
     forget_messages accept answered forget_calls lease forget_files forget_journal change_memberships remember_groups
     entries head gone_keys keyless accept_lost_keys unbind keys key checkpoints next_due messages outbox last_trouble waiting journalled size change_acceptances
-    decide end_decision approvals approve approval_rules keep_approval_rules
+    decide approvals approve approval_rules keep_approval_rules
+    progress begin_schedule save_progress alarms save_alarm
+    users save_user remove_user tokens save_token remove_token
     """.split()
 )
 

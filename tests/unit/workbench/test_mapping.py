@@ -310,3 +310,8 @@ def test_a_workbench_leaves_nothing_behind(tmp_path: Path) -> None:
         (folder,) = tmp_path.iterdir()
         assert folder.stat().st_mode & 0o077 == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mapping_of_which_no_expression_is_good_says_what_is_wrong(bench: Workbench) -> None:
+    with pytest.raises(ConfigError, match="job_titel"):
+        desired(bench, [{"id": 1, "job_title": "Clerk"}], title="upper(job_titel)")

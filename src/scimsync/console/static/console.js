@@ -16,5 +16,6 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   event.detail.elt.dataset.open = "1";
 });
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target.id === "drawer" && event.detail.target.firstElementChild) event.detail.target.firstElementChild.focus();
+  const drawer = event.target;
+  if (drawer.id === "drawer" && drawer.firstElementChild) drawer.firstElementChild.focus();
 });

@@ -1,0 +1,108 @@
+"""What waits for a person to decide: three sides, decided for once, for the person, or for the attribute."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from starlette.responses import Response
+
+from scimsync.console.asking import Asked, Page
+from scimsync.console.roles import Right
+from scimsync.console.runs import SIZE, Pager
+from scimsync.errors import ConfigError, PlanStale, ScimsyncError
+from scimsync.model.decisions import Scope, Wins
+from scimsync.services import deciding
+from scimsync.services.deciding import Conflict, Listed, Said
+from scimsync.services.planning import Choices
+
+#: conflicts that are decided at once at the most
+MOST = 5000
+
+
+def _conflicts(asked: Asked) -> Response:
+    given = {name: asked.query.get(name, "").strip() for name in ("key", "path", "all")}
+    try:
+        told: Listed | None = deciding.listed(asked.settings, asked.store)
+    except PlanStale:  # nothing was planned yet
+        told = None
+    shown = _chosen(told, given, everything=bool(given["all"])) if told is not None else []
+    number = max(1, asked.number("page", 1))
+    pager = Pager("/conflicts", {k: v for k, v in given.items() if v}, number, SIZE, len(shown))
+    return asked.page(
+        "conflicts.html.j2",
+        told=told,
+        given=given,
+        conflicts=shown[(number - 1) * SIZE : number * SIZE],
+        pager=pager,
+        paths=sorted({one.path for one in told.conflicts}) if told is not None else [],
+        words=deciding.words,
+    )
+
+
+def _chosen(told: Listed, given: dict[str, str], *, everything: bool = False) -> list[Conflict]:
+    found = told.conflicts if everything else told.open
+    word, path = given["key"].lower(), given["path"]
+    return [
+        one
+        for one in found
+        if (not path or one.path == path) and (not word or word in one.key.lower() or word in one.name.lower())
+    ]
+
+
+def _decide(asked: Asked) -> Response:
+    """Decide those that a filter leaves, or one; whom it is about is planned for at once."""
+    form = asked.form
+    said = _said(asked)
+    told = deciding.listed(asked.settings, asked.store)
+    if form.get("key") and form.get("one") == "yes":
+        wanted = [one for one in told.open if (one.key, one.path) == (form["key"], form.get("path", ""))]
+    else:
+        wanted = _chosen(told, {"key": form.get("key", "").strip(), "path": form.get("path", "")})
+        if str(len(wanted)) != form.get("number", ""):
+            raise PlanStale("There are others than were shown: nothing was decided. Load the page again, and look.")
+    if not wanted:
+        raise PlanStale("This does not wait any more: somebody else decided it, or the values are others by now.")
+    if len(wanted) > MOST:
+        raise ConfigError(f"These are {len(wanted):,} at once; {MOST:,} are the most. Choose fewer.")
+    deciding.decide(asked.settings, asked.store, wanted, said, asked.visitor.person)
+    who = tuple(deciding.people(wanted))
+    try:
+        work = asked.console.works.plan(asked.visitor.person, Choices(only=who))
+    except ScimsyncError:  # somebody is at work: the next plan obeys in any case
+        return asked.go("/conflicts?decided=1")
+    return asked.go(f"/works/{work.id}")
+
+
+def _said(asked: Asked) -> Said:
+    form = asked.form
+    try:
+        return Said(
+            wins=Wins(form.get("wins", "")),
+            scope=Scope(form.get("scope", "once")),
+            reason=form.get("reason", ""),
+            until=date.fromisoformat(form["until"]) if form.get("until") else None,
+            seen=form.get("seen", ""),
+        )
+    except ValueError as error:
+        raise ConfigError("Say who wins, for what it holds, and (where it ends) a day like 2026-12-31.") from error
+
+
+def _withdraw(asked: Asked) -> Response:
+    deciding.withdraw(
+        asked.settings, asked.store, asked.form.get("id", ""), asked.visitor.person, asked.form.get("reason", "")
+    )
+    return asked.go("/conflicts")
+
+
+def _export(asked: Asked) -> Response:
+    told = deciding.listed(asked.settings, asked.store)
+    text = "\n".join(deciding.exported(asked.settings, told.decisions)) + "\n"
+    return asked.page("decisions.html.j2", text=text)
+
+
+PAGES = (
+    Page(path="/conflicts", handler=_conflicts, right=Right.VALUES),
+    Page(path="/conflicts/export", handler=_export, right=Right.VALUES),
+    Page(path="/conflicts/decide", handler=_decide, right=Right.WRITE, method="POST"),
+    Page(path="/conflicts/withdraw", handler=_withdraw, right=Right.WRITE, method="POST"),
+)

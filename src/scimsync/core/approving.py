@@ -1,0 +1,232 @@
+"""Which approvals a plan needs, and which of those that were given count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from scimsync.model.approvals import Approval, ApprovalRule
+from scimsync.model.decisions import Actor, spelled
+from scimsync.model.plans import MAKING, Action, Plan
+
+#: the actions that a rule may count
+KINDS = tuple(action.value for action in Action if action is not Action.RESTORE)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A rule that a plan meets, and why."""
+
+    rule: ApprovalRule
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a plan stands with those who must approve it."""
+
+    #: each rule that it meets, with who approved by it, and how many more it takes
+    needs: Sequence[tuple[Need, Sequence[Approval], int]] = ()
+    #: who rejected it; None where nobody did
+    rejected: Approval | None = None
+    #: approvals that do not count, each with why
+    void: Sequence[tuple[Approval, str]] = ()
+
+    @property
+    def missing(self) -> int:
+        """How many more approvals it takes, at least."""
+        return max((missing for _, _, missing in self.needs), default=0)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it may not be applied yet, or ever."""
+        return self.rejected is not None or self.missing > 0
+
+
+def message(approval: Approval) -> bytes:
+    """What the signature of an approval is over. No other text that the same key signs begins so."""
+    said = [approval.run, approval.digest, approval.actor, approval.proof, approval.approves, approval.reason]
+    said += [approval.at.isoformat(), approval.until.isoformat()]
+    return b"scimsync approval\n" + msgspec.json.encode(said)
+
+
+def document(rule: ApprovalRule) -> dict[str, object]:
+    """A rule as the state remembers it."""
+    return {
+        "more_than": dict(sorted(rule.more_than.items())),
+        "groups": list(rule.groups),
+        "override": rule.override,
+        "every": rule.every,
+        "needs": rule.needs,
+        "by": list(rule.by),
+        "valid_s": int(rule.valid.total_seconds()),
+    }
+
+
+def rule_of(name: str, kept: Mapping[str, object]) -> ApprovalRule:
+    """A rule as the state remembers it, read."""
+    found = msgspec.convert(kept, _Kept)
+    return ApprovalRule(
+        name=name,
+        more_than=found.more_than,
+        groups=found.groups,
+        override=found.override,
+        every=found.every,
+        needs=found.needs,
+        by=found.by,
+        valid=timedelta(seconds=found.valid_s),
+    )
+
+
+class _Kept(msgspec.Struct):
+    more_than: dict[str, int] = {}
+    groups: tuple[str, ...] = ()
+    override: bool = False
+    every: bool = False
+    needs: int = 1
+    by: tuple[str, ...] = ()
+    valid_s: int = 86400
+
+
+def needs(
+    plan: Plan, rules: Iterable[ApprovalRule], remembered: Iterable[ApprovalRule], done: Mapping[str, int]
+) -> Iterator[Need]:
+    """The rules that a plan meets.
+
+    Args:
+        plan: The plan.
+        rules: Those of the configuration.
+        remembered: Those that the last plan that was applied was held to. One that is not in the configuration any
+            more, or not as it was, is met by any plan that writes: nobody takes it away alone.
+        done: Action -> how many accounts runs of the last day changed that nobody approved.
+    """
+    if not plan.writes:
+        return
+    known = {rule.name: rule for rule in rules}
+    for rule in known.values():
+        if why := _met(rule, plan, done):
+            yield Need(rule, why)
+    for rule in remembered:
+        if known.get(rule.name) != rule:
+            yield Need(rule, f"the configuration has {'another' if rule.name in known else 'no'} such rule by now")
+
+
+def _met(rule: ApprovalRule, plan: Plan, done: Mapping[str, int]) -> str:
+    """Why a plan meets a rule; "" where it does not."""
+    found = Counter(Action.CREATE.value if c.action in MAKING else c.action.value for c in plan.changes)
+    for kind, allowed in rule.more_than.items():
+        before = done.get(kind, 0)
+        if found[kind] and found[kind] + before > allowed:
+            earlier = f" with {before} of the last day" if before else ""
+            return f"{kind} {found[kind]}{earlier}, more than {allowed}"
+    for group in plan.groups:
+        if any(_is_named(group.name, group.group, one) for one in rule.groups):
+            return f"the members of {group.name} change"
+    if rule.override and plan.overrides:
+        return f"it sets aside {', '.join(sorted(plan.overrides))}"
+    return "every plan that writes" if rule.every else ""
+
+
+def _is_named(name: str, identity: str, pattern: str) -> bool:
+    return identity == pattern or fnmatchcase(name.casefold(), pattern.casefold())
+
+
+def judge(
+    plan: Plan,
+    digest: str,
+    wanted: Sequence[Need],
+    given: Sequence[Approval],
+    *,
+    proven: Mapping[int, str],
+    now: datetime,
+) -> Standing:
+    """How a plan stands.
+
+    Args:
+        plan: The plan.
+        digest: The digest that closes it.
+        wanted: The rules that it meets.
+        given: What people said about it, in their order.
+        proven: Index of an approval -> why its signature or its record does not prove it; missing where both do.
+        now: When that is asked.
+    """
+    authors = [Actor.read(text) for text in plan.authors]
+    rejected = next((one for one in given if not one.approves), None)
+    void, good = list[tuple[Approval, str]](), list[Approval]()
+    for index, one in enumerate(given):
+        if not one.approves:
+            continue
+        if why := _void(one, plan, digest, authors, good, now) or proven.get(index, ""):
+            void.append((one, why))
+        else:
+            good.append(one)
+    told = []
+    for need in wanted:
+        mine = [one for one in good if may(need.rule, one.who) and now <= one.at + need.rule.valid]
+        told.append((need, tuple(mine), max(0, need.rule.needs - len(mine))))
+    return Standing(needs=tuple(told), rejected=rejected, void=tuple(void))
+
+
+def _void(
+    one: Approval, plan: Plan, digest: str, authors: Sequence[Actor], before: Sequence[Approval], now: datetime
+) -> str:
+    """Why an approval does not count; "" where it may."""
+    if (one.run, one.digest) != (plan.id, digest):
+        return "it is about another plan"
+    if not authors:
+        return "nobody knows who proposed the plan"
+    if any(one.who.is_same(author) for author in authors):
+        return "who proposed a plan does not approve it"
+    if any(one.who.is_same(other.who) for other in before):
+        return "the same person approved before"
+    return "it expired" if now > one.until else ""
+
+
+def may(rule: ApprovalRule, who: Actor) -> bool:
+    """Whether a rule takes the approval of a person.
+
+    A name without `@` is that of a user of the operating system, on whatever host, or all of a name elsewhere.
+
+    Examples:
+        >>> rule = ApprovalRule(name="x", by=("Maria", "ben@example.com"))
+        >>> may(rule, Actor("maria@laptop")), may(rule, Actor("maria@evil.example", "oidc"))
+        (True, False)
+        >>> may(rule, Actor("BEN@example.com", "oidc"))
+        True
+    """
+    names = {who.person} | ({who.local} if who.proof == "os" else set())
+    return not rule.by or any(spelled(one) in names for one in rule.by)
+
+
+def words(plan: str, standing: Standing) -> str:
+    """Why a plan waits, and what to do; "" where it does not."""
+    if standing.rejected is not None:
+        one = standing.rejected
+        return f"plan {plan} was rejected by {one.actor} ({one.reason}). Nothing is sent. Make a new plan."
+    lines = []
+    for need, given, missing in standing.needs:
+        if missing:
+            who = f" by {' or '.join(need.rule.by)}" if need.rule.by else ""
+            had = f", {len(given)} given" if given else ""
+            lines.append(f"{need.rule.name} ({need.why}) needs {need.rule.needs}{who}{had}")
+    if not lines:
+        return ""
+    void = [f"that of {one.actor} does not count: {why}" for one, why in standing.void]
+    told = "; ".join([*lines, *void])
+    number = "an approval" if standing.missing == 1 else f"{standing.missing} approvals"
+    return (
+        f"plan {plan} waits for {number}: {told}. Nothing was sent. Somebody who did not propose it: "
+        f'scimsync approve {plan} --reason "..."; then: scimsync apply {plan}'
+    )
+
+
+def unsealed(plan: Plan, wanted: Sequence[ApprovalRule], overrides: Iterable[str]) -> list[str]:
+    """The rules that are set aside now and not in the plan, where that needs an approval: nobody approved them."""
+    if not any(rule.override for rule in wanted):
+        return []
+    return sorted({*overrides} - {*plan.overrides})
