@@ -204,13 +204,13 @@ def owner() -> str:
 
 
 #: who asked for the work at hand, where that is not who started the process
-_ASKED: ContextVar[str] = ContextVar("asked", default="")
+_ASKED: ContextVar[Actor | None] = ContextVar("asked", default=None)
 
 
 @contextmanager
-def on_behalf_of(name: str) -> Iterator[None]:
+def on_behalf_of(who: Actor) -> Iterator[None]:
     """Work in somebody's name: a service does what people ask of it, and the audit chain says who did."""
-    token = _ASKED.set(name)
+    token = _ASKED.set(who)
     try:
         yield
     finally:
@@ -220,7 +220,7 @@ def on_behalf_of(name: str) -> Iterator[None]:
 def actor() -> str:
     """On whose behalf this process works, for the audit chain: who asked, SCIMSYNC_ACTOR, or user@host."""
     if asked := _ASKED.get():
-        return asked
+        return asked.name
     given = os.environ.get("SCIMSYNC_ACTOR", "").strip()
     if given:
         return given
@@ -232,10 +232,12 @@ def actor() -> str:
 
 
 def person() -> Actor:
-    """Who sits at this command line, as far as the operating system proves it, whatever the environment says.
+    """Who asked for the work at hand; else who sits at this command line, as far as the operating system proves it.
 
     That is who logged in, also behind `sudo` and `su`; where nobody did, the user of the process.
     """
+    if asked := _ASKED.get():
+        return asked
     if not hasattr(os, "getuid"):
         return Actor(f"{getpass.getuser()}@{socket.gethostname()}", "os")
     import pwd  # noqa: PLC0415 - there is none on Windows

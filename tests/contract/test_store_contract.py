@@ -56,6 +56,7 @@ from scimsync.model.outcomes import (
     Unshown,
 )
 from scimsync.model.records import KeySample, SourceHealth
+from scimsync.model.visitors import Token, User
 from scimsync.testing import MemoryAudit, MemoryPeople, MemoryRuns, MemoryStore, VirtualClock
 
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -998,3 +999,21 @@ def test_who_is_left_out_is_remembered_since_the_first_time(store: Store) -> Non
     assert store.quarantined() == [other, first]
     store.change_quarantined([], [("p1", "record.no-key"), ("p9", "x")])
     assert store.quarantined() == [first]
+
+
+def test_users_and_tokens_of_the_console_are_kept_until_they_are_removed(store: Store) -> None:
+    ada = User(name="ada", role="viewer", secret="hash", actor="root", at=MOMENT)
+    store.save_user(replace(ada, name="bo"))
+    store.save_user(ada)
+    store.save_user(replace(ada, role="admin"))
+    assert [(one.name, one.role) for one in store.users()] == [("ada", "admin"), ("bo", "viewer")]
+    assert store.remove_user("bo")
+    assert not store.remove_user("bo")
+    token = Token(id="1", name="nightly", digest="d1", scopes=("see", "audit"), actor="root", at=MOMENT, expires=MOMENT)
+    store.save_token(token)
+    store.save_token(replace(token, id="2", digest="d2", at=MOMENT + timedelta(days=1)))
+    assert [one.id for one in store.tokens()] == ["2", "1"]
+    assert store.tokens()[1] == token
+    assert store.remove_token("2")
+    assert not store.remove_token("2")
+    assert store.users() == [replace(ada, role="admin")]

@@ -91,8 +91,10 @@ def test_each_role_sees_and_does_what_its_rights_say_and_no_more(place: Shown, r
     for path in addresses(place, run):
         pattern = next(p for p in by_path if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", p), path.split("?")[0]))
         right = by_path[pattern].right
-        answer = client.get(path)
         forbidden = right is not None and right not in RIGHTS[role]
+        if "story" in path and not forbidden:
+            continue  # each is a plan, and is asked for once by another test
+        answer = client.get(path)
         assert (answer.status_code == 403) is forbidden, (path, answer.status_code)
         assert answer.status_code < 500, (path, answer.text)
     client.get("/")
@@ -154,7 +156,7 @@ def test_users_sign_in_by_password_and_guessers_have_to_wait(place: Shown) -> No
     assert kept.secret.startswith("$argon2id$")
     told = [record.document for record in evidence.latest(place.store, "", "", 9, kind="console")]
     assert [one["action"] for one in told] == ["user made", "user changed"]
-    assert {one["actor"] for one in told} == {"admin (console)"}
+    assert {one["actor"] for one in told} == {"admin"}
     assert admin.post("/settings/users/remove", name="vera").status_code == 303
 
 
@@ -358,9 +360,7 @@ def test_a_plan_is_read_applied_watched_and_taken_back_in_the_name_of_who_asked(
             assert events[-1] == "event: ended"
             assert ada.done(begun) == run
             assert home.runs()[0].state is RunState.DONE
-            assert {record.document["actor"] for record in evidence.latest(place.store, "", run, 9)} == {
-                "ada (console)"
-            }
+            assert {record.document["actor"] for record in evidence.latest(place.store, "", run, 9)} == {"ada"}
             page = ada.get(f"/runs/{run}").text
             assert len(re.findall(r'<span class="pill done">done</span>', page)) >= 2
             again = ada.post(f"/runs/{run}/apply", digest=whole["digest"])
@@ -403,3 +403,76 @@ def test_scopes_of_tokens_are_rights(place: Shown) -> None:
     answer = place.stranger.get("/api/v1/audit", authorization=f"Bearer {secret}")
     assert answer.status_code == 200
     visiting.remove_token(place.home.settings(), place.store, token.id)
+
+
+def test_a_conflict_is_decided_on_its_page_and_whom_it_is_about_is_planned_for_at_once(tmp_path: Path) -> None:
+    with house(tmp_path, users=20) as home:
+        home.configure(authority="ask")
+        home.settle()
+        one, two = home.active(2)
+        for someone in (one, two):
+            home.set(someone, job_title="Lead")
+            home.edit(someone, "title", "Chief of Everything")
+        home.plan()
+        with shown(home) as place:
+            ada, vera = place.visitor(Role.OPERATOR, "ada"), place.visitor(Role.VIEWER, "vera")
+            page = ada.get("/conflicts")
+            assert faults_of(page.text) == []
+            assert "2 conflicts wait" in page.text
+            assert "Chief of Everything" in page.text
+            assert vera.get("/conflicts").status_code == 403
+            said = {"wins": "hr", "scope": "once", "one": "yes", "key": one.employee_id, "path": "title"}
+            seen = place.home.runs()[0].id
+            run = ada.done(ada.post("/conflicts/decide", seen=seen, **said))
+            told = ada.get(f"/api/v1/runs/{run}/changes").json()
+            assert [(c["change"]["key"], c["kind"]) for c in told["changes"]] == [(one.employee_id, "change")]
+            assert ada.post("/conflicts/decide", seen=seen, **said).status_code == 409  # it waits no more
+            many = {"wins": "directory", "scope": "attribute", "key": "", "path": "title", "number": "1"}
+            assert ada.post("/conflicts/decide", **many).status_code == 400  # what lasts wants a reason
+            assert ada.post("/conflicts/decide", **{**many, "number": "7"}, reason="x").status_code == 409
+            ada.done(ada.post("/conflicts/decide", **many, reason="titles are made there"))
+            page = ada.get("/conflicts")
+            assert "0 conflicts wait" in page.text
+            (identity,) = re.findall(r'name="id" value="(\w+)"', page.text)[-1:]
+            assert "&#34;title&#34; = {" in ada.get("/conflicts/export").text
+            assert ada.post("/conflicts/withdraw", id=identity).status_code == 303
+            assert [r.document["actor"] for r in evidence.latest(place.store, "", "", 9, kind="hold")][-1] == "ada"
+
+
+def test_a_plan_is_left_something_out_of_and_approved_by_somebody_else_than_who_proposed_it(tmp_path: Path) -> None:
+    with house(tmp_path, users=20) as home:
+        home.settle()
+        rule = '[[approval]]\nname = "every-plan"\nevery = true\n'
+        home.configure(more=rule)
+        one, two, bad = home.active(3)
+        home.set(one, job_title="Lead")
+        home.set(two, job_title="Lead")
+        home.set(bad, email="no address")
+        with shown(home) as place:
+            ada, cleo = place.visitor(Role.ADMIN, "ada"), place.visitor(Role.APPROVER, "cleo")
+            for client in (ada, cleo):
+                client.get("/")
+            first = ada.done(ada.post("/plans"))
+            digest = ada.get(f"/api/v1/runs/{first}").json()["digest"]
+            answer = ada.post(f"/runs/{first}/leave-out", digest=digest, user=two.employee_id, reason="on a course")
+            run = answer.headers["location"].rpartition("/")[2]
+            changes = ada.get(f"/api/v1/runs/{run}/changes?action=update").json()["changes"]
+            assert [c["change"]["key"] for c in changes] == [one.employee_id]
+            digest = ada.get(f"/api/v1/runs/{run}").json()["digest"]
+            assert "1 more approval" in ada.get(f"/runs/{run}/approvals").text
+            waits = _ended(ada, ada.post(f"/runs/{run}/apply", digest=digest))
+            assert 'role="alert"' in waits
+            assert home.writes() == 0
+            assert ada.post(f"/runs/{run}/approve", digest=digest, reason="looks good").status_code == 409
+            assert cleo.post(f"/runs/{run}/approve", digest="another", reason="looks good").status_code == 409
+            assert cleo.post(f"/runs/{run}/apply", digest=digest).status_code == 403
+            assert cleo.post(f"/runs/{run}/approve", digest=digest, reason="looked at all of it").status_code == 303
+            page = cleo.get(f"/runs/{run}/approvals")
+            assert faults_of(page.text) == []
+            assert "looked at all of it" in page.text
+            ada.done(ada.post(f"/runs/{run}/apply", digest=digest))
+            assert home.writes() == 1
+            page = ada.get("/quarantine")
+            assert faults_of(page.text) == []
+            assert bad.employee_id in page.text
+            assert place.store.run(ada.done(ada.post("/quarantine/again", key=bad.employee_id)))

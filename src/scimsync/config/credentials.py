@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from scimsync.config import document
 from scimsync.config.addresses import token_fault
 from scimsync.config.faults import Faults
 from scimsync.config.keys import INSTEAD, PLACED, WAYS
 from scimsync.config.references import References
 from scimsync.config.settings import TargetSettings
+from scimsync.config.target import Target
 from scimsync.scim.dialect import Dialect
 
 _CHOICE = "token; client_id and client_secret; username and password; or header and header_value"
@@ -29,7 +29,7 @@ _VALUE = re.compile(r"[ -~]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def judge(given: document.Target, told: Faults) -> None:
+def judge(given: Target, told: Faults) -> None:
     """Tell what is wrong with how we authenticate, as far as the file alone shows it."""
     if len(_ways(given)) > 1:
         found = [key for way in WAYS.values() for key in way if key in given.model_fields_set]
@@ -51,7 +51,7 @@ def judge(given: document.Target, told: Faults) -> None:
         told.tell(("target", "header"), said)
 
 
-def need_place(given: document.Target, dialect: Dialect, told: Faults) -> None:
+def need_place(given: Target, dialect: Dialect, told: Faults) -> None:
     """Tell what is missing where no region says where the target is, and where we get in."""
     placed = any(key in given.model_fields_set or told.knows("target", key) for key in PLACED)
     if given.api_url and placed:
@@ -68,7 +68,7 @@ def need_place(given: document.Target, dialect: Dialect, told: Faults) -> None:
         told.tell(("target", "token"), f"[target] needs one way to authenticate: {_CHOICE}")
 
 
-def resolved(target: TargetSettings, given: document.Target, told: Faults, references: References) -> TargetSettings:
+def resolved(target: TargetSettings, given: Target, told: Faults, references: References) -> TargetSettings:
     """The settings with the secrets that the file refers to; what is missing or cannot be sent is told."""
     ways = _ways(given)
     if len(ways) > 1:  # which is meant is not known
@@ -100,6 +100,6 @@ def resolved(target: TargetSettings, given: document.Target, told: Faults, refer
     return found
 
 
-def _ways(given: document.Target) -> list[str]:
+def _ways(given: Target) -> list[str]:
     """The ways of which a key is given."""
     return [name for name, keys in WAYS.items() if any(key in given.model_fields_set for key in keys)]

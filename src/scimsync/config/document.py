@@ -2,7 +2,7 @@
 
 From these models come what is refused, the JSON Schema for editors, and the tables of docs/configuration.md. Nothing
 here asks for more than a look at the file: what needs the dialect, the environment or another key stands in `reading`.
-The sources stand in `sources`, the sections about what goes out to others in `outward`.
+The sources stand in `sources`, the directory in `target`, the sections about what goes out to others in `outward`.
 
 The first sentence of a description stands in messages; all of it is shown by editors and in the documentation. A
 code in parentheses is the name of a page under docs/errors.
@@ -13,12 +13,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from scimsync.config.approvals import Approval
+from scimsync.config.clockwork import Alarm, Blackout, Schedule
 from scimsync.config.contracts import Rule
 from scimsync.config.keys import (
     AFTER,
-    MEMORY,
     OUTAGE,
-    REFERENCE,
     AuthorityWord,
     Section,
     Share,
@@ -30,146 +29,8 @@ from scimsync.config.keys import section as _section
 from scimsync.config.keys import text as _text
 from scimsync.config.outward import Audit, Events, Log, Metrics, Webhook
 from scimsync.config.sources import Source
-
-
-class Target(Section):
-    """The directory that is kept equal to HR."""
-
-    dialect: str = _text(
-        "The kind of directory: `genesys`, `generic` for a provider that keeps to the RFC, another shipped one, or "
-        "file: and the name of a dialect file as `scimsync probe` writes it (docs/dialects.md).",
-        "genesys",
-        example="file:acme.toml",
-    )
-    region: str = _text(
-        "A Genesys Cloud region, or its domain as in the address bar (`mypurecloud.de`, `apps.mypurecloud.de`). It "
-        "gives both addresses.",
-        example="eu-central-1",
-    )
-    api_url: str = _text(
-        "Where the API is, instead of `region` and with `login_url` or another way to authenticate. https, or http on "
-        "this machine.",
-        example="https://api.mypurecloud.de",
-    )
-    login_url: str = _text(
-        "Where tokens are given, instead of `region` and with `api_url`: the host, below which /oauth/token is asked. "
-        "Not needed with another way to authenticate.",
-        example="https://login.mypurecloud.de",
-    )
-    client_id: str = _text(
-        "The id of the OAuth client (client credentials); env:NAME or file:PATH. Needed without another way to "
-        "authenticate.",
-        example="env:GENESYS_CLIENT_ID",
-    )
-    client_secret: str = _like(
-        REFERENCE,
-        "The secret of the OAuth client; env:NAME or file:PATH. Needed without another way to authenticate.",
-        example="file:client_secret",
-    )
-    token_url: str = _text(
-        "The whole address at which `client_id` gets its token, instead of `login_url`. https, or http on this "
-        "machine.",
-        example="https://login.example.com/oauth2/token",
-    )
-    scopes: list[str] = _key(
-        "What is asked for with `client_id`, where the provider wants it named.", [], example=["scim"]
-    )
-    audience: str = _text(
-        "Whom the token is for, where the provider wants it named (parameter `audience`).",
-        example="https://scim.example.com",
-    )
-    client_auth: Literal["basic", "post"] | None = _key(
-        "How `client_id` and `client_secret` travel: `basic` in the header, `post` in the body; some providers take "
-        "one only. Default: `basic`.",
-        None,
-        example="post",
-    )
-    token: str = _like(
-        REFERENCE,
-        "A ready-made bearer token instead of client id and secret; env:NAME or file:PATH.",
-        example="env:SCIM_TOKEN",
-    )
-    username: str = _text("The user of HTTP Basic, with `password`; env:NAME or file:PATH.", example="scim")
-    password: str = _like(
-        REFERENCE, "The password of HTTP Basic, with `username`; env:NAME or file:PATH.", example="env:SCIM_PASSWORD"
-    )
-    header: str = _text(
-        "The name of a header that lets us in, with `header_value`.",
-        example="X-API-Key",
-    )
-    header_value: str = _like(
-        REFERENCE, "What stands in `header`, as it is sent; env:NAME or file:PATH.", example="env:API_KEY"
-    )
-    requests_per_minute: int | None = _key(
-        "How many requests a minute at most; 0 for no pacing. Default: what the target announces.",
-        None,
-        example=180,
-        ge=0,
-    )
-    recall: Window = _key(
-        "How old a value may be, in days (`d`) or hours (`h`), that costs the target a second look-up (Genesys Cloud: "
-        "externalId, roles, skills, languages) and is taken from an earlier plan because the version of the account "
-        'did not move. `"0"` reads everything each time.',
-        "28d",
-        example="7d",
-    )
-    depth: Literal["full", "versions", "source"] = _key(
-        "How deep a plan looks at the directory. `full` lists everybody with all that is mapped; `versions` lists "
-        "login, status and version, and reads whoever moved; `source` lists nobody: only what HR changed is written, "
-        "and a write finds out who moved. The plan says what it did not look at.",
-        "full",
-        example="versions",
-    )
-    versions_every: Window = _key(
-        'With `depth = "source"`: a plan lists versions where the last listing is as old as this, in days (`d`) or '
-        'hours (`h`). `"0"` for never.',
-        "1d",
-        example="12h",
-    )
-    full_every: Window = _key(
-        "With another depth than `full`: a plan looks at everything where the last one that did is as old as this, in "
-        'days (`d`) or hours (`h`): what moves no version, groups. `"0"` for never.',
-        "7d",
-        example="3d",
-    )
-    workers: int = _key("How many requests run at a time.", 8, example=4, ge=1)
-    ca_file: str = _text("One more certificate authority to trust, PEM.", example="company-ca.pem")
-    concurrency: Literal["version", "compare", "auto"] | None = _key(
-        "What keeps a write from undoing somebody else's: `version` (If-Match; where the target gives no version, "
-        "nothing is written), `compare` (read, compare with what the plan saw, write, read back; what somebody else "
-        "writes in between is not seen), or `auto`: `version` where the target shows one and does not say that it "
-        "ignores it, else `compare`. Default: that of the dialect, `generic` `auto`, `genesys` always `version`.",
-        None,
-        example="compare",
-    )
-    operations_per_patch: int | None = _key(
-        "How many operations one PATCH may hold; 0 for no limit. A larger change is sent as several, each under the "
-        "version that the one before left. Default: that of the dialect, `generic` 50, `genesys` 0.",
-        None,
-        example=20,
-        ge=0,
-    )
-    characters: int | None = _key(
-        "How many characters a text may have; 0 for no limit. Who has a longer one is left out (record.too-long). "
-        "Default: that of the dialect, `generic` 255, `genesys` 0.",
-        None,
-        example=400,
-        ge=0,
-    )
-    request_bytes: int | None = _key(
-        "How large the body of a request may be, in bytes; 0 for no limit. A larger PATCH is sent as several. "
-        "Default: that of the dialect, `generic` 0, `genesys` 512000.",
-        None,
-        example=100_000,
-        ge=0,
-    )
-    default_roles: list[str] | None = _key(
-        "Roles and entitlements that the provider gives every new account by itself. Others that a new account shows "
-        "tell that a deleted one came back (account.restored). Default: that of the dialect, `generic` none, "
-        '`genesys` `["employee"]`.',
-        None,
-        example=["user"],
-    )
+from scimsync.config.states import State
+from scimsync.config.target import Target
 
 
 class Correlation(Section):
@@ -456,26 +317,6 @@ class Groups(Section):
     )
 
 
-class State(Section):
-    """What is remembered from run to run: runs, links, journal in a database; plans and bases as files."""
-
-    url: str = _text(
-        "SQLite or PostgreSQL, where runs, links and journal are kept; or env:NAME.",
-        "sqlite:///.scimsync/state.db",
-        example="env:STATE_URL",
-    )
-    artifacts: str = _text("The folder of plans and bases.", ".scimsync/artifacts", example="/var/lib/scimsync")
-    memory: str = _like(
-        MEMORY, "How much memory planning may take; beyond it a scratch file helps.", "512MB", example="2GB"
-    )
-    keep: dict[Literal["runs", "days"], Annotated[int, _key("A whole number from 1.", ..., example=90, ge=1)]] = _key(
-        "What `scimsync state gc` leaves: the files and the journal of so many applied runs, the newest, and of "
-        "whatever is younger than so many days.",
-        {"runs": 100, "days": 400},
-        example={"runs": 50, "days": 90},
-    )
-
-
 class Document(BaseModel):
     """The configuration of scimsync: keeps a directory equal to what HR says."""
 
@@ -499,3 +340,6 @@ class Document(BaseModel):
     audit: Audit = _section()
     webhook: list[Webhook] = Field([], description=Webhook.__doc__)
     events: Events | None = None
+    schedule: list[Schedule] = Field([], description=Schedule.__doc__)
+    blackout: list[Blackout] = Field([], description=Blackout.__doc__)
+    alarm: list[Alarm] = Field([], description=Alarm.__doc__)

@@ -33,7 +33,7 @@ def bearer(console: Console, secret: str) -> Visitor | None:
     if token is None:
         return None
     rights = frozenset(Right(scope) for scope in token.scopes if scope in {right.value for right in Right})
-    return Visitor(name=f"{token.name} [{token.id}]", rights=rights, role="token")
+    return Visitor(name=f"{token.name} [{token.id}]", rights=rights, role="token", proof="token")
 
 
 def _json(document: object, status: int = 200) -> Response:
@@ -126,17 +126,17 @@ def _apply(asked: Asked) -> Response:
     review = _opened(asked)
     if asked.form.get("digest", "") != review.index.digest:
         raise PlanStale("the digest is not that of the plan: read it anew (GET), and send its digest")
-    return _json(_work(asked.console.works.apply(asked.visitor.actor, review.run.id)), 202)
+    return _json(_work(asked.console.works.apply(asked.visitor.person, review.run.id)), 202)
 
 
 def _undo(asked: Asked) -> Response:
     run = runs.known(asked.store, asked.given["run"])
-    return _json(_work(asked.console.works.undo(asked.visitor.actor, run.id)), 202)
+    return _json(_work(asked.console.works.undo(asked.visitor.person, run.id)), 202)
 
 
 def _plan(asked: Asked) -> Response:
     only = tuple(filter(None, asked.fields.get("only", ())))
-    return _json(_work(asked.console.works.plan(asked.visitor.actor, Choices(only=only))), 202)
+    return _json(_work(asked.console.works.plan(asked.visitor.person, Choices(only=only))), 202)
 
 
 def _show_work(asked: Asked) -> Response:

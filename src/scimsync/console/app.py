@@ -19,7 +19,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from scimsync.config import Settings
-from scimsync.console import api, audit, entering, overview, people, progress, runs, settings, workshop
+from scimsync.console import (
+    api,
+    approvals,
+    audit,
+    conflicts,
+    entering,
+    overview,
+    people,
+    progress,
+    runs,
+    settings,
+    workshop,
+)
 from scimsync.console.asking import Asked, Console, Page
 from scimsync.console.guarding import SAFE, Guard
 from scimsync.console.roles import Role, Visitor
@@ -36,6 +48,8 @@ PAGES: tuple[Page, ...] = (
     *overview.PAGES,
     *runs.PAGES,
     *progress.PAGES,
+    *conflicts.PAGES,
+    *approvals.PAGES,
     *people.PAGES,
     *audit.PAGES,
     *workshop.PAGES,
@@ -140,7 +154,7 @@ def _endpoint(console: Console, page: Page) -> _Endpoint:
 
 def _answered(page: Page, asked: Asked) -> Response:
     try:
-        with on_behalf_of(asked.visitor.actor):
+        with on_behalf_of(asked.visitor.person):
             return page.handler(asked)
     except ScimsyncError as error:
         status, title = next((s, t) for kind, s, t in _TOLD if isinstance(error, kind))

@@ -50,7 +50,7 @@ def _plan(asked: Asked) -> Response:
     key = asked.form.get("key", "")
     if not key:
         raise ConfigError("Say whom: give a key.")
-    return asked.go(f"/works/{asked.console.works.plan(asked.visitor.actor, Choices(only=(key,))).id}")
+    return asked.go(f"/works/{asked.console.works.plan(asked.visitor.person, Choices(only=(key,))).id}")
 
 
 PAGES = (

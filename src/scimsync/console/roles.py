@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from scimsync.services.acting import Actor
+
 
 class Right(Enum):
     """What one may do; the value is the scope of a token."""
@@ -45,6 +47,8 @@ class Visitor:
     rights: frozenset[Right]
     #: what a person is called in the head of each page
     role: str
+    #: how it was proven who they are: `password`, `link`, `token`
+    proof: str = ""
     #: proves that a form is ours; "" for a machine, which has no forms
     csrf: str = ""
 
@@ -53,6 +57,6 @@ class Visitor:
         return Right(right) in self.rights
 
     @property
-    def actor(self) -> str:
-        """How the audit chain calls them."""
-        return f"{self.name} (console)"
+    def person(self) -> Actor:
+        """How services and the audit chain call them."""
+        return Actor(self.name, self.proof)

@@ -160,7 +160,7 @@ def _findings(asked: Asked) -> Response:
 
 
 def _plan(asked: Asked) -> Response:
-    return asked.go(f"/works/{asked.console.works.plan(asked.visitor.actor, Choices()).id}")
+    return asked.go(f"/works/{asked.console.works.plan(asked.visitor.person, Choices()).id}")
 
 
 def _apply(asked: Asked) -> Response:
@@ -168,13 +168,13 @@ def _apply(asked: Asked) -> Response:
     review = asked.console.reviews.opened(asked.store, asked.given["run"])
     if asked.form.get("digest", "") != review.index.digest:
         return asked.sorry(409, "The plan is not the one that you read", "Load its page again, and read it again.")
-    work = asked.console.works.apply(asked.visitor.actor, review.run.id, resume=asked.form.get("resume") == "yes")
+    work = asked.console.works.apply(asked.visitor.person, review.run.id, resume=asked.form.get("resume") == "yes")
     return asked.go(f"/works/{work.id}")
 
 
 def _undo(asked: Asked) -> Response:
     run = runs.known(asked.store, asked.given["run"])
-    return asked.go(f"/works/{asked.console.works.undo(asked.visitor.actor, run.id).id}")
+    return asked.go(f"/works/{asked.console.works.undo(asked.visitor.person, run.id).id}")
 
 
 PAGES = (

@@ -55,12 +55,12 @@ class Sessions:
             if not self._link or not hmac.compare_digest(self._link, _digest(token)):
                 return None
             self._link = b""
-        return self.begin("admin", Role.ADMIN)
+        return self.begin("admin", Role.ADMIN, "link")
 
-    def begin(self, name: str, role: Role) -> str:
+    def begin(self, name: str, role: Role, proof: str = "password") -> str:
         """A new session; what the browser keeps of it."""
         token, at = secrets.token_urlsafe(32), self._monotonic()
-        visitor = Visitor(name=name, rights=RIGHTS[role], role=role.value, csrf=secrets.token_urlsafe(32))
+        visitor = Visitor(name=name, rights=RIGHTS[role], role=role.value, proof=proof, csrf=secrets.token_urlsafe(32))
         with self._lock:
             self._held[_digest(token)] = _Session(visitor, at, at)
             while len(self._held) > MOST:

@@ -10,14 +10,15 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from scimsync.bootstrap import make_clock, now, on_behalf_of
 from scimsync.config import Settings
 from scimsync.engine.ports import Observer, Store
 from scimsync.errors import ScimsyncError
-from scimsync.services import applying, planning, state, undoing
+from scimsync.model.decisions import Actor
+from scimsync.services import applying, planning, quarantine, state, undoing
 from scimsync.services.planning import Choices
 
 __all__ = ["Work", "Works", "monotonic", "on_behalf_of"]
@@ -113,7 +114,7 @@ class Works:
         """The latest work about a run."""
         return next((work for work in reversed(self._works.values()) if work.run == run), None)
 
-    def plan(self, actor: str, choices: Choices) -> Work:
+    def plan(self, who: Actor, choices: Choices) -> Work:
         """Make a plan; see `services.planning.plan`. What a run that was cut short had done is noted before.
 
         Raises:
@@ -123,11 +124,23 @@ class Works:
         async def doing(store: Store, observer: Observer, _: asyncio.Event) -> str:
             if planning.has_unfinished(store):
                 await applying.settle_where_free(self._settings, store, observer)
-            return (await planning.plan(self._settings, store, observer, choices)).id
+            return (await planning.plan(self._settings, store, observer, replace(choices, author=who))).id
 
-        return self._begin("plan", actor, doing)
+        return self._begin("plan", who, doing)
 
-    def undo(self, actor: str, run: str) -> Work:
+    def try_again(self, who: Actor, key: str) -> Work:
+        """Plan for one person who is left out; see `services.quarantine.try_again`.
+
+        Raises:
+            ScimsyncError: Something is at work already.
+        """
+
+        async def doing(store: Store, observer: Observer, _: asyncio.Event) -> str:
+            return (await quarantine.try_again(self._settings, store, observer, key, who)).id
+
+        return self._begin("plan", who, doing)
+
+    def undo(self, who: Actor, run: str) -> Work:
         """Plan to take a run back; see `services.undoing.undo`.
 
         Raises:
@@ -135,11 +148,11 @@ class Works:
         """
 
         async def doing(store: Store, observer: Observer, _: asyncio.Event) -> str:
-            return (await undoing.undo(self._settings, store, observer, run, Choices())).id
+            return (await undoing.undo(self._settings, store, observer, run, Choices(author=who))).id
 
-        return self._begin("undo", actor, doing)
+        return self._begin("undo", who, doing)
 
-    def apply(self, actor: str, run: str, *, resume: bool = False) -> Work:
+    def apply(self, who: Actor, run: str, *, resume: bool = False) -> Work:
         """Carry out a stored plan; see `services.applying.apply`.
 
         Raises:
@@ -154,7 +167,7 @@ class Works:
                 observer.say(report.stopped)
             return report.run
 
-        return self._begin("apply", actor, doing, run)
+        return self._begin("apply", who, doing, run)
 
     def stop(self, identity: str) -> bool:
         """Let a piece of work come to an end after the writes in progress; whether there was something to stop."""
@@ -172,16 +185,16 @@ class Works:
             self.stop(found[0].id)
             found[1].join()
 
-    def _begin(self, kind: str, actor: str, doing: Doing, run: str = "") -> Work:
+    def _begin(self, kind: str, who: Actor, doing: Doing, run: str = "") -> Work:
         with self._lock:
             if (busy := self.current) is not None:
                 raise ScimsyncError(f"{busy.kind} is at work already, begun by {busy.actor}. Wait for it, or stop it.")
-            work = Work(id=self._fresh(), kind=kind, actor=actor, began=now(), run=run)
+            work = Work(id=self._fresh(), kind=kind, actor=who.name, began=now(), run=run)
             loop = asyncio.new_event_loop()
             stop = asyncio.Event()
             context = contextvars.copy_context()
             thread = threading.Thread(
-                target=context.run, args=(self._do, work, doing, loop, stop), name=f"scimsync {kind}", daemon=True
+                target=context.run, args=(self._do, work, who, doing, loop, stop), name=f"scimsync {kind}", daemon=True
             )
 
             def ask() -> None:
@@ -195,7 +208,7 @@ class Works:
             thread.start()
             return work
 
-    def _do(self, work: Work, doing: Doing, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    def _do(self, work: Work, who: Actor, doing: Doing, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
         began = self._clock.monotonic()
 
         def tick() -> None:
@@ -206,7 +219,7 @@ class Works:
                 work.run = await doing(store, _Watch(work, tick), stop)
 
         try:
-            with on_behalf_of(work.actor):
+            with on_behalf_of(who):
                 loop.run_until_complete(whole())
         except ScimsyncError as error:
             work.error, work.exit_code = str(error), error.exit_code

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections import Counter
+from array import array
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from scimsync.model.outcomes import JournalLine, Outcome, Status
 from scimsync.model.plans import Change, GroupChange, Plan
 from scimsync.workbench.pool import Pool
 
+#: filters of which is remembered what they leave
+_KNOWN = 16
 #: rows that go into the index at a time
 _CHUNK = 2000
 #: the worst of the two passes of a change counts
@@ -38,7 +41,8 @@ _RANK = {
 _BY_RANK = {rank: status.value for status, rank in _RANK.items()}
 _SCHEMA = """
 CREATE TABLE line (n INTEGER PRIMARY KEY, at INTEGER, size INTEGER, kind TEXT, key TEXT, part INTEGER, action TEXT,
-  grouped TEXT, open TEXT, whole TEXT, rank INTEGER NOT NULL DEFAULT 0);
+  grouped TEXT, rank INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE word (n INTEGER PRIMARY KEY, open TEXT, whole TEXT);
 CREATE TABLE mark (kind TEXT, value TEXT, n INTEGER, PRIMARY KEY (kind, value, n)) WITHOUT ROWID;
 CREATE TABLE finding (n INTEGER PRIMARY KEY, code TEXT, subject TEXT, body BLOB);
 CREATE TABLE outcome (key TEXT, part INTEGER, rank INTEGER, body BLOB, PRIMARY KEY (key, part)) WITHOUT ROWID;
@@ -124,7 +128,8 @@ class PlanIndex:
         groups: Callable[[Sequence[str]], Mapping[str, str]] = lambda _: {},
     ) -> None:
         self._file, self._index = plan_file, index_file
-        self._pool, self._writing = Pool(index_file), threading.Lock()
+        self._pool, self._writing, self._lock = Pool(index_file), threading.Lock(), threading.Lock()
+        self._known: OrderedDict[Filter, array[int]] = OrderedDict()
         self.mark = _mark_of(plan_file)
         with self._pool.borrowed() as connection:
             self._make(connection, group_path, groups)
@@ -205,9 +210,13 @@ class PlanIndex:
         for start in range(0, len(asked), 50_000):
             found = groups(asked[start : start + 50_000])
             connection.executemany(
-                "UPDATE line SET grouped = ?, whole = whole || ' ' || ? WHERE key = ? AND grouped = ''",
-                [(group, group.lower(), key) for key, group in found.items()],
+                "UPDATE line SET grouped = ? WHERE key = ? AND grouped = ''",
+                [(group, key) for key, group in found.items()],
             )
+        connection.execute(  # words are looked for in the group, too
+            "UPDATE word SET whole = whole || ' ' || lower((SELECT grouped FROM line WHERE line.n = word.n)) "
+            "WHERE n IN (SELECT n FROM line WHERE grouped <> '')"
+        )
         connection.execute("CREATE INDEX line_grouped ON line (grouped, n)")
         counted = connection.execute("SELECT grouped, count(*) FROM line WHERE grouped <> '' GROUP BY 1")
         tally.marks["group"] = Counter(dict(counted.fetchall()))
@@ -216,12 +225,28 @@ class PlanIndex:
 
     def page(self, wanted: Filter, start: int, size: int) -> Page:
         """Some rows of those that a filter leaves, in the order of the plan."""
+        fitting = self._fitting(wanted)
+        some = [*fitting[start : start + size]]
+        marks = ", ".join("?" * len(some))
+        found = self._ask(f"SELECT n, at, size, kind, grouped FROM line WHERE n IN ({marks}) ORDER BY n", *some)
+        return Page(rows=tuple(self._read(found)), total=len(fitting))
+
+    def _fitting(self, wanted: Filter) -> array[int]:
+        """The numbers of all rows that a filter leaves; remembered, for the next page is asked for soon."""
+        with self._lock:
+            if (known := self._known.get(wanted)) is not None:
+                self._known.move_to_end(wanted)
+                return known
         where, values = _where(wanted)
-        total = int(str(self._ask(f"SELECT count(*) FROM line {where}", *values)[0][0]))
-        found = self._ask(
-            f"SELECT n, at, size, kind, grouped FROM line {where} ORDER BY n LIMIT ? OFFSET ?", *values, size, start
-        )
-        return Page(rows=tuple(self._read(found)), total=total)
+        with self._pool.borrowed() as connection:
+            query = f"SELECT n FROM line {where} ORDER BY n"
+            found = array("Q", (n for (n,) in connection.execute(query, values)))
+        if not wanted.outcome:  # what came of changes goes on changing
+            with self._lock:
+                self._known[wanted] = found
+                while len(self._known) > _KNOWN:
+                    self._known.popitem(last=False)
+        return found
 
     def row(self, n: int) -> Row | None:
         """One row by its number; None where there is none."""
@@ -382,7 +407,8 @@ def _finding_row(n: int, raw: bytes) -> tuple[object, ...]:
 
 
 def _put(connection: sqlite3.Connection, rows: list[tuple[object, ...]], marks: list[tuple[str, str, int]]) -> None:
-    connection.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", rows)
+    connection.executemany("INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)", [row[:-2] for row in rows])
+    connection.executemany("INSERT INTO word VALUES (?, ?, ?)", [(row[0], *row[-2:]) for row in rows])
     connection.executemany("INSERT INTO mark VALUES (?, ?, ?)", marks)
     rows.clear()
     marks.clear()
@@ -399,9 +425,12 @@ def _where(wanted: Filter) -> tuple[str, tuple[object, ...]]:
         if value:
             tests.append("n IN (SELECT n FROM mark WHERE kind = ? AND value = ?)")
             values += [kind, value]
+    texts: list[str] = []
     for word in wanted.text.lower().split():
-        tests.append(f"instr({'whole' if wanted.values else 'open'}, ?) > 0")
+        texts.append(f"instr({'whole' if wanted.values else 'open'}, ?) > 0")
         values.append(word)
+    if texts:
+        tests.append(f"n IN (SELECT n FROM word WHERE {' AND '.join(texts)})")
     if wanted.outcome:
         ranks = {status.value: rank for status, rank in _RANK.items()}
         tests.append("rank = ? AND kind <> 'notice'")
