@@ -5,7 +5,7 @@ from __future__ import annotations
 #: tables that came after revision 0012, and columns of others
 _TABLES = (
     "unshown", "acceptance", "undone", "artifact", "suspect", "decision", "approval", "approval_rule", "quarantine",
-    "console_user", "console_token", "allowance",
+    "console_user", "console_token", "allowance", "schedule", "alarm",
 )  # fmt: skip
 _COLUMNS = (("schema_pin", "left_out"), ("run", "digest"), ("run", "spent"), ("run", "undoes"))
 

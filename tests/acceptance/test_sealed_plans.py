@@ -50,7 +50,18 @@ def test_a_plan_that_was_just_made_is_good_point_by_point(home: House) -> None:
     said = home.command("plan", "verify", str(file))
     assert said.code == 0, said.out + said.err
     names = [line.split()[1] for line in said.out.splitlines()]
-    assert names == ["digest", "signature", "state", "target", "configuration", "links", "base", "runs", "expiry"]
+    assert names == [
+        "digest",
+        "signature",
+        "state",
+        "target",
+        "configuration",
+        "links",
+        "decisions",
+        "base",
+        "runs",
+        "expiry",
+    ]
     assert all(line.startswith("ok ") for line in said.out.splitlines())
     assert home.command("apply", str(file), "--yes").code == 0
     assert set(marks(home, file).values()) == {"ok"}, "carried out, and still the plan that it was"

@@ -39,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     played = list(_all(seeds, given.mutant, stop=bool(given.mutant)))
     _table(played)
     hurt = [one for one in played if one.breaches]
+    _kinds(played)
     requests, days = sum(one.requests for one in played), sum(one.seconds for one in played) / 86400
     took = time.perf_counter() - began
     print(f"\n{len(played):,} worlds, {sum(one.processes for one in played):,} processes, {requests:,} requests, "
@@ -110,6 +111,16 @@ def _table(played: Sequence[Played]) -> None:
             print(f"{row:5}{what:46}  {ALWAYS[row]}")
         else:
             print(f"{row:5}{what:46}  {_covered(row)}")
+
+
+def _kinds(played: Sequence[Played]) -> None:
+    """What worlds were like, and what was done in them."""
+    told, done = Counter[str](), Counter[str]()
+    for one in played:
+        told.update(one.traits)
+        done.update(one.done)
+    print("\nworlds: " + ", ".join(f"{number:,} {name}" for name, number in sorted(told.items())))
+    print("done: " + ", ".join(f"{number:,} {name}" for name, number in sorted(done.items())))
 
 
 _COLUMNS = (("lost", 6), ("doubled", 9), ("wrong", 9), ("other", 7))

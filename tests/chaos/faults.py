@@ -70,6 +70,7 @@ KINDS: dict[str, Kind] = {
     "edited each time": Kind(("F45",), "write", 12, (4, 8)),
     "enabled by hand": Kind(("F42",), "write", 12),
     "made by hand": Kind(("F51",), "create", 3),
+    "member by hand": Kind(("F44", "F86"), "any", 60, (1, 3)),
     "edited any time": Kind(("F86",), "any", 60, (1, 3)),
     # listings
     "search lags": Kind(("F50",), "any", 60),

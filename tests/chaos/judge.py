@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.disk import Commit
+from tests.chaos.groups import TEAM, members
 from tests.chaos.provider import SECRET, Arrival, Effect, Json
 from tests.chaos.world import DEPARTMENT, MANAGER, POLICY, SEED, SKILLS, World
 
@@ -98,6 +99,7 @@ class _Judge:
         for check in (
             self._settled, self._honest, self._no_lost_update, self._no_double, self._planned, self._access,
             self._deleted, self._ladder, self._within_limits, self._taken_back,
+            self._grouped,
             self._converged, self._bounded, self._told, self._secret, self._one_at_a_time, self._intact,
         ):  # fmt: skip
             yield from check()
@@ -397,6 +399,60 @@ class _Judge:
             if all(one == said[0] for one in said):
                 yield f"I3 {path} of {key} was taken back, and {plan.id} did it again"
 
+    def _grouped(self) -> Iterator[str]:
+        """Nobody joins or leaves a group unplanned, nobody of others' leaves, and in the end it is as HR says."""
+        groups = [i for i in self.intents if i.line.key.startswith("group:")]
+        left: dict[int, Intent] = {}
+        for arrival in self.provider.group_arrivals:
+            fits = [
+                i for i in groups
+                if i.line.key == f"group:{arrival.account}" and i.who == arrival.who and i.at <= arrival.left
+                and i.line.version == arrival.match
+            ]  # fmt: skip
+            if not fits:
+                yield f"I4 PATCH {arrival.account} left without a durable intent"
+            else:
+                left[arrival.number] = fits[-1]
+        for effect in self.provider.group_history:
+            intent = left.get(effect.request) if effect.who >= 0 else None
+            if intent is None or intent.line.run not in self.world.intended:
+                continue
+            plan = self.world.intended[intent.line.run].plan
+            change = next((one for one in plan.groups if one.group == effect.account), None)
+            add = {m.account or self._made_for(m.key) for m in change.add} if change else set()
+            remove = {m.account for m in change.remove} if change else set()
+            before, after = members(effect.before), members(effect.after)
+            if strange := (after - before) - add:
+                yield f"I3 {sorted(strange)} were put into {effect.account} unplanned"
+            if strange := (before - after) - remove:
+                yield f"I3 {sorted(strange)} were taken out of {effect.account} unplanned"
+            if any(
+                self.provider.users.get(one, {}).get("userName") == "stranger@example.com" for one in before - after
+            ):
+                yield f"I1 a stranger was taken out of {effect.account}"
+        yield from self._in_teams()
+
+    def _made_for(self, key: str) -> str:
+        return next((w.effect.account for w in reversed(self.writes) if w.part[1] == key), "")
+
+    def _in_teams(self) -> Iterator[str]:
+        world = self.world
+        if world.policy.groups is None or not world.quiet:
+            return
+        linked = {link.key: link.account for link in world.disk.links()}
+        for group, body in self.provider.groups.items():
+            named = {
+                linked[k] for k, p in world.company.people.items() if p.get(TEAM) == body["displayName"] and k in linked
+            }
+            held = members(body)
+            if lacking := (named & self.provider.users.keys()) - held:
+                yield f"I7 {group} lacks {sorted(lacking)}"
+            for account in sorted(held - named):
+                history = [e for e in self.provider.group_history if e.account == group]
+                by = [e.who for e in history if account in members(e.after) - members(e.before)]
+                if by and by[-1] >= 0:
+                    yield f"I7 {account} is in {group}, where we put it, and HR does not name it"
+
     def _within_limits(self) -> Iterator[str]:
         """Many small runs do not pass what one large may not."""
         most, window = self.world.policy.limits.disable.count, self.world.policy.limits.leavers_window.total_seconds()
@@ -489,7 +545,7 @@ class _Judge:
             ]  # fmt: skip
             told = {message.person for message in commit.messages}
             for line in wrote:
-                if line.key not in told:
+                if line.key not in told and not line.key.startswith("group:"):
                     yield f"I11 nobody hears of {line.key} in {line.run}"
             for message in commit.messages:
                 if message.id in seen:

@@ -17,10 +17,10 @@ from tests.chaos.world import World
 from scimsync.adapters import target_http, target_limits
 from scimsync.adapters.target_guard import Versions
 from scimsync.adapters.target_wire import Answer, Ask
-from scimsync.core import ending, ladder, lifecycle, planner, replies, undoing
+from scimsync.core import ending, grouping, ladder, lifecycle, planner, replies, undoing
 from scimsync.core.planner import Replanned
 from scimsync.core.replies import Next
-from scimsync.engine import account_writer, limiting, undone
+from scimsync.engine import account_writer, limiting, membership, settling, undone
 from scimsync.engine.account_remover import AccountRemover
 from scimsync.engine.attempts import Attempt
 from scimsync.engine.journal import Journal
@@ -231,6 +231,22 @@ def _undone_in_vain() -> list[Patch]:
     return [(undone, "leave", lambda comparison, store, changes, believed: undone.Left([*changes]))]
 
 
+def _takes_all_out() -> list[Patch]:
+    """A group is written with those alone whom a plan names: everybody else is taken out with whoever leaves."""
+    operations = grouping.operations
+
+    def more(batch: Any, form: Any, members: Any) -> Any:
+        others = set(members) - set(batch.add)
+        return operations(replace(batch, remove=tuple(sorted(others))) if batch.remove else batch, form, members)
+
+    return [(grouping, "operations", more)]
+
+
+def _forgets_members() -> list[Patch]:
+    """Nothing is remembered of whom we put into a group, so nobody is ever taken out again."""
+    return [(membership, "remember", lambda *_: None), (settling, "remember", lambda *_: None)]
+
+
 MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "post-again": _post_again,
     "early-outcome": _early_outcome,
@@ -252,6 +268,8 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "deletes-early": _deletes_early,
     "deletes-active": _deletes_active,
     "forgets-yesterday": _forgets_yesterday,
+    "takes-all-out": _takes_all_out,
+    "forgets-members": _forgets_members,
     "undoes-others": _undoes_others,
     "undone-in-vain": _undone_in_vain,
 }

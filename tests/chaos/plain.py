@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+from tests.chaos.groups import Planned as Grouped
+from tests.chaos.groups import lines, plan_groups
 
+from scimsync import files
 from scimsync.core import limits, logins, planner, validation
 from scimsync.core.desired import read_desired
 from scimsync.core.identity import said
@@ -134,7 +137,7 @@ class Plainly:
                 continue
             agreed = self.base.get(key, (None, {}))[1].get(ACTIVE)
             yield Leaver(
-                key=key, name=str(body["userName"]), account=account, version=str(_version(body)),
+                key=key, name=str(body["userName"]), account=account, version=_tag(body),
                 agreed=agreed if isinstance(agreed, bool) else None,
             )  # fmt: skip
 
@@ -151,7 +154,7 @@ class Plainly:
             if self.paired.get(key, account) == account and (key in self.paired or not self._is_taken(account)):
                 known = endings.get(key)
                 yield Inactive(
-                    key=key, name=str(body["userName"]), account=account, version=str(_version(body)), row=None,
+                    key=key, name=str(body["userName"]), account=account, version=_tag(body), row=None,
                     absent=person is None, ending=known if known and known.account == account else None,
                 )  # fmt: skip
 
@@ -216,9 +219,15 @@ async def make_plain_plan(
     ends = ending.plan_ends(cast("Any", side), cast("Any", side), cast("Any", request), store, known)
     ended = {change.key for change in ends.changes}
     ordered, _ = planner.lined_up([*(c for c in handed.changes if c.key not in ended), *ends.changes])
+    grouped = Grouped()
+    if policy.groups is not None and found.complete and request.proven:
+        spared = [suspect.account for suspect in ladder.suspects]
+        grouped = await plan_groups(
+            target, store, request.wanted, paired, ordered, spared, policy.groups.batch, request.overrides
+        )
     plan = _stored(
         target, store, clock, request, ordered, (last.base if last else ""), agreed, len(found.accounts),
-        (*ladder.told, *left.findings, *ends.findings), past, ends.demanded,
+        (*ladder.told, *left.findings, *ends.findings, *grouped.findings), past, ends.demanded, grouped,
     )  # fmt: skip
     ladder.keep(cast("Any", side), plan)
     return plan
@@ -257,7 +266,12 @@ async def _read(
 
 
 def _version(body: Mapping[str, Any]) -> int:
-    return int(str(body["meta"]["version"]).removeprefix("W/").strip('"'))
+    return int(_tag(body) or 0)
+
+
+def _tag(body: Mapping[str, Any]) -> str:
+    """The version; blank where none was shown."""
+    return str(body.get("meta", {}).get("version", "")).removeprefix("W/").strip('"')
 
 
 def _correlated(request: PlainRequest, found: _Found, links: Mapping[str, str]) -> dict[str, str]:
@@ -315,7 +329,7 @@ def _sides(
         body = found.accounts[account]
         current = {ACTIVE: truth(lookup(body, ACTIVE))} | {m.path: m.place.read(body) for m in policy.attributes}
         pair = Pair(
-            **common, account=account, version=str(_version(body)), current=current,
+            **common, account=account, version=_tag(body), current=current,
             base=base.get(key, (None, {}))[1], awaits=awaits, unresolved=unresolved,
         )  # fmt: skip
         pairs.append((pair, desired))
@@ -352,11 +366,12 @@ def _vain(changes: Sequence[Change]) -> list[Change]:
 def _stored(  # noqa: PLR0917 - all that a plan rests on
     target: Target, store: Store, clock: Clock, request: PlainRequest, changes: tuple[Change, ...], former: str,
     agreed: Base, accounts: int, findings: tuple[Finding, ...], past: Past, ending_demands: Sequence[Demand],
+    grouped: Grouped,
 ) -> Plan:  # fmt: skip
     now, sources = clock.now(), (request.source,)
     identity = f"{now:%Y%m%d-%H%M%S}-{request.fresh()}"
     numbers = {"records": len(request.wanted), "accounts": accounts, "linked": len(agreed), "unmanaged": 0}
-    counted = planner.tally(numbers | {"compared": 0, "equal": 0}, changes, (), findings)
+    counted = planner.tally(numbers | {"compared": 0, "equal": 0}, changes, (), findings, grouped.changes)
     demanded = [*limits.demands(counted, request.policy.limits)]
     plan = Plan(
         id=identity,
@@ -364,6 +379,7 @@ def _stored(  # noqa: PLR0917 - all that a plan rests on
         seal=Seal(target=target.name, configuration="c", source="s", base=former, links=said(store.link_decisions())),
         tally=counted,
         changes=changes,
+        groups=grouped.changes,
         findings=findings,
         refusals=limits.refusals(demanded, request.overrides, past),
         overrides=dict(request.overrides),
@@ -372,6 +388,7 @@ def _stored(  # noqa: PLR0917 - all that a plan rests on
     )
     name = f"agreed-{identity}.parquet"
     write_base(store.artifact(name), agreed)
+    files.write(store.artifact(f"members-{identity}.ndjson"), lines(grouped.agreed))
     path = f"plan-{identity}.ndjson"
     digest = signatures.write(store.artifact(path), plan, None)
     store.save_run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from tests.chaos.faults import Fault
 from tests.chaos.judge import judge
 from tests.chaos.mutants import mutated
 from tests.chaos.world import World
+
+from scimsync.core.ladder import SUSPECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,9 @@ class Played:
     #: virtual
     seconds: float = 0.0
     most_requests: int = 0
+    #: what is special about it, and how often what was done in it
+    traits: tuple[str, ...] = ()
+    done: dict[str, int] = field(default_factory=dict)
 
     @property
     def kinds(self) -> set[str]:
@@ -54,7 +60,7 @@ def play(seed: int, only: Sequence[int] | None = None, mutant: str = "") -> Play
             seed=seed, breaches=tuple(breaches), faults=world.faults, struck=dict(world.weather.injected),
             quiet=world.quiet, digest=_digest(world), processes=len(world.processes),
             requests=sum(world.provider.requests.values()), seconds=world.loop.now,
-            most_requests=max(world.provider.requests.values(), default=0),
+            most_requests=max(world.provider.requests.values(), default=0), traits=world.special, done=_done(world),
         )  # fmt: skip
     finally:
         gc.enable()
@@ -73,6 +79,21 @@ def shrunk(seed: int, mutant: str = "") -> tuple[Played, tuple[int, ...]]:
     return found, tuple(needed)
 
 
+def _done(world: World) -> dict[str, int]:
+    """How often what was done by us."""
+    found = Counter[str]()
+    for effect in world.provider.history:
+        if effect.who >= 0:
+            taken = effect.method == "PATCH" and effect.before.get("active") and not effect.after.get("active")
+            found["disabled" if taken else {"POST": "made", "PATCH": "written"}.get(effect.method, "deleted")] += 1
+    found["groups written"] += sum(effect.who >= 0 for effect in world.provider.group_history)
+    for intended in world.intended.values():
+        found["undo plans"] += bool(intended.plan.undoes and intended.plan.changes)
+        found["refused plans"] += bool(intended.plan.refusals)
+        found["suspects told"] += sum(finding.code == SUSPECTED for finding in intended.plan.findings)
+    return dict(found)
+
+
 def _digest(world: World) -> str:
     """Of everything that could be seen from outside: two plays of one seed have the same."""
     told = hashlib.sha256()
@@ -83,5 +104,7 @@ def _digest(world: World) -> str:
             told.update(
                 f"{commit.at} {commit.who} {line.run} {line.key} {line.part} {line.step} {line.outcome}\n".encode()
             )
+    for effect in world.provider.group_history:
+        told.update(f"{effect.at} {effect.who} {effect.account} {effect.after}\n".encode())
     told.update(repr(sorted(world.provider.requests.items())).encode())
     return told.hexdigest()

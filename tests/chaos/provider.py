@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import httpx2
 import msgspec
 from tests.chaos.faults import Fault, Weather
+from tests.chaos.groups import members, patched
 from tests.chaos.loop import KilledError, Loop, VirtualTime
 
 from scimsync.errors import ProtocolError
@@ -116,6 +117,10 @@ class Provider:
         self._late: list[tuple[float, str, Json | None]] = []
         self.history: list[Effect] = []
         self.arrivals: list[Arrival] = []
+        #: the same of groups
+        self.groups: dict[str, Json] = {}
+        self.group_history: list[Effect] = []
+        self.group_arrivals: list[Arrival] = []
         #: (account, version) -> who was shown it, and when first
         self.views: dict[tuple[str, str], dict[int, float]] = {}
         self.requests: dict[int, int] = {}
@@ -174,6 +179,25 @@ class Provider:
                 "enable": enable}  # fmt: skip
         self.edit(account, ways[how or rng.choice(("title", "department", "unmanaged", "skill", "mobile"))])
 
+    def found_group(self, name: str, members: Sequence[str]) -> None:
+        """Another hand makes a group."""
+        group = f"group-{name}"
+        self.groups[group] = {"id": group, "displayName": name, "members": _listed(members),
+                              "meta": {"resourceType": "Group", "version": "1"}}  # fmt: skip
+
+    def member_by_hand(self, rng: Random) -> None:
+        """Another hand puts somebody into a group, or takes out somebody whom nobody else would."""
+        if self.groups and self.users:
+            group, account = self.groups[rng.choice(sorted(self.groups))], rng.choice(sorted(self.users))
+            self._regroup(-1, group["id"], {*members(group), account}, 0)
+
+    def _regroup(self, who: int, group: str, held: Collection[str], request: int) -> None:
+        before = self.groups[group]
+        body = {**before, "members": _listed(sorted(held))}
+        body["meta"] = {**before["meta"], "version": str(int(before["meta"]["version"]) + 1)}
+        self.groups[group] = body
+        self.group_history.append(Effect(self._loop.now, who, "PATCH", group, before, body, request))
+
     # --- state ----------------------------------------------------------------------------------------
 
     def _put(self, who: int, method: str, user: Json, request: int) -> Json:
@@ -210,7 +234,7 @@ class Provider:
 
     # --- answers --------------------------------------------------------------------------------------
 
-    def answer(self, who: int, request: httpx2.Request, number: int) -> httpx2.Response:  # noqa: PLR0911 - a list
+    def answer(self, who: int, request: httpx2.Request, number: int) -> httpx2.Response:  # noqa: C901, PLR0911 - a list
         """What a healthy directory says."""
         path, query = request.url.path, dict(request.url.params)
         if not path.startswith(BASE):
@@ -220,10 +244,12 @@ class Provider:
             return _json(
                 200, {"patch": {"supported": True}, "etag": {"supported": True}, "filter": {"supported": True}}
             )
-        if kind != "Users":
+        if kind not in {"Users", "Groups"}:
             return self._refuse(404, "there is no such endpoint")
         body = msgspec.json.decode(request.content) if request.content else None
         match = request.headers.get("if-match", "").removeprefix("W/").strip('"')
+        if kind == "Groups":
+            return self._group(who, request.method, identity, body, match, number)
         if not identity:
             return self._list(query) if request.method == "GET" else self._create(who, body, number)
         held = self.users.get(identity)
@@ -241,8 +267,26 @@ class Provider:
             del self.users[identity]
             self.history.append(Effect(self._loop.now, who, "DELETE", identity, held, {}, number))
             self._late.append((self._loop.now + self.traits.lag_s, identity, None))
+            for group in [group for group, body in self.groups.items() if identity in members(body)]:
+                self._regroup(-1, group, members(self.groups[group]) - {identity}, 0)
             return httpx2.Response(204)
         return self._refuse(405, "not here")
+
+    def _group(self, who: int, method: str, identity: str, body: Any, match: str, number: int) -> httpx2.Response:
+        if not identity:
+            named = [{name: body[name] for name in ("id", "displayName", "meta")} for body in self.groups.values()]
+            return _json(200, {"totalResults": len(named), "startIndex": 1, "itemsPerPage": 100, "Resources": named})
+        held = self.groups.get(identity)
+        if held is None or method not in {"GET", "PATCH"}:
+            return self._refuse(404, "there is no such group")
+        if method == "GET":
+            return self._shown(200, held)
+        arrival = Arrival(self._loop.now, who, method, identity, body, match, number, True, self.left[number])
+        self.group_arrivals.append(arrival)
+        if match != held["meta"]["version"]:
+            return self._conflict()
+        self._regroup(who, identity, members(patched(held, body)), number)
+        return self._shown(200, self.groups[identity])
 
     def _note(self, who: int, method: str, account: str, body: Any, match: str, number: int, *, landed: bool) -> None:
         self.arrivals.append(
@@ -406,6 +450,10 @@ def _json(status: int, body: object, headers: dict[str, str] | None = None) -> h
     )
 
 
+def _listed(members: Iterable[str]) -> list[Json]:
+    return [{"value": one, "type": "User"} for one in members]
+
+
 def _ons(request: httpx2.Request) -> tuple[str, ...]:
     """What a request counts as."""
     path = request.url.path
@@ -514,6 +562,8 @@ class _Trip:
             case "edited any time":
                 if provider.users:
                     provider.any_edit(rng, rng.choice(sorted(provider.users)))
+            case "member by hand":
+                provider.member_by_hand(rng)
             case "made by hand":
                 self._made_by_hand(rng)
             case "search lags":

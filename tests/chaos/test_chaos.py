@@ -16,6 +16,8 @@ from tests.chaos.playing import play, shrunk
 from tests.chaos.world import World
 from tests.soak import WHOLE, examples
 
+#: what both ways of planning must tell alike
+TOLD = {"leaver.suspect", "leaver.unproven", "leaver.missing", "leaver.expired", "undo.held"}
 TESTS = Path(__file__).parents[1]
 SEEDS = examples(2000, 40)
 #: mutants that every run of the tests looks for; the rest in a soak
@@ -71,6 +73,8 @@ def plans(seed: int, *, whole: bool) -> list[list[tuple[object, ...]]]:
         world.play()
         return [
             [(c.key, c.action, tuple((d.path, d.verdict) for d in c.deltas)) for c in made.plan.changes]
+            + [(g.name, g.word, (*g.add, "and", *g.remove)) for g in made.plan.groups]
+            + [(one.subject, one.code) for one in made.plan.findings if one.code in TOLD]
             for made in world.intended.values()
         ]
     finally:

@@ -19,6 +19,7 @@ from typing import Any, cast
 from tests.chaos import faults as weather
 from tests.chaos.disk import Disk, Handle
 from tests.chaos.faults import Fault, Weather
+from tests.chaos.groups import TEAM, TEAMS, regroup
 from tests.chaos.loop import KilledError, Loop, VirtualTime, gathered
 from tests.chaos.plain import PlainRequest, make_plain_plan, without_tables
 from tests.chaos.provider import ENTERPRISE, GENESYS_USER, SECRET, Hooks, Json, Line, Provider, Traits
@@ -38,7 +39,7 @@ from scimsync.errors import PlanRefused, PlanStale, ScimsyncError, StoreLocked
 from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
-from scimsync.model.policy import Authority, Leavers, Limit, Limits, Mapped, Policy, Rings
+from scimsync.model.policy import Authority, Grouping, Leavers, Limit, Limits, Mapped, Policy, Rings
 from scimsync.model.reports import Report
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.genesys import GENESYS
@@ -59,7 +60,7 @@ MAPPING = {
     SKILLS: ("skills(skills)", Authority.MERGE),
     MANAGER: ("ref(boss)", Authority.LOCAL_WINS),
 }
-COLUMNS = ("id", "login", "name", "status", "title", "department", "skills", "boss")
+COLUMNS = ("id", "login", "name", "status", "title", "department", "skills", "boss", TEAM)
 MATCH = ("externalId", "enterprise:employeeNumber", "userName")
 OPEN = Limit(share=10.0)
 WIDE = Limits(
@@ -154,6 +155,8 @@ def drawn_policy(rng: Random) -> Policy:
         more |= {"leavers": Leavers.DELETE, "leavers_after": timedelta(days=1)}
     if rng.random() < 0.2:
         more["limits"] = replace(WIDE, disable=Limit(count=rng.choice((1, 2))))
+    if rng.random() < 0.25:
+        more["groups"] = Grouping(column=TEAM)
     return replace(POLICY, **more)
 
 
@@ -237,6 +240,7 @@ def row_of(key: str, person: Mapping[str, object]) -> list[str | None]:
         "id": key, "login": person["userName"], "name": person["displayName"],
         "status": "active" if person["active"] else "left", "title": person["title"], "department": person[DEPARTMENT],
         "skills": ";".join(f"{one['name']}:{one['proficiency']}" for one in skills) or None, "boss": person[MANAGER],
+        TEAM: person.get(TEAM),
     }  # fmt: skip
     return [None if held[column] is None else str(held[column]) for column in COLUMNS]
 
@@ -308,6 +312,16 @@ class World:
         self.loop.watch = self._watch
         self._found()
 
+    @property
+    def special(self) -> tuple[str, ...]:
+        """What is not in every world."""
+        found = {
+            "on a ladder": self.policy.leavers_readings > 1, "deleting": self.policy.leavers is Leavers.DELETE,
+            "within a limit": self.policy.limits != WIDE, "with teams": self.policy.groups is not None,
+            "taken back": self.takes_back, "in rings": self.ringed, "on tables": self.whole,
+        }  # fmt: skip
+        return tuple(name for name, is_so in found.items() if is_so)
+
     def _found(self) -> None:
         """The first people, and the accounts that were there before us."""
         rng = Random(f"{self.seed}-found")
@@ -323,7 +337,12 @@ class World:
                 if rng.random() < 0.3:
                     account[GENESYS_USER] = {"routingSkills": [{"name": "Theirs", "proficiency": 2.0}]}
                 self.provider.found(account)
-        self.provider.found({"userName": "stranger@example.com", "displayName": "Stranger"})
+        stranger = self.provider.found({"userName": "stranger@example.com", "displayName": "Stranger"})
+        self._teams = Random(f"{self.seed}-teams")
+        if self.policy.groups is not None:
+            regroup(self._teams, self.company.people)
+            for team in TEAMS:
+                self.provider.found_group(team, [stranger])
 
     # --- what faults do -------------------------------------------------------------------------------
 
@@ -567,6 +586,8 @@ class World:
                 for day in range(self.days):
                     if day or self._rng.random() < 0.5:
                         self.company.night()
+                        if self.policy.groups is not None:
+                            regroup(self._teams, self.company.people)
                     for _ in range(self._rng.choice((1, 2, 3, 4))):
                         process = self.run_process()
                         self.loop.now += self._rng.choice((1.0, 60.0, 900.0, 7200.0))
@@ -588,7 +609,7 @@ class World:
         self.calm_from = len(self.processes)
         for _ in range(MOST_CALM):
             self.calm_runs += 1
-            before = len(self.provider.arrivals)
+            before = len(self.provider.arrivals) + len(self.provider.group_arrivals)
             process = self.run_process()
             self.loop.now += 3600
             plan = self.intended[process.plans[-1]].plan if process.plans else None
@@ -596,8 +617,9 @@ class World:
                 process.ended == "done"
                 and plan is not None
                 and not plan.changes
+                and not plan.groups
                 and not any(finding.code == SUSPECTED for finding in plan.findings)
-                and len(self.provider.arrivals) == before
+                and len(self.provider.arrivals) + len(self.provider.group_arrivals) == before
             ):
                 self.quiet = True
                 return

@@ -25,7 +25,7 @@ SECTIONS = tuple(SCHEMA["properties"])
 #: with the tables within a section
 TABLES = (*SECTIONS, "source.expect", "source.NAME")
 #: sections of which there may be several
-SEVERAL = {"webhook", "rule", "approval"}
+SEVERAL = {"webhook", "rule", "approval", "schedule", "blackout", "alarm"}
 
 
 def section(heading: str) -> str:

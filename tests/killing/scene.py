@@ -149,6 +149,8 @@ class Scene:
     name: str = ""
     #: days by which the clock of the command is ahead
     ahead: int = 0
+    #: with the process, the database loses whatever the command made durable there: a fail-over to a stale replica
+    forgets: bool = False
     #: a bug of `tests.chaos.mutants` that every command has
     mutant: str = ""
     left: Left | None = None
@@ -175,6 +177,8 @@ class Scene:
         said = self._command(self.words, log, (point, when))
         if said.code != KILLED:
             return None
+        if self.forgets:
+            forget(self.home, self.database, self.before)
         try:
             self._intended()
             edited = self._edit(turn) if turn % 2 else ""
@@ -206,6 +210,10 @@ class Scene:
     def _end(self, way: Sequence[Sequence[str]], *, edited: str) -> Left:
         for words in way:
             said = self._next(*words)
+            if said.code == 6 and self.forgets:  # it was noticed: the operator has nothing newer, and goes on
+                assert "an older state was put back" in said.err, said.err
+                self._next("state", "renew", "--reason", "the replica was behind")
+                said = self._next("sync")
             assert said.code in {0, 11}, f"{' '.join(words)} ended {said.code}: {said.err}"
         before = self.home.writes()
         quiet = self._next("plan", "--json")
@@ -233,7 +241,7 @@ class Scene:
             lines = [line for run in store.runs(1000) for line in store.journal(run.id)]
         intents = Counter((line.method, line.key) for line in lines if line.outcome is None)
         effects = Counter((entry["method"], self._whose(entry["id"])) for entry in self.home.history())
-        if not self.ahead:  # else the journal of old runs may be gone
+        if not self.ahead and not self.forgets:  # else the journal may be gone
             assert not (silent := effects - intents), f"written without an intent: {dict(silent)}"
 
     def _whose(self, identity: str) -> str:
@@ -279,7 +287,7 @@ class Scene:
         for account in {entry["id"] for entry in self.home.history() if entry["resource"] == "User"}:
             key = links.get(account)
             assert key is not None, f"{account} was written and is nobody's"
-            assert wrote[key], f"{key} was written and has no outcome"
+            assert wrote[key] or self.forgets, f"{key} was written and has no outcome"
 
     def _look(self, document: Mapping[str, Any], edited: str) -> Left:
         directory = self.home.simulator.directory
@@ -355,6 +363,14 @@ def restore(home: House, database: Database, receiver: Receiver, kept: Kept) -> 
     shared = {id(held): held for name in _FOREIGN if (held := vars(directory).get(name)) is not None}
     vars(directory).update(copy.deepcopy(dict(kept.directory), shared))
     receiver.taken[:] = kept.taken
+
+
+def forget(home: House, database: Database, kept: Kept) -> None:
+    """Let the database come back to a moment, and nothing else."""
+    database.bring_back(kept.database)
+    for path in (home.folder / ".scimsync").glob("state.db*"):
+        path.unlink()
+        shutil.copy(kept.files / ".scimsync/state.db", path.with_name("state.db"))
 
 
 def _copied(home: House) -> Mapping[str, Any]:

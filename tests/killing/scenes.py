@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.killing.points import ENVIRON, Point
@@ -41,7 +42,9 @@ class Stage:
         yield self._scene("birth", LOOK, [(LOOK, SYNC)], self.born)
         yield self._scene("plan", PLAN, [(PLAN, APPLY), (SYNC,)], self.changed)
         self._from(self.changed, PLAN)
-        yield self._scene("apply", APPLY, [(APPLY,), (SYNC,), (PLAN, APPLY)], self._keep("planned"))
+        planned = self._keep("planned")
+        yield self._scene("apply", APPLY, [(APPLY,), (SYNC,), (PLAN, APPLY)], planned)
+        yield replace(self._scene("fail-over", APPLY, [(APPLY, SYNC), (SYNC,)], planned), forgets=True)
         for name, point, words in (
             ("settle a creation", Point("POST /api/v2/scim/v2/Users", 2), APPLY),
             ("settle a change", Point("PATCH /api/v2/scim/v2/Users/#", 2), PLAN),
@@ -98,6 +101,3 @@ def staged(folder: Path, postgres: str = "") -> Iterator[Stage]:
     """The stage on SQLite, or on a database of a PostgreSQL server."""
     with prepared(folder, postgres) as (home, database, receiver):
         yield Stage(home, database, receiver)
-
-
-Chosen = Callable[[Scene], Sequence[Point]]

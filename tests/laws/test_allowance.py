@@ -27,9 +27,13 @@ class Found:
 
 
 def play(
-    counted: Counted, allowance: Allowance, terms: Terms, rng: random.Random, *, since: float, until: float
-) -> Found:
-    """Workers that always have something to ask; answers take a tenth of a second to half a second."""
+    counted: Counted, allowance: Allowance, terms: Terms, rng: random.Random, *, since: float, until: float,
+    tells: bool = True,
+) -> Found:  # fmt: skip
+    """Workers that always have something to ask; answers take a tenth of a second to half a second.
+
+    A refusal says how long to wait, or says nothing (`tells`).
+    """
     found, free = Found(), [since] * WORKERS
     answers: list[tuple[float, float, float]] = []
     order = max(0.1, rng.random() / 2)
@@ -41,8 +45,9 @@ def play(
             if not wait:
                 allowance.served(terms, came)
                 continue
-            asked = float(max(1, math.ceil(wait)))
-            allowance.refuse(terms, Refusal(came, sent, came + asked + max(0.1, asked * 0.1 * rng.random()), asked))
+            asked = float(max(1, math.ceil(wait))) if tells else None
+            more = max(0.1, 0.1 * (asked or 10.0) * rng.random())
+            allowance.refuse(terms, Refusal(came, sent, came + (asked or 0.0) + more, asked))
             if at < allowance.held:  # whoever had a turn waits for another
                 at = allowance.grant(terms, allowance.held, 1)[0]
         if at >= until:
@@ -69,15 +74,15 @@ def test_a_limit_that_is_told_is_never_exceeded_and_nine_tenths_of_it_are_used(
 
 
 @settings(max_examples=examples(200, 5))
-@given(st.sampled_from(KINDS), st.integers(60, 900), st.integers(0, 2**32), st.floats(0, 60))
+@given(st.sampled_from(KINDS), st.integers(60, 900), st.integers(0, 2**32), st.floats(0, 60), st.booleans())
 def test_a_limit_that_nobody_tells_is_found_and_used_and_hardly_ever_met(
-    kind: str, limit: int, seed: int, since: float
+    kind: str, limit: int, seed: int, since: float, tells: bool
 ) -> None:
     counted, allowance, terms, rng = Counted(kind, limit), Allowance(), Terms(None, 300), random.Random(seed)
-    play(counted, allowance, terms, rng, since=since, until=since + 600)
-    found = play(counted, allowance, terms, rng, since=since + 600, until=since + 2400)
+    play(counted, allowance, terms, rng, since=since, until=since + 900, tells=tells)
+    found = play(counted, allowance, terms, rng, since=since + 900, until=since + 2700, tells=tells)
     assert found.refused < 0.01 * (found.served + found.refused)
-    assert found.served >= 0.9 * limit * 30
+    assert found.served >= (0.9 if tells else 0.8) * limit * 30
 
 
 @settings(max_examples=examples(200, 5))
@@ -112,3 +117,14 @@ def test_processes_that_lease_from_one_row_stay_below_its_limit_together(
         heapq.heappush(sends, (slots[-1], process))
     assert not any(counted.ask(time) for time in sorted(times))
     assert len([time for time in times if time < end]) >= 0.9 * limit * 3
+
+
+def test_more_refusals_at_once_than_are_saved_up_do_not_end_the_search_for_more() -> None:
+    allowance, terms, rng = Allowance(), Terms(None, 300), random.Random(1)
+    counted = Counted("clock", 100)
+    play(counted, allowance, terms, rng, since=0.0, until=600.0)
+    for late in range(12):
+        allowance.refuse(terms, Refusal(600.0 + late / 100, 599.0, 610.0, 10.0))
+    counted.limit = 600
+    found = play(counted, allowance, terms, rng, since=600.0, until=3000.0)
+    assert found.served >= 0.5 * 600 * 40

@@ -37,6 +37,7 @@ from scimsync.adapters.store_holders import at_work, holds, myself
 from scimsync.adapters.store_outbox import Outbox
 from scimsync.adapters.store_people import People
 from scimsync.adapters.store_runs import Runs
+from scimsync.adapters.store_schedules import Schedules
 from scimsync.adapters.store_tables import LEASE, NOBODY
 from scimsync.adapters.store_visitors import Visitors
 from scimsync.errors import StoreError, StoreLocked
@@ -66,6 +67,7 @@ REVISIONS = (
     "0025",
     "0026",
     "0021",
+    "0027",
 )
 VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives
@@ -76,7 +78,7 @@ _MIGRATING = threading.Lock()
 _LEFT: set[tuple[str, int]] = set()
 
 
-class SqlStore(Runs, People, Deciding, Outbox, Bindings, Visitors):
+class SqlStore(Runs, People, Deciding, Outbox, Schedules, Bindings, Visitors):
     """The state in a database. Fits the Store port; may be used from several threads.
 
     Args:

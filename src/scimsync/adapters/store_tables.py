@@ -342,6 +342,36 @@ OUTBOX = sa.Table(
     sa.Index("ix_outbox_due", "endpoint", "state", "due", "seq"),
     sa.Index("ix_outbox_person", "endpoint", "state", "person", "seq"),
 )
+SCHEDULE = sa.Table(
+    "schedule",
+    TABLES,
+    sa.Column("schedule", sa.Text, primary_key=True),
+    sa.Column("expression", sa.Text, primary_key=True),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("slot", Instant, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("retry", Instant),
+    sa.Column("ended", sa.Text, nullable=False),
+    sa.Column("at", Instant),
+    sa.Column("code", sa.Integer, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("succeeded", Instant),
+    sa.Column("held", sa.Integer),
+    sa.Column("stale", sa.Boolean, nullable=False),
+)
+ALARM = sa.Table(
+    "alarm",
+    TABLES,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("on", sa.Boolean, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("told", Instant),
+    sa.Column("announced", sa.Boolean, nullable=False),
+    sa.Column("level", sa.Integer, nullable=False),
+    sa.Column("peak", sa.Integer, nullable=False),
+    sa.Column("step", sa.Integer, nullable=False),
+)
 INBOUND = sa.Table(
     "inbound",
     TABLES,

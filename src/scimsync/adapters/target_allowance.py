@@ -34,8 +34,8 @@ _AGAIN = 0.98
 SLOWEST = 6.0
 #: nobody is asked more than this a minute unasked
 FASTEST = 6000.0
-#: refusals that looking upwards may cost, as a share of what is served, and how many of them are saved up
-BUDGET, SAVED = 0.007, 3.0
+#: refusals that looking upwards may cost, as a share of what is served; how many are saved up, and owed, at most
+BUDGET, SAVED, OWED = 0.007, 3.0, 8.0
 #: how much more than the last limit is tried, what proves that it is gone, and how fast what is borne then grows
 _TRIED, _PROVEN, _GROWTH = 1.25, 1.12, 2.0
 #: nothing that was ever said may be further away
@@ -101,6 +101,8 @@ class Allowance(msgspec.Struct):
     #: refusals of the last storm, and what looking upwards may cost now
     storm: int = 0
     saved: float = 1.0
+    #: refusals in a row that did not say how long to wait
+    blind: int = 0
     #: whether the last limit is gone, and the next was not met yet
     rising: bool = False
     #: before this nothing more is tried
@@ -136,7 +138,7 @@ class Allowance(msgspec.Struct):
 
     def _tries(self, terms: Terms, now: float) -> bool:
         """Whether more than what is known to be borne is tried: all of it was used for a while, and more may cost."""
-        if not 0.0 <= self.calm <= now or self.saved < max(1, self.storm):
+        if not 0.0 <= self.calm <= now or self.saved < min(SAVED, max(1, self.storm)):
             return False
         return self._served(terms, now - terms.window_s) >= _USED * (self.borne or self.begun(terms))
 
@@ -161,12 +163,15 @@ class Allowance(msgspec.Struct):
         if self.since < 0.0:
             self.since = now
         first = max(self.next, now - (self.burst(terms) - 1) * spacing, self.held)
+        if self.blind:  # one looks whether the window has ended
+            spacing, wanted = max(spacing, terms.window_s / 60), min(wanted, 1)
         most = min(wanted, max(1, int((now + within_s - first) / spacing) + 1)) if spacing else wanted
         self.next = first + most * spacing
         return [max(now, first + n * spacing) for n in range(most)]
 
     def served(self, terms: Terms, at: float, count: int = 1) -> None:
         """So many requests were served then."""
+        self.blind = 0
         if not terms.paced:
             return
         part = int(at / terms.window_s * _PARTS)
@@ -200,13 +205,22 @@ class Allowance(msgspec.Struct):
 
     def refuse(self, terms: Terms, refusal: Refusal) -> None:
         """Heed a refusal: pause everybody, and fall to what was served, once for all requests on their way then."""
-        if terms.paced and refusal.sent_at > self.cut:
+        is_again = refusal.asked_s is None and self.blind > 0
+        if terms.paced and refusal.sent_at > self.cut and not is_again:
             self._fall(terms, refusal)
         else:
             self.storm += 1
-        self.saved = max(-SAVED, self.saved - 1.0)
+        self.saved = max(-OWED, self.saved - 1.0)
+        if refusal.asked_s is None:
+            self._grope(terms, refusal)
         self.pause(refusal.until)
         self.calm = max(self.calm, self.held + terms.window_s)
+
+    def _grope(self, terms: Terms, refusal: Refusal) -> None:
+        """Wait for a window that ends nobody knows when: longer each time, while nothing is served."""
+        if refusal.sent_at >= self.held:  # none of those that were on their way
+            self.blind += 1
+        self.pause(refusal.at + min(terms.window_s / 2, terms.window_s / 60 * 2.0 ** (min(self.blind, 9) - 1)))
 
     def _fall(self, terms: Terms, refusal: Refusal) -> None:
         known, tried = min(self.borne or self.begun(terms), self.ceiling(terms)), self.level(terms, refusal.at)

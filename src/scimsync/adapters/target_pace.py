@@ -270,9 +270,9 @@ class Pace:
 
     def served(self) -> None:
         """A request was served."""
+        at = self._now()
+        self._allowance.served(self._terms, at)
         if self._terms.paced:
-            at = self._now()
-            self._allowance.served(self._terms, at)
             self._tell(served=at)
             self._say()
 

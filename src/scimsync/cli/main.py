@@ -431,19 +431,20 @@ for _added in (approvals, approve, reject, undo, restore, conflicts, findings, a
     cli.add_command(_added)
 
 
-@cli.command(short_help="Show the console; receive signed events; send webhooks.")
+@cli.command(short_help="Show the console; run by the clock and by events; send webhooks and alarms.")
 @with_config
 @click.option("--events", is_flag=True, help="Receive signed events at POST /events.")
+@click.option("--schedule", is_flag=True, help="Plan and apply when a [[schedule]] is due; send alarms.")
 @click.option("--console/--no-console", default=None, help="The console; by default for this machine alone.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8787, show_default=True, help="The port; 0 takes a free one.")
 @click.option("--behind", default="", metavar="URL", help="Where a proxy with TLS passes the console on.")
 def serve(**given: object) -> None:
-    """Show the console, synchronise the people that signed events name, and send pending webhooks.
+    """Show the console, run by the clock and for the people that signed events name, send webhooks and alarms.
 
     Runs until Ctrl-C or SIGTERM.
 
-    Example: scimsync serve
+    Example: scimsync serve --schedule
     """
     from scimsync.cli import serving  # noqa: PLC0415
 

@@ -26,8 +26,10 @@ from scimsync.doors import door
 from scimsync.errors import ConfigError
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
-from scimsync.services import delivery, observing, receiving, state
+from scimsync.model.schedules import Schedule
+from scimsync.services import delivery, observing, receiving, scheduling, state
 from scimsync.services.receiving import Answer, Receiver
+from scimsync.services.scheduling import Scheduler
 from scimsync.services.state import Store
 from scimsync.showing.words import counted
 
@@ -50,6 +52,7 @@ class Options:
 
     config: Path
     events: bool = False
+    schedule: bool = False
     #: None where nobody said: then it is shown where it is for this machine alone, or a proxy stands before it
     console: bool | None = None
     host: str = "127.0.0.1"
@@ -61,15 +64,19 @@ class Options:
 def serve(options: Options) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit code."""
     events, host, port = options.events, options.host, options.port
-    settings = load(options.config, secrets=WRITING | ({"events"} if events else set()))
+    more = {"events"} if events else set[str]()
+    settings = load(options.config, secrets=WRITING | more | ({"alarm"} if options.schedule else set()))
+    if options.schedule and not settings.schedules:
+        raise ConfigError("serve --schedule: the configuration has no [[schedule]]. Add one; see docs/schedule.md")
     is_local = host in _LOCAL
     console = options.console
     if console is None:
         console = bool(options.behind) or (is_local and _has_console())
-    if not events and not settings.webhooks and not console:
-        more = "" if _has_console() else " The console needs: pip install 'scimsync[console]'."
+    if not (events or options.schedule or settings.webhooks or console):
+        hint = "" if _has_console() else " The console needs: pip install 'scimsync[console]'."
         raise ConfigError(
-            f"serve: there is nothing to do. Say --events, or add a [[webhook]] to the configuration.{more}"
+            "serve: there is nothing to do. Say --events or --schedule, or add a [[webhook]] to the configuration."
+            f"{hint}"
         )
     if console and not is_local and not options.behind:
         raise ConfigError(
@@ -96,7 +103,8 @@ def serve(options: Options) -> int:
                 origins = {behind} if behind else {f"http://{name}:{number}" for name in _LOCAL_NAMES}
                 shown = _console(settings, store, frozenset(origins), stack)
                 ready += f"\nconsole at {behind or address}{shown.entrance}"
-            asyncio.run(_serve(settings, store, door, ready, shown.app if shown is not None else None))
+            service = _Service(settings, store, shown.app if shown is not None else None, schedule=options.schedule)
+            asyncio.run(service.run(door, ready))
     return 0
 
 
@@ -136,10 +144,6 @@ def _console(settings: Settings, store: Store, origins: frozenset[str], stack: E
     return opened
 
 
-async def _serve(settings: Settings, store: Store, door: socket.socket, ready: str, console: _App | None) -> None:
-    await _Service(settings, store, console).run(door, ready)
-
-
 class Opened(Protocol):
     """A console that answers."""
 
@@ -159,30 +163,39 @@ class Opened(Protocol):
 
 
 class _Service:
-    """The three that work side by side: the door, the runs, the delivery."""
+    """What works side by side: the door, the runs for events, those by the clock, the delivery."""
 
-    def __init__(self, settings: Settings, store: Store, console: _App | None = None) -> None:
+    def __init__(self, settings: Settings, store: Store, console: _App | None, *, schedule: bool) -> None:
         self._settings, self._store, self._console = settings, store, console
         self._receiver = Receiver(settings, store, _Quiet(), _told)
+        self._scheduler = Scheduler(settings, store, _Quiet(), _told_of_slot) if schedule else None
 
     async def run(self, door: socket.socket, ready: str) -> None:
         """Say `ready`, then serve until a signal comes; what is under way is then brought to its end."""
         server = _Server(_config(self._respond))
-        async with delivery.rounds(self._settings, self._store, _say) as rounds:
+        scheduler = self._scheduler
+        async with delivery.rounds(self._settings, self._store, _say, alarms=scheduler is not None) as rounds:
 
             def end() -> None:
                 server.should_exit = True
                 self._receiver.halt()
+                if scheduler is not None:
+                    scheduler.halt()
                 rounds.halt()
 
             loop = asyncio.get_running_loop()
             for number in interrupting.wanted():
                 loop.add_signal_handler(number, end)
             click.echo(ready)  # not before it can be told to end
+            if scheduler is not None:
+                for _, line in scheduling.told(self._settings, self._store):
+                    _say(line)
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve(sockets=[door]))
                 group.create_task(rounds.on())
                 group.create_task(self._receiver.on())
+                if scheduler is not None:
+                    group.create_task(scheduler.on())
 
     async def _respond(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         if self._console is not None and scope["path"] not in _OURS:
@@ -222,14 +235,28 @@ class _Service:
 
 def _told(people: int, made: Plan, report: Report) -> None:
     """What came of one run for some people."""
+    _say(f"run {made.id}: looked at {counted(people, 'person')}; {_ended(made, report)}")
+    _warn(made, report)
+
+
+def _told_of_slot(schedule: Schedule, made: Plan, report: Report) -> None:
+    """What came of one run by the clock."""
+    _say(f"{schedule.name}: run {made.id}: {_ended(made, report)}")
+    _warn(made, report)
+
+
+def _ended(made: Plan, report: Report) -> str:
     words = [f"{number} {name}" for name, number in report.statuses.items()]
     words += [f"{made.tally.conflicts} in conflict, held"] if made.tally.conflicts else []
     words += [f"{made.tally.held} left out"] if made.tally.held else []
     words += [f"{counted(made.tally.values, 'value')} left out"] if made.tally.values else []
+    return ", ".join(words) or "nothing to do"
+
+
+def _warn(made: Plan, report: Report) -> None:
+    """Leavers who keep access, and where to look."""
     if report.kept:
         _say(leaving.sentence(report.kept))
-    ended = ", ".join(words) or "nothing to do"
-    _say(f"run {made.id}: looked at {counted(people, 'person')}; {ended}")
     if waiting.waits(made) or report.kept:
         _say(f"  why: scimsync runs {made.id}")
 

@@ -13,10 +13,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from scimsync.config.approvals import Approval
+from scimsync.config.clockwork import Alarm, Blackout, Schedule
 from scimsync.config.contracts import Rule
 from scimsync.config.keys import (
     AFTER,
-    MEMORY,
     OUTAGE,
     AuthorityWord,
     Section,
@@ -29,6 +29,7 @@ from scimsync.config.keys import section as _section
 from scimsync.config.keys import text as _text
 from scimsync.config.outward import Audit, Events, Log, Metrics, Webhook
 from scimsync.config.sources import Source
+from scimsync.config.states import State
 from scimsync.config.target import Target
 
 
@@ -316,26 +317,6 @@ class Groups(Section):
     )
 
 
-class State(Section):
-    """What is remembered from run to run: runs, links, journal in a database; plans and bases as files."""
-
-    url: str = _text(
-        "SQLite or PostgreSQL, where runs, links and journal are kept; or env:NAME.",
-        "sqlite:///.scimsync/state.db",
-        example="env:STATE_URL",
-    )
-    artifacts: str = _text("The folder of plans and bases.", ".scimsync/artifacts", example="/var/lib/scimsync")
-    memory: str = _like(
-        MEMORY, "How much memory planning may take; beyond it a scratch file helps.", "512MB", example="2GB"
-    )
-    keep: dict[Literal["runs", "days"], Annotated[int, _key("A whole number from 1.", ..., example=90, ge=1)]] = _key(
-        "What `scimsync state gc` leaves: the files and the journal of so many applied runs, the newest, and of "
-        "whatever is younger than so many days.",
-        {"runs": 100, "days": 400},
-        example={"runs": 50, "days": 90},
-    )
-
-
 class Document(BaseModel):
     """The configuration of scimsync: keeps a directory equal to what HR says."""
 
@@ -359,3 +340,6 @@ class Document(BaseModel):
     audit: Audit = _section()
     webhook: list[Webhook] = Field([], description=Webhook.__doc__)
     events: Events | None = None
+    schedule: list[Schedule] = Field([], description=Schedule.__doc__)
+    blackout: list[Blackout] = Field([], description=Blackout.__doc__)
+    alarm: list[Alarm] = Field([], description=Alarm.__doc__)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scimsync.config import approvals, contracts, document, keys, outward
+from scimsync.config import approvals, clockwork, contracts, document, keys, outward
 from scimsync.config.document import Attribute, Document
 from scimsync.config.keys import Section
 from scimsync.config.places import Place
@@ -31,6 +31,8 @@ _SHOWN = {
     keys.OUTAGE: 'write "stop", or "wait 30m" or "wait 2h"',
     keys.BOUNDS: 'write ">= 900", "<= 2000" or "900 to 2000"',
     keys.RULE_NAME: "write small letters, digits and hyphens",
+    keys.CLOCK: 'write hours and minutes such as "08:00"',
+    keys.AFTER: 'write days or hours such as "1d" or "36h"',
     keys.MEMORY: 'write a number and its unit, for instance "512MB"',
     keys.TEXTFILE: "the name must end with .prom, or nobody collects it",
 }
@@ -43,7 +45,14 @@ _SECRETS = {
 }
 _TYPES = {"boolean": "true or false", "array": "a list of texts", "string": "a text", "object": "a table"}
 #: sections of which there may be several, one below the other
-_SEVERAL = ("webhook", "rule", "approval")
+_SEVERAL: Mapping[str, type[Section]] = {
+    "webhook": outward.Webhook,
+    "rule": contracts.Rule,
+    "approval": approvals.Approval,
+    "schedule": clockwork.Schedule,
+    "blackout": clockwork.Blackout,
+    "alarm": clockwork.Alarm,
+}
 _MISSING = {
     "source": "say where the HR records are",
     "target": "say which directory is kept",
@@ -242,9 +251,8 @@ def _sound(raw: Mapping[str, object], faulty: Iterable[Place]) -> Document:
             sections[name] = _filled(model, kept.get(name, {}))
     for name, optional in (("groups", document.Groups), ("events", outward.Events)):
         sections[name] = _filled(optional, kept[name]) if name in kept else None
-    sections["webhook"] = [_filled(outward.Webhook, each) for each in kept.get("webhook", [])]
-    sections["rule"] = [_filled(contracts.Rule, each) for each in kept.get("rule", [])]
-    sections["approval"] = [_filled(approvals.Approval, each) for each in kept.get("approval", [])]
+    for name, several in _SEVERAL.items():
+        sections[name] = [_filled(several, each) for each in kept.get(name, [])]
     if isinstance(expect := sections["source"].expect, dict):
         newest = expect.get("newest")
         filled = {**expect, "newest": _filled(contracts.Newest, newest) if newest else None}

@@ -5,12 +5,10 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
-from zoneinfo import ZoneInfo, available_timezones
 
-from scimsync.config import credentials, faults, holding, outward, source_reading
+from scimsync.config import clock_reading, credentials, faults, holding, outward, source_reading
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
@@ -144,6 +142,10 @@ class _Reader:
         contract = holding.contract(self.written.source.expect, self.written.rule, self.told)
         textfile, webhooks = self.written.metrics.textfile, self._webhooks()
         events = self._keys("[events]", self._events()) if "events" in self.secrets else ()
+        written, zone = self.written, self.written.source.zone
+        schedules = clock_reading.schedules(written.schedule, zone, self.told)
+        blackouts = clock_reading.blackouts(written.blackout, zone, self.told)
+        alarms = clock_reading.alarms(written.alarm, self.told, self.references, secrets="alarm" in self.secrets)
         if target is None or policy is None or self.told.faults:
             return None
         return Settings(
@@ -161,6 +163,9 @@ class _Reader:
             textfile=self._beside(textfile),
             webhooks=webhooks,
             events=events,
+            schedules=schedules,
+            blackouts=blackouts,
+            alarms=alarms,
         )
 
     # --- source and state -------------------------------------------------------------------
@@ -196,12 +201,8 @@ class _Reader:
         return replace(found, name=name, join=sides, key=key)
 
     def _check_zone(self, zone: str) -> None:
-        try:
-            ZoneInfo(zone)
-        except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
-            near = get_close_matches(zone, available_timezones(), n=1, cutoff=0.6)
-            meant = f"; did you mean {near[0]}?" if near else "; write one as Europe/Berlin or UTC"
-            self.told.tell(("source", "zone"), f"[source] zone = {zone!r} is no time zone{meant}")
+        if fault := clock_reading.zone_fault(zone):
+            self.told.tell(("source", "zone"), f"[source] zone = {zone!r} {fault}")
 
     def _state(self) -> StateSettings:
         given = self.written.state

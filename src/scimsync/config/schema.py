@@ -8,9 +8,11 @@ from typing import Any, cast
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from scimsync.config.clockwork import DAYS, MAIL, MAIL_NEEDS
 from scimsync.config.document import Document
 from scimsync.config.keys import INSTEAD, PLACED, WAYS
 from scimsync.config.sources import FITS, NEEDS
+from scimsync.model.alarms import AlarmKind
 from scimsync.model.events import PROFILE, EventKind
 from scimsync.scim.regions import GENESYS_REGIONS
 
@@ -87,6 +89,16 @@ def _narrow(sections: Node) -> None:
         key: {"properties": dict.fromkeys(keys, False)} for key, keys in others.items()
     }
     sections["target"]["properties"]["region"]["anyOf"] = [{"enum": [*GENESYS_REGIONS]}, {"minLength": 1}]
+    alarm = sections["alarm"]["items"]
+    alarm["properties"]["about"]["items"] = {"enum": [kind.value for kind in AlarmKind]}
+    alarm["allOf"] = [
+        {
+            "if": {"required": ["kind"], "properties": {"kind": {"const": "mail"}}},
+            "then": {"required": [*MAIL_NEEDS], "properties": {"url": False}},
+            "else": {"required": ["url"], "properties": dict.fromkeys(MAIL, False)},
+        }
+    ]
+    sections["blackout"]["items"]["properties"]["days"]["items"] = {"enum": [*DAYS]}
     sections["groups"]["oneOf"] = [{"required": [key]} for key in ("query", "path", "base", "column")]
     names = [kind.value for kind in EventKind]
     known = "|".join(name.replace(".", r"\.") for name in names)

@@ -16,9 +16,11 @@ from scimsync.core.depths import Rhythm
 from scimsync.core.owning import former, identity
 from scimsync.core.presence import ALL_THERE, Presence
 from scimsync.core.validity import ALWAYS, Validity
+from scimsync.model.alarms import AlarmKind
 from scimsync.model.contracts import Contract
 from scimsync.model.events import EventKind, Subscription
 from scimsync.model.policy import Depth, Keep, Policy
+from scimsync.model.schedules import Blackout, Schedule
 from scimsync.scim.dialect import Dialect
 
 LOG_FORMATS = ("json", "console", "off")
@@ -268,6 +270,49 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmSettings:
+    """One way to tell people what is wrong."""
+
+    number: int
+    kind: Literal["mail", "slack", "teams", "apprise"]
+    #: what stands in the file: references, and no secrets
+    written: str
+    #: "" where secrets were not asked for
+    url: str = field(default="", repr=False)
+    host: str = ""
+    port: int = 0
+    tls: Literal["starttls", "implicit", "off"] = "starttls"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    sender: str = ""
+    to: tuple[str, ...] = ()
+    #: what it is told of; all where empty
+    about: frozenset[AlarmKind] = frozenset()
+    silence: timedelta = timedelta(days=1)
+    allow_private: bool = False
+
+    @property
+    def name(self) -> str:
+        """How the outbox calls it; a secret that changes changes nothing about it."""
+        return f"alarm:{hashlib.sha256(self.written.encode()).hexdigest()[:12]}"
+
+    @property
+    def shown(self) -> str:
+        """How people are told of it: its place in the file, its kind, and of mail the server."""
+        return f"alarm {self.number} ({self.kind}{f', {self.host}' if self.host else ''})"
+
+    @property
+    def patience(self) -> str:
+        """After how long without a success it is told, in words."""
+        return f"{self.silence.total_seconds() / 3600:g} h"
+
+    def wants(self, kind: AlarmKind, subject: str) -> bool:
+        """Whether it is told of something."""
+        silent = kind is not AlarmKind.SILENCE or subject == self.patience
+        return silent and (not self.about or kind in self.about)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole configuration."""
 
@@ -284,6 +329,10 @@ class Settings:
     #: the same part by part: what tells where two configurations differ
     parts: Mapping[str, str] = field(default_factory=dict)
     webhooks: tuple[WebhookSettings, ...] = ()
+    #: when runs are wanted, and when they may take access away and do nothing else
+    schedules: tuple[Schedule, ...] = ()
+    blackouts: tuple[Blackout, ...] = ()
+    alarms: tuple[AlarmSettings, ...] = ()
     #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
     events: tuple[bytes, ...] = field(default=(), repr=False)
     #: None where memberships are not managed

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from scimsync.core import grouping
+from scimsync.core.blackout import HELD_BACK
 from scimsync.core.trust import BLANKS, INCOMPLETE, is_wary
 from scimsync.model.plans import Plan
 
-#: an attribute that nobody gets, a person of whom nobody sees whether there is access
-_LEFT = frozenset({BLANKS, "account.active-unknown"})
+#: an attribute that nobody gets, what waits for the end of a blackout, a person of whom nobody sees whether there is
+#: access
+_LEFT = frozenset({BLANKS, HELD_BACK, "account.active-unknown"})
 
 
 def waits(plan: Plan) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from scimsync.core.blackout import Holding
 from scimsync.core.depths import Rhythm
 from scimsync.core.offline import Known
 from scimsync.core.presence import ALL_THERE, Presence
@@ -115,6 +116,8 @@ class PlanRequest:
     each: bool = False
     #: the accounts as the last whole reading showed them, where the directory shall not be asked
     offline: Known | None = None
+    #: the blackout that holds, in which access is taken away and nothing else is done
+    blackout: Holding | None = None
     #: who proposes the plan, so that they do not approve it
     authors: tuple[str, ...] = ()
     #: who is told where the plan may not be applied

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scimsync.core import (
+    blackout,
     contract,
     fixing,
     grouping,
@@ -193,8 +194,9 @@ class _Planning:
             if lost := unplanned(self.bench, policy):
                 self.ports.observer.say(sentence(lost))
             raise
-        changes, told = await guarding.look(self.ports.target, self.bench, self.changes, groups)
-        self.changes, self.findings = [*changes], [*self.findings, *told]
+        changes, groups, waiting = blackout.leave(self.changes, groups, self.request.blackout)
+        found, told = await guarding.look(self.ports.target, self.bench, changes, groups)
+        self.changes, self.findings = [*found], [*self.findings, *waiting, *told]
         self.findings += [
             *of_unresolved(comparison.unresolved(self.request.only), self.strange, each=self.request.each),
             *of_unmatched(policy),
@@ -217,7 +219,7 @@ class _Planning:
             links=said(decisions),
         )
         plan = self._store(comparison, judged.remembered, reading, seal, groups)
-        whole = complete and judged.whole and not comparison.opaque() and not self.request.only
+        whole = complete and judged.whole and not (comparison.opaque() or self.request.only or self.request.blackout)
         wanted = {demand.kind: demand for demand in limits.demands(plan.tally, policy.limits)}
         demanded = [*(wanted | {demand.kind: demand for demand in self.ends.demanded}).values(), *self.clearing]
         limiting.remember(store, plan, demanded, self.past, self._sources(), whole=whole)
@@ -416,8 +418,7 @@ class _Planning:
         groups: tuple[GroupChange, ...],
     ) -> Plan:
         ports, request = self.ports, self.request
-        created = ports.clock.now()
-        identity = ports.name(created)
+        identity = ports.name(created := ports.clock.now())
         changes, loops = planner.lined_up(pilots.marked(self.bench, request.key, self.pilots, self.changes))
         self.findings += of_circles(self._circles(comparison), loops)
         waiting = deferring.Waiting(self.vain, (request.source, *self.takes), identity, created)
@@ -455,9 +456,8 @@ class _Planning:
             return plan
         plan = foreseen(plan, ports, request, self.bench)
         agreed, name = f"agreed-{identity}.parquet", f"plan-{identity}.ndjson"
-        moving = [change.key for change in changes]
         path = ports.store.artifact(agreed)
-        if not write_agreed(comparison, path, self.settled, self.former, self.last, moving):
+        if not write_agreed(comparison, path, self.settled, self.former, self.last, [c.key for c in changes]):
             agreed = seal.base  # nothing else than before
         else:
             binding.bind(ports.store, agreed, layers.needed(self.bench, path))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from scimsync.engine.clock_state import Alarms, Schedules
 from scimsync.engine.state import (
     Acceptances,
     Approvals,
@@ -269,6 +270,8 @@ class Store(
     Audit,
     Outbox,
     Inbox,
+    Schedules,
+    Alarms,
     Visitors,
     Lease,
     Artifacts,

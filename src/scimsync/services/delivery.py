@@ -37,9 +37,15 @@ async def notifying(settings: Settings, outbox: Outbox, observer: Observer, choi
 
 
 @asynccontextmanager
-async def rounds(settings: Settings, outbox: Outbox, say: Callable[[str], None]) -> AsyncIterator[Rounds]:
-    """Delivery to all endpoints of the configuration, for whoever drives it; `say` is told of trouble."""
-    async with make_delivery(settings, outbox, say) as ports:
+async def rounds(
+    settings: Settings, outbox: Outbox, say: Callable[[str], None], *, alarms: bool = False
+) -> AsyncIterator[Rounds]:
+    """Delivery to all endpoints of the configuration, and of `alarms`; `say` is told of trouble.
+
+    Raises:
+        ConfigError: An alarm cannot be sent as the configuration wants it.
+    """
+    async with make_delivery(settings, outbox, say, alarms=alarms) as ports:
         yield Rounds(ports)
 
 
@@ -127,7 +133,7 @@ def endpoints(settings: Settings, outbox: Outbox) -> list[EndpointState]:
 
 def forsaken(settings: Settings, outbox: Outbox) -> list[int]:
     """How many messages wait for each endpoint that the configuration names no more."""
-    known = {webhook.name for webhook in settings.webhooks}
+    known = {webhook.name for webhook in settings.webhooks} | {alarm.name for alarm in settings.alarms}
     lost = [states for name, states in outbox.outbox().items() if name not in known]
     return [waiting for states in lost if (waiting := states.get(MessageState.PENDING, 0))]
 

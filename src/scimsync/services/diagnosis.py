@@ -19,9 +19,10 @@ from scimsync.model.records import JoinedHealth
 from scimsync.scim.dialect import Dialect, among
 from scimsync.scim.dialect_entries import ENTRIES
 from scimsync.scim.drift import CONFIG, SCHEMAS
-from scimsync.services import checking, probing
+from scimsync.services import checking, probing, scheduling
 from scimsync.services.checking import TargetFacts
 from scimsync.services.retention import size_text
+from scimsync.services.state import open_store
 
 #: seconds that the two clocks may differ before tokens and limits are misread
 _SKEW_S = 120
@@ -76,6 +77,7 @@ def checks(config: Path, wait: Wait) -> Iterator[Check]:
         if any(len(key) < LEAST_KEY for key in webhook.keys):
             words = f"{webhook.shown}: its secret is shorter than {LEAST_KEY} bytes; take: openssl rand -base64 32"
             yield Check("webhooks", "warn", words)
+    yield from _tried("schedule", lambda: _clockwork(settings))
     yield from _tried("source", lambda: _source(settings))
     yield from _tried("state", lambda: _state(settings))
     if not faulty:
@@ -103,6 +105,20 @@ def _tried(name: str, look: Callable[[], list[Check]]) -> Iterator[Check]:
     except ScimsyncError as error:
         for paragraph in str(error).splitlines():
             yield Check(name, "fail", paragraph, error.exit_code)
+
+
+def _clockwork(settings: Settings) -> list[Check]:
+    """How the schedules stand, which alarms are on, and who could not be told."""
+    if not settings.schedules and not settings.alarms:
+        return []
+    with open_store(settings) as store:
+        checks = [
+            Check("schedule", "ok" if well else "warn", words) for well, words in scheduling.told(settings, store)
+        ]
+    if not settings.schedules:
+        words = "[[alarm]] tells of the runs of [[schedule]], and there is none: nobody will be told of anything"
+        checks.append(Check("schedule", "warn", words))
+    return checks
 
 
 #: what would prove a source of some kind; of others a checksum does

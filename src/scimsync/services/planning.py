@@ -15,6 +15,7 @@ from scimsync.bootstrap import make_clock, make_phones, person, phones_version
 from scimsync.bootstrap_sources import asked_since, make_pairs, make_source
 from scimsync.config import Settings
 from scimsync.core import exchanging, grouping, identity, limits, owning, returning, sealing, trust, undoing, unshown
+from scimsync.core.blackout import Holding
 from scimsync.core.depths import Rhythm
 from scimsync.core.sealing import Opened
 from scimsync.engine import binding, ledger, planning, preceding, preconditions
@@ -56,6 +57,8 @@ class Choices:
     as_of: date | None = None
     #: the shares of the people to whom a plan is written one after the other; as the configuration has it where None
     rings: tuple[float, ...] | None = None
+    #: the blackout that holds, in which access is taken away and nothing else is done
+    blackout: Holding | None = None
     #: what stopped a ring was looked at
     resume: bool = False
     #: whether events are delivered beside the run; else they wait in the outbox
@@ -200,6 +203,7 @@ def request_of(settings: Settings, choices: Choices) -> PlanRequest:
         memory_limit=settings.state.memory,
         only=choices.only,
         overrides=choices.overrides,
+        blackout=choices.blackout,
         keep=choices.keep,
         authors=((choices.author or person()).text,),
         subscriptions=subscriptions(settings) if choices.as_of is None else (),

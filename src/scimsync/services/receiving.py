@@ -17,6 +17,7 @@ from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
 from scimsync.services import applying, planning, state
 from scimsync.services.planning import Choices
+from scimsync.services.scheduling import blackout_now
 
 __all__ = ["AGAIN_S", "LONGEST_BODY", "Answer", "Receiver", "warm_up"]
 
@@ -117,7 +118,8 @@ class Receiver:
         self._said = str(error)
 
     async def _synchronise(self, store: Store, keys: Sequence[str]) -> bool:
-        choices = Choices(only=tuple(keys), deliver=False)
+        holding = blackout_now(self._settings.blackouts, make_clock().now())
+        choices = Choices(only=tuple(keys), deliver=False, blackout=holding)
         await applying.settle(self._settings, store, self._observer)
         made = await planning.plan(self._settings, store, self._observer, choices)
         if self._ending.is_set():

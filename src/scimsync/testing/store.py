@@ -16,10 +16,13 @@ from scimsync.testing.store_deciding import MemoryDeciding
 from scimsync.testing.store_outbox import MemoryOutbox
 from scimsync.testing.store_people import MemoryPeople
 from scimsync.testing.store_runs import MemoryRuns
+from scimsync.testing.store_schedules import MemorySchedules
 from scimsync.testing.store_visitors import MemoryVisitors
 
 
-class MemoryStore(MemoryRuns, MemoryPeople, MemoryDeciding, MemoryOutbox, MemoryBindings, MemoryVisitors):
+class MemoryStore(
+    MemoryRuns, MemoryPeople, MemoryDeciding, MemoryOutbox, MemorySchedules, MemoryBindings, MemoryVisitors
+):
     """The state of one process, gone when it ends. May be used from several threads.
 
     Args:

@@ -189,13 +189,35 @@ class TestPace:
         assert rates[-1] == 100
         assert clock.monotonic() < 600
 
-    def test_refused_for_ever_it_never_goes_below_six_a_minute(self) -> None:
+    def test_refused_again_and_again_it_never_goes_below_six_a_minute(self) -> None:
         clock = VirtualClock()
         pace = Pace(clock, 100, 300)
         for _ in range(50):
             clock.advance(1)
+            pace.served()
             asyncio.run(pace.penalise(0.5, clock.monotonic()))
         assert pace.rate == SLOWEST
+
+    def test_refused_without_a_word_one_request_looks_and_later_each_time(self) -> None:
+        clock = VirtualClock()
+        pace = Pace(clock, 600, 300)
+        times: list[float] = []
+
+        async def work() -> None:
+            while clock.monotonic() < 100:
+                times.append(at := await pace.take())
+                await clock.sleep(0.5)
+                await pace.penalise(0.1, at)
+
+        async def run() -> None:
+            await asyncio.gather(*(work() for _ in range(8)))
+
+        asyncio.run(run())
+        later = [at for at in times if 1 < at < 90]
+        assert len(later) <= 8
+        gaps = [b - a for a, b in pairwise(later)]
+        assert all(b >= a for a, b in pairwise(gaps[:5]))
+        assert max(gaps) <= 31
 
     @pytest.mark.parametrize(("hidden", "least", "share"), [(300, 0.95, 0.005), (180, 0.9, 0.03)])
     def test_a_hidden_limit_is_found_and_used(self, hidden: int, least: float, share: float) -> None:

@@ -1,0 +1,58 @@
+"""A plan in a blackout: access is taken from leavers, and everything else waits until it is over.
+
+What is left in it is each change that disables an account (somebody left, is on leave, or fell out of scope), and of
+groups the members whom it disables. Nothing of these waits for anything that is left out. A mover who loses a group or
+a role waits: half of a move would leave people at work without what they have and without what they are to get. An
+account that is to be deleted waits: nobody has access by it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from scimsync.model.plans import Action, Change, Finding, GroupChange, Severity
+
+#: that changes wait for the end of a blackout
+HELD_BACK = "schedule.blackout"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The blackout that holds, and when it ends."""
+
+    name: str
+    until: datetime
+
+
+def leave(
+    changes: Sequence[Change], groups: Sequence[GroupChange], holding: Holding | None
+) -> tuple[list[Change], tuple[GroupChange, ...], list[Finding]]:
+    """What is left of a plan, and a finding that tells how much waits.
+
+    Args:
+        changes: Everything that would be written to accounts.
+        groups: The same of groups.
+        holding: The blackout; all is left where None.
+    """
+    if holding is None:
+        return [*changes], tuple(groups), []
+    taken = [change for change in changes if change.action is Action.DISABLE]
+    gone = {change.key for change in taken}
+    cut = (replace(g, add=(), remove=tuple(member for member in g.remove if member.key in gone)) for g in groups)
+    left = tuple(group for group in cut if group.remove)
+    waiting = len(changes) - len(taken)
+    members = sum(len(g.add) + len(g.remove) for g in groups) - sum(len(g.remove) for g in left)
+    if not waiting and not members:
+        return taken, left, []
+    told = Finding(
+        severity=Severity.INFO,
+        code=HELD_BACK,
+        subject="",
+        summary="a blackout holds: access is taken from leavers, and all else waits until it is over",
+        detail=f"{holding.name} until {holding.until:%Y-%m-%d %H:%M} UTC; "
+        f"{waiting:,} changes of accounts and {members:,} memberships wait",
+        hint="the first run after it does them; at once: scimsync sync",
+    )
+    return taken, left, [told]
