@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.util import LRUCache
 
 from scimsync.adapters.store_files import damaged, private_file
+from scimsync.adapters.store_tables import GONE, KEY
 from scimsync.errors import ConfigError, StoreError, StoreLocked
 
 # of the advisory locks on PostgreSQL; any numbers that nobody else uses
@@ -146,6 +147,7 @@ def _write_ahead(connection: sqlite3.Connection, patience_s: float) -> str:
 
 def open_postgres(url: sa.URL, patience_s: float, *, writes: bool = True) -> sa.Engine:
     """Open PostgreSQL, set up as a state wants it; where it shall not write, so that it cannot."""
+    GONE.dialect_kwargs["postgresql_where"] = KEY.c.secret.is_(None)
     more = {} if writes else {"options": "-c default_transaction_read_only=on"}
     try:
         engine = sa.create_engine(

@@ -113,7 +113,7 @@ class Workbench:
 
     def are(self, rows: str) -> bool:
         """Whether there are such rows. Most days nobody is new, in doubt or left out, and much can be spared."""
-        return self.number(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT 1)") > 0
+        return self.sql.execute(f"SELECT 1 FROM {rows} LIMIT 1").fetchone() is not None
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> Iterator[tuple[object, ...]]:
         """The rows of a query, a thousand at a time."""
