@@ -9,7 +9,7 @@ import pytest
 from tests.runs import house
 
 #: bytes of memory, open files, and whether a run must go through there
-MACHINES = [(512 << 20, 64, True), (2 << 30, 16, False)]
+MACHINES = [(512 << 20, 64, False), (1 << 30, 64, True), (2 << 30, 16, False)]
 
 
 @pytest.mark.parametrize(("memory", "files", "enough"), MACHINES)

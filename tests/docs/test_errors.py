@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs/errors"
 FAMILIES = (
     "mapping schema attribute record correlation account source target reference leaver limits plan write conflict run operation role division "
-    "skill language location team platform group member policy login rule rename undo state"
+    "skill language location team platform group member policy login rule rename undo state schedule"
 ).split()
 INDEX = (PAGES / "README.md").read_text(encoding="utf-8")
 

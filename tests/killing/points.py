@@ -39,7 +39,9 @@ class Point(NamedTuple):
 
 
 #: what is another in each run: ids of runs and accounts, numbers of processes and files
-_VARIES = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4,}|[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{16,}\b|\d{6,}")
+_VARIES = re.compile(
+    r"\d{8}-\d{6}-[0-9a-f]{4,}|[0-9a-f]{8}-[0-9a-f-]{27}|\b[0-9a-f]{16,}\b|(?<=-)[0-9a-f]{8}(?=\.)|\d{6,}"
+)
 _WRITE = re.compile(r"\s*(INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|ALTER TABLE|CREATE \w*\s*INDEX)\s+(\w+)", re.I)
 
 

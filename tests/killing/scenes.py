@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tests.killing.points import ENVIRON, Point
+from tests.killing.points import ENVIRON, Point, When
 from tests.killing.scene import KILLED, Database, Receiver, Scene, change_hr, keep, prepared, restore
 from tests.old_states import BACK_TO_0012
 from tests.runs import House
@@ -59,7 +59,9 @@ class Stage:
         undo = ("undo", run, "--apply", "--yes")
         yield self._scene("undo", undo, [(APPLY, undo), (SYNC, undo)], done)
         yield self._scene("erase", ("audit", "erase", "E00003", "--yes", "--reason", "asked"), [()], done)
-        yield self._scene("checkpoint", CHECKPOINT, [(CHECKPOINT,), (SYNC,)], done)
+        self._from(self.changed, PLAN)
+        self._die(Point("commit: insert checkpoint", 1), "before")  # else there is nothing new to sign
+        yield self._scene("checkpoint", CHECKPOINT, [(CHECKPOINT,), (SYNC,)], self._keep("unsigned"))
         yield self._scene("renew", RENEW, [(RENEW, SYNC), (SYNC,)], self.changed)
         self._from(done)
         self.database.execute(self.home.folder, "UPDATE outbox SET due = created, state = 'pending', delivered = NULL")
@@ -88,10 +90,10 @@ class Stage:
         said = self.home.command(*words)
         assert said.code in {0, 11}, said.err
 
-    def _die(self, point: Point) -> None:
-        """Let an apply die when a request was carried out, and nobody heard of it."""
+    def _die(self, point: Point, when: When = "after") -> None:
+        """Let an apply die: when a request was carried out and nobody heard of it, where nothing else is said."""
         log = self.home.folder.parent / "points-before"
-        self.home.environ[ENVIRON] = json.dumps({"log": str(log), "kill": [*point, "after"], "ahead": 0, "mutant": ""})
+        self.home.environ[ENVIRON] = json.dumps({"log": str(log), "kill": [*point, when], "ahead": 0, "mutant": ""})
         assert self.home.command(*APPLY).code == KILLED
         del self.home.environ[ENVIRON]
 

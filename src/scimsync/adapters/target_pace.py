@@ -154,7 +154,7 @@ class Pace:
         self._ledger = ledger if self._terms.paced else None
         self._notice, self._name, self._said = notice, name, 0.0
         self._ahead: float | None = 0.0 if self._ledger is None else None
-        self._alone_until = 0.0
+        self._alone_until, self._is_alone = 0.0, False
         self._told, self._told_until = Told(), -TOLD_S
         self._settling = asyncio.Lock()
         self._slots: deque[float] = deque()
@@ -362,8 +362,9 @@ class Pace:
                 self._alone_until = self._clock.monotonic() + (LEASE_S if is_busy else _ALONE_S)
                 told.then(self._told)
                 self._told = told
-                if not is_busy:
-                    self._notice(f"the pace of requests is not shared with other processes for a minute: {error}")
+                if not (is_busy or self._is_alone):
+                    self._is_alone = True
+                    self._notice(f"the pace of requests is not shared with other processes: {error}")
                 return
             if lease is None:
                 self._alone_until = self._clock.monotonic() + LEASE_S

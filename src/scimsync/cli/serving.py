@@ -9,7 +9,6 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
@@ -71,12 +70,10 @@ def serve(options: Options) -> int:
     is_local = host in _LOCAL
     console = options.console
     if console is None:
-        console = bool(options.behind) or (is_local and _has_console())
+        console = bool(options.behind) or is_local
     if not (events or options.schedule or settings.webhooks or console):
-        hint = "" if _has_console() else " The console needs: pip install 'scimsync[console]'."
         raise ConfigError(
             "serve: there is nothing to do. Say --events or --schedule, or add a [[webhook]] to the configuration."
-            f"{hint}"
         )
     if console and not is_local and not options.behind:
         raise ConfigError(
@@ -112,11 +109,6 @@ _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
-def _has_console() -> bool:
-    """Whether what the console needs is installed."""
-    return find_spec("starlette") is not None
-
-
 def _origin(behind: str) -> str:
     """The address of a proxy as browsers say it.
 
@@ -130,15 +122,9 @@ def _origin(behind: str) -> str:
 
 
 def _console(settings: Settings, store: Store, origins: frozenset[str], stack: ExitStack) -> Opened:
-    """The console, closed at the end.
+    """The console, closed at the end."""
+    from scimsync.console.app import open_console  # noqa: PLC0415 - loads Starlette
 
-    Raises:
-        ConfigError: What it needs is not installed.
-    """
-    try:
-        from scimsync.console.app import open_console  # noqa: PLC0415 - loads Starlette, an extra
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"the console needs {error.name}: pip install 'scimsync[console]'") from error
     opened = open_console(settings, store, origins)
     stack.callback(opened.close)
     return opened

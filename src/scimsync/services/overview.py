@@ -6,22 +6,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Protocol
 
 from scimsync.bootstrap import now
 from scimsync.config import Settings
+from scimsync.engine.ports import Store
 from scimsync.engine.state import Artifacts, Outbox, Runs
 from scimsync.model.events import MessageState
 from scimsync.model.outcomes import Run, RunState
+from scimsync.services import scheduling
 from scimsync.services.observing import metrics_document
 
 #: days of which changes are counted
 DAYS = 90
 _GOOD = frozenset({RunState.DONE, RunState.PARTIAL})
-
-
-class OverviewState(Runs, Outbox, Artifacts, Protocol):
-    """Of the state: runs, messages on their way, metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +59,8 @@ class Overview:
     endpoints: tuple[Endpoint, ...]
     #: changes that were made on each of the last days, the oldest first
     days: tuple[tuple[date, int], ...]
+    #: how the schedules and the alarms stand, a sentence each, and whether all is well with it
+    clockwork: tuple[tuple[bool, str], ...]
     #: what part of the allowed rate the last run used; None where that is not known
     rate: float | None
 
@@ -74,10 +73,11 @@ class Overview:
     @property
     def is_well(self) -> bool:
         """Whether nobody has to do anything."""
-        return not self.waiting and not any(one.dead for one in self.endpoints) and self.succeeded is not None
+        troubled = any(one.dead for one in self.endpoints) or not all(well for well, _ in self.clockwork)
+        return not self.waiting and not troubled and self.succeeded is not None
 
 
-def overview(settings: Settings, store: OverviewState) -> Overview:
+def overview(settings: Settings, store: Store) -> Overview:
     """How everything stands now."""
     at = now()
     runs = store.runs(100)
@@ -91,6 +91,7 @@ def overview(settings: Settings, store: OverviewState) -> Overview:
         waiting=tuple(_waiting(runs, whole)),
         endpoints=tuple(_endpoints(settings, store)),
         days=_days(store, at),
+        clockwork=tuple(scheduling.told(settings, store)),
         rate=_rate(store),
     )
 

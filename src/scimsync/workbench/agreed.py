@@ -87,11 +87,8 @@ def write_agreed(
 def _suspect(comparison: Comparison, held: Layers, named: Iterable[str]) -> bool:
     """Make `suspects` (key): everybody of whom something else than before may be agreed; whether there is anybody."""
     bench, attributes = comparison.bench, comparison.attributes
-    # what is agreed is what HR wants, or what was agreed before: where these are one, nothing moves
-    tests = [f"coalesce(w.d{i}, '') IS DISTINCT FROM b.b{i}" for i, _ in enumerate(attributes)]
     queries = [
-        "SELECT w.key FROM wanted w JOIN pairing p ON p.n = w.n LEFT JOIN base b ON b.key = w.key "
-        f"WHERE b.key IS NULL OR b.{ACCOUNT} IS DISTINCT FROM p.id OR {' OR '.join(tests)}",
+        f"SELECT key FROM {comparison.drifted()}",
         "SELECT key FROM (SELECT key, id FROM pairing) p "
         "WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.key = p.key AND l.account = p.id)",
         f"(WITH rest AS MATERIALIZED (SELECT key, {ACCOUNT} FROM base ANTI JOIN pairing USING (key)) "

@@ -31,6 +31,8 @@ class Comparison:
         self._spoiled: list[int] = []
         #: whether table `differing` says what `wanted` and `accounts` hold
         self._compared = False
+        #: table `drifted` is of these tables
+        self._drifted = False
 
     def resolve(self) -> None:
         """Make `wanted`: desired values with the ids of the people that references name.
@@ -38,7 +40,7 @@ class Comparison:
         `w3` holds the key of a joiner whom the fourth attribute waits for; `u3` says that the
         reference names nobody known, `x3` that the value is bad and left alone.
         """
-        self._compared = False
+        self._compared = self._drifted = False
         self._spoiled = [int(str(i)) for (i,) in self.bench.rows("SELECT DISTINCT i FROM spoiled ORDER BY i")]
         self.bench.sql.execute(
             "CREATE OR REPLACE TABLE people AS SELECT key, id FROM pairing UNION ALL "
@@ -221,8 +223,23 @@ class Comparison:
         )
         self._compared = True
 
+    def drifted(self) -> str:
+        """Make `drifted` (n, key), once: of whom HR says other than was agreed, or with whom nothing was; its name."""
+        if not self._drifted:
+            # what is agreed is what HR wants, or what was agreed before: where these are one, nothing moves
+            tests = [f"coalesce(w.d{i}, '') IS DISTINCT FROM b.b{i}" for i, _ in enumerate(self.attributes)]
+            self.bench.sql.execute(
+                "CREATE OR REPLACE TEMP TABLE drifted AS SELECT w.n, w.key FROM wanted w JOIN pairing p ON p.n = w.n "
+                f"LEFT JOIN base b ON b.key = w.key "
+                f"WHERE b.key IS NULL OR b.{ACCOUNT} IS DISTINCT FROM p.id OR {' OR '.join(tests)}"
+            )
+            self._drifted = True
+        return "drifted"
+
     def caught_up(self) -> int:
         """How many people hold all that HR says now, where we agreed on something else: none of our runs wrote it."""
+        if not self.bench.number("SELECT count(*) FROM base"):
+            return 0
         self._compare()
         moved = [
             f"(coalesce(w.d{i}, '') <> b.b{i} AND {self.is_told(i)})"
@@ -230,9 +247,9 @@ class Comparison:
             if mapped.authority is not Authority.MERGE and not mapped.place.dropped
         ]
         return self.bench.number(
-            "SELECT count(*) FROM wanted w JOIN pairing p ON p.n = w.n JOIN base b "
-            f"ON b.key = w.key AND b.{ACCOUNT} = p.id ANTI JOIN differing d ON d.n = w.n "
-            f"WHERE {' OR '.join(moved) or 'false'}"
+            f"SELECT count(*) FROM (SELECT n FROM {self.drifted()} ANTI JOIN differing USING (n)) "
+            "JOIN wanted w USING (n) JOIN pairing p ON p.n = w.n "
+            f"JOIN base b ON b.key = w.key AND b.{ACCOUNT} = p.id WHERE {' OR '.join(moved) or 'false'}"
         )
 
     def pairs(self) -> Iterator[Pair]:

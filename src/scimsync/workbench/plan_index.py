@@ -261,7 +261,7 @@ class PlanIndex:
     def findings_of(self, key: str) -> list[dict[str, object]]:
         """The findings about one subject, as the plan file has them."""
         found = self._ask("SELECT body FROM finding WHERE subject = ? ORDER BY n", key)
-        return [_decoded(body)["finding"] for (body,) in found]  # type: ignore[misc]
+        return [_told_finding(body) for (body,) in found]
 
     def finding_codes(self) -> list[tuple[str, int]]:
         """Each code of a finding, and how many have it, most first."""
@@ -271,7 +271,7 @@ class PlanIndex:
     def findings(self, code: str, start: int, size: int) -> list[dict[str, object]]:
         """Some findings of one code, as the plan file has them."""
         found = self._ask("SELECT body FROM finding WHERE code = ? ORDER BY n LIMIT ? OFFSET ?", code, size, start)
-        return [_decoded(body)["finding"] for (body,) in found]  # type: ignore[misc]
+        return [_told_finding(body) for (body,) in found]
 
     def statuses(self) -> dict[str, int]:
         """How many changes ended how; "" for those of which nothing came yet."""
@@ -398,6 +398,15 @@ def _words(value: object) -> Iterator[str]:
         yield from _words([*value.values()])
     elif value is not None:
         yield str(value)
+
+
+#: what a finding may leave out
+_UNSAID: dict[str, object] = {"subject": "", "summary": "", "detail": "", "hint": "", "path": "", "row": None}
+
+
+def _told_finding(body: bytes) -> dict[str, object]:
+    found = _decoded(body)["finding"]
+    return {**_UNSAID, **found} if isinstance(found, dict) else dict(_UNSAID)
 
 
 def _finding_row(n: int, raw: bytes) -> tuple[object, ...]:
