@@ -360,6 +360,8 @@ class _Judge:
                     yield f"I3 {path} of {key} was taken back and nobody had written it"
                     continue
                 by = runs.get(before[-1].request, "another hand") if before[-1].who >= 0 else "another hand"
+                if by == "another hand" and self._looked_done(plan.undoes, key, path, before[-1]):
+                    continue
                 if by not in {plan.undoes, run}:
                     yield f"I1 {path} of {key} was taken back, and {by} had written it since"
                     continue
@@ -368,6 +370,14 @@ class _Judge:
                 if first is not None and not _PLACES[path].same(_read(write.effect.after, path), was):
                     yield f"I3 {path} of {key} was taken back to {_read(write.effect.after, path)!r}, and was {was!r}"
             yield from self._again(write, plan.undoes)
+
+    def _looked_done(self, run: str, key: str, path: str, other: Effect) -> bool:
+        """Whether another hand wrote what a write of ours wanted whose answer was lost: from inside nobody can tell."""
+        return any(
+            line.run == run and line.key == key and outcome.status is Status.DONE and path in outcome.written
+            and _PLACES[path].same(outcome.written[path], _read(other.after, path))
+            for _, _, line, outcome in self.outcomes
+        )  # fmt: skip
 
     def _movers(self, effect: Effect, path: str) -> list[Effect]:
         """What changed a path of an account before an effect, in order."""

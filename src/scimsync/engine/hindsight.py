@@ -81,7 +81,7 @@ def inverse(store: UndoState, run: Run, made: Plan | None, request: PlanRequest,
             for group in made.groups
         }
     written = any(line.outcome is not None and line.outcome.written for line in store.journal(run.id))
-    if written and not found.people and not found.groups and not found.erased:
+    if written and not (found.people or found.groups or found.erased or found.others):
         raise PlanStale(
             f"run {run.id}: what it replaced is not on record: it is of before the audit chain, or the chain is gone. "
             "Nothing can be taken back of it."

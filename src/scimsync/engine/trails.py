@@ -44,6 +44,8 @@ class Trails:
     groups: tuple[GroupTrail, ...] = ()
     #: records that nobody can read any more, because the key of the person was destroyed
     erased: int = 0
+    #: changes that somebody else had made already when ours came: the run did nothing there
+    others: int = 0
 
 
 @dataclass(slots=True)
@@ -116,7 +118,7 @@ def trails(store: Audit, run: str) -> Trails:
     parts: dict[tuple[str, int], _Part] = {}
     #: what was sent to each group, and what came of it: somebody else may have done the rest
     sent, groups = dict[str, GroupTrail](), dict[str, GroupTrail]()
-    erased = 0
+    erased = others = 0
     for one in told(store, run):
         if one is None:
             erased += 1
@@ -127,6 +129,8 @@ def trails(store: Audit, run: str) -> Trails:
             moved[key] = _regrouped(moved.get(key), key, one)
         elif one.kind == Kind.INTENT.value:
             _intended(parts.setdefault((key, part), _Part()), one)
+        elif _was_there(parts.get((key, part), _Part()), one):
+            others += 1
         else:
             _settled(people.setdefault(key, _Person()), parts.get((key, part), _Part()), one)
     done = ((key, person) for key, person in people.items() if person.moves or person.made or person.deleted)
@@ -138,7 +142,14 @@ def trails(store: Audit, run: str) -> Trails:
             if key in sent and ((group := _ours(found, sent[key])).joined or group.left)
         ),
         erased=erased,
+        others=others,
     )
+
+
+def _was_there(part: _Part, one: Told) -> bool:
+    """Whether somebody else had written the same before; what a lost write of ours left is `done`, not `already`."""
+    is_ending = one.document.get("action") in {Action.RESTORE.value, Action.DELETE.value}
+    return one.document.get("status") == Status.ALREADY.value and part.method in {"", "PATCH"} and not is_ending
 
 
 def _intended(part: _Part, one: Told) -> None:

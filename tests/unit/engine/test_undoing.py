@@ -561,3 +561,22 @@ def test_an_account_that_the_run_moved_to_another_key_is_named_with_the_way_back
 
 def test_accounts_that_were_linked_before_the_run_are_not_named(firm: Firm) -> None:
     assert not links(firm.take_back(stirred(firm).id))
+
+
+def test_what_another_hand_had_written_before_the_run_came_is_not_taken_back(firm: Firm) -> None:
+    firm.rows["E1"]["title"] = "Lead"
+    firm.rows["E2"]["title"] = "Lead"
+    plan = firm.plan()
+    firm.edit("E1", title="Lead")
+    report = firm.apply(plan)
+    assert [one.status.value for one in report.outcomes["E1"]] == ["already"]
+    firm.take_back(plan.id)
+    assert (firm.value("E1", "title"), firm.value("E2", "title")) == ("Lead", "Agent")
+
+
+def test_a_run_that_came_too_late_for_everybody_has_nothing_to_take_back(firm: Firm) -> None:
+    firm.rows["E1"]["title"] = "Lead"
+    plan = firm.plan()
+    firm.edit("E1", title="Lead")
+    firm.apply(plan)
+    assert not firm.undo(plan.id).changes
