@@ -161,8 +161,6 @@ class _Judge:
                     continue
                 if any(self._edited_since(w, path, at) for w in ours for path in silent):
                     continue
-                if outcome.code == "account.restored" and any(self._touched_since(w, at) for w in ours):
-                    continue  # a new account that holds what nobody of us sent: from inside nobody can tell (0037)
                 yield f"I5 {part} ended {outcome.status.value} ({outcome.code}) and {sorted(silent)} was written"
             if outcome.status in {Status.DONE, Status.ALREADY} and outcome.account:
                 began = self.world.processes[self._began(line.run)].began
@@ -179,12 +177,6 @@ class _Judge:
             and path in _moved(effect)
             for effect in self.provider.history
         )  # fmt: skip
-
-    def _touched_since(self, write: Write, at: float) -> bool:
-        return any(
-            effect.account == write.effect.account and write.effect.at <= effect.at <= at and effect.who < 0
-            for effect in self.provider.history
-        )
 
     def _held(self, account: str, path: str, value: Value, since: float, until: float) -> bool:
         """Whether an account held a value at some moment."""
