@@ -139,7 +139,7 @@ def test_a_plan_file_keeps_the_two_pieces_and_one_of_before_has_one(office: Offi
     assert sealing.decode(sealing.encode(plan)) == plan
     (line,) = [sealing.change_to_json(c) for c in plan.changes if c.part == 1]
     del line["part"]
-    assert sealing._change(line) == plan.changes[0]
+    assert sealing.change_of(line) == plan.changes[0]
 
 
 def test_a_refused_rename_neither_stops_nor_hides_that_the_access_is_gone(office: Office) -> None:
