@@ -20,6 +20,7 @@ from scimsync.console.openapi import OPERATIONS
 from scimsync.console.roles import RIGHTS, Right, Role
 from scimsync.model.outcomes import RunState
 from scimsync.services import evidence, visiting
+from scimsync.services.acting import this_person
 
 SCRIPT, BIDI, LONG = "<script>alert(1)</script>", "abc\u202edef", "x" * 4000
 PASSWORD = "a long enough password"
@@ -110,6 +111,7 @@ def test_a_viewer_sees_keys_and_numbers_and_no_value_of_anybody(place: Shown, ru
         assert not [p for p in people if p.email in text or p.display_name in text], path
         assert "Chief of Everything" not in text
         assert "Lead" not in text
+        assert not {p.department for p in people if p.department and p.department in text}, path
     assert viewer.get(f"/api/v1/runs/{run}/changes?q=lead").json()["total"] == 0  # and cannot guess them by searching
     assert place.visitor(Role.OPERATOR).get(f"/api/v1/runs/{run}/changes?q=lead").json()["total"] == 1
 
@@ -126,6 +128,10 @@ def test_the_link_of_the_first_start_lets_one_person_in_and_looking_at_it_does_n
     assert "samesite=strict" in cookie.lower()
     assert "Secure" not in cookie  # over plain HTTP on this machine alone
     assert first.get("/").status_code == 200
+    visitor = place.opened.console.sessions.visitor(cookie.partition(";")[0].partition("=")[2])
+    assert visitor is not None
+    # who has it is who started the service, and approves nothing: that is for somebody else
+    assert (visitor.person, visitor.may("approve")) == (this_person(), False)
     assert second.post("/enter", token=token).status_code == 403
     assert second.get("/").status_code == 401
 

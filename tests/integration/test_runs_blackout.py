@@ -51,6 +51,28 @@ def test_in_a_blackout_leavers_lose_access_and_all_else_waits_for_its_end(tmp_pa
         it.quiet()
 
 
+def test_whom_a_delivery_of_changes_holds_in_a_blackout_is_named_until_they_are_delivered_again(tmp_path: Path) -> None:
+    provider = Provider(*(account(n) for n in range(3)))
+    with firm(tmp_path, provider) as it:
+        file = it.folder / "scimsync.toml"
+        text = file.read_text(encoding="utf-8").replace("[source]\n", '[source]\nname = "hr"\n', 1)
+        file.write_text(text, encoding="utf-8")
+        it.hr(*({"id": n} for n in range(3)))
+        it.sync()
+        file.write_text(text.replace("[source]\n", '[source]\nmode = "delta"\n', 1), encoding="utf-8")
+        it.hr({"id": 1, "title": "Lead"}, {"id": 9})
+        made = blacked_out(it)
+        assert {one.subject for one in made.findings if one.code == HELD_BACK and one.holds} == {"1", "9"}
+        it.apply(made.id)
+        it.hr({"id": 2})
+        made, _ = it.sync()
+        assert {one.subject for one in made.findings if one.code == "source.delta-undone"} >= {"1"}
+        it.hr({"id": 1, "title": "Lead"}, {"id": 9, "title": "New"})
+        it.sync()
+        assert provider.named("p1@x.org")[0]["title"] == "Lead"
+        assert len(provider.named("p9@x.org")) == 1
+
+
 def test_a_leaver_loses_the_groups_and_a_mover_keeps_both_halves_of_the_move_for_later(tmp_path: Path) -> None:
     provider = Provider(*(account(n) for n in range(4)))
     ids = [provider.named(f"p{n}@x.org")[0]["id"] for n in range(4)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 from starlette.responses import Response
 
@@ -33,7 +34,7 @@ def bearer(console: Console, secret: str) -> Visitor | None:
     if token is None:
         return None
     rights = frozenset(Right(scope) for scope in token.scopes if scope in {right.value for right in Right})
-    return Visitor(name=f"{token.name} [{token.id}]", rights=rights, role="token", proof="token")
+    return Visitor(name=f"{token.name} [{token.id}]", rights=rights, role="token", proof="token", maker=token.actor)
 
 
 def _json(document: object, status: int = 200) -> Response:
@@ -78,17 +79,19 @@ def _run(run: Run) -> dict[str, object]:
 
 
 def _review(asked: Asked) -> Response:
-    review = _opened(asked)
+    review, values = _opened(asked), asked.may(Right.VALUES)
     return _json(
         {
             **_run(review.run),
             "digest": review.index.digest,
             "writes": review.writes,
             "can_be_applied": review.can_be_applied,
-            "refusals": [sealing.finding_to_json(one) for one in review.plan.refusals],
+            "refusals": [
+                sealing.finding_to_json(one if values else replace(one, detail="")) for one in review.plan.refusals
+            ],
             "limits": [{"rule": one.rule, "told": one.told, "share": one.share} for one in review.nearness],
             "findings": dict(review.index.finding_codes()),
-            "counts": {kind: dict(found) for kind, found in review.index.counts.items()},
+            "counts": {kind: dict(found) for kind, found in review.index.counts.items() if values or kind != "group"},
         }
     )
 
@@ -106,7 +109,7 @@ def _changes(asked: Asked) -> Response:
 
 
 def _row(asked: Asked, row: Row) -> dict[str, object]:
-    told: dict[str, object] = {"n": row.n, "kind": row.kind, "group": row.group}
+    told: dict[str, object] = {"n": row.n, "kind": row.kind, "group": row.group if asked.may(Right.VALUES) else ""}
     told["status"] = row.status.value if row.status is not None else None
     if isinstance(row.change, GroupChange):
         return {**told, "change": sealing.group_to_json(row.change)}
@@ -215,7 +218,9 @@ def _audit(asked: Asked) -> Response:
     limit = max(1, asked.number("limit", SIZE, MOST))
     user, run, kind = (asked.query.get(name, "") for name in ("user", "run", "kind"))
     found = evidence.latest(asked.store, user, run, limit, kind=kind)
-    return _json({"size": asked.store.head().size, "records": [{"seq": r.entry.seq, **r.document} for r in found]})
+    values = asked.may(Right.VALUES)
+    records = [{"seq": r.entry.seq, **(r.document if values else r.bare)} for r in found]
+    return _json({"size": asked.store.head().size, "records": records})
 
 
 def _machine(path: str, handler: Handler, right: Right, method: str = "GET") -> Page:

@@ -7,13 +7,13 @@ from starlette.responses import Response
 from scimsync.console.asking import Asked, Page
 from scimsync.console.roles import Right
 from scimsync.errors import ConfigError, PlanStale
-from scimsync.services import approving, quarantine, trimming
+from scimsync.services import approving, quarantine, runs, trimming
 from scimsync.services.trimming import Chosen
 
 
 def _approvals(asked: Asked) -> Response:
     """How a plan stands; a part of its page, which reads the plan whole and is therefore asked for by itself."""
-    told = approving.review(asked.settings, asked.store, asked.given["run"])
+    told = approving.review(asked.settings, asked.store, runs.known(asked.store, asked.given["run"]).id)
     values = {"told": told, "why": approving.words(told), "run": told.run, "is_open": not told.run.begun}
     return asked.page("approvals_part.html.j2" if asked.is_partial else "approvals.html.j2", values)
 

@@ -85,6 +85,7 @@ class _Bounded:
     def __init__(self, receive: Receive, announced: str) -> None:
         self._receive, self._left = receive, LONGEST_BODY
         self._is_whole = False
+        self._until: float | None = None
         if announced.isascii() and announced.isdigit() and int(announced[:20]) > LONGEST_BODY:
             self._left = -1
 
@@ -94,8 +95,10 @@ class _Bounded:
             return {"type": "http.disconnect"}
         if self._is_whole:  # nothing more comes but the end of the connection, which may be long
             return await self._receive()
+        now = asyncio.get_running_loop().time()
+        self._until = now + BODY_S if self._until is None else self._until
         try:
-            async with asyncio.timeout(BODY_S):
+            async with asyncio.timeout_at(self._until):
                 message = await self._receive()
         except TimeoutError:
             return {"type": "http.disconnect"}

@@ -49,6 +49,8 @@ class Visitor:
     role: str
     #: how it was proven who they are: `password`, `link`, `token`
     proof: str = ""
+    #: of a token, who made it: it acts for them
+    maker: str = ""
     #: proves that a form is ours; "" for a machine, which has no forms
     csrf: str = ""
 
@@ -59,4 +61,4 @@ class Visitor:
     @property
     def person(self) -> Actor:
         """How services and the audit chain call them."""
-        return Actor(self.name, self.proof)
+        return Actor(self.maker or self.name, self.proof)

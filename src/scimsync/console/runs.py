@@ -62,7 +62,7 @@ def filter_of(asked: Asked) -> tuple[Filter, dict[str, str]]:
     given = {name: asked.query.get(name, "") for name in ("action", "group", "path", "rule", "outcome", "q")}
     wanted = Filter(
         action=given["action"],
-        group=given["group"],
+        group=given["group"] if asked.may(Right.VALUES) else "",
         path=given["path"],
         rule=given["rule"],
         outcome=given["outcome"],
@@ -85,7 +85,7 @@ def _review(asked: Asked) -> Response:
         "review.html.j2",
         common,
         plan=review.plan,
-        counts=_choices(review),
+        counts=_choices(review, values=asked.may(Right.VALUES)),
         codes=review.index.finding_codes(),
         statuses=review.index.statuses() if _is_begun(review) else {},
         work=asked.console.works.about(review.run.id),
@@ -111,9 +111,9 @@ STATUSES = {
 }
 
 
-def _choices(review: Review) -> dict[str, list[tuple[str, int]]]:
-    """What each filter offers."""
-    counts = review.index.counts
+def _choices(review: Review, *, values: bool) -> dict[str, list[tuple[str, int]]]:
+    """What each filter offers; of groups of people (a department) nothing to whom values are not shown."""
+    counts = {kind: found for kind, found in review.index.counts.items() if values or kind != "group"}
     found = {kind: sorted(counts.get(kind, {}).items(), key=lambda one: (-one[1], one[0])) for kind in
              ("group", "path", "rule")}  # fmt: skip
     actions = counts.get("action", {})

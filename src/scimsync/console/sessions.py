@@ -13,7 +13,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scimsync.console.roles import RIGHTS, Role, Visitor
+from scimsync.console.roles import RIGHTS, Right, Role, Visitor
+from scimsync.services.acting import this_person
 
 #: seconds without a question, and in all, after which a session ends
 IDLE_S, WHOLE_S = 30 * 60.0, 8 * 3600.0
@@ -41,6 +42,8 @@ class Sessions:
         self._monotonic, self._lock = monotonic, threading.Lock()
         self._held: OrderedDict[bytes, _Session] = OrderedDict()
         self._link = b""
+        #: who started the service; in a request it would be whoever asks
+        self._starter = this_person()
 
     def invite(self) -> str:
         """A new token for the link that lets one person in as admin, once; the one before is worth nothing."""
@@ -55,12 +58,14 @@ class Sessions:
             if not self._link or not hmac.compare_digest(self._link, _digest(token)):
                 return None
             self._link = b""
-        return self.begin("admin", Role.ADMIN, "link")
+        # who started the service has the link; approving is for somebody who signs in as another person
+        starter = self._starter
+        return self.begin(starter.name, Role.ADMIN, starter.proof, RIGHTS[Role.ADMIN] - {Right.APPROVE})
 
-    def begin(self, name: str, role: Role, proof: str = "password") -> str:
+    def begin(self, name: str, role: Role, proof: str = "password", rights: frozenset[Right] | None = None) -> str:
         """A new session; what the browser keeps of it."""
-        token, at = secrets.token_urlsafe(32), self._monotonic()
-        visitor = Visitor(name=name, rights=RIGHTS[role], role=role.value, proof=proof, csrf=secrets.token_urlsafe(32))
+        token, at, given = secrets.token_urlsafe(32), self._monotonic(), RIGHTS[role] if rights is None else rights
+        visitor = Visitor(name=name, rights=given, role=role.value, proof=proof, csrf=secrets.token_urlsafe(32))
         with self._lock:
             self._held[_digest(token)] = _Session(visitor, at, at)
             while len(self._held) > MOST:

@@ -27,7 +27,7 @@ class Holding:
 
 
 def leave(
-    changes: Sequence[Change], groups: Sequence[GroupChange], holding: Holding | None
+    changes: Sequence[Change], groups: Sequence[GroupChange], holding: Holding | None, *, each: bool = False
 ) -> tuple[list[Change], tuple[GroupChange, ...], list[Finding]]:
     """What is left of a plan, and a finding that tells how much waits.
 
@@ -35,6 +35,7 @@ def leave(
         changes: Everything that would be written to accounts.
         groups: The same of groups.
         holding: The blackout; all is left where None.
+        each: Name each person who waits: a delivery of changes does not hold them again.
     """
     if holding is None:
         return [*changes], tuple(groups), []
@@ -55,4 +56,19 @@ def leave(
         f"{waiting:,} changes of accounts and {members:,} memberships wait",
         hint="the first run after it does them; at once: scimsync sync",
     )
-    return taken, left, [told]
+    named = {change.key: change for change in changes if change.action is not Action.DISABLE} if each else {}
+    return taken, left, [told, *(_waits(change, told.detail) for change in named.values())]
+
+
+def _waits(change: Change, detail: str) -> Finding:
+    """That one person waits, and must be delivered again, or be in the next delivery of everybody."""
+    return Finding(
+        severity=Severity.WARNING,
+        code=HELD_BACK,
+        subject=change.key,
+        summary="a blackout holds: what this delivery of changes says of this person waits",
+        detail=detail.partition(";")[0],
+        hint="deliver this person again after it, or everybody",
+        row=change.row,
+        holds=True,
+    )

@@ -13,6 +13,7 @@ from scimsync.core import leaving
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.planner import SENT, operations_of
 from scimsync.model.plans import (
+    BESIDES,
     LOGIN,
     MAKING,
     Action,
@@ -109,13 +110,15 @@ def leave_out(plan: Plan, chosen: LeaveOut, attributes: Sequence[Mapped], why: s
     """
     work = Trimmed()
     paths = chosen.attributes - {MEMBERSHIPS}
-    whole = {c.key for c in plan.changes if chosen.means(c)} if not chosen.attributes else set()
+    meant = [c for c in plan.changes if chosen.means(c)] if not chosen.attributes else []
+    # what a leaver's record says besides may be left out alone; the access goes all the same
+    whole, besides = {c.key for c in meant if c.part != BESIDES}, {c.key for c in meant if c.part == BESIDES}
     if not (chosen.attributes or chosen.actions or chosen.groups):
         whole |= chosen.users
     left, lost = list[Change](), set[str]()
     places = {mapped.path: mapped.place for mapped in attributes}
     for change in plan.changes:
-        if change.key in whole:
+        if change.key in whole or (change.part == BESIDES and change.key in besides):
             work.findings.append(_left(change, why))
             lost |= {change.key} if _login(change) else set()
             continue

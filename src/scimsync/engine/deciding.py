@@ -40,6 +40,8 @@ def end_idle(store: Decided, request: PlanRequest, plan: Plan) -> None:
     once = [one for one in request.policy.decisions.held.values() if one.scope is Scope.ONCE]
     if not once or request.is_partial or plan.as_of is not None or is_partial(plan):
         return
+    if plan.refusals or request.blackout is not None:  # what waits in it stands there no more, and is not over
+        return
     out = {finding.subject for finding in plan.findings if finding.holds}
     met = {(c.key, d.path) for c in (*plan.changes, *plan.notices) for d in c.deltas}
     for one in once:

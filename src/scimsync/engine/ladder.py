@@ -100,11 +100,10 @@ class Ladder:
             yield Coming(one.key, Lifecycle.LEAVER, max(due, self.now).astimezone(zone).date(), Action.DISABLE)
 
     def keep(self, comparison: Comparison, plan: Plan) -> None:
-        """Remember who stands where, once the plan is; a plan that is refused counts for nothing."""
-        if plan.refusals:
-            return
+        """Remember who stands where, once the plan is. A refused one counts nobody as missing; who is back is back."""
         there = tables.there(comparison.bench, [*self.known], whole=self.counts) if self.shows and self.known else []
         over = [*rules.over(self.known.values(), self.now_known, there)]
-        counted = [one for key, one in self.now_known.items() if self.counts and one != self.known.get(key)]
+        counts = self.counts and not plan.refusals
+        counted = [one for key, one in self.now_known.items() if counts and one != self.known.get(key)]
         if over or counted:
             self.store.change_suspects(counted, over)

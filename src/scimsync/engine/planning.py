@@ -194,7 +194,9 @@ class _Planning:
             if lost := unplanned(self.bench, policy):
                 self.ports.observer.say(sentence(lost))
             raise
-        changes, groups, waiting = blackout.leave(self.changes, groups, self.request.blackout)
+        changes, groups, waiting = blackout.leave(
+            self.changes, groups, self.request.blackout, each=self.request.is_delta
+        )
         found, told = await guarding.look(self.ports.target, self.bench, changes, groups)
         self.changes, self.findings = [*found], [*self.findings, *waiting, *told]
         self.findings += [

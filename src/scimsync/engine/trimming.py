@@ -89,6 +89,12 @@ def _check(plan: Plan, found: Trimmed) -> None:
     if found.needed:
         key, paths = next(iter(found.needed.items()))
         raise ConfigError(f"{key} is new, and no account is made without {', '.join(paths)}: leave out the person.")
+    for key in dict.fromkeys(c.key for c in plan.changes if c.key in plan.moved):
+        if key not in {change.key for change in found.changes}:
+            raise ConfigError(
+                f"{key} takes over the account of {plan.moved[key]}, and would be linked to it although nothing is "
+                f"written: say that they are two people (scimsync link {key} ACCOUNT --unlink), and make a new plan."
+            )
     before = sum(len(group.add) + len(group.remove) for group in plan.groups)
     after = sum(len(group.add) + len(group.remove) for group in found.groups)
     if not found.findings and before == after:

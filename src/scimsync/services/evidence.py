@@ -139,6 +139,8 @@ class RecordShown:
 
     entry: Entry
     document: Mapping[str, object]
+    #: the same without what is encrypted: no names, no values
+    bare: Mapping[str, object]
     #: what is left of the key of its person, where that was destroyed
     erased: PersonKey | None
 
@@ -177,6 +179,7 @@ def _told(entry: Entry, reader: _Reader) -> RecordShown:
     more = {"hash": entry.hash.hex(), **(_members(clear) if clear else {})}
     return RecordShown(
         entry=entry,
+        bare={**body, "hash": entry.hash.hex()},
         document={**body, **more, **({"erased": True} if is_erased else {})},
         erased=reader.key(entry.person) if is_erased else None,
     )

@@ -12,13 +12,15 @@ from scimsync.config import Settings
 from scimsync.engine.ports import Store
 from scimsync.engine.state import Artifacts, Outbox, Runs
 from scimsync.model.events import MessageState
-from scimsync.model.outcomes import Run, RunState
+from scimsync.model.outcomes import Run, RunState, Status
 from scimsync.services import scheduling
 from scimsync.services.observing import metrics_document
 
 #: days of which changes are counted
 DAYS = 90
 _GOOD = frozenset({RunState.DONE, RunState.PARTIAL})
+#: outcomes that leave nothing undone
+_SETTLED = frozenset({Status.DONE.value, Status.ALREADY.value})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +90,23 @@ def overview(settings: Settings, store: Store) -> Overview:
         last=begun[0] if begun else None,
         succeeded=next((run for run in store.begun(100) if run.state in _GOOD), None),
         plan=whole,
-        waiting=tuple(_waiting(runs, whole)),
+        waiting=(*_undone(begun), *_waiting(runs, whole)),
         endpoints=tuple(_endpoints(settings, store)),
         days=_days(store, at),
         clockwork=tuple(scheduling.told(settings, store)),
         rate=_rate(store),
     )
+
+
+def _undone(begun: Sequence[Run]) -> list[Waiting]:
+    """What the latest run that was applied did not bring about: somebody may keep access by it."""
+    found = [run for run in begun if run.state is RunState.PARTIAL]
+    numbers = [(run, sum(number for word, number in run.statuses.items() if word not in _SETTLED)) for run in found]
+    return [
+        Waiting(what="changes were held or failed", number=number, run=run.id, kind="undone")
+        for run, number in numbers
+        if number
+    ]
 
 
 def _waiting(runs: Sequence[Run], whole: Run | None) -> list[Waiting]:

@@ -110,6 +110,9 @@ class Receiver:
         except ScimsyncError as error:
             self._complain(error)
             return False
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one run must not end the service
+            self._observer.say(f"the run for {', '.join(keys)} broke ({type(error).__name__}); it is tried again.")
+            return False
 
     def _complain(self, error: ScimsyncError) -> None:
         """Tell of trouble, once each time it begins."""

@@ -112,6 +112,17 @@ def test_a_leaver_who_is_left_out_keeps_access_groups_and_all_else_and_is_told_o
     assert "leaver.kept" in {one.code for one in found.findings}
 
 
+def test_what_a_leavers_record_says_besides_is_left_out_alone_and_the_access_goes() -> None:
+    access = make_delta(ACTIVE, desired=False, current=True, reason=Reason.LEFT)
+    leaver = make_change("L", Action.DISABLE, lifecycle=Lifecycle.LEAVER, deltas=(access,))
+    besides = make_change("L", Action.UPDATE, lifecycle=Lifecycle.LEAVER, deltas=(make_delta(),), part=3)
+    plan = make_plan(changes=(leaver, besides), groups=(make_group(remove=("L",)),))
+    found = trimmed(plan, actions=["update"])
+    assert [(one.key, one.action) for one in found.changes] == [("L", Action.DISABLE)]
+    assert members(found) == {("Sales", "L")}
+    assert "leaver.kept" not in {one.code for one in found.findings}
+
+
 PEOPLE = st.sampled_from(["A", "B", "C", "D"])
 PATHS = st.sampled_from(["title", "displayName", LOGIN, ACTIVE])
 

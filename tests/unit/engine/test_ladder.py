@@ -193,6 +193,21 @@ def test_a_plan_that_is_refused_does_not_count(firm: Firm) -> None:
     assert not firm.readings()
 
 
+def test_whoever_is_back_is_back_though_the_plan_is_refused_for_the_sake_of_others(firm: Firm) -> None:
+    row = firm.rows["E7"]
+    firm.leave("E7")
+    firm.night()
+    firm.rows["E7"] = row
+    wide = firm.more
+    firm.more = {**wide, "limits": Limits(update=Limit(count=0))}
+    firm.rows["E1"]["title"] = "Lead"
+    assert firm.night().refusals
+    assert not firm.readings()
+    firm.more = wide
+    firm.leave("E7")
+    assert firm.stands(firm.night()) == "leaver.suspect"
+
+
 def test_a_look_from_which_nothing_follows_does_not_count(firm: Firm) -> None:
     firm.more = {"leavers_readings": 3}
     firm.leave("E7")
