@@ -59,13 +59,20 @@ def needed(plan: Plan, run: Run, store: ApprovalsState, asked: Asked, remembered
         return []
     if plan.as_of is not None or plan.offline is not None:
         return []
-    return [*rules.needs(plan, asked.rules, remembered, _done(run, store, asked.now))]
+    return [*rules.needs(plan, asked.rules, remembered, _done(run, store, asked.now, asked.public))]
 
 
-def _done(run: Run, store: ApprovalsState, now: datetime) -> Mapping[str, int]:
+def _is_approved(run: Run, store: ApprovalsState, public: Callable[[], bytes | None]) -> bool:
+    """Whether a person approved a run, as far as that is proven."""
+    given = store.approvals(run.id)
+    unproven = _unproven(given, run, store, public) if given else {}
+    return any(one.approves and index not in unproven for index, one in enumerate(given))
+
+
+def _done(run: Run, store: ApprovalsState, now: datetime, public: Callable[[], bytes | None]) -> Mapping[str, int]:
     """What runs of the last day did that nobody approved."""
     day = Limits(window=DAY, leavers_window=DAY)
-    approved = {one.id for one in store.worked(now - DAY) if store.approvals(one.id)}
+    approved = {one.id for one in store.worked(now - DAY) if _is_approved(one, store, public)}
     return limiting.past(store, now, day, (run.source, *run.takes), besides=run.id, approved=approved).done
 
 

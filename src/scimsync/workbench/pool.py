@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ class Pool:
         self._file, self._lock = file, threading.Lock()
         self._free: list[sqlite3.Connection] = []
         self._is_closed = False
+        # it holds what people's values are, and may be large: nobody asks it, so it is not there
+        weakref.finalize(self, _remove, file)
 
     @contextmanager
     def borrowed(self) -> Iterator[sqlite3.Connection]:
@@ -50,3 +53,8 @@ class Pool:
                 with suppress(sqlite3.Error):
                     connection.close()
             self._free.clear()
+
+
+def _remove(file: Path) -> None:
+    for beside in ("", "-journal", "-wal", "-shm"):
+        file.with_name(file.name + beside).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from scimsync.errors import PlanDamaged
 from scimsync.model.outcomes import JournalLine, Outcome, Status, Step
 from scimsync.model.plans import Action, Change, Finding, GroupChange, Member, Plan, Severity
 from scimsync.workbench.plan_index import Filter, PlanIndex
+from scimsync.workbench.pool import Pool
 
 AT = datetime(2026, 11, 28, tzinfo=UTC)
 
@@ -135,3 +136,13 @@ def test_a_file_that_changes_afterwards_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "plan-b.ndjson").replace(tmp_path / "plan-a.ndjson")
     assert not index.is_current
     index.close()
+
+
+def test_an_index_that_nobody_holds_leaves_nothing_of_anybody_on_the_disk(tmp_path: Path) -> None:
+    pool = Pool(tmp_path / "index.db")
+    with pool.borrowed() as connection:
+        connection.execute("CREATE TABLE person (name)")
+    assert [*tmp_path.iterdir()]
+    pool.close()
+    del pool
+    assert not [*tmp_path.iterdir()]
