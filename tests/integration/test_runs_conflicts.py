@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import tomllib
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.runs import ATTRIBUTES, House, codes, house
+from tests.runs import ATTRIBUTES, House, Quiet, codes, house
 
 from scimsync import bootstrap
 from scimsync.bootstrap import now
+from scimsync.core.blackout import Holding
 from scimsync.engine import ledger
 from scimsync.errors import PlanStale
 from scimsync.model.decisions import Actor, Scope, Wins
-from scimsync.services import deciding
+from scimsync.services import deciding, planning
 from scimsync.services.deciding import Said
+from scimsync.services.planning import Choices
 
 UNTIL = str(now().date() + timedelta(days=30))
 ASKING = ATTRIBUTES.replace('"job_title"\n', '{ value = "job_title", authority = "ask" }\n')
@@ -243,6 +246,19 @@ def test_a_decision_for_once_ends_with_its_conflict_also_where_nobody_carried_it
     assert titles(home) == ["Chief"]
     assert len(json.loads(home.command("conflicts", "--json").out)["conflicts"]) == 1
     assert json.loads(home.command("conflicts", "decisions", "--json").out) == []
+
+
+def test_a_plan_in_a_blackout_ends_no_decision_whose_write_it_leaves_for_later(home: House) -> None:
+    (key,) = both_moved(home)
+    home.command("conflicts", "decide", key, "title", "--wins", "hr", "--no-plan")
+    settings = home.settings()
+    holding = Holding("office-hours", datetime(2099, 1, 1, tzinfo=UTC))
+    with bootstrap.open_store(settings) as store:
+        made = asyncio.run(planning.plan(settings, store, Quiet(), Choices(blackout=holding)))
+    assert made.changes == ()
+    assert len(json.loads(home.command("conflicts", "decisions", "--json").out)) == 1
+    home.sync()
+    assert titles(home) == ["Lead"]
 
 
 def test_a_plan_for_another_person_ends_no_decision(home: House) -> None:

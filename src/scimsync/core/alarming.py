@@ -24,7 +24,7 @@ _WHY = {
     4: "its plan was out of date",
     5: "the directory refused us, or cannot be reached",
     6: "the state is locked or damaged",
-    11: "it stopped by itself, because too much went wrong",
+    11: "it stopped by itself because too much went wrong, or somebody who left keeps access",
 }
 
 

@@ -49,7 +49,7 @@ class Ended(Enum):
     SUCCEEDED = "succeeded"
     REFUSED = "refused"  #: a limit or a rule forbids its plan
     WAITING = "waiting"  #: its plan waits for people
-    STOPPED = "stopped"  #: it stopped by itself, because too much went wrong: a person must look
+    STOPPED = "stopped"  #: it stopped by itself, or a leaver keeps access: a person must look
     FAILED = "failed"  #: source, target or state could not be used; it is tried again
 
 

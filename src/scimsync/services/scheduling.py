@@ -197,7 +197,7 @@ class Scheduler:
             self._observer.say(f"{schedule.name}: {error}")
             return ended(Ended.WAITING if isinstance(error, PlanWaits) else Ended.REFUSED, error.exit_code)
         self._ran(schedule, made, report)
-        if report.left or report.stopped:
+        if report.left or report.stopped or report.kept:
             return None if self._ending.is_set() else ended(Ended.STOPPED, 11)
         return ended(Ended.SUCCEEDED)
 
