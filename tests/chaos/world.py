@@ -9,13 +9,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, cast
 
+from msgspec.structs import replace
 from tests.chaos import faults as weather
 from tests.chaos.disk import Disk, Handle
 from tests.chaos.faults import Fault, Weather

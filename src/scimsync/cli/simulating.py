@@ -6,11 +6,12 @@ import json
 import tomllib
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+from msgspec import Struct
 
 from scimsync import files
 from scimsync.errors import ConfigError
@@ -18,8 +19,7 @@ from scimsync.simulator.options import explain
 from scimsync.simulator.server import Announcement, Settings, serve
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What stands on the command line."""
 
     port: int = 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from scimsync.console import openapi

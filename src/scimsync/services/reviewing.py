@@ -9,11 +9,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakKeyDictionary
+
+from msgspec import Struct
 
 from scimsync.bootstrap import now
 from scimsync.config import Settings
@@ -37,8 +38,7 @@ _TWICE = timedelta(minutes=5)
 _KEPT = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nearness:
+class Nearness(Struct, frozen=True, kw_only=True):
     """How near a plan is to one limit."""
 
     rule: str
@@ -52,8 +52,7 @@ class Nearness:
     refuses: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
+class Review(Struct, frozen=True, kw_only=True):
     """One plan, opened."""
 
     run: Run

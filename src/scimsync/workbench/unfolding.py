@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
+from msgspec import Struct
 
 from scimsync.workbench import statuses
 from scimsync.workbench.days import Days, spared
@@ -16,8 +16,7 @@ from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One part of an expression: as people read it, and as it is run."""
 
     text: str
