@@ -64,9 +64,7 @@ MAPPING = {
 COLUMNS = ("id", "login", "name", "status", "title", "department", "skills", "boss", TEAM)
 MATCH = ("externalId", "enterprise:employeeNumber", "userName")
 OPEN = Limit(share=10.0)
-WIDE = Limits(
-    **{name: OPEN for name in Limits.__dataclass_fields__ if isinstance(getattr(Limits(), name, None), Limit)}
-)
+WIDE = Limits(**{name: OPEN for name in Limits.__struct_fields__ if isinstance(getattr(Limits(), name, None), Limit)})
 POLICY = Policy(
     attributes=tuple(
         Mapped(place=USERS.resolve(path), expression=text, authority=authority)

@@ -6,12 +6,12 @@ import json
 import tomllib
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from scimsync import files
 from scimsync.errors import ConfigError
@@ -41,7 +41,7 @@ class Options(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, given: Mapping[str, object]) -> Options:
         """From click's parameters."""
-        known = {f.name for f in fields(cls)}
+        known = set(cls.__struct_fields__)
         return cls(**{name: value for name, value in given.items() if name in known})  # type: ignore[arg-type]
 
 

@@ -7,11 +7,11 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.cli import probing
 from scimsync.cli.sample import ATTRIBUTES, COLUMNS, rows, write_database

@@ -100,7 +100,7 @@ def hand_over(
     return Handed(changes=kept, findings=tuple(told))
 
 
-class _Handover(Struct):
+class _Handover:
     """Who waits for whom."""
 
     #: by key: the changes that write a login, with that delta
