@@ -139,6 +139,10 @@ class Place(Struct, frozen=True, kw_only=True):
         force_setattr(self, "selector", selector)
         force_setattr(self, "element", f"{self.root.lower()}{named}" if self.path.filter is not None else "")
 
+    def __hash__(self) -> int:
+        """Places are told apart by how people write them."""
+        return hash(self.short)
+
     @property
     def urn(self) -> str | None:
         """The extension the attribute belongs to; None for the core schema."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import ParamSpec, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
