@@ -273,6 +273,7 @@ class World:
             page=rng.choice((2, 5, 100)),
             conflict=rng.choice(("412", "409", "400")),
             lag_s=rng.choice((0.0, 0.0, 2.0)),
+            tells_of_deleted=Random(f"{seed}-deleted").random() < 0.8,
         )
         if not self.traits.unique:
             self.traits.lag_s = 0.0
@@ -318,6 +319,7 @@ class World:
         found = {
             "on a ladder": self.policy.leavers_readings > 1, "deleting": self.policy.leavers is Leavers.DELETE,
             "within a limit": self.policy.limits != WIDE, "with teams": self.policy.groups is not None,
+            "that hide who was deleted": not self.traits.tells_of_deleted,
             "taken back": self.takes_back, "in rings": self.ringed, "on tables": self.whole,
         }  # fmt: skip
         return tuple(name for name, is_so in found.items() if is_so)
@@ -574,6 +576,7 @@ class World:
             keeps_others=dialect.keeps_others, unique_logins=dialect.unique_logins, search_lag_s=dialect.search_lag_s,
             actor="chaos", beyond=(active_of(POLICY, USERS),), subscriptions=(Subscription(endpoint="hr"),),
             default_roles=dialect.default_roles, newborn_version=dialect.newborn_version,
+            lists_deleted=bool(dialect.deleted),
             dropped=unmapped(POLICY, dialect), overrides=self.overrides,
         )  # fmt: skip
 

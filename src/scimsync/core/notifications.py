@@ -83,7 +83,7 @@ def of_group(group: GroupChange, outcome: Outcome, run: str, at: datetime, *, va
 
     The order of events is kept for each group, as for each person.
     """
-    if not outcome.written:
+    if outcome.written.keys().isdisjoint(_MOVED.values()):
         return
     moved = {word: list(grouping.read_written(outcome.written, path)) for word, path in _MOVED.items()}
     payload: dict[str, object] = {"attributes": ["members"], **{word: len(ids) for word, ids in moved.items()}}

@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from scimsync.core import grouping, leaving, lifecycle, logins, protecting, rings, trust, waiting
 from scimsync.core.grouping import Left
+from scimsync.core.reviving import UNSEEN
 from scimsync.engine import approving, limiting, recording, settling, unshown
 from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.account_remover import AccountRemover
@@ -182,6 +183,7 @@ class _Applier:
             wary=trust.is_wary(standing.plan),
             default_roles=options.default_roles,
             newborn_version=options.newborn_version,
+            unrevived=options.lists_deleted and not any(f.code == UNSEEN for f in standing.plan.findings),
             open=standing.open,
             born=standing.born,
         )
@@ -389,7 +391,9 @@ class _Applier:
 
     async def _members(self, group: GroupChange) -> Outcome:
         resumed = self._run.state in {RunState.APPLYING, RunState.INTERRUPTED}
-        return await GroupWriter(group, self._group_ports(group)).write(resumed=resumed)
+        return await GroupWriter(group, self._group_ports(group)).write(
+            resumed=resumed, reopened=(group.key, 1) in self._standing.open
+        )
 
     def _group_ports(self, group: GroupChange) -> GroupPorts:
         async def intend(batch: Left, version: str, attempt: int) -> None:

@@ -142,6 +142,7 @@ class Company:
             overrides=dict.fromkeys(sorted(LIMITS), "test"),
             search_lag_s=self.dialect.search_lag_s,
             unique_logins=self.refuses_doubles,
+            lists_deleted=bool(self.dialect.deleted),
         )
         self.clock.advance(1)
         run = check_plan(plan, self.store.run(plan.id), ports, options)
