@@ -295,6 +295,8 @@ class World:
         #: in some worlds HR cannot always prove that it gave everybody
         self.proves = 0.8 if self.policy.leavers_readings > 1 else 1.0
         self.readings: list[Read] = []
+        #: where there is a ladder, a record is missing now and then, and there again at the next reading
+        self._flicker = Random(f"{seed}-flicker")
         #: in some worlds the last run of a day is taken back
         self.takes_back = Random(f"{seed}-undo").random() < 0.2
         #: some companies write even small plans in rings
@@ -507,6 +509,8 @@ class World:
     async def plan(self, process: Running, store: Any, target: ScimTarget, observer: Heard) -> Plan:
         """Make a plan of what HR says now."""
         hr = {key: dict(person) for key, person in self.company.people.items()}
+        if self.policy.leavers_readings > 1 and hr and not self.weather.calm and self._flicker.random() < 0.4:
+            hr.pop(self._flicker.choice(sorted(hr)), None)
         proven = self.weather.calm or self.proves >= 1 or self._rng.random() < self.proves
         self.readings.append(Read(self.clock.now(), frozenset(hr), proven, []))
         made = self.readings[-1].plan
