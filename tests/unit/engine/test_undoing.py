@@ -627,3 +627,26 @@ def test_an_account_that_the_run_made_and_had_to_look_for_is_disabled_again(firm
     assert firm.value("E20", "active") is True
     firm.take_back(plan.id)
     assert firm.value("E20", "active") is False
+
+
+class Halving(MemoryTarget):
+    """A directory that carries out the first half of a request, says that it failed, and then refuses everything."""
+
+    tried = 0
+
+    async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
+        self.tried += 1
+        if self.tried > 1:
+            return self._refused("PATCH", 403, "not allowed")
+        await super().patch(account, operations[:1], version)
+        return self._refused("PATCH", 500, "half")
+
+
+def test_a_list_of_which_a_part_was_written_before_the_rest_was_refused_is_told(firm: Firm) -> None:
+    firm.rows["E1"]["skills"] = "German:2"
+    plan = firm.plan()
+    assert [operation.op for operation in plan.changes[0].operations] == ["remove", "add"]
+    firm.target.__class__ = Halving
+    (outcome,) = firm.apply(plan).outcomes["E1"]
+    assert firm.skills("E1") == set()
+    assert (outcome.status.value, outcome.code, outcome.unmet) == ("failed", "target.refused", (SKILLS,))
