@@ -7,15 +7,23 @@ from starlette.responses import Response
 from scimsync.console.asking import Asked, Page
 from scimsync.console.roles import Right
 from scimsync.errors import ConfigError, PlanStale
-from scimsync.services import approving, quarantine, runs, trimming
+from scimsync.services import approving, quarantine, trimming
+from scimsync.services.approving import Reviewed
 from scimsync.services.trimming import Chosen
 
 
 def _approvals(asked: Asked) -> Response:
-    """How a plan stands; a part of its page, which reads the plan whole and is therefore asked for by itself."""
-    told = approving.review(asked.settings, asked.store, runs.known(asked.store, asked.given["run"]).id)
+    """How a plan stands with those who must approve it; also a part of the page of the plan."""
+    told = standing_of(asked, asked.given["run"])
     values = {"told": told, "why": approving.words(told), "run": told.run, "is_open": not told.run.begun}
     return asked.page("approvals_part.html.j2" if asked.is_partial else "approvals.html.j2", values)
+
+
+def standing_of(asked: Asked, named: str) -> Reviewed:
+    """How a plan stands, to be shown."""
+    review = asked.console.reviews.opened(asked.store, named)
+    index = review.index
+    return approving.glance(asked.settings, asked.store, index.plan, review.run, index.digest, review.doing)
 
 
 def _approve(asked: Asked) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from scimsync.console.approvals import standing_of
 from scimsync.console.asking import Asked, Page
 from scimsync.console.roles import Right
 from scimsync.services import overview
@@ -24,12 +25,18 @@ def _overview(asked: Asked) -> Response:
         codes = asked.console.reviews.opened(asked.store, found.plan.id).index.finding_codes()
     return asked.page(
         "overview.html.j2",
+        unapproved={one.run for one in found.waiting if one.kind == "plan" and waits(asked, one.run)},
         found=found,
         chart=chart,
         codes=codes,
         target=asked.settings.target.address,
         source=asked.settings.source.identity,
     )
+
+
+def waits(asked: Asked, run: str) -> bool:
+    """Whether a plan waits for somebody who approves it, before it is applied."""
+    return standing_of(asked, run).standing.waits
 
 
 PAGES = (Page(path="/", handler=_overview, right=Right.SEE),)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from scimsync.bootstrap import now
 from scimsync.config import Settings
 from scimsync.core import approving as rules
-from scimsync.core.approving import Standing
+from scimsync.core.approving import Doing, Standing
 from scimsync.core.sealing import Opened
 from scimsync.engine import approving, checkpoints, seals, signatures
 from scimsync.engine.approving import APPROVED, REJECTED, ApprovalsState, Asked
@@ -140,6 +140,12 @@ def wait(settings: Settings, store: ApprovalsState, plan: Plan) -> str:
     if run is None or not run.plan:
         return ""
     return rules.words(plan.id, approving.standing(plan, run, store, _asked(settings)))
+
+
+def glance(settings: Settings, store: ApprovalsState, head: Plan, run: Run, digest: str, doing: Doing) -> Reviewed:
+    """As `review`, of a plan whose head and numbers are known, so that its file is not read; to be shown alone."""
+    stands = approving.standing(head, run, store, _asked(settings), doing)
+    return Reviewed(plan=head, run=run, digest=digest, standing=stands, approvals=tuple(store.approvals(run.id)))
 
 
 def _asked(settings: Settings) -> Asked:

@@ -103,7 +103,12 @@ def _undone(begun: Sequence[Run]) -> list[Waiting]:
     found = [run for run in begun if run.state is RunState.PARTIAL]
     numbers = [(run, sum(number for word, number in run.statuses.items() if word not in _SETTLED)) for run in found]
     return [
-        Waiting(what="changes were held or failed", number=number, run=run.id, kind="undone")
+        Waiting(
+            what=f"{'change was' if number == 1 else 'changes were'} held or failed",
+            number=number,
+            run=run.id,
+            kind="undone",
+        )
         for run, number in numbers
         if number
     ]
@@ -120,14 +125,14 @@ def _waiting(runs: Sequence[Run], whole: Run | None) -> list[Waiting]:
     if cut is not None:
         found.append(Waiting(what="a run was not brought to its end", number=0, run=cut.id, kind="interrupted"))
     if whole is not None:
-        for name, what in (
-            ("leavers_kept", "leavers keep access"),
-            ("conflicts", "conflicts are held"),
-            ("held", "people are left out"),
-            ("values", "values are left out"),
+        for name, one, many in (
+            ("leavers_kept", "leaver keeps access", "leavers keep access"),
+            ("conflicts", "conflict is held", "conflicts are held"),
+            ("held", "person is left out", "people are left out"),
+            ("values", "value is left out", "values are left out"),
         ):
             if number := whole.tally.get(name, 0):
-                found.append(Waiting(what=what, number=number, run=whole.id, kind=name))
+                found.append(Waiting(what=one if number == 1 else many, number=number, run=whole.id, kind=name))
     return found
 
 

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from scimsync.bootstrap import now
 from scimsync.config import Settings
 from scimsync.core import limits
+from scimsync.core.approving import Doing
 from scimsync.engine import limiting
 from scimsync.engine.ports import Store
 from scimsync.engine.state import Artifacts
@@ -68,6 +69,13 @@ class Review:
     def writes(self) -> int:
         """How many changes of accounts and groups there are."""
         return sum(number for word, number in self.index.counts.get("action", {}).items() if word != "notice")
+
+    @property
+    def doing(self) -> Doing:
+        """What rules of approval look at."""
+        counted = self.index.counts.get("action", {})
+        numbers = {action: number for action, number in counted.items() if action not in {"notice", "members"}}
+        return Doing.counted(numbers, self.index.groups() if "members" in counted else (), self.index.plan.overrides)
 
     @property
     def can_be_applied(self) -> bool:
