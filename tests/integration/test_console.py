@@ -10,6 +10,7 @@ from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 
+import httpx2
 import pytest
 from tests.consoles import Client, Shown, faults_of, shown
 from tests.runs import house
@@ -411,12 +412,17 @@ def test_scopes_of_tokens_are_rights(place: Shown) -> None:
     visiting.remove_token(place.home.settings(), place.store, token.id)
 
 
+def digest_on(page: httpx2.Response) -> str:
+    """What the form that decides all at once says that was shown."""
+    return re.findall(r'name="shown" value="(\w+)"', page.text)[0]
+
+
 def test_a_conflict_is_decided_on_its_page_and_whom_it_is_about_is_planned_for_at_once(tmp_path: Path) -> None:
     with house(tmp_path, users=20) as home:
         home.configure(authority="ask")
         home.settle()
-        one, two = home.active(2)
-        for someone in (one, two):
+        one, two, three = home.active(3)
+        for someone in (one, two, three):
             home.set(someone, job_title="Lead")
             home.edit(someone, "title", "Chief of Everything")
         home.plan()
@@ -424,7 +430,7 @@ def test_a_conflict_is_decided_on_its_page_and_whom_it_is_about_is_planned_for_a
             ada, vera = place.visitor(Role.OPERATOR, "ada"), place.visitor(Role.VIEWER, "vera")
             page = ada.get("/conflicts")
             assert faults_of(page.text) == []
-            assert "2 conflicts wait" in page.text
+            assert "3 conflicts wait" in page.text
             assert "Chief of Everything" in page.text
             assert vera.get("/conflicts").status_code == 403
             said = {"wins": "hr", "scope": "once", "one": "yes", "key": one.employee_id, "path": "title"}
@@ -433,12 +439,20 @@ def test_a_conflict_is_decided_on_its_page_and_whom_it_is_about_is_planned_for_a
             told = ada.get(f"/api/v1/runs/{run}/changes").json()
             assert [(c["change"]["key"], c["kind"]) for c in told["changes"]] == [(one.employee_id, "change")]
             assert ada.post("/conflicts/decide", seen=seen, **said).status_code == 409  # it waits no more
-            many = {"wins": "directory", "scope": "attribute", "key": "", "path": "title", "number": "1"}
+            page = ada.get("/conflicts?path=title")
+            many = {"wins": "directory", "scope": "attribute", "key": "", "path": "title", "shown": digest_on(page)}
             assert ada.post("/conflicts/decide", **many).status_code == 400  # what lasts wants a reason
-            assert ada.post("/conflicts/decide", **{**many, "number": "7"}, reason="x").status_code == 409
+            assert ada.post("/conflicts/decide", **{**many, "shown": "7"}, reason="x").status_code == 409
+            home.edit(two, "title", "Chief of Something Else")
+            home.plan()  # as many as before, and others than were shown
+            again = ada.post("/conflicts/decide", **many, reason="titles are made there")
+            assert (again.status_code, "others than were shown" in again.text) == (409, True)
+            many["shown"] = digest_on(ada.get("/conflicts?path=title"))
+            assert "<b>2</b> conflicts are held" in ada.get("/").text
             ada.done(ada.post("/conflicts/decide", **many, reason="titles are made there"))
             page = ada.get("/conflicts")
             assert "0 conflicts wait" in page.text
+            assert "held" not in ada.get("/").text.partition("What waits")[2].partition("</section>")[0]
             (identity,) = re.findall(r'name="id" value="(\w+)"', page.text)[-1:]
             assert "&#34;title&#34; = {" in ada.get("/conflicts/export").text
             assert ada.post("/conflicts/withdraw", id=identity).status_code == 303

@@ -37,6 +37,7 @@ from scimsync.console.guarding import SAFE, Guard
 from scimsync.console.roles import Role, Visitor
 from scimsync.console.sessions import Patience, Sessions
 from scimsync.errors import ConfigError, PlanError, ScimsyncError, StoreLocked, TargetError
+from scimsync.services.deciding import Inbox
 from scimsync.services.reviewing import Reviews
 from scimsync.services.state import Store
 from scimsync.services.working import Works, monotonic, on_behalf_of
@@ -91,6 +92,7 @@ def open_console(given: Settings, store: Store, origins: frozenset[str]) -> Open
         store=store,
         reviews=Reviews(given, store.artifact("plan").parent),
         works=Works(given, lambda: secrets.token_hex(8)),
+        inbox=Inbox(given),
         sessions=sessions,
         patience=Patience(monotonic()),
         templates=environment("scimsync.console"),

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from scimsync.config import Settings
 from scimsync.console.roles import Right, Visitor
 from scimsync.console.sessions import Patience, Sessions
+from scimsync.services.deciding import Inbox
 from scimsync.services.reviewing import Reviews
 from scimsync.services.state import Store
 from scimsync.services.working import Works
@@ -25,6 +26,7 @@ class Console:
     store: Store
     reviews: Reviews
     works: Works
+    inbox: Inbox
     sessions: Sessions
     patience: Patience
     templates: Environment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -125,15 +125,32 @@ def _waiting(runs: Sequence[Run], whole: Run | None) -> list[Waiting]:
     if cut is not None:
         found.append(Waiting(what="a run was not brought to its end", number=0, run=cut.id, kind="interrupted"))
     if whole is not None:
-        for name, one, many in (
-            ("leavers_kept", "leaver keeps access", "leavers keep access"),
-            ("conflicts", "conflict is held", "conflicts are held"),
-            ("held", "person is left out", "people are left out"),
-            ("values", "value is left out", "values are left out"),
-        ):
+        for name in _COUNTED:
             if number := whole.tally.get(name, 0):
-                found.append(Waiting(what=one if number == 1 else many, number=number, run=whole.id, kind=name))
+                found.append(_counted(name, number, whole.id))
     return found
+
+
+#: what a plan counts and a person must see to, as it is said of one and of many
+_COUNTED = {
+    "leavers_kept": ("leaver keeps access", "leavers keep access"),
+    "conflicts": ("conflict is held", "conflicts are held"),
+    "held": ("person is left out", "people are left out"),
+    "values": ("value is left out", "values are left out"),
+}
+
+
+def _counted(name: str, number: int, run: str) -> Waiting:
+    return Waiting(what=_COUNTED[name][number != 1], number=number, run=run, kind=name)
+
+
+def counted_anew(waiting: Iterable[Waiting], kind: str, number: int) -> Iterator[Waiting]:
+    """The same, with another number of one kind; without it where nothing of it waits any more."""
+    for one in waiting:
+        if one.kind != kind:
+            yield one
+        elif number:
+            yield _counted(kind, number, one.run)
 
 
 def _writes(run: Run) -> int:
