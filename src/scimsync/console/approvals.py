@@ -27,18 +27,18 @@ def standing_of(asked: Asked, named: str) -> Reviewed:
 
 
 def _approve(asked: Asked) -> Response:
-    run = _as_read(asked)
+    run = read_run(asked)
     approving.approve(asked.settings, asked.store, run, asked.visitor.person, asked.form.get("reason", ""))
     return asked.go(f"/runs/{run}")
 
 
 def _reject(asked: Asked) -> Response:
-    run = _as_read(asked)
+    run = read_run(asked)
     approving.reject(asked.settings, asked.store, run, asked.visitor.person, asked.form.get("reason", ""))
     return asked.go(f"/runs/{run}")
 
 
-def _as_read(asked: Asked) -> str:
+def read_run(asked: Asked) -> str:
     """The run of the plan that was read.
 
     Raises:
@@ -51,7 +51,11 @@ def _as_read(asked: Asked) -> str:
 
 
 def _leave_out(asked: Asked) -> Response:
-    """A new plan without what was chosen."""
+    return asked.go(f"/runs/{left_out(asked)}")
+
+
+def left_out(asked: Asked) -> str:
+    """The run of a new plan without what was chosen."""
 
     def chosen(name: str) -> tuple[str, ...]:
         return tuple(filter(None, asked.fields.get(name, ())))
@@ -59,9 +63,8 @@ def _leave_out(asked: Asked) -> Response:
     wanted = Chosen(
         users=chosen("user"), actions=chosen("action"), attributes=chosen("path"), departments=chosen("group")
     )
-    run, reason = _as_read(asked), asked.form.get("reason", "")
-    made = trimming.leave_out(asked.settings, asked.store, run, wanted, asked.visitor.person, reason)
-    return asked.go(f"/runs/{made.id}")
+    run, reason = read_run(asked), asked.form.get("reason", "")
+    return trimming.leave_out(asked.settings, asked.store, run, wanted, asked.visitor.person, reason).id
 
 
 def _quarantine(asked: Asked) -> Response:

@@ -10,6 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from scimsync.config import Settings
+from scimsync.console.openapi import Operation
 from scimsync.console.roles import Right, Visitor
 from scimsync.console.sessions import Patience, Sessions
 from scimsync.services.deciding import Inbox
@@ -36,6 +37,8 @@ class Console:
     #: path -> body and type of what every page loads
     static: Mapping[str, tuple[bytes, str]]
     monotonic: Callable[[], float]
+    #: every address, for the description of those that machines ask
+    served: tuple[Page, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,3 +120,10 @@ class Page:
     method: str = "GET"
     #: an address for machines: it answers in JSON, to tokens and to sessions
     machine: bool = False
+    #: of an address for machines: what it does, and what it takes
+    told: Operation | None = None
+
+    @property
+    def scope(self) -> str:
+        """The scope that a token needs."""
+        return self.right.value if self.right is not None else ""

@@ -27,7 +27,7 @@ def _conflicts(asked: Asked) -> Response:
         told: Listed | None = asked.console.inbox.listed(asked.store)
     except PlanStale:  # nothing was planned yet
         told = None
-    shown = _chosen(told, given, everything=bool(given["all"])) if told is not None else []
+    shown = chosen(told, given["key"], given["path"], everything=bool(given["all"])) if told is not None else []
     number = max(1, asked.number("page", 1))
     pager = Pager("/conflicts", {k: v for k, v in given.items() if v}, number, SIZE, len(shown))
     return asked.page(
@@ -44,9 +44,9 @@ def _conflicts(asked: Asked) -> Response:
     )
 
 
-def _chosen(told: Listed, given: dict[str, str], *, everything: bool = False) -> list[Conflict]:
-    found = told.conflicts if everything else told.open
-    word, path = given["key"].lower(), given["path"]
+def chosen(told: Listed, word: str, path: str, *, everything: bool = False) -> list[Conflict]:
+    """The conflicts that a filter leaves: a part of key or login, an attribute; else all that are open."""
+    found, word = told.conflicts if everything else told.open, word.lower()
     return [
         one
         for one in found
@@ -71,7 +71,7 @@ def decide(asked: Asked) -> tuple[Sequence[Decision], Work | None]:
     if form.get("key") and form.get("one") == "yes":
         wanted = [one for one in told.open if (one.key, one.path) == (form["key"], form.get("path", ""))]
     else:
-        wanted = _chosen(told, {"key": form.get("key", "").strip(), "path": form.get("path", "")})
+        wanted = chosen(told, form.get("key", "").strip(), form.get("path", ""))
         if len(wanted) > MOST:
             raise ConfigError(f"These are {len(wanted):,} at once; {MOST:,} are the most. Choose fewer.")
         if form.get("shown", "") != deciding.shown(wanted):

@@ -51,7 +51,11 @@ def standing(plan: Plan, run: Run, store: ApprovalsState, asked: Asked, doing: D
         doing: What the plan does, where that was counted.
     """
     remembered = [rules.rule_of(name, kept) for name, kept in store.approval_rules().items()]
-    wanted = [] if plan.as_of is not None or plan.offline is not None else needed(doing or Doing.of(plan), run, store, asked, remembered)
+    wanted = (
+        []
+        if plan.as_of is not None or plan.offline is not None
+        else needed(doing or Doing.of(plan), run, store, asked, remembered)
+    )
     given = store.approvals(run.id)
     if not wanted and not given:
         return Standing()

@@ -293,6 +293,12 @@ def _decide(
     return decision
 
 
+def held(settings: Settings, store: Decided) -> Sequence[Decision]:
+    """The decisions that hold today."""
+    day = today(now(), settings.source.zone)
+    return [one for one in store.decisions() if one.holds(day)]
+
+
 def stands(one: Decision) -> str:
     """That something is decided, by whom, and how to decide otherwise."""
     about = f"{one.path} of {one.key}" if one.key else f"{one.path} of everybody"

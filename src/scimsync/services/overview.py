@@ -125,9 +125,8 @@ def _waiting(runs: Sequence[Run], whole: Run | None) -> list[Waiting]:
     if cut is not None:
         found.append(Waiting(what="a run was not brought to its end", number=0, run=cut.id, kind="interrupted"))
     if whole is not None:
-        for name in _COUNTED:
-            if number := whole.tally.get(name, 0):
-                found.append(_counted(name, number, whole.id))
+        numbers = [(name, whole.tally.get(name, 0)) for name in _COUNTED]
+        found += [_counted(name, number, whole.id) for name, number in numbers if number]
     return found
 
 

@@ -221,9 +221,14 @@ def standing(settings: Settings, store: Schedules, now: datetime) -> list[Standi
     return found
 
 
+def standing_now(settings: Settings, store: Schedules) -> list[Standing]:
+    """As `standing`, by the clock of this machine."""
+    return standing(settings, store, make_clock().now())
+
+
 def told(settings: Settings, store: ToldState) -> list[tuple[bool, str]]:
     """How the schedules and the alarms stand, a sentence each, and whether all is well with it."""
-    lines = [(_is_well(one), _words(one)) for one in standing(settings, store, make_clock().now())]
+    lines = [(is_well(one), _words(one)) for one in standing(settings, store, make_clock().now())]
     lines += [
         (False, f"alarm {alarm.kind.value} ({alarm.subject}) since {alarm.since:%Y-%m-%d %H:%M} UTC")
         for alarm in alarming.standing(settings, store)
@@ -235,7 +240,8 @@ def told(settings: Settings, store: ToldState) -> list[tuple[bool, str]]:
     return lines
 
 
-def _is_well(one: Standing) -> bool:
+def is_well(one: Standing) -> bool:
+    """Whether nobody has to look at a schedule."""
     return one.progress is None or one.progress.ended in {Ended.NEVER, Ended.BEGUN, Ended.SUCCEEDED}
 
 
