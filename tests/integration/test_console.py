@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -19,10 +21,13 @@ from tests.runs import house
 from scimsync.console.app import PAGES
 from scimsync.console.guarding import LONGEST_BODY
 from scimsync.console.roles import RIGHTS, Right, Role
+from scimsync.errors import ScimsyncError
 from scimsync.model.outcomes import RunState
-from scimsync.services import evidence, visiting
+from scimsync.services import evidence, planning, reviewing, visiting
 from scimsync.services.acting import Actor, this_person
+from scimsync.services.reviewing import Reviews
 from scimsync.services.working import on_behalf_of
+from scimsync.workbench.people_index import PeopleIndex
 
 SCRIPT, BIDI, LONG = "<script>alert(1)</script>", "abc\u202edef", "x" * 4000
 PASSWORD = "a long enough password"
@@ -590,3 +595,60 @@ def test_a_plan_is_left_something_out_of_and_approved_by_somebody_else_than_who_
             assert faults_of(page.text) == []
             assert bad.employee_id in page.text
             assert place.store.run(ada.done(ada.post("/quarantine/again", key=bad.employee_id)))
+
+
+# --- many at once ---------------------------------------------------------------------------------
+
+
+def test_so_many_pages_are_told_of_work_as_it_goes_on_and_the_next_is_told_why_it_does_not_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with house(tmp_path, users=20) as home:
+        home.settle()
+        with shown(home) as place:
+            gate = threading.Event()
+            monkeypatch.setattr(planning, "has_unfinished", lambda _: not gate.wait(60))
+            monkeypatch.setattr(place.opened.console.watching, "_most", 3)
+            monkeypatch.setattr(place.opened.console.watching, "_each", 2)
+            ada, bo = place.visitor(Role.OPERATOR, "ada"), place.visitor(Role.VIEWER, "bo")
+            ada.get("/")
+            address = ada.post("/plans").headers["location"] + "/events"
+            with contextlib.ExitStack() as open_:
+                watching = [open_.enter_context(client.stream(address)) for client in (ada, ada, bo)]
+                assert [next(lines) for lines in watching] == ["event: progress"] * 3
+                for client in (ada, bo):  # one has enough, and all together
+                    with client.stream(address) as told:
+                        lines = [*told]
+                    assert "does not move by itself" in " ".join(lines)
+                    assert [line for line in lines if line.startswith("event:")][-1] == "event: ended"
+                gate.set()
+            place.opened.console.works.halt()
+            with bo.stream(address) as told:  # whoever went away left room
+                assert "does not move" not in " ".join(told)
+
+
+def test_plans_are_opened_and_known_people_found_while_the_index_of_people_is_made(
+    place: Shown, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, making, gate = place.visitor(), threading.Event(), threading.Event()
+    reviews = Reviews(place.home.settings(), place.store.artifact("plan").parent)
+
+    class Slow(PeopleIndex):
+        def __init__(self, *given: Path) -> None:
+            making.set()
+            assert gate.wait(60)
+            super().__init__(*given)
+
+    monkeypatch.setattr(reviewing, "PeopleIndex", Slow)
+    monkeypatch.setattr(reviewing, "FIRST_S", 0.01)
+    first = threading.Thread(target=reviews.people, args=(place.store, "e"))
+    first.start()
+    assert making.wait(60)
+    assert reviews.opened(place.store, run).index.counts
+    with pytest.raises(ScimsyncError, match="read for the first time"):
+        reviews.people(place.store, "e")
+    gate.set()
+    first.join(60)
+    assert reviews.people(place.store, "e")[1] == 60
+    reviews.close()
+    assert client.get("/people?q=e").status_code == 200

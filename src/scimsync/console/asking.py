@@ -13,6 +13,7 @@ from scimsync.config import Settings
 from scimsync.console.openapi import Operation
 from scimsync.console.roles import Right, Visitor
 from scimsync.console.sessions import Patience, Sessions
+from scimsync.console.watching import Watching
 from scimsync.services.deciding import Inbox
 from scimsync.services.reviewing import Reviews
 from scimsync.services.state import Store
@@ -37,6 +38,7 @@ class Console:
     #: path -> body and type of what every page loads
     static: Mapping[str, tuple[bytes, str]]
     monotonic: Callable[[], float]
+    watching: Watching = field(default_factory=Watching)
     #: every address, for the description of those that machines ask
     served: tuple[Page, ...] = ()
 
