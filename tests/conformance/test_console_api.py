@@ -30,7 +30,7 @@ from scimsync.services.acting import Actor
 from scimsync.services.working import on_behalf_of
 
 #: examples of each operation
-EXAMPLES = examples(whole=60, few=6)
+EXAMPLES = examples(whole=60, few=3)
 DESCRIPTION = schemathesis.openapi.from_dict(document(PAGES))
 DESCRIPTION.config.phases.coverage.enabled = WHOLE  # every edge of every schema
 CHECKS = [

@@ -15,7 +15,7 @@ from scimsync.services.trimming import Chosen
 def _approvals(asked: Asked) -> Response:
     """How a plan stands with those who must approve it; also a part of the page of the plan."""
     told = standing_of(asked, asked.given["run"])
-    values = {"told": told, "why": approving.words(told), "run": told.run, "is_open": not told.run.begun}
+    values = {"told": told, "run": told.run, "is_open": not told.run.begun}
     return asked.page("approvals_part.html.j2" if asked.is_partial else "approvals.html.j2", values)
 
 

@@ -23,7 +23,7 @@ def _work(asked: Asked) -> Response:
     work = _found(asked)
     if work is None:
         return _gone(asked)
-    return asked.page("work.html.j2", _told(asked, work), work=work)
+    return asked.page("work.html.j2", _told(asked, work), work=work, trouble="")
 
 
 def _found(asked: Asked) -> Work | None:

@@ -18,6 +18,8 @@ from scimsync.services.observing import metrics_document
 
 #: days of which changes are counted
 DAYS = 90
+#: plans that wait and are told of
+_OPEN = 5
 _GOOD = frozenset({RunState.DONE, RunState.PARTIAL})
 #: outcomes that leave nothing undone
 _SETTLED = frozenset({Status.DONE.value, Status.ALREADY.value})
@@ -70,7 +72,8 @@ class Overview:
     def age_s(self) -> float | None:
         """Seconds since a run came to its end; None where none did."""
         ended = self.succeeded.finished if self.succeeded is not None else None
-        return None if ended is None else (self.at - ended).total_seconds()
+        # a clock that was set back makes nothing come from the future
+        return None if ended is None else max(0.0, (self.at - ended).total_seconds())
 
     @property
     def is_well(self) -> bool:
@@ -116,17 +119,30 @@ def _undone(begun: Sequence[Run]) -> list[Waiting]:
 
 def _waiting(runs: Sequence[Run], whole: Run | None) -> list[Waiting]:
     found = []
-    latest = next((run for run in runs if run.state is not RunState.OFFLINE), None)
-    if latest is not None and latest.state is RunState.PLANNED and _writes(latest):
-        found.append(Waiting(what="a plan waits to be applied", number=_writes(latest), run=latest.id, kind="plan"))
-    if latest is not None and latest.state is RunState.REFUSED:
-        found.append(Waiting(what="a plan was refused", number=_writes(latest), run=latest.id, kind="refused"))
+    for run in _open(runs):
+        if run.state is RunState.REFUSED:
+            found.append(Waiting(what="a plan was refused", number=_writes(run), run=run.id, kind="refused"))
+        elif _writes(run):
+            found.append(Waiting(what="a plan waits to be applied", number=_writes(run), run=run.id, kind="plan"))
     cut = next((run for run in runs if run.state in {RunState.INTERRUPTED, RunState.APPLYING}), None)
     if cut is not None:
         found.append(Waiting(what="a run was not brought to its end", number=0, run=cut.id, kind="interrupted"))
     if whole is not None:
         numbers = [(name, whole.tally.get(name, 0)) for name in _COUNTED]
         found += [_counted(name, number, whole.id) for name, number in numbers if number]
+    return found
+
+
+def _open(runs: Sequence[Run]) -> list[Run]:
+    """The plans that nothing overtook, the newest first: those about some people since the one about everybody, too."""
+    found: list[Run] = []
+    for run in runs:
+        if run.begun or len(found) == _OPEN:
+            break
+        if run.state in {RunState.PLANNED, RunState.REFUSED}:
+            found.append(run)
+            if not run.partial:
+                break
     return found
 
 
