@@ -14,6 +14,7 @@ import click
 
 from scimsync.cli import interrupting
 from scimsync.cli.account_commands import accounts
+from scimsync.cli.alarm_commands import alarms
 from scimsync.cli.approval_commands import approvals, approve, reject
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.conflict_commands import conflicts
@@ -427,7 +428,20 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-for _added in (approvals, approve, reject, undo, restore, conflicts, findings, accounts, audit, webhooks, state):
+for _added in (
+    approvals,
+    approve,
+    reject,
+    undo,
+    restore,
+    conflicts,
+    findings,
+    accounts,
+    audit,
+    webhooks,
+    alarms,
+    state,
+):
     cli.add_command(_added)
 
 
