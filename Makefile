@@ -9,7 +9,7 @@ NAME ?= all
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench chaos kill-points soak lock clean
+.PHONY: help demo test check fix bench chaos kill-points soak dist installed lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,14 @@ soak: $(VENV)/.dev $(VENV)/.system $(VENV)/.sdks $(VENV)/.providers ## what take
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/fuzzing atheris==3.0.0
 	@PYTHONPATH=$(VENV)/fuzzing $(BIN)/python -m tests.fuzzing 300
 	@tools/soak-crashes $(BIN)/python 200
+	@$(MAKE) --no-print-directory installed
+
+dist: $(VENV)/.core ## build the wheel and the sdist into dist: the same bytes each time
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
+
+installed: dist ## install the wheel as a stranger would, on each Python that is there, and play the demo
+	@tools/installed dist/*.whl
 
 lock: $(VENV)/.dev ## pin the dependencies anew, with hashes and without addresses
 	@tools/lock $(BIN)/python
