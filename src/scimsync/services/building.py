@@ -37,7 +37,7 @@ def build(config: Path) -> Build:
     """What runs here."""
     return Build(
         version=version("scimsync"),
-        build=_digest(),
+        build=digest(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         system=f"{platform.system()} {platform.machine()}, {sys.byteorder} endian",
         libraries=_libraries(),
@@ -46,7 +46,8 @@ def build(config: Path) -> Build:
     )
 
 
-def _digest() -> str:
+def digest() -> str:
+    """Over the name and the content of each file of the package: the same wherever the same release is."""
     root = Path(str(files("scimsync")))
     found = sha256()
     for file in sorted(each for each in root.rglob("*") if each.is_file() and "__pycache__" not in each.parts):
