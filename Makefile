@@ -39,6 +39,7 @@ check: $(VENV)/.dev ## format, lint, types and import contracts, without the tes
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 20
+	@$(BIN)/python tools/licences.py >/dev/null
 
 fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format .
@@ -54,7 +55,7 @@ chaos: $(VENV)/.dev ## runs under fire on virtual time; SEEDS=2000, SEED=n repla
 kill-points: $(VENV)/.dev $(VENV)/.system ## kill a real process at every durable write and request, on SQLite and PostgreSQL; SCENE=undo for one
 	@$(BIN)/python -m tests.killing $(if $(SCENE),--scene "$(SCENE)")
 
-soak: $(VENV)/.release $(VENV)/.dev $(VENV)/.system $(VENV)/.sdks $(VENV)/.providers ## what takes longer than CI allows: all tests, each as long as it can; fuzzing; crashes 200 times under load
+soak: $(VENV)/.release $(VENV)/.docs $(VENV)/.dev $(VENV)/.system $(VENV)/.sdks $(VENV)/.providers ## what takes longer than CI allows: all tests, each as long as it can; fuzzing; crashes 200 times under load
 	@SCIMSYNC_DAYS_TIMES=10 $(PYTEST) -n 2
 	@$(BIN)/python -m tests.killing
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/fuzzing atheris==3.0.0
@@ -72,8 +73,8 @@ installed: dist ## install the wheel as a stranger would, on each Python that is
 release: $(VENV)/.core $(VENV)/.release ## VERSION=1.2.3 KEY=release.pem: commit, tag, wheel, sdist, SBOM, checksums, signature, in dist
 	@SBOM=$(VENV)/release/bin/cyclonedx-py KEY=$(KEY) tools/release $(BIN)/python $(VERSION)
 
-licences: $(VENV)/.core ## print the licence of each library; fail where one would bind whoever uses us
-	@$(BIN)/python tools/licences
+licences: $(VENV)/.dev ## print the licence of each library; fail where one would bind whoever uses us
+	@$(BIN)/python tools/licences.py
 
 docs: $(VENV)/.docs ## build the pages in docs into build/site: to be read from the disk, with a search
 	@tools/docs $(VENV)/docs/bin $(BIN)/python
