@@ -80,6 +80,7 @@ def test_from_the_wheel_alone_with_an_empty_home_the_demo_works(built: Path, tmp
     (there / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")  # and none of its own .pth: no checkout
     words = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile"]
     subprocess.run([sys.executable, *words, f"--prefix={room}", "--ignore-installed", the(built, WHEEL)], check=True)
+    assert (room / "share/man/man1/scimsync.1").is_file()
     environ = {"HOME": str(home), "PATH": "/nowhere", "LANG": "C.UTF-8"}
     where = [room / "bin/python", "-c", "import scimsync; print(scimsync.__file__)"]
     told = subprocess.run(where, cwd=home, env=environ, capture_output=True, text=True, check=True).stdout
