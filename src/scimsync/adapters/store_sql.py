@@ -25,6 +25,7 @@ from scimsync.adapters.store_deciding import Deciding
 from scimsync.adapters.store_engine import (
     MIGRATION_KEY,
     check_pages,
+    make_schema,
     open_postgres,
     open_sqlite,
     open_sqlite_to_read,
@@ -225,6 +226,7 @@ class SqlStore(Runs, People, Deciding, Outbox, Schedules, Bindings, Visitors):
         with _MIGRATING, translated(self._name), self.engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_KEY)))
+                make_schema(connection)
             if sa.inspect(connection).has_table(VERSION_TABLE):
                 self._step_on(connection)
             else:

@@ -34,6 +34,13 @@ def schema() -> dict[str, Any]:
     return made()
 
 
+def fleet_schema() -> dict[str, Any]:
+    """The JSON Schema of a fleet file (draft 2020-12)."""
+    from scimsync.config.fleet import schema as made  # noqa: PLC0415 - loads pydantic
+
+    return made()
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a value comes from: `file`, `default`, `dialect`, `region`, `environment` or `secret file`."""
@@ -80,9 +87,9 @@ def check(file: Path) -> Settings:
     Raises:
         ConfigError: With every fault.
     """
-    from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
+    from scimsync.config import opening, reading  # noqa: PLC0415 - loads pydantic
 
-    parsed = reading.parse(file)
+    parsed = opening.parse(file)
     faults: list[str] = []
     try:
         reading.settings(parsed, secrets=WRITING | ({"events", "alarm"} & parsed.raw.keys()))
@@ -118,10 +125,10 @@ def effective(file: Path) -> tuple[Effective, ...]:
     Raises:
         ConfigError: With every fault of the file, but for secrets that are missing.
     """
-    from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
+    from scimsync.config import opening, reading  # noqa: PLC0415 - loads pydantic
     from scimsync.config.document import Document  # noqa: PLC0415
 
-    parsed = reading.parse(file)
+    parsed = opening.parse(file)
     settings = reading.settings(parsed, secrets=frozenset())
     teller = _Teller(_in_first(lines(parsed.text), parsed.first), References(file, []), settings, parsed.first)
     return tuple(teller.all(Document.model_validate(parsed.raw).model_dump()))
