@@ -86,12 +86,13 @@ def fleet(
     names: Sequence[str] = ("one", "two", "three"),
     people: int = 2,
     labels: Mapping[str, Mapping[str, str]] | None = None,
+    kind: type[Provider] = Provider,
 ) -> Iterator[Fleet]:
     """A fleet in which HR gives everybody a new title."""
     with contextlib.ExitStack() as stack:
         providers = {}
         for name in names:
-            providers[name] = Provider(*(account(f"{name}{number}", title="Old") for number in range(people)))
+            providers[name] = kind(*(account(f"{name}{number}", title="Old") for number in range(people)))
             stack.enter_context(serving(providers[name]))
         found = Fleet(folder, providers, labels or {})
         found.write()

@@ -232,6 +232,7 @@ LEASE = sa.Table(
     sa.Column("started", sa.Text, nullable=False),
     sa.Column("since", Instant),
     sa.Column("renewed", Instant),
+    sa.Column("bears", sa.Integer),
 )
 PIN = sa.Table(
     "schema_pin",

@@ -67,14 +67,15 @@ def fleet_plan(file: Path, selected: tuple[str, ...], as_json: bool) -> None:  #
 
 @fleet.command("sync", short_help="Plan, check the limits and apply, for each organisation.")
 @_with_fleet
-def fleet_sync(file: Path, selected: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001
+@click.option("--workers", is_flag=True, help="Let the workers do it, and wait for them.")
+def fleet_sync(file: Path, selected: tuple[str, ...], workers: bool, as_json: bool) -> None:  # noqa: FBT001
     """Plan, check the limits and apply, without asking, for each organisation.
 
     Example: scimsync fleet sync --select region=eu
     """
     from scimsync.cli import fleeting  # noqa: PLC0415
 
-    sys.exit(fleeting.sync(file, selected, as_json=as_json))
+    sys.exit((fleeting.ask if workers else fleeting.sync)(file, selected, as_json=as_json))
 
 
 @fleet.command("approve", short_help="Approve the plan of each organisation that waits for it.")
@@ -120,3 +121,19 @@ def fleet_schema() -> None:
     from scimsync.cli import fleeting  # noqa: PLC0415
 
     sys.exit(fleeting.schema())
+
+
+@click.command(short_help="Work on a fleet beside other workers: any number of processes, one PostgreSQL.")
+@_FLEET
+@click.option("--slots", type=click.IntRange(0), default=0, help="Organisations at a time; default [fleet] at_once.")
+def worker(file: Path, slots: int) -> None:
+    """Take work for the organisations of a fleet until SIGTERM or Ctrl-C: runs that are due, asked for or approved.
+
+    Any number of workers may run, on any number of machines, with one PostgreSQL and one folder of artifacts. What a
+    dead one leaves is gone on with by another.
+
+    Example: scimsync worker --fleet fleet.toml --slots 4
+    """
+    from scimsync.cli import laboring  # noqa: PLC0415
+
+    sys.exit(laboring.worker(file, slots))

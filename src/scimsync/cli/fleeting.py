@@ -39,6 +39,22 @@ def sync(file: Path, selected: Sequence[str], *, as_json: bool) -> int:
     return _run(file, selected, fleet.Sync(load_fleet(file)), as_json=as_json)
 
 
+def ask(file: Path, selected: Sequence[str], *, as_json: bool) -> int:
+    """The fleet sync --workers command; returns the exit code. Whoever ends it ends no run."""
+    from scimsync.services import workers  # noqa: PLC0415 - loads SQLAlchemy
+
+    found = load_fleet(file)
+    members = fleet.select(found, selected)
+    names = [member.name for member in members]
+    _, faulty = fleet.loaded(found, secrets=False)
+    wanted = [name for name in names if name not in faulty]
+    lines = {name: faulty[name] for name in names if name in faulty}
+    cause = workers.asked(found, wanted)
+    with contextlib.closing(workers.watched(found, cause, wanted)) as done:
+        lines |= {line.name: line for line in done}
+    return _show([lines[name] for name in names], found, as_json=as_json)
+
+
 def approve(file: Path, selected: Sequence[str], reason: str, *, as_json: bool) -> int:
     """The fleet approve command; returns the exit code. It talks to no target."""
     if not reason.strip():
@@ -73,12 +89,17 @@ def _run(file: Path, selected: Sequence[str], work: Work, *, as_json: bool, secr
             click.echo("Stopping after the writes in progress.", err=True)
     order = {member.name: at for at, member in enumerate(found.members)}
     lines.sort(key=lambda line: order.get(line.name, -1))
+    code = _show(lines, found, as_json=as_json)
+    if stopped is not None:
+        raise stopped
+    return code
+
+
+def _show(lines: Sequence[Line], found: Fleet, *, as_json: bool) -> int:
     if as_json:
         show_json([document(line) for line in lines])
     else:
         show(table(lines, found))
-    if stopped is not None:
-        raise stopped
     return fleet.worst([line.code for line in lines])
 
 

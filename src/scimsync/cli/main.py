@@ -18,7 +18,7 @@ from scimsync.cli.approval_commands import approvals, approve, reject
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.conflict_commands import conflicts
 from scimsync.cli.finding_commands import findings
-from scimsync.cli.fleet_commands import fleet
+from scimsync.cli.fleet_commands import fleet, worker
 from scimsync.cli.hardening import harden, told
 from scimsync.cli.options import (
     FILE,
@@ -428,7 +428,8 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-for _added in (approvals, approve, reject, undo, restore, conflicts, findings, accounts, audit, webhooks, state, fleet):
+for _added in (approvals, approve, reject, undo, restore, conflicts, findings, accounts, audit, webhooks, state,
+               fleet, worker):  # fmt: skip
     cli.add_command(_added)
 
 

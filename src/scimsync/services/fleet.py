@@ -153,7 +153,7 @@ def loaded(fleet: Fleet, *, secrets: bool) -> tuple[dict[str, Settings], dict[st
         try:
             found[member.name] = settings_of(fleet, member, secrets=secrets)
         except ScimsyncError as error:
-            faulty[member.name] = _failed(member.name, error, "not loaded")
+            faulty[member.name] = failed(member.name, error, "not loaded")
     for name, why in shared(found).items():
         faulty[name] = Line(name=name, word="refused", code=ConfigError.exit_code, says=why)
         del found[name]
@@ -215,12 +215,19 @@ def _safely(work: Work, member: Member, settings: Settings, told: Told, stop: St
     try:
         return work(member, settings, told, stop)
     except BaseException as raised:  # noqa: BLE001 - as above
-        return _failed(member.name, raised)
+        return failed(member.name, raised)
 
 
-def _failed(name: str, raised: BaseException, word: str = "") -> Line:
+def first(raised: BaseException) -> BaseException:
+    """What went wrong first."""
     while isinstance(raised, BaseExceptionGroup):
         raised = raised.exceptions[0]
+    return raised
+
+
+def failed(name: str, raised: BaseException, word: str = "") -> Line:
+    """What went wrong, as a line."""
+    raised = first(raised)
     if not isinstance(raised, ScimsyncError):
         return Line(name=name, word="broke", code=1, says=f"internal error ({type(raised).__name__})")
     busy = isinstance(raised, StoreLocked)
@@ -351,31 +358,34 @@ class Approve:
 def status(member: Member, settings: Settings, told: Told, stop: Stop) -> Line:  # noqa: ARG001 - as all work
     """How an organisation stands, from its state alone."""
     with state.open_store(settings) as store:
-        runs = [run for run in store.runs(50) if run.state is not RunState.OFFLINE]
-        latest = runs[0] if runs else None
-        ended = next((run for run in store.begun(50) if run.finished is not None), None)
-        if latest is None:
-            return Line(name=member.name, word="new", says="no run yet")
-        line = Line(
-            name=member.name,
-            word=latest.state.value,
-            run=latest.id,
-            numbers=latest.statuses,
-            at=ended.finished if ended is not None else None,
-        )
-        if (cut := preceding.unfinished(store)) is not None:
-            says = "it was begun and has not come to its end; the next run settles it"
-            return replace(line, word="unfinished", run=cut.id, code=NOT_ALL_DONE, says=says)
-        if latest.state is RunState.REFUSED:
-            return replace(line, code=PlanRefused.exit_code, says=f"look at it: scimsync runs {latest.id}")
-        if latest.state is RunState.PARTIAL:
-            return replace(line, code=NOT_ALL_DONE, says=f"some changes were held or failed: scimsync runs {latest.id}")
-        if latest.state is RunState.PLANNED:
-            waits = next((approving.words(one) for one in approving.waiting(settings, store)), "")
-            return replace(
-                line, word="waits" if waits else "planned", code=PlanWaits.exit_code if waits else 0, says=waits
-            )
-        return line
+        return status_of(member.name, settings, store)
+
+
+def status_of(name: str, settings: Settings, store: Store) -> Line:
+    """The same, where the state is at hand."""
+    runs = [run for run in store.runs(50) if run.state is not RunState.OFFLINE]
+    latest = runs[0] if runs else None
+    ended = next((run for run in store.begun(50) if run.finished is not None), None)
+    if latest is None:
+        return Line(name=name, word="new", says="no run yet")
+    line = Line(
+        name=name,
+        word=latest.state.value,
+        run=latest.id,
+        numbers=latest.statuses,
+        at=ended.finished if ended is not None else None,
+    )
+    if (cut := preceding.unfinished(store)) is not None:
+        says = "it was begun and has not come to its end; the next run settles it"
+        return replace(line, word="unfinished", run=cut.id, code=NOT_ALL_DONE, says=says)
+    if latest.state is RunState.REFUSED:
+        return replace(line, code=PlanRefused.exit_code, says=f"look at it: scimsync runs {latest.id}")
+    if latest.state is RunState.PARTIAL:
+        return replace(line, code=NOT_ALL_DONE, says=f"some changes were held or failed: scimsync runs {latest.id}")
+    if latest.state is RunState.PLANNED:
+        waits = next((approving.words(one) for one in approving.waiting(settings, store)), "")
+        return replace(line, word="waits" if waits else "planned", code=PlanWaits.exit_code if waits else 0, says=waits)
+    return line
 
 
 # --- who is gone ----------------------------------------------------------------------------------
