@@ -173,8 +173,8 @@ class SqlStore(Runs, People, Deciding, Outbox, Schedules, Bindings, Visitors):
     def _take(self, owner: str, bears_s: int | None) -> int:
         me = myself()
         with translated(self._name), self.engine.begin() as connection:
-            now = self._time(connection)
             row = connection.execute(sa.select(LEASE).with_for_update()).mappings().one()
+            now = self._clock.now() if bears_s is None and row["bears"] is None else self._time(connection)
             if row["owner"] and holds(row, me, now) and (str(self.engine.url), row["fence"]) not in _LEFT:
                 raise StoreLocked(at_work(row, me))
             fence = int(row["fence"]) + 1
@@ -195,7 +195,7 @@ class SqlStore(Runs, People, Deciding, Outbox, Schedules, Bindings, Visitors):
     def _renew(self, fence: int, done: threading.Event, bears_s: int | None) -> None:
         while not done.wait(RENEW_S if bears_s is None else bears_s / 4):
             with suppress(StoreError):  # a passing trouble; the next append says so if it stays
-                if not self._update_lease(fence, {}):
+                if not self._update_lease(fence, {}, shared=bears_s is not None):
                     return
 
     def _time(self, connection: sa.Connection) -> datetime:
@@ -205,9 +205,10 @@ class SqlStore(Runs, People, Deciding, Outbox, Schedules, Bindings, Visitors):
         found: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
         return found.astimezone(UTC)
 
-    def _update_lease(self, fence: int, values: Mapping[str, object]) -> bool:
+    def _update_lease(self, fence: int, values: Mapping[str, object], *, shared: bool = False) -> bool:
         with translated(self._name), self.engine.begin() as connection:
-            mine = sa.update(LEASE).where(LEASE.c.fence == fence).values(values or {"renewed": self._time(connection)})
+            now = self._time(connection) if shared else self._clock.now()
+            mine = sa.update(LEASE).where(LEASE.c.fence == fence).values(dict(values) or {"renewed": now})
             return connection.execute(mine).rowcount == 1
 
     def _prepare(self, *, writes: bool) -> None:

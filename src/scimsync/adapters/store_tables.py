@@ -382,4 +382,6 @@ INBOUND = sa.Table(
     sa.Column("answered", sa.Boolean, nullable=False),
 )
 PENDING = MessageState.PENDING.value
-NOBODY = {"owner": "", "host": "", "place": "", "pid": 0, "started": "", "since": None, "renewed": None}
+NOBODY = {
+    "owner": "", "host": "", "place": "", "pid": 0, "started": "", "since": None, "renewed": None, "bears": None,
+}  # fmt: skip
