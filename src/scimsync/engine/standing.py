@@ -81,7 +81,7 @@ class Standing:
 
     def pause(self) -> None:
         """Begin nothing more for now; whoever carries the plan out again goes on."""
-        self.paused = not self.stop.is_set()
+        self.paused = self.paused or not self.stop.is_set()
         self.stop.set()
 
     def halt(self, why: str) -> None:
