@@ -19,6 +19,7 @@ from tests.servers import Answer, Provider
 
 #: the worker as it is, but less patient: what takes it twenty seconds takes two here
 _WORKER = """
+import os
 import sys
 from pathlib import Path
 from scimsync.services import labour, workers
@@ -31,7 +32,10 @@ made = workers.Worker(file, told)
 made._labour = labour.Labour(file, told, made.stop, chunk=int(sys.argv[1]), chunk_s=0.0, bears_s=3)
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda *_: made.halt())
-sys.exit(made.run())
+code = made.run()
+if code == 6:  # as a unit with Restart=on-failure
+    os.execv(sys.executable, sys.orig_argv)
+sys.exit(code)
 """
 
 
