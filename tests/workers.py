@@ -133,7 +133,10 @@ def until(what: Callable[[], bool], crew: Crew, patience_s: float = 240.0) -> No
 
 
 def storm(found: Fleet, crew: Crew, rng: random.Random, blows: int, expected: int) -> None:
-    """Kill or pause a worker at random moments of the work; whoever is killed is replaced, who is paused wakes up."""
+    """Kill or pause a worker at random moments of the work; whoever is killed is replaced, who is paused wakes up.
+
+    A single blow kills one of several, who is not replaced.
+    """
 
     def done() -> int:
         return sum(sum(one.effects.values()) for one in found.providers.values())  # type: ignore[attr-defined]
@@ -143,7 +146,9 @@ def storm(found: Fleet, crew: Crew, rng: random.Random, blows: int, expected: in
         until(lambda at=blow: done() >= expected * at / (blows + 2), crew)  # type: ignore[misc]
         awake = [one for one in crew.processes if one not in paused and one.poll() is None]
         victim = rng.choice(awake)
-        if rng.random() < 0.5 or len(awake) == 1:
+        if blows == 1:  # the other one takes over
+            crew.kill(victim)
+        elif rng.random() < 0.5 or len(awake) == 1:
             crew.kill(victim)
             crew.hire()
         else:

@@ -37,7 +37,7 @@ def over(found: Fleet) -> dict[str, services.Line]:
 def test_workers_that_are_killed_and_paused_lose_nothing_and_double_nothing(
     seed: int, postgres: str, tmp_path: Path
 ) -> None:
-    organisations, people, hands, blows = (20, 200, 3, 12) if WHOLE else (3, 12, 2, 2)
+    organisations, people, hands, blows = (20, 200, 3, 12) if WHOLE else (3, 12, 2, 1)
     names = [f"s{seed}-{number}" for number in range(organisations)]
     with many(tmp_path, postgres, names, people) as found, crew(tmp_path, hands, 50 if WHOLE else 4) as hired:
         begin(found, hired)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import click
 
-from scimsync.cli.options import FILE, Group
+from scimsync.cli.options import FILE, FOLDER, Group
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -123,10 +123,28 @@ def fleet_schema() -> None:
     sys.exit(fleeting.schema())
 
 
+@fleet.command("demo", short_help="See a fleet work: a simulator and an HR database for each organisation.")
+@click.argument("folder", type=FOLDER)
+@click.option("--organisations", type=click.IntRange(1, 200), default=20, show_default=True, help="How many.")
+@click.option("--users", default=60, show_default=True, help="How many accounts each holds.")
+@click.option("--port", default=0, help="The port of the first simulator, the others follow; 0 takes free ones.")
+@click.option("--url", default="", help="The PostgreSQL database of states and workers, or env:NAME; else files.")
+@click.option("--serve", is_flag=True, help="Synchronise nothing here: run the simulators for workers, until Ctrl-C.")
+def fleet_demo(folder: Path, **given: object) -> None:
+    """Make a fleet in FOLDER, with invented people, and synchronise it. Everything happens on this machine.
+
+    Example: scimsync fleet demo demo-fleet
+    """
+    from scimsync.cli import fleet_demo as play  # noqa: PLC0415
+
+    sys.exit(play.demo(folder, **given))  # type: ignore[arg-type]
+
+
 @click.command(short_help="Work on a fleet beside other workers: any number of processes, one PostgreSQL.")
 @_FLEET
 @click.option("--slots", type=click.IntRange(0), default=0, help="Organisations at a time; default [fleet] at_once.")
-def worker(file: Path, slots: int) -> None:
+@click.option("--alive", type=FILE, help="Touch this file every few seconds, for health checks.")
+def worker(file: Path, slots: int, alive: Path | None) -> None:
     """Take work for the organisations of a fleet until SIGTERM or Ctrl-C: runs that are due, asked for or approved.
 
     Any number of workers may run, on any number of machines, with one PostgreSQL and one folder of artifacts. What a
@@ -136,4 +154,4 @@ def worker(file: Path, slots: int) -> None:
     """
     from scimsync.cli import laboring  # noqa: PLC0415
 
-    sys.exit(laboring.worker(file, slots))
+    sys.exit(laboring.worker(file, slots, alive))

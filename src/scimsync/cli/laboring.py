@@ -13,7 +13,7 @@ from scimsync.cli import interrupting
 from scimsync.services.workers import Worker
 
 
-def worker(file: Path, slots: int) -> int:
+def worker(file: Path, slots: int, alive: Path | None) -> int:
     """Work until SIGTERM or Ctrl-C; returns the exit code."""
     talk = threading.Lock()
 
@@ -21,7 +21,7 @@ def worker(file: Path, slots: int) -> int:
         with talk:
             click.echo(f"{name}: {text}", err=True)
 
-    made = Worker(file, told, slots)
+    made = Worker(file, told, slots, alive=alive.touch if alive is not None else None)
 
     def end(number: int, _: FrameType | None) -> None:  # noqa: ARG001
         made.halt()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -71,21 +71,21 @@ class Worker:
         file: The fleet file.
         told: Told of what a person should know.
         slots: Legs at a time; as the fleet file says where 0.
-        work: Does the legs; as it should be where None.
+        alive: Called at each sign of life.
 
     Raises:
         ConfigError: The fleet file is wrong, or the extra is not installed.
         StoreError: The database cannot be used, or its clock is another.
     """
 
-    def __init__(self, file: Path, told: Told, slots: int = 0, work: Labour | None = None) -> None:
+    def __init__(self, file: Path, told: Told, slots: int = 0, alive: Callable[[], None] | None = None) -> None:
         self._file, self._told, self._clock = file, told, make_clock()
         self.name = f"{owner()} {secrets.token_hex(4)}"
-        self.stop = Stop()
+        self.stop, self._alive = Stop(), alive or (lambda: None)
         self._ended = threading.Event()
         found = load_fleet(file)
         self._board = make_board(found)
-        self._labour = work or Labour(file, told, self.stop)
+        self._labour = Labour(file, told, self.stop)
         self._queue: Queue = make_queue(found, self.name, PROTOCOL, slots or found.at_once, self._carry)
         #: organisation -> the slot that was put into the queue last
         self._put: dict[str, datetime] = {}
@@ -113,6 +113,7 @@ class Worker:
                 if not self._board.lives(self.name):
                     is_dead = True
                     break
+                self._alive()
                 self._take_over()
                 if self._clock.monotonic() >= next_look:
                     next_look = self._clock.monotonic() + LOOK_S
