@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 
+import psycopg
 from tests.fleets import BASE, Fleet, fleet
 from tests.postgres import postgres_url
 from tests.servers import Answer, Provider
@@ -168,28 +169,32 @@ def _ask(found: Fleet, *, wait: bool = True) -> None:
 
 
 def _death(url: str, people: int) -> float:
-    with _fleet(url, people * 2, "death", 1) as found:
-        first = _crew(found, 1)
+    """Seconds from the death of the worker that is at work to the next write, by the other one."""
+    with _fleet(url, max(600, people), "death", 1) as found:
+        crew = _crew(found, 2)
         (provider,) = found.providers.values()
         assert isinstance(provider, Slow)
-        _ask(found, wait=False)
-        while _done(found) < 5:
-            time.sleep(0.01)
-        more = _crew(found, 1)  # begins to wait while the first is at work, or is ready just after
-        first[0].kill()
-        died = time.monotonic()
-        first[0].wait()
         try:
+            _ask(found, wait=False)
+            while _done(found) < 20:
+                time.sleep(0.01)
+            with psycopg.connect(url) as connection:
+                row = connection.execute('SELECT pid FROM "death-0".lease').fetchone()
+            victim = next(one for one in crew if row is not None and one.pid == row[0])
+            victim.kill()
+            victim.wait()
+            died = time.monotonic()
             while True:
-                writes = [at for at, method in list(provider.times) if method == "PATCH" and at > died + 1]
+                writes = [at for at, method in list(provider.times) if method == "PATCH" and at > died + 0.5]
                 if writes:
                     return writes[0] - died
                 if time.monotonic() > died + 120:
                     raise BenchmarkError("nobody went on")
                 time.sleep(0.02)
         finally:
-            more[0].kill()
-            more[0].wait()
+            for one in crew:
+                one.kill()
+                one.wait()
 
 
 def _rate(url: str, people: int) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -115,20 +115,7 @@ def read(file: Path) -> Fleet:
     Raises:
         ConfigError: It cannot be read, or its form is wrong; with every fault.
     """
-    try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{file}: there is no such file. Make one with: scimsync fleet add NAME --fleet {file}"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read ({error.__class__.__name__}). It must be UTF-8 text.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file.name}: not TOML: {error}") from error
-    try:
-        written = FleetDocument.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(*(f"{file.name}: {fault}" for fault in _faults(error, raw))) from None
+    _, written = _written(file)
     faults = [f"{file.name}: {fault}" for fault in _judge(written)]
     references = References(file, faults)
     url = references.resolve("[fleet] url", written.fleet.url) if written.fleet.url else ""
@@ -148,6 +135,30 @@ def read(file: Path) -> Fleet:
     )
 
 
+def _written(file: Path) -> tuple[Mapping[str, Any], FleetDocument]:
+    """A fleet file as it stands there; read once, as long as it does not change: each leg of a worker asks for it."""
+    try:
+        found = file.stat()
+        return _parsed(file, found.st_mtime_ns, found.st_size, found.st_ino)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{file}: there is no such file. Make one with: scimsync fleet add NAME --fleet {file}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error.__class__.__name__}). It must be UTF-8 text.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file.name}: not TOML: {error}") from error
+
+
+@lru_cache(maxsize=4)
+def _parsed(file: Path, *_: int) -> tuple[Mapping[str, Any], FleetDocument]:
+    raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    try:
+        return raw, FleetDocument.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(*(f"{file.name}: {fault}" for fault in _faults(error, raw))) from None
+
+
 def parse_member(file: Path, name: str) -> Parsed:
     """The configuration of one organisation, as if it stood in a file of its own.
 
@@ -157,7 +168,7 @@ def parse_member(file: Path, name: str) -> Parsed:
     known = read(file).members
     if not any(one.name == name for one in known):
         raise ConfigError(f"{file.name} has no organisation {name!r}{hint(name, [one.name for one in known])}")
-    raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    raw, _ = _written(file)
     written = next(each for each in raw["organisation"] if each.get("name") == name)
     if "config" in written:
         return reading.parse(file.parent / written["config"], name=f"{file.name}:{name} ({written['config']})")
