@@ -23,7 +23,7 @@ import os
 import sys
 from pathlib import Path
 from scimsync.services import labour, workers
-workers.BEAT_S, workers.SILENT_S, workers.LOOK_S = 0.5, 3.0, 2.0
+workers.BEAT_S, workers.SILENT_S, workers.LOOK_S, workers._CALM_S = 0.5, 3.0, 2.0, 2.0
 labour.BUSY_S, labour.AWAY_S = 0.5, 0.5
 import signal
 def told(name, text): print(f"{name}: {text}", file=sys.stderr, flush=True)

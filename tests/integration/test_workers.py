@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from tests import postgres as postgres_server
 from tests.fleets import Fleet
 from tests.postgres import postgres_url
 from tests.soak import WHOLE, examples
-from tests.workers import Crew, crew, judge, many, storm
+from tests.workers import Counting, Crew, crew, judge, many, storm, until
 
 from scimsync.config import load_fleet
 from scimsync.services import fleet as services
@@ -47,6 +51,36 @@ def test_workers_that_are_killed_and_paused_lose_nothing_and_double_nothing(
         judge(found)
         quiet = over(found)
         assert {line.word for line in quiet.values()} == {"quiet"}, quiet
+
+
+if WHOLE:  # two minutes of waiting
+
+    def test_a_database_that_goes_away_for_a_while_costs_no_outcome(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with tempfile.TemporaryDirectory(prefix="scimsync-pg-", ignore_cleanup_errors=True) as name:
+            folder, names = Path(name), ["a", "b", "c"]
+            postgres_server._initialise(folder)
+            server, url = postgres_server._start(folder)
+            monkeypatch.setattr(postgres_server, "free_port", lambda: urlsplit(url).port)
+            monkeypatch.setattr(Counting, "slow_s", 0.05)
+            with many(tmp_path, url, names, 150) as found, crew(tmp_path, 2, 20) as hired:
+                begin(found, hired)
+                until(lambda: effects(found) > 100, hired)
+                postgres_server._stop(server)
+                before = effects(found)
+                time.sleep(20)
+                assert effects(found) <= before + 2 * 2 * 8  # what was on its way: no write without its intent
+                server, _ = postgres_server._start(folder)
+                until(lambda: effects(found) > before + 50, hired)
+                assert {line.word for line in over(found).values()} <= {"quiet", "done"}
+                judge(found)
+                assert {line.word for line in over(found).values()} == {"quiet"}
+            postgres_server._stop(server)
+
+
+def effects(found: Fleet) -> int:
+    return sum(sum(one.effects.values()) for one in found.providers.values())  # type: ignore[attr-defined]
 
 
 def begin(found: Fleet, hired: Crew) -> None:

@@ -29,7 +29,7 @@ PROTOCOL = "fleet-1"
 #: what goes first: legs that take access away, then plans, which find out whom to take it from, then everything else
 LEAVERS, PLANS, REST = 1, 2, 3
 #: changes of a leg, and the seconds that it works at least, so that opening a large plan costs little of it
-CHUNK, CHUNK_S = 50, 10.0
+CHUNK, CHUNK_S = 50, 20.0
 #: seconds of silence after which others may take the lease of a worker
 BEARS_S = 20
 #: seconds before a leg is tried again that found somebody at work, or its state away

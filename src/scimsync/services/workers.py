@@ -24,6 +24,8 @@ __all__ = ["Board", "Known", "Noted", "Worker", "asked", "watched"]
 
 #: seconds between two signs of life, and of silence after which a worker counts as dead
 BEAT_S, SILENT_S = 4.0, 20.0
+#: a worker that could not speak for so long takes nobody for dead before as long again
+_CALM_S = 12.0
 #: seconds between two looks at what is due
 LOOK_S = 20.0
 #: by how many seconds a clock may differ from that of the database
@@ -90,6 +92,8 @@ class Worker:
         #: organisation -> the slot that was put into the queue last
         self._put: dict[str, datetime] = {}
         self._dropped: set[str] = set()
+        #: when we last spoke, and from when on the silence of others means anything
+        self._beat = self._trusted = self._clock.monotonic()
 
     def run(self, ready: threading.Event | None = None) -> int:
         """Work until told to halt; the exit code: 6 where others took this worker for dead.
@@ -107,20 +111,7 @@ class Worker:
             self._told(name, line.says)
         if ready is not None:
             ready.set()
-        is_dead, next_look = False, self._clock.monotonic()
-        while not self._ended.wait(BEAT_S if next_look > self._clock.monotonic() else 0.0):
-            try:
-                if not self._board.lives(self.name):
-                    is_dead = True
-                    break
-                self._alive()
-                self._take_over()
-                if self._clock.monotonic() >= next_look:
-                    next_look = self._clock.monotonic() + LOOK_S
-                    self._look()
-            except ScimsyncError as error:
-                self._told("worker", f"{error} It is tried again.")
-                next_look = self._clock.monotonic() + LOOK_S
+        is_dead = not self._work()
         self.stop.set()
         if is_dead:
             self._told("worker", "it was silent for too long, and others took its work. Nothing more is written.")
@@ -129,6 +120,23 @@ class Worker:
             self._board.leave(self.name)
         self._board.close()
         return StoreError.exit_code if is_dead else 0
+
+    def _work(self) -> bool:
+        """Speak, take over, and look at what is due until told to halt; False where others took us for dead."""
+        next_look = self._clock.monotonic()
+        while not self._ended.wait(BEAT_S if next_look > self._clock.monotonic() else 0.0):
+            try:
+                if not self._board.lives(self.name):
+                    return False
+                self._alive()
+                self._take_over()
+                if self._clock.monotonic() >= next_look:
+                    next_look = self._clock.monotonic() + LOOK_S
+                    self._look()
+            except ScimsyncError as error:
+                self._told("worker", f"{error} It is tried again.")
+                next_look = self._clock.monotonic() + LOOK_S
+        return True
 
     def halt(self) -> None:
         """Begin nothing more; what is under way is brought to its end, and others go on."""
@@ -161,6 +169,12 @@ class Worker:
             )
 
     def _take_over(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._beat > _CALM_S:  # the database was away, for the others too: let them speak first
+            self._trusted = now + _CALM_S
+        self._beat = now
+        if now < self._trusted:
+            return
         dead = [name for name in self._board.adopt(SILENT_S) if name != self.name]
         if dead:
             self._queue.take_over(dead)
