@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
@@ -14,6 +15,7 @@ import _duckdb as duckdb  # the compiled half alone: the other half takes longer
 
 _STATEMENT = re.compile(r";\n")
 _MADE = re.compile(r"CREATE (?:MACRO|TABLE) (\w+)")
+_WORD = re.compile(r"\w+")
 
 
 class Helped:
@@ -51,41 +53,46 @@ class Helped:
         self._connection.close()
 
     def _help(self, query: str) -> None:
-        statements, names = _read(self._helpers)
+        statements, lowered = _read(self._helpers), query.lower()
+        if not any(name in lowered for name in statements if name not in self._made):
+            return
         wanted: dict[str, str] = {}
-        for name in names.findall(query):
-            self._want(name.lower(), statements, wanted)
+        for name in dict.fromkeys(_WORD.findall(lowered)):
+            self._want(name, statements, wanted)
         if wanted:
             self._connection.cursor().execute(";\n".join(wanted.values()))  # a result that is being read stays
             self._made.update(wanted)
 
-    def _want(self, name: str, statements: _Statements, wanted: dict[str, str]) -> None:
-        if name in self._made or name in wanted:
+    def _want(self, name: str, statements: Mapping[str, _Helper], wanted: dict[str, str]) -> None:
+        if name not in statements or name in self._made or name in wanted:
             return
-        statement, needed = statements[name]
-        for other in needed:
+        for other in statements[name].needs:
             self._want(other, statements, wanted)
-        wanted[name] = statement
+        wanted[name] = statements[name].statement
 
 
 #: what has the helpers, or none of its own
 Connection: TypeAlias = duckdb.DuckDBPyConnection | Helped
 
 
-#: name -> its statement, and the helpers that this names
-_Statements: TypeAlias = Mapping[str, tuple[str, tuple[str, ...]]]
+@dataclass(frozen=True, slots=True)
+class _Helper:
+    """The statement that makes one, and the names in it that may be others."""
+
+    statement: str
+    needs: tuple[str, ...]
 
 
 @cache
-def _read(helpers: str) -> tuple[_Statements, re.Pattern[str]]:
-    """The statements, and what finds their names in a query."""
-    made = {found[1]: statement for statement, found in _named(helpers)}
-    names = re.compile(rf"\b({'|'.join(made)})\b", re.IGNORECASE)
-    found = {name: tuple(dict.fromkeys(names.findall(statement))) for name, statement in made.items()}
-    return {name: (made[name], tuple(one for one in needed if one != name)) for name, needed in found.items()}, names
+def _read(helpers: str) -> Mapping[str, _Helper]:
+    """The helpers by name."""
+    return {
+        name: _Helper(statement, tuple(word for word in _WORD.findall(statement.lower()) if word != name))
+        for name, statement in _named(helpers)
+    }
 
 
-def _named(helpers: str) -> Iterator[tuple[str, re.Match[str]]]:
+def _named(helpers: str) -> Iterator[tuple[str, str]]:
     for statement in _STATEMENT.split(helpers):
         if found := _MADE.search(statement):
-            yield statement, found
+            yield found[1], statement
