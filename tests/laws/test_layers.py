@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.soak import examples
 
 from scimsync.errors import StoreDamaged
 from scimsync.workbench.bench import Workbench
@@ -40,7 +41,7 @@ def shown(bench: Workbench, layers: Layers) -> dict[str, Row]:
     return {row.pop("key"): {name: value for name, value in row.items() if value is not None} for row in found}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60, 20), deadline=None)
 @given(first=st.dictionaries(st.sampled_from(KEYS), _rows), writes=_writes, kept=st.integers(1, 15))
 def test_every_layer_shows_the_table_as_it_was_when_it_was_written(
     first: dict[str, Row], writes: list[tuple[dict[str, Row | None], bool]], kept: int
