@@ -15,7 +15,8 @@ import _duckdb as duckdb  # the compiled half alone: the other half takes longer
 
 _STATEMENT = re.compile(r";\n")
 _MADE = re.compile(r"CREATE (?:MACRO|TABLE) (\w+)")
-_WORD = re.compile(r"\w+")
+#: what may be a function that is called, and what may be a table
+_NAME = re.compile(r"""(\w+)"?\s*\(|(?:from|into|join|update|table)\s+"?(\w+)""")
 
 
 class Helped:
@@ -57,7 +58,7 @@ class Helped:
         if not any(name in lowered for name in statements if name not in self._made):
             return
         wanted: dict[str, str] = {}
-        for name in dict.fromkeys(_WORD.findall(lowered)):
+        for name in _names(lowered):
             self._want(name, statements, wanted)
         if wanted:
             self._connection.cursor().execute(";\n".join(wanted.values()))  # a result that is being read stays
@@ -77,7 +78,7 @@ Connection: TypeAlias = duckdb.DuckDBPyConnection | Helped
 
 @dataclass(frozen=True, slots=True)
 class _Helper:
-    """The statement that makes one, and the names in it that may be others."""
+    """The statement that makes one, and what may be others in it."""
 
     statement: str
     needs: tuple[str, ...]
@@ -87,9 +88,15 @@ class _Helper:
 def _read(helpers: str) -> Mapping[str, _Helper]:
     """The helpers by name."""
     return {
-        name: _Helper(statement, tuple(word for word in _WORD.findall(statement.lower()) if word != name))
+        name: _Helper(statement, tuple(other for other in _names(statement.lower()) if other != name))
         for name, statement in _named(helpers)
     }
+
+
+def _names(query: str) -> Iterator[str]:
+    """What a query in small letters may name."""
+    for call, table in _NAME.findall(query):
+        yield call or table
 
 
 def _named(helpers: str) -> Iterator[tuple[str, str]]:
