@@ -98,7 +98,7 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml constraints.txt
 # python-ldap is built here, and wants the headers of .system
 $(VENV)/.dev: $(VENV)/.core constraints-dev.txt | $(VENV)/.system
 	@echo "installing what the tests need into $(VENV) ..."
-	@$(PIP) -r constraints-dev.txt
+	@$(PIP) --no-compile -r constraints-dev.txt  # of large packages little is imported, and that is compiled then
 	@touch $@
 
 # tools of one target each, in rooms of their own, so that tests and users install none of them
