@@ -428,21 +428,8 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-for _added in (
-    approvals,
-    approve,
-    reject,
-    undo,
-    restore,
-    conflicts,
-    findings,
-    accounts,
-    audit,
-    webhooks,
-    alarms,
-    state,
-):
-    cli.add_command(_added)
+for _one in (approvals, approve, reject, undo, restore, conflicts, findings, accounts, audit, webhooks, alarms, state):
+    cli.add_command(_one)
 
 
 @cli.command(short_help="Show the console; run by the clock and by events; send webhooks and alarms.")
