@@ -8,16 +8,17 @@ import random
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from pkgutil import get_data
 from typing import Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey
@@ -45,6 +46,20 @@ def open_store(settings: Settings, *, writes: bool = True) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def glance(url: str, asked: str, beginning: str = "") -> Sequence[str]:
+    """Names out of a state that begin with a text: `runs`, `keys`, or its `revision`; none where it cannot be read."""
+    from scimsync.adapters.store_glance import glance as look  # noqa: PLC0415 - only who completes or tells versions
+
+    return look(url, asked, beginning)
+
+
+def newest_revision() -> str:
+    """The revision that a state of this version has."""
+    from scimsync.adapters.store_sql import REVISIONS  # noqa: PLC0415 - loads SQLAlchemy
+
+    return REVISIONS[-1]
 
 
 class Log(Observer, Metrics, Protocol):

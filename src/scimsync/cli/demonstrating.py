@@ -13,10 +13,10 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from scimsync import files
 from scimsync.cli import interrupting, render
@@ -37,7 +37,8 @@ from scimsync.simulator.server import Settings as SimulatorSettings
 SEED = 7
 #: requests a minute that the demo's simulator grants, so that nobody has to wait
 RATE = 60_000
-LEAST = 100
+#: fewer, and the limits refuse its leavers
+LEAST = 150
 
 _CONFIG = """\
 [source]

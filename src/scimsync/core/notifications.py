@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from scimsync.core import grouping, leaving, planner
 from scimsync.core.approving import Standing
@@ -84,7 +84,7 @@ def of_group(group: GroupChange, outcome: Outcome, run: str, at: datetime, *, va
 
     The order of events is kept for each group, as for each person.
     """
-    if not outcome.written:
+    if outcome.written.keys().isdisjoint(_MOVED.values()):
         return
     moved = {word: list(grouping.read_written(outcome.written, path)) for word, path in _MOVED.items()}
     payload: dict[str, object] = {"attributes": ["members"], **{word: len(ids) for word, ids in moved.items()}}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.bootstrap import now
 from scimsync.config import Settings
@@ -31,8 +33,7 @@ _RUNS = 50
 _OPEN = frozenset({RunState.PLANNED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reviewed:
+class Reviewed(Struct, frozen=True, kw_only=True):
     """A plan, and how it stands with those who must approve it."""
 
     plan: Plan
@@ -70,6 +71,20 @@ def waiting(settings: Settings, store: ApprovalsState) -> Iterator[Reviewed]:
         one = _reviewed(settings, store, found, run)
         if one.standing.needs and one.standing.waits and one.standing.rejected is None:
             yield one
+
+
+def ready(settings: Settings, store: ApprovalsState) -> Reviewed | None:
+    """The latest plan, where it needed approvals, has them, and may still be applied."""
+    latest = next(iter(store.runs(1)), None)
+    if latest is None or latest.state not in _OPEN or latest.begun or not latest.plan:
+        return None
+    try:
+        found = stored_plan(store, latest)
+    except ScimsyncError:
+        return None
+    one = _reviewed(settings, store, found, latest)
+    waits = one.standing.waits or one.standing.rejected is not None or seals.age(found.plan, now()).moved
+    return one if one.standing.needs and not waits else None
 
 
 def approve(settings: Settings, store: ApprovalsState, named: str, who: Actor, reason: str) -> Reviewed:
