@@ -38,7 +38,7 @@ check: $(VENV)/.dev ## format, lint, types and import contracts, without the tes
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 20
+	@said=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
 	@$(BIN)/python tools/licences.py >/dev/null
 
 fix: $(VENV)/.dev ## format the code and mend what ruff can mend
@@ -98,7 +98,7 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml constraints.txt
 # python-ldap is built here, and wants the headers of .system
 $(VENV)/.dev: $(VENV)/.core constraints-dev.txt | $(VENV)/.system
 	@echo "installing what the tests need into $(VENV) ..."
-	@$(PIP) -r constraints-dev.txt
+	@$(PIP) --no-compile -r constraints-dev.txt  # of large packages little is imported, and that is compiled then
 	@touch $@
 
 # tools of one target each, in rooms of their own, so that tests and users install none of them

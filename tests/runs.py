@@ -15,11 +15,12 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.forking import forker
 
 from scimsync import bootstrap
@@ -253,6 +254,11 @@ class House:
 
     def stats(self) -> Counter[str]:
         return Counter(self.call("stats"))
+
+    def counted(self, kind: str) -> int:
+        """One number of `stats`, for who waits: read in this process, where asking again and again keeps nobody busy."""
+        simulator = self.simulator.simulator
+        return simulator.directory.effective_writes if kind == "effective_writes" else simulator.counters[kind]
 
     def reset(self) -> None:
         self.call("stats/reset", {})

@@ -12,12 +12,13 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 from tests.chaos.groups import Planned as Grouped
 from tests.chaos.groups import lines, plan_groups
 
@@ -39,6 +40,7 @@ from scimsync.engine import ending, freshness, hindsight, limiting, settling, si
 from scimsync.engine.ladder import Ladder
 from scimsync.engine.owners import Owners
 from scimsync.engine.ports import Clock, Observer, Store, Target
+from scimsync.engine.reviving import plan_revivals
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.outcomes import Ending, Link, Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Change, Finding, Plan, Seal
@@ -218,7 +220,8 @@ async def make_plain_plan(
     )  # fmt: skip
     ends = ending.plan_ends(cast("Any", side), cast("Any", side), cast("Any", request), store, known)
     ended = {change.key for change in ends.changes}
-    ordered, _ = planner.lined_up([*(c for c in handed.changes if c.key not in ended), *ends.changes])
+    revived, bygone = await plan_revivals(handed.changes, {}, target, store, policy)
+    ordered, _ = planner.lined_up([*(c for c in revived if c.key not in ended), *ends.changes])
     grouped = Grouped()
     if policy.groups is not None and found.complete and request.proven:
         spared = [suspect.account for suspect in ladder.suspects]
@@ -227,7 +230,7 @@ async def make_plain_plan(
         )
     plan = _stored(
         target, store, clock, request, ordered, (last.base if last else ""), agreed, len(found.accounts),
-        (*ladder.told, *left.findings, *ends.findings, *grouped.findings), past, ends.demanded, grouped,
+        (*ladder.told, *left.findings, *ends.findings, *bygone, *grouped.findings), past, ends.demanded, grouped,
     )  # fmt: skip
     ladder.keep(cast("Any", side), plan)
     return plan

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.soak import examples
 from tests.unit.engine.test_whole_runs import LIMITS, Company, run_once, twin_of
 
@@ -149,7 +149,7 @@ def test_a_plan_that_remembers_says_what_one_says_that_reads_everybody(
     monkeypatch.setattr("scimsync.engine.reading.RECALLED_FROM", 1)
     changed: list[Change] = []
 
-    @settings(max_examples=examples(10, 5))
+    @settings(max_examples=examples(10, 3))
     @given(days(happenings))
     def law(story: Any) -> None:
         folder = tmp_path_factory.mktemp("day")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import count
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.soak import examples
 
 from scimsync.core.person import Concluded
@@ -229,7 +230,7 @@ def whole(folder: Path, policy: Policy, target: MemoryTarget, people: Mapping[st
     former = None
     for number, (account, base) in enumerate(bases.items()):
         path = folder / f"base-{number:08d}-r.parquet"
-        with Workbench(folder, helpers=False) as bench:
+        with Workbench(folder) as bench:
             plain = [replace(m, authority=Authority.LOCAL_WINS) for m in mapped]
             write_agreed_with(bench, (account, account), agreement_of(plain, base, {}), path, former)
         former = path

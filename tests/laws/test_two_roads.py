@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, event, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.postgres import postgres_url
 from tests.soak import examples
 
@@ -43,7 +44,7 @@ class Road:
 
 def staged(folder: Path, reading: Reading) -> object:
     """Everything that the plan will know of a reading."""
-    with Workbench(folder, helpers=False) as bench:
+    with Workbench(folder) as bench:
         try:
             health = stage_records(bench, reading, key="id")
         except SourceError as error:

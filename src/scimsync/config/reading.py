@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from scimsync.config import clock_reading, credentials, faults, holding, outward, source_reading
+from msgspec import Struct
+from msgspec.structs import replace
+
+from scimsync.config import clock_reading, credentials, faults, holding, outward, source_reading, states
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
@@ -71,8 +73,7 @@ _INSTEAD: Mapping[str, Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parsed:
+class Parsed(Struct, frozen=True, kw_only=True):
     """A file that is TOML."""
 
     file: Path
@@ -206,7 +207,7 @@ class _Reader:
 
     def _state(self) -> StateSettings:
         given = self.written.state
-        url = self._database("state", given.url) or "sqlite:///.scimsync/state.db"
+        url = states.within(self._database("state", given.url) or "sqlite:///.scimsync/state.db", given, self.told)
         artifacts = self.references.beside(given.artifacts)
         return StateSettings(url=url, artifacts=artifacts, memory=given.memory, keep=Keep(**given.keep))
 

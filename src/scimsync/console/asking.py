@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from jinja2 import Environment
+from msgspec import Struct, field
 from starlette.datastructures import QueryParams
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from scimsync.config import Settings
+from scimsync.console.openapi import Operation
 from scimsync.console.roles import Right, Visitor
 from scimsync.console.sessions import Patience, Sessions
+from scimsync.console.watching import Watching
+from scimsync.services.deciding import Inbox
 from scimsync.services.reviewing import Reviews
 from scimsync.services.state import Store
 from scimsync.services.working import Works
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Console:
+class Console(Struct, frozen=True, kw_only=True):
     """All that pages need."""
 
     settings: Settings
     store: Store
     reviews: Reviews
     works: Works
+    inbox: Inbox
     sessions: Sessions
     patience: Patience
     templates: Environment
@@ -34,10 +37,12 @@ class Console:
     #: path -> body and type of what every page loads
     static: Mapping[str, tuple[bytes, str]]
     monotonic: Callable[[], float]
+    watching: Watching = field(default_factory=Watching)
+    #: every address, for the description of those that machines ask
+    served: tuple[Page, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """One question."""
 
     console: Console
@@ -104,8 +109,7 @@ class Asked:
 Handler = Callable[[Asked], Response]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """One address: what answers it, and the right that it wants."""
 
     path: str
@@ -115,3 +119,10 @@ class Page:
     method: str = "GET"
     #: an address for machines: it answers in JSON, to tokens and to sessions
     machine: bool = False
+    #: of an address for machines: what it does, and what it takes
+    told: Operation | None = None
+
+    @property
+    def scope(self) -> str:
+        """The scope that a token needs."""
+        return self.right.value if self.right is not None else ""

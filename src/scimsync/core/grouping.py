@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.core import naming
 from scimsync.core.references import components, find_cycles
@@ -38,6 +39,8 @@ PARTIAL = "group.partial"
 FEW = 10
 #: paths under which an outcome tells who joined and who left
 ADDED, REMOVED = "members.added", "members.removed"
+#: the path of those who may have joined by a request of ours: who is there later, and has to leave, was put there by us
+PERHAPS = "members.perhaps"
 #: groups of a circle that a finding names
 _LOOP = 50
 _WAITS = RULES | {
@@ -79,8 +82,7 @@ def circular(
     return cut, findings
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """Who still has to join and to leave a group, by id."""
 
     add: tuple[str, ...] = ()
@@ -210,6 +212,12 @@ def written(joined: Iterable[str], left: Iterable[str]) -> dict[str, Value]:
         if entries := tuple((("value", one),) for one in ids):
             told[path] = entries
     return told
+
+
+def perhaps(joined: Iterable[str]) -> dict[str, Value]:
+    """Who may have joined, as outcomes tell it."""
+    entries = tuple((("value", one),) for one in joined)
+    return {PERHAPS: entries} if entries else {}
 
 
 def read_written(values: Mapping[str, Value], path: str) -> Iterator[str]:

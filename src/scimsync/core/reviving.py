@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core.planner import operations_of
 from scimsync.model.accounts import DeletedAccount, Pair
@@ -14,11 +16,12 @@ from scimsync.model.policy import Authority, Deleted, Mapped, Policy
 DELETED = "account.deleted"
 #: the code of a joiner whose account comes back, by the plan
 RESTORING = "account.restoring"
+#: the code of a plan whose deleted accounts nobody could see
+UNSEEN = "target.deleted-unseen"
 _NUMBER = "enterprise:employeeNumber"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revival:
+class Revival(Struct, frozen=True, kw_only=True):
     """What becomes of one joiner: the change, where there is still one, and what is told."""
 
     change: Change | None
@@ -144,7 +147,7 @@ def of_unseen(joiners: Collection[str]) -> Finding:
     """That nobody may ask for deleted accounts."""
     return Finding(
         severity=Severity.WARNING,
-        code="target.deleted-unseen",
+        code=UNSEEN,
         subject="",
         summary="the directory does not show us deleted accounts; that a creation brings one back is noticed after it",
         detail=f"{len(joiners):,} accounts are to be created",

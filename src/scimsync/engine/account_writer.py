@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import planner, returning
 from scimsync.core.lifecycle import ACTIVE
@@ -18,8 +20,7 @@ from scimsync.scim.messages import Operation
 from scimsync.scim.platform import is_platform
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountWriter:
+class AccountWriter(Struct, frozen=True, kw_only=True):
     """Carries out changes of accounts that are there."""
 
     means: Means
@@ -139,7 +140,7 @@ class AccountWriter:
             if (not seen.ok or seen.body is None) and reply.body is None:
                 return attempt.outcome(Status.DEFERRED, "target.not-now", words(seen), seen)
             seen = seen if seen.ok and seen.body is not None else reply
-        shown = replace(seen, window_s=reply.window_s)
+        shown = seen if seen is reply else replace(seen, window_s=reply.window_s)
         outcome = attempt.confirm(deltas, operations, shown, taken=reply.error is None)
         if reply.error is None or outcome.code != "write.mismatch":
             return outcome

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core import undoing as rules
 from scimsync.core.lifecycle import ACTIVE
@@ -32,8 +34,7 @@ class UndoState(Runs, Links, Journal, Audit, Artifacts, Protocol):
     """Of the state: runs, what they did, what was agreed, and who is who."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """What shall be planned."""
 
     #: what was done, and is taken back
@@ -108,7 +109,7 @@ def _linked(store: UndoState, made: Plan, people: Sequence[Trail]) -> list[Linke
         base = _kept(store, made.seal.base)
         if base is None:
             return []
-        with Workbench(store.artifact("plan").parent, helpers=False) as bench:
+        with Workbench(store.artifact("plan").parent) as bench:
             before = tables.owners(bench, base, now)
     return [
         Linked(key, account, made.moved.get(key, ""))
@@ -127,7 +128,7 @@ def _lost(
     if not keys or not (dropped or beside):
         return {}
     found: dict[str, dict[str, Value]] = {}
-    with Workbench(store.artifact("plan").parent, helpers=False) as bench:
+    with Workbench(store.artifact("plan").parent) as bench:
         before = _kept(store, made.seal.base if made is not None else "")
         if before is not None:
             for key, held in tables.agreed(bench, before, keys, dropped).items():
@@ -171,7 +172,7 @@ def as_of(store: UndoState, moment: datetime, request: PlanRequest, paths: froze
     if base is None:
         raise PlanStale(f"run {run.id}: what was agreed after it is no longer kept ([state] keep)")
     keys = set(request.only)
-    with Workbench(base.parent, helpers=False) as bench:
+    with Workbench(base.parent) as bench:
         then = tables.agreed(bench, base, keys, request.policy.attributes)
         owners = tables.owners(bench, base, keys)
     if strangers := sorted(keys - owners.keys()):

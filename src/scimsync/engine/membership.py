@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync import files
 from scimsync.core import grouping as rules
@@ -43,8 +45,7 @@ class AgreedState(Memberships, TakenBack, Artifacts, Protocol):
     """Of the state: which memberships were agreed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairs:
+class Pairs(Struct, frozen=True, kw_only=True):
     """Where memberships come from, besides a column of the records."""
 
     #: pairs of a person's key and a group; None where a column has them
@@ -486,7 +487,7 @@ def remember(store: AgreedState, run: str, outcomes: Iterable[tuple[str, Outcome
     for group, outcome in outcomes:
         if outcome.code == rules.PARTIAL:
             partial[group] = None  # counted when it is next read
-        for path, comes in ((rules.ADDED, True), (rules.REMOVED, False)):
+        for path, comes in ((rules.PERHAPS, True), (rules.ADDED, True), (rules.REMOVED, False)):
             moves |= {Membership(group, one): comes for one in rules.read_written(outcome.written, path)}
     if moves:
         store.change_memberships(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core import leaving, limits
 from scimsync.engine import approving, binding, limiting
@@ -59,8 +61,7 @@ class ApplyState(
     """Of the state: what applying reads and writes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyPorts:
+class ApplyPorts(Struct, frozen=True, kw_only=True):
     """The ports that applying needs."""
 
     target: Target
@@ -72,8 +73,7 @@ class ApplyPorts:
     shown: Callable[[Mapping[str, object]], None] = lambda _: None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyOptions:
+class ApplyOptions(Struct, frozen=True, kw_only=True):
     """How a plan shall be applied."""
 
     policy: Policy
@@ -106,6 +106,8 @@ class ApplyOptions:
     default_roles: frozenset[str] = frozenset()
     #: the highest version of an account whose creation is just answered; 0: versions do not tell
     newborn_version: int = 0
+    #: the target is asked for deleted accounts where somebody joins (`dialect.deleted`)
+    lists_deleted: bool = False
     #: what the target takes from inactive people and the mapping does not give back
     dropped: tuple[Place, ...] = ()
     #: the public key that approvals are signed with; None where there is none
@@ -114,6 +116,9 @@ class ApplyOptions:
     dialect: Dialect | None = None
     #: a person looked at what stopped a ring: what came of it before does not count
     resume: bool = False
+    #: stop by itself after so many changes, but not before so many seconds; 0 for never
+    chunk: int = 0
+    chunk_s: float = 0.0
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:

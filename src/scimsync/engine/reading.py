@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import drifting, ending, fixing, rights, trust, unshown
 from scimsync.core.depths import of_fallback
@@ -32,8 +34,7 @@ MOST_ASKED = 50
 SCHEMA_BELIEVED = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Struct, frozen=True):
     """What came of a look at what the target says about itself."""
 
     told: Sequence[Finding] = ()
@@ -66,9 +67,10 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> Compared:
     rulings = drifting.judge(baseline, found, request.policy, request.catalog)
     if blocking := tuple(f"{r.drift} ({r.hint})" for r in rulings if r.blocks):
         raise SchemaDrifted(baseline.name, blocking)
-    told, fixed = drifting.findings(rulings, stops=baseline.stops), _fixed(request, found.documents)
-    mark = unshown.schema_mark(schemas_from_json(found.body(SCHEMAS)), request.catalog)
-    if unpublished := drifting.unpublished(found):
+    told, published = drifting.findings(rulings, stops=baseline.stops), schemas_from_json(found.body(SCHEMAS))
+    fixed = fixing.fixed(published, request.policy.attributes, request.dialect)
+    mark = unshown.schema_mark(published, request.catalog)
+    if not published and (unpublished := drifting.unpublished(found)):
         return Compared([*told, unpublished], fixed, mark)
     if pin is None and not baseline.stops:
         documents = found.documents

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from scimsync.core import grouping, limits, logins, notifications, planner, validation
 from scimsync.core import undoing as rules
@@ -57,7 +59,7 @@ async def make_plan(ports: PlanPorts, request: PlanRequest, wanted: Wanted) -> P
         StoreError: The state cannot be read or written.
     """
     folder = ports.store.artifact("plan").parent
-    with Workbench(folder, memory_limit=request.memory_limit, helpers=False) as bench:
+    with Workbench(folder, memory_limit=request.memory_limit) as bench:
         return await _LookingBack(ports, request, wanted, bench).run()
 
 

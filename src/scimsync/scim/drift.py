@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.errors import ConfigError, InvalidPath
 from scimsync.scim.genesys import GENESYS
@@ -50,8 +52,7 @@ class Kind(Enum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(Struct, frozen=True):
     """One difference: where, what, and both states as text; "" is absent.
 
     Examples:
@@ -345,6 +346,8 @@ def compare_documents(
     Raises:
         ConfigError: A plain baseline cannot be read.
     """
+    if all(body == after.get(name) for name, body in before.items()):
+        return ()  # most days: nothing need be read
     drifts: list[Drift] = []
     found = schemas_from_json(after.get(SCHEMAS, {}))
     if PLAIN in before:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from scimsync.config import WRITING, Settings
 from scimsync.config.places import Place, lines
@@ -23,6 +24,8 @@ _SECRETS = frozenset({"client_secret", "token", "password", "header_value", "sec
 #: references of which it may be shown what they lead to
 _NAMES = frozenset({"client_id", "username"})
 _REFERABLE = _SECRETS | _NAMES | {"url"}
+#: where what is referred to may be shown
+_LOOKED_UP = frozenset({"environment", "secret file", "credential", "exec"})
 _BY_REGION = frozenset({"api_url", "login_url"})
 _BY_DIALECT = frozenset({"concurrency", "operations_per_patch", "characters", "request_bytes", "default_roles"})
 
@@ -34,10 +37,17 @@ def schema() -> dict[str, Any]:
     return made()
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a value comes from: `file`, `default`, `dialect`, `region`, `environment` or `secret file`."""
+def fleet_schema() -> dict[str, Any]:
+    """The JSON Schema of a fleet file (draft 2020-12)."""
+    from scimsync.config.fleet import schema as made  # noqa: PLC0415 - loads pydantic
 
+    return made()
+
+
+class Origin(Struct, frozen=True):
+    """Where a value comes from."""
+
+    #: `file`, `default`, `dialect`, `region`, `environment`, `secret file`, `credential` or `exec`
     kind: str
     #: the line of the configuration; 0 where it does not stand there
     line: int = 0
@@ -55,6 +65,10 @@ class Origin:
                 return f"line {self.line}, environment variable {self.name}" + ", which is not set" * self.lost
             case "secret file":
                 return f"line {self.line}, file {self.name}" + ", which cannot be read" * self.lost
+            case "credential":
+                return f"line {self.line}, credential {self.name}" + ", which is not there" * self.lost
+            case "exec":
+                return f"line {self.line}, printed by {self.name}" + ", which printed nothing" * self.lost
             case "dialect":
                 return f"dialect {self.name}"
             case "region":
@@ -62,8 +76,7 @@ class Origin:
         return self.kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effective:
+class Effective(Struct, frozen=True, kw_only=True):
     """One key, and the value that holds. Secrets are masked."""
 
     section: str
@@ -80,9 +93,9 @@ def check(file: Path) -> Settings:
     Raises:
         ConfigError: With every fault.
     """
-    from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
+    from scimsync.config import opening, reading  # noqa: PLC0415 - loads pydantic
 
-    parsed = reading.parse(file)
+    parsed = opening.parse(file)
     faults: list[str] = []
     try:
         reading.settings(parsed, secrets=WRITING | ({"events", "alarm"} & parsed.raw.keys()))
@@ -118,10 +131,10 @@ def effective(file: Path) -> tuple[Effective, ...]:
     Raises:
         ConfigError: With every fault of the file, but for secrets that are missing.
     """
-    from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
+    from scimsync.config import opening, reading  # noqa: PLC0415 - loads pydantic
     from scimsync.config.document import Document  # noqa: PLC0415
 
-    parsed = reading.parse(file)
+    parsed = opening.parse(file)
     settings = reading.settings(parsed, secrets=frozenset())
     teller = _Teller(_in_first(lines(parsed.text), parsed.first), References(file, []), settings, parsed.first)
     return tuple(teller.all(Document.model_validate(parsed.raw).model_dump()))
@@ -162,7 +175,7 @@ class _Teller:
             value, origin = self.judged.get((place, key), written), self._origin((*place, key), written)
             if key in _SECRETS and written and section != "attributes":
                 value = MASK
-            elif key in _NAMES and origin.kind in {"environment", "secret file"}:
+            elif key in _NAMES and origin.kind in _LOOKED_UP:
                 value = self.references.resolve("", str(written)) or written
             elif isinstance(value, dict):
                 value = {name: held for name, held in value.items() if held is not None and held != {}}
@@ -187,6 +200,8 @@ class _Teller:
         lost = not self.references.resolve("", str(written))
         if kind == "env":
             return Origin("environment", line, name, lost)
+        if kind in {"credential", "exec"}:
+            return Origin(kind, line, name if kind == "credential" else name.split(" ")[0], lost)
         return (
             Origin("secret file", line, str(self.references.beside(name)), lost)
             if kind == "file"

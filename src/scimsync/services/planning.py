@@ -5,11 +5,13 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.bootstrap import make_clock, make_phones, person, phones_version
 from scimsync.bootstrap_sources import asked_since, make_pairs, make_source
@@ -31,7 +33,7 @@ from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Depth
-from scimsync.services import continuity
+from scimsync.services import awaiting, continuity
 from scimsync.services.auditing import signing_key
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.reaching import reached
@@ -41,8 +43,7 @@ class PlansState(Runs, Artifacts, Protocol):
     """Of the state: the plans that were made."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
+class Choices(Struct, frozen=True, kw_only=True):
     """What a person asked for on the command line."""
 
     #: keys of the people to look at; everybody where empty
@@ -61,6 +62,9 @@ class Choices:
     blackout: Holding | None = None
     #: what stopped a ring was looked at
     resume: bool = False
+    #: a run stops by itself after so many changes, but not before so many seconds, to be gone on with; 0 for never
+    chunk: int = 0
+    chunk_s: float = 0.0
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
     #: who proposes the plan, or applies it; the user of the operating system where None
@@ -154,6 +158,7 @@ async def plan_between(
     began = ports.clock.monotonic()
     made = await planning.make_plan(ports, request_of(settings, choices))
     spend(store, made.id, "plan", telemetry, ports.clock.monotonic() - began)
+    awaiting.tell(settings, store, made)
     telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
     if made.as_of is None:
         telemetry.metrics.planned(made)

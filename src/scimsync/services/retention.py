@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from scimsync.bootstrap import now, open_store
 from scimsync.config import Settings
@@ -30,8 +31,7 @@ _MIRRORED = re.compile(r"mirror-\d{8}\.parquet")
 _MAKING = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
+class Collected(Struct, frozen=True, kw_only=True):
     """What is gone, or would go."""
 
     #: ids of runs that are known by their numbers alone from now on
@@ -47,8 +47,7 @@ class Collected:
         return sum(self.files.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(Struct, frozen=True):
     """How many bytes the state takes."""
 
     store: int
@@ -123,7 +122,7 @@ def _alive(store: Store, kept: Iterable[Run]) -> frozenset[str]:
     newest = last.base if last is not None else ""
     found = {run.plan for run in kept}
     tops = {top for run in kept for top in (run.agreed, run.base) if top}
-    with Workbench(_folder(store), helpers=False) as bench:
+    with Workbench(_folder(store)) as bench:
         for top in tops:
             path = store.artifact(top)
             if top == newest or path.exists():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.bootstrap import now
 from scimsync.config import Settings
@@ -19,6 +21,7 @@ from scimsync.model.audit import Kind
 from scimsync.model.decisions import Actor
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Action, Finding, Plan
+from scimsync.services import awaiting
 from scimsync.services.applying import given_back
 from scimsync.services.auditing import audit_public, record, signing_key
 from scimsync.services.planning import chart_groups, find_file
@@ -27,8 +30,7 @@ from scimsync.services.planning import chart_groups, find_file
 ACTIONS = (*(action.value for action in Action), MEMBERS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Chosen(Struct, frozen=True, kw_only=True):
     """What a person leaves out, as they name it. What meets all kinds that are named is left out."""
 
     users: Sequence[str] = ()
@@ -90,6 +92,7 @@ def leave_out(settings: Settings, store: Store, named: str, chosen: Chosen, who:
     told = record(settings, Kind.APPROVAL, action="left out", who=who)
     detail = f"of plan {plan.id}: {plan.writes - made.writes:,} changes fewer; {_words(chosen)}"
     store.append((), (replace(told, run=made.id, plan=digest, reason=by.reason, status=who.proof, detail=detail),))
+    awaiting.tell(settings, store, made)
     return made
 
 

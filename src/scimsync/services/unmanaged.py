@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.config import Settings
 from scimsync.core import protecting
@@ -18,8 +20,7 @@ class UnmanagedState(Links, Artifacts, Protocol):
     """Of the state: whose accounts are whose, and what was kept of the directory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unmanaged:
+class Unmanaged(Struct, frozen=True, kw_only=True):
     """The accounts that HR does not know, by login."""
 
     #: the plan that found them, and when the directory was read for it
@@ -50,7 +51,7 @@ def of_plan(settings: Settings, store: Artifacts, plan: str = "") -> Unmanaged |
     from scimsync.workbench.bench import Workbench  # noqa: PLC0415
 
     path = store.artifact(unmanaged.UNMANAGED)
-    with Workbench(path.parent, helpers=False) as bench:
+    with Workbench(path.parent) as bench:
         kept = unmanaged.kept(bench, path)
         if kept is None or plan not in {"", kept.plan}:
             return None

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
 
-import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
+from msgspec import Struct, field
 
 from scimsync.workbench import days, statuses, trees, widths
+from scimsync.workbench.helped import Connection
 from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
 
@@ -110,8 +110,7 @@ CREATE MACRO skills(text) AS skills_of(text, ';', ':'), (text, separator) AS ski
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Why an expression was refused: the sentence, and the character where it is (from 1), if known."""
 
     reason: str
@@ -122,8 +121,7 @@ class Fault:
         return f"{self.reason} (at character {self.column})" if self.column else self.reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expression:
+class Expression(Struct, frozen=True, kw_only=True):
     """A checked expression: the text that is safe to run, and what it needs."""
 
     sql: str
@@ -139,8 +137,7 @@ class Expression:
     undated: str = ""
 
 
-@dataclass(slots=True)
-class _Check:
+class _Check(Struct):
     """One walk over one tree."""
 
     text: str
@@ -237,7 +234,7 @@ _SELECT, _PARSE = "SELECT ", "SELECT json_serialize_sql(?)"
 
 def check(  # noqa: PLR0913 - what is known of the columns, and what is asked for
     text: str,
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     columns: Sequence[str] | None = None,
     *,
     is_status: bool = False,
@@ -297,7 +294,7 @@ def check(  # noqa: PLR0913 - what is known of the columns, and what is asked fo
     )
 
 
-def tree_of(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
+def tree_of(text: str, connection: Connection) -> Tree | Fault:
     """The tree of one value, or why it is none."""
     if not text.strip():
         return Fault("the expression is empty")
@@ -370,7 +367,7 @@ def _each_as_written(member: object, texts: Mapping[str, str], *, wanted: bool) 
 _NOT_PLAIN = "an expression is one value; SELECT, FROM, WHERE, semicolons and the like have no place in it"
 
 
-def printed(tree: Tree, connection: duckdb.DuckDBPyConnection) -> str:
+def printed(tree: Tree, connection: Connection) -> str:
     """A tree as SQL."""
     answer = json.loads(_ask(connection, _PARSE, "SELECT 1"))
     answer["statements"][0]["node"]["select_list"] = [{**tree, "alias": ""}]
@@ -383,7 +380,7 @@ _ANSWERS: dict[tuple[str, str], str] = {}
 _MOST_ANSWERS = 2000
 
 
-def foresee(connection: duckdb.DuckDBPyConnection, expressions: Iterable[str]) -> None:
+def foresee(connection: Connection, expressions: Iterable[str]) -> None:
     """Have many expressions parsed at once that will be checked one by one."""
     texts = [text for text in expressions if text.strip() and "\0" not in text]
     wanted = [
@@ -398,7 +395,7 @@ def _bracketed(text: str) -> str:
     return f"{_SELECT}({text}\n)"
 
 
-def _ask(connection: duckdb.DuckDBPyConnection, query: str, argument: str) -> str:
+def _ask(connection: Connection, query: str, argument: str) -> str:
     answer = _ANSWERS.get((query, argument))
     if answer is None:
         row = connection.execute(query, [argument]).fetchone()

@@ -10,8 +10,9 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from scimsync.model.plans import LOGIN
 from scimsync.workbench.bench import Workbench, quoted
@@ -22,8 +23,7 @@ _WORD = re.compile(r"[^\W_]+")
 _NAMED = ("displayName", "name.formatted")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """Somebody whom both sides agreed on."""
 
     key: str
@@ -52,7 +52,7 @@ class PeopleIndex:
                 "CREATE VIRTUAL TABLE person USING fts5(key, login, name, active UNINDEXED, "
                 "tokenize = \"unicode61 remove_diacritics 2\", prefix = '1 2 3')"
             )
-            with Workbench(top.parent, helpers=False) as bench, made:
+            with Workbench(top.parent) as bench, made:
                 rows = _rows(bench, Layers(bench, top))
                 made.executemany("INSERT INTO person VALUES (?, ?, ?, ?)", rows)
             #: how many people there are
