@@ -24,7 +24,9 @@ PARTS = {
         "library simulator sources/databases sources/ldap sources/rest sources/scim sources/sheets sources/places "
         "sources/joined sources/deltas"
     ).split(),
-    "Reference": "commands configuration errors/README metrics logs audit dialects platform simulator-facts".split(),
+    "Reference": (
+        "commands configuration errors/README metrics logs audit dialects platform simulator-facts pictures/README"
+    ).split(),
     "Why": "promises limits threat-model privacy proof benchmarks simulator-conformance decisions/README".split(),
 }
 #: what lets a search run in pages that are read from the disk, where browsers start no workers
@@ -41,7 +43,7 @@ def lay_out(to: Path) -> None:
     pages |= {page: page.relative_to(ROOT / "docs").as_posix() for page in sorted((ROOT / "docs").rglob("*.md"))}
     for page, name in pages.items():
         _copy(page, name, pages, to)
-    for picture in (ROOT / "docs").rglob("*.png"):
+    for picture in [each for kind in ("png", "webp") for each in (ROOT / "docs").rglob(f"*.{kind}")]:
         _put(picture, to / picture.relative_to(ROOT / "docs"))
     (to.parent / "docs.yml").write_text(_navigation(pages), encoding="utf-8")
 

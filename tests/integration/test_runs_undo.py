@@ -171,6 +171,9 @@ def test_a_run_that_was_never_applied_or_does_not_exist_is_not_taken_back(home: 
         undo(home.file, "19990101")
     assert home.command("undo", made.id, "--attribute", "titel").code == 2
     assert home.command("restore", "--as-of", "2026-01-01").code == 2
+    to_come = home.command("restore", "--user", "E00001", "--as-of", "2999-01-01")
+    assert to_come.code == 2
+    assert "is to come" in to_come.err
 
 
 def test_a_run_at_another_provider_is_taken_back_memberships_too(tmp_path: Path) -> None:

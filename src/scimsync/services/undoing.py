@@ -7,6 +7,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from scimsync.bootstrap import now
 from scimsync.bootstrap_sources import make_source
 from scimsync.config import Settings
 from scimsync.core.lifecycle import ACTIVE
@@ -75,9 +76,14 @@ async def restore(
 
     Raises:
         PlanStale: No run ended before it, what was agreed then is not kept, or knows nothing of somebody.
-        ConfigError: Nobody is named, or a path or a rule does not exist.
+        ConfigError: Nobody is named, the moment is to come, or a path or a rule does not exist.
         TargetError: The directory cannot be read.
     """
+    if moment > now():
+        raise ConfigError(
+            f"restore --as-of: {moment:%Y-%m-%d %H:%M} UTC is to come. A time without a zone is read in the zone of "
+            f"[source], {settings.source.zone}; or write one: 2026-11-23T18:00+0100"
+        )
     if not choices.only:
         raise ConfigError(
             "restore: name the people, with --user KEY. A whole run is taken back with: scimsync undo RUN"
