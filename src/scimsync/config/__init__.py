@@ -5,6 +5,7 @@
     reading    what needs more than a look at one key; document to settings
     settings   what the rest of the house is handed
     bare       a target that no file describes
+    glance     what can be told in a moment, while somebody types
 
 Importing this loads no pydantic: only whoever reads a file does. Secrets stand in the file by reference only:
 `env:NAME` or `file:PATH` (mode 0600). Relative paths are taken from the folder of the file.
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from scimsync.config.bare import bare_target
 from scimsync.config.fitness import unfit
+from scimsync.config.glance import Glance, glance
 from scimsync.config.members import Fleet, Member, client_of, shared, state_of
 from scimsync.config.rest_settings import RestSettings
 from scimsync.config.settings import (
@@ -41,6 +43,7 @@ __all__ = [
     "AlarmSettings",
     "AuditSettings",
     "Fleet",
+    "Glance",
     "GroupSettings",
     "LogSettings",
     "Member",
@@ -52,6 +55,7 @@ __all__ = [
     "WebhookSettings",
     "bare_target",
     "client_of",
+    "glance",
     "load",
     "load_fleet",
     "shared",

@@ -10,8 +10,11 @@ from starlette.datastructures import QueryParams
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from scimsync.config import Settings
+from scimsync.console.openapi import Operation
 from scimsync.console.roles import Right, Visitor
 from scimsync.console.sessions import Patience, Sessions
+from scimsync.console.watching import Watching
+from scimsync.services.deciding import Inbox
 from scimsync.services.reviewing import Reviews
 from scimsync.services.state import Store
 from scimsync.services.working import Works
@@ -25,6 +28,7 @@ class Console:
     store: Store
     reviews: Reviews
     works: Works
+    inbox: Inbox
     sessions: Sessions
     patience: Patience
     templates: Environment
@@ -34,6 +38,9 @@ class Console:
     #: path -> body and type of what every page loads
     static: Mapping[str, tuple[bytes, str]]
     monotonic: Callable[[], float]
+    watching: Watching = field(default_factory=Watching)
+    #: every address, for the description of those that machines ask
+    served: tuple[Page, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +122,10 @@ class Page:
     method: str = "GET"
     #: an address for machines: it answers in JSON, to tokens and to sessions
     machine: bool = False
+    #: of an address for machines: what it does, and what it takes
+    told: Operation | None = None
+
+    @property
+    def scope(self) -> str:
+        """The scope that a token needs."""
+        return self.right.value if self.right is not None else ""

@@ -106,6 +106,8 @@ class ApplyOptions:
     default_roles: frozenset[str] = frozenset()
     #: the highest version of an account whose creation is just answered; 0: versions do not tell
     newborn_version: int = 0
+    #: the target is asked for deleted accounts where somebody joins (`dialect.deleted`)
+    lists_deleted: bool = False
     #: what the target takes from inactive people and the mapping does not give back
     dropped: tuple[Place, ...] = ()
     #: the public key that approvals are signed with; None where there is none

@@ -20,6 +20,8 @@ class Schedule:
     zone: str
     #: as the configuration of the target has it where None
     depth: Depth | None = None
+    #: whether a plan of it that waited is applied when it was approved
+    applies_approved: bool = False
 
     @property
     def expression(self) -> str:

@@ -114,6 +114,7 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         subscriptions=subscriptions(settings),
         default_roles=settings.target.dialect.default_roles,
         newborn_version=settings.target.dialect.newborn_version,
+        lists_deleted=bool(settings.target.dialect.deleted),
         dropped=unmapped(settings.policy, settings.target.dialect),
         dialect=settings.target.dialect,
         resume=choices.resume,

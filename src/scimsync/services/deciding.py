@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -83,10 +85,9 @@ def listed(settings: Settings, store: ConflictsState, *, keys: Sequence[str] = (
         ConfigError: A path is none.
     """
     wanted = {_short(settings, path) for path in paths}
-    whole, plans = _plans(store)
-    day = today(now(), settings.source.zone)
-    every = store.decisions()
-    held = Decisions.of(every, day)
+    day, every, runs = today(now(), settings.source.zone), store.decisions(), _latest(store)
+    plans = [(stored_plan(store, one).plan, one.begun > 0) for one in runs]
+    whole, held = plans[0][0], Decisions.of(every, day)
     found: dict[tuple[str, str], Conflict] = {}
     for plan, applied in plans:  # of people whom a later plan looked at, it has the word
         about = {change.key for change in (*plan.changes, *plan.notices)}
@@ -106,8 +107,45 @@ def _answered(one: Conflict, held: Decisions) -> Conflict:
     return replace(one, decision=found) if is_fit else replace(one, moved=found)
 
 
-def _plans(store: ConflictsState) -> tuple[Plan, Sequence[tuple[Plan, bool]]]:
-    """The latest plan about everybody; it, and those about single people since, each with whether it was applied."""
+class Inbox:
+    """The conflicts as `listed` has them, read again only where plans or decisions are others than before.
+
+    A page that says how many wait must not read a plan of 100,000 changes each time. May be used from several threads.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._lock = settings, threading.Lock()
+        self._read: tuple[object, Listed] | None = None
+
+    def listed(self, store: ConflictsState) -> Listed:
+        """All conflicts; of the plan that they are of, the head alone.
+
+        Raises:
+            PlanStale: There is no plan about everybody.
+        """
+        with self._lock:
+            day, runs = today(now(), self._settings.source.zone), _latest(store)
+            mark = (day, [(one.id, one.plan, one.begun > 0) for one in runs], [one.id for one in store.decisions()])
+            if self._read is None or self._read[0] != mark:
+                found = listed(self._settings, store)
+                self._read = (mark, replace(found, plan=replace(found.plan, changes=(), groups=(), notices=())))
+            return self._read[1]
+
+
+def shown(conflicts: Sequence[Conflict]) -> str:
+    """A digest of what a person was shown: whom it is about, which attribute, and the three values."""
+    told = hashlib.sha256()
+    for one in sorted(conflicts, key=lambda each: (each.key, each.path)):
+        told.update(f"{one.key}\0{one.path}\0{rules.mark(one.delta.sides, one.path)}\0".encode())
+    return told.hexdigest()
+
+
+def _latest(store: ConflictsState) -> Sequence[Run]:
+    """The run of the latest plan about everybody, and those about single people since.
+
+    Raises:
+        PlanStale: There is no plan about everybody.
+    """
     found = list[Run]()
     for run in store.runs(_RUNS):
         if run.compared or (run.partial and run.plan and not run.undoes):
@@ -116,8 +154,7 @@ def _plans(store: ConflictsState) -> tuple[Plan, Sequence[tuple[Plan, bool]]]:
             break
     else:
         raise PlanStale("there is no plan about everybody whose conflicts could be listed. Make one: scimsync plan")
-    plans = [(stored_plan(store, one).plan, one.begun > 0) for one in reversed(found)]
-    return plans[0][0], plans
+    return [*reversed(found)]
 
 
 def _conflicts(plan: Plan, *, applied: bool = False) -> Iterator[Conflict]:
@@ -254,6 +291,12 @@ def _decide(
         rest = f" Decided before that: {', '.join(one.id for one in before)}." if before else ""
         raise PlanStale(f"{stands(first)} Your decision was not kept, and nothing was overwritten.{rest}")
     return decision
+
+
+def held(settings: Settings, store: Decided) -> Sequence[Decision]:
+    """The decisions that hold today."""
+    day = today(now(), settings.source.zone)
+    return [one for one in store.decisions() if one.holds(day)]
 
 
 def stands(one: Decision) -> str:

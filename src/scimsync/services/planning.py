@@ -31,7 +31,7 @@ from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Depth
-from scimsync.services import continuity
+from scimsync.services import awaiting, continuity
 from scimsync.services.auditing import signing_key
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.reaching import reached
@@ -157,6 +157,7 @@ async def plan_between(
     began = ports.clock.monotonic()
     made = await planning.make_plan(ports, request_of(settings, choices))
     spend(store, made.id, "plan", telemetry, ports.clock.monotonic() - began)
+    awaiting.tell(settings, store, made)
     telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
     if made.as_of is None:
         telemetry.metrics.planned(made)
