@@ -11,7 +11,8 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.console.roles import RIGHTS, Right, Role, Visitor
 from scimsync.services.acting import this_person
@@ -24,8 +25,7 @@ MOST = 1000
 TRIES, LONGEST_WAIT_S = 5, 300.0
 
 
-@dataclass(slots=True)
-class _Session:
+class _Session(Struct):
     visitor: Visitor
     began: float
     seen: float

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from scimsync.core import (
     blackout,
@@ -161,8 +163,7 @@ class _Planning:
     former: Path | None = None
     #: what leavers hold that the directory is about to take from them
     last: returning.Last = field(default_factory=list)
-    #: licence -> how many more are needed
-    licences: dict[str, int] = field(default_factory=dict)
+    licences: dict[str, int] = field(default_factory=dict)  #: licence -> how many more are needed
 
     async def run(self) -> Plan:
         self.request = deciding.obeying(self.request, self.ports)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from scimsync.model.decisions import Actor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalRule:
+class ApprovalRule(Struct, frozen=True, kw_only=True):
     """Which plans need how many approvals, and by whom. A plan that meets one of its conditions needs them."""
 
     name: str
@@ -29,8 +29,7 @@ class ApprovalRule:
     valid: timedelta = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
+class Approval(Struct, frozen=True, kw_only=True):
     """The word of one person about one plan. A rejection is final: a new plan is made instead."""
 
     run: str
@@ -52,8 +51,7 @@ class Approval:
         return Actor(self.actor, self.proof)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantined:
+class Quarantined(Struct, frozen=True, kw_only=True):
     """That a person is left out of plans, remembered until a plan leaves them in again."""
 
     key: str

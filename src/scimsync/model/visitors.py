@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
+from scimsync.values import Secretive
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+
+class User(Secretive, frozen=True, kw_only=True):
     """A person of the console."""
 
     name: str
     #: `viewer`, `operator`, `approver`, `auditor`, `admin`
     role: str
     #: what proves the password: a hash with its salt, never the password
-    secret: str = field(repr=False)
+    secret: str
     #: who said so last, and when
     actor: str
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class Token(Secretive, frozen=True, kw_only=True):
     """What a machine proves itself by; of the token itself its digest is kept alone."""
 
     id: str
     name: str
-    digest: str = field(repr=False)
+    digest: str
     #: what it may do: `see`, `values`, `write`, `approve`, `audit`
     scopes: tuple[str, ...]
     actor: str

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from scimsync.bootstrap import make_clock
 from scimsync.config import Settings
@@ -47,8 +48,7 @@ class ToldState(Schedules, Alarms, Outbox, Protocol):
     """Of the state: how schedules and alarms stand."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """How one schedule stands."""
 
     schedule: Schedule
