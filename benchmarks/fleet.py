@@ -37,7 +37,7 @@ NOTES = (
     "death: from kill -9 of the only worker at work to the next write of its run, by another that waits; silence is "
     "borne for 20 s.",
     f"rate: one client, allowed {RATE} a minute, 2 workers: share of what is allowed in the time between "
-    "first and last request; and the most within any minute, of what is allowed.",
+    "first and last write; and the most within any minute, of what is allowed.",
 )
 
 
@@ -209,7 +209,8 @@ def _rate(url: str, people: int) -> tuple[float, float]:
                 one.kill()
                 one.wait()
         _check(found, people * 6)
-        times = sorted(at for at, _ in provider.times)
+        writes = [at for at, method in provider.times if method == "PATCH"]
+        times = sorted(at for at, _ in provider.times if min(writes) <= at <= max(writes))
         most = max(sum(start <= at < start + 60 for at in times) for start in times)
         lasted = times[-1] - times[0]
         return 100 * len(times) / (RATE / 60 * lasted), 100 * most / RATE

@@ -40,9 +40,9 @@ def writes(found: Fleet, name: str) -> Counter[str]:
 
 
 def test_a_run_is_written_leg_by_leg_and_whoever_loses_access_goes_first(tmp_path: Path) -> None:
-    with one_at_a_time(tmp_path, ("one",), people=10) as found:
-        people = [{"id": f"one{number}", "title": "New"} for number in range(10)]
-        people[9]["status"] = "left"
+    with one_at_a_time(tmp_path, ("one",), people=20) as found:
+        people = [{"id": f"one{number}", "title": "New"} for number in range(20)]
+        people[19]["status"] = "left"
         found.hr("one", *people)
         work = labour(found)
         first = work.carry("one", "", 0)
@@ -54,7 +54,7 @@ def test_a_run_is_written_leg_by_leg_and_whoever_loses_access_goes_first(tmp_pat
         assert work.carry("one", "", 0).run == first.run  # another cause: what is under way is gone on with
         legs = played(work, "one", second)
         assert legs[-1].line.word == "done"
-        assert len(legs) == 2
+        assert 3 < len(legs) < 6  # of three changes, or four: one more is under way when the third is noted
         assert set(writes(found, "one").values()) == {1, 2}  # who left: access, and then the title
         assert played(work, "one")[-1].line.word == "quiet"
 

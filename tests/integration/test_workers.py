@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from tests import postgres as postgres_server
 from tests.fleets import Fleet
@@ -16,7 +17,9 @@ from tests.postgres import postgres_url
 from tests.soak import WHOLE, examples
 from tests.workers import Counting, Crew, crew, judge, many, storm, until
 
+from scimsync import bootstrap_fleet
 from scimsync.config import load_fleet
+from scimsync.errors import StoreError
 from scimsync.services import fleet as services
 from scimsync.services import workers
 
@@ -45,12 +48,36 @@ def test_workers_that_are_killed_and_paused_lose_nothing_and_double_nothing(
     names = [f"s{seed}-{number}" for number in range(organisations)]
     with many(tmp_path, postgres, names, people) as found, crew(tmp_path, hands, 50 if WHOLE else 4) as hired:
         begin(found, hired)
+        known = load_fleet(tmp_path / "fleet.toml")
+        bootstrap_fleet.ask(known, "fleet-0", [(names[0], "asked of old")], 1)  # by a version that nobody speaks
         storm(found, hired, random.Random(seed), blows, expected=organisations * (people + 1))
         lines = over(found)  # after whatever is under way
         assert {line.word for line in lines.values()} <= {"quiet", "done"}, (lines, hired.said()[-3000:])
         judge(found)
         quiet = over(found)
         assert {line.word for line in quiet.values()} == {"quiet"}, quiet
+        until(
+            lambda: f"{names[0]}: its run was begun by workers that speak fleet-0; none of them" in hired.said(), hired
+        )
+
+
+def test_a_clock_that_is_off_and_a_database_without_rights_end_a_worker_with_a_sentence(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "make_queue", lambda *_: None)  # neither comes so far
+    with many(tmp_path, postgres, ("clock",), 1) as found:
+        file = found.folder / "fleet.toml"
+        monkeypatch.setattr(bootstrap_fleet.Board, "skew_s", lambda _: -300.0)
+        with pytest.raises(StoreError, match="the clock of this machine is 300 seconds behind that of the database"):
+            workers.Worker(file, lambda *_: None).run()
+        with psycopg.connect(postgres) as connection:
+            connection.execute("CREATE ROLE weak LOGIN PASSWORD 'weak'")
+        weak = postgres.replace("scimsync:not-a-secret", "weak:weak")
+        file.write_text(file.read_text(encoding="utf-8").replace(postgres, weak), encoding="utf-8")
+        text = file.read_text(encoding="utf-8").replace("[fleet]", '[fleet]\ndb_schema = "not-there"', 1)
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(StoreError, match="this user has not the rights"):
+            workers.Worker(file, lambda *_: None)
 
 
 if WHOLE:  # two minutes of waiting

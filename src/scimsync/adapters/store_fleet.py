@@ -88,10 +88,14 @@ class Board:
         parsed = parsed.update_query_dict({"options": f'-csearch_path="{schema}"'})
         self._name = shown_name(parsed)
         self._engine = open_postgres(parsed, 30.0)
-        with translated(self._name), self._engine.begin() as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_KEY)))
-            make_schema(connection)
-            _TABLES.create_all(connection)
+        try:
+            with translated(self._name), self._engine.begin() as connection:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_KEY)))
+                make_schema(connection)
+                _TABLES.create_all(connection)
+        except BaseException:
+            self._engine.dispose()
+            raise
 
     def skew_s(self) -> float:
         """By how many seconds the clock of this machine is ahead of that of the database."""

@@ -105,22 +105,24 @@ class Worker:
         Raises:
             StoreError: The database cannot be used, or its clock is another.
         """
-        self._check_clock()
-        self._board.enter(self.name, PROTOCOL)
-        self._queue.begin()
-        for name, line in self._labour.refused(load_fleet(self._file)).items():
-            self._told(name, line.says)
-        if ready is not None:
-            ready.set()
-        is_dead = not self._work()
-        self.stop.set()
-        if is_dead:
-            self._told("worker", "it was silent for too long, and others took its work. Nothing more is written.")
-        self._queue.end(_PATIENCE_S)
-        if not is_dead:
-            self._board.leave(self.name)
-        self._board.close()
-        return StoreError.exit_code if is_dead else 0
+        try:
+            self._check_clock()
+            self._board.enter(self.name, PROTOCOL)
+            self._queue.begin()
+            for name, line in self._labour.refused(load_fleet(self._file)).items():
+                self._told(name, line.says)
+            if ready is not None:
+                ready.set()
+            is_dead = not self._work()
+            self.stop.set()
+            if is_dead:
+                self._told("worker", "it was silent for too long, and others took its work. Nothing more is written.")
+            self._queue.end(_PATIENCE_S)
+            if not is_dead:
+                self._board.leave(self.name)
+            return StoreError.exit_code if is_dead else 0
+        finally:
+            self._board.close()
 
     def _work(self) -> bool:
         """Speak, take over, and look at what is due until told to halt; False where others took us for dead."""
