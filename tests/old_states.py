@@ -7,7 +7,7 @@ _TABLES = (
     "unshown", "acceptance", "undone", "artifact", "suspect", "decision", "approval", "approval_rule", "quarantine",
     "console_user", "console_token", "allowance", "schedule", "alarm",
 )  # fmt: skip
-_COLUMNS = (("schema_pin", "left_out"), ("run", "digest"), ("run", "spent"), ("run", "undoes"))
+_COLUMNS = (("lease", "bears"), ("schema_pin", "left_out"), ("run", "digest"), ("run", "spent"), ("run", "undoes"))
 
 #: statements, in their order, that make a state of revision 0012 of ours
 BACK_TO_0012 = (

@@ -19,6 +19,7 @@ from scimsync.cli.approval_commands import approvals, approve, reject
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.conflict_commands import conflicts
 from scimsync.cli.finding_commands import findings
+from scimsync.cli.fleet_commands import fleet, worker
 from scimsync.cli.hardening import harden, told
 from scimsync.cli.options import (
     FILE,
@@ -425,20 +426,7 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-for _added in (
-    approvals,
-    approve,
-    reject,
-    undo,
-    restore,
-    conflicts,
-    findings,
-    accounts,
-    audit,
-    webhooks,
-    alarms,
-    state,
-):
+for _added in (approvals, approve, reject, undo, restore, conflicts, findings, accounts, audit, webhooks, alarms):
     cli.add_command(_added)
 
 
@@ -508,5 +496,5 @@ def demo(users: int, keep: Path | None, console: bool, options: tuple[str, ...])
     sys.exit(demonstrating.demo(users=users, keep=keep, switches=switches, console=console))
 
 
-for _added in (support_bundle, version, completion, man):
+for _added in (state, fleet, worker, support_bundle, version, completion, man):
     cli.add_command(_added)

@@ -19,6 +19,7 @@ from pathlib import Path
 from scimsync.config.bare import bare_target
 from scimsync.config.fitness import unfit
 from scimsync.config.glance import Glance, glance
+from scimsync.config.members import Fleet, Member, client_of, shared, state_of
 from scimsync.config.rest_settings import RestSettings
 from scimsync.config.settings import (
     LOG_FORMATS,
@@ -41,9 +42,11 @@ __all__ = [
     "WRITING",
     "AlarmSettings",
     "AuditSettings",
+    "Fleet",
     "Glance",
     "GroupSettings",
     "LogSettings",
+    "Member",
     "RestSettings",
     "Settings",
     "SourceSettings",
@@ -51,8 +54,12 @@ __all__ = [
     "TargetSettings",
     "WebhookSettings",
     "bare_target",
+    "client_of",
     "glance",
     "load",
+    "load_fleet",
+    "shared",
+    "state_of",
     "unfit",
 ]
 
@@ -61,7 +68,7 @@ def load(file: Path, *, secrets: bool | Set[str] = True, revision: str = "", nam
     """Read the configuration.
 
     Args:
-        file: The TOML file.
+        file: The TOML file; of an organisation of a fleet, `fleet.toml:NAME`.
         revision: Its git revision; "" as it is now.
         name: What messages call it; its own name where empty.
         secrets: The sections whose secrets are needed; those of the others may be missing. True stands
@@ -70,7 +77,18 @@ def load(file: Path, *, secrets: bool | Set[str] = True, revision: str = "", nam
     Raises:
         ConfigError: With every fault of the file.
     """
-    from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
+    from scimsync.config import opening, reading  # noqa: PLC0415 - loads pydantic
 
     needed = (WRITING if secrets else frozenset()) if isinstance(secrets, bool) else secrets
-    return reading.settings(reading.parse(file, revision, name), secrets=needed)
+    return reading.settings(opening.parse(file, revision, name), secrets=needed)
+
+
+def load_fleet(file: Path) -> Fleet:
+    """Read a fleet file. The configurations of its organisations are read one by one: `load(fleet.place(member))`.
+
+    Raises:
+        ConfigError: With every fault of the file.
+    """
+    from scimsync.config import fleet  # noqa: PLC0415 - loads pydantic
+
+    return fleet.read(file)

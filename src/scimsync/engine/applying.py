@@ -80,7 +80,8 @@ async def apply_plan(
         approving.remember(ports.store, options.policy.approvals)
     try:
         await applier.work()
-        report = settling.finish(standing, begun, ports, options.subscriptions, options.attributes)
+        told = () if standing.paused and standing.report().left else options.subscriptions  # the end of a chunk is none
+        report = settling.finish(standing, begun, ports, told, options.attributes)
         if standing.failed is not None:
             raise standing.failed
     except ScimsyncError:
@@ -122,6 +123,8 @@ class _Applier:
     def __init__(self, standing: Standing, run: Run, ports: ApplyPorts, options: ApplyOptions) -> None:
         self._standing, self._run, self._ports, self._workers = standing, run, ports, options.workers
         self._clock, self._observer, self._metrics = ports.clock, ports.observer, ports.metrics
+        self._chunk, self._chunk_s, self._settled = options.chunk, options.chunk_s, 0
+        self._began = ports.clock.monotonic()
         self._means = Means(
             target=ports.target,
             attributes=options.attributes,
@@ -358,6 +361,9 @@ class _Applier:
         """Make what came of a change durable, and know it from here on."""
         outcome = await self._journal.settle(change, part, outcome)
         self._standing.outcomes[outcome.key, part] = outcome
+        self._settled += outcome.status is not Status.DEFERRED  # what is tried again each time is no progress
+        if 0 < self._chunk <= self._settled and self._clock.monotonic() - self._began >= self._chunk_s:
+            self._standing.pause()
         self._observer.advance()
         return outcome
 

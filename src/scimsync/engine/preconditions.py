@@ -116,6 +116,9 @@ class ApplyOptions:
     dialect: Dialect | None = None
     #: a person looked at what stopped a ring: what came of it before does not count
     resume: bool = False
+    #: stop by itself after so many changes, but not before so many seconds; 0 for never
+    chunk: int = 0
+    chunk_s: float = 0.0
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:

@@ -467,8 +467,8 @@ class Visitors(Protocol):
 class Lease(Protocol):
     """The right to write to the target."""
 
-    def lease(self, owner: str) -> AbstractContextManager[None]:
-        """Hold the right to write to the target.
+    def lease(self, owner: str, bears_s: int | None = None) -> AbstractContextManager[None]:
+        """Hold the right to write to the target; others may take it after so many seconds of our silence, if any.
 
         Raises:
             StoreLocked: Another live process holds it; the message names process, host and since when.

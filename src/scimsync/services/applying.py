@@ -118,6 +118,8 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         dropped=unmapped(settings.policy, settings.target.dialect),
         dialect=settings.target.dialect,
         resume=choices.resume,
+        chunk=choices.chunk,
+        chunk_s=choices.chunk_s,
         public=lambda: audit_public(settings),
     )
 

@@ -72,6 +72,20 @@ def waiting(settings: Settings, store: ApprovalsState) -> Iterator[Reviewed]:
             yield one
 
 
+def ready(settings: Settings, store: ApprovalsState) -> Reviewed | None:
+    """The latest plan, where it needed approvals, has them, and may still be applied."""
+    latest = next(iter(store.runs(1)), None)
+    if latest is None or latest.state not in _OPEN or latest.begun or not latest.plan:
+        return None
+    try:
+        found = stored_plan(store, latest)
+    except ScimsyncError:
+        return None
+    one = _reviewed(settings, store, found, latest)
+    waits = one.standing.waits or one.standing.rejected is not None or seals.age(found.plan, now()).moved
+    return one if one.standing.needs and not waits else None
+
+
 def approve(settings: Settings, store: ApprovalsState, named: str, who: Actor, reason: str) -> Reviewed:
     """Approve a plan: it is bound to the digest that closes it, signed, and a record of the audit chain.
 

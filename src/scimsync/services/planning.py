@@ -61,6 +61,9 @@ class Choices:
     blackout: Holding | None = None
     #: what stopped a ring was looked at
     resume: bool = False
+    #: a run stops by itself after so many changes, but not before so many seconds, to be gone on with; 0 for never
+    chunk: int = 0
+    chunk_s: float = 0.0
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
     #: who proposes the plan, or applies it; the user of the operating system where None
