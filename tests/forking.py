@@ -140,7 +140,8 @@ if __name__ == "__main__":
 
     for module in pkgutil.walk_packages(scimsync.__path__, "scimsync."):
         if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+            with contextlib.suppress(ModuleNotFoundError):  # of an extra that is not installed
+                importlib.import_module(module.name)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     gc.collect()
     gc.freeze()  # what every child shares is neither looked through nor copied by any
