@@ -8,7 +8,7 @@ import random
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -26,6 +26,7 @@ from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.errors import ConfigError
 from scimsync.model.decisions import Actor
 from scimsync.model.phones import PhoneReader, Unread
+from scimsync.model.visitors import Asking
 
 _T = TypeVar("_T")
 
@@ -294,6 +295,53 @@ def make_passwords() -> Passwords:
             raise ConfigError("passwords need argon2-cffi: pip install 'scimsync[console]'") from error
         _PASSWORDS.append(Argon2Passwords())
     return _PASSWORDS[0]
+
+
+class Provider(Protocol):
+    """Who says who people are: a provider of OpenID Connect."""
+
+    @property
+    def host(self) -> str:
+        """How people are told of it."""
+        ...
+
+    def begin(self, callback: str) -> tuple[str, Asking]:
+        """Where to send a browser, and what must come back with it."""
+        ...
+
+    def finish(self, asking: Asking, answer: Mapping[str, str], callback: str) -> Mapping[str, object]:
+        """What the provider says of who comes back."""
+        ...
+
+    def leave(self, to: str) -> str:
+        """Where to send a browser that shall be signed out there, too; "" where there is no such place."""
+        ...
+
+
+def make_provider(settings: Settings) -> Provider | None:
+    """Who says who people are; None where the configuration names nobody. Nothing is asked yet.
+
+    Raises:
+        ConfigError: The library is not installed.
+    """
+    given = settings.console.oidc
+    if given is None:
+        return None
+    try:
+        from scimsync.adapters.identity_authlib import AuthlibProvider  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise ConfigError("[console.oidc] needs Authlib: pip install 'scimsync[console]'") from error
+    clock = SystemClock()
+    return AuthlibProvider(
+        issuer=given.issuer,
+        client_id=given.client_id,
+        client_secret=given.client_secret,
+        client_auth=given.client_auth,
+        scopes=given.scopes,
+        ca_file=given.ca_file,
+        monotonic=clock.monotonic,
+        now=lambda: clock.now().timestamp(),
+    )
 
 
 def make_key(settings: Settings) -> FileKey | RingKey:

@@ -63,14 +63,14 @@ class Options:
 def serve(options: Options) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit code."""
     events, host, port = options.events, options.host, options.port
-    more = {"events"} if events else set[str]()
-    settings = load(options.config, secrets=WRITING | more | ({"alarm"} if options.schedule else set()))
-    if options.schedule and not settings.schedules:
-        raise ConfigError("serve --schedule: the configuration has no [[schedule]]. Add one; see docs/schedule.md")
     is_local = host in _LOCAL
     console = options.console
     if console is None:
         console = bool(options.behind) or is_local
+    wanted = {"events": events, "alarm": options.schedule, "console": console}
+    settings = load(options.config, secrets=WRITING | {name for name, is_wanted in wanted.items() if is_wanted})
+    if options.schedule and not settings.schedules:
+        raise ConfigError("serve --schedule: the configuration has no [[schedule]]. Add one; see docs/schedule.md")
     if not (events or options.schedule or settings.webhooks or console):
         raise ConfigError(
             "serve: there is nothing to do. Say --events or --schedule, or add a [[webhook]] to the configuration."
@@ -94,6 +94,11 @@ def serve(options: Options) -> int:
         ready = f"listening on {address}" + ("; events at /events" if events else "")
         if not is_local:
             _say("This address is not only for this machine: put a proxy with TLS before it.")
+        if console and behind and not settings.console.proxies:
+            _say(
+                "All visitors come from the proxy's address, so one who guesses passwords makes all of them wait. Name "
+                "the proxy: [console] trusted_proxies."
+            )
         with ExitStack() as stack:
             shown = None
             if console:

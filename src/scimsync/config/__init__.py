@@ -16,6 +16,7 @@ from collections.abc import Set
 from pathlib import Path
 
 from scimsync.config.bare import bare_target
+from scimsync.config.console_settings import ConsoleSettings, OidcSettings
 from scimsync.config.fitness import unfit
 from scimsync.config.rest_settings import RestSettings
 from scimsync.config.settings import (
@@ -39,8 +40,10 @@ __all__ = [
     "WRITING",
     "AlarmSettings",
     "AuditSettings",
+    "ConsoleSettings",
     "GroupSettings",
     "LogSettings",
+    "OidcSettings",
     "RestSettings",
     "Settings",
     "SourceSettings",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from scimsync.config import clock_reading, credentials, faults, holding, outward, source_reading
+from scimsync.config import clock_reading, console_reading, credentials, faults, holding, outward, source_reading
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
@@ -146,6 +146,7 @@ class _Reader:
         schedules = clock_reading.schedules(written.schedule, zone, self.told)
         blackouts = clock_reading.blackouts(written.blackout, zone, self.told)
         alarms = clock_reading.alarms(written.alarm, self.told, self.references, secrets="alarm" in self.secrets)
+        console = console_reading.read(written.console, self.told, self.references, secrets="console" in self.secrets)
         if target is None or policy is None or self.told.faults:
             return None
         return Settings(
@@ -166,6 +167,7 @@ class _Reader:
             schedules=schedules,
             blackouts=blackouts,
             alarms=alarms,
+            console=console,
         )
 
     # --- source and state -------------------------------------------------------------------

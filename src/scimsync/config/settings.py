@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from scimsync.config.console_settings import ConsoleSettings
 from scimsync.config.rest_settings import RestSettings
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import former, identity
@@ -333,6 +334,8 @@ class Settings:
     schedules: tuple[Schedule, ...] = ()
     blackouts: tuple[Blackout, ...] = ()
     alarms: tuple[AlarmSettings, ...] = ()
+    #: who gets into the console
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
     events: tuple[bytes, ...] = field(default=(), repr=False)
     #: None where memberships are not managed

@@ -33,11 +33,13 @@ from scimsync.console import (
     workshop,
 )
 from scimsync.console.asking import Asked, Console, Page
-from scimsync.console.guarding import SAFE, Guard
-from scimsync.console.roles import Role, Visitor
+from scimsync.console.guarding import SAFE, Guard, client_of
+from scimsync.console.pending import Pending
+from scimsync.console.roles import NOBODY, Role, Visitor
 from scimsync.console.sessions import Patience, Sessions
 from scimsync.errors import ConfigError, PlanError, ScimsyncError, StoreLocked, TargetError
 from scimsync.services.reviewing import Reviews
+from scimsync.services.signing_in import make_provider
 from scimsync.services.state import Store
 from scimsync.services.working import Works, monotonic, on_behalf_of
 from scimsync.showing.values import environment, look
@@ -56,7 +58,6 @@ PAGES: tuple[Page, ...] = (
     *settings.PAGES,
     *api.PAGES,
 )
-_NOBODY = Visitor(name="", rights=frozenset(), role="")
 _STATIC = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 
@@ -99,12 +100,26 @@ def open_console(given: Settings, store: Store, origins: frozenset[str]) -> Open
         secure=secure,
         static=_static(),
         monotonic=monotonic(),
+        origins=origins,
+        pending=Pending(monotonic()),
+        provider=make_provider(given),
     )
     routes = [Route(page.path, _endpoint(console, page), methods=[page.method]) for page in PAGES]
     routes += [Route("/static/{name}", _static_endpoint(console), methods=["GET"])]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refused(console), 500: _broken(console)})
-    has_admin = any(user.role == Role.ADMIN.value for user in store.users())
-    return Opened(Guard(app, origins), console, "/login" if has_admin else f"/enter?token={sessions.invite()}")
+    return Opened(Guard(app, origins), console, "/login" if _has_admin(given, store) else _link(sessions))
+
+
+def _has_admin(given: Settings, store: Store) -> bool:
+    """Whether somebody can come in who lets others in."""
+    oidc = given.console.oidc
+    if oidc is not None and oidc.roles.get(Role.ADMIN.value):
+        return True
+    return given.console.local_users and any(user.role == Role.ADMIN.value for user in store.users())
+
+
+def _link(sessions: Sessions) -> str:
+    return f"/enter?token={sessions.invite()}"
 
 
 # --- one request ----------------------------------------------------------------------------------
@@ -135,7 +150,11 @@ class _Endpoint:
             query=request.query_params,
             given={name: str(value) for name, value in request.path_params.items()},
             headers=request.headers,
-            client=request.client.host if request.client else "",
+            client=client_of(
+                request.client.host if request.client else "",
+                request.headers.getlist("x-forwarded-for"),
+                self._console.settings.console.proxies,
+            ),
         )
         if page.right is not None and page.right not in visitor.rights:
             return _turned_away(asked, page)
@@ -177,9 +196,9 @@ def _visitor(console: Console, request: Request, page: Page) -> Visitor:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         found = api.bearer(console, token) if page.machine else None
-        return found or _NOBODY
+        return found or NOBODY
     cookie = request.cookies.get(console.cookie, "")
-    return (console.sessions.visitor(cookie) if cookie else None) or _NOBODY
+    return (console.sessions.visitor(cookie) if cookie else None) or NOBODY
 
 
 def _turned_away(asked: Asked, page: Page) -> Response:
@@ -196,7 +215,7 @@ def _turned_away(asked: Asked, page: Page) -> Response:
     if asked.is_partial:
         return Response(status_code=401, headers={"hx-refresh": "true"})
     at = asked.path + (f"?{asked.query}" if str(asked.query) else "")
-    return asked.page("login.html.j2", status=401, to=at if page.method == "GET" else "/", wrong="", name="")
+    return entering.page(asked, status=401, to=at if page.method == "GET" else "/")
 
 
 def _is_ours(asked: Asked) -> bool:
@@ -237,7 +256,7 @@ class _Told:
         status = 500 if self._broken or not isinstance(error, HTTPException) else error.status_code
         if request.url.path.startswith("/api/"):
             return JSONResponse({"error": _WORDS.get(status, "that cannot be done")}, status)
-        visitor = self._console.sessions.visitor(request.cookies.get(self._console.cookie, "")) or _NOBODY
+        visitor = self._console.sessions.visitor(request.cookies.get(self._console.cookie, "")) or NOBODY
         asked = Asked(
             console=self._console, visitor=visitor, path=request.url.path, query=request.query_params, given={}
         )

@@ -190,17 +190,26 @@ def _void(
 def may(rule: ApprovalRule, who: Actor) -> bool:
     """Whether a rule takes the approval of a person.
 
-    A name without `@` is that of a user of the operating system, on whatever host, or all of a name elsewhere.
+    A name without `@` is that of a user of the operating system, on whatever host, or all of a name elsewhere. Whom a
+    provider signed in is meant by what it knows them by for ever: what they are called there may be given to others.
 
     Examples:
         >>> rule = ApprovalRule(name="x", by=("Maria", "ben@example.com"))
         >>> may(rule, Actor("maria@laptop")), may(rule, Actor("maria@evil.example", "oidc"))
         (True, False)
-        >>> may(rule, Actor("BEN@example.com", "oidc"))
+        >>> may(rule, Actor("BEN@example.com", "password"))
+        True
+        >>> may(rule, Actor("ben@example.com <https://id.example#00u2>", "oidc"))
+        False
+        >>> may(ApprovalRule(name="x", by=("https://id.example#00u2",)), Actor("Ben <https://id.example#00u2>", "oidc"))
         True
     """
+    if not rule.by:
+        return True
+    if who.subject:
+        return any(who.subject in {one, Actor(one).subject} for one in rule.by)
     names = {who.person} | ({who.local} if who.proof == "os" else set())
-    return not rule.by or any(spelled(one) in names for one in rule.by)
+    return any(spelled(one) in names for one in rule.by)
 
 
 def words(plan: str, standing: Standing) -> str:

@@ -32,3 +32,15 @@ class Token:
     actor: str
     at: datetime
     expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What was asked of a provider of OpenID Connect, and must come back to the browser that asked."""
+
+    #: comes back as it is
+    state: str
+    #: stands in what the provider says of a person
+    nonce: str = field(repr=False)
+    #: proves that it is still us
+    verifier: str = field(repr=False)

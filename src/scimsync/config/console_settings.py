@@ -1,0 +1,42 @@
+"""What the console is handed: who gets in, and by which provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcSettings:
+    """A provider of OpenID Connect, and what it takes to get in by it."""
+
+    issuer: str
+    client_id: str
+    #: "" for a public client, and where secrets were not asked for
+    client_secret: str = field(default="", repr=False)
+    client_auth: Literal["basic", "post"] = "basic"
+    scopes: tuple[str, ...] = ()
+    claim: str = "groups"
+    #: role -> what the claim holds for it
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: the claim by which people are shown
+    name: str = "preferred_username"
+    ca_file: Path | None = None
+
+    @property
+    def host(self) -> str:
+        """The provider, as people are told of it."""
+        return urlsplit(self.issuer).netloc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """Who gets into the console."""
+
+    local_users: bool = True
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    oidc: OidcSettings | None = None
