@@ -519,3 +519,32 @@ def test_a_plan_is_left_something_out_of_and_approved_by_somebody_else_than_who_
             assert faults_of(page.text) == []
             assert bad.employee_id in page.text
             assert place.store.run(ada.done(ada.post("/quarantine/again", key=bad.employee_id)))
+
+
+def test_who_makes_a_second_user_and_signs_in_as_it_approves_nothing_by_it(tmp_path: Path) -> None:
+    with house(tmp_path, users=20) as home:
+        home.settle()
+        home.configure(more='[[approval]]\nname = "every-plan"\nevery = true\n')
+        home.set(home.active(1)[0], job_title="Lead")
+        with shown(home) as place:
+            ada, cleo = place.visitor(Role.ADMIN, "ada"), place.visitor(Role.APPROVER, "cleo")
+            for client in (ada, cleo):
+                client.get("/")
+            run = ada.done(ada.post("/plans"))
+            digest = ada.get(f"/api/v1/runs/{run}").json()["digest"]
+            ada.get("/settings")
+            assert ada.post("/settings/users", name="ada2", role="approver", password=PASSWORD).status_code == 303
+            second = place.stranger
+            assert second.post("/login", name="ada2", password=PASSWORD, to="/").status_code == 303
+            second.get("/")
+            answer = second.post(f"/runs/{run}/approve", digest=digest, reason="looks good")
+            assert answer.status_code == 409
+            assert "ada2 was made a user or given a role or password by ada" in answer.text
+            # nor where the user is gone afterwards: the chain remembers
+            assert ada.post("/settings/users/remove", name="ada2").status_code == 303
+            second = place.visitor(Role.APPROVER, "ada2")
+            second.get("/")
+            assert second.post(f"/runs/{run}/approve", digest=digest, reason="looks good").status_code == 409
+            assert cleo.post(f"/runs/{run}/approve", digest=digest, reason="looked at it").status_code == 303
+            page = ada.get(f"/runs/{run}/approvals").text
+            assert "more approval" not in page

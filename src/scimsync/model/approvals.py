@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from scimsync.model.decisions import Actor
 
+SETTLED = timedelta(days=7)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalRule:
@@ -27,6 +29,8 @@ class ApprovalRule:
     by: tuple[str, ...] = ()
     #: how long an approval counts, never longer than the plan
     valid: timedelta = timedelta(days=1)
+    #: how long who was made a user of the console, or was given another role or password, is one with who did that
+    settled: timedelta = SETTLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,15 @@ class Approval:
     def who(self) -> Actor:
         """The person."""
         return Actor(self.actor, self.proof)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """That somebody made a user of the console, or gave one another role or password: who can come in as that user."""
+
+    user: Actor
+    maker: Actor
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from scimsync.bootstrap import actor, make_passwords, now
+from scimsync.bootstrap import actor, make_passwords, now, person
 from scimsync.config import Settings
+from scimsync.engine.approving import USERS
 from scimsync.engine.state import Journal, Visitors
 from scimsync.errors import ConfigError, IdentityRefused
 from scimsync.model.audit import Kind
@@ -73,8 +74,9 @@ def save_user(
     secret = make_passwords().hashed(password) if password or there is None else there.secret
     user = User(name=name, role=role, secret=secret, actor=actor(), at=now())
     store.save_user(user)
-    what = "user made" if there is None else "user changed"
-    note(settings, store, Kind.CONSOLE, action=what, detail=f"{name}: {role}{', new password' if password else ''}")
+    what = USERS[0] if there is None else USERS[1]
+    told = f"{name}: {role}{', new password' if password else ''}"
+    note(settings, store, Kind.CONSOLE, action=what, detail=told, status=person().proof)
     return user
 
 
