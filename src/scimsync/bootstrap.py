@@ -66,6 +66,13 @@ def make_counter() -> Counter:
     return PrometheusMetrics(SystemClock())
 
 
+def exposed(gauges: Mapping[str, tuple[str, float]]) -> bytes:
+    """What holds at this moment, as Prometheus text: name -> what it tells, and its value."""
+    from scimsync.adapters.metrics_prometheus import gauged  # noqa: PLC0415 - loads prometheus-client
+
+    return gauged(gauges)
+
+
 def read_exposition(text: bytes) -> dict[str, object]:
     """Metrics as JSON, with the age of the last success."""
     from scimsync.adapters.metrics_prometheus import document  # noqa: PLC0415 - loads prometheus-client

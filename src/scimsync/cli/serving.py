@@ -30,6 +30,7 @@ from scimsync.services import delivery, observing, receiving, scheduling, state
 from scimsync.services.receiving import Answer, Receiver
 from scimsync.services.scheduling import Scheduler
 from scimsync.services.state import Store
+from scimsync.services.watching import Watch
 from scimsync.showing.words import counted
 
 #: seconds within which a caller must have sent all of its message
@@ -160,11 +161,12 @@ class _Service:
         self._settings, self._store, self._console = settings, store, console
         self._receiver = Receiver(settings, store, _Quiet(), _told)
         self._scheduler = Scheduler(settings, store, _Quiet(), _told_of_slot) if schedule else None
+        self._watch = Watch(settings, store, _Quiet(), self._scheduler) if self._scheduler is not None else None
 
     async def run(self, door: socket.socket, ready: str) -> None:
         """Say `ready`, then serve until a signal comes; what is under way is then brought to its end."""
         server = _Server(_config(self._respond))
-        scheduler = self._scheduler
+        scheduler, watch = self._scheduler, self._watch
         async with delivery.rounds(self._settings, self._store, _say, alarms=scheduler is not None) as rounds:
 
             def end() -> None:
@@ -172,6 +174,8 @@ class _Service:
                 self._receiver.halt()
                 if scheduler is not None:
                     scheduler.halt()
+                if watch is not None:
+                    watch.halt()
                 rounds.halt()
 
             loop = asyncio.get_running_loop()
@@ -187,6 +191,8 @@ class _Service:
                 group.create_task(self._receiver.on())
                 if scheduler is not None:
                     group.create_task(scheduler.on())
+                if watch is not None:
+                    group.create_task(watch.on())
 
     async def _respond(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         if self._console is not None and scope["path"] not in _OURS:
@@ -195,6 +201,7 @@ class _Service:
         if (scope["method"], scope["path"]) == ("GET", "/metrics"):
             answer, kind = Answer(200, {}), b"text/plain; version=0.0.4; charset=utf-8"
             body = await asyncio.to_thread(observing.exposition, self._store)
+            body += self._watch.exposition() if self._watch is not None else b""
         else:
             answer, kind = await self._answer(scope, receive), b"application/json"
             body = json.dumps(answer.document).encode()
@@ -208,7 +215,8 @@ class _Service:
     async def _answer(self, scope: _Message, receive: _Receive) -> Answer:
         asked = (scope["method"], scope["path"])
         if asked in {("GET", "/healthz"), ("HEAD", "/healthz")}:
-            return Answer(200, {"status": "ok"})
+            trouble = self._watch.trouble if self._watch is not None else ""
+            return Answer(503, {"status": "unwell", "reason": trouble}) if trouble else Answer(200, {"status": "ok"})
         if scope["path"] != "/events" or not self._settings.events:
             return Answer(404, {"error": "there is nothing here"})
         if scope["method"] != "POST":

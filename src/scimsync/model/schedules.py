@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from enum import Enum
 
 from scimsync.model.policy import Depth
@@ -20,6 +20,8 @@ class Schedule:
     zone: str
     #: as the configuration of the target has it where None
     depth: Depth | None = None
+    #: how long one of its runs may be at work before that is trouble
+    longest: timedelta = timedelta(hours=12)
 
     @property
     def expression(self) -> str:

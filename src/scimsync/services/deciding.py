@@ -83,7 +83,7 @@ def listed(settings: Settings, store: ConflictsState, *, keys: Sequence[str] = (
         ConfigError: A path is none.
     """
     wanted = {_short(settings, path) for path in paths}
-    whole, plans = _plans(store)
+    whole, plans = _plans(store, settings.source.identity)
     day = today(now(), settings.source.zone)
     every = store.decisions()
     held = Decisions.of(every, day)
@@ -106,18 +106,24 @@ def _answered(one: Conflict, held: Decisions) -> Conflict:
     return replace(one, decision=found) if is_fit else replace(one, moved=found)
 
 
-def _plans(store: ConflictsState) -> tuple[Plan, Sequence[tuple[Plan, bool]]]:
-    """The latest plan about everybody; it, and those about single people since, each with whether it was applied."""
-    found = list[Run]()
+def _plans(store: ConflictsState, source: str) -> tuple[Plan, Sequence[tuple[Plan, bool]]]:
+    """The latest plan about everybody, and all that count, each with whether it was applied.
+
+    Those are, of each source of the state, the latest about everybody and those about single people since.
+    """
+    found, whole = list[Run](), dict[str, Run]()
     for run in store.runs(_RUNS):
+        if run.source in whole:
+            continue
         if run.compared or (run.partial and run.plan and not run.undoes):
             found.append(run)
         if run.compared:
-            break
-    else:
+            whole |= dict.fromkeys((run.source, *run.takes), run)
+    if not whole:
         raise PlanStale("there is no plan about everybody whose conflicts could be listed. Make one: scimsync plan")
-    plans = [(stored_plan(store, one).plan, one.begun > 0) for one in reversed(found)]
-    return plans[0][0], plans
+    shown = whole.get(source, next(iter(whole.values()))).id
+    plans = {one.id: (stored_plan(store, one).plan, one.begun > 0) for one in reversed(found)}
+    return plans[shown][0], [*plans.values()]
 
 
 def _conflicts(plan: Plan, *, applied: bool = False) -> Iterator[Conflict]:
