@@ -8,7 +8,7 @@ import random
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -284,6 +284,43 @@ class Passwords(Protocol):
     def proves(self, secret: str, password: str) -> bool:
         """Whether it is the password; "" as secret is nobody's, and takes as long."""
         ...
+
+
+class Passkeys(Protocol):
+    """What makes and proves passkeys."""
+
+    def register(self, host: str, user: str, held: Sequence[str]) -> tuple[str, bytes]:
+        """What a browser is asked in order to make one, and the challenge that must come back."""
+        ...
+
+    def registered(self, host: str, origin: str, said: str, challenge: bytes) -> tuple[str, bytes, int]:
+        """Id, public key and count of one that was made."""
+        ...
+
+    def ask(self, host: str) -> tuple[str, bytes]:
+        """What a browser is asked of whoever has one, and the challenge that must come back."""
+        ...
+
+    def named(self, said: str) -> str:
+        """The id of the passkey that an answer is by."""
+        ...
+
+    def proven(self, host: str, origin: str, said: str, challenge: bytes, key: bytes, count: int) -> int:
+        """How often it was used, where the answer proves it."""
+        ...
+
+
+def make_passkeys() -> Passkeys:
+    """What makes and proves passkeys.
+
+    Raises:
+        ConfigError: The library is not installed.
+    """
+    try:
+        from scimsync.adapters.passkeys_webauthn import WebauthnPasskeys  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise ConfigError("passkeys need py_webauthn: pip install 'scimsync[console]'") from error
+    return WebauthnPasskeys()
 
 
 _PASSWORDS: list[Passwords] = []

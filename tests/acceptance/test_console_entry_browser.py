@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 from tests.browser import SWITCHES
-from tests.consoles import Shown, shown
+from tests.consoles import Client, Shown, shown
 from tests.integration.test_console_entry import configured
 from tests.oidc import Others, others
+
+from scimsync.services import evidence, visiting
 
 #: switches of these tests that would hide what a person sees, or lead elsewhere
 _UNFIT = ("--headless", "--virtual-time-budget", "--enable-logging", "--host-resolver-rules")
@@ -72,3 +75,79 @@ def test_somebody_comes_in_at_the_provider_to_the_page_they_wanted_and_goes_out_
     page.goto(f"{place.address}/quarantine")
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     context.close()
+
+
+PASSWORD = "a long enough password"
+
+
+def test_a_passkey_is_made_signs_in_and_is_gone_with_another_password(browser: Browser, place: Shown) -> None:
+    settings, store = place.opened.console.settings, place.store
+    visiting.save_user(settings, store, "vera", "auditor", PASSWORD, ["auditor"])
+    here = place.address.replace("127.0.0.1", "localhost")
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    devices = context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
+        "isUserVerified": True, "automaticPresenceSimulation": True,
+    }  # fmt: skip
+    device = devices.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
+    page.goto(f"{here}/account")
+    page.get_by_label("Name").fill("vera")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in by password").click()
+    page.wait_for_url(f"{here}/account")
+    page.get_by_label("Where it is").fill("laptop")
+    page.get_by_role("button", name="Make a passkey").click()
+    expect(page.get_by_role("rowheader", name="laptop")).to_be_visible()
+    assert len(devices.send("WebAuthn.getCredentials", {"authenticatorId": device})["credentials"]) == 1
+    page.get_by_role("button", name="Make a passkey").click()  # a device makes no second one
+    expect(page.get_by_role("status")).to_contain_text("The browser gave no passkey")
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(f"{here}/audit")
+    page.get_by_role("button", name="Sign in by a passkey").click()
+    page.wait_for_url(f"{here}/audit")
+    expect(page.get_by_text("vera, auditor")).to_be_visible()
+    (session,) = [held.visitor for held in place.opened.console.sessions._held.values() if held.visitor.name == "vera"]
+    assert session.proof == "passkey"
+    (kept,) = store.passkeys("vera")
+    assert (kept.used is not None, kept.count > 0) == (True, True)
+    assert not [text for text in said if "Content Security Policy" in text]
+    # a device that was copied counts less than it should, and is refused
+    store.save_passkey(replace(kept, count=10_000))
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(f"{here}/login")
+    page.get_by_role("button", name="Sign in by a passkey").click()
+    expect(page.get_by_role("alert")).to_contain_text("This passkey proves nothing here")
+    store.save_passkey(replace(kept, count=0))
+    # not without the person: a finger that is not theirs
+    devices.send("WebAuthn.setUserVerified", {"authenticatorId": device, "isUserVerified": False})
+    page.get_by_role("button", name="Sign in by a passkey").click()
+    expect(page.get_by_role("status")).to_contain_text("The browser gave no passkey")
+    devices.send("WebAuthn.setUserVerified", {"authenticatorId": device, "isUserVerified": True})
+    visiting.save_user(settings, store, "vera", "auditor", "another long password", ["auditor"])
+    page.get_by_role("button", name="Sign in by a passkey").click()
+    expect(page.get_by_role("alert")).to_contain_text("This passkey is nobody's here")
+    told = [record.document["action"] for record in evidence.latest(store, "", "", 9, kind="console")]
+    assert "passkey made" in told
+    context.close()
+
+
+def test_what_a_browser_answered_once_answers_nothing_again_and_for_nobody_else(place: Shown) -> None:
+    client = Client(place.address.replace("127.0.0.1", "localhost"))
+    origin = {"origin": client.address}
+    assert client.ask("POST", "/login/passkey/begin", headers=origin).json()["rpId"] == "localhost"
+    sealed = dict(client.cookies)
+    for said in ("", "{}", "[]", '{"id": "x"}', "not json"):
+        again = Client(client.address, dict(sealed))
+        answer = again.ask("POST", "/login/passkey", data={"credential": said, "to": "/"}, headers=origin)
+        assert (answer.status_code, "passkey" in answer.text) == (403, True)
+        words = "This passkey is nobody" if said == "" else "was no answer"
+        assert words in answer.text
+    number = Client(place.address)
+    assert number.ask("POST", "/login/passkey/begin", headers={"origin": place.address}).status_code == 404
+    assert "passkey" not in number.get("/login").text

@@ -68,6 +68,7 @@ REVISIONS = (
     "0026",
     "0021",
     "0027",
+    "0030",
 )
 VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives

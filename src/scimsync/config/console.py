@@ -56,7 +56,7 @@ class Console(Section):
     """Who gets into the console of `scimsync serve`."""
 
     local_users: bool = _key(
-        "Whether users of the page *Settings* sign in by password. Where `[console.oidc]` is and this is "
+        "Whether users of the page *Settings* sign in by password or passkey. Where `[console.oidc]` is and this is "
         "true, one human may be two people here.",
         default=True,
         example=False,

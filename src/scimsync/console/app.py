@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from scimsync.config import Settings
 from scimsync.console import (
+    account,
     api,
     approvals,
     audit,
@@ -56,6 +57,7 @@ PAGES: tuple[Page, ...] = (
     *audit.PAGES,
     *workshop.PAGES,
     *settings.PAGES,
+    *account.PAGES,
     *api.PAGES,
 )
 _STATIC = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -290,6 +292,7 @@ def _static() -> dict[str, tuple[bytes, str]]:
             ("htmx.js", "htmx-2.0.11.min.js"),
             ("sse.js", "htmx-sse-2.2.4.min.js"),
             ("console.js", "console.js"),
+            ("passkey.js", "passkey.js"),
             ("icon.svg", "icon.svg"),
         )
     }

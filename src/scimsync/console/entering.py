@@ -11,6 +11,7 @@ from scimsync.console.asking import Asked, Page
 from scimsync.console.roles import Role
 from scimsync.errors import IdentityRefused, ProviderSilent
 from scimsync.services import signing_in, visiting
+from scimsync.services.passkeys import Place
 
 #: where a provider sends a browser back to
 BACK = "/login/oidc/back"
@@ -23,12 +24,13 @@ def page(asked: Asked, *, to: str = "/", status: int = 200, wrong: str = "", nam
     return asked.page(
         "login.html.j2",
         status=status,
-        to=_place(to),
+        to=place(to),
         wrong=wrong,
         name=name[:64],
         provider=console.provider.host if console.provider is not None else "",
-        provider_query=urlencode({"to": _place(to)}),
+        provider_query=urlencode({"to": place(to)}),
         local=asked.settings.console.local_users,
+        by_passkey=asked.settings.console.local_users and Place(asked.origin).is_fit,
     )
 
 
@@ -42,8 +44,8 @@ def _enter(asked: Asked) -> Response:
 
 def _entered(asked: Asked) -> Response:
     patience, who = asked.console.patience, f"link {asked.client}"
-    if wait := patience.take(who):
-        return _wait(asked, wait)
+    if seconds := patience.take(who):
+        return wait(asked, seconds)
     session = asked.console.sessions.redeem(asked.form.get("token", ""))
     if session is None:
         return asked.page(
@@ -53,7 +55,7 @@ def _entered(asked: Asked) -> Response:
             wrong="This link was used, or is not the last one. Start scimsync serve again for another.",
         )
     patience.succeeded(who)
-    return _signed_in(asked, session, asked.go("/"))
+    return signed_in(asked, session, asked.go("/"))
 
 
 # --- by name and password -------------------------------------------------------------------------
@@ -69,8 +71,8 @@ def _named(asked: Asked) -> Response:
     if not asked.settings.console.local_users:
         return page(asked, status=403, to=to, wrong="Nobody signs in by a password here.")
     patience, of_name, of_address = asked.console.patience, f"name {name[:64]}", f"address {asked.client}"
-    if wait := patience.take(of_name, of_address):
-        return _wait(asked, wait)
+    if seconds := patience.take(of_name, of_address):
+        return wait(asked, seconds)
     try:
         user = visiting.sign_in(asked.store, name, password)
     except IdentityRefused as error:
@@ -83,7 +85,7 @@ def _named(asked: Asked) -> Response:
     patience.succeeded(of_name)
     patience.give_back(of_address)
     session = asked.console.sessions.begin(user.name, Role(user.role))
-    return _signed_in(asked, session, asked.go(_place(to)))
+    return signed_in(asked, session, asked.go(place(to)))
 
 
 # --- at a provider --------------------------------------------------------------------------------
@@ -91,7 +93,7 @@ def _named(asked: Asked) -> Response:
 
 def _leave_for(asked: Asked) -> Response:
     """Off to the provider. What must come back is kept by this browser, sealed; nothing is kept here."""
-    provider, to = asked.console.provider, _place(asked.query.get("to", "/"))
+    provider, to = asked.console.provider, place(asked.query.get("to", "/"))
     if provider is None:
         return page(asked, status=404, to=to, wrong="Nobody signs in at a provider here.")
     try:
@@ -112,8 +114,8 @@ def _come_back(asked: Asked) -> Response:
     if console.provider is None or kept is None:
         wrong = "This browser did not begin to sign in here, or that took more than ten minutes. Begin again."
         return page(asked, status=403, wrong=wrong)
-    if wait := console.patience.take(who):
-        return _wait(asked, wait)
+    if seconds := console.patience.take(who):
+        return wait(asked, seconds)
     asking = signing_in.Asking(state=kept["state"], nonce=kept["nonce"], verifier=kept["verifier"])
     try:
         claims = console.provider.finish(asking, dict(asked.query), asked.origin + BACK)
@@ -128,7 +130,7 @@ def _come_back(asked: Asked) -> Response:
         roles = [Role(role) for role in entered.roles]
         session = console.sessions.begin(entered.who.name, *roles, proof=entered.who.proof)
         # a page and no redirect: a strict cookie does not come along on a way that began elsewhere
-        response = _signed_in(asked, session, asked.page("bounce.html.j2", to=kept["to"]))
+        response = signed_in(asked, session, asked.page("bounce.html.j2", to=kept["to"]))
     asked.drop_cookie(response, asked.begun_cookie, lax=True)
     return response
 
@@ -141,7 +143,8 @@ def _silent(asked: Asked, error: ProviderSilent) -> str:
 # --- in and out -----------------------------------------------------------------------------------
 
 
-def _signed_in(asked: Asked, session: str, response: Response) -> Response:
+def signed_in(asked: Asked, session: str, response: Response) -> Response:
+    """An answer that lets the browser keep a session."""
     asked.set_cookie(response, session, asked.console.cookie)
     return response
 
@@ -159,7 +162,8 @@ def _logout(asked: Asked) -> Response:
     return response
 
 
-def _wait(asked: Asked, seconds: float) -> Response:
+def wait(asked: Asked, seconds: float) -> Response:
+    """That somebody tried too often."""
     whole = math.ceil(seconds)
     response = asked.sorry(429, "Too many tries", f"Wait {whole} seconds before the next one.")
     response.headers["retry-after"] = str(whole)
@@ -172,7 +176,7 @@ def _busy(asked: Asked, why: str) -> Response:
     return response
 
 
-def _place(to: str) -> str:
+def place(to: str) -> str:
     """A place of ours, whatever was asked for: nobody is sent elsewhere from here."""
     is_ours = to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() and "\\" not in to
     return to if is_ours and len(to) <= 1000 else "/"

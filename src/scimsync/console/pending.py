@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -20,6 +23,9 @@ class Pending:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic, self._fernet = monotonic, Fernet(Fernet.generate_key())
+        #: what was ended, by its digest, the oldest first, with when
+        self._ended: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = threading.Lock()
 
     def seal(self, kind: str, **kept: str) -> str:
         """What the browser keeps.
@@ -30,6 +36,17 @@ class Pending:
         """
         said = {"kind": kind, "at": self._monotonic(), "kept": kept}
         return self._fernet.encrypt(json.dumps(said).encode()).decode()
+
+    def end(self, sealed: str) -> bool:
+        """Whether this ends it: what was begun once ends once, or what somebody overheard could end it again."""
+        digest, at = hashlib.sha256(sealed.encode()).digest(), self._monotonic()
+        with self._lock:
+            while self._ended and at - next(iter(self._ended.values())) > LASTS_S:
+                self._ended.popitem(last=False)
+            if digest in self._ended:
+                return False
+            self._ended[digest] = at
+            return True
 
     def open(self, kind: str, sealed: str) -> Mapping[str, str] | None:
         """What was needed; None where nothing of this kind was begun here, or too long ago."""

@@ -30,7 +30,7 @@ from scimsync.model.outcomes import (
     Undone,
     Unshown,
 )
-from scimsync.model.visitors import Token, User
+from scimsync.model.visitors import Passkey, Token, User
 
 
 class Runs(Protocol):
@@ -448,7 +448,19 @@ class Visitors(Protocol):
         ...
 
     def remove_user(self, name: str) -> bool:
-        """Remove a user; whether there was one."""
+        """Remove a user with their passkeys; whether there was one."""
+        ...
+
+    def passkeys(self, user: str = "") -> Sequence[Passkey]:
+        """Those of a user, or of all, the oldest first."""
+        ...
+
+    def save_passkey(self, passkey: Passkey) -> None:
+        """Insert or replace a passkey by its id."""
+        ...
+
+    def remove_passkey(self, identity: str) -> bool:
+        """Remove a passkey by its id; whether there was one."""
         ...
 
     def tokens(self) -> Sequence[Token]:

@@ -21,6 +21,23 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Passkey:
+    """What a user may prove themselves by instead of a password: a key of which a device has the other half."""
+
+    #: by which the device calls it
+    id: str
+    user: str
+    #: what the user calls it
+    name: str
+    #: the public half
+    key: bytes = field(repr=False)
+    #: how often the device says that it was used; 0 where it does not count
+    count: int
+    at: datetime
+    used: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """What a machine proves itself by; of the token itself its digest is kept alone."""
 

@@ -74,6 +74,9 @@ def save_user(
     secret = make_passwords().hashed(password) if password or there is None else there.secret
     user = User(name=name, role=role, secret=secret, actor=actor(), at=now())
     store.save_user(user)
+    if password:  # who gives another password means that what was good until now is not any more
+        for one in store.passkeys(name):
+            store.remove_passkey(one.id)
     what = USERS[0] if there is None else USERS[1]
     told = f"{name}: {role}{', new password' if password else ''}"
     note(settings, store, Kind.CONSOLE, action=what, detail=told, status=person().proof)
