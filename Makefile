@@ -9,7 +9,7 @@ NAME ?= all
 SEEDS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench chaos kill-points soak lock clean
+.PHONY: help demo test check fix bench chaos kill-points soak dist installed release licences docs lock clean
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,7 @@ check: $(VENV)/.dev ## format, lint, types and import contracts, without the tes
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 20
+	@$(BIN)/python tools/licences.py >/dev/null
 
 fix: $(VENV)/.dev ## format the code and mend what ruff can mend
 	@$(BIN)/ruff format .
@@ -54,12 +55,29 @@ chaos: $(VENV)/.dev ## runs under fire on virtual time; SEEDS=2000, SEED=n repla
 kill-points: $(VENV)/.dev $(VENV)/.system ## kill a real process at every durable write and request, on SQLite and PostgreSQL; SCENE=undo for one
 	@$(BIN)/python -m tests.killing $(if $(SCENE),--scene "$(SCENE)")
 
-soak: $(VENV)/.dev $(VENV)/.system $(VENV)/.sdks $(VENV)/.providers ## what takes longer than CI allows: all tests, each as long as it can; fuzzing; crashes 200 times under load
+soak: $(VENV)/.release $(VENV)/.docs $(VENV)/.dev $(VENV)/.system $(VENV)/.sdks $(VENV)/.providers ## what takes longer than CI allows: all tests, each as long as it can; fuzzing; crashes 200 times under load
 	@SCIMSYNC_DAYS_TIMES=10 $(PYTEST) -n 2
 	@$(BIN)/python -m tests.killing
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/fuzzing atheris==3.0.0
 	@PYTHONPATH=$(VENV)/fuzzing $(BIN)/python -m tests.fuzzing 300
 	@tools/soak-crashes $(BIN)/python 200
+	@$(MAKE) --no-print-directory installed
+
+dist: $(VENV)/.core ## build the wheel and the sdist into dist: the same bytes each time
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
+
+installed: dist ## install the wheel as a stranger would, on each Python that is there, and play the demo
+	@tools/installed dist/*.whl
+
+release: $(VENV)/.core $(VENV)/.release ## VERSION=1.2.3 KEY=release.pem: commit, tag, wheel, sdist, SBOM, checksums, signature, in dist
+	@SBOM=$(VENV)/release/bin/cyclonedx-py KEY=$(KEY) tools/release $(BIN)/python $(VERSION)
+
+licences: $(VENV)/.dev ## print the licence of each library; fail where one would bind whoever uses us
+	@$(BIN)/python tools/licences.py
+
+docs: $(VENV)/.docs ## build the pages in docs into build/site: to be read from the disk, with a search
+	@tools/docs $(VENV)/docs/bin $(BIN)/python
 
 lock: $(VENV)/.dev ## pin the dependencies anew, with hashes and without addresses
 	@tools/lock $(BIN)/python
@@ -80,7 +98,18 @@ $(VENV)/.core: $(VENV)/bin/python pyproject.toml constraints.txt
 # python-ldap is built here, and wants the headers of .system
 $(VENV)/.dev: $(VENV)/.core constraints-dev.txt | $(VENV)/.system
 	@echo "installing what the tests need into $(VENV) ..."
-	@$(PIP) -r constraints-dev.txt
+	@$(PIP) --no-compile -r constraints-dev.txt  # of large packages little is imported, and that is compiled then
+	@touch $@
+
+# tools of one target each, in rooms of their own, so that tests and users install none of them
+$(VENV)/.release: tools/release.txt | $(VENV)/bin/python
+	@$(BIN)/python -m venv $(VENV)/release
+	@$(VENV)/release/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tools/release.txt
+	@touch $@
+
+$(VENV)/.docs: tools/docs.txt | $(VENV)/bin/python
+	@$(BIN)/python -m venv $(VENV)/docs
+	@$(VENV)/docs/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tools/docs.txt
 	@touch $@
 
 # large (100 MB), and of no use to anything but one test

@@ -45,7 +45,7 @@ def measure(size: Size) -> Report:
     """Play the rounds."""
     with tempfile.TemporaryDirectory(prefix="scimsync-bench-") as made:
         folder = Path(made)
-        small = _world(folder / "small", max(1000, min(size.people // 10, 100_000)))
+        small = _world(folder / "small", max(min(size.people, 1000), min(size.people // 10, 100_000)))
         large = _world(folder / "large", size.people)
         pairs: dict[str, list[tuple[Spent, Spent]]] = {"full": [], **{f"incremental {s}": [] for s in SHARES}}
         grown: list[float] = []

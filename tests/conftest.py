@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _values(case: pytest.Item) -> dict[str, object]:
     """Parameters that are given together -> which of their values a test is played with."""
     spec = getattr(case, "callspec", None)
-    left: dict[str, object] = {name: id(value) for name, value in spec.params.items()} if spec else {"": ""}
+    left: dict[str, object] = {name: id(value) for name, value in spec.params.items()} if spec else {"": id(case)}
     for mark in case.iter_markers("parametrize"):
         names = mark.args[0].replace(" ", "").split(",") if isinstance(mark.args[0], str) else mark.args[0]
         left[",".join(names)] = tuple(left.pop(name, None) for name in names)

@@ -8,7 +8,7 @@ _TABLES = (
     "console_user", "console_token", "allowance", "schedule", "alarm",
     "console_passkey",
 )  # fmt: skip
-_COLUMNS = (("schema_pin", "left_out"), ("run", "digest"), ("run", "spent"), ("run", "undoes"))
+_COLUMNS = (("lease", "bears"), ("schema_pin", "left_out"), ("run", "digest"), ("run", "spent"), ("run", "undoes"))
 
 #: statements, in their order, that make a state of revision 0012 of ours
 BACK_TO_0012 = (

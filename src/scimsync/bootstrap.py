@@ -48,6 +48,20 @@ def open_store(settings: Settings, *, writes: bool = True) -> Iterator[Store]:
         store.close()
 
 
+def glance(url: str, asked: str, beginning: str = "") -> Sequence[str]:
+    """Names out of a state that begin with a text: `runs`, `keys`, or its `revision`; none where it cannot be read."""
+    from scimsync.adapters.store_glance import glance as look  # noqa: PLC0415 - only who completes or tells versions
+
+    return look(url, asked, beginning)
+
+
+def newest_revision() -> str:
+    """The revision that a state of this version has."""
+    from scimsync.adapters.store_sql import REVISIONS  # noqa: PLC0415 - loads SQLAlchemy
+
+    return REVISIONS[-1]
+
+
 class Log(Observer, Metrics, Protocol):
     """What the log is: both."""
 

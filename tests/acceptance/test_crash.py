@@ -41,7 +41,7 @@ def busy(tmp_path: Path, when: str = "after", number: int = 140) -> Iterator[Hou
 
 def wait_for_effects(home: House, number: int, process: subprocess.Popen[str]) -> None:
     started = time.monotonic()
-    while home.stats()["effective_writes"] < number and process.poll() is None:
+    while home.counted("effective_writes") < number and process.poll() is None:
         assert time.monotonic() - started < 300
         time.sleep(0.005)
 

@@ -33,7 +33,7 @@ def until(process: subprocess.Popen[str], ready: Callable[[], object]) -> None:
 
 
 def planning(home: House, process: subprocess.Popen[str]) -> None:
-    until(process, lambda: home.stats()["list"])
+    until(process, lambda: home.counted("list"))
 
 
 @pytest.mark.parametrize("number", NAMES)
@@ -45,7 +45,7 @@ def test_a_signal_while_the_directory_is_asked_ends_with_its_code_and_one_line(
     with house(tmp_path) as home:
         home.fault({**HANG, "on": on})
         with home.start(command) as process:
-            until(process, lambda: home.stats()[on])
+            until(process, lambda: home.counted(on))
             process.send_signal(number)
             _, err = process.communicate(timeout=FOREVER / 2)
         assert process.returncode == 128 + number, err

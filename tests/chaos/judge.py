@@ -16,6 +16,7 @@ from tests.chaos.groups import TEAM, members
 from tests.chaos.provider import SECRET, Arrival, Effect, Json
 from tests.chaos.world import DEPARTMENT, MANAGER, POLICY, SEED, SKILLS, World
 
+from scimsync.core.reviving import UNSEEN
 from scimsync.engine import checkpoints
 from scimsync.errors import StoreDamaged
 from scimsync.model.audit import Kind, Record
@@ -161,6 +162,8 @@ class _Judge:
                     continue
                 if any(self._edited_since(w, path, at) for w in ours for path in silent):
                     continue
+                if outcome.code == "account.restored" and any(self._seems_revived(w, at) for w in ours):
+                    continue
                 yield f"I5 {part} ended {outcome.status.value} ({outcome.code}) and {sorted(silent)} was written"
             if outcome.status in {Status.DONE, Status.ALREADY} and outcome.account:
                 began = self.world.processes[self._began(line.run)].began
@@ -176,6 +179,22 @@ class _Judge:
             effect.account == write.effect.account and write.effect.at <= effect.at <= at and effect.who < 0
             and path in _moved(effect)
             for effect in self.provider.history
+        )  # fmt: skip
+
+    def _seems_revived(self, write: Write, at: float) -> bool:
+        """Whether a new account cannot be told from one that came back: another hand wrote it, and nobody shows us who was deleted."""
+        run, key, _ = write.part
+        plan = self.world.intended[run].plan if run in self.world.intended else None
+        made = next(
+            (w for w in self.writes if w.effect.method == "POST" and w.effect.account == write.effect.account), None
+        )
+        return (
+            plan is not None and any(finding.code == UNSEEN for finding in plan.findings)
+            and made is not None and made.part[:2] == (run, key)
+            and any(
+                e.account == write.effect.account and e.who < 0 and made.effect.at <= e.at <= at
+                for e in self.provider.history
+            )
         )  # fmt: skip
 
     def _held(self, account: str, path: str, value: Value, since: float, until: float) -> bool:
@@ -255,6 +274,8 @@ class _Judge:
                     yield f"I3 {path} of {key} was written and not intended"
                     continue
                 exact = path not in {SKILLS, "enterprise:manager", "userName"}
+                if path == "active" and self._seems_revived(write, effect.at):
+                    continue
                 if exact and not _PLACES[path].same(_read(effect.after, path), deltas[path].sides.desired):
                     yield f"I3 {path} of {key} became {_read(effect.after, path)!r}"
             for change in changes:
@@ -279,7 +300,7 @@ class _Judge:
             person = self.world.intended[run].hr.get(key)
             works = person is not None and person["active"] is True
             before, after = write.effect.before.get("active"), write.effect.after.get("active")
-            if before and not after and works:
+            if before and not after and works and not self._seems_revived(write, write.effect.at):
                 yield f"I0 {key} was disabled and had not left"
             if not before and after and not works:
                 yield f"I0 {key} was given access and had left"

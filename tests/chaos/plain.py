@@ -39,6 +39,7 @@ from scimsync.engine import ending, freshness, hindsight, limiting, settling, si
 from scimsync.engine.ladder import Ladder
 from scimsync.engine.owners import Owners
 from scimsync.engine.ports import Clock, Observer, Store, Target
+from scimsync.engine.reviving import plan_revivals
 from scimsync.model.accounts import Leaver, Pair
 from scimsync.model.outcomes import Ending, Link, Run, RunState
 from scimsync.model.plans import LOGIN, MAKING, Change, Finding, Plan, Seal
@@ -218,7 +219,8 @@ async def make_plain_plan(
     )  # fmt: skip
     ends = ending.plan_ends(cast("Any", side), cast("Any", side), cast("Any", request), store, known)
     ended = {change.key for change in ends.changes}
-    ordered, _ = planner.lined_up([*(c for c in handed.changes if c.key not in ended), *ends.changes])
+    revived, bygone = await plan_revivals(handed.changes, {}, target, store, policy)
+    ordered, _ = planner.lined_up([*(c for c in revived if c.key not in ended), *ends.changes])
     grouped = Grouped()
     if policy.groups is not None and found.complete and request.proven:
         spared = [suspect.account for suspect in ladder.suspects]
@@ -227,7 +229,7 @@ async def make_plain_plan(
         )
     plan = _stored(
         target, store, clock, request, ordered, (last.base if last else ""), agreed, len(found.accounts),
-        (*ladder.told, *left.findings, *ends.findings, *grouped.findings), past, ends.demanded, grouped,
+        (*ladder.told, *left.findings, *ends.findings, *bygone, *grouped.findings), past, ends.demanded, grouped,
     )  # fmt: skip
     ladder.keep(cast("Any", side), plan)
     return plan

@@ -24,6 +24,8 @@ from scimsync.scim.patch import apply
 
 USERS = GENESYS.users
 BASE = "/api/v2/scim/v2"
+#: where the other interface tells of deleted people
+PEOPLE = "/api/v2/users"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 GENESYS_USER = "urn:ietf:params:scim:schemas:extension:genesys:purecloud:2.0:User"
 SECRET = "canary-client-secret-7f1d"
@@ -78,6 +80,8 @@ class Traits:
     conflict: str = "412"
     #: seconds after which a search shows a write
     lag_s: float = 0.0
+    #: whether we may see deleted accounts
+    tells_of_deleted: bool = True
 
 
 class Process(Protocol):
@@ -112,6 +116,7 @@ class Provider:
         self._loop, self._clock, self._weather, self._rng = loop, clock, weather, rng
         self.traits = traits
         self.users: dict[str, Json] = {}
+        self.bygone: dict[str, Json] = {}
         #: what searches show
         self.index: dict[str, Json] = {}
         self._late: list[tuple[float, str, Json | None]] = []
@@ -237,6 +242,8 @@ class Provider:
     def answer(self, who: int, request: httpx2.Request, number: int) -> httpx2.Response:  # noqa: C901, PLR0911 - a list
         """What a healthy directory says."""
         path, query = request.url.path, dict(request.url.params)
+        if path.startswith(PEOPLE):
+            return self._deleted(path.removeprefix(PEOPLE).strip("/"))
         if not path.startswith(BASE):
             return self._refuse(404, "there is no such endpoint")
         kind, _, identity = path.removeprefix(BASE).strip("/").partition("/")
@@ -264,13 +271,24 @@ class Provider:
             return self._patch(who, held, body, match, number)
         if request.method == "DELETE":
             self._note(who, "DELETE", identity, None, match, number, landed=True)
-            del self.users[identity]
+            self.bygone[identity] = self.users.pop(identity)
             self.history.append(Effect(self._loop.now, who, "DELETE", identity, held, {}, number))
             self._late.append((self._loop.now + self.traits.lag_s, identity, None))
             for group in [group for group, body in self.groups.items() if identity in members(body)]:
                 self._regroup(-1, group, members(self.groups[group]) - {identity}, 0)
             return httpx2.Response(204)
         return self._refuse(405, "not here")
+
+    def _deleted(self, identity: str) -> httpx2.Response:
+        """What the other interface says of deleted people."""
+        if not self.traits.tells_of_deleted:
+            return self._refuse(403, "not allowed")
+        people = [{"id": account, "email": user["userName"], "username": user["userName"],
+                   "version": int(user["meta"]["version"])} for account, user in sorted(self.bygone.items())]  # fmt: skip
+        if not identity:
+            return _json(200, {"entities": people, "pageCount": 1})
+        found = [one for one in people if one["id"] == identity]
+        return _json(200, found[0]) if found else self._refuse(404, "there is no such person")
 
     def _group(self, who: int, method: str, identity: str, body: Any, match: str, number: int) -> httpx2.Response:
         if not identity:
@@ -464,7 +482,7 @@ def _ons(request: httpx2.Request) -> tuple[str, ...]:
                 if 'eq "' not in request.url.params.get("filter", "")
                 else ("any", "read", "find")
             )
-        return ("any", "read", "get")
+        return ("any", "read", "bygone") if path.startswith(PEOPLE) else ("any", "read", "get")
     return ("any", "write", "create") if request.method == "POST" else ("any", "write")
 
 

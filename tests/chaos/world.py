@@ -273,6 +273,7 @@ class World:
             page=rng.choice((2, 5, 100)),
             conflict=rng.choice(("412", "409", "400")),
             lag_s=rng.choice((0.0, 0.0, 2.0)),
+            tells_of_deleted=Random(f"{seed}-deleted").random() < 0.8,
         )
         if not self.traits.unique:
             self.traits.lag_s = 0.0
@@ -294,6 +295,8 @@ class World:
         #: in some worlds HR cannot always prove that it gave everybody
         self.proves = 0.8 if self.policy.leavers_readings > 1 else 1.0
         self.readings: list[Read] = []
+        #: where there is a ladder, a record is missing now and then, and there again at the next reading
+        self._flicker = Random(f"{seed}-flicker")
         #: in some worlds the last run of a day is taken back
         self.takes_back = Random(f"{seed}-undo").random() < 0.2
         #: some companies write even small plans in rings
@@ -318,6 +321,7 @@ class World:
         found = {
             "on a ladder": self.policy.leavers_readings > 1, "deleting": self.policy.leavers is Leavers.DELETE,
             "within a limit": self.policy.limits != WIDE, "with teams": self.policy.groups is not None,
+            "that hide who was deleted": not self.traits.tells_of_deleted,
             "taken back": self.takes_back, "in rings": self.ringed, "on tables": self.whole,
         }  # fmt: skip
         return tuple(name for name, is_so in found.items() if is_so)
@@ -505,6 +509,8 @@ class World:
     async def plan(self, process: Running, store: Any, target: ScimTarget, observer: Heard) -> Plan:
         """Make a plan of what HR says now."""
         hr = {key: dict(person) for key, person in self.company.people.items()}
+        if self.policy.leavers_readings > 1 and hr and not self.weather.calm and self._flicker.random() < 0.4:
+            hr.pop(self._flicker.choice(sorted(hr)), None)
         proven = self.weather.calm or self.proves >= 1 or self._rng.random() < self.proves
         self.readings.append(Read(self.clock.now(), frozenset(hr), proven, []))
         made = self.readings[-1].plan
@@ -574,6 +580,7 @@ class World:
             keeps_others=dialect.keeps_others, unique_logins=dialect.unique_logins, search_lag_s=dialect.search_lag_s,
             actor="chaos", beyond=(active_of(POLICY, USERS),), subscriptions=(Subscription(endpoint="hr"),),
             default_roles=dialect.default_roles, newborn_version=dialect.newborn_version,
+            lists_deleted=bool(dialect.deleted),
             dropped=unmapped(POLICY, dialect), overrides=self.overrides,
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
+from tests.soak import WHOLE, examples
 
 from scimsync.simulator import control
 from scimsync.simulator.messages import KINDS
@@ -21,8 +22,9 @@ from scimsync.simulator.routes import DISCOVERY, NAMES, PLATFORM
 from scimsync.simulator.server import Running, Settings, running
 
 #: examples of each operation
-EXAMPLES = 12
+EXAMPLES = examples(whole=12, few=1)
 DESCRIPTION = schemathesis.openapi.from_dict(describe("http://127.0.0.1", control.ROUTES))
+DESCRIPTION.config.phases.coverage.enabled = WHOLE  # every edge of every schema
 
 
 @pytest.fixture

@@ -557,6 +557,31 @@ def test_a_holder_on_another_host_is_borne_for_ten_minutes_and_then_fenced(
     assert list(first.links()) == []
 
 
+def test_who_promised_to_speak_loses_the_lease_by_silence_though_the_process_lives(
+    another: Callable[..., SqlStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = VirtualClock()
+    monkeypatch.setattr(SqlStore, "_time", lambda *_: clock.now())
+    first, second, third = another(clock), another(clock), another(clock)
+    with first.lease("worker 1", 20):
+        clock.advance(20)
+        with (
+            pytest.raises(StoreLocked, match="its lease ends after 20 seconds of silence"),
+            second.lease("worker 2", 20),
+        ):
+            pass
+        clock.advance(1)
+        with second.lease("worker 2", 20):
+            with pytest.raises(StoreLocked, match="its lease went to worker 2"):
+                first.append([make_line("zombie")])
+            with pytest.raises(StoreLocked, match="worker 2 is at work"), third.lease("a person"):
+                pass
+    with third.lease("a person"):
+        clock.advance(50)
+        with pytest.raises(StoreLocked, match="a person is at work"), first.lease("worker 1", 20):
+            pass
+
+
 def test_a_fenced_holder_that_ends_does_not_end_the_lease_of_the_next(another: Callable[..., SqlStore]) -> None:
     clock = VirtualClock()
     first, second, third = another(clock), another(clock), another(clock)

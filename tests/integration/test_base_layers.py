@@ -57,7 +57,7 @@ def last(home: Firm) -> Run:
 def base(home: Firm) -> dict[str, dict[str, Any]]:
     """What is agreed, by key."""
     path = artifacts(home) / last(home).base
-    with Workbench(path.parent, helpers=False) as bench:
+    with Workbench(path.parent) as bench:
         cursor = bench.sql.execute(f"SELECT * FROM {Layers(bench, path).rows()}")
         columns = [column[0] for column in cursor.description or ()]
         rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
@@ -82,7 +82,7 @@ def test_one_person_who_changes_costs_one_row(home: Firm) -> None:
     home.sync()
     home.hr(*({"id": number, "title": "Lead" if number == 7 else "T"} for number in PEOPLE))
     home.sync()
-    with Workbench(artifacts(home), helpers=False) as bench:
+    with Workbench(artifacts(home)) as bench:
         layers = Layers(bench, artifacts(home) / last(home).base)
     assert [layer.rows for layer in layers.stack] == [40, 1]
     assert {row["title"] for row in base(home).values()} == {"T", "Lead"}
@@ -223,7 +223,7 @@ def test_gc_removes_what_is_no_longer_kept_and_the_next_run_finds_nothing_to_do(
     assert base(home) == agreed
     seen = mirror.seen_in(artifacts(home) / mirror.MIRROR)
     assert seen is not None
-    with Workbench(artifacts(home), helpers=False) as bench:
+    with Workbench(artifacts(home)) as bench:
         assert names(home, "mirror-0*") == {*needed(bench, artifacts(home) / seen.top)}
     assert any(name.startswith("mirror-0") for name in gone)
     assert _gc(home).startswith("Nothing to remove")

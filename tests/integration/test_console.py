@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 
+import httpx2
 import pytest
 from tests.consoles import Client, Shown, faults_of, shown
 from tests.runs import house
 
 from scimsync.console.app import PAGES
 from scimsync.console.guarding import LONGEST_BODY
-from scimsync.console.openapi import OPERATIONS
 from scimsync.console.roles import RIGHTS, Right, Role
+from scimsync.errors import ScimsyncError
 from scimsync.model.outcomes import RunState
-from scimsync.services import evidence, visiting
-from scimsync.services.acting import this_person
+from scimsync.services import evidence, planning, reviewing, visiting
+from scimsync.services.acting import Actor, this_person
+from scimsync.services.reviewing import Reviews
+from scimsync.services.working import on_behalf_of
+from scimsync.workbench.people_index import PeopleIndex
 
 SCRIPT, BIDI, LONG = "<script>alert(1)</script>", "abc\u202edef", "x" * 4000
 PASSWORD = "a long enough password"
@@ -383,26 +389,6 @@ def test_filters_and_pages_leave_what_fits(place: Shown, run: str) -> None:
     assert len(re.findall(r'<a class="whom"', part)) == 1
 
 
-def test_every_answer_of_the_api_has_the_form_that_its_description_says(place: Shown, run: str) -> None:
-    import jsonschema_rs  # noqa: PLC0415 - of the tests
-
-    client = place.visitor()
-    document = client.get("/api/openapi.json").json()
-    given = {"{run}": run, "{work}": "0"}
-    key = place.home.active(1)[0].employee_id
-    for path, methods in OPERATIONS.items():
-        if "get" in methods:
-            address = path
-            for name, value in given.items():
-                address = address.replace(name, value)
-            answer = client.ask("GET", f"/api/v1{address}", params={"key": key, "path": ""})
-            told = document["paths"][path]["get"]["responses"][str(answer.status_code)]
-            schema = {**told["content"]["application/json"]["schema"], "components": document["components"]}
-            jsonschema_rs.validator_for(schema).validate(answer.json())
-    served = {page.path.removeprefix("/api/v1") for page in PAGES if page.machine} - {"/api/openapi.json"}
-    assert served == set(OPERATIONS)
-
-
 def test_somebody_is_found_by_key_login_and_name_whatever_the_accents(place: Shown) -> None:
     client, someone = place.visitor(), place.home.active(1)[0]
     for words in (someone.employee_id, someone.email[:12], someone.display_name.lower()):
@@ -483,20 +469,138 @@ def test_the_chain_is_searched_proven_verified_and_exported(place: Shown) -> Non
 
 
 def test_scopes_of_tokens_are_rights(place: Shown) -> None:
-    token, secret = visiting.make_token(
-        place.home.settings(), place.store, "all", [right.value for right in Right], timedelta(days=1)
-    )
-    answer = place.stranger.get("/api/v1/audit", authorization=f"Bearer {secret}")
-    assert answer.status_code == 200
-    visiting.remove_token(place.home.settings(), place.store, token.id)
+    machine = machine_of(place, "ada")
+    assert machine("GET", "/audit")[0] == 200
+    visiting.remove_user(place.home.settings(), place.store, "ada")
+
+
+Machine = Callable[..., tuple[int, dict[str, object]]]
+
+
+def machine_of(place: Shown, maker: str, role: Role | None = Role.ADMIN) -> Machine:
+    """A machine with a token of all scopes, which somebody made; it sends JSON."""
+    settings, roles = place.home.settings(), [one.value for one in Role]
+    if role is not None:
+        visiting.save_user(settings, place.store, maker, role.value, PASSWORD, roles)
+    scopes = [right.value for right in Right if right is not Right.ADMIN]
+    with on_behalf_of(Actor(maker, "password")):
+        _, secret = visiting.make_token(settings, place.store, f"of {maker}", scopes, timedelta(days=1))
+
+    def ask(method: str, path: str, /, **body: object) -> tuple[int, dict[str, object]]:
+        more = {"json": body} if method == "POST" else {"params": body}
+        headers = {"authorization": f"Bearer {secret}"}
+        answer = place.stranger.ask(method, f"/api/v1{path}", headers=headers, **more)
+        return answer.status_code, answer.json()
+
+    return ask
+
+
+def ended(machine: Machine, work: dict[str, object]) -> dict[str, object]:
+    """The work of a machine, when it came to its end."""
+    for _ in range(600):
+        _, told = machine("GET", f"/works/{work['id']}")
+        if told["has_ended"]:
+            return told
+        time.sleep(0.02)
+    raise AssertionError("the work did not end")
+
+
+def test_machines_decide_what_people_decide_and_four_eyes_are_those_of_who_made_their_tokens(  # noqa: PLR0915 - a story
+    tmp_path: Path,
+) -> None:
+    with house(tmp_path, users=20) as home:
+        home.configure(authority="ask")
+        home.settle()
+        home.configure(authority="ask", more='[[approval]]\nname = "every-plan"\nevery = true\nsettled = "0"\n')
+        mover, edited, bad, spared = home.active(4)
+        for someone in (mover, spared):
+            home.set(someone, job_title="Lead")
+        home.set(edited, job_title="Trainer")
+        home.edit(edited, "title", "Chief of Everything")
+        home.set(bad, email="no address")
+        with shown(home) as place:
+            ada, cleo = machine_of(place, "ada"), machine_of(place, "cleo")
+            first = str(ended(ada, ada("POST", "/plans")[1])["run"])
+            digest = ada("GET", f"/runs/{first}")[1]["digest"]
+            said = {"digest": digest, "reason": "on a course"}
+            assert ada("POST", f"/runs/{first}/leave-out", **said, user=[])[0] == 400
+            status, left = ada("POST", f"/runs/{first}/leave-out", **said, user=[spared.employee_id])
+            assert status == 201
+            run = left["run"]
+            approve, apply = f"/runs/{run}/approve", f"/runs/{run}/apply"
+            stands = ada("GET", f"/runs/{run}/approvals")[1]
+            assert (stands["waits"], stands["needs"][0]["missing"]) == (True, 1)  # type: ignore[index]
+            said = {"digest": stands["digest"], "reason": "looked at all of it"}
+            # who proposed it does not approve it: not by a token, not by another of theirs, not in a session
+            assert ada("POST", approve, **said)[0] == 409
+            assert machine_of(place, "ada")("POST", approve, **said)[0] == 409
+            session = place.visitor(Role.ADMIN, "ada")
+            session.get("/")
+            answer = session.ask("POST", f"/api/v1{approve}", json=said,
+                                 headers={"origin": place.address, "x-csrf-token": session.csrf})  # fmt: skip
+            assert answer.status_code == 409
+            # nor does whoever came by the link, or is no admin any more, by a token that they made
+            assert machine_of(place, "somebody", None)("POST", approve, **said)[0] == 403
+            dora = machine_of(place, "dora")
+            visiting.save_user(home.settings(), place.store, "dora", "operator", "", ["operator"])
+            assert dora("POST", approve, **said)[0] == 403
+            assert dora("GET", "/audit")[0] == 403
+            # the wrong plan, no reason
+            assert cleo("POST", approve, digest=digest, reason="x")[0] == 409
+            assert cleo("POST", approve, digest=stands["digest"], reason="")[0] == 400
+            work = ended(ada, ada("POST", apply, digest=stands["digest"])[1])
+            assert (work["exit_code"], home.writes()) == (4, 0)
+            status, stands = cleo("POST", approve, **said)
+            assert (status, stands["waits"]) == (200, False)
+            assert [(a["actor"], a["proof"]) for a in stands["approvals"]] == [("cleo", "token")]  # type: ignore[index,union-attr]
+            assert ended(ada, ada("POST", apply, digest=stands["digest"])[1])["error"] == ""
+            assert home.writes() == 1
+            # a conflict is decided as it was shown, and no other
+            _, inbox = ada("GET", "/conflicts", path="title")
+            assert [one["key"] for one in inbox["conflicts"]] == [edited.employee_id]  # type: ignore[union-attr]
+            answer = {"wins": "hr", "scope": "person", "path": "title", "reason": "HR knows", "shown": inbox["shown"]}
+            assert ada("POST", "/conflicts/decide", **{**answer, "shown": "1"})[0] == 409
+            _, decided = ada("POST", "/conflicts/decide", **answer)
+            assert ended(ada, decided["work"])["run"]  # type: ignore[arg-type]
+            assert ada("POST", "/conflicts/decide", **answer)[0] == 409
+            (decision,) = ada("GET", "/decisions")[1]["decisions"]  # type: ignore[misc]
+            assert ada("POST", f"/decisions/{decision['id']}/withdraw", reason="tried")[0] == 200
+            assert ada("POST", f"/decisions/{decision['id']}/withdraw")[0] == 409
+            _, out = ada("GET", "/quarantine")
+            assert [one["key"] for one in out["left_out"]] == [bad.employee_id]  # type: ignore[union-attr]
+            assert ended(ada, ada("POST", "/quarantine/again", key=bad.employee_id)[1])["run"]
+            undone = ended(ada, ada("POST", f"/runs/{run}/undo")[1])["run"]
+            assert ada("GET", f"/runs/{undone}")[1]["undoes"] == run
+            digest = ada("GET", f"/runs/{undone}")[1]["digest"]
+            assert cleo("POST", f"/runs/{undone}/reject", digest=digest, reason="keep it")[0] == 200
+            assert cleo("POST", f"/runs/{undone}/approve", digest=digest, reason="or not")[0] == 409
+
+
+def test_a_token_goes_with_who_made_it_and_reaches_no_further_than_they_do(place: Shown) -> None:
+    ada = machine_of(place, "ada")
+    assert ada("GET", "/overview")[0] == 200
+    admin = place.visitor()
+    page = admin.get("/settings").text
+    assert 'value="approve"' in page
+    assert admin.post("/settings/users/remove", name="ada").status_code == 303
+    assert ada("GET", "/overview")[0] == 401
+    link = place.stranger
+    link.post("/enter", token=place.opened.console.sessions.invite())
+    assert 'value="approve"' not in link.get("/settings").text
+    assert link.post("/settings/tokens", name="mine", days="1", scope="approve").status_code == 400
+
+
+def digest_on(page: httpx2.Response) -> str:
+    """What the form that decides all at once says that was shown."""
+    return re.findall(r'name="shown" value="(\w+)"', page.text)[0]
 
 
 def test_a_conflict_is_decided_on_its_page_and_whom_it_is_about_is_planned_for_at_once(tmp_path: Path) -> None:
     with house(tmp_path, users=20) as home:
         home.configure(authority="ask")
         home.settle()
-        one, two = home.active(2)
-        for someone in (one, two):
+        one, two, three = home.active(3)
+        for someone in (one, two, three):
             home.set(someone, job_title="Lead")
             home.edit(someone, "title", "Chief of Everything")
         home.plan()
@@ -504,7 +608,7 @@ def test_a_conflict_is_decided_on_its_page_and_whom_it_is_about_is_planned_for_a
             ada, vera = place.visitor(Role.OPERATOR, "ada"), place.visitor(Role.VIEWER, "vera")
             page = ada.get("/conflicts")
             assert faults_of(page.text) == []
-            assert "2 conflicts wait" in page.text
+            assert "3 conflicts wait" in page.text
             assert "Chief of Everything" in page.text
             assert vera.get("/conflicts").status_code == 403
             said = {"wins": "hr", "scope": "once", "one": "yes", "key": one.employee_id, "path": "title"}
@@ -513,12 +617,20 @@ def test_a_conflict_is_decided_on_its_page_and_whom_it_is_about_is_planned_for_a
             told = ada.get(f"/api/v1/runs/{run}/changes").json()
             assert [(c["change"]["key"], c["kind"]) for c in told["changes"]] == [(one.employee_id, "change")]
             assert ada.post("/conflicts/decide", seen=seen, **said).status_code == 409  # it waits no more
-            many = {"wins": "directory", "scope": "attribute", "key": "", "path": "title", "number": "1"}
+            page = ada.get("/conflicts?path=title")
+            many = {"wins": "directory", "scope": "attribute", "key": "", "path": "title", "shown": digest_on(page)}
             assert ada.post("/conflicts/decide", **many).status_code == 400  # what lasts wants a reason
-            assert ada.post("/conflicts/decide", **{**many, "number": "7"}, reason="x").status_code == 409
+            assert ada.post("/conflicts/decide", **{**many, "shown": "7"}, reason="x").status_code == 409
+            home.edit(two, "title", "Chief of Something Else")
+            home.plan()  # as many as before, and others than were shown
+            again = ada.post("/conflicts/decide", **many, reason="titles are made there")
+            assert (again.status_code, "others than were shown" in again.text) == (409, True)
+            many["shown"] = digest_on(ada.get("/conflicts?path=title"))
+            assert "<b>2</b> conflicts are held" in ada.get("/").text
             ada.done(ada.post("/conflicts/decide", **many, reason="titles are made there"))
             page = ada.get("/conflicts")
             assert "0 conflicts wait" in page.text
+            assert "held" not in ada.get("/").text.partition("What waits")[2].partition("</section>")[0]
             (identity,) = re.findall(r'name="id" value="(\w+)"', page.text)[-1:]
             assert "&#34;title&#34; = {" in ada.get("/conflicts/export").text
             assert ada.post("/conflicts/withdraw", id=identity).status_code == 303
@@ -591,3 +703,60 @@ def test_who_makes_a_second_user_and_signs_in_as_it_approves_nothing_by_it(tmp_p
             assert cleo.post(f"/runs/{run}/approve", digest=digest, reason="looked at it").status_code == 303
             page = ada.get(f"/runs/{run}/approvals").text
             assert "more approval" not in page
+
+
+# --- many at once ---------------------------------------------------------------------------------
+
+
+def test_so_many_pages_are_told_of_work_as_it_goes_on_and_the_next_is_told_why_it_does_not_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with house(tmp_path, users=20) as home:
+        home.settle()
+        with shown(home) as place:
+            gate = threading.Event()
+            monkeypatch.setattr(planning, "has_unfinished", lambda _: not gate.wait(60))
+            monkeypatch.setattr(place.opened.console.watching, "_most", 3)
+            monkeypatch.setattr(place.opened.console.watching, "_each", 2)
+            ada, bo = place.visitor(Role.OPERATOR, "ada"), place.visitor(Role.VIEWER, "bo")
+            ada.get("/")
+            address = ada.post("/plans").headers["location"] + "/events"
+            with contextlib.ExitStack() as open_:
+                watching = [open_.enter_context(client.stream(address)) for client in (ada, ada, bo)]
+                assert [next(lines) for lines in watching] == ["event: progress"] * 3
+                for client in (ada, bo):  # one has enough, and all together
+                    with client.stream(address) as told:
+                        lines = [*told]
+                    assert "does not move by itself" in " ".join(lines)
+                    assert [line for line in lines if line.startswith("event:")][-1] == "event: ended"
+                gate.set()
+            place.opened.console.works.halt()
+            with bo.stream(address) as told:  # whoever went away left room
+                assert "does not move" not in " ".join(told)
+
+
+def test_plans_are_opened_and_known_people_found_while_the_index_of_people_is_made(
+    place: Shown, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, making, gate = place.visitor(), threading.Event(), threading.Event()
+    reviews = Reviews(place.home.settings(), place.store.artifact("plan").parent)
+
+    class Slow(PeopleIndex):
+        def __init__(self, *given: Path) -> None:
+            making.set()
+            assert gate.wait(60)
+            super().__init__(*given)
+
+    monkeypatch.setattr(reviewing, "PeopleIndex", Slow)
+    monkeypatch.setattr(reviewing, "FIRST_S", 0.01)
+    first = threading.Thread(target=reviews.people, args=(place.store, "e"))
+    first.start()
+    assert making.wait(60)
+    assert reviews.opened(place.store, run).index.counts
+    with pytest.raises(ScimsyncError, match="read for the first time"):
+        reviews.people(place.store, "e")
+    gate.set()
+    first.join(60)
+    assert reviews.people(place.store, "e")[1] == 60
+    reviews.close()
+    assert client.get("/people?q=e").status_code == 200

@@ -67,6 +67,10 @@ def knock(
         return error.code, json.load(error)
 
 
+#: requests that a run for one person may take
+FEW = 12
+
+
 def call(address: str, *who: Person, name: str = "c1") -> tuple[int, Any]:
     body = json.dumps({"type": "person.changed", "keys": [p.employee_id for p in who]}).encode()
     return knock(address, body, name=name)
@@ -88,7 +92,7 @@ def title(home: House, who: Person) -> Any:
 # Must show 6
 
 
-def test_an_event_changes_one_person_within_two_seconds_and_again_does_nothing_and_a_forged_one_is_refused(
+def test_an_event_changes_one_person_at_once_with_few_requests_and_again_does_nothing_and_a_forged_one_is_refused(
     tmp_path: Path,
 ) -> None:
     with house(tmp_path) as home:
@@ -96,26 +100,33 @@ def test_an_event_changes_one_person_within_two_seconds_and_again_does_nothing_a
         *people, other = home.active(4)
         with serving(home) as address:
             home.set(other, job_title="Not yet")
-            before, taken = title(home, other), []
+            before, asked = title(home, other), []
             for number, who in enumerate(people):
                 home.set(who, job_title="Lead")
-                begun = time.monotonic()
+                home.reset()
                 assert call(address, who, name=f"c{number}") == (202, {"accepted": 1, "repeated": False})
                 wait(lambda who=who: title(home, who) == "Lead")
-                taken.append(time.monotonic() - begun)
                 assert title(home, other) == before
                 wait(lambda: home.runs()[0].finished is not None)
-            assert min(taken) < 2.0, taken  # of three, because others may be at work on this machine
+                asked.append(home.stats()["requests"])
+                assert home.writes() == 1
+            # what takes time are requests: no more of them than one person needs, of thousands as of sixty
+            assert max(asked) <= FEW, asked
 
-            runs, stats = len(home.runs()), home.stats()["requests"]
+            runs = len(home.runs())
             assert call(address, people[-1], name="c2") == (202, {"accepted": 1, "repeated": True})
             body = json.dumps({"type": "person.changed", "key": other.employee_id}).encode()
             forged = knock(address, body, name="c9", key=OTHER)
             assert forged[0] == 401
-            time.sleep(0.5)
-            assert (len(home.runs()), home.stats()["requests"]) == (runs, stats)
+            # the next genuine one is the next run, so nothing came of those
+            home.set(people[0], job_title="Head")
+            home.reset()
+            assert call(address, people[0], name="c10") == (202, {"accepted": 1, "repeated": False})
+            wait(lambda: title(home, people[0]) == "Head")
+            wait(lambda: home.runs()[0].finished is not None)
+            assert len(home.runs()) == runs + 1
             assert title(home, other) == before
-        assert home.writes() == len(people)
+            assert home.writes() == 1
 
 
 def test_everything_that_is_not_genuine_gets_the_same_answer(tmp_path: Path) -> None:

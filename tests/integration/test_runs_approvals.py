@@ -17,8 +17,10 @@ from scimsync.bootstrap import now
 from scimsync.engine import ledger
 from scimsync.errors import PlanDamaged, PlanRefused, PlanWaits
 from scimsync.model.decisions import Actor
+from scimsync.model.events import MessageState
 from scimsync.model.outcomes import RunState
-from scimsync.services import approving
+from scimsync.services import approving, awaiting, trimming
+from scimsync.services.trimming import Chosen
 
 MANY = '[[approval]]\nname = "many-leavers"\nmore_than = { disable = 1 }\n'
 ADA, BEN = Actor("ada@example.com", "oidc"), Actor("ben@example.com", "oidc")
@@ -208,9 +210,9 @@ def test_an_approval_expires_with_its_rule(home: House) -> None:
     settings = home.settings()
     with bootstrap.open_store(settings) as store:
         found, run = approving.find_file(store, made)
-        asked = approving.Asked(
+        asked = awaiting.Asked(
             rules=settings.policy.approvals,
-            public=lambda: approving.audit_public(settings),
+            public=lambda: awaiting.audit_public(settings),
             now=now() + timedelta(hours=2),
         )
         assert approving.approving.standing(found.plan, run, store, asked).missing == 1
@@ -274,9 +276,9 @@ def test_a_run_that_was_begun_goes_on_under_the_approval_that_it_began_with(home
     settings = home.settings()
     with bootstrap.open_store(settings) as store:
         found, run = approving.find_file(store, made)
-        late = approving.Asked(
+        late = awaiting.Asked(
             rules=settings.policy.approvals,
-            public=lambda: approving.audit_public(settings),
+            public=lambda: awaiting.audit_public(settings),
             now=now() + timedelta(days=3),
         )
         assert approving.approving.standing(found.plan, run, store, late).waits
@@ -292,3 +294,24 @@ def test_rules_that_can_never_be_met_are_refused_in_the_configuration(home: Hous
     assert said.code == 2
     for words in ("names fewer people", "two rules have the same", "says of no plan"):
         assert words in said.err + said.out
+
+
+def test_whoever_subscribed_is_told_once_of_each_plan_that_waits(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK", "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" * 2)
+    hook = '[[webhook]]\nurl = "https://127.0.0.1:9/hook"\nsecret = "env:HOOK"\nevents = ["scimsync.plan.waits"]\n'
+    home.configure(more=MANY + hook)
+    one, two, three = home.active(3)
+    home.dismiss(one, two, three)
+    whole = home.plan().id
+    settings = home.settings()
+    with bootstrap.open_store(settings) as store:
+        without_one = trimming.leave_out(settings, store, whole, Chosen(users=[one.employee_id]), ADA, "back soon").id
+        wanted = Chosen(users=[two.employee_id])
+        trimming.leave_out(settings, store, without_one, wanted, ADA, "back soon")  # that one waits for nobody
+        told = store.messages(settings.webhooks[0].name, MessageState.PENDING)
+    bodies = [json.loads(one.body)["events"]["scimsync.plan.waits"] for one in reversed(told)]
+    assert len(bodies) == 2
+    assert {one["plan"]: (one["rules"], one["approvals"], one["changes"]["disable"]) for one in bodies} == {
+        whole: (["many-leavers"], 1, 3),
+        without_one: (["many-leavers"], 1, 2),
+    }

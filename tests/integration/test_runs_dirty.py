@@ -39,7 +39,7 @@ PHONES = {
 PARTS = {"mover": MOVER, "leaver": LEAVER, "joiner": JOINER}
 
 #: the kinds that are played: each in a soak, and in CI as many as fit
-FEW = [*KINDS][:: len(KINDS) // examples(len(KINDS), 40) or 1]
+FEW = [*KINDS][:: len(KINDS) // examples(len(KINDS), 28) or 1]
 
 #: key -> attribute -> value, of everybody who has an account
 Held = Mapping[str, Mapping[str, object]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -192,8 +193,8 @@ def test_two_hundred_edits_during_an_apply_of_a_thousand_changes_lose_nothing(tm
         applied = threading.Event()
 
         def disturb() -> None:
-            while home.stats()["effective_writes"] < 10 and not applied.is_set():
-                pass
+            while home.counted("effective_writes") < 10 and not applied.is_set():
+                time.sleep(0.001)
             for number, who in enumerate(draw.sample(movers, 200)):
                 if number % 5 == 4:
                     home.edit(who, "title", f"Foreign {number}")

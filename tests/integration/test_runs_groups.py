@@ -808,7 +808,7 @@ def test_apply_killed_in_the_middle_of_a_group_repeats_and_loses_nothing(tmp_pat
         it.home.fault({"on": "group_patch", "kind": "hang", "seconds": 0.1, "times": 0, "when": "after"})
         with it.home.start("apply", "--yes") as process:
             started = time.monotonic()
-            while it.home.stats()["group_patch"] < 3 and time.monotonic() < started + 20:
+            while it.home.counted("group_patch") < 3 and time.monotonic() < started + 20:
                 time.sleep(0.01)
             process.kill()
         assert process.returncode == -signal.SIGKILL

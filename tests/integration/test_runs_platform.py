@@ -370,7 +370,7 @@ def test_a_run_that_was_killed_before_the_invitation_owes_it_still(home: House) 
     home.fault({"on": "invite", "kind": "hang", "seconds": 30, "times": 0})
     with home.start("apply", made.id, "--yes") as process:
         until = time.monotonic() + 60
-        while not home.stats()["invite"]:
+        while not home.counted("invite"):
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.02)

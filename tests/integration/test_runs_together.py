@@ -70,7 +70,7 @@ def test_a_night_that_was_killed_is_brought_to_its_end_with_all_its_proof(home: 
     home.reset()
     with home.start("apply", made.id, "--yes") as process:
         began = time.monotonic()
-        while home.stats()[kind] < 1 and time.monotonic() < began + 20:
+        while home.counted(kind) < 1 and time.monotonic() < began + 20:
             time.sleep(0.01)
         time.sleep(0.1)
         process.kill()

@@ -30,7 +30,9 @@ from scimsync.engine.ports import Store
 from scimsync.errors import SourceError, StoreLocked, TargetError
 from scimsync.model.alarms import AlarmKind
 from scimsync.model.schedules import Ended, Result, Schedule
-from scimsync.services import alarming, delivery, scheduling
+from scimsync.services import alarming, approving, delivery, planning, scheduling
+from scimsync.services.acting import Actor
+from scimsync.services.planning import Choices
 from scimsync.services.scheduling import Scheduler
 from scimsync.services.watching import Watch
 from scimsync.testing import VirtualClock
@@ -517,3 +519,118 @@ def test_a_real_service_with_a_schedule_says_that_it_is_well_and_ends_when_it_is
     service._scheduler.has_ended = True
     answer = asyncio.run(service._answer(scope, None))  # type: ignore[arg-type]
     assert (answer.status, answer.document["status"]) == (503, "unwell")
+
+
+APPROVED = f'{NIGHTLY}applies_approved = true\n[[approval]]\nname = "eyes"\nevery = true\n'
+FROZEN = '[[blackout]]\nname = "frozen"\n'
+
+
+def said_about(settings: Settings, plan: str, *, approves: bool = True) -> None:
+    """Somebody who did not propose it approves a plan, or rejects it."""
+    with bootstrap.open_store(settings) as store:
+        say = approving.approve if approves else approving.reject
+        say(settings, store, plan, Actor("cleo@example.com", "oidc"), "looked at it")
+
+
+def looked_again(settings: Settings, times: int = 3) -> tuple[Ended, str, list[str]]:
+    """How the schedule stands after a service that was just started looked some times, and what it said."""
+    quiet = Quiet()
+    with bootstrap.open_store(settings) as store:
+        scheduler = Scheduler(settings, store, quiet, lambda *_: None)
+        for _ in range(times):
+            scheduler._look()
+        (progress,) = alarming.progress_of(settings, store)
+        return progress.ended, progress.run, quiet.said
+
+
+def test_a_plan_of_a_schedule_that_waited_is_applied_once_when_it_was_approved_and_no_blackout_holds(
+    tmp_path: Path,
+) -> None:
+    provider = Provider(*(account(n) for n in range(4)))
+    with firm(tmp_path, provider) as it:
+        it.hr(*({"id": n} for n in range(4)))
+        it.sync()
+        it.configure(more=APPROVED)
+        it.hr({"id": 0, "status": "left"}, *({"id": n} for n in range(1, 4)))
+        file = tmp_path / "scimsync.toml"
+        settings = load(file)
+        assert looked(settings) is Ended.WAITING
+        ended_, plan, _ = looked_again(settings)  # nobody said anything
+        assert ended_ is Ended.WAITING
+        said_about(settings, plan)
+        it.configure(more=APPROVED + FROZEN)
+        assert looked_again(load(file))[0] is Ended.WAITING
+        it.configure(more=APPROVED.replace("applies_approved = true\n", ""))
+        assert looked_again(load(file))[0] is Ended.WAITING  # nobody asked for it
+        assert provider.named("p0@x.org")[0]["active"] is True
+        it.configure(more=APPROVED)
+        ended_, run, said = looked_again(settings)
+        assert (ended_, run) == (Ended.SUCCEEDED, plan)
+        assert provider.named("p0@x.org")[0]["active"] is False
+        assert said[:1] == [f"nightly: plan {plan} was approved."]
+        assert on_now(settings) == set()
+        assert looked_again(settings)[2] == []
+
+
+WHY = {"rejected": "was rejected by cleo", "overtaken": "another run", "edited": "changed after it was sealed"}
+
+
+@pytest.mark.parametrize("how", list(WHY))
+def test_an_approved_plan_of_a_schedule_is_held_to_its_seal_as_any(tmp_path: Path, how: str) -> None:
+    provider = Provider(*(account(n) for n in range(4)))
+    with firm(tmp_path, provider) as it:
+        it.hr(*({"id": n} for n in range(4)))
+        it.sync()
+        it.configure(more=APPROVED)
+        it.hr({"id": 0, "status": "left"}, *({"id": n} for n in range(1, 4)))
+        settings = load(tmp_path / "scimsync.toml")
+        assert looked(settings) is Ended.WAITING
+        _, plan, _ = looked_again(settings)
+        said_about(settings, plan, approves=how != "rejected")
+        if how == "overtaken":
+            it.hr(*({"id": n} for n in range(1, 4)), {"id": 0, "title": "Lead"})
+            with bootstrap.open_store(settings) as store, store.lease(bootstrap.owner()):
+                made = asyncio.run(planning.plan(settings, store, Quiet(), Choices()))
+            said_about(settings, made.id)
+            it.command("apply", made.id, "--yes")
+        if how == "edited":
+            with bootstrap.open_store(settings) as store:
+                run = store.run(plan)
+                assert run is not None
+                path = store.artifact(run.plan)
+                path.write_bytes(path.read_bytes().replace(b'"p0@x.org"', b'"p1@x.org"'))
+        ended_, _, said = looked_again(settings)
+        assert ended_ is Ended.REFUSED
+        assert WHY[how] in said[how == "overtaken"], said
+        assert all(provider.named(f"p{n}@x.org")[0]["active"] for n in range(4))
+        assert AlarmKind.WAITING not in on_now(settings)
+
+
+def test_a_test_alarm_goes_to_each_place_and_says_what_came_of_it(
+    tmp_path: Path, inbox: tuple[Inbox, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post, port = inbox
+    provider = Provider(account(0))
+    with firm(tmp_path, provider) as it:
+        it.hr({"id": 0})
+        said = it.command("alarms", "ping")
+        assert (said.code, said.faults) == (
+            2,
+            ["there is no [[alarm]] in the configuration. Add one; see docs/alarms.md"],
+        )
+        nobody = '[[alarm]]\nkind = "slack"\nurl = "env:CHAT"\nallow_private = true\n'
+        monkeypatch.setenv("CHAT", "https://127.0.0.1:9/hook")
+        it.configure(more=mail_alarm(port) + nobody)
+        said = it.command("alarms", "ping")
+        lines = said.out.splitlines()
+        assert (said.code, len(lines)) == (11, 2), said.err
+        assert lines[0] == "alarm 1 (mail, 127.0.0.1)  took it"
+        assert lines[1].startswith("alarm 2 (slack)  ")
+        assert not lines[1].endswith("took it")
+        assert it.command("alarms", "ping", "1").code == 0
+        assert it.command("alarms", "ping", "3").code == 2
+        assert subjects(post.mails) == ["scimsync: a test alarm"] * 2
+        assert "Nothing is wrong." in post.mails[0]
+        listed = it.command("alarms").out
+        assert "alarm 1 (mail, 127.0.0.1)  is told of everything; of silence after 6 h" in listed
+        assert "could not be told" not in listed

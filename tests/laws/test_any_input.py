@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from tests.soak import examples
 
 from scimsync import check_schema_drift, validate_operations
 from scimsync.model.plans import Finding
@@ -91,7 +92,7 @@ def deep(levels: int = 100_000) -> Any:
 
 
 @given(st.lists(OPERATIONS, max_size=4) | OPERATIONS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300, 80), deadline=None)
 @example(None)
 @example("replace title")
 @example([None, 5, "x", b"y", [], {}])
@@ -109,7 +110,7 @@ def test_operations_of_any_shape_are_answered_in_findings(given_: Any) -> None:
 
 
 @given(DOCUMENTS, DOCUMENTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300, 80), deadline=None)
 @example(None, None)
 @example({"title": "string"}, itself(dict))
 @example(itself(dict), itself(dict))
@@ -121,7 +122,7 @@ def test_schemas_of_any_shape_are_answered_in_drifts(baseline: Any, published: A
 
 
 @given(DOCUMENTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200, 80), deadline=None)
 def test_a_document_has_not_drifted_from_itself(document: Any) -> None:
     assume(not isinstance(document, dict) or not isinstance(document.get("attributes"), str))  # that is a path
     assert [each for each in check_schema_drift(document, document) if each.kind is not Kind.UNREADABLE] == []

@@ -21,8 +21,8 @@ from scimsync.model.policy import Deleted, Leavers, Limits
 
 FULL = int(os.environ.get("SCIMSYNC_DAYS_TIMES", "1")) >= 10
 SEED = int(os.environ.get("SCIMSYNC_DAYS_SEED", "1"))
-PEOPLE, LEAVERS, AGAIN, NIGHTS = (3000, 1000, 100, 365) if FULL else (120, 20, 8, 44)
-AFTER = 30 if FULL else 14
+PEOPLE, LEAVERS, AGAIN, NIGHTS = (3000, 1000, 100, 365) if FULL else (120, 20, 8, 30)
+AFTER = 30 if FULL else 7
 #: what each night may say besides its changes
 SPOKEN = {"delete": "leaver.expired", "restore": "account.restoring", "held": "account.deleted"}
 

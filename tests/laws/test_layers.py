@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.soak import examples
 
 from scimsync.errors import StoreDamaged
 from scimsync.workbench.bench import Workbench
@@ -40,12 +41,12 @@ def shown(bench: Workbench, layers: Layers) -> dict[str, Row]:
     return {row.pop("key"): {name: value for name, value in row.items() if value is not None} for row in found}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60, 20), deadline=None)
 @given(first=st.dictionaries(st.sampled_from(KEYS), _rows), writes=_writes, kept=st.integers(1, 15))
 def test_every_layer_shows_the_table_as_it_was_when_it_was_written(
     first: dict[str, Row], writes: list[tuple[dict[str, Row | None], bool]], kept: int
 ) -> None:
-    with tempfile.TemporaryDirectory() as name, Workbench(Path(name), helpers=False) as bench:
+    with tempfile.TemporaryDirectory() as name, Workbench(Path(name)) as bench:
         folder = Path(name)
         held = dict(first)
         history = {"0.parquet": dict(held)}
@@ -73,7 +74,7 @@ def test_every_layer_shows_the_table_as_it_was_when_it_was_written(
 
 
 def test_layers_stay_few_and_changes_small_while_one_row_after_another_changes(tmp_path: Path) -> None:
-    with Workbench(tmp_path, helpers=False) as bench:
+    with Workbench(tmp_path) as bench:
         rows = "(SELECT 'k' || lpad(i::VARCHAR, 4, '0') AS key, 'old' AS a FROM range(4000) t(i))"
         write_snapshot(bench, tmp_path / "0.parquet", rows)
         layers, rewritten = Layers(bench, tmp_path / "0.parquet"), 0
@@ -94,7 +95,7 @@ def test_layers_stay_few_and_changes_small_while_one_row_after_another_changes(t
 
 @pytest.mark.parametrize("harm", ["missing", "cut", "exchanged", "top"])
 def test_a_layer_that_is_not_what_was_written_is_told(tmp_path: Path, harm: str) -> None:
-    with Workbench(tmp_path, helpers=False) as bench:
+    with Workbench(tmp_path) as bench:
         write_snapshot(bench, tmp_path / "a.parquet", "(SELECT i::VARCHAR AS key, 'x' AS p FROM range(100) t(i))")
         Layers(bench, tmp_path / "a.parquet").write(tmp_path / "b.parquet", "(SELECT '5' AS key, 'y' AS p)")
         harmed = tmp_path / ("b.parquet" if harm == "top" else "a.parquet")
@@ -110,7 +111,7 @@ def test_a_layer_that_is_not_what_was_written_is_told(tmp_path: Path, harm: str)
 
 
 def test_a_layer_whose_pages_are_damaged_is_told_when_it_is_read(tmp_path: Path) -> None:
-    with Workbench(tmp_path, helpers=False) as bench:
+    with Workbench(tmp_path) as bench:
         top = tmp_path / "a.parquet"
         write_snapshot(bench, top, "(SELECT md5(i::VARCHAR) AS key FROM range(1000) t(i))")
         content = bytearray(top.read_bytes())

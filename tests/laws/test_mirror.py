@@ -149,7 +149,7 @@ def test_a_plan_that_remembers_says_what_one_says_that_reads_everybody(
     monkeypatch.setattr("scimsync.engine.reading.RECALLED_FROM", 1)
     changed: list[Change] = []
 
-    @settings(max_examples=examples(10, 5))
+    @settings(max_examples=examples(10, 3))
     @given(days(happenings))
     def law(story: Any) -> None:
         folder = tmp_path_factory.mktemp("day")

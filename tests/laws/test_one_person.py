@@ -229,7 +229,7 @@ def whole(folder: Path, policy: Policy, target: MemoryTarget, people: Mapping[st
     former = None
     for number, (account, base) in enumerate(bases.items()):
         path = folder / f"base-{number:08d}-r.parquet"
-        with Workbench(folder, helpers=False) as bench:
+        with Workbench(folder) as bench:
             plain = [replace(m, authority=Authority.LOCAL_WINS) for m in mapped]
             write_agreed_with(bench, (account, account), agreement_of(plain, base, {}), path, former)
         former = path

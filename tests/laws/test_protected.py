@@ -20,7 +20,7 @@ from tests.soak import WHOLE, examples
 from scimsync.model.policy import Leavers
 
 #: each is nine protected people in as many roles; where more are played, each for two nights
-EXAMPLES, NIGHTS = examples(100, 20), 2 if WHOLE else 1
+EXAMPLES, NIGHTS = examples(100, 12), 2 if WHOLE else 1
 
 LIES: dict[str, Any] = {
     "names": ["lower", "upper", "username"],

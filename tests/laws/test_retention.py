@@ -72,7 +72,7 @@ class Past:
         self.store.save_run(run)
 
     def _write(self, name: str, changed: Mapping[str, str | None], at: datetime, *, fold: bool) -> None:
-        with Workbench(self.folder, helpers=False) as bench:
+        with Workbench(self.folder) as bench:
             bench.sql.execute("CREATE TABLE t (key VARCHAR, v VARCHAR)")
             for key, value in changed.items():
                 bench.sql.execute("INSERT INTO t VALUES (?, ?)", [key, value])
@@ -104,7 +104,7 @@ class Past:
                 continue
             assert (self.folder / run.plan).is_file()
             assert (self.folder / f"groups-{run.id}.json").is_file()
-            with Workbench(self.folder, helpers=False) as bench:
+            with Workbench(self.folder) as bench:
                 for top in {run.agreed, run.base} - {""}:
                     rows = bench.rows(f"SELECT key, v FROM {Layers(bench, self.folder / top).rows()}")
                     assert {str(key): str(value) for key, value in rows} == self.history[top]

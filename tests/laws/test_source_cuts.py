@@ -21,7 +21,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.soak import pairs
+from tests.soak import WHOLE, pairs
 from tests.unit.engine.test_whole_runs import Company
 
 from scimsync.adapters.source_file import CsvSource, JsonlSource, ParquetSource
@@ -43,7 +43,7 @@ DEPARTMENTS = [name for name, size in SIZES.items() for _ in range(size)]
 COLUMNS = ("id", "email", "name", "status", "title", "boss", "department", "teams", "updated_at")
 
 law = settings(
-    max_examples=8 * TIMES,
+    max_examples=(8 if WHOLE else 4) * TIMES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -43,7 +43,7 @@ class Road:
 
 def staged(folder: Path, reading: Reading) -> object:
     """Everything that the plan will know of a reading."""
-    with Workbench(folder, helpers=False) as bench:
+    with Workbench(folder) as bench:
         try:
             health = stage_records(bench, reading, key="id")
         except SourceError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.soak import examples
 
 ROOT = Path(__file__).parents[2]
 KEYS = {"work", "value", "unit", "bar", "met", "command", "machine"}
@@ -50,7 +51,7 @@ def test_quick_look_writes_its_figures(
 ) -> None:
     monkeypatch.setattr(harness, "OUT", tmp_path)
     measure, usual = commands.BENCHMARKS[name]
-    few = 40 if name == "estimate" else 200  # it keeps to a real limit of requests a minute
+    few = 40 if name == "estimate" else examples(200, 60)  # it keeps to a real limit of requests a minute
     report = measure(harness.Size(people=few, usual=usual, pairs=1))
     rows = json.loads(report.save().read_text(encoding="utf-8"))
     assert rows

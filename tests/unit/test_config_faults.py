@@ -131,7 +131,7 @@ def test_a_good_document_has_no_fault(tmp_path: Path) -> None:
         ("target", BARE | {"username": "a", "password": "env:LINES"}, "[target] password: HTTP Basic takes no line end "
          "and no other control sign"),
         ("target", BARE | {"username": "a", "password": CANARY}, "[target] password is a secret and may not stand in the "
-         "file: write env:NAME or file:PATH"),
+         "file: write env:NAME, file:PATH, credential:NAME or exec:COMMAND"),
         ("target", BARE | {"header": "X-Key"}, "[target] header_value is missing: what stands in header, as it is sent; "
          'env:NAME or file:PATH; for instance "env:API_KEY"'),
         ("target", BARE | {"header": "X Key", "header_value": "env:WORD"}, "[target] header is not the name of a header: "

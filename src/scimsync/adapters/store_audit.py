@@ -26,6 +26,11 @@ from scimsync.model.audit import Entry, Head, PersonKey, Record
 from scimsync.model.events import Message
 from scimsync.model.outcomes import JournalLine
 
+# what each commit says, kept: SQLAlchemy takes as long to look at a statement as SQLite takes to carry it out
+_ADD_LINES, _ADD_KEYS, _ADD_ENTRIES = sa.insert(JOURNAL), sa.insert(KEY), sa.insert(AUDIT)
+_HEAD, _MOVE_HEAD = sa.select(HEAD).with_for_update(), sa.update(HEAD)
+_KEYS = sa.select(KEY).where(KEY.c.pseudonym.in_(sa.bindparam("names", expanding=True)))
+
 
 class Audit(Connections):
     """What was done, and proof of it."""
@@ -43,7 +48,7 @@ class Audit(Connections):
         rows = [line_to_row(line) for line in lines]
         with self._writing(alone=bool(lines)) as connection:
             if rows:
-                connection.execute(sa.insert(JOURNAL), rows)
+                connection.execute(_ADD_LINES, rows)
             if records:
                 self._chain(connection, records)
             if messages:
@@ -159,14 +164,14 @@ class Audit(Connections):
             return list(connection.scalars(sa.select(CHECKPOINT.c.note).order_by(CHECKPOINT.c.size)))
 
     def _locked_head(self, connection: sa.Connection) -> sa.RowMapping:
-        return connection.execute(sa.select(HEAD).with_for_update()).mappings().one()
+        return connection.execute(_HEAD).mappings().one()
 
     def _chain(self, connection: sa.Connection, records: Sequence[Record], row: sa.RowMapping | None = None) -> None:
         row = row or self._locked_head(connection)
         names = {ledger.pseudonym(row["secret"], record.person) for record in records if record.person}
         known = {
             key.pseudonym: key
-            for found in connection.execute(sa.select(KEY).where(KEY.c.pseudonym.in_(names))).mappings()
+            for found in connection.execute(_KEYS, {"names": list(names)}).mappings()
             for key in (key_from(found),)
         }
 
@@ -176,10 +181,10 @@ class Audit(Connections):
         book = ledger.Ledger(head_from(row), row["secret"], find, secrets.token_bytes)
         entries = book.add(records)
         if book.made:
-            connection.execute(sa.insert(KEY), [key_to_row(key) for key in book.made.values()])
-        connection.execute(sa.insert(AUDIT), [entry_to_row(entry) for entry in entries])
+            connection.execute(_ADD_KEYS, [key_to_row(key) for key in book.made.values()])
+        connection.execute(_ADD_ENTRIES, [entry_to_row(entry) for entry in entries])
         end = {"size": book.head.size, "hash": book.head.hash, "frontier": b"".join(book.head.frontier)}
-        connection.execute(sa.update(HEAD).values(end))
+        connection.execute(_MOVE_HEAD, end)
 
 
 def _of_runs(runs: Collection[str]) -> Iterator[sa.ColumnElement[bool]]:

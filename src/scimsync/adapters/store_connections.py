@@ -20,6 +20,8 @@ from scimsync.errors import ProtocolError, StoreLocked
 
 #: rows that are read or written at a time
 CHUNK = 1000
+#: kept, as all that each write says: SQLAlchemy takes as long to look at a statement as SQLite takes to carry it out
+_LEASE = sa.select(LEASE).with_for_update(read=True)
 
 
 @contextmanager
@@ -95,7 +97,7 @@ class Connections:
         with translated(self._name), self.engine.begin() as connection:
             mine = self._fence
             if mine is not None or alone:
-                row = connection.execute(sa.select(LEASE).with_for_update(read=True)).mappings().one()
+                row = connection.execute(_LEASE).mappings().one()
                 if row["fence"] != mine and (mine is not None or row["owner"]):
                     raise StoreLocked(taken(row, mine))
             yield connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -62,7 +63,24 @@ def shown_name(url: sa.URL) -> str:
     """What a state is called in messages: no password."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return f"PostgreSQL {url.host or 'on this host'}/{url.database or ''}"
+    options = url.query.get("options", "")
+    schema = _SCHEMA.search(options if isinstance(options, str) else " ".join(options))
+    within = f" (schema {schema.group(1)})" if schema else ""
+    return f"PostgreSQL {url.host or 'on this host'}/{url.database or ''}{within}"
+
+
+#: the one schema that a URL names
+_SCHEMA = re.compile(r'-c ?search_path="?([a-z0-9_-]+)"?\s*$')
+
+
+def make_schema(connection: sa.Connection) -> None:
+    """Make the schema that the URL names, where there is none; the caller keeps others from doing so, too."""
+    path = str(connection.exec_driver_sql("SHOW search_path").scalar_one())
+    if (
+        re.fullmatch(r'"?[a-z0-9_-]+"?', path)
+        and connection.exec_driver_sql("SELECT current_schema()").scalar() is None
+    ):
+        connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {path}")
 
 
 def open_sqlite(url: sa.URL, patience_s: float) -> sa.Engine:

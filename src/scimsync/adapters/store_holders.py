@@ -49,9 +49,14 @@ def _started(pid: int) -> str | None:
 
 def holds(row: sa.RowMapping, me: _Process, now: datetime) -> bool:
     """Whether the holder of a lease may still be at work."""
+    silence = None if row["renewed"] is None else now - row["renewed"]
+    if row["bears"] is not None and silence is not None and silence > timedelta(seconds=row["bears"]):
+        return False
     if row["place"] == me.place:
         return _alive(row["pid"], row["started"])
-    return row["renewed"] is not None and now - row["renewed"] < EXPIRY
+    if row["bears"] is not None:
+        return True
+    return silence is not None and silence < EXPIRY
 
 
 def _alive(pid: int, started: str) -> bool:
@@ -73,6 +78,8 @@ def at_work(row: sa.RowMapping, me: _Process) -> str:
     """Who holds the lease."""
     since = f"{row['since']:%Y-%m-%d %H:%M:%S} UTC" if row["since"] else "an unknown time"
     text = f"{row['owner']} is at work: process {row['pid']} on {row['host']}, since {since}. "
+    if row["bears"] is not None:
+        return text + f"Wait until it ends; if it is dead, its lease ends after {row['bears']} seconds of silence."
     if row["place"] == me.place:
         return text + "Wait until it ends, or end that process; then start again."
     until = f"{row['renewed'] + EXPIRY:%H:%M:%S} UTC" if row["renewed"] else "ten minutes from now"

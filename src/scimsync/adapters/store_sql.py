@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from scimsync.adapters.store_deciding import Deciding
 from scimsync.adapters.store_engine import (
     MIGRATION_KEY,
     check_pages,
+    make_schema,
     open_postgres,
     open_sqlite,
     open_sqlite_to_read,
@@ -69,6 +71,7 @@ REVISIONS = (
     "0021",
     "0027",
     "0030",
+    "0031",
 )
 VERSION_TABLE = "scimsync_version"
 #: how often a holder says that it lives
@@ -119,16 +122,21 @@ class SqlStore(Runs, People, Deciding, Outbox, Schedules, Bindings, Visitors):
             raise
 
     @contextmanager
-    def lease(self, owner: str) -> Iterator[None]:
+    def lease(self, owner: str, bears_s: int | None = None) -> Iterator[None]:
         """Hold the right to write to the target; a daemon thread says every minute that we live.
+
+        Args:
+            owner: Who, for messages.
+            bears_s: After how many seconds of silence others may take it, even from a process that lives; then it is
+                renewed four times as often. None: for as long as the process lives, or ten minutes on another machine.
 
         Raises:
             StoreLocked: Another live process holds it; the message names process, host and since when.
         """
-        fence = self._take(owner)
+        fence = self._take(owner, bears_s)
         self._fence = fence
         done = threading.Event()
-        renewer = threading.Thread(target=self._renew, args=(fence, done), name="scimsync-lease", daemon=True)
+        renewer = threading.Thread(target=self._renew, args=(fence, done, bears_s), name="scimsync-lease", daemon=True)
         renewer.start()
         try:
             yield
@@ -163,10 +171,11 @@ class SqlStore(Runs, People, Deciding, Outbox, Schedules, Bindings, Visitors):
         """Let go of connections."""
         self.engine.dispose()
 
-    def _take(self, owner: str) -> int:
-        now, me = self._clock.now(), myself()
+    def _take(self, owner: str, bears_s: int | None) -> int:
+        me = myself()
         with translated(self._name), self.engine.begin() as connection:
             row = connection.execute(sa.select(LEASE).with_for_update()).mappings().one()
+            now = self._clock.now() if bears_s is None and row["bears"] is None else self._time(connection)
             if row["owner"] and holds(row, me, now) and (str(self.engine.url), row["fence"]) not in _LEFT:
                 raise StoreLocked(at_work(row, me))
             fence = int(row["fence"]) + 1
@@ -179,19 +188,28 @@ class SqlStore(Runs, People, Deciding, Outbox, Schedules, Bindings, Visitors):
                 "started": me.started,
                 "since": now,
                 "renewed": now,
+                "bears": bears_s,
             }
             connection.execute(sa.update(LEASE).values(holder))
         return fence
 
-    def _renew(self, fence: int, done: threading.Event) -> None:
-        while not done.wait(RENEW_S):
+    def _renew(self, fence: int, done: threading.Event, bears_s: int | None) -> None:
+        while not done.wait(RENEW_S if bears_s is None else bears_s / 4):
             with suppress(StoreError):  # a passing trouble; the next append says so if it stays
-                if not self._update_lease(fence, {"renewed": self._clock.now()}):
+                if not self._update_lease(fence, {}, shared=bears_s is not None):
                     return
 
-    def _update_lease(self, fence: int, values: Mapping[str, object]) -> bool:
+    def _time(self, connection: sa.Connection) -> datetime:
+        """Now, for everybody who shares the state alike: clocks of machines differ."""
+        if connection.dialect.name == "sqlite":
+            return self._clock.now()
+        found: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        return found.astimezone(UTC)
+
+    def _update_lease(self, fence: int, values: Mapping[str, object], *, shared: bool = False) -> bool:
         with translated(self._name), self.engine.begin() as connection:
-            mine = sa.update(LEASE).where(LEASE.c.fence == fence).values(dict(values))
+            now = self._time(connection) if shared else self._clock.now()
+            mine = sa.update(LEASE).where(LEASE.c.fence == fence).values(dict(values) or {"renewed": now})
             return connection.execute(mine).rowcount == 1
 
     def _prepare(self, *, writes: bool) -> None:
@@ -226,6 +244,7 @@ class SqlStore(Runs, People, Deciding, Outbox, Schedules, Bindings, Visitors):
         with _MIGRATING, translated(self._name), self.engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_KEY)))
+                make_schema(connection)
             if sa.inspect(connection).has_table(VERSION_TABLE):
                 self._step_on(connection)
             else:

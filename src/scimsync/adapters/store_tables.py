@@ -232,6 +232,7 @@ LEASE = sa.Table(
     sa.Column("started", sa.Text, nullable=False),
     sa.Column("since", Instant),
     sa.Column("renewed", Instant),
+    sa.Column("bears", sa.Integer),
 )
 PIN = sa.Table(
     "schema_pin",
@@ -392,4 +393,6 @@ INBOUND = sa.Table(
     sa.Column("answered", sa.Boolean, nullable=False),
 )
 PENDING = MessageState.PENDING.value
-NOBODY = {"owner": "", "host": "", "place": "", "pid": 0, "started": "", "since": None, "renewed": None}
+NOBODY = {
+    "owner": "", "host": "", "place": "", "pid": 0, "started": "", "since": None, "renewed": None, "bears": None,
+}  # fmt: skip

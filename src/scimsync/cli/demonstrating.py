@@ -37,7 +37,8 @@ from scimsync.simulator.server import Settings as SimulatorSettings
 SEED = 7
 #: requests a minute that the demo's simulator grants, so that nobody has to wait
 RATE = 60_000
-LEAST = 100
+#: fewer, and the limits refuse its leavers
+LEAST = 150
 
 _CONFIG = """\
 [source]

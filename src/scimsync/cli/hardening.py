@@ -25,7 +25,9 @@ def harden() -> None:
 
 
 def told(error: BaseException) -> ScimsyncError | None:
-    """What an error says to people; None of one that nobody expected."""
+    """What an error, or the first of a group, says to people; None of one that nobody expected."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     if isinstance(error, ScimsyncError):
         return error
     if (disk := _of_disk(error)) is not None:

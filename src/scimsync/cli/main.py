@@ -14,10 +14,12 @@ import click
 
 from scimsync.cli import interrupting
 from scimsync.cli.account_commands import accounts
+from scimsync.cli.alarm_commands import alarms
 from scimsync.cli.approval_commands import approvals, approve, reject
 from scimsync.cli.audit_commands import audit
 from scimsync.cli.conflict_commands import conflicts
 from scimsync.cli.finding_commands import findings
+from scimsync.cli.fleet_commands import fleet, worker
 from scimsync.cli.hardening import harden, told
 from scimsync.cli.options import (
     FILE,
@@ -32,6 +34,7 @@ from scimsync.cli.options import (
     with_rings,
 )
 from scimsync.cli.plan_commands import alone, plan_diff, plan_leave_out, plan_verify
+from scimsync.cli.shipping_commands import COMPLETE, attach, completion, man, support_bundle, version
 from scimsync.cli.state_commands import state
 from scimsync.cli.undo_commands import restore, undo
 from scimsync.cli.webhook_commands import webhooks
@@ -73,18 +76,14 @@ def _colours() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def main() -> None:
     """The installed command: our own exceptions become a paragraph and an exit code."""
     harden()
+    if COMPLETE in os.environ:
+        attach(cli)
     gc.set_threshold(200_000, 5)  # loading makes objects that stay; by default a tenth of a plan is looking at them
     try:
-        cli()
+        cli(complete_var=COMPLETE)
     except SystemExit as end:
         interrupting.deafen()
         if isinstance(end.code, int) and end.code > 128:
@@ -93,7 +92,7 @@ def main() -> None:
             gc.freeze()  # what is left goes with the process; after an error, too, it holds what they want back
         raise
     except (Exception, BaseExceptionGroup) as raised:
-        error = told(_first(raised))
+        error = told(raised)
         if error is None:
             raise
         for paragraph in str(error).splitlines() or [""]:
@@ -427,7 +426,7 @@ def metrics(**given: object) -> None:
     sys.exit(running.metrics(running.Options.of(given)))
 
 
-for _added in (approvals, approve, reject, undo, restore, conflicts, findings, accounts, audit, webhooks, state):
+for _added in (approvals, approve, reject, undo, restore, conflicts, findings, accounts, audit, webhooks, alarms):
     cli.add_command(_added)
 
 
@@ -495,3 +494,7 @@ def demo(users: int, keep: Path | None, console: bool, options: tuple[str, ...])
 
     switches = simulating.read_switches(options)
     sys.exit(demonstrating.demo(users=users, keep=keep, switches=switches, console=console))
+
+
+for _added in (state, fleet, worker, support_bundle, version, completion, man):
+    cli.add_command(_added)

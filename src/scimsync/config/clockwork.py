@@ -30,6 +30,12 @@ class Schedule(Section):
         example="30 2 * * *",
     )
     zone: str = _text("The time zone in which that is read. Default: `[source] zone`.", example="Europe/Berlin")
+    applies_approved: bool = _key(
+        "Whether a plan of this schedule that waited is applied within a minute after it was approved, outside "
+        "blackouts, as long as it holds. Else whoever approved it, or somebody else, applies it.",
+        default=False,
+        example=True,
+    )
     depth: Literal["full", "versions", "source"] | None = _key(
         "How deep its runs look at the directory. Default: `[target] depth`, with its rhythm.", None, example="versions"
     )

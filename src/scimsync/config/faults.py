@@ -39,8 +39,8 @@ _SHOWN = {
 #: the same where nothing may be repeated
 _HIDDEN = "is a secret and may not stand in the file: write"
 _SECRETS = {
-    keys.REFERENCE: f"{_HIDDEN} env:NAME or file:PATH",
-    keys.FORMER_REFERENCE: f"{_HIDDEN} env:NAME or file:PATH",
+    keys.REFERENCE: f"{_HIDDEN} env:NAME, file:PATH, credential:NAME or exec:COMMAND",
+    keys.FORMER_REFERENCE: f"{_HIDDEN} env:NAME, file:PATH, credential:NAME or exec:COMMAND",
     keys.SIGNING_KEY: f"{_HIDDEN} file:PATH or keyring:NAME",
 }
 _TYPES = {"boolean": "true or false", "array": "a list of texts", "string": "a text", "object": "a table"}

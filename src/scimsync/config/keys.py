@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-REFERENCE = r"^(env|file):"
+REFERENCE = r"^(env|file|credential|exec):"
 #: a former secret may be empty, for configurations that are filled in by a tool
-FORMER_REFERENCE = r"^((env|file):|$)"
+FORMER_REFERENCE = r"^((env|file|credential|exec):|$)"
 SIGNING_KEY = r"^(file|keyring):."
 SHARE = r"^[ \t]*[0-9]+(\.[0-9]+)?[ \t]*%[ \t]*$"
 AFTER = r"^[ \t]*[1-9][0-9]{0,4}[ \t]*[dh][ \t]*$"

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from scimsync.config import clock_reading, console_reading, credentials, faults, holding, outward, source_reading
+from scimsync.config import (
+    clock_reading,
+    console_reading,
+    credentials,
+    faults,
+    holding,
+    outward,
+    source_reading,
+    states,
+)
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
@@ -208,7 +217,7 @@ class _Reader:
 
     def _state(self) -> StateSettings:
         given = self.written.state
-        url = self._database("state", given.url) or "sqlite:///.scimsync/state.db"
+        url = states.within(self._database("state", given.url) or "sqlite:///.scimsync/state.db", given, self.told)
         artifacts = self.references.beside(given.artifacts)
         return StateSettings(url=url, artifacts=artifacts, memory=given.memory, keep=Keep(**given.keep))
 

@@ -15,7 +15,7 @@ from scimsync.scim.dialect import Dialect
 from scimsync.scim.dialect_file import dialect_of
 
 #: a reference, as a value that is a secret is written
-_SECRET = re.compile(r"(env|file):")
+_SECRET = re.compile(r"(env|file|credential|exec):")
 #: what lets us in, and what it cannot do without
 _LACKS = {"client_id": "client_secret", "client_secret": "token_url", "username": "password", "header": "header_value"}
 

@@ -22,16 +22,19 @@ ID = "urn:scimsync:configuration"
 Node = dict[str, Any]
 
 
-class _Generator(GenerateJsonSchema):
+class Generator(GenerateJsonSchema):
     """As pydantic does; without titles made of names, and without null, which TOML does not have."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002
+        """Never."""
         return False
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """What may be missing, as it is where it is there."""
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """What holds where a key is missing."""
         found = super().default_schema(schema)
         if found.get("default") in ("", None, {}):  # stands for a key that is missing
             found.pop("default", None)
@@ -41,22 +44,22 @@ class _Generator(GenerateJsonSchema):
 @cache
 def schema() -> Node:
     """The schema; nobody changes it."""
-    found = Document.model_json_schema(schema_generator=_Generator)
+    found = Document.model_json_schema(schema_generator=Generator)
     sections = found.pop("$defs")
-    whole = cast(Node, _inlined(found, sections))
+    whole = cast(Node, inlined(found, sections))
     _narrow(whole["properties"])
     return {"$schema": GenerateJsonSchema.schema_dialect, "$id": ID} | whole
 
 
-def _inlined(node: object, sections: Node) -> object:
+def inlined(node: object, sections: Node) -> object:
     """Every section where it is referred to: an editor that ignores what stands beside `$ref` loses no text."""
     if isinstance(node, list):
-        return [_inlined(each, sections) for each in node]
+        return [inlined(each, sections) for each in node]
     if not isinstance(node, dict):
         return node
-    found = {key: _inlined(each, sections) for key, each in node.items() if key != "$ref"}
+    found = {key: inlined(each, sections) for key, each in node.items() if key != "$ref"}
     if "$ref" in node:
-        section = cast(Node, _inlined(sections[node["$ref"].rpartition("/")[2]], sections))
+        section = cast(Node, inlined(sections[node["$ref"].rpartition("/")[2]], sections))
         section.pop("title", None)
         return section | found
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from scimsync.config import Settings
 from scimsync.console import (
     account,
     api,
+    api_deciding,
     approvals,
     audit,
     conflicts,
@@ -39,6 +39,7 @@ from scimsync.console.pending import Pending
 from scimsync.console.roles import NOBODY, Role, Visitor
 from scimsync.console.sessions import Patience, Sessions
 from scimsync.errors import ConfigError, PlanError, ScimsyncError, StoreLocked, TargetError
+from scimsync.services.deciding import Inbox
 from scimsync.services.reviewing import Reviews
 from scimsync.services.signing_in import make_provider
 from scimsync.services.state import Store
@@ -59,6 +60,7 @@ PAGES: tuple[Page, ...] = (
     *settings.PAGES,
     *account.PAGES,
     *api.PAGES,
+    *api_deciding.PAGES,
 )
 _STATIC = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
@@ -94,6 +96,7 @@ def open_console(given: Settings, store: Store, origins: frozenset[str]) -> Open
         store=store,
         reviews=Reviews(given, store.artifact("plan").parent),
         works=Works(given, lambda: secrets.token_hex(8)),
+        inbox=Inbox(given),
         sessions=sessions,
         patience=Patience(monotonic()),
         templates=environment("scimsync.console"),
@@ -105,6 +108,7 @@ def open_console(given: Settings, store: Store, origins: frozenset[str]) -> Open
         origins=origins,
         pending=Pending(monotonic()),
         provider=make_provider(given),
+        served=PAGES,
     )
     routes = [Route(page.path, _endpoint(console, page), methods=[page.method]) for page in PAGES]
     routes += [Route("/static/{name}", _static_endpoint(console), methods=["GET"])]
@@ -139,7 +143,9 @@ class _Endpoint:
         try:
             response = await self._answer(request)
         except ClientDisconnect:
-            response = Response("It did not come in time, or is too long.\n", 413, {"connection": "close"})
+            told, close = "it did not come in time, or is too long", {"connection": "close"}
+            is_machine = self._page.machine
+            response = JSONResponse({"error": told}, 413, close) if is_machine else Response(f"{told}\n", 413, close)
         await response(scope, receive, send)  # type: ignore[arg-type]
 
     async def _answer(self, request: Request) -> Response:
@@ -160,11 +166,18 @@ class _Endpoint:
         )
         if page.right is not None and page.right not in visitor.rights:
             return _turned_away(asked, page)
+        if page.told is not None and request.method not in SAFE and visitor.csrf and not _is_ours(asked):
+            return JSONResponse({"error": "a session sends its x-csrf-token"}, 403)
+        if (refusal := _misread(asked, page)) is not None:
+            return refusal
         if request.method not in SAFE:
-            body = await request.body()
-            given = _form(body, request.headers.get("content-type", ""))
-            asked = replace(asked, fields=given, form={name: values[-1] for name, values in given.items()})
-            if visitor.csrf and not _is_ours(asked):
+            body, kind = await request.body(), request.headers.get("content-type", "")
+            try:
+                given = _form(body) if page.told is None else page.told.read_body(body, kind)
+            except ConfigError as error:
+                return JSONResponse({"error": str(error), "exit_code": error.exit_code}, 400)
+            asked = replace(asked, fields=given, form={name: values[-1] for name, values in given.items() if values})
+            if page.told is None and visitor.csrf and not _is_ours(asked):
                 return asked.sorry(403, "This form is out of date", "Go back, load the page again, and repeat it.")
         return await run_in_threadpool(_answered, page, asked)
 
@@ -225,15 +238,18 @@ def _is_ours(asked: Asked) -> bool:
     return hmac.compare_digest(given.encode(), asked.visitor.csrf.encode())
 
 
-def _form(body: bytes, kind: str) -> Mapping[str, tuple[str, ...]]:
-    if kind.partition(";")[0].strip().lower() == "application/json":
-        try:
-            read = json.loads(body or b"{}")
-        except ValueError as error:
-            raise HTTPException(400) from error
-        if not isinstance(read, dict):
-            raise HTTPException(400)
-        return {str(n): tuple(map(str, v)) if isinstance(v, list) else (str(v),) for n, v in read.items()}
+def _misread(asked: Asked, page: Page) -> Response | None:
+    """The answer to a machine that asks with parameters that will not do."""
+    if page.told is None:
+        return None
+    try:
+        page.told.read_query(asked.query.multi_items())
+    except ConfigError as error:
+        return JSONResponse({"error": str(error), "exit_code": error.exit_code}, 400)
+    return None
+
+
+def _form(body: bytes) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=1000)
@@ -257,7 +273,9 @@ class _Told:
         """A page that says so."""
         status = 500 if self._broken or not isinstance(error, HTTPException) else error.status_code
         if request.url.path.startswith("/api/"):
-            return JSONResponse({"error": _WORDS.get(status, "that cannot be done")}, status)
+            said = error.detail if isinstance(error, HTTPException) and status == _UNKNOWN else ""
+            words = said if said not in {"", "Not Found"} else _WORDS.get(status, "that cannot be done")
+            return JSONResponse({"error": words}, status)
         visitor = self._console.sessions.visitor(request.cookies.get(self._console.cookie, "")) or NOBODY
         asked = Asked(
             console=self._console, visitor=visitor, path=request.url.path, query=request.query_params, given={}
@@ -265,6 +283,7 @@ class _Told:
         return asked.sorry(status, _WORDS.get(status, "That cannot be done").capitalize())
 
 
+_UNKNOWN = 404
 _WORDS = {
     400: "what was sent cannot be read",
     404: "there is nothing here",

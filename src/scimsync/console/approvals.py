@@ -7,30 +7,38 @@ from starlette.responses import Response
 from scimsync.console.asking import Asked, Page
 from scimsync.console.roles import Right
 from scimsync.errors import ConfigError, PlanStale
-from scimsync.services import approving, quarantine, runs, trimming
+from scimsync.services import approving, quarantine, trimming
+from scimsync.services.approving import Reviewed
 from scimsync.services.trimming import Chosen
 
 
 def _approvals(asked: Asked) -> Response:
-    """How a plan stands; a part of its page, which reads the plan whole and is therefore asked for by itself."""
-    told = approving.review(asked.settings, asked.store, runs.known(asked.store, asked.given["run"]).id)
-    values = {"told": told, "why": approving.words(told), "run": told.run, "is_open": not told.run.begun}
+    """How a plan stands with those who must approve it; also a part of the page of the plan."""
+    told = standing_of(asked, asked.given["run"])
+    values = {"told": told, "run": told.run, "is_open": not told.run.begun}
     return asked.page("approvals_part.html.j2" if asked.is_partial else "approvals.html.j2", values)
 
 
+def standing_of(asked: Asked, named: str) -> Reviewed:
+    """How a plan stands, to be shown."""
+    review = asked.console.reviews.opened(asked.store, named)
+    index = review.index
+    return approving.glance(asked.settings, asked.store, index.plan, review.run, index.digest, review.doing)
+
+
 def _approve(asked: Asked) -> Response:
-    run = _as_read(asked)
+    run = read_run(asked)
     approving.approve(asked.settings, asked.store, run, asked.visitor.person, asked.form.get("reason", ""))
     return asked.go(f"/runs/{run}")
 
 
 def _reject(asked: Asked) -> Response:
-    run = _as_read(asked)
+    run = read_run(asked)
     approving.reject(asked.settings, asked.store, run, asked.visitor.person, asked.form.get("reason", ""))
     return asked.go(f"/runs/{run}")
 
 
-def _as_read(asked: Asked) -> str:
+def read_run(asked: Asked) -> str:
     """The run of the plan that was read.
 
     Raises:
@@ -43,7 +51,11 @@ def _as_read(asked: Asked) -> str:
 
 
 def _leave_out(asked: Asked) -> Response:
-    """A new plan without what was chosen."""
+    return asked.go(f"/runs/{left_out(asked)}")
+
+
+def left_out(asked: Asked) -> str:
+    """The run of a new plan without what was chosen."""
 
     def chosen(name: str) -> tuple[str, ...]:
         return tuple(filter(None, asked.fields.get(name, ())))
@@ -51,9 +63,8 @@ def _leave_out(asked: Asked) -> Response:
     wanted = Chosen(
         users=chosen("user"), actions=chosen("action"), attributes=chosen("path"), departments=chosen("group")
     )
-    run, reason = _as_read(asked), asked.form.get("reason", "")
-    made = trimming.leave_out(asked.settings, asked.store, run, wanted, asked.visitor.person, reason)
-    return asked.go(f"/runs/{made.id}")
+    run, reason = read_run(asked), asked.form.get("reason", "")
+    return trimming.leave_out(asked.settings, asked.store, run, wanted, asked.visitor.person, reason).id
 
 
 def _quarantine(asked: Asked) -> Response:

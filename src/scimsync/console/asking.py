@@ -11,9 +11,12 @@ from starlette.datastructures import QueryParams
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from scimsync.config import Settings
+from scimsync.console.openapi import Operation
 from scimsync.console.pending import LASTS_S, Pending
 from scimsync.console.roles import NOBODY, Right, Visitor
 from scimsync.console.sessions import Patience, Sessions
+from scimsync.console.watching import Watching
+from scimsync.services.deciding import Inbox
 from scimsync.services.reviewing import Reviews
 from scimsync.services.signing_in import Provider
 from scimsync.services.state import Store
@@ -28,6 +31,7 @@ class Console:
     store: Store
     reviews: Reviews
     works: Works
+    inbox: Inbox
     sessions: Sessions
     patience: Patience
     templates: Environment
@@ -42,6 +46,9 @@ class Console:
     pending: Pending
     #: who says who people are, besides the users of this state; None where nobody does
     provider: Provider | None = None
+    watching: Watching = field(default_factory=Watching)
+    #: every address, for the description of those that machines ask
+    served: tuple[Page, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,3 +173,10 @@ class Page:
     method: str = "GET"
     #: an address for machines: it answers in JSON, to tokens and to sessions
     machine: bool = False
+    #: of an address for machines: what it does, and what it takes
+    told: Operation | None = None
+
+    @property
+    def scope(self) -> str:
+        """The scope that a token needs."""
+        return self.right.value if self.right is not None else ""

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -56,7 +56,9 @@ class Guard:
         headers = Headers(scope=scope)
         if (refusal := self.refusal(str(scope["method"]), headers)) is not None:
             status, why = refusal
-            await PlainTextResponse(why, status)(scope, receive, _headed(send))
+            is_machine = str(scope["path"]).startswith("/api/")
+            told = JSONResponse({"error": why.strip()}, status) if is_machine else PlainTextResponse(why, status)
+            await told(scope, receive, _headed(send))
             return
         await self._app(scope, _Bounded(receive, headers.get("content-length", "")), _headed(send))
 

@@ -1,126 +1,276 @@
-"""The description of the JSON API: OpenAPI 3.1, from one table."""
+"""The description of the JSON API: OpenAPI 3.1, made from the routes and from the types by which they read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
-_TEXT: Mapping[str, object] = {"type": "string"}
-_NUMBER: Mapping[str, object] = {"type": "integer", "minimum": 0}
-_FLAG: Mapping[str, object] = {"type": "boolean"}
-_COUNTS: Mapping[str, object] = {"type": "object", "additionalProperties": {"type": "integer"}}
-_ANY: Mapping[str, object] = {"type": "object"}
+import msgspec
 
+from scimsync.errors import ConfigError
 
-def _maybe(kind: str) -> dict[str, object]:
-    return {"type": [kind, "null"]}
+Json = Mapping[str, object]
 
 
-def _object(**members: object) -> dict[str, object]:
-    return {"type": "object", "required": sorted(members), "properties": members}
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """No parameters, or an empty body."""
 
 
-def _list(of: object) -> dict[str, object]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What one address of the API does, what it takes, and what it answers with."""
+
+    what: str
+    #: JSON Schema of a good answer
+    answer: Json
+    query: type[msgspec.Struct] = Nothing
+    body: type[msgspec.Struct] = Nothing
+    #: the status of a good answer
+    good: int = 200
+
+    def read_query(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Whether the parameters are such as are known.
+
+        Raises:
+            ConfigError: One is not known, or has a value that will not do.
+        """
+        _convert(self.query, _grouped(self.query, pairs), strict=False)
+
+    def read_body(self, body: bytes, kind: str) -> Mapping[str, tuple[str, ...]]:
+        """The fields of a body, JSON or a form, each with its values.
+
+        Raises:
+            ConfigError: It cannot be read, or a field is not known, missing, or of another type.
+        """
+        if kind.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
+            try:
+                pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=6000)
+            except ValueError as error:
+                raise ConfigError("what was sent cannot be read as a form") from error
+            found = _convert(self.body, _grouped(self.body, pairs), strict=False)
+        else:
+            try:
+                found = msgspec.json.decode(body or b"{}", type=self.body)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise ConfigError(f"what was sent does not fit: {error}") from error
+        told: dict[str, Any] = msgspec.to_builtins(found)
+        return {
+            name: tuple(value) if isinstance(value, list | tuple) else (str(value),)
+            for name, value in told.items()
+            if value is not None
+        }
+
+
+def _convert(kind: type[msgspec.Struct], given: Mapping[str, object], *, strict: bool) -> msgspec.Struct:
+    try:
+        found: msgspec.Struct = msgspec.convert(given, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"what was sent does not fit: {error}") from error
+    return found
+
+
+def _grouped(kind: type[msgspec.Struct], pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
+    """Pairs by name: all values of what is a list, else the last."""
+    lists = {name for name, told in _properties(kind).items() if told.get("type") == "array"}
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        many = found.setdefault(name, []) if name in lists else None
+        if isinstance(many, list):
+            many.append(value)
+        else:
+            found[name] = value
+    return found
+
+
+def _properties(kind: type[msgspec.Struct]) -> dict[str, dict[str, object]]:
+    told: dict[str, dict[str, object]] = _schema(kind)["properties"]  # type: ignore[assignment]
+    return told
+
+
+def _schema(kind: type[msgspec.Struct]) -> dict[str, object]:
+    """The JSON Schema of a type by which a request is read; all of it in place."""
+    (_,), parts = msgspec.json.schema_components([kind], ref_template="{name}")
+    found = dict(parts[kind.__name__])
+    found.pop("title", None)
+    found.pop("description", None)
+    return found
+
+
+# --- schemas of answers -----------------------------------------------------------------------------
+
+TEXT: Json = {"type": "string"}
+NUMBER: Json = {"type": "integer", "minimum": 0}
+FLAG: Json = {"type": "boolean"}
+MOMENT: Json = {"type": "string", "format": "date-time"}
+COUNTS: Json = {"type": "object", "additionalProperties": {"type": "integer"}}
+ANY: Json = {"type": "object"}
+
+
+def maybe(of: Json) -> dict[str, object]:
+    """Null, too."""
+    return {"anyOf": [of, {"type": "null"}]}
+
+
+def an_object(**members: Json) -> dict[str, object]:
+    """An object that has all these members and no other."""
+    return {"type": "object", "required": sorted(members), "properties": members, "additionalProperties": False}
+
+
+def a_list(of: Json) -> dict[str, object]:
+    """A list of these."""
     return {"type": "array", "items": of}
 
 
-def _ref(name: str) -> dict[str, object]:
+def ref(name: str) -> dict[str, object]:
+    """One of `SCHEMAS`."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-_RUN = {
-    "id": _TEXT,
+_RUN: Mapping[str, Json] = {
+    "id": TEXT,
     "state": {"enum": ["planned", "applying", "done", "partial", "interrupted", "refused", "offline"]},
-    "created": {"type": "string", "format": "date-time"},
-    "finished": _maybe("string"),
-    "target": _TEXT,
-    "partial": _FLAG,
-    "undoes": _TEXT,
-    "tally": _COUNTS,
-    "statuses": _COUNTS,
+    "created": MOMENT,
+    "finished": maybe(MOMENT),
+    "target": TEXT,
+    "partial": FLAG,
+    "undoes": TEXT,
+    "tally": COUNTS,
+    "statuses": COUNTS,
 }
-SCHEMAS: Mapping[str, object] = {
-    "Error": _object(error=_TEXT),
-    "Run": _object(**_RUN),
-    "Plan": _object(
+_DECISION: Mapping[str, Json] = {
+    "id": TEXT,
+    "path": TEXT,
+    "key": TEXT,
+    "wins": {"enum": ["hr", "directory"]},
+    "scope": {"enum": ["once", "person", "attribute"]},
+    "actor": TEXT,
+    "reason": TEXT,
+    "at": MOMENT,
+    "until": maybe({"type": "string", "format": "date"}),
+}
+SCHEMAS: Mapping[str, Json] = {
+    "Error": {"type": "object", "required": ["error"], "properties": {"error": TEXT, "exit_code": NUMBER}},
+    "Run": an_object(**_RUN),
+    "Plan": an_object(
         **_RUN,
-        digest=_TEXT,
-        writes=_NUMBER,
-        can_be_applied=_FLAG,
-        refusals=_list(_ANY),
-        limits=_list(_object(rule=_TEXT, told=_TEXT, share=_maybe("number"))),
-        findings=_COUNTS,
-        counts={"type": "object", "additionalProperties": _COUNTS},
+        digest=TEXT,
+        writes=NUMBER,
+        can_be_applied=FLAG,
+        refusals=a_list(ANY),
+        limits=a_list(an_object(rule=TEXT, told=TEXT, share=maybe({"type": "number"}))),
+        findings=COUNTS,
+        counts={"type": "object", "additionalProperties": COUNTS},
     ),
-    "Change": _object(n=_NUMBER, kind={"enum": ["change", "group", "notice"]}, group=_TEXT, status=_maybe("string"),
-                      change=_ANY),
-    "Work": _object(
-        id=_TEXT,
+    "Change": an_object(
+        n=NUMBER,
+        kind={"enum": ["change", "group", "notice"]},
+        group=TEXT,
+        status=maybe(TEXT),
+        change=ANY,
+    ),
+    "Finding": an_object(code=TEXT, subject=TEXT, path=TEXT, summary=TEXT, detail=TEXT, hint=TEXT),
+    "Work": an_object(
+        id=TEXT,
         kind={"enum": ["plan", "apply", "undo"]},
-        actor=_TEXT,
-        run=_TEXT,
-        stage=_TEXT,
-        done=_NUMBER,
-        total=_maybe("integer"),
+        actor=TEXT,
+        run=TEXT,
+        stage=TEXT,
+        done=NUMBER,
+        total=maybe({"type": "integer"}),
         seconds={"type": "number"},
-        has_ended=_FLAG,
-        error=_TEXT,
-        exit_code=_NUMBER,
+        has_ended=FLAG,
+        error=TEXT,
+        exit_code=NUMBER,
     ),
-    "Person": _object(key=_TEXT, login=_TEXT, name=_TEXT, active=_maybe("boolean")),
-}  # fmt: skip
-_FILTERS = ("action", "group", "path", "rule", "q", "outcome")
-#: path -> method -> what it does, its scope, its parameters of the query, and what it answers with
-OPERATIONS: Mapping[str, Mapping[str, tuple[str, str, tuple[str, ...], object]]] = {
-    "/overview": {"get": ("Whether all is well, and what waits", "see", (), _ANY)},
-    "/runs": {"get": ("The latest runs, newest first", "see", ("limit",), _object(runs=_list(_ref("Run"))))},
-    "/runs/{run}": {"get": ("One plan with its digest, limits and counts", "see", (), _ref("Plan"))},
-    "/runs/{run}/changes": {
-        "get": (
-            "Changes of a plan, filtered, and what came of them",
-            "see",
-            (*_FILTERS, "limit", "offset"),
-            _object(total=_NUMBER, changes=_list(_ref("Change"))),
-        )
-    },
-    "/runs/{run}/apply": {"post": ("Carry out a plan exactly: digest", "write", (), _ref("Work"))},
-    "/runs/{run}/undo": {"post": ("Plan to take a run back", "write", (), _ref("Work"))},
-    "/plans": {"post": ("Make a plan, for everybody or only: keys", "write", (), _ref("Work"))},
-    "/works/{work}": {"get": ("How far a piece of work is", "see", (), _ref("Work"))},
-    "/works/{work}/stop": {"post": ("Stop it after the writes in progress", "write", (), _ref("Work"))},
-    "/people": {
-        "get": ("People by the beginnings of words of key, login, name", "values", ("q", "limit"),
-                _object(known=_NUMBER, people=_list(_ref("Person"))))
-    },
-    "/people/story": {"get": ("Why everything about a person is as it is", "values", ("key", "path", "offline"), _ANY)},
-    "/audit": {
-        "get": ("Records of the audit chain, oldest first", "audit", ("user", "run", "kind", "limit"),
-                _object(size=_NUMBER, records=_list(_ANY)))
-    },
-}  # fmt: skip
-_BODIES: Mapping[str, object] = {
-    "/runs/{run}/apply": _object(digest=_TEXT),
-    "/plans": {"type": "object", "properties": {"only": _list(_TEXT)}},
+    "Person": an_object(key=TEXT, login=TEXT, name=TEXT, active=maybe(FLAG)),
+    "Standing": an_object(
+        run=TEXT,
+        digest=TEXT,
+        authors=a_list(TEXT),
+        waits=FLAG,
+        why=TEXT,
+        needs=a_list(an_object(rule=TEXT, why=TEXT, by=a_list(TEXT), missing=NUMBER)),
+        approvals=a_list(
+            an_object(actor=TEXT, proof=TEXT, approves=FLAG, reason=TEXT, at=MOMENT, until=MOMENT, void=TEXT)
+        ),
+    ),
+    "Conflict": an_object(
+        key=TEXT,
+        name=TEXT,
+        path=TEXT,
+        plan=TEXT,
+        because=TEXT,
+        authority=TEXT,
+        desired={},
+        current={},
+        base={},
+        base_is_known=FLAG,
+        decision=maybe(TEXT),
+    ),
+    "Decision": an_object(**_DECISION),
+    "LeftOut": an_object(key=TEXT, code=TEXT, since=MOMENT, run=TEXT, why=TEXT, what_to_do=TEXT, ask=TEXT),
+    "Schedule": an_object(
+        name=TEXT, cron=TEXT, zone=TEXT, next=MOMENT, ended=TEXT, at=maybe(MOMENT), run=TEXT, is_well=FLAG
+    ),
+    "Proof": an_object(size=NUMBER, siblings=a_list(TEXT), checkpoint=TEXT, public_key=TEXT),
+    "Alarm": an_object(kind=TEXT, subject=TEXT, since=MOMENT),
 }
 _ERRORS = {
-    "400": "a parameter will not do",
+    "400": "something that was sent will not do",
     "401": "no token, or none that holds",
     "403": "the token does not reach so far",
+    "404": "there is no such thing",
     "409": "it does not fit what is there, or somebody else is at work",
+    "413": "it is too long, or did not come in time",
     "502": "the directory did not answer as it should",
 }
 
 
-def document() -> dict[str, object]:
-    """The whole description."""
-    paths = {
-        path: {method: _operation(path, method, *told) for method, told in methods.items()}
-        for path, methods in OPERATIONS.items()
-    }
+# --- the description --------------------------------------------------------------------------------
+
+
+class Served(Protocol):
+    """An address: its path under `/api/v1`, its method, and what it does."""
+
+    @property
+    def path(self) -> str:
+        """The whole path."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """The method."""
+        ...
+
+    @property
+    def scope(self) -> str:
+        """The scope that a token needs."""
+        ...
+
+    @property
+    def told(self) -> Operation | None:
+        """What it does; None for what the description leaves out."""
+        ...
+
+
+#: under what all addresses of the API lie
+ROOT = "/api/v1"
+
+
+def document(served: Iterable[Served]) -> dict[str, object]:
+    """The whole description, of the addresses that are served."""
+    paths: dict[str, dict[str, object]] = {}
+    for page in served:
+        if page.told is not None:
+            path = page.path.removeprefix(ROOT)
+            paths.setdefault(path, {})[page.method.lower()] = _operation(path, page, page.told)
     return {
         "openapi": "3.1.0",
         "info": {"title": "scimsync", "version": version("scimsync")},
-        "servers": [{"url": "/api/v1"}],
+        "servers": [{"url": ROOT}],
         "security": [{"token": []}],
         "paths": paths,
         "components": {
@@ -130,34 +280,38 @@ def document() -> dict[str, object]:
     }
 
 
-def _operation(path: str, method: str, what: str, scope: str, query: tuple[str, ...], answer: object) -> object:
-    good = "202" if method == "post" else "200"
-    told: dict[str, object] = {
-        "summary": what,
-        "description": f"Needs the scope `{scope}`.",
-        "operationId": method + "".join(part.strip("{}").capitalize() for part in path.split("/")),
+def _operation(path: str, page: Served, told: Operation) -> dict[str, object]:
+    method = page.method.lower()
+    schema = _schema(told.query)
+    needed = schema.get("required", [])
+    found: dict[str, object] = {
+        "summary": told.what,
+        "description": f"Needs the scope `{page.scope}`.",
+        "operationId": method + "".join(part.strip("{}").title().replace("-", "") for part in path.split("/")),
         "parameters": [
-            *({"name": name, "in": "path", "required": True, "schema": _TEXT} for name in _parts(path)),
-            *({"name": name, "in": "query", "schema": _parameter(name)} for name in query),
+            *({"name": name, "in": "path", "required": True, "schema": TEXT} for name in _parts(path)),
+            *(
+                {"name": name, "in": "query", "required": name in needed, "schema": one}  # type: ignore[operator]
+                for name, one in _properties(told.query).items()
+            ),
         ],
         "responses": {
-            good: {"description": what, "content": {"application/json": {"schema": answer}}},
-            **{status: _error(words) for status, words in _ERRORS.items()},
+            str(told.good): _answer(told.what, told.answer),
+            **{status: _answer(words, ref("Error")) for status, words in _ERRORS.items()},
         },
     }
     if method == "post":
-        body = {"application/json": {"schema": _BODIES.get(path, _ANY)}}
-        told["requestBody"] = {"required": path in _BODIES, "content": body}
-    return told
+        body = _schema(told.body)
+        found["requestBody"] = {
+            "required": bool(body.get("required")),
+            "content": {"application/json": {"schema": body}},
+        }
+    return found
 
 
-def _parts(path: str) -> list[str]:
-    return [part.strip("{}") for part in path.split("/") if part.startswith("{")]
+def _parts(path: str) -> Iterator[str]:
+    return (part.strip("{}") for part in path.split("/") if part.startswith("{"))
 
 
-def _parameter(name: str) -> object:
-    return {"type": "integer", "minimum": 0} if name in {"limit", "offset"} else _TEXT
-
-
-def _error(words: str) -> dict[str, object]:
-    return {"description": words, "content": {"application/json": {"schema": _ref("Error")}}}
+def _answer(words: str, schema: Json) -> dict[str, object]:
+    return {"description": words, "content": {"application/json": {"schema": schema}}}

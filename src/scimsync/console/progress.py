@@ -16,13 +16,14 @@ from scimsync.services.working import Work
 
 #: seconds between two looks, and between two signs of life
 LOOK_S, LIFE_S = 0.4, 15.0
+MANY = "Too many pages watch already, so this one does not move by itself. Load it again to see how far it is."
 
 
 def _work(asked: Asked) -> Response:
     work = _found(asked)
     if work is None:
         return _gone(asked)
-    return asked.page("work.html.j2", _told(asked, work), work=work)
+    return asked.page("work.html.j2", _told(asked, work), work=work, trouble="")
 
 
 def _found(asked: Asked) -> Work | None:
@@ -44,8 +45,8 @@ def _told(asked: Asked, work: Work) -> dict[str, object]:
     return {"statuses": statuses, "status_words": STATUSES}
 
 
-def _fragment(asked: Asked, work: Work) -> str:
-    told = bytes(asked.page("progress.html.j2", _told(asked, work), work=work).body).decode()
+def _fragment(asked: Asked, work: Work, trouble: str = "") -> str:
+    told = bytes(asked.page("progress.html.j2", _told(asked, work), work=work, trouble=trouble).body).decode()
     return "".join(f"data: {line}\n" for line in told.splitlines())
 
 
@@ -55,23 +56,36 @@ def _events(asked: Asked) -> Response:
         return _gone(asked)
 
     async def told() -> AsyncIterator[str]:
-        shown, silent = "", 0.0
-        while True:
-            ended = work.has_ended
-            text = await run_in_threadpool(_fragment, asked, work)
-            if text != shown:
-                yield f"event: progress\n{text}\n"
-                shown, silent = text, 0.0
-            elif silent >= LIFE_S:
-                yield ": still here\n\n"
-                silent = 0.0
-            if ended:
-                yield "event: ended\ndata: .\n\n"
-                return
-            await asyncio.sleep(LOOK_S)
-            silent += LOOK_S
+        who = asked.visitor.name
+        if not asked.console.watching.enter(who):
+            text = await run_in_threadpool(_fragment, asked, work, MANY)
+            yield f"event: progress\n{text}\nevent: ended\ndata: .\n\n"
+            return
+        try:
+            async for one in _as_it_goes(asked, work):
+                yield one
+        finally:
+            asked.console.watching.leave(who)
 
     return StreamingResponse(told(), media_type="text/event-stream")
+
+
+async def _as_it_goes(asked: Asked, work: Work) -> AsyncIterator[str]:
+    shown, silent = "", 0.0
+    while True:
+        ended = work.has_ended
+        text = await run_in_threadpool(_fragment, asked, work)
+        if text != shown:
+            yield f"event: progress\n{text}\n"
+            shown, silent = text, 0.0
+        elif silent >= LIFE_S:
+            yield ": still here\n\n"
+            silent = 0.0
+        if ended:
+            yield "event: ended\ndata: .\n\n"
+            return
+        await asyncio.sleep(LOOK_S)
+        silent += LOOK_S
 
 
 def _stop(asked: Asked) -> Response:

@@ -21,9 +21,14 @@ def _settings(asked: Asked, secret: str = "") -> Response:
         users=asked.store.users(),
         tokens=asked.store.tokens(),
         roles=[role.value for role in Role],
-        scopes=SCOPES,
+        scopes=_scopes(asked),
         secret=secret,
     )
+
+
+def _scopes(asked: Asked) -> list[str]:
+    """What a token may be let do: nothing that who makes it may not do, for it acts for them."""
+    return [scope for scope in SCOPES if asked.visitor.may(scope)]
 
 
 def _save_user(asked: Asked) -> Response:
@@ -43,6 +48,8 @@ def _save_user(asked: Asked) -> Response:
 def _remove_user(asked: Asked) -> Response:
     name = asked.form.get("name", "")
     visiting.remove_user(asked.settings, asked.store, name)
+    for token in [token for token in asked.store.tokens() if token.actor == name]:
+        visiting.remove_token(asked.settings, asked.store, token.id)  # it acted for them
     asked.console.sessions.end_all(name)
     return asked.go("/settings")
 
@@ -51,7 +58,7 @@ def _make_token(asked: Asked) -> Response:
     days = asked.form.get("days", "")
     if not (days.isascii() and days.isdigit() and len(days) < 5):
         raise ConfigError("Say for how many days the token holds.")
-    scopes = [scope for scope in asked.fields.get("scope", ()) if scope in SCOPES]
+    scopes = [scope for scope in asked.fields.get("scope", ()) if scope in _scopes(asked)]
     name = asked.form.get("name", "")
     _, secret = visiting.make_token(asked.settings, asked.store, name, scopes, timedelta(days=int(days)))
     return _settings(asked, secret)

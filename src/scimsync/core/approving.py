@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -12,7 +12,7 @@ import msgspec
 
 from scimsync.model.approvals import SETTLED, Approval, ApprovalRule, Made
 from scimsync.model.decisions import Actor, spelled
-from scimsync.model.plans import MAKING, Action, Plan
+from scimsync.model.plans import MAKING, Action, GroupChange, Plan
 
 #: the actions that a rule may count
 KINDS = tuple(action.value for action in Action if action is not Action.RESTORE)
@@ -46,6 +46,35 @@ class Standing:
     def waits(self) -> bool:
         """Whether it may not be applied yet, or ever."""
         return self.rejected is not None or self.missing > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What rules look at in a plan, so that a plan of which the numbers are known need not be read again."""
+
+    #: action -> how many accounts; a deleted account that comes back counts as one that is made
+    actions: Mapping[str, int]
+    groups: Sequence[GroupChange]
+    overrides: Collection[str]
+
+    @classmethod
+    def of(cls, plan: Plan) -> Doing:
+        """That of a plan that is read whole."""
+        return cls.counted(Counter(change.action.value for change in plan.changes), plan.groups, plan.overrides)
+
+    @classmethod
+    def counted(cls, numbers: Mapping[str, int], groups: Sequence[GroupChange], overrides: Collection[str]) -> Doing:
+        """That of a plan whose changes were counted by action."""
+        made = {action.value for action in MAKING}
+        actions = {action: number for action, number in numbers.items() if action not in made}
+        if both := sum(numbers.get(action, 0) for action in made):
+            actions[Action.CREATE.value] = both
+        return cls(actions, groups, overrides)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes anything."""
+        return bool(self.groups) or any(self.actions.values())
 
 
 def message(approval: Approval) -> bytes:
@@ -98,41 +127,40 @@ class _Kept(msgspec.Struct):
 
 
 def needs(
-    plan: Plan, rules: Iterable[ApprovalRule], remembered: Iterable[ApprovalRule], done: Mapping[str, int]
+    doing: Doing, rules: Iterable[ApprovalRule], remembered: Iterable[ApprovalRule], done: Mapping[str, int]
 ) -> Iterator[Need]:
     """The rules that a plan meets.
 
     Args:
-        plan: The plan.
+        doing: What the plan does.
         rules: Those of the configuration.
         remembered: Those that the last plan that was applied was held to. One that is not in the configuration any
             more, or not as it was, is met by any plan that writes: nobody takes it away alone.
         done: Action -> how many accounts runs of the last day changed that nobody approved.
     """
-    if not plan.writes:
+    if not doing.writes:
         return
     known = {rule.name: rule for rule in rules}
     for rule in known.values():
-        if why := _met(rule, plan, done):
+        if why := _met(rule, doing, done):
             yield Need(rule, why)
     for rule in remembered:
         if known.get(rule.name) != rule:
             yield Need(rule, f"the configuration has {'another' if rule.name in known else 'no'} such rule by now")
 
 
-def _met(rule: ApprovalRule, plan: Plan, done: Mapping[str, int]) -> str:
+def _met(rule: ApprovalRule, doing: Doing, done: Mapping[str, int]) -> str:
     """Why a plan meets a rule; "" where it does not."""
-    found = Counter(Action.CREATE.value if c.action in MAKING else c.action.value for c in plan.changes)
     for kind, allowed in rule.more_than.items():
-        before = done.get(kind, 0)
-        if found[kind] and found[kind] + before > allowed:
+        number, before = doing.actions.get(kind, 0), done.get(kind, 0)
+        if number and number + before > allowed:
             earlier = f" with {before} of the last day" if before else ""
-            return f"{kind} {found[kind]}{earlier}, more than {allowed}"
-    for group in plan.groups:
+            return f"{kind} {number}{earlier}, more than {allowed}"
+    for group in doing.groups:
         if any(_is_named(group.name, group.group, one) for one in rule.groups):
             return f"the members of {group.name} change"
-    if rule.override and plan.overrides:
-        return f"it sets aside {', '.join(sorted(plan.overrides))}"
+    if rule.override and doing.overrides:
+        return f"it sets aside {', '.join(sorted(doing.overrides))}"
     return "every plan that writes" if rule.every else ""
 
 

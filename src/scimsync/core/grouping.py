@@ -38,6 +38,8 @@ PARTIAL = "group.partial"
 FEW = 10
 #: paths under which an outcome tells who joined and who left
 ADDED, REMOVED = "members.added", "members.removed"
+#: the path of those who may have joined by a request of ours: who is there later, and has to leave, was put there by us
+PERHAPS = "members.perhaps"
 #: groups of a circle that a finding names
 _LOOP = 50
 _WAITS = RULES | {
@@ -210,6 +212,12 @@ def written(joined: Iterable[str], left: Iterable[str]) -> dict[str, Value]:
         if entries := tuple((("value", one),) for one in ids):
             told[path] = entries
     return told
+
+
+def perhaps(joined: Iterable[str]) -> dict[str, Value]:
+    """Who may have joined, as outcomes tell it."""
+    entries = tuple((("value", one),) for one in joined)
+    return {PERHAPS: entries} if entries else {}
 
 
 def read_written(values: Mapping[str, Value], path: str) -> Iterator[str]:

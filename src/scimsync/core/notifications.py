@@ -22,6 +22,7 @@ from datetime import datetime
 import msgspec
 
 from scimsync.core import grouping, leaving, planner
+from scimsync.core.approving import Standing
 from scimsync.core.writing import resource
 from scimsync.model.events import PROFILE, Event, EventKind, Message, Subscription
 from scimsync.model.outcomes import STRIPPED, Outcome, Run, Status
@@ -83,7 +84,7 @@ def of_group(group: GroupChange, outcome: Outcome, run: str, at: datetime, *, va
 
     The order of events is kept for each group, as for each person.
     """
-    if not outcome.written:
+    if outcome.written.keys().isdisjoint(_MOVED.values()):
         return
     moved = {word: list(grouping.read_written(outcome.written, path)) for word, path in _MOVED.items()}
     payload: dict[str, object] = {"attributes": ["members"], **{word: len(ids) for word, ids in moved.items()}}
@@ -174,6 +175,18 @@ def of_plan(plan: Plan) -> Iterator[Event]:
             "leavers_kept": len(kept),
         }
         yield make(EventKind.PLAN_REFUSED, "", plan.created, payload, {"txn": plan.id})
+
+
+def of_waiting(plan: Plan, standing: Standing) -> Event:
+    """That a plan waits until people approve it: how many more, and by which rules."""
+    waits = [(need.rule.name, missing) for need, _, missing in standing.needs if missing]
+    payload = {
+        "plan": plan.id,
+        "rules": [name for name, _ in waits],
+        "approvals": standing.missing,
+        "changes": dict(plan.tally.actions),
+    }
+    return make(EventKind.PLAN_WAITS, "", plan.created, payload, {"txn": plan.id})
 
 
 def of_kept(key: str, why: str, run: str, at: datetime) -> Event:

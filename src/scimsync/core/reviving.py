@@ -14,6 +14,8 @@ from scimsync.model.policy import Authority, Deleted, Mapped, Policy
 DELETED = "account.deleted"
 #: the code of a joiner whose account comes back, by the plan
 RESTORING = "account.restoring"
+#: the code of a plan whose deleted accounts nobody could see
+UNSEEN = "target.deleted-unseen"
 _NUMBER = "enterprise:employeeNumber"
 
 
@@ -144,7 +146,7 @@ def of_unseen(joiners: Collection[str]) -> Finding:
     """That nobody may ask for deleted accounts."""
     return Finding(
         severity=Severity.WARNING,
-        code="target.deleted-unseen",
+        code=UNSEEN,
         subject="",
         summary="the directory does not show us deleted accounts; that a creation brings one back is noticed after it",
         detail=f"{len(joiners):,} accounts are to be created",

@@ -46,6 +46,8 @@ class AccountMaker:
     default_roles: frozenset[str]
     #: the highest version of an account whose creation is just answered; 0: versions do not tell
     newborn_version: int
+    #: the plan saw every deleted account, and none had the login of somebody whom it makes
+    unrevived: bool
     #: (key, part) of what was intended and has no outcome -> the methods of its requests
     open: dict[tuple[str, int], tuple[str, ...]]
     #: accounts that this run made -> key
@@ -205,7 +207,8 @@ class AccountMaker:
         """What becomes of a joiner whose new account holds what nobody sent: it was somebody's before.
 
         It is disabled again, where what we sent stands on it, and the joiner waits; where policy wants such accounts,
-        it is the joiner's from now on.
+        it is the joiner's from now on. What was found after the answer may have been written by others since: where no
+        deleted account had the login, it was.
 
         Args:
             attempt: The creation.
@@ -214,6 +217,8 @@ class AccountMaker:
             aged: Whether its version alone shows that it was somebody's.
             writes: Whether anything may be sent.
         """
+        if self.unrevived and reply.method != "POST":
+            return None
         shown = brought_back(self._resource(deltas), reply.body or {}, self.default_roles)
         shown += ["meta.version"] if aged else []
         if not shown or self.owners.of(attempt.account) == attempt.key:
@@ -275,7 +280,7 @@ class AccountMaker:
         writes += [mail for mail in mails if ours and mail.sides.desired is True]
         attempt.already |= {mail.path: not ours for mail in mails}
         if not writes:
-            return attempt.outcome(Status.ALREADY, reply=found)
+            return attempt.outcome(Status.DONE if ours else Status.ALREADY, reply=found)
         self.open.pop((attempt.key, attempt.part), None)
         attempt.overwrite(d.path for d in writes if d.sides.current is not None)
         outcome = await self.writer.write(attempt, writes, self.means.operations_of(writes), found.version)

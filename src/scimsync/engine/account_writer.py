@@ -139,7 +139,7 @@ class AccountWriter:
             if (not seen.ok or seen.body is None) and reply.body is None:
                 return attempt.outcome(Status.DEFERRED, "target.not-now", words(seen), seen)
             seen = seen if seen.ok and seen.body is not None else reply
-        shown = replace(seen, window_s=reply.window_s)
+        shown = seen if seen is reply else replace(seen, window_s=reply.window_s)
         outcome = attempt.confirm(deltas, operations, shown, taken=reply.error is None)
         if reply.error is None or outcome.code != "write.mismatch":
             return outcome

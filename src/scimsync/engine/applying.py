@@ -6,9 +6,9 @@ deferred and the logins of people who were parked, then the members of groups. A
 between who loses access or gives a login up and what is deleted: each ring in that order, and the next one only
 where what came of it is good. Joiners stand after those whom
 their references name, and whoever carries one out waits for the outcome of the others: the new account is then
-written with its manager. Each write has a durable intent before it leaves and a durable outcome after. A run that
-was cut short is continued by applying the plan again: what has an outcome is done, an intent without outcome is
-settled by reading, the rest is carried out.
+written with its manager. Each write has a durable intent before it leaves and a durable outcome after, at the latest
+with the same worker's next intent. A run that was cut short is continued by applying the plan again: what has an
+outcome is done, an intent without outcome is settled by reading, the rest is carried out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from scimsync.core import grouping, leaving, lifecycle, logins, protecting, rings, trust, waiting
 from scimsync.core.grouping import Left
+from scimsync.core.reviving import UNSEEN
 from scimsync.engine import approving, limiting, recording, settling, unshown
 from scimsync.engine.account_maker import AccountMaker
 from scimsync.engine.account_remover import AccountRemover
@@ -79,7 +80,8 @@ async def apply_plan(
         approving.remember(ports.store, options.policy.approvals)
     try:
         await applier.work()
-        report = settling.finish(standing, begun, ports, options.subscriptions, options.attributes)
+        told = () if standing.paused and standing.report().left else options.subscriptions  # the end of a chunk is none
+        report = settling.finish(standing, begun, ports, told, options.attributes)
         if standing.failed is not None:
             raise standing.failed
     except ScimsyncError:
@@ -121,6 +123,8 @@ class _Applier:
     def __init__(self, standing: Standing, run: Run, ports: ApplyPorts, options: ApplyOptions) -> None:
         self._standing, self._run, self._ports, self._workers = standing, run, ports, options.workers
         self._clock, self._observer, self._metrics = ports.clock, ports.observer, ports.metrics
+        self._chunk, self._chunk_s, self._settled = options.chunk, options.chunk_s, 0
+        self._began = ports.clock.monotonic()
         self._means = Means(
             target=ports.target,
             attributes=options.attributes,
@@ -182,6 +186,7 @@ class _Applier:
             wary=trust.is_wary(standing.plan),
             default_roles=options.default_roles,
             newborn_version=options.newborn_version,
+            unrevived=options.lists_deleted and not any(f.code == UNSEEN for f in standing.plan.findings),
             open=standing.open,
             born=standing.born,
         )
@@ -256,6 +261,7 @@ class _Applier:
         settled = [task for task in todo if (task[0].key, task[1]) in self._standing.outcomes]
         self._observer.advance(len(settled))
         queue = iter([task for task in todo if (task[0].key, task[1]) not in self._standing.outcomes])
+        group = asyncio.TaskGroup()
 
         async def worker() -> None:
             for change, part, carry in queue:
@@ -268,9 +274,13 @@ class _Applier:
                     if self._standing.stop.is_set():
                         return
                     with urgently(when=lifecycle.takes_access(change)):
-                        outcome = await self._settle(change, part, await carry(change))
-                    self._metrics.settled(change.word, outcome, self._clock.monotonic() - began)
-                    await self._judge(change, outcome)
+                        outcome = await carry(change)
+                    came = self._came(change, part, outcome, began)
+                    if self._is_unasked(change, part, outcome):
+                        group.create_task(came)
+                        await asyncio.sleep(0)  # so that it waits for the disk before the next intent does
+                    else:
+                        await came
                 except TargetError as error:
                     self._standing.fail(error)
                     return
@@ -278,11 +288,25 @@ class _Applier:
                     begun.set()
 
         try:
-            async with asyncio.TaskGroup() as group:
+            async with group:
                 for _ in range(min(self._workers, len(todo))):
                     group.create_task(worker())
         except BaseExceptionGroup as raised:  # what is wrong with the store is wrong for every worker
             raise raised.exceptions[0] from raised
+
+    def _is_unasked(self, change: Change | GroupChange, part: int, outcome: Outcome) -> bool:
+        """Whether the next change may begin before this outcome is durable, as it is with that one's intent."""
+        plain = isinstance(change, Change) and part == change.part and change.key not in self._awaited
+        return plain and outcome.status in GOOD
+
+    async def _came(self, change: Change | GroupChange, part: int, outcome: Outcome, began: float) -> None:
+        """Make what came of a change durable, and judge whether the run may go on."""
+        try:
+            outcome = await self._settle(change, part, outcome)
+            self._metrics.settled(change.word, outcome, self._clock.monotonic() - began)
+            await self._judge(change, outcome)
+        except TargetError as error:
+            self._standing.fail(error)
 
     async def _judge(self, change: Change | GroupChange, outcome: Outcome) -> None:
         """End the run where the target refuses more than one person; but first try to take access from everybody.
@@ -337,6 +361,9 @@ class _Applier:
         """Make what came of a change durable, and know it from here on."""
         outcome = await self._journal.settle(change, part, outcome)
         self._standing.outcomes[outcome.key, part] = outcome
+        self._settled += outcome.status is not Status.DEFERRED  # what is tried again each time is no progress
+        if 0 < self._chunk <= self._settled and self._clock.monotonic() - self._began >= self._chunk_s:
+            self._standing.pause()
         self._observer.advance()
         return outcome
 
@@ -359,7 +386,7 @@ class _Applier:
             filled = [d for d in deltas if d.awaits is not None]
             operations = (*change.operations, *self._means.operations_of(filled))
             outcome = await self._writer.write(attempt, deltas, operations, self._standing.version(change))
-        return replace(outcome, deferred=left_out)
+        return replace(outcome, deferred=left_out) if left_out else outcome
 
     async def _second(self, change: Change) -> Outcome:
         """Set the references, and the login, that could not be written with the rest."""
@@ -389,7 +416,9 @@ class _Applier:
 
     async def _members(self, group: GroupChange) -> Outcome:
         resumed = self._run.state in {RunState.APPLYING, RunState.INTERRUPTED}
-        return await GroupWriter(group, self._group_ports(group)).write(resumed=resumed)
+        return await GroupWriter(group, self._group_ports(group)).write(
+            resumed=resumed, reopened=(group.key, 1) in self._standing.open
+        )
 
     def _group_ports(self, group: GroupChange) -> GroupPorts:
         async def intend(batch: Left, version: str, attempt: int) -> None:

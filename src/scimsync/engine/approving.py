@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from scimsync.core import approving as rules
-from scimsync.core.approving import Need, Standing
+from scimsync.core.approving import Doing, Need, Standing
 from scimsync.engine import ledger, limiting
 from scimsync.engine.recording import digest_of
 from scimsync.engine.state import Approvals, Artifacts, Audit, Journal, Refusals, Runs
@@ -43,10 +43,22 @@ class Asked:
     now: datetime
 
 
-def standing(plan: Plan, run: Run, store: ApprovalsState, asked: Asked) -> Standing:
-    """How a plan stands with those who must approve it; a run that was begun as it stood then."""
+def standing(plan: Plan, run: Run, store: ApprovalsState, asked: Asked, doing: Doing | None = None) -> Standing:
+    """How a plan stands with those who must approve it; a run that was begun as it stood then.
+
+    Args:
+        plan: The plan; its head is enough where `doing` is given.
+        run: Its run.
+        store: The state.
+        asked: By what it is judged.
+        doing: What the plan does, where that was counted.
+    """
     remembered = [rules.rule_of(name, kept) for name, kept in store.approval_rules().items()]
-    wanted = needed(plan, run, store, asked, remembered)
+    wanted = (
+        []
+        if plan.as_of is not None or plan.offline is not None
+        else needed(doing or Doing.of(plan), run, store, asked, remembered)
+    )
     given = store.approvals(run.id)
     if not wanted and not given:
         return Standing()
@@ -78,13 +90,13 @@ def made_users(store: Audit, since: datetime) -> list[Made]:
     return found
 
 
-def needed(plan: Plan, run: Run, store: ApprovalsState, asked: Asked, remembered: Sequence[ApprovalRule]) -> list[Need]:
+def needed(
+    doing: Doing, run: Run, store: ApprovalsState, asked: Asked, remembered: Sequence[ApprovalRule]
+) -> list[Need]:
     """The rules that a plan meets."""
     if not asked.rules and not remembered:
         return []
-    if plan.as_of is not None or plan.offline is not None:
-        return []
-    return [*rules.needs(plan, asked.rules, remembered, _done(run, store, asked.now, asked.public))]
+    return [*rules.needs(doing, asked.rules, remembered, _done(run, store, asked.now, asked.public))]
 
 
 def _is_approved(run: Run, store: ApprovalsState, public: Callable[[], bytes | None]) -> bool:

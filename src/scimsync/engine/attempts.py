@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from scimsync.core import harm, logins, planner, protecting, unshown
-from scimsync.core.replies import Next, words
+from scimsync.core.replies import Next, decide, words
 from scimsync.engine.caution import Caution
 from scimsync.engine.ports import Target
 from scimsync.model.outcomes import Outcome, Reply, Status
@@ -63,6 +63,8 @@ class Attempt:
     def __init__(self, means: Means, key: str, part: int, account: str) -> None:
         self._means = means
         self.key, self.part, self.account = key, part, account
+        #: a write of ours was answered well, or nobody knows: what is found there later is taken for ours
+        self._may_stand = False
         self.races = 0
         self.looks = 0
         self.already: dict[str, Value] = {}
@@ -72,11 +74,14 @@ class Attempt:
         self.window_s: float | None = None
         self._overwritten: dict[str, None] = {}
         self._left_alone: dict[str, str] = {}
+        #: paths that hold something else since a write of ours whose answer settled nothing: a part of it is there
+        self._partly: dict[str, None] = {}
         #: the account as it was last read; None where it was not
         self.before: Mapping[str, object] | None = None
 
     def sent(self, reply: Reply) -> Reply:
-        """Note what a write says of the time in which nobody else's was seen."""
+        """Note whether a write may stand, and what it says of the time in which nobody else's was seen."""
+        self._may_stand = self._may_stand or decide(reply) in {Next.CONFIRM, Next.READ_BACK, Next.SETTLE}
         if reply.window_s is not None:
             self.window_s = max(reply.window_s, self.window_s or 0.0)
         return reply
@@ -118,8 +123,13 @@ class Attempt:
         self.already |= {d.path: False for d in left.writes if d.path == INVITATION}  # owed until it is sent
         self._overwritten |= dict.fromkeys(left.overwritten)
         self._left_alone |= dict.fromkeys(left.kept, "kept") | dict.fromkeys(left.conflicts, "conflict")
+        if self._may_stand:
+            known = {d.path: d.sides.current for d in deltas}
+            moved = (d.path for d in left.writes if not attributes[d.path].place.same(known[d.path], d.sides.current))
+            self._partly |= dict.fromkeys(moved)
         if not left.writes:
-            return self.settled(Status.ALREADY if after is Next.REPLAN else Status.DONE, reply)
+            came_late = after is Next.REPLAN and not self._may_stand
+            return self.settled(Status.ALREADY if came_late else Status.DONE, reply)
         if not reply.version:
             return self.outcome(Status.HELD, "target.no-version", "the target gives no version to write under", reply)
         return left.writes, self._means.operations_of(left.writes), reply.version
@@ -232,6 +242,7 @@ class Attempt:
             races=self.races,
             correlation_id=reply.correlation_id if reply else "",
             overwritten=tuple(path for path in self._overwritten if path in self.already),
+            unmet=tuple(path for path in self._partly if path not in self.already),
             window_s=self.window_s,
         )
 

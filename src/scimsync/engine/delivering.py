@@ -64,9 +64,14 @@ class DeliveryPorts:
 
 async def ping(ports: DeliveryPorts, event: Event) -> list[Receipt]:
     """Carry one event to every endpoint at once, past the outbox, to learn whether they answer."""
-    now, body = ports.clock.now(), notifications.encode(event)
+    return await try_all(ports, event.id, notifications.encode(event))
+
+
+async def try_all(ports: DeliveryPorts, name: str, body: bytes) -> list[Receipt]:
+    """Carry one message to every endpoint at once, past the outbox, to learn whether they answer."""
+    now = ports.clock.now()
     return await asyncio.gather(
-        *(each.sender.send(signing.sign(each.keys, event.id, now, body), body) for each in ports.endpoints)
+        *(each.sender.send(signing.sign(each.keys, name, now, body), body) for each in ports.endpoints)
     )
 
 

@@ -13,7 +13,7 @@ told once: `group.partial`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scimsync.core import grouping, showing
 from scimsync.core.grouping import Left
@@ -123,14 +123,15 @@ class GroupWriter:
         self._last: Reply | None = None
         self._window_s: float | None = None
 
-    async def write(self, *, resumed: bool) -> Outcome:
+    async def write(self, *, resumed: bool, reopened: bool = False) -> Outcome:
         """Send what is wanted until it is there, held, or refused.
 
         Args:
             resumed: The run was cut short before, so the group is read first.
+            reopened: A request of that run was left open.
         """
         if (end := await self._look()) is not None:
-            return end
+            return self._unsettled(end, self._wanted) if reopened else end
         if not resumed and self._change.version not in {"", self._version}:
             self._races += 1
         elif not resumed and (strange := self._strange()):
@@ -147,7 +148,7 @@ class GroupWriter:
     async def settle(self) -> Outcome:
         """Learn what came of a write that was left open; nothing is sent."""
         if (end := await self._look()) is not None:
-            return end
+            return self._unsettled(end, self._wanted)
         if not self._left:
             return self._settled()
         return self._outcome(Status.DEFERRED, "run.unfinished", "the run was cut short before this was written")
@@ -272,12 +273,12 @@ class GroupWriter:
             return self._end(Next.GONE, reply)
         if not reply.ok or reply.body is None:
             return self._end(Next.DEFER, reply)
-        if not reply.version:
+        self._version, self._members, self._seen = reply.version, frozenset(grouping.members_of(reply.body)), True
+        self._count_left()
+        if self._left and not reply.version:
             return self._outcome(
                 Status.HELD, "target.no-version", "the target gives no version of the group to write under"
             )
-        self._version, self._members, self._seen = reply.version, frozenset(grouping.members_of(reply.body)), True
-        self._count_left()
         return None
 
     def _may_be_cut(self) -> bool:
@@ -305,7 +306,7 @@ class GroupWriter:
         """Read the group after an answer that settles nothing; `is_there`: it says that a member is one already."""
         before, version, number = self._members, self._version, len(self._left)
         if (end := await self._look()) is not None:
-            return end
+            return end if self._seen else self._unsettled(end, batch)
         if step is Next.REPLAN:
             return None if is_there and version == self._version and self._meets(batch) else self._raced()
         absent = grouping.common(self._left, batch)
@@ -432,6 +433,12 @@ class GroupWriter:
             told = f"the group shows {len(self._members)} members only; {len(hidden)} moves that it took are not seen"
             return self._outcome(Status.HELD, grouping.PARTIAL, told)
         return self._outcome(Status.DONE if self._sent else Status.ALREADY)
+
+    @staticmethod
+    def _unsettled(end: Outcome, batch: Left) -> Outcome:
+        """An outcome with who may have joined by a request whose answer nobody saw."""
+        known = {*grouping.read_written(end.written, grouping.ADDED)}
+        return replace(end, written={**end.written, **grouping.perhaps(one for one in batch.add if one not in known)})
 
     def _harm(self, gone: Sequence[str]) -> Outcome:
         self._ports.harmed(f"a write to {self._change.name} took members away; no more groups are written in this run")

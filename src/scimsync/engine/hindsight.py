@@ -108,7 +108,7 @@ def _linked(store: UndoState, made: Plan, people: Sequence[Trail]) -> list[Linke
         base = _kept(store, made.seal.base)
         if base is None:
             return []
-        with Workbench(store.artifact("plan").parent, helpers=False) as bench:
+        with Workbench(store.artifact("plan").parent) as bench:
             before = tables.owners(bench, base, now)
     return [
         Linked(key, account, made.moved.get(key, ""))
@@ -127,7 +127,7 @@ def _lost(
     if not keys or not (dropped or beside):
         return {}
     found: dict[str, dict[str, Value]] = {}
-    with Workbench(store.artifact("plan").parent, helpers=False) as bench:
+    with Workbench(store.artifact("plan").parent) as bench:
         before = _kept(store, made.seal.base if made is not None else "")
         if before is not None:
             for key, held in tables.agreed(bench, before, keys, dropped).items():
@@ -171,7 +171,7 @@ def as_of(store: UndoState, moment: datetime, request: PlanRequest, paths: froze
     if base is None:
         raise PlanStale(f"run {run.id}: what was agreed after it is no longer kept ([state] keep)")
     keys = set(request.only)
-    with Workbench(base.parent, helpers=False) as bench:
+    with Workbench(base.parent) as bench:
         then = tables.agreed(bench, base, keys, request.policy.attributes)
         owners = tables.owners(bench, base, keys)
     if strangers := sorted(keys - owners.keys()):

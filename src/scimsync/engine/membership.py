@@ -486,7 +486,7 @@ def remember(store: AgreedState, run: str, outcomes: Iterable[tuple[str, Outcome
     for group, outcome in outcomes:
         if outcome.code == rules.PARTIAL:
             partial[group] = None  # counted when it is next read
-        for path, comes in ((rules.ADDED, True), (rules.REMOVED, False)):
+        for path, comes in ((rules.PERHAPS, True), (rules.ADDED, True), (rules.REMOVED, False)):
             moves |= {Membership(group, one): comes for one in rules.read_written(outcome.written, path)}
     if moves:
         store.change_memberships(

@@ -48,7 +48,7 @@ class Owners:
         if owner is None or self._present(account) is not None:
             return False
         agreed = self._store.artifact(self._agreed)
-        with Workbench(agreed.parent, helpers=False) as bench:
+        with Workbench(agreed.parent) as bench:
             return agreed_with(bench, agreed, owner, [active]).get(active.path) is False
 
     def _present(self, account: str) -> str | None:
@@ -83,7 +83,7 @@ class Owners:
     def _paired(self) -> dict[str, str]:
         """Who was found for whom while planning, and is not linked yet."""
         agreed = self._store.artifact(self._agreed)
-        with Workbench(agreed.parent, helpers=False) as bench:
+        with Workbench(agreed.parent) as bench:
             stage_links(bench, self._store.links())
             return {account: key for key, account in unremembered(bench, agreed)}
 

@@ -106,6 +106,8 @@ class ApplyOptions:
     default_roles: frozenset[str] = frozenset()
     #: the highest version of an account whose creation is just answered; 0: versions do not tell
     newborn_version: int = 0
+    #: the target is asked for deleted accounts where somebody joins (`dialect.deleted`)
+    lists_deleted: bool = False
     #: what the target takes from inactive people and the mapping does not give back
     dropped: tuple[Place, ...] = ()
     #: the public key that approvals are signed with; None where there is none
@@ -114,6 +116,9 @@ class ApplyOptions:
     dialect: Dialect | None = None
     #: a person looked at what stopped a ring: what came of it before does not count
     resume: bool = False
+    #: stop by itself after so many changes, but not before so many seconds; 0 for never
+    chunk: int = 0
+    chunk_s: float = 0.0
 
     @property
     def attributes(self) -> Mapping[str, Mapped]:

@@ -66,9 +66,10 @@ async def compare_schema(ports: PlanPorts, request: PlanRequest) -> Compared:
     rulings = drifting.judge(baseline, found, request.policy, request.catalog)
     if blocking := tuple(f"{r.drift} ({r.hint})" for r in rulings if r.blocks):
         raise SchemaDrifted(baseline.name, blocking)
-    told, fixed = drifting.findings(rulings, stops=baseline.stops), _fixed(request, found.documents)
-    mark = unshown.schema_mark(schemas_from_json(found.body(SCHEMAS)), request.catalog)
-    if unpublished := drifting.unpublished(found):
+    told, published = drifting.findings(rulings, stops=baseline.stops), schemas_from_json(found.body(SCHEMAS))
+    fixed = fixing.fixed(published, request.policy.attributes, request.dialect)
+    mark = unshown.schema_mark(published, request.catalog)
+    if not published and (unpublished := drifting.unpublished(found)):
         return Compared([*told, unpublished], fixed, mark)
     if pin is None and not baseline.stops:
         documents = found.documents

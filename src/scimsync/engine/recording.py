@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import msgspec
 
@@ -15,7 +15,7 @@ from scimsync.engine.ledger import document_of
 from scimsync.engine.state import Artifacts, Audit
 from scimsync.model.audit import Edit, Kind, Record
 from scimsync.model.outcomes import JournalLine, Outcome, Run, RunState
-from scimsync.model.plans import Delta, Plan, Verdict
+from scimsync.model.plans import Change, Delta, Plan, Verdict
 from scimsync.model.policy import Mapped
 from scimsync.scim.schema import Value
 
@@ -38,6 +38,19 @@ class Application:
     attributes: Sequence[Mapped]
 
 
+class _About(TypedDict):
+    """What a record says of the run, and of the person or the group."""
+
+    actor: str
+    run: str
+    plan: str
+    target: str
+    person: str
+    name: str
+    account: str
+    action: str
+
+
 class Recorder:
     """Makes the records of one application of one plan.
 
@@ -57,19 +70,16 @@ class Recorder:
     def intent(self, line: JournalLine, edits: tuple[Edit, ...], account: str = "") -> Record:
         """What is about to be written, path by path."""
         self._sent[line.key, line.part] = (edits, line.version)
-        return self._about(
-            Record(
-                kind=Kind.INTENT,
-                at=line.at,
-                actor=self._actor,
-                person=line.key,
-                account=account,
-                part=line.part,
-                attempt=line.attempt,
-                method=line.method,
-                version_before=line.version,
-                edits=edits,
-            )
+        change = self._changes.get((line.key, line.part))
+        return Record(
+            kind=Kind.INTENT,
+            at=line.at,
+            **self._about(line.key, change, account),
+            part=line.part,
+            attempt=line.attempt,
+            method=line.method,
+            version_before=line.version,
+            edits=edits,
         )
 
     def outcome(self, outcome: Outcome, part: int, at: datetime) -> Record:
@@ -80,22 +90,18 @@ class Recorder:
             edits = self._edits(outcome, part)
         change = self._changes.get((outcome.key, part))
         _, version = self._sent.get((outcome.key, part), ((), change.version if change else ""))
-        return self._about(
-            Record(
-                kind=Kind.OUTCOME,
-                at=at,
-                actor=self._actor,
-                person=outcome.key,
-                account=outcome.account or "",
-                part=part,
-                edits=tuple(edits),
-                version_before=version,
-                version_after=outcome.version,
-                correlation_id=outcome.correlation_id,
-                status=outcome.status.value,
-                code=outcome.code,
-                detail=_told(outcome),
-            )
+        return Record(
+            kind=Kind.OUTCOME,
+            at=at,
+            **self._about(outcome.key, change, outcome.account or ""),
+            part=part,
+            edits=tuple(edits),
+            version_before=version,
+            version_after=outcome.version,
+            correlation_id=outcome.correlation_id,
+            status=outcome.status.value,
+            code=outcome.code,
+            detail=_told(outcome),
         )
 
     def _edits(self, outcome: Outcome, part: int) -> Iterator[Edit]:
@@ -107,17 +113,18 @@ class Recorder:
         for path, value in outcome.written.items():
             yield replace(known.get(path, Edit(path=path)), after=value)
 
-    def _about(self, record: Record) -> Record:
-        change, group = self._changes.get((record.person, record.part)), self._groups.get(record.person)
-        if group is not None:
-            record = replace(record, name=group.name, account=group.group)
-        return replace(
-            record,
+    def _about(self, key: str, change: Change | None, account: str) -> _About:
+        """What a record says of the run, and of the person or the group."""
+        group = self._groups.get(key)
+        name = change.name if change else group.name if group else ""
+        return _About(
+            actor=self._actor,
             run=self._plan.id,
             plan=self._digest,
             target=self._plan.seal.target,
-            name=change.name if change else record.name,
-            account=record.account or (change.account if change else "") or "",
+            person=key,
+            name=name,
+            account=group.group if group else account or (change.account if change else "") or "",
             action=change.action.value if change else MEMBERS,
         )
 

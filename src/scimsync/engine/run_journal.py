@@ -41,7 +41,7 @@ class RunJournal:
 
     async def settle(self, change: Change | GroupChange, part: int, outcome: Outcome) -> Outcome:
         """Make what came of a change durable; gives it as it was kept."""
-        outcome = replace(outcome, part=part)
+        outcome = outcome if outcome.part == part else replace(outcome, part=part)
         if isinstance(change, Change):
             outcome = leaving.judged(change, outcome)
         now = self.clock.now()

@@ -111,7 +111,7 @@ def _lay_base(
     base = store.artifact(f"base-{number:08d}-{run.id}.parquet")
     former = binding.proven(store, plan.seal.base) if plan.seal.base else None
     agreed = binding.proven(store, run.agreed)
-    with Workbench(base.parent, helpers=False) as bench:
+    with Workbench(base.parent) as bench:
         lay_outcomes(bench, agreed, ((*who, value) for who, value in values.items()), accounts, base, former)
         binding.bind(store, base.name, layers.needed(bench, base))
         _learn(bench, plan, store, people)

@@ -43,6 +43,8 @@ class Standing:
         #: why the target let us down; whoever is at work then comes to an end, and no more is begun
         self.failed: TargetError | None = None
         self._why = ""
+        #: a chunk is done, and the run goes on later
+        self.paused = False
         self._groups = {group.key for group in plan.groups}
         for line in lines:
             self._remember(line)
@@ -76,6 +78,11 @@ class Standing:
             self._why = "the target keeps throttling; apply the plan again later"
         if self._why:
             self.stop.set()
+
+    def pause(self) -> None:
+        """Begin nothing more for now; whoever carries the plan out again goes on."""
+        self.paused = self.paused or not self.stop.is_set()
+        self.stop.set()
 
     def halt(self, why: str) -> None:
         """Begin nothing more."""
@@ -141,7 +148,9 @@ class Standing:
         wanted += [(c.key, c.part + 1) for c in self.plan.changes if self.later(c)]
         wanted += [(group.key, 1) for group in self.plan.groups]
         left = dict.fromkeys(key for key, part in wanted if (key, part) not in self.outcomes)
-        stopped = str(self.failed or "") or self._why or ("stopped by you" if self.stop.is_set() else "")
+        stopped = (
+            str(self.failed or "") or self._why or ("stopped by you" if self.stop.is_set() and not self.paused else "")
+        )
         kept = leaving.by_run(self.plan, self.outcomes)
         return Report(run=self._run.id, outcomes=parts, left=tuple(left), stopped=stopped, kept=kept)
 

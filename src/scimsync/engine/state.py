@@ -30,7 +30,6 @@ from scimsync.model.outcomes import (
     Undone,
     Unshown,
 )
-from scimsync.model.visitors import Passkey, Token, User
 
 
 class Runs(Protocol):
@@ -436,51 +435,11 @@ class Inbox(Protocol):
         ...
 
 
-class Visitors(Protocol):
-    """Who may use the console."""
-
-    def users(self) -> Sequence[User]:
-        """All of them, by name."""
-        ...
-
-    def save_user(self, user: User) -> None:
-        """Insert or replace a user by name."""
-        ...
-
-    def remove_user(self, name: str) -> bool:
-        """Remove a user with their passkeys; whether there was one."""
-        ...
-
-    def passkeys(self, user: str = "") -> Sequence[Passkey]:
-        """Those of a user, or of all, the oldest first."""
-        ...
-
-    def save_passkey(self, passkey: Passkey) -> None:
-        """Insert or replace a passkey by its id."""
-        ...
-
-    def remove_passkey(self, identity: str) -> bool:
-        """Remove a passkey by its id; whether there was one."""
-        ...
-
-    def tokens(self) -> Sequence[Token]:
-        """All of them, the newest first."""
-        ...
-
-    def save_token(self, token: Token) -> None:
-        """Insert a token."""
-        ...
-
-    def remove_token(self, identity: str) -> bool:
-        """Remove a token by its id; whether there was one."""
-        ...
-
-
 class Lease(Protocol):
     """The right to write to the target."""
 
-    def lease(self, owner: str) -> AbstractContextManager[None]:
-        """Hold the right to write to the target.
+    def lease(self, owner: str, bears_s: int | None = None) -> AbstractContextManager[None]:
+        """Hold the right to write to the target; others may take it after so many seconds of our silence, if any.
 
         Raises:
             StoreLocked: Another live process holds it; the message names process, host and since when.

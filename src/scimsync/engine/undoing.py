@@ -57,7 +57,7 @@ async def make_plan(ports: PlanPorts, request: PlanRequest, wanted: Wanted) -> P
         StoreError: The state cannot be read or written.
     """
     folder = ports.store.artifact("plan").parent
-    with Workbench(folder, memory_limit=request.memory_limit, helpers=False) as bench:
+    with Workbench(folder, memory_limit=request.memory_limit) as bench:
         return await _LookingBack(ports, request, wanted, bench).run()
 
 

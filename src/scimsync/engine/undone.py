@@ -193,7 +193,7 @@ def _sides(
     if not written:
         return {}
     keys, mapped = {key for key, _ in written}, [*attributes.values()]
-    with Workbench(store.artifact("plan").parent, helpers=False) as bench:
+    with Workbench(store.artifact("plan").parent) as bench:
         was = tables.agreed(bench, binding.proven(store, settled.former), keys, mapped) if settled.former else {}
         now = tables.agreed(bench, binding.proven(store, settled.base), keys, mapped) if settled.base else {}
     found = {}

@@ -117,7 +117,7 @@ def _sent(
                 shared.setdefault(delta.path, []).append(change.key)
     if shared:
         agreed = store.artifact(run.agreed)
-        with Workbench(agreed.parent, helpers=False) as bench:
+        with Workbench(agreed.parent) as bench:
             for path, keys in shared.items():
                 wishes = wished(bench, agreed, attributes[path].place, keys)
                 found |= {(key, path): wish for key, wish in wishes.items()}

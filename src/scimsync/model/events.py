@@ -19,6 +19,7 @@ class EventKind(Enum):
     LEAVER_KEPT = "scimsync.leaver.kept"
     PERSON_HELD = "scimsync.person.held"
     PLAN_REFUSED = "scimsync.plan.refused"
+    PLAN_WAITS = "scimsync.plan.waits"
     RUN_FINISHED = "scimsync.run.finished"
     PING = "scimsync.ping"
 

@@ -291,7 +291,7 @@ class Outcome:
     deferred: tuple[str, ...] = ()
     #: as in `Reply`: the longest of the writes
     window_s: float | None = None
-    #: paths that were answered with success, and do not show what was sent
+    #: paths that were answered with success, and do not show what was sent, or only a part of it
     unmet: tuple[str, ...] = ()
     #: those of them that were given, and of which a look at the account showed nothing: what it shows there
     unshown: Mapping[str, Value] = field(default_factory=dict)

@@ -22,6 +22,8 @@ class Schedule:
     depth: Depth | None = None
     #: how long one of its runs may be at work before that is trouble
     longest: timedelta = timedelta(hours=12)
+    #: whether a plan of it that waited is applied when it was approved
+    applies_approved: bool = False
 
     @property
     def expression(self) -> str:

@@ -68,6 +68,17 @@ def undelivered(settings: Settings, outbox: Outbox) -> list[tuple[AlarmSettings,
     return [(alarm, message) for alarm, message in found if message is not None]
 
 
+def test_document(settings: Settings, at: datetime) -> bytes:
+    """What a test alarm carries."""
+    told = {"kind": "test", "subject": "", "over": True, "since": at.isoformat(), "at": at.isoformat()}
+    words = {"title": "scimsync: a test alarm", "text": "Somebody tries whether alarms arrive here. Nothing is wrong."}
+    return json.dumps({**told, **words, "directory": _directory(settings)}).encode()
+
+
+def _directory(settings: Settings) -> str:
+    return urlsplit(settings.target.api_url).hostname or ""
+
+
 def _messages(settings: Settings, alarm: Alarm, notice: Notice) -> list[Message]:
     """What tells of it, for everybody who wants to know. What is said of one alarm keeps its order."""
     document = {
@@ -76,7 +87,7 @@ def _messages(settings: Settings, alarm: Alarm, notice: Notice) -> list[Message]
         "over": notice.over,
         "since": notice.since.isoformat(),
         "at": notice.at.isoformat(),
-        "directory": urlsplit(settings.target.api_url).hostname or "",
+        "directory": _directory(settings),
         "title": alarming.title(notice),
         "text": alarming.text(notice),
     }

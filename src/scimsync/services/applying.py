@@ -114,9 +114,12 @@ def options_of(settings: Settings, choices: Choices) -> ApplyOptions:
         subscriptions=subscriptions(settings),
         default_roles=settings.target.dialect.default_roles,
         newborn_version=settings.target.dialect.newborn_version,
+        lists_deleted=bool(settings.target.dialect.deleted),
         dropped=unmapped(settings.policy, settings.target.dialect),
         dialect=settings.target.dialect,
         resume=choices.resume,
+        chunk=choices.chunk,
+        chunk_s=choices.chunk_s,
         public=lambda: audit_public(settings),
     )
 

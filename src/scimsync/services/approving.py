@@ -9,10 +9,10 @@ from datetime import timedelta
 from scimsync.bootstrap import now
 from scimsync.config import Settings
 from scimsync.core import approving as rules
-from scimsync.core.approving import Standing
+from scimsync.core.approving import Doing, Standing
 from scimsync.core.sealing import Opened
 from scimsync.engine import approving, checkpoints, seals, signatures
-from scimsync.engine.approving import APPROVED, REJECTED, ApprovalsState, Asked
+from scimsync.engine.approving import APPROVED, REJECTED, ApprovalsState
 from scimsync.engine.recording import digest_of
 from scimsync.engine.seals import UNKNOWN
 from scimsync.errors import ConfigError, PlanRefused, PlanStale, ScimsyncError
@@ -21,7 +21,8 @@ from scimsync.model.audit import Kind
 from scimsync.model.decisions import Actor
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
-from scimsync.services.auditing import audit_key, audit_public, record
+from scimsync.services.auditing import audit_key, record
+from scimsync.services.awaiting import asked
 from scimsync.services.planning import find_file, stored_plan
 
 #: runs that are looked through for plans that wait
@@ -69,6 +70,20 @@ def waiting(settings: Settings, store: ApprovalsState) -> Iterator[Reviewed]:
         one = _reviewed(settings, store, found, run)
         if one.standing.needs and one.standing.waits and one.standing.rejected is None:
             yield one
+
+
+def ready(settings: Settings, store: ApprovalsState) -> Reviewed | None:
+    """The latest plan, where it needed approvals, has them, and may still be applied."""
+    latest = next(iter(store.runs(1)), None)
+    if latest is None or latest.state not in _OPEN or latest.begun or not latest.plan:
+        return None
+    try:
+        found = stored_plan(store, latest)
+    except ScimsyncError:
+        return None
+    one = _reviewed(settings, store, found, latest)
+    waits = one.standing.waits or one.standing.rejected is not None or seals.age(found.plan, now()).moved
+    return one if one.standing.needs and not waits else None
 
 
 def approve(settings: Settings, store: ApprovalsState, named: str, who: Actor, reason: str) -> Reviewed:
@@ -140,11 +155,13 @@ def wait(settings: Settings, store: ApprovalsState, plan: Plan) -> str:
     run = store.run(plan.id)
     if run is None or not run.plan:
         return ""
-    return rules.words(plan.id, approving.standing(plan, run, store, _asked(settings)))
+    return rules.words(plan.id, approving.standing(plan, run, store, asked(settings)))
 
 
-def _asked(settings: Settings) -> Asked:
-    return Asked(rules=settings.policy.approvals, public=lambda: audit_public(settings), now=now())
+def glance(settings: Settings, store: ApprovalsState, head: Plan, run: Run, digest: str, doing: Doing) -> Reviewed:
+    """As `review`, of a plan whose head and numbers are known, so that its file is not read; to be shown alone."""
+    stands = approving.standing(head, run, store, asked(settings), doing)
+    return Reviewed(plan=head, run=run, digest=digest, standing=stands, approvals=tuple(store.approvals(run.id)))
 
 
 def _check_open(plan: Plan, run: Run, before: Reviewed) -> None:
@@ -209,6 +226,6 @@ def _reviewed(settings: Settings, store: ApprovalsState, found: Opened, run: Run
         plan=found.plan,
         run=run,
         digest=digest_of(store.artifact(run.plan)),
-        standing=approving.standing(found.plan, run, store, _asked(settings)),
+        standing=approving.standing(found.plan, run, store, asked(settings)),
         approvals=tuple(store.approvals(run.id)),
     )

@@ -23,6 +23,8 @@ _SECRETS = frozenset({"client_secret", "token", "password", "header_value", "sec
 #: references of which it may be shown what they lead to
 _NAMES = frozenset({"client_id", "username"})
 _REFERABLE = _SECRETS | _NAMES | {"url"}
+#: where what is referred to may be shown
+_LOOKED_UP = frozenset({"environment", "secret file", "credential", "exec"})
 _BY_REGION = frozenset({"api_url", "login_url"})
 _BY_DIALECT = frozenset({"concurrency", "operations_per_patch", "characters", "request_bytes", "default_roles"})
 
@@ -34,10 +36,18 @@ def schema() -> dict[str, Any]:
     return made()
 
 
+def fleet_schema() -> dict[str, Any]:
+    """The JSON Schema of a fleet file (draft 2020-12)."""
+    from scimsync.config.fleet import schema as made  # noqa: PLC0415 - loads pydantic
+
+    return made()
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value comes from: `file`, `default`, `dialect`, `region`, `environment` or `secret file`."""
+    """Where a value comes from."""
 
+    #: `file`, `default`, `dialect`, `region`, `environment`, `secret file`, `credential` or `exec`
     kind: str
     #: the line of the configuration; 0 where it does not stand there
     line: int = 0
@@ -55,6 +65,10 @@ class Origin:
                 return f"line {self.line}, environment variable {self.name}" + ", which is not set" * self.lost
             case "secret file":
                 return f"line {self.line}, file {self.name}" + ", which cannot be read" * self.lost
+            case "credential":
+                return f"line {self.line}, credential {self.name}" + ", which is not there" * self.lost
+            case "exec":
+                return f"line {self.line}, printed by {self.name}" + ", which printed nothing" * self.lost
             case "dialect":
                 return f"dialect {self.name}"
             case "region":
@@ -80,9 +94,9 @@ def check(file: Path) -> Settings:
     Raises:
         ConfigError: With every fault.
     """
-    from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
+    from scimsync.config import opening, reading  # noqa: PLC0415 - loads pydantic
 
-    parsed = reading.parse(file)
+    parsed = opening.parse(file)
     faults: list[str] = []
     try:
         reading.settings(parsed, secrets=WRITING | ({"events", "alarm", "console"} & parsed.raw.keys()))
@@ -118,10 +132,10 @@ def effective(file: Path) -> tuple[Effective, ...]:
     Raises:
         ConfigError: With every fault of the file, but for secrets that are missing.
     """
-    from scimsync.config import reading  # noqa: PLC0415 - loads pydantic
+    from scimsync.config import opening, reading  # noqa: PLC0415 - loads pydantic
     from scimsync.config.document import Document  # noqa: PLC0415
 
-    parsed = reading.parse(file)
+    parsed = opening.parse(file)
     settings = reading.settings(parsed, secrets=frozenset())
     teller = _Teller(_in_first(lines(parsed.text), parsed.first), References(file, []), settings, parsed.first)
     return tuple(teller.all(Document.model_validate(parsed.raw).model_dump()))
@@ -162,7 +176,7 @@ class _Teller:
             value, origin = self.judged.get((place, key), written), self._origin((*place, key), written)
             if key in _SECRETS and written and section != "attributes":
                 value = MASK
-            elif key in _NAMES and origin.kind in {"environment", "secret file"}:
+            elif key in _NAMES and origin.kind in _LOOKED_UP:
                 value = self.references.resolve("", str(written)) or written
             elif isinstance(value, dict):
                 value = {name: held for name, held in value.items() if held is not None and held != {}}
@@ -187,6 +201,8 @@ class _Teller:
         lost = not self.references.resolve("", str(written))
         if kind == "env":
             return Origin("environment", line, name, lost)
+        if kind in {"credential", "exec"}:
+            return Origin(kind, line, name if kind == "credential" else name.split(" ")[0], lost)
         return (
             Origin("secret file", line, str(self.references.beside(name)), lost)
             if kind == "file"

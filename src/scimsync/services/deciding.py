@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -83,9 +85,10 @@ def listed(settings: Settings, store: ConflictsState, *, keys: Sequence[str] = (
         ConfigError: A path is none.
     """
     wanted = {_short(settings, path) for path in paths}
-    whole, plans = _plans(store, settings.source.identity)
-    day = today(now(), settings.source.zone)
-    every = store.decisions()
+    day, every = today(now(), settings.source.zone), store.decisions()
+    runs, of_ours = _latest(store, settings.source.identity)
+    plans = [(stored_plan(store, one).plan, one.begun > 0) for one in runs]
+    whole = next(plan for plan, _ in plans if plan.id == of_ours)
     held = Decisions.of(every, day)
     found: dict[tuple[str, str], Conflict] = {}
     for plan, applied in plans:  # of people whom a later plan looked at, it has the word
@@ -106,24 +109,59 @@ def _answered(one: Conflict, held: Decisions) -> Conflict:
     return replace(one, decision=found) if is_fit else replace(one, moved=found)
 
 
-def _plans(store: ConflictsState, source: str) -> tuple[Plan, Sequence[tuple[Plan, bool]]]:
-    """The latest plan about everybody, and all that count, each with whether it was applied.
+class Inbox:
+    """The conflicts as `listed` has them, read again only where plans or decisions are others than before.
 
-    Those are, of each source of the state, the latest about everybody and those about single people since.
+    A page that says how many wait must not read a plan of 100,000 changes each time. May be used from several threads.
     """
-    found, whole = list[Run](), dict[str, Run]()
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._lock = settings, threading.Lock()
+        self._read: tuple[object, Listed] | None = None
+
+    def listed(self, store: ConflictsState) -> Listed:
+        """All conflicts; of the plan that they are of, the head alone.
+
+        Raises:
+            PlanStale: There is no plan about everybody.
+        """
+        with self._lock:
+            day = today(now(), self._settings.source.zone)
+            runs, _ = _latest(store, self._settings.source.identity)
+            mark = (day, [(one.id, one.plan, one.begun > 0) for one in runs], [one.id for one in store.decisions()])
+            if self._read is None or self._read[0] != mark:
+                found = listed(self._settings, store)
+                self._read = (mark, replace(found, plan=replace(found.plan, changes=(), groups=(), notices=())))
+            return self._read[1]
+
+
+def shown(conflicts: Sequence[Conflict]) -> str:
+    """A digest of what a person was shown: whom it is about, which attribute, and the three values."""
+    told = hashlib.sha256()
+    for one in sorted(conflicts, key=lambda each: (each.key, each.path)):
+        told.update(f"{one.key}\0{one.path}\0{rules.mark(one.delta.sides, one.path)}\0".encode())
+    return told.hexdigest()
+
+
+def _latest(store: ConflictsState, source: str) -> tuple[Sequence[Run], str]:
+    """Of each source of the state the run of its latest plan about everybody, and those about single people since.
+
+    The second is the plan about everybody that is shown: that of the source that asks, or the latest.
+
+    Raises:
+        PlanStale: There is no plan about everybody.
+    """
+    found, whole = list[Run](), dict[str, str]()
     for run in store.runs(_RUNS):
         if run.source in whole:
             continue
         if run.compared or (run.partial and run.plan and not run.undoes):
             found.append(run)
         if run.compared:
-            whole |= dict.fromkeys((run.source, *run.takes), run)
+            whole |= dict.fromkeys((run.source, *run.takes), run.id)
     if not whole:
         raise PlanStale("there is no plan about everybody whose conflicts could be listed. Make one: scimsync plan")
-    shown = whole.get(source, next(iter(whole.values()))).id
-    plans = {one.id: (stored_plan(store, one).plan, one.begun > 0) for one in reversed(found)}
-    return plans[shown][0], [*plans.values()]
+    return [*reversed(found)], whole.get(source, next(iter(whole.values())))
 
 
 def _conflicts(plan: Plan, *, applied: bool = False) -> Iterator[Conflict]:
@@ -260,6 +298,12 @@ def _decide(
         rest = f" Decided before that: {', '.join(one.id for one in before)}." if before else ""
         raise PlanStale(f"{stands(first)} Your decision was not kept, and nothing was overwritten.{rest}")
     return decision
+
+
+def held(settings: Settings, store: Decided) -> Sequence[Decision]:
+    """The decisions that hold today."""
+    day = today(now(), settings.source.zone)
+    return [one for one in store.decisions() if one.holds(day)]
 
 
 def stands(one: Decision) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from scimsync.bootstrap import now
 from scimsync.bootstrap_delivery import make_delivery
-from scimsync.config import Settings, WebhookSettings
+from scimsync.config import AlarmSettings, Settings, WebhookSettings
 from scimsync.core import notifications
 from scimsync.engine import delivering
 from scimsync.engine.delivering import Rounds
@@ -18,6 +19,7 @@ from scimsync.engine.ports import Observer
 from scimsync.engine.state import Outbox
 from scimsync.errors import ConfigError
 from scimsync.model.events import Message, MessageState, Receipt
+from scimsync.services import alarming
 from scimsync.services.planning import Choices
 
 #: seconds that the end of a background waits for messages that are getting out
@@ -92,6 +94,32 @@ async def ping(settings: Settings, outbox: Outbox, which: str) -> list[tuple[Web
     chosen = _chosen(settings, which)
     async with make_delivery(replace(settings, webhooks=chosen), outbox, lambda _: None) as ports:
         receipts = await delivering.ping(ports, notifications.ping(ports.clock.now()))
+    return list(zip(chosen, receipts, strict=True))
+
+
+async def ping_alarms(settings: Settings, outbox: Outbox, number: int) -> list[tuple[AlarmSettings, Receipt]]:
+    """Send a test alarm to one place or to all, at once and past the outbox, which stays as it is.
+
+    Args:
+        settings: The configuration.
+        outbox: The outbox.
+        number: Which `[[alarm]]`, from 1; all where 0.
+
+    Raises:
+        ConfigError: There is no such alarm, or what it needs is not installed.
+    """
+    if not settings.alarms:
+        raise ConfigError("there is no [[alarm]] in the configuration. Add one; see docs/alarms.md")
+    chosen = tuple(one for one in settings.alarms if number in {0, one.number})
+    if not chosen:
+        raise ConfigError(
+            f"alarms ping {number}: there is no such alarm. Name it by its number, 1 to {len(settings.alarms)}."
+        )
+    async with make_delivery(
+        replace(settings, webhooks=(), alarms=chosen), outbox, lambda _: None, alarms=True
+    ) as ports:
+        body = alarming.test_document(settings, ports.clock.now())
+        receipts = await delivering.try_all(ports, f"alarm_test_{secrets.token_hex(6)}", body)
     return list(zip(chosen, receipts, strict=True))
 
 

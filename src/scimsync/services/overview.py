@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -18,6 +18,8 @@ from scimsync.services.observing import metrics_document
 
 #: days of which changes are counted
 DAYS = 90
+#: plans that wait and are told of
+_OPEN = 5
 _GOOD = frozenset({RunState.DONE, RunState.PARTIAL})
 #: outcomes that leave nothing undone
 _SETTLED = frozenset({Status.DONE.value, Status.ALREADY.value})
@@ -70,7 +72,8 @@ class Overview:
     def age_s(self) -> float | None:
         """Seconds since a run came to its end; None where none did."""
         ended = self.succeeded.finished if self.succeeded is not None else None
-        return None if ended is None else (self.at - ended).total_seconds()
+        # a clock that was set back makes nothing come from the future
+        return None if ended is None else max(0.0, (self.at - ended).total_seconds())
 
     @property
     def is_well(self) -> bool:
@@ -103,7 +106,12 @@ def _undone(begun: Sequence[Run]) -> list[Waiting]:
     found = [run for run in begun if run.state is RunState.PARTIAL]
     numbers = [(run, sum(number for word, number in run.statuses.items() if word not in _SETTLED)) for run in found]
     return [
-        Waiting(what="changes were held or failed", number=number, run=run.id, kind="undone")
+        Waiting(
+            what=f"{'change was' if number == 1 else 'changes were'} held or failed",
+            number=number,
+            run=run.id,
+            kind="undone",
+        )
         for run, number in numbers
         if number
     ]
@@ -111,24 +119,53 @@ def _undone(begun: Sequence[Run]) -> list[Waiting]:
 
 def _waiting(runs: Sequence[Run], whole: Run | None) -> list[Waiting]:
     found = []
-    latest = next((run for run in runs if run.state is not RunState.OFFLINE), None)
-    if latest is not None and latest.state is RunState.PLANNED and _writes(latest):
-        found.append(Waiting(what="a plan waits to be applied", number=_writes(latest), run=latest.id, kind="plan"))
-    if latest is not None and latest.state is RunState.REFUSED:
-        found.append(Waiting(what="a plan was refused", number=_writes(latest), run=latest.id, kind="refused"))
+    for run in _open(runs):
+        if run.state is RunState.REFUSED:
+            found.append(Waiting(what="a plan was refused", number=_writes(run), run=run.id, kind="refused"))
+        elif _writes(run):
+            found.append(Waiting(what="a plan waits to be applied", number=_writes(run), run=run.id, kind="plan"))
     cut = next((run for run in runs if run.state in {RunState.INTERRUPTED, RunState.APPLYING}), None)
     if cut is not None:
         found.append(Waiting(what="a run was not brought to its end", number=0, run=cut.id, kind="interrupted"))
     if whole is not None:
-        for name, what in (
-            ("leavers_kept", "leavers keep access"),
-            ("conflicts", "conflicts are held"),
-            ("held", "people are left out"),
-            ("values", "values are left out"),
-        ):
-            if number := whole.tally.get(name, 0):
-                found.append(Waiting(what=what, number=number, run=whole.id, kind=name))
+        numbers = [(name, whole.tally.get(name, 0)) for name in _COUNTED]
+        found += [_counted(name, number, whole.id) for name, number in numbers if number]
     return found
+
+
+def _open(runs: Sequence[Run]) -> list[Run]:
+    """The plans that nothing overtook, the newest first: those about some people since the one about everybody, too."""
+    found: list[Run] = []
+    for run in runs:
+        if run.begun or len(found) == _OPEN:
+            break
+        if run.state in {RunState.PLANNED, RunState.REFUSED}:
+            found.append(run)
+            if not run.partial:
+                break
+    return found
+
+
+#: what a plan counts and a person must see to, as it is said of one and of many
+_COUNTED = {
+    "leavers_kept": ("leaver keeps access", "leavers keep access"),
+    "conflicts": ("conflict is held", "conflicts are held"),
+    "held": ("person is left out", "people are left out"),
+    "values": ("value is left out", "values are left out"),
+}
+
+
+def _counted(name: str, number: int, run: str) -> Waiting:
+    return Waiting(what=_COUNTED[name][number != 1], number=number, run=run, kind=name)
+
+
+def counted_anew(waiting: Iterable[Waiting], kind: str, number: int) -> Iterator[Waiting]:
+    """The same, with another number of one kind; without it where nothing of it waits any more."""
+    for one in waiting:
+        if one.kind != kind:
+            yield one
+        elif number:
+            yield _counted(kind, number, one.run)
 
 
 def _writes(run: Run) -> int:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from scimsync.bootstrap import make_passkeys, now
 from scimsync.config import Settings
-from scimsync.engine.state import Journal, Visitors
+from scimsync.engine.state import Journal
+from scimsync.engine.visitor_state import Visitors
 from scimsync.errors import ConfigError, IdentityRefused
 from scimsync.model.audit import Kind
 from scimsync.model.visitors import Passkey, User

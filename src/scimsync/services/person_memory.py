@@ -311,7 +311,7 @@ class Kept:
     def _state(self) -> tuple[Store, Workbench]:
         if self._held is None:
             store = self._open.enter_context(open_store(self._settings))
-            bench = self._open.enter_context(Workbench(store.artifact("plan").parent, helpers=False))
+            bench = self._open.enter_context(Workbench(store.artifact("plan").parent))
             continuity.check(self._settings, store)
             self._held = store, bench
         return self._held

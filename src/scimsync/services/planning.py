@@ -31,7 +31,7 @@ from scimsync.model.events import Subscription
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Depth
-from scimsync.services import continuity
+from scimsync.services import awaiting, continuity
 from scimsync.services.auditing import signing_key
 from scimsync.services.observing import Telemetry, measured
 from scimsync.services.reaching import reached
@@ -61,6 +61,9 @@ class Choices:
     blackout: Holding | None = None
     #: what stopped a ring was looked at
     resume: bool = False
+    #: a run stops by itself after so many changes, but not before so many seconds, to be gone on with; 0 for never
+    chunk: int = 0
+    chunk_s: float = 0.0
     #: whether events are delivered beside the run; else they wait in the outbox
     deliver: bool = True
     #: who proposes the plan, or applies it; the user of the operating system where None
@@ -154,6 +157,7 @@ async def plan_between(
     began = ports.clock.monotonic()
     made = await planning.make_plan(ports, request_of(settings, choices))
     spend(store, made.id, "plan", telemetry, ports.clock.monotonic() - began)
+    awaiting.tell(settings, store, made)
     telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
     if made.as_of is None:
         telemetry.metrics.planned(made)

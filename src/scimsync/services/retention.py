@@ -123,7 +123,7 @@ def _alive(store: Store, kept: Iterable[Run]) -> frozenset[str]:
     newest = last.base if last is not None else ""
     found = {run.plan for run in kept}
     tops = {top for run in kept for top in (run.agreed, run.base) if top}
-    with Workbench(_folder(store), helpers=False) as bench:
+    with Workbench(_folder(store)) as bench:
         for top in tops:
             path = store.artifact(top)
             if top == newest or path.exists():

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakKeyDictionary
@@ -18,10 +19,11 @@ from weakref import WeakKeyDictionary
 from scimsync.bootstrap import now
 from scimsync.config import Settings
 from scimsync.core import limits
+from scimsync.core.approving import Doing
 from scimsync.engine import limiting
 from scimsync.engine.ports import Store
 from scimsync.engine.state import Artifacts
-from scimsync.errors import PlanDamaged, PlanStale
+from scimsync.errors import PlanDamaged, PlanStale, ScimsyncError
 from scimsync.model.outcomes import Run, RunState
 from scimsync.model.plans import Plan
 from scimsync.services.planning import as_applied
@@ -35,6 +37,8 @@ __all__ = ["Filter", "Known", "Nearness", "Page", "Review", "Reviews", "Row", "r
 _TWICE = timedelta(minutes=5)
 #: plans whose indexes are kept, the latest that were looked at
 _KEPT = 8
+#: seconds that a search waits for the first index of people
+FIRST_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,13 @@ class Review:
         return sum(number for word, number in self.index.counts.get("action", {}).items() if word != "notice")
 
     @property
+    def doing(self) -> Doing:
+        """What rules of approval look at."""
+        counted = self.index.counts.get("action", {})
+        numbers = {action: number for action, number in counted.items() if action not in {"notice", "members"}}
+        return Doing.counted(numbers, self.index.groups() if "members" in counted else (), self.index.plan.overrides)
+
+    @property
     def can_be_applied(self) -> bool:
         """Whether it may be carried out, as far as the plan itself says."""
         unbegun = self.run.state in {RunState.PLANNED, RunState.INTERRUPTED, RunState.APPLYING}
@@ -97,7 +108,9 @@ class Reviews:
         self._settings = settings
         # a workbench finds what a process that was killed left behind by this name
         self._folder = Path(tempfile.mkdtemp(prefix=f"workbench-{os.getpid()}-", dir=folder))
-        self._lock, self._made = threading.Lock(), 0
+        self._lock, self._made = threading.Lock(), count(1)
+        #: held by who makes the index of people; apart, so that plans are opened meanwhile
+        self._making = threading.Lock()
         self._indexes: OrderedDict[str, PlanIndex] = OrderedDict()
         self._people: tuple[str, PeopleIndex] | None = None
         #: until when the outcomes are in an index
@@ -144,23 +157,35 @@ class Reviews:
 
     def people(self, store: Based, words: str, limit: int = 50) -> tuple[list[Known], int]:
         """People whom the last base knows, by the beginnings of words; and how many it knows at all."""
-        with self._lock:
-            index = self._searched(store)
+        index = self._searched(store)
         return ([], 0) if index is None else (index.search(words, limit), index.number)
 
     def _searched(self, store: Based) -> PeopleIndex | None:
+        """The index of the last base. While a new one is made, searches go into the one before.
+
+        Raises:
+            ScimsyncError: It is made for the first time, and that takes longer than a page should.
+        """
         last = store.last_applied(self._settings.source.identity) or store.last_applied()
         top = store.artifact(last.base) if last is not None and last.base else None
         if top is None or not top.is_file():
             return None
-        if self._people is None or self._people[0] != top.name:
-            made = PeopleIndex(top, self._fresh("people"))
-            self._people = (top.name, made)
-        return self._people[1]
+        known = self._people
+        if known is not None and known[0] == top.name:
+            return known[1]
+        if not self._making.acquire(timeout=0 if known is not None else FIRST_S):
+            if known is not None:
+                return known[1]
+            raise ScimsyncError("The people are being read for the first time. Look again in a moment.")
+        try:
+            if self._people is None or self._people[0] != top.name:
+                self._people = (top.name, PeopleIndex(top, self._fresh("people")))
+            return self._people[1]
+        finally:
+            self._making.release()
 
     def _fresh(self, what: str) -> Path:
-        self._made += 1
-        return self._folder / f"{what}-{self._made}.db"
+        return self._folder / f"{what}-{next(self._made)}.db"
 
     def _index(self, store: Artifacts, run: Run) -> PlanIndex:
         file = store.artifact(run.plan)

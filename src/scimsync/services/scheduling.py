@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,12 +18,12 @@ from scimsync.core.blackout import Holding
 from scimsync.engine.clock_state import Alarms, Schedules
 from scimsync.engine.ports import Clock, Observer, Store
 from scimsync.engine.state import Outbox
-from scimsync.errors import PlanRefused, PlanWaits, ScimsyncError, StoreError, StoreLocked
+from scimsync.errors import PlanError, PlanRefused, PlanWaits, ScimsyncError, StoreError, StoreLocked
 from scimsync.model.events import MessageState
 from scimsync.model.plans import Plan
 from scimsync.model.reports import Report
 from scimsync.model.schedules import Blackout, Ended, Progress, Result, Schedule
-from scimsync.services import alarming, applying, planning, state
+from scimsync.services import alarming, applying, awaiting, planning, state
 from scimsync.services.planning import Choices
 from scimsync.services.watching import AtWork
 
@@ -93,6 +94,8 @@ class Scheduler:
         #: the run that has not come to its end, and since when
         self._busy: tuple[Schedule, float] | None = None
         self.has_ended = False
+        #: plan that waits -> what was said about it when it was looked at last
+        self._looked: dict[str, int] = {}
 
     @property
     def at_work(self) -> AtWork | None:
@@ -139,6 +142,8 @@ class Scheduler:
         if self._ending.is_set():
             return 0.0
         if not due:
+            if (approved := self._approved(stand, now)) is not None:
+                return self._held_apply(approved)
             return min(self._look_s, *((one.next - now).total_seconds() for one in stand))
         _, schedule = min(due, key=lambda found: found[0])
         try:
@@ -148,6 +153,77 @@ class Scheduler:
             self._complain(error)
             return BUSY_S
         return 0.0
+
+    def _approved(self, stand: list[Standing], now: datetime) -> Standing | None:
+        """A schedule whose plan waited and was approved by now; None in a blackout, for plans do more than it lets."""
+        if blackout_now(self._settings.blackouts, now) is not None:
+            return None
+        for one in stand:
+            if not (one.schedule.applies_approved and one.progress and one.progress.ended is Ended.WAITING):
+                continue
+            run = one.progress.run
+            given = len(self._store.approvals(run)) if run else 0
+            if given and self._looked.get(run) != given:  # a plan is not read again before somebody else said something
+                self._looked[run] = given
+                return one
+        return None
+
+    def _held_apply(self, one: Standing) -> float:
+        try:
+            with state.held(self._settings) as store, self._busy_with(one.schedule):
+                self._apply_approved(store, one)
+        except StoreLocked as error:
+            self._looked.clear()
+            self._complain(error)
+            return BUSY_S
+        return 0.0
+
+    def _apply_approved(self, store: Store, before: Standing) -> None:
+        """Apply a plan that waited, where it may be by now; what it rests on is looked at as ever."""
+        now = self._clock.now()
+        (one,) = (one for one in standing(self._settings, store, now) if one.schedule == before.schedule)
+        progress, schedule = one.progress, one.schedule
+        if progress is None or progress.ended is not Ended.WAITING or progress.run != (before.progress or progress).run:
+            return
+        try:
+            made, run = planning.find_plan(store, progress.run)
+            stands = awaiting.standing(self._settings, store, made, run) if run is not None else None
+            if stands is not None and stands.rejected is None:
+                if stands.waits:
+                    return
+                self._observer.say(f"{schedule.name}: plan {made.id} was approved.")
+            result = asyncio.run(self._carry_out(store, schedule, made))  # which says no to what may not be applied
+        except StoreLocked:
+            raise
+        except PlanError as error:  # rejected, out of date, gone: the next slot plans anew
+            self._observer.say(f"{schedule.name}: {error}")
+            result = Result(ended=Ended.REFUSED, code=error.exit_code, run=progress.run)
+        except ScimsyncError as error:
+            self._observer.say(f"{schedule.name}: {error}")
+            result = Result(ended=Ended.FAILED, code=error.exit_code, run=progress.run)
+        if result is not None:
+            store.save_progress(scheduling.after(progress, progress.slot, result, self._clock.now()))
+
+    async def _carry_out(self, store: Store, schedule: Schedule, made: Plan) -> Result | None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._cut = lambda: _set(loop, stop)
+        try:
+            return (
+                None
+                if self._ending.is_set()
+                else await self._apply(store, schedule, made, Choices(deliver=False), stop)
+            )
+        finally:
+            self._cut = lambda: None
+
+    @contextmanager
+    def _busy_with(self, schedule: Schedule) -> Iterator[None]:
+        """A run of a schedule is at work."""
+        self._busy = (schedule, self._clock.monotonic())
+        try:
+            yield
+        finally:
+            self._busy = None
 
     def _run(self, store: Store, schedule: Schedule) -> None:
         """Run a schedule that is still due now that nobody else is at work."""
@@ -160,11 +236,8 @@ class Scheduler:
             self._observer.say(f"{schedule.name}: {due.missed:,} runs were missed; this one catches them up.")
         holding = blackout_now(self._settings.blackouts, now)
         store.save_progress(scheduling.begun(one.progress, now))
-        self._busy = (schedule, self._clock.monotonic())
-        try:
+        with self._busy_with(schedule):
             result = self._result(store, schedule, holding)
-        finally:
-            self._busy = None
         self._said = ""
         store.save_progress(scheduling.after(one.progress, due.slot, result, self._clock.now()))
 
@@ -238,9 +311,14 @@ def standing(settings: Settings, store: Schedules, now: datetime) -> list[Standi
     return found
 
 
+def standing_now(settings: Settings, store: Schedules) -> list[Standing]:
+    """As `standing`, by the clock of this machine."""
+    return standing(settings, store, make_clock().now())
+
+
 def told(settings: Settings, store: ToldState) -> list[tuple[bool, str]]:
     """How the schedules and the alarms stand, a sentence each, and whether all is well with it."""
-    lines = [(_is_well(one), _words(one)) for one in standing(settings, store, make_clock().now())]
+    lines = [(is_well(one), _words(one)) for one in standing(settings, store, make_clock().now())]
     lines += [
         (False, f"alarm {alarm.kind.value} ({alarm.subject}) since {alarm.since:%Y-%m-%d %H:%M} UTC")
         for alarm in alarming.standing(settings, store)
@@ -252,7 +330,8 @@ def told(settings: Settings, store: ToldState) -> list[tuple[bool, str]]:
     return lines
 
 
-def _is_well(one: Standing) -> bool:
+def is_well(one: Standing) -> bool:
+    """Whether nobody has to look at a schedule."""
     return one.progress is None or one.progress.ended in {Ended.NEVER, Ended.BEGUN, Ended.SUCCEEDED}
 
 

@@ -14,13 +14,13 @@ __all__ = ["Store", "held", "lease", "open_store"]
 
 
 @contextmanager
-def held(settings: Settings) -> Iterator[Store]:
-    """The state under the lease.
+def held(settings: Settings, bears_s: int | None = None) -> Iterator[Store]:
+    """The state under the lease; others may take it after so many seconds of our silence, if any.
 
     Raises:
         StoreLocked: Somebody else is at work.
     """
-    with open_store(settings) as store, lease(store):
+    with open_store(settings) as store, store.lease(owner(), bears_s):
         yield store
 
 

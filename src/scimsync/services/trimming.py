@@ -19,6 +19,7 @@ from scimsync.model.audit import Kind
 from scimsync.model.decisions import Actor
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Action, Finding, Plan
+from scimsync.services import awaiting
 from scimsync.services.applying import given_back
 from scimsync.services.auditing import audit_public, record, signing_key
 from scimsync.services.planning import chart_groups, find_file
@@ -90,6 +91,7 @@ def leave_out(settings: Settings, store: Store, named: str, chosen: Chosen, who:
     told = record(settings, Kind.APPROVAL, action="left out", who=who)
     detail = f"of plan {plan.id}: {plan.writes - made.writes:,} changes fewer; {_words(chosen)}"
     store.append((), (replace(told, run=made.id, plan=digest, reason=by.reason, status=who.proof, detail=detail),))
+    awaiting.tell(settings, store, made)
     return made
 
 

@@ -17,6 +17,7 @@ from scimsync.engine.ports import Observer, Store
 from scimsync.errors import ConfigError, InvalidPath, PlanStale
 from scimsync.model.outcomes import RunState
 from scimsync.model.plans import Plan
+from scimsync.services import awaiting
 from scimsync.services.auditing import signing_key
 from scimsync.services.observing import measured
 from scimsync.services.planning import Choices, check_rules, ports_of, request_of, spend, stored_plan
@@ -94,6 +95,7 @@ async def _plan(settings: Settings, store: Store, observer: Observer, request: P
             began = ports.clock.monotonic()
             made = await undoing.make_plan(ports, request, wanted)
             spend(store, made.id, "plan", telemetry, ports.clock.monotonic() - began)
+            awaiting.tell(settings, store, made)
             telemetry.state, telemetry.rate = ("refused" if made.refusals else "planned"), target.rate
             telemetry.metrics.planned(made)
             return made

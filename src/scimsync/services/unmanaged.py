@@ -50,7 +50,7 @@ def of_plan(settings: Settings, store: Artifacts, plan: str = "") -> Unmanaged |
     from scimsync.workbench.bench import Workbench  # noqa: PLC0415
 
     path = store.artifact(unmanaged.UNMANAGED)
-    with Workbench(path.parent, helpers=False) as bench:
+    with Workbench(path.parent) as bench:
         kept = unmanaged.kept(bench, path)
         if kept is None or plan not in {"", kept.plan}:
             return None

@@ -13,7 +13,8 @@ from typing import Protocol
 from scimsync.bootstrap import actor, make_passwords, now, person
 from scimsync.config import Settings
 from scimsync.engine.approving import USERS
-from scimsync.engine.state import Journal, Visitors
+from scimsync.engine.state import Journal
+from scimsync.engine.visitor_state import Visitors
 from scimsync.errors import ConfigError, IdentityRefused
 from scimsync.model.audit import Kind
 from scimsync.model.visitors import Token, User

@@ -40,7 +40,7 @@ class MemoryStore(
             self._artifacts.chmod(0o700)
 
     @contextmanager
-    def lease(self, owner: str) -> Iterator[None]:
+    def lease(self, owner: str, bears_s: int | None = None) -> Iterator[None]:  # noqa: ARG002 - nobody is silent here
         """Hold the right to write to the target.
 
         Raises:

@@ -271,7 +271,7 @@ def write_agreed_with(
 
 def write_nothing(path: Path) -> None:
     """Write a base by which nothing was ever agreed with anybody."""
-    with Workbench(path.parent, helpers=False) as bench:
+    with Workbench(path.parent) as bench:
         write_snapshot(bench, path, f"(SELECT NULL::VARCHAR AS key, NULL::VARCHAR AS {ACCOUNT} WHERE false)")
 
 

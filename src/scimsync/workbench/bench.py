@@ -21,6 +21,7 @@ import msgspec
 from scimsync import bounds, files
 from scimsync.model.records import Reading, SourceHealth
 from scimsync.workbench.expressions import MACROS
+from scimsync.workbench.helped import Helped
 from scimsync.workbench.sources import ONE
 
 #: names of our own columns in the records table; no source has them
@@ -47,14 +48,14 @@ class Column:
 class Workbench:
     """The tables of one planning run. A context manager; leaving it removes every file."""
 
-    def __init__(self, folder: Path, *, memory_limit: str = "512MB", zone: str = "UTC", helpers: bool = True) -> None:
+    def __init__(self, folder: Path, *, memory_limit: str = "512MB", zone: str = "UTC") -> None:
         self._held = contextlib.ExitStack()
         self._held.enter_context(bounds.within(memory_limit))
         _remove_left_behind(folder)
         self._folder = Path(tempfile.mkdtemp(prefix=f"workbench-{os.getpid()}-", dir=folder))
         self.spool = self._folder / "spool"
         self.spool.mkdir(mode=0o700)
-        self.sql = duckdb.connect(  # in memory, and beyond the limit in the folder: no log, no sync to disk
+        connection = duckdb.connect(  # in memory, and beyond the limit in the folder: no log, no sync to disk
             ":memory:",
             config={
                 "memory_limit": memory_limit,
@@ -63,9 +64,8 @@ class Workbench:
                 "temp_directory": str(self._folder / "scratch"),
             },
         )
+        self.sql = Helped(connection, MACROS)
         self.sql.execute(f"SET TimeZone = {text(zone)}")
-        if helpers:  # of the mapping language; where nothing is mapped, they cost and are not used
-            self.sql.execute(MACROS)
         self.sql.execute("SET allowed_directories = [?]", [str(folder)])
         self.sql.execute("SET enable_external_access = false")
         self.sql.execute("SET lock_configuration = true")

@@ -27,7 +27,7 @@ def groups(agreed: Path, path: str, keys: Sequence[str]) -> dict[str, str]:
         path: A managed path.
         keys: Source keys; a person whom the file does not know is left out of the answer.
     """
-    with Workbench(agreed.parent, helpers=False) as bench, bench.spooled("keys") as (spool, file):
+    with Workbench(agreed.parent) as bench, bench.spooled("keys") as (spool, file):
         file.write(b"{}\n" + b"".join(msgspec.json.encode({"k": key}) + b"\n" for key in keys))
         file.flush()
         held = Layers(bench, agreed)

@@ -238,7 +238,7 @@ class Comparison:
 
     def caught_up(self) -> int:
         """How many people hold all that HR says now, where we agreed on something else: none of our runs wrote it."""
-        if not self.bench.number("SELECT count(*) FROM base"):
+        if not self.bench.are("base") or not self.bench.are(self.drifted()):
             return 0
         self._compare()
         moved = [
@@ -264,7 +264,7 @@ class Comparison:
             f"JOIN accounts a ON a.id = p.id LEFT JOIN base b ON b.key = w.key {self._formerly()}"
             f"WHERE {self._filter('w.key')} ORDER BY w.key"
         )
-        for row in self.bench.rows(query):
+        for row in self.bench.rows(query) if self.bench.are("differing") else ():
             yield self._pair(row)
 
     def _base(self, index: int) -> str:
@@ -338,7 +338,7 @@ class Comparison:
             f"SELECT {', '.join(columns)} FROM wanted w JOIN joiners j ON j.n = w.n "
             f"WHERE {self._filter('w.key')} ORDER BY w.key"
         )
-        for row in self.bench.rows(query):
+        for row in self.bench.rows(query) if self.bench.are("joiners") else ():
             desired = {m.path: value_of(m.place, row[2 + index]) for index, m in enumerate(self.attributes)}
             awaits, unresolved, left_out = self._waiting(row[2 + len(self.attributes) :])
             yield Pair(

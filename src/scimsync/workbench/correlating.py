@@ -52,8 +52,9 @@ class Correlation:
         self._shared_links()
         self._exchanged()
         for place in range(len(self._match) if complete else 0):
-            if self._are("desired WHERE n NOT IN (SELECT n FROM pairing)"):
-                self._match_on(place)
+            if not self._are("desired WHERE n NOT IN (SELECT n FROM pairing)"):
+                break  # everybody was found
+            self._match_on(place)
         sides = map(self._sides, self._match if complete else ())
         owning.hold_claims(self._bench, source, self._live(), sides)
         if self._are("doubtful"):

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
 
-import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
-
 from scimsync.workbench import days, statuses, trees, widths
+from scimsync.workbench.helped import Connection
 from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
 
@@ -237,7 +236,7 @@ _SELECT, _PARSE = "SELECT ", "SELECT json_serialize_sql(?)"
 
 def check(  # noqa: PLR0913 - what is known of the columns, and what is asked for
     text: str,
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     columns: Sequence[str] | None = None,
     *,
     is_status: bool = False,
@@ -297,7 +296,7 @@ def check(  # noqa: PLR0913 - what is known of the columns, and what is asked fo
     )
 
 
-def tree_of(text: str, connection: duckdb.DuckDBPyConnection) -> Tree | Fault:
+def tree_of(text: str, connection: Connection) -> Tree | Fault:
     """The tree of one value, or why it is none."""
     if not text.strip():
         return Fault("the expression is empty")
@@ -370,7 +369,7 @@ def _each_as_written(member: object, texts: Mapping[str, str], *, wanted: bool) 
 _NOT_PLAIN = "an expression is one value; SELECT, FROM, WHERE, semicolons and the like have no place in it"
 
 
-def printed(tree: Tree, connection: duckdb.DuckDBPyConnection) -> str:
+def printed(tree: Tree, connection: Connection) -> str:
     """A tree as SQL."""
     answer = json.loads(_ask(connection, _PARSE, "SELECT 1"))
     answer["statements"][0]["node"]["select_list"] = [{**tree, "alias": ""}]
@@ -383,7 +382,7 @@ _ANSWERS: dict[tuple[str, str], str] = {}
 _MOST_ANSWERS = 2000
 
 
-def foresee(connection: duckdb.DuckDBPyConnection, expressions: Iterable[str]) -> None:
+def foresee(connection: Connection, expressions: Iterable[str]) -> None:
     """Have many expressions parsed at once that will be checked one by one."""
     texts = [text for text in expressions if text.strip() and "\0" not in text]
     wanted = [
@@ -398,7 +397,7 @@ def _bracketed(text: str) -> str:
     return f"{_SELECT}({text}\n)"
 
 
-def _ask(connection: duckdb.DuckDBPyConnection, query: str, argument: str) -> str:
+def _ask(connection: Connection, query: str, argument: str) -> str:
     answer = _ANSWERS.get((query, argument))
     if answer is None:
         row = connection.execute(query, [argument]).fetchone()

@@ -12,9 +12,10 @@ it becomes a new snapshot. So a table costs what changes in it, however large it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 import msgspec
@@ -60,11 +61,7 @@ class Layers:
     def __init__(self, bench: Workbench, top: Path, *, key: str = "key", what: str = "the base") -> None:
         self._bench, self._folder, self._key, self._what = bench, top.parent, key, what
         with readable(top, what):
-            query = (
-                f"SELECT num_rows, (SELECT value FROM parquet_kv_metadata({text(str(top))}) WHERE key = "
-                f"{text(_MARK)}::BLOB) FROM parquet_file_metadata({text(str(top))})"
-            )
-            rows, said = next(bench.rows(query))
+            rows, said = _once((_mark(top),), lambda: next(bench.rows(_footer(top))))
             size = top.stat().st_size
         below = _under(said, top, what)
         for layer in below:
@@ -73,8 +70,10 @@ class Layers:
         with readable(top, what):
             #: all layers, the snapshot first
             self.stack = (*below, Layer(top.name, int(str(rows)), size))
-            listed = ", ".join(text(str(self._path(layer))) for layer in self.stack)
-            described = [*bench.rows(f"DESCRIBE SELECT * FROM read_parquet([{listed}], union_by_name = true)")]
+            paths = [self._path(layer) for layer in self.stack]
+            listed = ", ".join(text(str(path)) for path in paths)
+            query = f"DESCRIBE SELECT * FROM read_parquet([{listed}], union_by_name = true)"
+            described = _once(("columns", *map(_mark, paths)), lambda: tuple(bench.rows(query)))
         #: the name of each column -> its type
         self.columns = {str(name): str(kind) for name, kind, *_ in described if name != GONE}
 
@@ -237,6 +236,35 @@ def _under(said: object, top: Path, what: str) -> tuple[Layer, ...]:
         return msgspec.json.decode(said, type=_Below).under
     except msgspec.MsgspecError as error:
         raise _damaged(top, what) from error
+
+
+def _footer(path: Path) -> str:
+    """The query of what the end of a file says: how many rows it has, and what it rests on."""
+    return (
+        f"SELECT num_rows, (SELECT value FROM parquet_kv_metadata({text(str(path))}) WHERE key = {text(_MARK)}::BLOB) "
+        f"FROM parquet_file_metadata({text(str(path))})"
+    )
+
+
+#: what files were seen to say; none is ever written anew under its name
+_SEEN: dict[tuple[object, ...], tuple[Any, ...]] = {}
+_MOST_SEEN = 200
+
+
+def _once(files_: tuple[object, ...], ask: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
+    """What is asked of files, as it was answered when they were asked first."""
+    if files_ not in _SEEN:
+        answer = ask()
+        if len(_SEEN) >= _MOST_SEEN:
+            _SEEN.clear()
+        _SEEN[files_] = answer
+    return _SEEN[files_]
+
+
+def _mark(path: Path) -> tuple[object, ...]:
+    """What tells a file from any other, and from itself after it was written to."""
+    found = path.stat()
+    return str(path), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _size(path: Path) -> int:

@@ -52,7 +52,7 @@ class PeopleIndex:
                 "CREATE VIRTUAL TABLE person USING fts5(key, login, name, active UNINDEXED, "
                 "tokenize = \"unicode61 remove_diacritics 2\", prefix = '1 2 3')"
             )
-            with Workbench(top.parent, helpers=False) as bench, made:
+            with Workbench(top.parent) as bench, made:
                 rows = _rows(bench, Layers(bench, top))
                 made.executemany("INSERT INTO person VALUES (?, ?, ?, ?)", rows)
             #: how many people there are

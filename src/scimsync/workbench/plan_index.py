@@ -263,6 +263,11 @@ class PlanIndex:
         found = self._ask("SELECT body FROM finding WHERE subject = ? ORDER BY n", key)
         return [_told_finding(body) for (body,) in found]
 
+    def groups(self) -> list[GroupChange]:
+        """All changes of the members of groups."""
+        found = self._ask("SELECT n, at, size, kind, grouped FROM line WHERE kind = 'group' ORDER BY n")
+        return [row.change for row in self._read(found) if isinstance(row.change, GroupChange)]
+
     def finding_codes(self) -> list[tuple[str, int]]:
         """Each code of a finding, and how many have it, most first."""
         found = self._ask("SELECT code, count(*) FROM finding GROUP BY 1 ORDER BY 2 DESC, 1")

@@ -44,6 +44,8 @@ class Renaming:
 
     def pairs(self) -> Iterator[Likeness]:
         """Each joiner and leaver who agree in enough, and all they say of each other; others may have it, too."""
+        if not any(map(self._are, ("joiners", "doubtful", "left_out"))):
+            return
         self._joiners()
         if not self._are("r_joiners"):
             return
@@ -76,7 +78,7 @@ class Renaming:
     # --- who -------------------------------------------------------------------------------------
 
     def _are(self, rows: str) -> bool:
-        return self._bench.number(f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT 1)") > 0
+        return self._bench.are(rows)
 
     @property
     def _live(self) -> str:

@@ -18,6 +18,7 @@ import _duckdb as duckdb  # the compiled half alone: the other half takes longer
 from scimsync.workbench import widths
 from scimsync.workbench.bench import quoted
 from scimsync.workbench.expressions import CLASSES, OPERATOR_TYPES, OPERATORS, PLAIN_FUNCTIONS, TYPES, Fault, children
+from scimsync.workbench.helped import Connection
 from scimsync.workbench.statuses import Tree
 from scimsync.workbench.trees import parsed
 
@@ -47,7 +48,7 @@ _WORDS = {
 }
 
 
-def check(text: str, connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> str | tuple[Fault, ...]:
+def check(text: str, connection: Connection, columns: Sequence[str]) -> str | tuple[Fault, ...]:
     """Check one query against the allow-list, and its columns against the views.
 
     Args:
@@ -79,7 +80,7 @@ def check(text: str, connection: duckdb.DuckDBPyConnection, columns: Sequence[st
     return sql
 
 
-def _ask(connection: duckdb.DuckDBPyConnection, query: str, argument: str) -> str:
+def _ask(connection: Connection, query: str, argument: str) -> str:
     row = connection.execute(query, [argument]).fetchone()
     return str(row[0]) if row else ""
 

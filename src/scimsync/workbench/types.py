@@ -8,6 +8,10 @@ import _duckdb as duckdb  # the compiled half alone: the other half takes longer
 
 from scimsync.workbench.bench import Workbench
 
+#: columns and expressions -> types: a process that plans again asks the same
+_KNOWN: dict[tuple[object, ...], list[str]] = {}
+_MOST_KNOWN = 500
+
 
 def described(bench: Workbench, expressions: Sequence[str]) -> list[str]:
     """The type that each expression gives.
@@ -15,8 +19,14 @@ def described(bench: Workbench, expressions: Sequence[str]) -> list[str]:
     Raises:
         duckdb.Error: One of them does not fit the columns.
     """
-    columns = ", ".join(f"{sql} AS v{n}" for n, sql in enumerate(expressions)) or "0"
-    return [str(row[1]) for row in bench.sql.execute(f"DESCRIBE SELECT {columns} FROM records").fetchall()]
+    asked = (bench.columns, *bench.texts.items(), *expressions)
+    if asked not in _KNOWN:
+        columns = ", ".join(f"{sql} AS v{n}" for n, sql in enumerate(expressions)) or "0"
+        found = [str(row[1]) for row in bench.sql.execute(f"DESCRIBE SELECT {columns} FROM records").fetchall()]
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[asked] = found
+    return [*_KNOWN[asked]]
 
 
 def type_of(bench: Workbench, sql: str, where: str, faults: list[str]) -> str:

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
-
 from scimsync.workbench import statuses
 from scimsync.workbench.days import Days, spared
 from scimsync.workbench.expressions import Fault, as_written, children, everything, printed, tree_of
+from scimsync.workbench.helped import Connection
 from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
 
@@ -26,7 +25,7 @@ class Part:
 
 def parts(
     text: str,
-    connection: duckdb.DuckDBPyConnection,
+    connection: Connection,
     *,
     is_status: bool = False,
     texts: Mapping[str, str] | None = None,

@@ -12,7 +12,7 @@ from tests.factories import make_change, make_plan
 from tests.unit.core.test_trimming import make_group
 
 from scimsync.core import approving
-from scimsync.core.approving import Need, Standing
+from scimsync.core.approving import Doing, Need, Standing
 from scimsync.model.approvals import Approval, ApprovalRule, Made
 from scimsync.model.decisions import Actor
 from scimsync.model.plans import Action, Plan
@@ -31,7 +31,7 @@ def rule(name: str = "r", **more: Any) -> ApprovalRule:
 
 
 def met(plan: Plan, *rules: ApprovalRule, remembered: Sequence[ApprovalRule] = (), **done: int) -> list[str]:
-    return [need.rule.name for need in approving.needs(plan, rules, remembered, done)]
+    return [need.rule.name for need in approving.needs(Doing.of(plan), rules, remembered, done)]
 
 
 def approval(name: str = "ben@laptop", proof: str = "os", plan: Plan | None = None, **more: Any) -> Approval:

@@ -209,7 +209,7 @@ def test_a_success_that_shows_an_account_that_hr_does_not_know_is_not_taken_for_
     outcome = join(company)
     assert outcome.account != stranger["id"]
     assert stranger["id"] not in {link.account for link in company.store.links()}
-    assert (outcome.status, outcome.code) == ((Status.HELD, "write.unknown") if blind else (Status.ALREADY, ""))
+    assert (outcome.status, outcome.code) == ((Status.HELD, "write.unknown") if blind else (Status.DONE, ""))
     assert len(accounts(company)) == flawed(company).posts == 1
 
 
@@ -287,7 +287,7 @@ def test_a_creation_that_was_lost_and_is_not_found_yet_is_waited_for_once_its_na
 
     target.find = late  # type: ignore[method-assign]
     (outcome,) = company.apply(plan).outcomes["E9"]
-    assert (outcome.status, outcome.account) == (Status.ALREADY, accounts(company)[0]["id"])
+    assert (outcome.status, outcome.account) == (Status.DONE, accounts(company)[0]["id"])
     assert (target.posts, len(accounts(company))) == (2, 1)
 
 

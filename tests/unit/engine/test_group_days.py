@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.soak import examples
 from tests.unit.engine.test_membership import Company, Flawed
 
 from scimsync.core import grouping
@@ -72,7 +73,7 @@ class Firm(Company):
 
 
 @given(DAYS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12, 6), deadline=None)
 def test_nobody_is_moved_by_a_name_that_does_not_resolve(
     days: list[tuple[list[tuple[str, str | int | None]], frozenset[tuple[str, str]]]],
 ) -> None:

@@ -54,7 +54,9 @@ def change(add: Sequence[str] = (), remove: Sequence[str] = (), **more: object) 
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def write(target: Team, wanted: GroupChange, *, resumed: bool = False) -> tuple[Outcome, list[Reply]]:
+def write(
+    target: Team, wanted: GroupChange, *, resumed: bool = False, reopened: bool = False
+) -> tuple[Outcome, list[Reply]]:
     deferred: list[Reply] = []
     before = target.patches
 
@@ -71,7 +73,7 @@ def write(target: Team, wanted: GroupChange, *, resumed: bool = False) -> tuple[
         harmed=target.harms.append,
         halted=lambda: "".join(target.harms),
     )
-    return asyncio.run(GroupWriter(wanted, hands).write(resumed=resumed)), deferred
+    return asyncio.run(GroupWriter(wanted, hands).write(resumed=resumed, reopened=reopened)), deferred
 
 
 def told(outcome: Outcome, path: str) -> set[str]:
@@ -241,6 +243,40 @@ def test_a_group_without_version_is_held() -> None:
     outcome, _ = write(target, change(PEOPLE[:5], version=""))
     assert (outcome.status, outcome.code) == (Status.HELD, "target.no-version")
     assert target.patches == 0
+
+
+def test_members_who_were_taken_are_told_though_the_group_shows_no_version_any_more() -> None:
+    class Forgetful(Team):
+        async def answer(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+            return replace(await super().answer(group, operations, version), version="")
+
+        async def get_group(self, group: str) -> Reply:
+            reply = await super().get_group(group)
+            return replace(reply, version="") if self.patches else reply
+
+    outcome, _ = write(target := Forgetful(), change(PEOPLE[:5]))
+    assert (outcome.status, told(outcome, "members.added")) == (Status.DONE, set(PEOPLE[:5]))
+    outcome, _ = write(target, change(PEOPLE[5:15], PEOPLE[:1], version="2"))
+    assert (outcome.code, told(outcome, "members.added")) == ("target.no-version", set())
+
+
+def test_whoever_may_have_joined_by_an_answer_that_nobody_saw_is_told() -> None:
+    class Gone(Team):
+        async def answer(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+            await super().answer(group, operations, version)
+            return Reply(exchange=Exchange.LOST, method="PATCH")
+
+        async def get_group(self, group: str) -> Reply:
+            away = Reply(exchange=Exchange.NOT_SENT, method="GET", detail="ConnectError")
+            return away if self.patches else await super().get_group(group)
+
+    target = Gone()
+    outcome, _ = write(target, change(PEOPLE[:5]))
+    assert (outcome.status, outcome.code) == (Status.DEFERRED, "target.not-now")
+    assert told(outcome, "members.perhaps") == target.members == set(PEOPLE[:5])
+    assert not told(outcome, "members.added")
+    reopened, _ = write(target, change(PEOPLE[:5]), resumed=True, reopened=True)
+    assert told(reopened, "members.perhaps") == set(PEOPLE[:5])
 
 
 def test_a_joiner_without_account_waits_and_the_others_are_written() -> None:

@@ -84,7 +84,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Office:
     return twin_of(run_once, tmp_path_factory.mktemp("law") / "artifacts")
 
 
-@settings(max_examples=examples(20, 10), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(20, 6), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(junk=BAD, policy=st.sampled_from(BadValue))
 def test_whatever_else_a_record_says_a_leaver_is_disabled_alone_and_first(
     settled: Office, junk: dict[str, Any], policy: BadValue
@@ -104,7 +104,7 @@ def test_whatever_else_a_record_says_a_leaver_is_disabled_alone_and_first(
     assert all(c.part != 1 for c in plan.changes[1:] if c.key == "E2")
 
 
-@settings(max_examples=examples(20, 10), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(20, 6), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(junk=BAD)
 def test_a_bad_value_never_clears_what_the_directory_holds(settled: Office, junk: dict[str, Any]) -> None:
     before = dict(settled.rows)

@@ -16,11 +16,12 @@ from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.planning import make_plan
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
 from scimsync.model.accounts import GroupMemory, Membership
-from scimsync.model.outcomes import Reply, Sweep
+from scimsync.model.outcomes import Exchange, Reply, Sweep
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Authority, Grouping, Limits, Mapped, Others, Policy
 from scimsync.model.reports import Report
 from scimsync.scim.genesys import GENESYS
+from scimsync.scim.messages import Operation
 from scimsync.testing import ListSource, MemoryStore, MemoryTarget, VirtualClock, members_of
 
 USERS = GENESYS.users
@@ -197,6 +198,28 @@ def test_a_group_that_cannot_be_read_is_left_as_it_is_and_forgets_nothing(tmp_pa
     company.target.deaf = False
     company.sync()
     assert company.members == {"a1"}
+
+
+class Leaving(Flawed):
+    """A directory that takes a request, and is not heard of again in that run."""
+
+    async def patch_group(self, group: str, operations: Sequence[Operation], version: str) -> Reply:
+        await super().patch_group(group, operations, version)
+        self.deaf = True
+        return Reply(exchange=Exchange.LOST, method="PATCH")
+
+
+def test_whoever_joined_by_an_answer_that_nobody_saw_leaves_when_hr_says_so(tmp_path: Path) -> None:
+    company = Company(tmp_path)
+    company.pairs = [("E0", "Team"), ("E1", "Team")]
+    plan = company.plan()
+    company.target.__class__ = Leaving
+    assert not company.apply(plan).clean
+    company.target.__class__, company.target.deaf = Flawed, False
+    assert company.members == {"a0", "a1"}
+    company.pairs = [("E0", "Team")]
+    company.sync()
+    assert company.members == {"a0"}
 
 
 def test_what_an_older_release_learned_of_groups_before_it_was_replaced_is_taken_over(tmp_path: Path) -> None:

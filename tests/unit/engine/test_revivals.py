@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.engine.test_whole_runs import Company, twin_of
 
-from scimsync.model.outcomes import Outcome, Reply, Status
+from scimsync.model.outcomes import Exchange, Outcome, Reply, Status
 from scimsync.model.plans import Action, Finding, Plan
 from scimsync.model.policy import Authority, Deleted
 from scimsync.testing import MemoryTarget
@@ -219,6 +220,40 @@ def test_what_comes_back_and_was_linked_to_a_leaver_is_disabled_at_once(company:
     made = outcome(company, company.plan())
     assert (made.status, made.code) == (Status.HELD, "account.restored")
     assert company.target.users[account]["active"] is False
+
+
+class Busy(Cloud):
+    """A directory whose answer to a creation is lost, and where another hand writes the new account at once."""
+
+    async def create(self, resource: dict[str, object]) -> Reply:
+        made = await super().create(resource)
+        account = str((made.body or {})["id"])
+        self._put({**self.users[account], "phoneNumbers": PHONES, "roles": [{"value": "Agent"}]}, version=12)
+        return replace(made, exchange=Exchange.LOST, status=0, body=None, version="")
+
+
+def test_a_new_account_that_others_wrote_before_it_was_found_is_the_joiners_where_none_was_deleted(
+    company: Company,
+) -> None:
+    join(company)
+    plan = company.plan()
+    company.target.__class__ = Busy
+    made = outcome(company, plan)
+    assert made.account is not None
+    assert (made.status, made.code) == (Status.DONE, "")
+    assert company.target.users[made.account]["active"] is True
+    assert company.target.users[made.account]["phoneNumbers"] == PHONES
+    assert company.sync().changes == ()
+
+
+def test_where_nobody_could_say_whether_one_was_deleted_such_an_account_is_disabled_and_told(company: Company) -> None:
+    company.target.tells_of_deleted = False
+    join(company)
+    plan = company.plan()
+    company.target.__class__ = Busy
+    made = outcome(company, plan)
+    assert (made.status, made.code, made.account) == (Status.HELD, "account.restored", None)
+    assert company.account("E9")["active"] is False
 
 
 class Confused(Cloud):

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.soak import WHOLE
 from tests.unit.engine.test_whole_runs import Company, codes
 
+from scimsync.core import owning
 from scimsync.errors import PersonUnknown
 from scimsync.model.outcomes import LinkDecision, RunState
 from scimsync.model.plans import Action, Finding, Plan, Severity
@@ -91,14 +93,18 @@ def test_a_second_source_says_how_many_people_it_says_nothing_about_loudly_once_
     assert finding(contractors.plan(), "source.second").severity is Severity.INFO
 
 
-def test_people_whose_source_runs_no_more_are_told_of_loudly_again(sides: tuple[Side, Side]) -> None:
+def test_people_whose_source_runs_no_more_are_told_of_loudly_again(
+    sides: tuple[Side, Side], monkeypatch: pytest.MonkeyPatch
+) -> None:
     hr, contractors = sides
-    for number in range(20):
+    nights = owning.SILENT if WHOLE else 5
+    monkeypatch.setattr(owning, "SILENT", nights)
+    for number in range(nights):
         hr.rows["E1"]["title"] = f"Title {number}"
         hr.sync()
     told = finding(hr.plan(), "source.second")
     assert (told.severity, told.detail.partition("; ")[2]) == (
-        Severity.WARNING, "none of the last 20 runs was about them"
+        Severity.WARNING, f"none of the last {nights} runs was about them"
     )  # fmt: skip
     contractors.sync()
     assert finding(hr.plan(), "source.second").severity is Severity.INFO

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,9 +23,11 @@ from scimsync.engine.preconditions import ApplyOptions, ApplyPorts
 from scimsync.engine.undoing import make_plan
 from scimsync.errors import PlanStale
 from scimsync.model.audit import Kind, Record
-from scimsync.model.outcomes import Link, RunState
+from scimsync.model.outcomes import Exchange, Link, Reply, RunState
 from scimsync.model.plans import Action, Plan, Reason, Verdict
 from scimsync.model.policy import Authority, Grouping, Limit, Limits, Rekey
+from scimsync.scim.messages import Operation
+from scimsync.testing import MemoryTarget
 from scimsync.testing.target import members_of
 
 SKILLS = "genesys:routingSkills"
@@ -580,3 +582,71 @@ def test_a_run_that_came_too_late_for_everybody_has_nothing_to_take_back(firm: F
     firm.edit("E1", title="Lead")
     firm.apply(plan)
     assert not firm.undo(plan.id).changes
+
+
+class Late(MemoryTarget):
+    """A directory that carries out the first write after the account was looked at: its answer is lost, and comes late."""
+
+    late: list[tuple[str, Sequence[Operation], str]]
+
+    async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
+        if not self.late:
+            self.late.append((account, operations, version))
+            return Reply(exchange=Exchange.LOST, method="PATCH")
+        if self.late[0]:
+            first, self.late[0] = self.late[0], ()  # type: ignore[call-overload]
+            await super().patch(*first)
+        return await super().patch(account, operations, version)
+
+
+def test_a_write_of_ours_that_landed_late_and_made_our_second_try_a_lost_race_is_taken_back(firm: Firm) -> None:
+    firm.rows["E1"]["title"] = "Lead"
+    plan = firm.plan()
+    before = firm.value("E1", "title")
+    firm.target.__class__ = Late
+    firm.target.late = []  # type: ignore[attr-defined]
+    assert firm.apply(plan).statuses == {"done": 1}
+    assert firm.value("E1", "title") == "Lead"
+    firm.take_back(plan.id)
+    assert firm.value("E1", "title") == before
+
+
+class Mute(MemoryTarget):
+    """A directory whose answer to a creation is lost."""
+
+    async def create(self, resource: dict[str, object]) -> Reply:
+        await super().create(resource)
+        return Reply(exchange=Exchange.LOST, method="POST")
+
+
+def test_an_account_that_the_run_made_and_had_to_look_for_is_disabled_again(firm: Firm) -> None:
+    firm.rows["E20"] = {**firm.person(20), "department": "Sales", "skills": None, "teams": "red"}
+    plan = firm.plan()
+    firm.target.__class__ = Mute
+    assert firm.apply(plan).clean
+    assert firm.value("E20", "active") is True
+    firm.take_back(plan.id)
+    assert firm.value("E20", "active") is False
+
+
+class Halving(MemoryTarget):
+    """A directory that carries out the first half of a request, says that it failed, and then refuses everything."""
+
+    tried = 0
+
+    async def patch(self, account: str, operations: Sequence[Operation], version: str) -> Reply:
+        self.tried += 1
+        if self.tried > 1:
+            return self._refused("PATCH", 403, "not allowed")
+        await super().patch(account, operations[:1], version)
+        return self._refused("PATCH", 500, "half")
+
+
+def test_a_list_of_which_a_part_was_written_before_the_rest_was_refused_is_told(firm: Firm) -> None:
+    firm.rows["E1"]["skills"] = "German:2"
+    plan = firm.plan()
+    assert [operation.op for operation in plan.changes[0].operations] == ["remove", "add"]
+    firm.target.__class__ = Halving
+    (outcome,) = firm.apply(plan).outcomes["E1"]
+    assert firm.skills("E1") == set()
+    assert (outcome.status.value, outcome.code, outcome.unmet) == ("failed", "target.refused", (SKILLS,))

@@ -142,6 +142,7 @@ class Company:
             overrides=dict.fromkeys(sorted(LIMITS), "test"),
             search_lag_s=self.dialect.search_lag_s,
             unique_logins=self.refuses_doubles,
+            lists_deleted=bool(self.dialect.deleted),
         )
         self.clock.advance(1)
         run = check_plan(plan, self.store.run(plan.id), ports, options)
@@ -778,3 +779,25 @@ def test_yesterdays_file_gives_access_back_to_nobody_and_makes_nobody_anew(compa
     assert [(change.key, change.action.value) for change in plan.changes] == []
     assert [f.subject for f in plan.findings if f.code == "source.old" and f.holds] == ["E40"]
     assert {change.key for change in company.plan(overrides=("source.old",)).changes} == {"E3", "E4", "E40"}
+
+
+def test_what_came_of_a_change_becomes_durable_with_the_next_intent_and_never_after_it(tmp_path: Path) -> None:
+    company = twin_of(Company, tmp_path / "artifacts")
+    company.sync()
+    for key in [*company.rows][:4]:
+        company.rows[key]["title"] = "Lead"
+    plan, append, commits = company.plan(), company.store.append, list[list[tuple[str, Step]]]()
+
+    def heard(lines: Sequence[JournalLine], *rest: Any) -> None:
+        commits.append([(line.key, line.step) for line in lines])
+        append(lines, *rest)
+
+    company.store.append = heard  # type: ignore[method-assign]
+    ports = ApplyPorts(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+    options = ApplyOptions(policy=company.policy, configuration="c", workers=1)
+    run = check_plan(plan, company.store.run(plan.id), ports, options)
+    assert asyncio.run(apply_plan(plan, run, ports, options)).clean
+    keys = [change.key for change in plan.changes]
+    assert len(keys) > 2
+    assert [line for commit in commits for line in commit] == [(key, step) for key in keys for step in Step]
+    assert [len(commit) for commit in commits if commit] == [1, *(2 for _ in keys[1:]), 1]

@@ -11,6 +11,7 @@ from scim2_models import Path as OraclePath
 from scim2_models import ScimFilter
 from scim2_models.exceptions import SCIMException
 from scim2_models.path import expressions as nodes
+from tests.soak import examples
 
 from scimsync.errors import InvalidFilter, InvalidPath
 from scimsync.scim import grammar
@@ -132,7 +133,7 @@ def broken(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> str:
     return text
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500, 500))
 @example("groups[].value")
 @example('emails[TYPE EQ "WORK"].VALUE')
 @example('emails[type eq "w]ork"].value')
@@ -153,7 +154,7 @@ def test_a_path_is_accepted_and_read_as_the_oracle_does(text: str) -> None:
     assert our_path(text) == oracle_path(text)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500, 500))
 @given(broken(filters))
 def test_a_filter_is_accepted_and_read_as_the_oracle_does(text: str) -> None:
     found = oracle_filter(text)

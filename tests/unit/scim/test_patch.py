@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scim2_models import EnterpriseUser, PatchOp, ScimPolicy, User
 from scim2_models.exceptions import SCIMException
+from tests.soak import examples
 
 from scimsync.errors import InvalidPath, PatchRefused, ProtocolError
 from scimsync.scim.generic import GENERIC
@@ -417,7 +418,7 @@ def _comparable(result: Any) -> Any:
     return {name: value for name, value in result.items() if name != "schemas" and value not in ({}, [])}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300, 150), deadline=None)
 @given(st.lists(_BOTH, min_size=1, max_size=4))
 def test_patch_agrees_with_scim2_models(operations: list[Operation]) -> None:
     user = {

@@ -9,6 +9,7 @@ import sys
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.soak import examples
 
 from scimsync.errors import InvalidPath
 from scimsync.scim import grammar
@@ -38,7 +39,7 @@ def read(text: str) -> Path | None:
         return None
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000, 400))
 @example('userName[not eq ""]')
 @given(texts())
 def test_a_plain_path_is_read_as_the_library_reads_it(text: str) -> None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.factories import MANAGER, SKILLS, USERS, mapped, place, skills
 from tests.meeting import MAPPING, Meeting, account, record
+from tests.soak import examples
 from tests.strategies import LOOSE_LISTS, PLACES, loose_lists, values_of
 
 from scimsync.core.planner import plan_pair
@@ -328,7 +329,7 @@ drawn_values = st.sampled_from(PLACES).flatmap(lambda p: st.tuples(st.just(p), v
 drawn_lists = st.sampled_from(LOOSE_LISTS).flatmap(lambda p: st.tuples(st.just(p), loose_lists(p), loose_lists(p)))
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(400, 150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn_values | drawn_lists)
 def test_what_the_tables_call_equal_the_rules_call_equal(
     calculator: Workbench, drawn: tuple[Place, Value, Value]
@@ -340,7 +341,7 @@ def test_what_the_tables_call_equal_the_rules_call_equal(
         assert where.alike(left, right)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200, 80), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn_values)
 def test_respelled_values_that_the_tables_call_equal_the_rules_call_equal(
     calculator: Workbench, drawn: tuple[Place, Value, Value]
@@ -388,14 +389,14 @@ def test_odd_values_that_differ_are_never_hidden(calculator: Workbench, path: st
     assert not sql_calls_equal(calculator, where, left, right)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200, 80))
 @given(drawn_values)
 def test_a_value_survives_the_text_of_its_column(drawn: tuple[Place, Value, Value]) -> None:
     where, value, _ = drawn
     assert value_of(where, text_of(value)) == value
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(60, 20), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(drawn_values)
 def test_an_account_is_read_by_the_tables_as_by_the_rules(
     calculator: Workbench, drawn: tuple[Place, Value, Value]

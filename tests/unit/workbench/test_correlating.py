@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.factories import mapped, place
 from tests.meeting import Meeting
+from tests.soak import examples
 
 from scimsync.model.policy import Rekey
 from scimsync.workbench import staying
@@ -340,7 +341,7 @@ def test_a_leaver_stays_in_no_account_that_is_somebody_elses(
     assert still_active(meet(gone, [account("a", "anna", **owner)], **more)) == stays
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40, 15), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn_records, drawn_accounts, drawn_links, st.sampled_from(Rekey))
 def test_no_world_gives_anybody_the_account_of_another(
     rows: Records, accounts: Records, links: dict[str, str], rekey: Rekey

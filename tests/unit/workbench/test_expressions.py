@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.factories import make_reading
+from tests.soak import examples
 
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import OPERATORS, PLAIN_FUNCTIONS, Expression, Fault, check
@@ -426,7 +427,7 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(300, 100))
 @given(st.lists(pieces, max_size=9).map(" ".join))
 def test_whatever_gets_through_reads_nothing_but_columns(bench: Workbench, text: str) -> None:
     found = check(text, bench.sql, COLUMNS)

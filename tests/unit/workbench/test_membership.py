@@ -14,6 +14,7 @@ from types import MappingProxyType
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.soak import examples
 
 from scimsync.errors import ConfigError
 from scimsync.model.accounts import Membership
@@ -98,7 +99,7 @@ def account(key: str) -> str:
         st.booleans(),
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25, 10), deadline=None)
 def test_who_joins_who_leaves_and_what_is_agreed(others: Others, world: World) -> None:
     asked, current, base, paired, linked, opened, remembered = world
     with TemporaryDirectory() as folder, Workbench(Path(folder)) as bench:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.factories import make_reading, mapped
+from tests.soak import examples
 
 from scimsync.model.records import Cell
 from scimsync.workbench.bench import Workbench
@@ -36,7 +37,7 @@ numbers = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30, 15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(numbers, min_size=1, max_size=4), numbers)
 def test_another_row_never_changes_the_text_of_this_one(tmp_path: Path, cells: list[Cell], other: Cell) -> None:
     alone, beside = titles(tmp_path, cells), titles(tmp_path, [*cells, other])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.soak import examples
 
 from scimsync.workbench.bench import Workbench
 from scimsync.workbench.expressions import Expression, check
@@ -90,7 +91,7 @@ def test_a_word_has_three_answers(bench: Workbench, expression: str, word: str |
     assert answer(bench, expression, word) is ANSWERS[wanted]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(50, 25))
 @given(st.text(max_size=12))
 def test_no_word_that_nobody_named_takes_or_gives_access(bench: Workbench, word: str) -> None:
     known = {"active"} | ENDED

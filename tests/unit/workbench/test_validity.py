@@ -55,7 +55,7 @@ def test_a_filler_for_no_last_day_ends_nobody(tmp_path: Path, filler: str) -> No
         assert [*bench.rows("SELECT key, bad FROM spans")] == [("1", True)]
 
 
-@settings(max_examples=examples(80, 10), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(80, 6), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ROWS, st.booleans())
 def test_the_tables_keep_what_the_rule_keeps(rows: list[Row], twice: bool) -> None:
     records = [{"id": key, "first": first, "last": last} for key, first, last in rows]
