@@ -18,6 +18,7 @@ import uvicorn
 from tests.runs import House
 
 from scimsync import bootstrap
+from scimsync.config import WRITING, Settings, load
 from scimsync.console.app import Opened, open_console
 from scimsync.console.roles import Role
 from scimsync.engine.ports import Store
@@ -42,7 +43,7 @@ class Client:
         return self.ask("POST", path, data=given, headers={"origin": self.address})
 
     def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
-        with httpx2.Client(trust_env=False, timeout=60, cookies=self.cookies) as client:
+        with httpx2.Client(trust_env=False, verify=False, timeout=60, cookies=self.cookies) as client:
             found = client.request(method, self.address + path, **more)
         self.cookies.update(found.cookies)
         if (token := re.search(r'name="csrf" value="([^"]+)"', found.text)) is not None:
@@ -53,7 +54,7 @@ class Client:
     def stream(self, path: str) -> Iterator[Iterator[str]]:
         """The lines of an answer as they come."""
         with (
-            httpx2.Client(trust_env=False, timeout=60, cookies=self.cookies) as client,
+            httpx2.Client(trust_env=False, verify=False, timeout=60, cookies=self.cookies) as client,
             client.stream("GET", self.address + path) as found,
         ):
             yield found.iter_lines()
@@ -92,14 +93,15 @@ class Shown:
 
 
 @contextlib.contextmanager
-def shown(home: House) -> Iterator[Shown]:
-    """Serve the console of a house."""
-    settings = home.settings()
+def shown(home: House, settings: Settings | None = None) -> Iterator[Shown]:
+    """Serve the console of a house; of another configuration where one is given."""
+    settings = settings or load(home.file, secrets=WRITING | {"console"})
     with contextlib.ExitStack() as stack:
         door = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         store = stack.enter_context(bootstrap.open_store(settings))
-        address = f"http://127.0.0.1:{door.getsockname()[1]}"
-        opened = open_console(settings, store, frozenset({address}))
+        number = door.getsockname()[1]
+        origins = frozenset(f"http://{name}:{number}" for name in ("127.0.0.1", "localhost"))
+        opened = open_console(settings, store, origins)
         stack.callback(opened.close)
         config = uvicorn.Config(opened.app, interface="asgi3", lifespan="off", log_config=None, access_log=False,
                                 timeout_graceful_shutdown=1)  # fmt: skip
@@ -107,7 +109,7 @@ def shown(home: House) -> Iterator[Shown]:
         thread = threading.Thread(target=server.run, args=([door],), daemon=True)
         thread.start()
         try:
-            yield Shown(home, address, opened, store)
+            yield Shown(home, f"http://127.0.0.1:{number}", opened, store)
         finally:
             server.should_exit = True
             thread.join(10)

@@ -6,6 +6,7 @@ from __future__ import annotations
 _TABLES = (
     "unshown", "acceptance", "undone", "artifact", "suspect", "decision", "approval", "approval_rule", "quarantine",
     "console_user", "console_token", "allowance", "schedule", "alarm",
+    "console_passkey",
 )  # fmt: skip
 _COLUMNS = (("lease", "bears"), ("schema_pin", "left_out"), ("run", "digest"), ("run", "spent"), ("run", "undoes"))
 

@@ -8,7 +8,7 @@ import random
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -27,6 +27,7 @@ from scimsync.engine.ports import Clock, Metrics, Observer, Store, Target
 from scimsync.errors import ConfigError
 from scimsync.model.decisions import Actor
 from scimsync.model.phones import PhoneReader, Unread
+from scimsync.model.visitors import Asking
 
 _T = TypeVar("_T")
 
@@ -78,6 +79,13 @@ def make_counter() -> Counter:
     from scimsync.adapters.metrics_prometheus import PrometheusMetrics  # noqa: PLC0415 - loads prometheus-client
 
     return PrometheusMetrics(SystemClock())
+
+
+def exposed(gauges: Mapping[str, tuple[str, float]]) -> bytes:
+    """What holds at this moment, as Prometheus text: name -> what it tells, and its value."""
+    from scimsync.adapters.metrics_prometheus import gauged  # noqa: PLC0415 - loads prometheus-client
+
+    return gauged(gauges)
 
 
 def read_exposition(text: bytes) -> dict[str, object]:
@@ -293,6 +301,43 @@ class Passwords(Protocol):
         ...
 
 
+class Passkeys(Protocol):
+    """What makes and proves passkeys."""
+
+    def register(self, host: str, user: str, held: Sequence[str]) -> tuple[str, bytes]:
+        """What a browser is asked in order to make one, and the challenge that must come back."""
+        ...
+
+    def registered(self, host: str, origin: str, said: str, challenge: bytes) -> tuple[str, bytes, int]:
+        """Id, public key and count of one that was made."""
+        ...
+
+    def ask(self, host: str) -> tuple[str, bytes]:
+        """What a browser is asked of whoever has one, and the challenge that must come back."""
+        ...
+
+    def named(self, said: str) -> str:
+        """The id of the passkey that an answer is by."""
+        ...
+
+    def proven(self, host: str, origin: str, said: str, challenge: bytes, key: bytes, count: int) -> int:
+        """How often it was used, where the answer proves it."""
+        ...
+
+
+def make_passkeys() -> Passkeys:
+    """What makes and proves passkeys.
+
+    Raises:
+        ConfigError: The library is not installed.
+    """
+    try:
+        from scimsync.adapters.passkeys_webauthn import WebauthnPasskeys  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise ConfigError("passkeys need py_webauthn: pip install 'scimsync[console]'") from error
+    return WebauthnPasskeys()
+
+
 _PASSWORDS: list[Passwords] = []
 
 
@@ -309,6 +354,53 @@ def make_passwords() -> Passwords:
             raise ConfigError("passwords need argon2-cffi: pip install 'scimsync[console]'") from error
         _PASSWORDS.append(Argon2Passwords())
     return _PASSWORDS[0]
+
+
+class Provider(Protocol):
+    """Who says who people are: a provider of OpenID Connect."""
+
+    @property
+    def host(self) -> str:
+        """How people are told of it."""
+        ...
+
+    def begin(self, callback: str) -> tuple[str, Asking]:
+        """Where to send a browser, and what must come back with it."""
+        ...
+
+    def finish(self, asking: Asking, answer: Mapping[str, str], callback: str) -> Mapping[str, object]:
+        """What the provider says of who comes back."""
+        ...
+
+    def leave(self, to: str) -> str:
+        """Where to send a browser that shall be signed out there, too; "" where there is no such place."""
+        ...
+
+
+def make_provider(settings: Settings) -> Provider | None:
+    """Who says who people are; None where the configuration names nobody. Nothing is asked yet.
+
+    Raises:
+        ConfigError: The library is not installed.
+    """
+    given = settings.console.oidc
+    if given is None:
+        return None
+    try:
+        from scimsync.adapters.identity_authlib import AuthlibProvider  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise ConfigError("[console.oidc] needs Authlib: pip install 'scimsync[console]'") from error
+    clock = SystemClock()
+    return AuthlibProvider(
+        issuer=given.issuer,
+        client_id=given.client_id,
+        client_secret=given.client_secret,
+        client_auth=given.client_auth,
+        scopes=given.scopes,
+        ca_file=given.ca_file,
+        monotonic=clock.monotonic,
+        now=lambda: clock.now().timestamp(),
+    )
 
 
 def make_key(settings: Settings) -> FileKey | RingKey:

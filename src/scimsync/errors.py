@@ -6,6 +6,7 @@
     ├── PlanError             4   PlanRefused (a rule says no), PlanStale (the world moved), PlanDamaged
     ├── TargetError           5   TargetUnavailable (try later), TargetDenied (nobody will succeed),
     │                             SchemaDrifted (what we write is not what it was)
+    ├── IdentityRefused       1   somebody is not let in; ProviderSilent (who says who they are does not answer)
     ├── StoreError            6   StoreLocked (somebody else is at work), StoreDamaged
     └── ProtocolError             InvalidPath, InvalidFilter, PatchRefused, InvalidDialect: a text that is not
                                   SCIM, or no dialect;
@@ -110,6 +111,14 @@ class SchemaDrifted(TargetError):
                 )
             )
         )
+
+
+class IdentityRefused(ScimsyncError):
+    """A provider does not say, or does not prove, who somebody is; or who they are may nothing here."""
+
+
+class ProviderSilent(ScimsyncError):
+    """The provider at which people sign in does not answer, or says nothing that can be used."""
 
 
 class StoreError(ScimsyncError):

@@ -56,7 +56,7 @@ from scimsync.model.outcomes import (
     Unshown,
 )
 from scimsync.model.records import KeySample, SourceHealth
-from scimsync.model.visitors import Token, User
+from scimsync.model.visitors import Passkey, Token, User
 from scimsync.testing import MemoryAudit, MemoryPeople, MemoryRuns, MemoryStore, VirtualClock
 
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -1042,3 +1042,19 @@ def test_users_and_tokens_of_the_console_are_kept_until_they_are_removed(store: 
     assert store.remove_token("2")
     assert not store.remove_token("2")
     assert store.users() == [replace(ada, role="admin")]
+
+
+def test_passkeys_of_a_user_are_kept_until_they_are_removed_or_the_user_is(store: Store) -> None:
+    one = Passkey(id="c1", user="ada", name="laptop", key=b"\x00\xff", count=2**32 - 1, at=MOMENT)
+    store.save_user(User(name="ada", role="viewer", secret="hash", actor="root", at=MOMENT))
+    store.save_passkey(replace(one, id="c2", at=MOMENT + timedelta(days=1)))
+    store.save_passkey(one)
+    store.save_passkey(replace(one, id="c3", user="bo"))
+    store.save_passkey(replace(one, count=7, used=MOMENT))
+    assert [key.id for key in store.passkeys("ada")] == ["c1", "c2"]
+    assert store.passkeys("ada")[0] == replace(one, count=7, used=MOMENT)
+    assert store.remove_passkey("c2")
+    assert not store.remove_passkey("c2")
+    assert store.remove_user("ada")
+    assert [key.id for key in store.passkeys()] == ["c3"]
+    assert store.remove_passkey("c3")

@@ -23,7 +23,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 SCHEMA = schema()
 SECTIONS = tuple(SCHEMA["properties"])
 #: with the tables within a section
-TABLES = (*SECTIONS, "source.expect", "source.NAME")
+TABLES = (*SECTIONS, "source.expect", "source.NAME", "console.oidc")
 #: sections of which there may be several
 SEVERAL = {"webhook", "rule", "approval", "schedule", "blackout", "alarm"}
 

@@ -84,6 +84,15 @@ def test_many_leavers_in_small_steps_count_together(home: House) -> None:
     assert home.account(second)["active"]
 
 
+def test_what_an_override_answered_counts_with_small_steps_as_everything_else(home: House) -> None:
+    first, second = home.active(2)
+    home.dismiss(first)
+    assert home.command("sync", "--override", "limits.disable", "--reason", "they left").code == 0
+    home.dismiss(second)
+    said = home.command("sync")
+    assert (said.code, "with 1 of the last day" in said.err) == (4, True)
+
+
 def test_what_was_approved_does_not_make_the_next_leaver_wait(home: House) -> None:
     *many, late = home.active(3)
     home.dismiss(*many)

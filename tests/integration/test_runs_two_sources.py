@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from tests.runs import SOURCE_CSV, House, house
+from tests.runs import ATTRIBUTES, SOURCE_CSV, House, house
 
 from scimsync.simulator.people import Person
 
@@ -51,3 +53,48 @@ def test_a_file_that_is_renamed_is_the_same_source_and_its_leaver_is_disabled(tm
         assert "source.renamed" in said.out
         assert "- 1 disable" in said.out
         assert "source.renamed" not in home.command("plan").out
+
+
+def test_what_waits_for_a_person_of_one_source_is_not_touched_by_a_plan_of_the_other(tmp_path: Path) -> None:
+    asking = ATTRIBUTES.replace('"job_title"\n', '{ value = "job_title", authority = "ask" }\n')
+    with house(tmp_path, users=20) as home:
+        everybody = [person for person in home.people if person.active]
+        contractors, staff = everybody[:4], everybody[4:]
+        other = second(home, contractors)
+        home.configure(source=PROVEN, attributes=asking)
+        home.write_csv(staff)
+        for config in (str(home.file), other):
+            assert home.command("sync", "--config", config).code == 0
+        torn, again, ill, *rest = staff
+        for who in (torn, again):
+            home.edit(who, "title", "Chief")
+        new = replace(home.newcomer(0), email="no address")
+        moved = [replace(who, title="Lead") for who in (torn, again)]
+        home.write_csv([*moved, replace(ill, email="no address"), new, *rest])
+        assert home.command("sync").code == 11
+        assert (
+            home.command("conflicts", "decide", again.employee_id, "title", "--wins", "directory", "--no-plan").code
+            == 0
+        )
+
+        def waits() -> tuple[list[tuple[str, str]], list[str], list[str]]:
+            left_out = json.loads(home.command("findings", "quarantine", "--json").out)
+            told = json.loads(home.command("conflicts", "--json").out)["conflicts"]
+            decisions = json.loads(home.command("conflicts", "decisions", "--json").out)
+            return (
+                sorted((one["key"], one["since"]) for one in left_out),
+                sorted(one["key"] for one in told),
+                sorted(one["key"] for one in decisions),
+            )
+
+        before = waits()
+        assert {key for key, _ in before[0]} == {ill.employee_id, new.employee_id}
+        assert before[1:] == ([torn.employee_id], [again.employee_id])
+        assert home.command("sync", "--config", other).code == 0
+        assert waits() == before
+        # and the plan of their own ends what is over
+        home.write_csv([torn, again, ill, *rest])
+        for who in (torn, again):
+            home.edit(who, "title", who.title)
+        assert home.command("sync").code == 0
+        assert waits() == ([], [], [])

@@ -23,6 +23,7 @@ from tests.runs import Quiet, house
 from tests.servers import Provider, account, firm
 
 from scimsync import bootstrap
+from scimsync.cli import serving
 from scimsync.config import Settings, load
 from scimsync.core import scheduling as rules
 from scimsync.core.blackout import Holding
@@ -34,6 +35,7 @@ from scimsync.services import alarming, approving, delivery, planning, schedulin
 from scimsync.services.acting import Actor
 from scimsync.services.planning import Choices
 from scimsync.services.scheduling import Scheduler
+from scimsync.services.watching import Watch
 from scimsync.testing import VirtualClock
 
 #: noon of the day before clocks are set back in Berlin, at 3.00 on the 25th
@@ -460,6 +462,64 @@ def test_a_plan_that_waits_for_four_eyes_or_is_refused_is_told_until_somebody_sa
         said = it.command("apply", "--yes", "--override", "limits.disable", "--reason", "they did leave")
         assert provider.named("p0@x.org")[0]["active"] is False, said.err
         assert on_now(settings) == set()
+
+
+# --- while a run hangs ----------------------------------------------------------------------------
+
+
+def test_while_a_run_hangs_alarms_are_told_and_health_turns_red_until_it_is_over(
+    tmp_path: Path, inbox: tuple[Inbox, int]
+) -> None:
+    hourly = SCHEDULES.partition('[[schedule]]\nname = "hourly"')[0] + 'longest = "2h"\n'
+    settings = configured(tmp_path, hourly + mail_alarm(inbox[1]))
+    clock, go, began = VirtualClock(NOON), threading.Event(), threading.Event()
+
+    def work(store: Store, schedule: Schedule, holding: Holding | None) -> Result | None:
+        began.set()
+        go.wait(60)
+        return Result(ended=Ended.SUCCEEDED)
+
+    with bootstrap.open_store(settings) as store:
+        scheduler = Scheduler(settings, store, Quiet(), lambda *_: None, clock, work, 900.0)
+        watch = Watch(settings, store, said := Quiet(), scheduler, clock)
+        scheduler._look()
+        clock.advance(15 * 3600)
+        runner = threading.Thread(target=scheduler._look)
+        runner.start()
+        assert began.wait(60)
+        watch.look()
+        assert (watch.trouble, "scimsync_serve_well 1.0" in watch.exposition().decode()) == ("", True)
+        clock.advance(2 * 3600 + 360)
+        watch.look()
+        assert watch.trouble == "the run of nightly has been at work for 2.1 hours, longer than its `longest`"
+        text = watch.exposition().decode()
+        assert "scimsync_serve_well 0.0" in text
+        assert "scimsync_serve_run_seconds 7560.0" in text
+        clock.advance(24 * 3600)
+        watch.look()
+        assert any("Alarm: " in words for words in said.said)  # nothing succeeded for a day
+        go.set()
+        runner.join(60)
+        assert watch.trouble == ""
+        clock.advance(600)
+        assert watch.trouble == "nobody has looked for 10 minutes whether alarms are due"
+        watch.look()
+        assert watch.trouble == ""
+        scheduler.has_ended = True
+        assert watch.trouble == "nothing is run by the clock any more: start serve again"
+
+
+def test_a_real_service_with_a_schedule_says_that_it_is_well_and_ends_when_it_is_told(tmp_path: Path) -> None:
+    settings = configured(tmp_path, SCHEDULES)
+    service = serving._Service(settings, None, None, schedule=True)  # type: ignore[arg-type]
+    assert service._watch is not None
+    scope = {"method": "GET", "path": "/healthz", "headers": []}
+    answer = asyncio.run(service._answer(scope, None))  # type: ignore[arg-type]
+    assert (answer.status, answer.document) == (200, {"status": "ok"})
+    assert service._scheduler is not None
+    service._scheduler.has_ended = True
+    answer = asyncio.run(service._answer(scope, None))  # type: ignore[arg-type]
+    assert (answer.status, answer.document["status"]) == (503, "unwell")
 
 
 APPROVED = f'{NIGHTLY}applies_approved = true\n[[approval]]\nname = "eyes"\nevery = true\n'

@@ -121,7 +121,7 @@ def test_what_is_shown_is_toml_of_the_form_that_is_read(file: Path, capsys: pyte
     command.show(file, as_json=False)
     found = tomllib.loads(capsys.readouterr().out)
     assert set(found) == {
-        "source", "target", "correlation", "attributes", "policy", "limits", "state", "log", "audit",
+        "source", "target", "correlation", "attributes", "policy", "limits", "state", "log", "audit", "console",
     }  # fmt: skip
     assert Document.model_validate(found).attributes == Document.model_validate(tomllib.loads(plain)).attributes
 

@@ -236,3 +236,11 @@ def document(exposition: bytes, now: datetime) -> dict[str, object]:
     success = next((s["value"] for s in samples if s["name"] == "scimsync_last_success_timestamp_seconds"), None)
     age = None if not isinstance(success, int | float) else round(now.timestamp() - success, 3)
     return {"age_of_last_success_s": age, "metrics": samples}
+
+
+def gauged(gauges: Mapping[str, tuple[str, float]]) -> bytes:
+    """What holds at this moment, as Prometheus text: name -> what it tells, and its value."""
+    registry = CollectorRegistry()
+    for name, (about, value) in gauges.items():
+        Gauge(name, about, registry=registry).set(value)
+    return bytes(generate_latest(registry))

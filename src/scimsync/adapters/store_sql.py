@@ -70,6 +70,7 @@ REVISIONS = (
     "0026",
     "0021",
     "0027",
+    "0030",
     "0031",
 )
 VERSION_TABLE = "scimsync_version"

@@ -311,6 +311,17 @@ USER = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("at", Instant, nullable=False),
 )
+PASSKEY = sa.Table(
+    "console_passkey",
+    TABLES,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("user", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("key", sa.LargeBinary, nullable=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("used", Instant),
+)
 TOKEN = sa.Table(
     "console_token",
     TABLES,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from scimsync.adapters.store_connections import Connections
-from scimsync.adapters.store_tables import TOKEN, USER
-from scimsync.model.visitors import Token, User
+from scimsync.adapters.store_tables import PASSKEY, TOKEN, USER
+from scimsync.model.visitors import Passkey, Token, User
 
 
 class Visitors(Connections):
@@ -26,9 +26,29 @@ class Visitors(Connections):
             connection.execute(self._upsert(USER), row)
 
     def remove_user(self, name: str) -> bool:
-        """Remove a user; whether there was one."""
+        """Remove a user with their passkeys; whether there was one."""
         with self._writing() as connection:
+            connection.execute(sa.delete(PASSKEY).where(PASSKEY.c.user == name))
             return connection.execute(sa.delete(USER).where(USER.c.name == name)).rowcount > 0
+
+    def passkeys(self, user: str = "") -> Sequence[Passkey]:
+        """Those of a user, or of all, the oldest first."""
+        wanted = sa.select(PASSKEY).order_by(PASSKEY.c.at, PASSKEY.c.id)
+        wanted = wanted.where(PASSKEY.c.user == user) if user else wanted
+        with self._reading() as connection:
+            found = connection.execute(wanted).mappings()
+            return [Passkey(**{**row, "key": bytes(row["key"])}) for row in found]
+
+    def save_passkey(self, passkey: Passkey) -> None:
+        """Insert or replace a passkey by its id."""
+        row = {column.name: getattr(passkey, column.name) for column in PASSKEY.columns}
+        with self._writing() as connection:
+            connection.execute(self._upsert(PASSKEY), row)
+
+    def remove_passkey(self, identity: str) -> bool:
+        """Remove a passkey by its id; whether there was one."""
+        with self._writing() as connection:
+            return connection.execute(sa.delete(PASSKEY).where(PASSKEY.c.id == identity)).rowcount > 0
 
     def tokens(self) -> Sequence[Token]:
         """All of them, the newest first."""

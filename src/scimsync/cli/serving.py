@@ -30,6 +30,7 @@ from scimsync.services import delivery, observing, receiving, scheduling, state
 from scimsync.services.receiving import Answer, Receiver
 from scimsync.services.scheduling import Scheduler
 from scimsync.services.state import Store
+from scimsync.services.watching import Watch
 from scimsync.showing.words import counted
 
 #: seconds within which a caller must have sent all of its message
@@ -62,14 +63,14 @@ class Options(Struct, frozen=True, kw_only=True):
 def serve(options: Options) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit code."""
     events, host, port = options.events, options.host, options.port
-    more = {"events"} if events else set[str]()
-    settings = load(options.config, secrets=WRITING | more | ({"alarm"} if options.schedule else set()))
-    if options.schedule and not settings.schedules:
-        raise ConfigError("serve --schedule: the configuration has no [[schedule]]. Add one; see docs/schedule.md")
     is_local = host in _LOCAL
     console = options.console
     if console is None:
         console = bool(options.behind) or is_local
+    wanted = {"events": events, "alarm": options.schedule, "console": console}
+    settings = load(options.config, secrets=WRITING | {name for name, is_wanted in wanted.items() if is_wanted})
+    if options.schedule and not settings.schedules:
+        raise ConfigError("serve --schedule: the configuration has no [[schedule]]. Add one; see docs/schedule.md")
     if not (events or options.schedule or settings.webhooks or console):
         raise ConfigError(
             "serve: there is nothing to do. Say --events or --schedule, or add a [[webhook]] to the configuration."
@@ -93,6 +94,11 @@ def serve(options: Options) -> int:
         ready = f"listening on {address}" + ("; events at /events" if events else "")
         if not is_local:
             _say("This address is not only for this machine: put a proxy with TLS before it.")
+        if console and behind and not settings.console.proxies:
+            _say(
+                "All visitors come from the proxy's address, so one who guesses passwords makes all of them wait. Name "
+                "the proxy: [console] trusted_proxies."
+            )
         with ExitStack() as stack:
             shown = None
             if console:
@@ -154,11 +160,12 @@ class _Service:
         self._settings, self._store, self._console = settings, store, console
         self._receiver = Receiver(settings, store, _Quiet(), _told)
         self._scheduler = Scheduler(settings, store, _Quiet(), _told_of_slot) if schedule else None
+        self._watch = Watch(settings, store, _Quiet(), self._scheduler) if self._scheduler is not None else None
 
     async def run(self, door: socket.socket, ready: str) -> None:
         """Say `ready`, then serve until a signal comes; what is under way is then brought to its end."""
         server = _Server(_config(self._respond))
-        scheduler = self._scheduler
+        scheduler, watch = self._scheduler, self._watch
         async with delivery.rounds(self._settings, self._store, _say, alarms=scheduler is not None) as rounds:
 
             def end() -> None:
@@ -166,6 +173,8 @@ class _Service:
                 self._receiver.halt()
                 if scheduler is not None:
                     scheduler.halt()
+                if watch is not None:
+                    watch.halt()
                 rounds.halt()
 
             loop = asyncio.get_running_loop()
@@ -181,6 +190,8 @@ class _Service:
                 group.create_task(self._receiver.on())
                 if scheduler is not None:
                     group.create_task(scheduler.on())
+                if watch is not None:
+                    group.create_task(watch.on())
 
     async def _respond(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         if self._console is not None and scope["path"] not in _OURS:
@@ -189,6 +200,7 @@ class _Service:
         if (scope["method"], scope["path"]) == ("GET", "/metrics"):
             answer, kind = Answer(200, {}), b"text/plain; version=0.0.4; charset=utf-8"
             body = await asyncio.to_thread(observing.exposition, self._store)
+            body += self._watch.exposition() if self._watch is not None else b""
         else:
             answer, kind = await self._answer(scope, receive), b"application/json"
             body = json.dumps(answer.document).encode()
@@ -202,7 +214,8 @@ class _Service:
     async def _answer(self, scope: _Message, receive: _Receive) -> Answer:
         asked = (scope["method"], scope["path"])
         if asked in {("GET", "/healthz"), ("HEAD", "/healthz")}:
-            return Answer(200, {"status": "ok"})
+            trouble = self._watch.trouble if self._watch is not None else ""
+            return Answer(503, {"status": "unwell", "reason": trouble}) if trouble else Answer(200, {"status": "ok"})
         if scope["path"] != "/events" or not self._settings.events:
             return Answer(404, {"error": "there is nothing here"})
         if scope["method"] != "POST":

@@ -17,6 +17,7 @@ from collections.abc import Set
 from pathlib import Path
 
 from scimsync.config.bare import bare_target
+from scimsync.config.console_settings import ConsoleSettings, OidcSettings
 from scimsync.config.fitness import unfit
 from scimsync.config.glance import Glance, glance
 from scimsync.config.members import Fleet, Member, client_of, shared, state_of
@@ -42,11 +43,13 @@ __all__ = [
     "WRITING",
     "AlarmSettings",
     "AuditSettings",
+    "ConsoleSettings",
     "Fleet",
     "Glance",
     "GroupSettings",
     "LogSettings",
     "Member",
+    "OidcSettings",
     "RestSettings",
     "Settings",
     "SourceSettings",

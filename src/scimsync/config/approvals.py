@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from scimsync.config.keys import AFTER, RULE_NAME, Section
+from scimsync.config.keys import AFTER, RULE_NAME, WINDOW, Section
 from scimsync.config.keys import key as _key
 from scimsync.config.keys import like as _like
 
@@ -40,4 +40,10 @@ class Approval(Section):
     valid: str = _like(
         AFTER, "How long an approval counts, in hours (`h`) or days (`d`); never longer than the plan.", "24h",
         example="8h",
+    )  # fmt: skip
+    settled: str = _like(
+        WINDOW, "How long a user of the console who was made, or was given another role or password, counts as one "
+        'person with who did that, and with whoever else they made, in days (`d`) or hours (`h`); `"0"` for never.',
+        "7d",
+        example="30d",
     )  # fmt: skip

@@ -58,6 +58,7 @@ def schedules(written: Sequence[clockwork.Schedule], zone: str, told: Faults) ->
             cron=given.cron,
             zone=given.zone or zone,
             depth=Depth(given.depth) if given.depth else None,
+            longest=span(given.longest),
             applies_approved=given.applies_approved,
         )
         for given in written

@@ -39,6 +39,13 @@ class Schedule(Section):
     depth: Literal["full", "versions", "source"] | None = _key(
         "How deep its runs look at the directory. Default: `[target] depth`, with its rhythm.", None, example="versions"
     )
+    longest: str = _like(
+        AFTER,
+        "How long a run may be at work, in hours (`h`) or days (`d`), before `/healthz` of serve says that something "
+        "is wrong. Nothing is stopped by it.",
+        "12h",
+        example="2h",
+    )
 
 
 class Blackout(Section):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scimsync.config.approvals import Approval
 from scimsync.config.clockwork import Alarm, Blackout, Schedule
+from scimsync.config.console import Console
 from scimsync.config.contracts import Rule
 from scimsync.config.keys import (
     AFTER,
@@ -343,3 +344,4 @@ class Document(BaseModel):
     schedule: list[Schedule] = Field([], description=Schedule.__doc__)
     blackout: list[Blackout] = Field([], description=Blackout.__doc__)
     alarm: list[Alarm] = Field([], description=Alarm.__doc__)
+    console: Console = _section()

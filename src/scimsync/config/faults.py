@@ -7,12 +7,12 @@ a secret. A value is repeated here only where it is one of a few words or a limi
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scimsync.config import approvals, clockwork, contracts, document, keys, outward
+from scimsync.config import approvals, clockwork, console, contracts, document, keys, outward
 from scimsync.config.document import Attribute, Document
 from scimsync.config.keys import Section
 from scimsync.config.places import Place
@@ -121,8 +121,8 @@ def _place(loc: Place, raw: Mapping[str, object]) -> Place:
         return loc[:2]
     if loc[:2] == ("limits", "clear") and isinstance(held.get("clear"), dict):
         return (*loc[:2], *loc[3:4]) if len(loc) > 3 else ()
-    if loc[:2] == ("source", "expect"):
-        return loc[: 2 + _depth(loc[2:], held.get("expect"))]
+    if loc[:2] in {("source", "expect"), ("console", "oidc")}:
+        return loc[: min(4, 2 + _depth(loc[2:], held.get(str(loc[1]))))]
     if section == "source" and is_joined(rest[0]):
         return loc[:3]
     return loc[:2]
@@ -146,8 +146,8 @@ def _sentence(place: Place, fault: str, raw: Mapping[str, object]) -> str:
         return f"[limits] clear {place[2]} = {value!r}: {_SHARE}"
     if place == ("state", "keep"):
         return f"[state] keep = {value!r}: a table of runs and days, each a whole number from 1"
-    if place[:2] == ("source", "expect") and len(place) > 2:
-        return _of_expectation(place, fault, value)
+    if place[:2] in _INNER and len(place) > 2:
+        return _INNER[place[:2]](place, fault, value)
     if section == "source" and is_joined(place[1]):
         if len(place) == 2:  # no table, so it is meant as a key
             return f"[source] {_of_key(str(place[1]), 'extra_forbidden', value, _known(section))}"
@@ -189,6 +189,23 @@ def _of_expectation(place: Place, fault: str, value: object) -> str:
         return f"{where} newest {_of_key(str(place[3]), fault, value, known['newest']['properties'])}"
     form = _SHARE if place[2] == "shares" else 'write a share such as "2%"'
     return f"{where} {place[2]} {place[3]} = {value!r}: {form}"
+
+
+def _of_provider(place: Place, fault: str, value: object) -> str:
+    where, known = "[console.oidc]", _known("console")["oidc"]["properties"]
+    if len(place) == 3:
+        return f"{where} {_of_key(str(place[2]), fault, value, known)}"
+    words: list[str] = list(known["roles"]["propertyNames"]["enum"])
+    if str(place[3]) not in words:
+        return f"{where} roles: {place[3]} is none of {', '.join(words)}{hint(str(place[3]), words)}"
+    return f'{where} roles {place[3]} = {value!r}: write a list of groups such as ["scimsync-admins"]'
+
+
+#: tables within a section, and what tells of their keys
+_INNER: Mapping[Place, Callable[[Place, str, object], str]] = {
+    ("source", "expect"): _of_expectation,
+    ("console", "oidc"): _of_provider,
+}
 
 
 def _of_attribute(place: Place, fault: str, value: object) -> str:
@@ -253,10 +270,7 @@ def _sound(raw: Mapping[str, object], faulty: Iterable[Place]) -> Document:
         sections[name] = _filled(optional, kept[name]) if name in kept else None
     for name, several in _SEVERAL.items():
         sections[name] = [_filled(several, each) for each in kept.get(name, [])]
-    if isinstance(expect := sections["source"].expect, dict):
-        newest = expect.get("newest")
-        filled = {**expect, "newest": _filled(contracts.Newest, newest) if newest else None}
-        sections["source"].expect = _filled(contracts.Expect, filled)
+    _fill_inner(sections)
     if isinstance(sections["source"].model_extra, dict):
         for name, joined in sections["source"].model_extra.items():
             sections["source"].model_extra[name] = _filled(JoinedSource, joined)
@@ -265,6 +279,16 @@ def _sound(raw: Mapping[str, object], faulty: Iterable[Place]) -> Document:
         for path, given in kept.get("attributes", {}).items()
     }
     return Document.model_construct(**sections)
+
+
+def _fill_inner(sections: Mapping[str, Any]) -> None:
+    """The tables within sections."""
+    if isinstance(expect := sections["source"].expect, dict):
+        newest = expect.get("newest")
+        filled = {**expect, "newest": _filled(contracts.Newest, newest) if newest else None}
+        sections["source"].expect = _filled(contracts.Expect, filled)
+    if isinstance(oidc := sections["console"].oidc, dict):
+        sections["console"].oidc = _filled(console.Oidc, oidc)
 
 
 def _filled(model: type[Section], given: Mapping[str, Any]) -> BaseModel:

@@ -59,6 +59,7 @@ def approvals(given: Sequence[Approval], told: Faults) -> tuple[ApprovalRule, ..
                 needs=one.needs,
                 by=tuple(one.by),
                 valid=span(one.valid),
+                settled=span(one.settled),
             )
         )
     return tuple(found)

@@ -10,7 +10,16 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from scimsync.config import clock_reading, credentials, faults, holding, outward, source_reading, states
+from scimsync.config import (
+    clock_reading,
+    console_reading,
+    credentials,
+    faults,
+    holding,
+    outward,
+    source_reading,
+    states,
+)
 from scimsync.config.addresses import hosts_of, region_fault, target_fault, webhook_fault
 from scimsync.config.digest import digest, parts
 from scimsync.config.document import Document
@@ -147,6 +156,7 @@ class _Reader:
         schedules = clock_reading.schedules(written.schedule, zone, self.told)
         blackouts = clock_reading.blackouts(written.blackout, zone, self.told)
         alarms = clock_reading.alarms(written.alarm, self.told, self.references, secrets="alarm" in self.secrets)
+        console = console_reading.read(written.console, self.told, self.references, secrets="console" in self.secrets)
         if target is None or policy is None or self.told.faults:
             return None
         return Settings(
@@ -167,6 +177,7 @@ class _Reader:
             schedules=schedules,
             blackouts=blackouts,
             alarms=alarms,
+            console=console,
         )
 
     # --- source and state -------------------------------------------------------------------

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
+from scimsync.config.console_settings import ConsoleSettings
 from scimsync.config.rest_settings import RestSettings
 from scimsync.core.depths import Rhythm
 from scimsync.core.owning import former, identity
@@ -322,6 +323,8 @@ class Settings(Secretive, frozen=True, kw_only=True):
     schedules: tuple[Schedule, ...] = ()
     blackouts: tuple[Blackout, ...] = ()
     alarms: tuple[AlarmSettings, ...] = ()
+    #: who gets into the console
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
     events: tuple[bytes, ...] = ()
     #: None where memberships are not managed

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from scimsync.config import Settings
 from scimsync.console import (
+    account,
     api,
     api_deciding,
     approvals,
@@ -34,12 +35,14 @@ from scimsync.console import (
     workshop,
 )
 from scimsync.console.asking import Asked, Console, Page
-from scimsync.console.guarding import SAFE, Guard
-from scimsync.console.roles import Role, Visitor
+from scimsync.console.guarding import SAFE, Guard, client_of
+from scimsync.console.pending import Pending
+from scimsync.console.roles import NOBODY, Role, Visitor
 from scimsync.console.sessions import Patience, Sessions
 from scimsync.errors import ConfigError, PlanError, ScimsyncError, StoreLocked, TargetError
 from scimsync.services.deciding import Inbox
 from scimsync.services.reviewing import Reviews
+from scimsync.services.signing_in import make_provider
 from scimsync.services.state import Store
 from scimsync.services.working import Works, monotonic, on_behalf_of
 from scimsync.showing.values import environment, look
@@ -56,10 +59,10 @@ PAGES: tuple[Page, ...] = (
     *audit.PAGES,
     *workshop.PAGES,
     *settings.PAGES,
+    *account.PAGES,
     *api.PAGES,
     *api_deciding.PAGES,
 )
-_NOBODY = Visitor(name="", rights=frozenset(), role="")
 _STATIC = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 
@@ -102,13 +105,27 @@ def open_console(given: Settings, store: Store, origins: frozenset[str]) -> Open
         secure=secure,
         static=_static(),
         monotonic=monotonic(),
+        origins=origins,
+        pending=Pending(monotonic()),
+        provider=make_provider(given),
         served=PAGES,
     )
     routes = [Route(page.path, _endpoint(console, page), methods=[page.method]) for page in PAGES]
     routes += [Route("/static/{name}", _static_endpoint(console), methods=["GET"])]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refused(console), 500: _broken(console)})
-    has_admin = any(user.role == Role.ADMIN.value for user in store.users())
-    return Opened(Guard(app, origins), console, "/login" if has_admin else f"/enter?token={sessions.invite()}")
+    return Opened(Guard(app, origins), console, "/login" if _has_admin(given, store) else _link(sessions))
+
+
+def _has_admin(given: Settings, store: Store) -> bool:
+    """Whether somebody can come in who lets others in."""
+    oidc = given.console.oidc
+    if oidc is not None and oidc.roles.get(Role.ADMIN.value):
+        return True
+    return given.console.local_users and any(user.role == Role.ADMIN.value for user in store.users())
+
+
+def _link(sessions: Sessions) -> str:
+    return f"/enter?token={sessions.invite()}"
 
 
 # --- one request ----------------------------------------------------------------------------------
@@ -141,7 +158,11 @@ class _Endpoint:
             query=request.query_params,
             given={name: str(value) for name, value in request.path_params.items()},
             headers=request.headers,
-            client=request.client.host if request.client else "",
+            client=client_of(
+                request.client.host if request.client else "",
+                request.headers.getlist("x-forwarded-for"),
+                self._console.settings.console.proxies,
+            ),
         )
         if page.right is not None and page.right not in visitor.rights:
             return _turned_away(asked, page)
@@ -190,9 +211,9 @@ def _visitor(console: Console, request: Request, page: Page) -> Visitor:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         found = api.bearer(console, token) if page.machine else None
-        return found or _NOBODY
+        return found or NOBODY
     cookie = request.cookies.get(console.cookie, "")
-    return (console.sessions.visitor(cookie) if cookie else None) or _NOBODY
+    return (console.sessions.visitor(cookie) if cookie else None) or NOBODY
 
 
 def _turned_away(asked: Asked, page: Page) -> Response:
@@ -209,7 +230,7 @@ def _turned_away(asked: Asked, page: Page) -> Response:
     if asked.is_partial:
         return Response(status_code=401, headers={"hx-refresh": "true"})
     at = asked.path + (f"?{asked.query}" if str(asked.query) else "")
-    return asked.page("login.html.j2", status=401, to=at if page.method == "GET" else "/", wrong="", name="")
+    return entering.page(asked, status=401, to=at if page.method == "GET" else "/")
 
 
 def _is_ours(asked: Asked) -> bool:
@@ -255,7 +276,7 @@ class _Told:
             said = error.detail if isinstance(error, HTTPException) and status == _UNKNOWN else ""
             words = said if said not in {"", "Not Found"} else _WORDS.get(status, "that cannot be done")
             return JSONResponse({"error": words}, status)
-        visitor = self._console.sessions.visitor(request.cookies.get(self._console.cookie, "")) or _NOBODY
+        visitor = self._console.sessions.visitor(request.cookies.get(self._console.cookie, "")) or NOBODY
         asked = Asked(
             console=self._console, visitor=visitor, path=request.url.path, query=request.query_params, given={}
         )
@@ -290,6 +311,7 @@ def _static() -> dict[str, tuple[bytes, str]]:
             ("htmx.js", "htmx-2.0.11.min.js"),
             ("sse.js", "htmx-sse-2.2.4.min.js"),
             ("console.js", "console.js"),
+            ("passkey.js", "passkey.js"),
             ("icon.svg", "icon.svg"),
         )
     }

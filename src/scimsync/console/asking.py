@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from jinja2 import Environment
 from msgspec import Struct, field
+from msgspec.structs import replace
 from starlette.datastructures import QueryParams
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from scimsync.config import Settings
 from scimsync.console.openapi import Operation
-from scimsync.console.roles import Right, Visitor
+from scimsync.console.pending import LASTS_S, Pending
+from scimsync.console.roles import NOBODY, Right, Visitor
 from scimsync.console.sessions import Patience, Sessions
 from scimsync.console.watching import Watching
 from scimsync.services.deciding import Inbox
 from scimsync.services.reviewing import Reviews
+from scimsync.services.signing_in import Provider
 from scimsync.services.state import Store
 from scimsync.services.working import Works
 
@@ -37,6 +41,11 @@ class Console(Struct, frozen=True, kw_only=True):
     #: path -> body and type of what every page loads
     static: Mapping[str, tuple[bytes, str]]
     monotonic: Callable[[], float]
+    #: the addresses under which it is reached, and what browsers hold that began something
+    origins: frozenset[str]
+    pending: Pending
+    #: who says who people are, besides the users of this state; None where nobody does
+    provider: Provider | None = None
     watching: Watching = field(default_factory=Watching)
     #: every address, for the description of those that machines ask
     served: tuple[Page, ...] = ()
@@ -66,6 +75,40 @@ class Asked(Struct, frozen=True, kw_only=True):
     def store(self) -> Store:
         """The state."""
         return self.console.store
+
+    @property
+    def origin(self) -> str:
+        """The address under which this was asked; one of ours, or it would not have come here."""
+        host = self.headers.get("host", "").lower()
+        return next((one for one in self.console.origins if urlsplit(one).netloc == host), min(self.console.origins))
+
+    @property
+    def begun_cookie(self) -> str:
+        """Under which name a browser keeps what it has begun."""
+        return f"{self.console.cookie}-begun"
+
+    def cookie(self, name: str) -> str:
+        """What a browser keeps under a name; "" where nothing."""
+        pairs = (part.strip().partition("=") for part in self.headers.get("cookie", "").split(";"))
+        return next((value for found, _, value in pairs if found == name), "")
+
+    def set_cookie(self, response: Response, value: str, name: str, *, lax: bool = False) -> None:
+        """Let a browser keep something until it closes; of what it has begun, ten minutes."""
+        response.set_cookie(
+            name,
+            value,
+            path="/",
+            max_age=int(LASTS_S) if name == self.begun_cookie else None,
+            secure=self.console.secure,
+            httponly=True,
+            samesite="lax" if lax else "strict",
+        )
+
+    def drop_cookie(self, response: Response, name: str, *, lax: bool = False) -> None:
+        """Let a browser forget it."""
+        response.delete_cookie(
+            name, path="/", secure=self.console.secure, httponly=True, samesite="lax" if lax else "strict"
+        )
 
     @property
     def is_partial(self) -> bool:
@@ -99,6 +142,15 @@ class Asked(Struct, frozen=True, kw_only=True):
     def go(self, path: str) -> Response:
         """On to another page of ours."""
         return RedirectResponse(path, 303)
+
+    def elsewhere(self, url: str) -> Response:
+        """On to the provider at which people sign in, which the configuration names."""
+        return RedirectResponse(url, 303)
+
+    @property
+    def signed_out(self) -> Asked:
+        """The same, of whoever was signed in until now."""
+        return replace(self, visitor=NOBODY)
 
     def sorry(self, status: int, title: str, *why: str) -> Response:
         """A page that says what is wrong and what to do."""

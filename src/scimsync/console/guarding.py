@@ -7,7 +7,8 @@ frames, guesses at types, traces in caches and in the logs of others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Network: TypeAlias = IPv4Network | IPv6Network
 App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 #: bytes that a request may have, and seconds in which all of it must come
@@ -79,6 +81,41 @@ class Guard:
         else:  # no browser of today: a machine, which proves itself by its token and not by a cookie
             is_ours = headers.get("authorization", "").lower().startswith("bearer ")
         return None if is_ours else (403, "This came from another page than one of this console.\n")
+
+
+def client_of(peer: str, forwarded: Sequence[str], proxies: Collection[Network]) -> str:
+    """From where a request comes, as far as that is believed: each proxy of ours adds whom it heard it from.
+
+    Args:
+        peer: Who holds the connection.
+        forwarded: The values of `X-Forwarded-For`.
+        proxies: Those of ours; what others say is theirs to invent.
+    """
+    heard = [one.strip() for value in forwarded for one in value.split(",")]
+    found = _address(peer)
+    while found is not None and heard and any(found.version == net.version and found in net for net in proxies):
+        nearer = _address(heard.pop())
+        if nearer is None:
+            break
+        found = nearer
+    if found is None:
+        return peer
+    # who has one address of IPv6 has them all, up to the network
+    return str(found) if found.version == 4 else str(ip_network((found, 64), strict=False))
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """An address, also with a port; one of IPv4 in the clothes of IPv6 as what it is."""
+    bare = text.strip().strip('"')
+    if bare.startswith("["):
+        bare = bare[1:].partition("]")[0]
+    elif bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        found = ip_address(bare)
+    except ValueError:
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
 class _Bounded:

@@ -47,7 +47,7 @@ class Visitor(Struct, frozen=True, kw_only=True):
     rights: frozenset[Right]
     #: what a person is called in the head of each page
     role: str
-    #: how it was proven who they are: `password`, `link`, `token`
+    #: how it was proven who they are: `password`, `passkey`, `oidc`, `os` (the link), `token`
     proof: str = ""
     #: of a token, who made it: it acts for them
     maker: str = ""
@@ -59,6 +59,15 @@ class Visitor(Struct, frozen=True, kw_only=True):
         return Right(right) in self.rights
 
     @property
+    def called(self) -> str:
+        """What stands in the head of each page: of whom a provider names, not what it knows them by."""
+        return Actor(self.name, self.proof).shown
+
+    @property
     def person(self) -> Actor:
         """How services and the audit chain call them."""
         return Actor(self.maker or self.name, self.proof)
+
+
+#: whoever is not signed in
+NOBODY = Visitor(name="", rights=frozenset(), role="")

@@ -23,6 +23,8 @@ IDLE_S, WHOLE_S = 30 * 60.0, 8 * 3600.0
 MOST = 1000
 #: tries in vain before one has to wait, and the longest wait
 TRIES, LONGEST_WAIT_S = 5, 300.0
+#: seconds without a try after which those before are forgotten
+FORGOTTEN_S = 3600.0
 
 
 class _Session(Struct):
@@ -60,12 +62,22 @@ class Sessions:
             self._link = b""
         # who started the service has the link; approving is for somebody who signs in as another person
         starter = self._starter
-        return self.begin(starter.name, Role.ADMIN, starter.proof, RIGHTS[Role.ADMIN] - {Right.APPROVE})
+        given = RIGHTS[Role.ADMIN] - {Right.APPROVE}
+        return self.begin(starter.name, Role.ADMIN, proof=starter.proof, rights=given)
 
-    def begin(self, name: str, role: Role, proof: str = "password", rights: frozenset[Right] | None = None) -> str:
-        """A new session; what the browser keeps of it."""
-        token, at, given = secrets.token_urlsafe(32), self._monotonic(), RIGHTS[role] if rights is None else rights
-        visitor = Visitor(name=name, rights=given, role=role.value, proof=proof, csrf=secrets.token_urlsafe(32))
+    def begin(self, name: str, *roles: Role, proof: str = "password", rights: frozenset[Right] | None = None) -> str:
+        """A new session; what the browser keeps of it.
+
+        Args:
+            name: Who it is.
+            roles: What they are; they may do what any of these may.
+            proof: How it was proven.
+            rights: What they may instead.
+        """
+        token, at = secrets.token_urlsafe(32), self._monotonic()
+        given = frozenset().union(*(RIGHTS[role] for role in roles)) if rights is None else rights
+        word = Role.ADMIN.value if Role.ADMIN in roles else ", ".join(role.value for role in roles)
+        visitor = Visitor(name=name, rights=given, role=word, proof=proof, csrf=secrets.token_urlsafe(32))
         with self._lock:
             self._held[_digest(token)] = _Session(visitor, at, at)
             while len(self._held) > MOST:
@@ -108,27 +120,41 @@ class Patience:
         self._monotonic, self._lock = monotonic, threading.Lock()
         self._tried: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
-    def wait_s(self, who: str) -> float:
-        """Seconds that they have to wait before the next try; 0 where they need not."""
-        with self._lock:
-            tries, last = self._tried.get(who, (0, 0.0))
-            if tries < TRIES:
-                return 0.0
-            pause: float = min(2.0 ** (tries - TRIES + 1), LONGEST_WAIT_S)
-            return max(0.0, last + pause - self._monotonic())
+    def take(self, *who: str) -> float:
+        """Count a try of each of these before it is made, so that many at once are many.
 
-    def failed(self, who: str) -> None:
-        """A try in vain."""
+        Returns the seconds that they have to wait; nothing is tried or counted then. 0 where they need not.
+        """
         with self._lock:
-            tries, _ = self._tried.pop(who, (0, 0.0))
-            self._tried[who] = (tries + 1, self._monotonic())
-            while len(self._tried) > MOST:
-                self._tried.popitem(last=False)
+            at = self._monotonic()
+            wait = max(self._wait_s(one, at) for one in who)
+            for one in () if wait else who:
+                tries, last = self._tried.pop(one, (0, at))
+                self._tried[one] = (1 if at - last > FORGOTTEN_S else tries + 1, at)
+                while len(self._tried) > MOST:
+                    self._tried.popitem(last=False)
+            return wait
 
     def succeeded(self, who: str) -> None:
-        """They knew it."""
+        """They knew it: what they tried before is forgotten."""
         with self._lock:
             self._tried.pop(who, None)
+
+    def give_back(self, who: str) -> None:
+        """The try was none in vain, and those before it were: who knows one password may not guess at others for it."""
+        with self._lock:
+            tries, last = self._tried.get(who, (0, 0.0))
+            if tries > 1:
+                self._tried[who] = (tries - 1, last)
+            else:
+                self._tried.pop(who, None)
+
+    def _wait_s(self, who: str, at: float) -> float:
+        tries, last = self._tried.get(who, (0, 0.0))
+        if tries < TRIES or at - last > FORGOTTEN_S:
+            return 0.0
+        pause: float = min(2.0 ** (tries - TRIES + 1), LONGEST_WAIT_S)
+        return max(0.0, last + pause - at)
 
 
 def _digest(token: str) -> bytes:

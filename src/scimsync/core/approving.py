@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 import msgspec
 from msgspec import Struct
 
-from scimsync.model.approvals import Approval, ApprovalRule
+from scimsync.model.approvals import SETTLED, Approval, ApprovalRule, Made
 from scimsync.model.decisions import Actor, spelled
 from scimsync.model.plans import MAKING, Action, GroupChange, Plan
 
@@ -83,7 +83,7 @@ def message(approval: Approval) -> bytes:
 
 def document(rule: ApprovalRule) -> dict[str, object]:
     """A rule as the state remembers it."""
-    return {
+    found: dict[str, object] = {
         "more_than": dict(sorted(rule.more_than.items())),
         "groups": list(rule.groups),
         "override": rule.override,
@@ -92,6 +92,8 @@ def document(rule: ApprovalRule) -> dict[str, object]:
         "by": list(rule.by),
         "valid_s": int(rule.valid.total_seconds()),
     }
+    # what later versions brought, as far as it is used: a plan of an earlier one stays good where it is not
+    return found | ({"settled_s": int(rule.settled.total_seconds())} if rule.settled != SETTLED else {})
 
 
 def rule_of(name: str, kept: Mapping[str, object]) -> ApprovalRule:
@@ -106,6 +108,7 @@ def rule_of(name: str, kept: Mapping[str, object]) -> ApprovalRule:
         needs=found.needs,
         by=found.by,
         valid=timedelta(seconds=found.valid_s),
+        settled=timedelta(seconds=found.settled_s),
     )
 
 
@@ -117,6 +120,7 @@ class _Kept(msgspec.Struct):
     needs: int = 1
     by: tuple[str, ...] = ()
     valid_s: int = 86400
+    settled_s: int = int(SETTLED.total_seconds())
 
 
 def needs(
@@ -161,7 +165,7 @@ def _is_named(name: str, identity: str, pattern: str) -> bool:
     return identity == pattern or fnmatchcase(name.casefold(), pattern.casefold())
 
 
-def judge(
+def judge(  # noqa: PLR0913 - each is a fact of its own
     plan: Plan,
     digest: str,
     wanted: Sequence[Need],
@@ -169,6 +173,7 @@ def judge(
     *,
     proven: Mapping[int, str],
     now: datetime,
+    made: Sequence[Made] = (),
 ) -> Standing:
     """How a plan stands.
 
@@ -179,6 +184,7 @@ def judge(
         given: What people said about it, in their order.
         proven: Index of an approval -> why its signature or its record does not prove it; missing where both do.
         now: When that is asked.
+        made: Who made whom a user of the console.
     """
     authors = [Actor.read(text) for text in plan.authors]
     rejected = next((one for one in given if not one.approves), None)
@@ -192,7 +198,13 @@ def judge(
             good.append(one)
     told = []
     for need in wanted:
-        mine = [one for one in good if may(need.rule, one.who) and now <= one.at + need.rule.valid]
+        mine = list[Approval]()
+        for one in good:
+            others = [*authors, *(other.who for other in mine)]
+            if why := next(filter(None, (kin(one.who, other, made, one.at, need.rule) for other in others)), ""):
+                void += [] if (one, why) in void else [(one, why)]
+            elif may(need.rule, one.who) and now <= one.at + need.rule.valid:
+                mine.append(one)
         told.append((need, tuple(mine), max(0, need.rule.needs - len(mine))))
     return Standing(needs=tuple(told), rejected=rejected, void=tuple(void))
 
@@ -212,20 +224,66 @@ def _void(
     return "it expired" if now > one.until else ""
 
 
+def kin(one: Actor, other: Actor, made: Sequence[Made], at: datetime, rule: ApprovalRule) -> str:
+    """Why two names may be one person who made users of the console to come in as; "" where nothing says so.
+
+    Whoever made a user, or gave one another password, can come in as that user: so the two are one, and all are one
+    whom one of them made, until the user has been there for a while.
+
+    Examples:
+        >>> from datetime import UTC
+        >>> noon, rule = datetime(2026, 11, 28, 12, tzinfo=UTC), ApprovalRule(name="x")
+        >>> ada, bo, cy, dee = (Actor(name, "password") for name in ("ada", "bo", "cy", "dee"))
+        >>> made = [Made(user=bo, maker=ada, at=noon), Made(user=cy, maker=bo, at=noon)]
+        >>> kin(cy, ada, made, noon, rule)
+        'cy was made a user or given a role or password by bo on 2026-11-28: until 2026-12-05 they count as one person'
+        >>> kin(cy, ada, made, noon + timedelta(days=8), rule), kin(dee, ada, made, noon, rule)
+        ('', '')
+    """
+    held = [link for link in made if at - rule.settled < link.at <= at]
+    reached, new = [one], [one]
+    ways: list[Made] = []
+    while new:
+        here = new.pop()
+        for link in held:
+            for near, far in ((link.user, link.maker), (link.maker, link.user)):
+                if near.is_same(here) and not any(far.is_same(known) for known in reached):
+                    reached.append(far)
+                    new.append(far)
+                    ways.append(link)
+    if len(reached) == 1 or not any(other.is_same(known) for known in reached[1:]):
+        return ""
+    first = ways[0]
+    until = max(link.at for link in ways) + rule.settled
+    return (
+        f"{first.user.shown} was made a user or given a role or password by {first.maker.shown} on "
+        f"{first.at:%Y-%m-%d}: until {until:%Y-%m-%d} they count as one person"
+    )
+
+
 def may(rule: ApprovalRule, who: Actor) -> bool:
     """Whether a rule takes the approval of a person.
 
-    A name without `@` is that of a user of the operating system, on whatever host, or all of a name elsewhere.
+    A name without `@` is that of a user of the operating system, on whatever host, or all of a name elsewhere. Whom a
+    provider signed in is meant by what it knows them by for ever: what they are called there may be given to others.
 
     Examples:
         >>> rule = ApprovalRule(name="x", by=("Maria", "ben@example.com"))
         >>> may(rule, Actor("maria@laptop")), may(rule, Actor("maria@evil.example", "oidc"))
         (True, False)
-        >>> may(rule, Actor("BEN@example.com", "oidc"))
+        >>> may(rule, Actor("BEN@example.com", "password"))
+        True
+        >>> may(rule, Actor("ben@example.com <https://id.example#00u2>", "oidc"))
+        False
+        >>> may(ApprovalRule(name="x", by=("https://id.example#00u2",)), Actor("Ben <https://id.example#00u2>", "oidc"))
         True
     """
+    if not rule.by:
+        return True
+    if who.subject:
+        return any(who.subject in {one, Actor(one).subject} for one in rule.by)
     names = {who.person} | ({who.local} if who.proof == "os" else set())
-    return not rule.by or any(spelled(one) in names for one in rule.by)
+    return any(spelled(one) in names for one in rule.by)
 
 
 def words(plan: str, standing: Standing) -> str:

@@ -16,8 +16,9 @@ from scimsync.engine import ledger, limiting
 from scimsync.engine.recording import digest_of
 from scimsync.engine.state import Approvals, Artifacts, Audit, Journal, Refusals, Runs
 from scimsync.errors import PlanRefused, PlanWaits
-from scimsync.model.approvals import Approval, ApprovalRule
+from scimsync.model.approvals import Approval, ApprovalRule, Made
 from scimsync.model.audit import Kind
+from scimsync.model.decisions import Actor
 from scimsync.model.outcomes import Run
 from scimsync.model.plans import Plan
 from scimsync.model.policy import Limits
@@ -25,6 +26,8 @@ from scimsync.model.policy import Limits
 #: how long what runs did counts with a rule
 DAY = timedelta(days=1)
 APPROVED, REJECTED = "approved", "rejected"
+#: what records call it that somebody can come in as a user from now on
+USERS = ("user made", "user changed")
 
 
 class ApprovalsState(Runs, Refusals, Approvals, Journal, Audit, Artifacts, Protocol):
@@ -63,7 +66,29 @@ def standing(plan: Plan, run: Run, store: ApprovalsState, asked: Asked, doing: D
     digest = digest_of(store.artifact(run.plan)) if run.plan else ""
     moment = run.began if run.begun and run.began is not None else asked.now
     proven = _unproven(given, run, store, asked.public) if given else {}
-    return rules.judge(plan, digest, wanted, given, proven=proven, now=moment)
+    made = _made(store, wanted, given) if wanted and given else ()
+    return rules.judge(plan, digest, wanted, given, proven=proven, now=moment, made=made)
+
+
+def _made(store: Audit, wanted: Sequence[Need], given: Sequence[Approval]) -> Sequence[Made]:
+    """Who made whom a user, as far as it counts for these approvals."""
+    longest = max(need.rule.settled for need in wanted)
+    return made_users(store, min(one.at for one in given) - longest) if longest else ()
+
+
+def made_users(store: Audit, since: datetime) -> list[Made]:
+    """Who made whom a user of the console, as the audit chain tells: a user who is gone counts, too."""
+    found = []
+    for entry in store.entries(kind=Kind.CONSOLE.value):
+        if (at := datetime.fromisoformat(entry.at)) < since:
+            continue
+        told = ledger.document_of(entry)
+        if told.get("action") in USERS:
+            name, maker = str(told.get("detail", "")).partition(":")[0], str(told.get("actor", ""))
+            # a record of an earlier version does not say how its author was proven: in doubt two are one
+            proof = str(told.get("status", "")) or "os"
+            found.append(Made(user=Actor(name, "password"), maker=Actor(maker, proof), at=at))
+    return found
 
 
 def needed(
@@ -86,7 +111,8 @@ def _done(run: Run, store: ApprovalsState, now: datetime, public: Callable[[], b
     """What runs of the last day did that nobody approved."""
     day = Limits(window=DAY, leavers_window=DAY)
     approved = {one.id for one in store.worked(now - DAY) if _is_approved(one, store, public)}
-    return limiting.past(store, now, day, (run.source, *run.takes), besides=run.id, approved=approved).done
+    sources = (run.source, *run.takes)
+    return limiting.past(store, now, day, sources, besides=run.id, approved=approved, answered=True).done
 
 
 def _unproven(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
 from scimsync.core.deciding import moved
 from scimsync.core.waiting import is_partial
+from scimsync.engine.elsewhere import Asked, elsewhere
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
-from scimsync.engine.state import Decided
+from scimsync.engine.state import Decided, Runs
 from scimsync.model.decisions import Decisions, Scope
 from scimsync.model.outcomes import Outcome
 from scimsync.model.plans import Plan
@@ -30,13 +32,18 @@ def today(now: datetime, zone: str) -> date:
     return now.astimezone(ZoneInfo(zone)).date()
 
 
-def end_idle(store: Decided, request: PlanRequest, plan: Plan) -> None:
+class DecidedState(Decided, Runs, Protocol):
+    """Of the state: what was decided, and which plan showed it."""
+
+
+def end_idle(store: DecidedState, request: PlanRequest, plan: Plan, asked: Asked) -> None:
     """End the decisions for once whose conflict is over: the same values another day are another conflict.
 
     Args:
         store: The state.
         request: Whom the plan looked at, and what was decided.
         plan: The plan. One that did not look at everybody ends nothing, and nobody whom it leaves out is looked at.
+        asked: The same: about the people of other sources it has nothing to say.
     """
     once = [one for one in request.policy.decisions.held.values() if one.scope is Scope.ONCE]
     if not once or request.is_partial or plan.as_of is not None or is_partial(plan):
@@ -44,6 +51,7 @@ def end_idle(store: Decided, request: PlanRequest, plan: Plan) -> None:
     if plan.refusals or request.blackout is not None:  # what waits in it stands there no more, and is not over
         return
     out = {finding.subject for finding in plan.findings if finding.holds}
+    out |= elsewhere(store, asked, {one.key: one.plan for one in once})
     met = {(c.key, d.path) for c in (*plan.changes, *plan.notices) for d in c.deltas}
     for one in once:
         if (one.key, one.path) not in met and one.key not in out:

@@ -28,7 +28,7 @@ class RefusedState(Runs, Refusals, Artifacts, Protocol):
     """Of the state: what was refused, with the plans."""
 
 
-def past(
+def past(  # noqa: PLR0913 - each is a fact of its own
     store: PastState,
     now: datetime,
     allowed: Limits,
@@ -36,6 +36,7 @@ def past(
     *,
     besides: str = "",
     approved: Container[str] = (),
+    answered: bool = False,
 ) -> Past:
     """What counts with a plan that is judged now.
 
@@ -46,6 +47,7 @@ def past(
         sources: The names of the source whose people it is about.
         besides: The run whose plan that is: what it did already is in its plan.
         approved: Runs that do not count, because people approved them.
+        answered: Whether what an override answered counts, too: it answers a limit, and no rule of approvals.
     """
     counted: Counter[str] = Counter()
     for taking, window in ((True, allowed.leavers_window), (False, allowed.window)):
@@ -54,7 +56,7 @@ def past(
             if run.id != besides and run.id not in approved and run.source in sources:
                 did = run.done if run.state is not RunState.APPLYING else _journalled(store, run, since)
                 ours = {kind: n for kind, n in did.items() if (kind in limits.TAKING) is taking}
-                counted.update({kind: n for kind, n in ours.items() if rule_of(kind) not in run.answered})
+                counted.update({kind: n for kind, n in ours.items() if answered or rule_of(kind) not in run.answered})
     frozen = {kind: run for source in reversed(sources) for kind, run in store.frozen(source).items()}
     return Past(window=allowed.window, leavers_window=allowed.leavers_window, done=counted, frozen=frozen)
 

@@ -225,7 +225,7 @@ class _Planning:
         whole = complete and judged.whole and not (comparison.opaque() or self.request.only or self.request.blackout)
         wanted = {demand.kind: demand for demand in limits.demands(plan.tally, policy.limits)}
         demanded = [*(wanted | {demand.kind: demand for demand in self.ends.demanded}).values(), *self.clearing]
-        limiting.remember(store, plan, demanded, self.past, self._sources(), whole=whole)
+        limiting.remember(store, plan, demanded, self.past, self.sources, whole=whole)
         return plan
 
     async def _decide_all(self, comparison: Comparison, judged: trust.Trust) -> tuple[tuple[GroupChange, ...], bool]:
@@ -247,7 +247,7 @@ class _Planning:
             complete=given, follow=complete, only=self.request.only, source=self.request.source
         )
         self.calendar.met()
-        self.findings += absent.look(self.request, comparison, self.ports.store, self._sources())
+        self.findings += absent.look(self.request, comparison, self.ports.store, self.sources)
         self.findings += renaming.look(self.bench, self.request, self.ports, whole=self.whole)
         owe(self.bench, policy.attributes)
         comparison.resolve()
@@ -298,7 +298,7 @@ class _Planning:
             previous,
             expressions,
             keyless=any(f.code == "record.no-key" for f in self.findings),
-            earlier=trusting.earlier(self.ports.store, self._sources(), is_delta=self.request.is_delta),
+            earlier=trusting.earlier(self.ports.store, self.sources, is_delta=self.request.is_delta),
             now=self.ports.clock.now(),
         )
         self.findings += judged.findings
@@ -319,14 +319,15 @@ class _Planning:
         withheld = contract.withhold(self.changes, judged.broken, written, older=judged.older)
         self.changes, self.findings = [*withheld.changes], [*self.findings, *withheld.findings]
 
-    def _sources(self) -> tuple[str, ...]:
+    @property
+    def sources(self) -> tuple[str, ...]:
         """The names of the source whose people the plan is about."""
         return (self.request.source, *self.takes)
 
     def _spare(self, linked: int) -> None:
         """Leave values alone that would be taken away from more people than a limit allows."""
         request, ports = self.request, self.ports
-        self.past = limiting.past(ports.store, ports.clock.now(), request.policy.limits, self._sources())
+        self.past = limiting.past(ports.store, ports.clock.now(), request.policy.limits, self.sources)
         self.clearing = [*limits.clearing(self.changes, request.policy.limits, linked, self.past.frozen)]
         refused = limits.refusals(self.clearing, request.overrides, self.past, partial=request.is_partial)
         if refused:
@@ -470,8 +471,8 @@ class _Planning:
             unmanaged.keep(comparison, ports.store.artifact(unmanaged.UNMANAGED), plan)
         absent.keep(request, comparison, ports.store, identity)
         self.ladder.keep(comparison, plan)
-        quarantine.remember(ports.store, request, findings, identity, created)
-        deciding.end_idle(ports.store, request, plan)
+        quarantine.remember(ports.store, request, findings, self, (identity, created))
+        deciding.end_idle(ports.store, request, plan, self)
         digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(

@@ -28,8 +28,8 @@ from scimsync.engine.state import (
     Runs,
     Suspicions,
     TakenBack,
-    Visitors,
 )
+from scimsync.engine.visitor_state import Visitors
 from scimsync.model.accounts import DeletedAccount
 from scimsync.model.events import Receipt
 from scimsync.model.outcomes import Description, Document, Guard, Outcome, Reply, Rights, Sweep

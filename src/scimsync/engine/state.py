@@ -30,7 +30,6 @@ from scimsync.model.outcomes import (
     Undone,
     Unshown,
 )
-from scimsync.model.visitors import Token, User
 
 
 class Runs(Protocol):
@@ -433,34 +432,6 @@ class Inbox(Protocol):
 
     def forget_calls(self, before: datetime) -> None:
         """Drop calls that came before a time and were answered."""
-        ...
-
-
-class Visitors(Protocol):
-    """Who may use the console."""
-
-    def users(self) -> Sequence[User]:
-        """All of them, by name."""
-        ...
-
-    def save_user(self, user: User) -> None:
-        """Insert or replace a user by name."""
-        ...
-
-    def remove_user(self, name: str) -> bool:
-        """Remove a user; whether there was one."""
-        ...
-
-    def tokens(self) -> Sequence[Token]:
-        """All of them, the newest first."""
-        ...
-
-    def save_token(self, token: Token) -> None:
-        """Insert a token."""
-        ...
-
-    def remove_token(self, identity: str) -> bool:
-        """Remove a token by its id; whether there was one."""
         ...
 
 

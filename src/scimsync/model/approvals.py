@@ -9,6 +9,8 @@ from msgspec import Struct, field
 
 from scimsync.model.decisions import Actor
 
+SETTLED = timedelta(days=7)
+
 
 class ApprovalRule(Struct, frozen=True, kw_only=True):
     """Which plans need how many approvals, and by whom. A plan that meets one of its conditions needs them."""
@@ -27,6 +29,8 @@ class ApprovalRule(Struct, frozen=True, kw_only=True):
     by: tuple[str, ...] = ()
     #: how long an approval counts, never longer than the plan
     valid: timedelta = timedelta(days=1)
+    #: how long who was made a user of the console, or was given another role or password, is one with who did that
+    settled: timedelta = SETTLED
 
 
 class Approval(Struct, frozen=True, kw_only=True):
@@ -49,6 +53,14 @@ class Approval(Struct, frozen=True, kw_only=True):
     def who(self) -> Actor:
         """The person."""
         return Actor(self.actor, self.proof)
+
+
+class Made(Struct, frozen=True, kw_only=True):
+    """That somebody made a user of the console, or gave one another role or password: who can come in as that user."""
+
+    user: Actor
+    maker: Actor
+    at: datetime
 
 
 class Quarantined(Struct, frozen=True, kw_only=True):

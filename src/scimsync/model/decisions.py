@@ -35,19 +35,35 @@ class Actor(Struct, frozen=True):
         return cls(name, proof.removesuffix(")")) if name else cls(text)
 
     @property
+    def subject(self) -> str:
+        """What an OpenID Connect provider knows them by for ever, `issuer#subject`; "" of everybody else.
+
+        Examples:
+            >>> Actor("ada@example.com <https://id.example#00u1>", "oidc").subject
+            'https://id.example#00u1'
+        """
+        return self.name.rpartition(" <")[2][:-1] if " <" in self.name and self.name.endswith(">") else ""
+
+    @property
+    def shown(self) -> str:
+        """The name as people read it; of a provider it may change, and two may bear it."""
+        return self.name.rpartition(" <")[0] if self.subject else self.name
+
+    @property
     def person(self) -> str:
-        """The name in the one spelling in which people are told apart."""
-        return spelled(self.name)
+        """What people are told apart by: what a provider knows them by, or the name in one spelling."""
+        return self.subject or spelled(self.name)
 
     @property
     def local(self) -> str:
         """The name without host or domain."""
-        return self.person.partition("@")[0]
+        return spelled(self.shown).partition("@")[0]
 
     def is_same(self, other: Actor) -> bool:
         """Whether two names may be one person; in doubt they are.
 
-        A user of the operating system is the same on each host, and the same as who bears that name elsewhere.
+        A user of the operating system is the same on each host, and the same as who bears that name elsewhere. Who is
+        called the same by a provider is the same, though two may be: nobody approves what their namesake proposed.
 
         Examples:
             >>> ada = Actor("ada@laptop")
@@ -55,10 +71,13 @@ class Actor(Struct, frozen=True):
             (True, True)
             >>> Actor("ada@example.com", "oidc").is_same(Actor("ada@example.org", "oidc"))
             False
+            >>> married = Actor("a.lovelace@example.com <https://id.example#00u1>", "oidc")
+            >>> married.is_same(Actor("ada@example.com <https://id.example#00u1>", "oidc"))
+            True
         """
-        if "os" in {self.proof, other.proof}:
-            return self.local == other.local
-        return self.person == other.person
+        if "os" in {self.proof, other.proof} and self.local == other.local:
+            return True
+        return self.person == other.person or spelled(self.shown) == spelled(other.shown)
 
 
 def spelled(name: str) -> str:

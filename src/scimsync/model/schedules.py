@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from enum import Enum
 
 from msgspec import Struct
@@ -20,6 +20,8 @@ class Schedule(Struct, frozen=True, kw_only=True):
     zone: str
     #: as the configuration of the target has it where None
     depth: Depth | None = None
+    #: how long one of its runs may be at work before that is trouble
+    longest: timedelta = timedelta(hours=12)
     #: whether a plan of it that waited is applied when it was approved
     applies_approved: bool = False
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from msgspec import Struct
+
 from scimsync.values import Secretive
 
 
@@ -20,7 +22,23 @@ class User(Secretive, frozen=True, kw_only=True):
     at: datetime
 
 
-class Token(Secretive, frozen=True, kw_only=True):
+class Passkey(Secretive, frozen=True, kw_only=True):
+    """What a user may prove themselves by instead of a password: a key of which a device has the other half."""
+
+    #: by which the device calls it
+    id: str
+    user: str
+    #: what the user calls it
+    name: str
+    #: the public half
+    key: bytes
+    #: how often the device says that it was used; 0 where it does not count
+    count: int
+    at: datetime
+    used: datetime | None = None
+
+
+class Token(Struct, frozen=True, kw_only=True):
     """What a machine proves itself by; of the token itself its digest is kept alone."""
 
     id: str
@@ -31,3 +49,14 @@ class Token(Secretive, frozen=True, kw_only=True):
     actor: str
     at: datetime
     expires: datetime
+
+
+class Asking(Secretive, frozen=True, kw_only=True):
+    """What was asked of a provider of OpenID Connect, and must come back to the browser that asked."""
+
+    #: comes back as it is
+    state: str
+    #: stands in what the provider says of a person
+    nonce: str
+    #: proves that it is still us
+    verifier: str

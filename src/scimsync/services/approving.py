@@ -124,6 +124,7 @@ def approve(settings: Settings, store: ApprovalsState, named: str, who: Actor, r
         )
     if any(one.approves and one.who.is_same(who) and one.digest == before.digest for one in before.approvals):
         raise PlanRefused(f"plan {plan.id}: you approved it before. It takes another person.")
+    _check_kin(store, before, who)
     _say(settings, store, before, who, reason, approves=True)
     return _reviewed(settings, store, found, run)
 
@@ -172,6 +173,20 @@ def _check_open(plan: Plan, run: Run, before: Reviewed) -> None:
             raise PlanStale(point.sentence(plan.id))
     if before.standing.rejected is not None:
         raise PlanRefused(rules.words(plan.id, before.standing))
+
+
+def _check_kin(store: ApprovalsState, about: Reviewed, who: Actor) -> None:
+    """Refuse whoever may be the author by another name, where no rule would take their word."""
+    needs, at = [need.rule for need, _, _ in about.standing.needs], now()
+    if not needs:
+        return
+    made = approving.made_users(store, at - max(rule.settled for rule in needs))
+    authors = [Actor.read(text) for text in about.plan.authors]
+    why = [next(filter(None, (rules.kin(who, one, made, at, rule) for one in authors)), "") for rule in needs]
+    if all(why):
+        raise PlanRefused(
+            f"plan {about.plan.id} was proposed by {authors[0].shown}, and {why[0]}. Somebody else approves."
+        )
 
 
 def _say(

@@ -156,6 +156,7 @@ def note(  # noqa: PLR0913 - a record has many parts
     account: str = "",
     edits: Sequence[Edit] = (),
     detail: str = "",
+    status: str = "",
 ) -> None:
     """Append one record outside a run: a schema that was pinned, a run that was taken back, a hold that was decided.
 
@@ -171,6 +172,7 @@ def note(  # noqa: PLR0913 - a record has many parts
         rule=rule,
         edits=tuple(edits),
         detail=detail,
+        status=status,
     )
     store.append((), (made,))
 

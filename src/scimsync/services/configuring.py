@@ -98,7 +98,7 @@ def check(file: Path) -> Settings:
     parsed = opening.parse(file)
     faults: list[str] = []
     try:
-        reading.settings(parsed, secrets=WRITING | ({"events", "alarm"} & parsed.raw.keys()))
+        reading.settings(parsed, secrets=WRITING | ({"events", "alarm", "console"} & parsed.raw.keys()))
     except ConfigError as error:
         faults += error.faults
     try:  # where only secrets are missing, the key of the audit chain can be looked at all the same

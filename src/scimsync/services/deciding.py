@@ -85,9 +85,11 @@ def listed(settings: Settings, store: ConflictsState, *, keys: Sequence[str] = (
         ConfigError: A path is none.
     """
     wanted = {_short(settings, path) for path in paths}
-    day, every, runs = today(now(), settings.source.zone), store.decisions(), _latest(store)
+    day, every = today(now(), settings.source.zone), store.decisions()
+    runs, of_ours = _latest(store, settings.source.identity)
     plans = [(stored_plan(store, one).plan, one.begun > 0) for one in runs]
-    whole, held = plans[0][0], Decisions.of(every, day)
+    whole = next(plan for plan, _ in plans if plan.id == of_ours)
+    held = Decisions.of(every, day)
     found: dict[tuple[str, str], Conflict] = {}
     for plan, applied in plans:  # of people whom a later plan looked at, it has the word
         about = {change.key for change in (*plan.changes, *plan.notices)}
@@ -124,7 +126,8 @@ class Inbox:
             PlanStale: There is no plan about everybody.
         """
         with self._lock:
-            day, runs = today(now(), self._settings.source.zone), _latest(store)
+            day = today(now(), self._settings.source.zone)
+            runs, _ = _latest(store, self._settings.source.identity)
             mark = (day, [(one.id, one.plan, one.begun > 0) for one in runs], [one.id for one in store.decisions()])
             if self._read is None or self._read[0] != mark:
                 found = listed(self._settings, store)
@@ -140,21 +143,25 @@ def shown(conflicts: Sequence[Conflict]) -> str:
     return told.hexdigest()
 
 
-def _latest(store: ConflictsState) -> Sequence[Run]:
-    """The run of the latest plan about everybody, and those about single people since.
+def _latest(store: ConflictsState, source: str) -> tuple[Sequence[Run], str]:
+    """Of each source of the state the run of its latest plan about everybody, and those about single people since.
+
+    The second is the plan about everybody that is shown: that of the source that asks, or the latest.
 
     Raises:
         PlanStale: There is no plan about everybody.
     """
-    found = list[Run]()
+    found, whole = list[Run](), dict[str, str]()
     for run in store.runs(_RUNS):
+        if run.source in whole:
+            continue
         if run.compared or (run.partial and run.plan and not run.undoes):
             found.append(run)
         if run.compared:
-            break
-    else:
+            whole |= dict.fromkeys((run.source, *run.takes), run.id)
+    if not whole:
         raise PlanStale("there is no plan about everybody whose conflicts could be listed. Make one: scimsync plan")
-    return [*reversed(found)]
+    return [*reversed(found)], whole.get(source, next(iter(whole.values())))
 
 
 def _conflicts(plan: Plan, *, applied: bool = False) -> Iterator[Conflict]:

@@ -75,19 +75,22 @@ class LeftOut(Struct, frozen=True, kw_only=True):
 def listed(store: QuarantineState, keys: Sequence[str] = ()) -> Sequence[LeftOut]:
     """Who is left out now, longest first; of some people only, where they are named."""
     held = [one for one in store.quarantined() if not keys or one.key in keys]
-    latest = next((run for run in store.runs(_RUNS) if run.compared), None)
+    latest: dict[str, str] = {}  # of each source
+    for run in store.runs(_RUNS) if held else ():
+        if run.compared:
+            latest.setdefault(run.source, run.id)
     plans: dict[str, Mapping[tuple[str, str], Finding]] = {}
-    found = [_told(one, latest.id if latest is not None else "", store, plans) for one in held]
+    found = [_told(one, [*latest.values()], store, plans) for one in held]
     return sorted(found, key=lambda one: (one.since, one.key, one.code))
 
 
 def _told(
-    one: Quarantined, latest: str, store: QuarantineState, plans: dict[str, Mapping[tuple[str, str], Finding]]
+    one: Quarantined, latest: Sequence[str], store: QuarantineState, plans: dict[str, Mapping[tuple[str, str], Finding]]
 ) -> LeftOut:
-    """One person, in the words of the latest plan, or else of that which left them out first."""
+    """One person, in the words of the latest plans, or else of that which left them out first."""
     finding = None
-    for name in dict.fromkeys((latest, one.run)):
-        if name and name not in plans:
+    for name in dict.fromkeys((*latest, one.run)):
+        if name not in plans:
             plan = _plan(store, name)
             plans[name] = {(f.subject, f.code): f for f in plan.findings if is_left_out(f)} if plan else {}
         finding = finding or plans.get(name, {}).get((one.key, one.code))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ from scimsync.model.reports import Report
 from scimsync.model.schedules import Blackout, Ended, Progress, Result, Schedule
 from scimsync.services import alarming, applying, awaiting, planning, state
 from scimsync.services.planning import Choices
+from scimsync.services.watching import AtWork
 
 #: the longest sleep between two looks: clocks are set, machines sleep, and alarms wait for nobody
 LOOK_S = 60.0
@@ -89,8 +91,17 @@ class Scheduler:
         #: ends the run that is under way
         self._cut: Callable[[], None] = lambda: None
         self._said = ""
+        #: the run that has not come to its end, and since when
+        self._busy: tuple[Schedule, float] | None = None
+        self.has_ended = False
         #: plan that waits -> what was said about it when it was looked at last
         self._looked: dict[str, int] = {}
+
+    @property
+    def at_work(self) -> AtWork | None:
+        """The run that has not come to its end; None where there is none."""
+        busy = self._busy
+        return None if busy is None else AtWork(busy[0], self._clock.monotonic() - busy[1])
 
     def halt(self) -> None:
         """Come to an end: nothing more is begun; writes that are under way are brought to their end."""
@@ -100,12 +111,15 @@ class Scheduler:
 
     async def on(self) -> None:
         """Run what is due until halted."""
-        while not self._stop.is_set():
-            pause = await asyncio.to_thread(self._look)
-            waits = [asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(self._clock.sleep(pause))]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
+        try:
+            while not self._stop.is_set():
+                pause = await asyncio.to_thread(self._look)
+                waits = [asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(self._clock.sleep(pause))]
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                for wait in waits:
+                    wait.cancel()
+        finally:
+            self.has_ended = True
 
     def _look(self) -> float:
         """Run what has been due longest, and see who must be told; seconds until the next look."""
@@ -156,7 +170,7 @@ class Scheduler:
 
     def _held_apply(self, one: Standing) -> float:
         try:
-            with state.held(self._settings) as store:
+            with state.held(self._settings) as store, self._busy_with(one.schedule):
                 self._apply_approved(store, one)
         except StoreLocked as error:
             self._looked.clear()
@@ -202,6 +216,15 @@ class Scheduler:
         finally:
             self._cut = lambda: None
 
+    @contextmanager
+    def _busy_with(self, schedule: Schedule) -> Iterator[None]:
+        """A run of a schedule is at work."""
+        self._busy = (schedule, self._clock.monotonic())
+        try:
+            yield
+        finally:
+            self._busy = None
+
     def _run(self, store: Store, schedule: Schedule) -> None:
         """Run a schedule that is still due now that nobody else is at work."""
         now = self._clock.now()
@@ -213,7 +236,8 @@ class Scheduler:
             self._observer.say(f"{schedule.name}: {due.missed:,} runs were missed; this one catches them up.")
         holding = blackout_now(self._settings.blackouts, now)
         store.save_progress(scheduling.begun(one.progress, now))
-        result = self._result(store, schedule, holding)
+        with self._busy_with(schedule):
+            result = self._result(store, schedule, holding)
         self._said = ""
         store.save_progress(scheduling.after(one.progress, due.slot, result, self._clock.now()))
 

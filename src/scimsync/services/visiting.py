@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import threading
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from scimsync.bootstrap import actor, make_passwords, now
+from scimsync.bootstrap import actor, make_passwords, now, person
 from scimsync.config import Settings
-from scimsync.engine.state import Journal, Visitors
-from scimsync.errors import ConfigError
+from scimsync.engine.approving import USERS
+from scimsync.engine.state import Journal
+from scimsync.engine.visitor_state import Visitors
+from scimsync.errors import ConfigError, IdentityRefused
 from scimsync.model.audit import Kind
 from scimsync.model.visitors import Token, User
 from scimsync.services.auditing import note
@@ -23,6 +26,9 @@ __all__ = ["Token", "User"]
 LEAST, MOST = 12, 256
 #: how long a token may hold
 LONGEST = timedelta(days=366)
+#: passwords that are proven at a time, of which each takes 64 MiB, and seconds that one more waits for its turn
+AT_ONCE, PATIENCE_S = 2, 2.0
+_PROVING = threading.BoundedSemaphore(AT_ONCE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 #: how a token begins, so that scanners know one where somebody leaves it
 PREFIX = "scimsync_"
@@ -33,10 +39,20 @@ class VisitorsState(Visitors, Journal, Protocol):
 
 
 def sign_in(store: Visitors, name: str, password: str) -> User | None:
-    """Whose name and password it is; None where it is nobody's. It takes as long either way."""
+    """Whose name and password it is; None where it is nobody's. It takes as long either way.
+
+    Raises:
+        IdentityRefused: So many are proven at this moment that one more would take memory from the runs.
+    """
     user = next((one for one in store.users() if one.name == name), None)
-    proven = len(password) <= MOST and make_passwords().proves(user.secret if user is not None else "", password)
-    return user if proven else None
+    if len(password) > MOST:
+        return None
+    if not _PROVING.acquire(timeout=PATIENCE_S):
+        raise IdentityRefused("Many people sign in at this moment. Wait a few seconds, and try again.")
+    try:
+        return user if make_passwords().proves(user.secret if user is not None else "", password) else None
+    finally:
+        _PROVING.release()
 
 
 def save_user(
@@ -59,8 +75,12 @@ def save_user(
     secret = make_passwords().hashed(password) if password or there is None else there.secret
     user = User(name=name, role=role, secret=secret, actor=actor(), at=now())
     store.save_user(user)
-    what = "user made" if there is None else "user changed"
-    note(settings, store, Kind.CONSOLE, action=what, detail=f"{name}: {role}{', new password' if password else ''}")
+    if password:  # who gives another password means that what was good until now is not any more
+        for one in store.passkeys(name):
+            store.remove_passkey(one.id)
+    what = USERS[0] if there is None else USERS[1]
+    told = f"{name}: {role}{', new password' if password else ''}"
+    note(settings, store, Kind.CONSOLE, action=what, detail=told, status=person().proof)
     return user
 
 

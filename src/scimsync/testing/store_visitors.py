@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scimsync.model.visitors import Token, User
+from scimsync.model.visitors import Passkey, Token, User
 from scimsync.testing.store_memory import Memory
 
 
@@ -15,6 +15,7 @@ class MemoryVisitors(Memory):
         super().__init__()
         self._users: dict[str, User] = {}
         self._tokens: dict[str, Token] = {}
+        self._passkeys: dict[str, Passkey] = {}
 
     def users(self) -> Sequence[User]:
         """All of them, by name."""
@@ -25,8 +26,22 @@ class MemoryVisitors(Memory):
         self._users[user.name] = user
 
     def remove_user(self, name: str) -> bool:
-        """Remove a user; whether there was one."""
+        """Remove a user with their passkeys; whether there was one."""
+        self._passkeys = {key: one for key, one in self._passkeys.items() if one.user != name}
         return self._users.pop(name, None) is not None
+
+    def passkeys(self, user: str = "") -> Sequence[Passkey]:
+        """Those of a user, or of all, the oldest first."""
+        found = [one for one in self._passkeys.values() if not user or one.user == user]
+        return sorted(found, key=lambda one: (one.at, one.id))
+
+    def save_passkey(self, passkey: Passkey) -> None:
+        """Insert or replace a passkey by its id."""
+        self._passkeys[passkey.id] = passkey
+
+    def remove_passkey(self, identity: str) -> bool:
+        """Remove a passkey by its id; whether there was one."""
+        return self._passkeys.pop(identity, None) is not None
 
     def tokens(self) -> Sequence[Token]:
         """All of them, the newest first."""

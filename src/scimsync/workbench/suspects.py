@@ -25,3 +25,12 @@ def there(bench: Workbench, keys: Sequence[str], *, whole: bool) -> list[str]:
     others = "SELECT key FROM links WHERE NOT ours"
     test = f"key IN ({named})" + (f" OR key NOT IN ({others} UNION SELECT key FROM orphans)" if whole else "")
     return [str(key) for (key,) in bench.rows(f"SELECT key FROM ({asked}) WHERE {test} ORDER BY 1", [[*keys]])]
+
+
+def linked(bench: Workbench, keys: Sequence[str]) -> dict[str, bool]:
+    """Those of some keys that have a link -> whether it is one of this source."""
+    asked = "SELECT unnest(?::VARCHAR[]) AS key"
+    found = bench.rows(
+        f"SELECT l.key, bool_or(l.ours) FROM ({asked}) k JOIN links l ON l.key = k.key GROUP BY 1", [[*keys]]
+    )
+    return {str(key): bool(ours) for key, ours in found}

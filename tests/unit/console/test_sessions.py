@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from scimsync.console.roles import RIGHTS, Right, Role
-from scimsync.console.sessions import IDLE_S, LONGEST_WAIT_S, MOST, TRIES, WHOLE_S, Patience, Sessions
+from scimsync.console.sessions import FORGOTTEN_S, IDLE_S, LONGEST_WAIT_S, MOST, TRIES, WHOLE_S, Patience, Sessions
 
 
 class Clock:
@@ -65,20 +67,46 @@ def test_sessions_are_not_kept_without_end(clock: Clock) -> None:
 
 def test_after_some_guesses_each_costs_twice_the_wait_of_the_one_before(clock: Clock) -> None:
     patience = Patience(clock)
-    for _ in range(TRIES):
-        assert not patience.wait_s("ada")
-        patience.failed("ada")
+    assert [patience.take("ada") for _ in range(TRIES)] == [0.0] * TRIES
     waits = []
     for _ in range(12):
-        waits.append(patience.wait_s("ada"))
+        waits.append(patience.take("ada"))
+        assert patience.take("ada") == waits[-1]  # who does not wait is not counted, and not let in either
         clock.at += waits[-1]
-        assert not patience.wait_s("ada")
-        patience.failed("ada")
+        assert not patience.take("ada")
     assert waits[:3] == [2.0, 4.0, 8.0]
     assert waits[-1] == LONGEST_WAIT_S
-    assert not patience.wait_s("bo")
+    assert not patience.take("bo")
+    assert patience.take("bo", "ada") == LONGEST_WAIT_S
     patience.succeeded("ada")
-    assert not patience.wait_s("ada")
+    assert not patience.take("ada")
+
+
+def test_guesses_at_once_count_each_before_it_is_made(clock: Clock) -> None:
+    patience = Patience(clock)
+    with ThreadPoolExecutor(8) as threads:
+        waits = list(threads.map(lambda _: patience.take("ada", "address"), range(40)))
+    assert waits.count(0.0) == TRIES
+
+
+def test_whoever_knows_one_password_may_not_guess_at_others_for_it(clock: Clock) -> None:
+    patience = Patience(clock)
+    for number in range(TRIES - 1):
+        patience.take(f"name {number}", "address")
+    patience.take("mine", "address")
+    patience.succeeded("mine")
+    patience.give_back("address")
+    assert not patience.take("another", "address")
+    assert patience.take("yet another", "address")
+
+
+def test_tries_are_forgotten_after_an_hour_without_one(clock: Clock) -> None:
+    patience = Patience(clock)
+    for _ in range(TRIES):
+        patience.take("office")
+    clock.at += FORGOTTEN_S + 1
+    assert [patience.take("office") for _ in range(TRIES)] == [0.0] * TRIES
+    assert patience.take("office")
 
 
 def test_nobody_but_an_admin_decides_who_may_and_only_who_writes_writes() -> None:

@@ -13,7 +13,7 @@ from tests.unit.core.test_trimming import make_group
 
 from scimsync.core import approving
 from scimsync.core.approving import Doing, Need, Standing
-from scimsync.model.approvals import Approval, ApprovalRule
+from scimsync.model.approvals import Approval, ApprovalRule, Made
 from scimsync.model.decisions import Actor
 from scimsync.model.plans import Action, Plan
 
@@ -129,3 +129,37 @@ def test_each_field_of_an_approval_is_under_its_signature() -> None:
         replace(one, until=NOW + timedelta(9)),
     ]  # fmt: skip
     assert len({approving.message(each) for each in (one, *others)}) == len(others) + 1
+
+
+def test_two_users_whom_one_person_made_are_one_until_they_settled() -> None:
+    ada, bo, cy = (Actor(name, "password") for name in ("ada", "bo", "cy"))
+    plan = replace(leavers(2), authors=(bo.text,))
+    made = [Made(user=one, maker=ada, at=NOW - timedelta(days=1)) for one in (bo, cy)]
+
+    def waits(name: str, given: Sequence[Made], **more: Any) -> bool:
+        wanted = [Need(rule(**more), "why")]
+        return approving.judge(plan, "d", wanted, [approval(name, "password")], proven={}, now=NOW, made=given).waits
+
+    assert waits("cy", made)
+    assert waits("ada", made)
+    assert not waits("dee", made)
+    assert not waits("cy", made[:1])
+    assert not waits("cy", made, settled=timedelta(0))
+    assert not waits("cy", [replace(one, at=NOW - timedelta(days=7)) for one in made])
+    assert waits("cy", [replace(one, at=NOW - timedelta(days=7)) for one in made], settled=timedelta(days=30))
+    # what is made after the approval takes nothing from it
+    assert not waits("cy", [replace(one, at=NOW + timedelta(hours=1)) for one in made])
+
+
+def test_two_users_whom_one_person_made_approve_once() -> None:
+    made = [Made(user=Actor(name, "password"), maker=Actor("zoe", "password"), at=NOW) for name in ("bo", "cy")]
+    given = [approval("bo", "password"), approval("cy", "password")]
+    found = approving.judge(leavers(2), "d", [Need(rule(needs=2), "why")], given, proven={}, now=NOW, made=made)
+    assert found.missing == 1
+    assert "zoe" in found.void[0][1]
+
+
+def test_a_rule_as_the_state_remembers_it_keeps_how_long_users_take_to_settle() -> None:
+    assert "settled_s" not in approving.document(rule())
+    one = rule(settled=timedelta(days=30))
+    assert approving.rule_of("r", approving.document(one)) == one
