@@ -34,7 +34,7 @@ ORGANISATION = sa.Table(
     "organisation",
     _TABLES,
     sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("cause", sa.Text, primary_key=True),
     sa.Column("goes_on", sa.Boolean, nullable=False),
     sa.Column("line", sa.JSON, nullable=False),
     sa.Column("worker", sa.Text, nullable=False),
@@ -155,12 +155,16 @@ class Board:
         row = {"cause": cause, "line": dict(line), "worker": worker, "goes_on": goes_on, "at": _NOW}
         made = postgresql.insert(ORGANISATION).values(name=name, **row)
         with translated(self._name), self._engine.begin() as connection:
-            connection.execute(made.on_conflict_do_update(index_elements=["name"], set_=row))
+            connection.execute(made.on_conflict_do_update(index_elements=["name", "cause"], set_=row))
+            old = sa.delete(ORGANISATION).where(ORGANISATION.c.name == name)
+            connection.execute(old.where(ORGANISATION.c.at < _NOW - timedelta(days=1), ORGANISATION.c.cause != cause))
 
-    def noted(self) -> Mapping[str, Noted]:
-        """What was last noted of each organisation."""
+    def noted(self, cause: str = "") -> Mapping[str, Noted]:
+        """What was last noted of each organisation; of runs that were asked for by one cause, where it is given."""
+        asked = sa.select(ORGANISATION).order_by(ORGANISATION.c.at)
         with translated(self._name), self._engine.connect() as connection:
-            rows = connection.execute(sa.select(ORGANISATION)).mappings().all()
+            chosen = asked.where(ORGANISATION.c.cause == cause) if cause else asked
+            rows = connection.execute(chosen).mappings().all()
         return {row["name"]: Noted(**row) for row in rows}
 
     def close(self) -> None:

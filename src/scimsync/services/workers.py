@@ -272,10 +272,10 @@ def watched(found: Fleet, cause: str, names: Sequence[str]) -> Generator[Line]:
     board, left, pause = make_board(found), set(names), threading.Event()
     try:
         while left:
-            noted = board.noted()
+            noted = board.noted(cause)
             for name in sorted(left):
                 one = noted.get(name)
-                if one is not None and one.cause == cause and not one.goes_on:
+                if one is not None and not one.goes_on:
                     left.discard(name)
                     yield _line(one.line)
             if left:
