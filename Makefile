@@ -38,7 +38,7 @@ check: $(VENV)/.dev ## format, lint, types and import contracts, without the tes
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 20
+	@said=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
 	@$(BIN)/python tools/licences.py >/dev/null
 
 fix: $(VENV)/.dev ## format the code and mend what ruff can mend

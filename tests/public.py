@@ -19,7 +19,6 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -53,10 +52,10 @@ def _members(name: str, thing: Any) -> Iterator[str]:
     if issubclass(thing, BaseException):
         return
     yield from _parameters(name, thing)
-    if is_dataclass(thing):
-        yield from (f"{name}.{field.name}" for field in fields(thing))
+    if is_struct(thing):
+        yield from (f"{name}.{field}" for field in thing.__struct_fields__)
     for member, held in inspect.getmembers(thing):
-        if member.startswith("_") or (is_dataclass(thing) and not callable(held)):
+        if member.startswith("_") or (is_struct(thing) and not callable(held)):
             continue
         yield f"{name}.{member}"
         if inspect.isfunction(held):
@@ -78,10 +77,15 @@ def _parameters(name: str, thing: Callable[..., Any]) -> Iterator[str]:
 _ANY = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
+def is_struct(thing: object) -> bool:
+    """Whether it is one of our values, or a class of them."""
+    return hasattr(thing, "__struct_fields__")
+
+
 def _said(value: object) -> str:
     if isinstance(value, Enum | Path):
         return str(value)
-    named = f"a {type(value).__name__}" if is_dataclass(value) else repr(value)
+    named = f"a {type(value).__name__}" if is_struct(value) else repr(value)
     return value.__name__ if callable(value) else named
 
 
@@ -206,12 +210,12 @@ def simulator() -> Iterator[str]:
     """The switches, faults and control endpoints of the simulator."""
     options = importlib.import_module("scimsync.simulator.options")
     faults = importlib.import_module("scimsync.simulator.faults")
-    for field in fields(options.Options):
-        yield f"switch {field.name}"
-        yield f"switch {field.name} is {_said(getattr(options.Options(), field.name))} by default"
-        yield from (f"switch {field.name} {choice}" for choice in options.CHOICES.get(field.name, ()))
+    for field in options.Options.__struct_fields__:
+        yield f"switch {field}"
+        yield f"switch {field} is {_said(getattr(options.Options(), field))} by default"
+        yield from (f"switch {field} {choice}" for choice in options.CHOICES.get(field, ()))
     yield from (f"fault {kind}" for kind in faults.KINDS)
-    yield from (f"fault key {field.name}" for field in fields(faults.Fault) if not field.name.startswith("_"))
+    yield from (f"fault key {name}" for name in faults.Fault.__struct_fields__ if not name.startswith("_"))
     for method, path in importlib.import_module("scimsync.simulator.control")._HANDLERS:
         yield f"{method} /_simulator/{path}"
 

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from pkgutil import get_data
 from typing import Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.keys_local import FileKey, RingKey

@@ -6,10 +6,11 @@ import random
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, Protocol
+
+from msgspec.structs import replace
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.config import RestSettings, Settings, SourceSettings

@@ -14,9 +14,10 @@ import asyncio
 import weakref
 from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
+
+from msgspec import Struct
 
 from scimsync.config import load
 from scimsync.core.references import find_cycles
@@ -325,8 +326,7 @@ class Syncer:
         return BlockingSyncer(self)
 
 
-@dataclass(frozen=True, slots=True)
-class BlockingSyncer:
+class BlockingSyncer(Struct, frozen=True):
     """The blocking front of a `Syncer`."""
 
     syncer: Syncer

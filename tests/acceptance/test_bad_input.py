@@ -7,10 +7,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.runs import CLIENT, SECRET, SOURCE_CSV, SOURCE_SQL, House, Said, house
 
 from scimsync.cli.sample import ATTRIBUTES

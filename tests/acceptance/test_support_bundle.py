@@ -7,11 +7,11 @@ import json
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.runs import CLIENT, SECRET, House, command, house
 
 from scimsync.config.schema import schema

@@ -9,13 +9,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any, cast
 
+from msgspec.structs import replace
 from tests.chaos import faults as weather
 from tests.chaos.disk import Disk, Handle
 from tests.chaos.faults import Fault, Weather
@@ -63,9 +64,7 @@ MAPPING = {
 COLUMNS = ("id", "login", "name", "status", "title", "department", "skills", "boss", TEAM)
 MATCH = ("externalId", "enterprise:employeeNumber", "userName")
 OPEN = Limit(share=10.0)
-WIDE = Limits(
-    **{name: OPEN for name in Limits.__dataclass_fields__ if isinstance(getattr(Limits(), name, None), Limit)}
-)
+WIDE = Limits(**{name: OPEN for name in Limits.__struct_fields__ if isinstance(getattr(Limits(), name, None), Limit)})
 POLICY = Policy(
     attributes=tuple(
         Mapped(place=USERS.resolve(path), expression=text, authority=authority)

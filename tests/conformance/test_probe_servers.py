@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.integration.test_probing import target
 from tests.providers import NAMES, Server, needs_providers, start
 from tests.runs import command

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +11,7 @@ from typing import Protocol
 import psycopg
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.core import chain

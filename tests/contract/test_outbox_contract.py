@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store

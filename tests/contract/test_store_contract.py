@@ -9,13 +9,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from scimsync.adapters.store_sql import SqlStore
 from scimsync.engine.ports import Store

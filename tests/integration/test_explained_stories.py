@@ -13,11 +13,12 @@ import contextlib
 import random
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.runs import ENTERPRISE, House, Quiet, house
 from tests.soak import examples
 

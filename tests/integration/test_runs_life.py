@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.runs import ENTERPRISE, SKILLS, House, actions, change_of, codes, house, outcome, paths, status
 
 from scimsync.cli.sample import ATTRIBUTES

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.runs import Quiet
 from tests.servers import ATTRIBUTES, Firm, Provider, account, codes, firm, person
 

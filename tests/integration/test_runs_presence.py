@@ -6,12 +6,12 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 from tests.postgres import postgres_url
 from tests.runs import SOURCE_CSV, SOURCE_SQL, House, actions, codes, house, row
 

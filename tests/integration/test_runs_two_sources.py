@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace
 from tests.runs import ATTRIBUTES, SOURCE_CSV, House, house
 
 from scimsync.simulator.people import Person

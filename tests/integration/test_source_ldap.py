@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.ldap_speakers import Answer, Search, Speaker, speaking, wire
 from tests.slapd import GROUPS, PASSWORD, PEOPLE, READER, SUFFIX, Slapd, group, person
 

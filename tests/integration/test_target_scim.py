@@ -7,9 +7,9 @@ import json
 import random
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from scimsync.adapters.clock_system import SystemClock
 from scimsync.adapters.target_scim import ScimTarget

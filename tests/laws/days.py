@@ -52,9 +52,7 @@ MAPPING = {
 MATCH = ("externalId", "enterprise:employeeNumber", "userName")
 LEFT = ("inactive", "left", "Terminated", "inactive ")
 OPEN = Limit(share=10.0)
-WIDE = Limits(
-    **{name: OPEN for name in Limits.__dataclass_fields__ if isinstance(getattr(Limits(), name, None), Limit)}
-)
+WIDE = Limits(**{name: OPEN for name in Limits.__struct_fields__ if isinstance(getattr(Limits(), name, None), Limit)})
 FIRST = ("Ada", "Bo", "Cem", "Dana", "Emil")
 LAST = ("Berg", "Costa", "Dahl")
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.laws.days import ENTERPRISE, LEFT, WIDE, Day, Organisation, Row, SmallWorld, bare, carried, world_of
 from tests.soak import WHOLE, examples
 

@@ -6,9 +6,10 @@ import base64
 import importlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from scimsync import files
 from scimsync.errors import ConfigError
@@ -18,8 +19,7 @@ _SERVICE = "scimsync"
 _HINT = "Make it with: scimsync audit key"
 
 
-@dataclass(frozen=True, slots=True)
-class FileKey:
+class FileKey(Struct, frozen=True):
     """A key in a file of mode 0600: base64 of its 32 bytes."""
 
     path: Path
@@ -60,8 +60,7 @@ class FileKey:
         return str(self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class RingKey:
+class RingKey(Struct, frozen=True):
     """A key in the keyring of the operating system, under the service `scimsync`."""
 
     name: str

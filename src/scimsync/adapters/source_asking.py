@@ -9,34 +9,36 @@ import asyncio
 import random
 import threading
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from msgspec import field
+from msgspec.structs import replace
 
 from scimsync.adapters.target_auth import Credentials, Fixed, Grant, Keeper, TokenKeeper, basic_pair
 from scimsync.adapters.target_http import Client, Clock, is_troubled
 from scimsync.adapters.target_wire import Answer, Ask, TargetSettings, said_by
 from scimsync.errors import ConfigError, SourceError, TargetError
 from scimsync.scim.generic import GENERIC
+from scimsync.values import Secretive
 
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Secretive, frozen=True, kw_only=True):
     """Who we are to a source. Secrets do not show in `repr`."""
 
     username: str = ""
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
+    password: str = ""
+    token: str = ""
     header: str = ""
-    header_value: str = field(default="", repr=False)
+    header_value: str = ""
     #: parameters of the query that are secrets
-    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    parameters: Mapping[str, str] = field(default_factory=dict)
     client_id: str = ""
-    client_secret: str = field(default="", repr=False)
+    client_secret: str = ""
     token_url: str = ""
     scopes: tuple[str, ...] = ()
     audience: str = ""

@@ -11,10 +11,11 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import IO, BinaryIO, NoReturn
 from xml.parsers import expat
+
+from msgspec import Struct, field
 
 from scimsync.errors import SourceError
 
@@ -35,8 +36,7 @@ _TAIL = 32
 _SHOWN = 3
 
 
-@dataclass(slots=True)
-class Hidden:
+class Hidden(Struct):
     """What stands in the cells of one sheet, by (row, column) from 1."""
 
     errors: dict[tuple[int, int], str] = field(default_factory=dict)

@@ -8,8 +8,9 @@ is one that fails: whoever walks knows the words for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from scimsync.model.records import Form, Poured
 
@@ -26,8 +27,7 @@ _FORMS = {
 _FIRST_OF_USERS = 16_384
 
 
-@dataclass(frozen=True, slots=True)
-class Copying:
+class Copying(Struct, frozen=True):
     """One query, on a connection of psycopg that is in a transaction."""
 
     connection: Any

@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from msgspec import Struct
+
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by, refuse_empty
 from scimsync.adapters.source_kinds import refuse_other
 from scimsync.adapters.source_plain import pour_csv
@@ -154,8 +156,7 @@ class JsonlSource:
         return Reading(columns=columns, batches=batches, proven=file.proven, delivery=file.delivery, place="line")
 
 
-@dataclass(frozen=True, slots=True)
-class ParquetSource:
+class ParquetSource(Struct, frozen=True):
     """A Parquet file, read by DuckDB. Fits `scimsync.engine.ports.Source`.
 
     Its footer is written last and counts the rows, so a reading that ends is proven whole.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.engine.ports import Source
 from scimsync.model.records import Joined, Reading
 
 
-@dataclass(frozen=True, slots=True)
-class JoinedSource:
+class JoinedSource(Struct, frozen=True):
     """A source, and others that are joined to it. Fits `scimsync.engine.ports.Source`.
 
     The others are opened where their records are taken; one that cannot be read stops nobody (`workbench/joining`).

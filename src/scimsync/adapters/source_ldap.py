@@ -11,12 +11,12 @@ import difflib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NoReturn, TypeAlias
 
 import msgspec
 from ldap.schema.models import AttributeType
+from msgspec import Struct, field
 
 from scimsync.adapters.source_columns import check_columns, check_key, owned_by, refuse_empty
 from scimsync.adapters.source_ldap_values import (
@@ -40,8 +40,7 @@ _EVERY = "*"
 _NAME = "dn"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LdapSource:
+class LdapSource(Struct, frozen=True, kw_only=True):
     """The entries below one base that fit a filter. Fits `scimsync.engine.ports.Source`."""
 
     access: LdapAccess
@@ -203,8 +202,7 @@ class LdapSource:
         raise SourceError(message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+class _Column(Struct, frozen=True):
     """One column: the attribute that it is made of, in lower case with options, and what is made of it ("": itself)."""
 
     name: str

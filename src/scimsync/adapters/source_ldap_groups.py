@@ -10,8 +10,9 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from scimsync.adapters.source_columns import owned_by, refuse_empty
 from scimsync.adapters.source_ldap import LdapSource
@@ -34,8 +35,7 @@ CREATE TABLE member (name TEXT, mark BLOB);
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LdapPairs:
+class LdapPairs(Struct, frozen=True, kw_only=True):
     """The members of the groups below one base. Fits `scimsync.engine.ports.Source`."""
 
     people: LdapSource

@@ -14,7 +14,6 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -24,9 +23,11 @@ import ldap
 import ldap.dn
 from ldap.controls import SimplePagedResultsControl
 from ldap.schema.models import AttributeType
+from msgspec import Struct
 
 from scimsync.adapters.source_ldap_faults import reason, refuse
 from scimsync.errors import SourceError
+from scimsync.values import Secretive
 
 #: description of an attribute, as the server spells it -> its values
 Values: TypeAlias = dict[str, list[bytes]]
@@ -44,13 +45,12 @@ _START_TLS = "1.3.6.1.4.1.1466.20037"
 _ACTIVE_DIRECTORY = "1.2.840.113556.1.4.800"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LdapAccess:
+class LdapAccess(Secretive, frozen=True, kw_only=True):
     """Where the directory is, who we are to it, and whom we trust."""
 
     url: str
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     anonymous: bool = False
     #: None: wherever the address leads to another machine
     starttls: bool | None = None
@@ -82,8 +82,7 @@ class LdapAccess:
         return urlsplit(self.url).scheme == "ldaps" or self.starts_tls
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """What a directory says about itself."""
 
     vendor: str

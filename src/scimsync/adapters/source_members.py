@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from scimsync.model.records import Cell
 
@@ -29,16 +30,14 @@ class Misfit(ValueError):
     """What stands there cannot be a cell, or a path leads through what it cannot lead through."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
+class _Chosen(Struct, frozen=True):
     """The element of a list whose member says so."""
 
     member: str
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A path in a JSON document. A `?` at its end says that no record need have it.
 
     Raises:

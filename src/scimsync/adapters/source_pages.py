@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
+from msgspec import Struct, field
 from xxhash import xxh3_64_intdigest
 
 from scimsync.adapters.source_asking import with_parameters
@@ -28,8 +28,7 @@ _REL = re.compile(r'(?:^|;)\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,]+))', re.IGNORECASE
 _HEADER = "header:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paging:
+class Paging(Struct, frozen=True, kw_only=True):
     """How a listing is paged."""
 
     kind: Kind = "none"
@@ -51,8 +50,7 @@ class Paging:
         return self.parameter or self.kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """What is asked for."""
 
     url: str

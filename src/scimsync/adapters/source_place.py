@@ -16,11 +16,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NoReturn, Protocol
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync import files
 from scimsync.adapters.source_text import Completeness
@@ -34,8 +37,7 @@ _SMALL = 1 << 16
 DONE, SHA256 = ".done", ".sha256"
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """What a place says of a file; None and "" where it does not."""
 
     size: int | None = None

@@ -6,7 +6,6 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -14,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from scimsync.adapters.source_place import Look, brief, piped, refuse, shown
 from scimsync.errors import SourceError
+from scimsync.values import Secretive
 
 _FETCH_S, _STALL_S, _HOPS, _PIECE = 1800.0, 60.0, 5, 1 << 18
 _MOVED = frozenset({301, 302, 303, 307, 308})
@@ -21,16 +21,15 @@ _MOVED = frozenset({301, 302, 303, 307, 308})
 _NO_HEAD = frozenset({400, 403, 405, 500, 501})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Https:
+class Https(Secretive, frozen=True, kw_only=True):
     """One file, and who we are there."""
 
     url: str
     username: str = ""
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
+    password: str = ""
+    token: str = ""
     header: str = ""
-    header_value: str = field(default="", repr=False)
+    header_value: str = ""
     ca_file: Path | None = None
 
     @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -16,18 +15,18 @@ from urllib.parse import unquote, urlsplit
 from scimsync import files
 from scimsync.adapters.source_place import Look, brief, piped, refuse, shown
 from scimsync.errors import SourceError
+from scimsync.values import Secretive
 
 _FETCH_S, _PIECE = 1800.0, 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Objects:
+class Objects(Secretive, frozen=True, kw_only=True):
     """One object, and who we are there; without a name and a key, whoever this machine is to the cloud."""
 
     url: str
     username: str = ""
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
+    password: str = ""
+    token: str = ""
     key_file: Path | None = None
     endpoint: str = ""
     region: str = ""

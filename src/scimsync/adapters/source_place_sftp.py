@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO, NoReturn, TypeVar
@@ -15,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from scimsync import files
 from scimsync.adapters.source_place import Look, brief, refuse, shown
 from scimsync.errors import SourceError
+from scimsync.values import Secretive
 
 _T = TypeVar("_T")
 _LOOK_S, _FETCH_S, _PIECE = 60.0, 1800.0, 1 << 18
@@ -23,13 +23,12 @@ _PROOF = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sftp:
+class Sftp(Secretive, frozen=True, kw_only=True):
     """One file on one server, and who we are there."""
 
     url: str
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     known_hosts: Path | None = None
     host_key: str = ""
     key_file: Path | None = None

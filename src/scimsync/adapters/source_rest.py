@@ -10,8 +10,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from msgspec import field
 
 from scimsync.adapters.source_asking import Access, Loop, SourceClient, check_address
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by
@@ -22,13 +23,13 @@ from scimsync.adapters.target_http import Clock
 from scimsync.adapters.target_wire import Answer, Ask
 from scimsync.errors import ConfigError, SourceError
 from scimsync.model.records import Cell, Reading
+from scimsync.values import Secretive
 
 #: members that a message names
 _FEW = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestSource:
+class RestSource(Secretive, frozen=True, kw_only=True):
     """One listing of one API."""
 
     question: Question
@@ -43,7 +44,7 @@ class RestSource:
     #: the user says that a listing which ends is whole
     assume: bool = False
     access: Access = field(default_factory=Access)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
     requests_per_minute: int | None = None
     exchange_s: float = 60.0
     reply_bytes: int = 64 * 1024 * 1024

@@ -10,11 +10,11 @@ import random
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct, field
 
 from scimsync.adapters.source_asking import Access, Loop, check_address
 from scimsync.adapters.source_columns import batched, check_columns, check_key, owned_by
@@ -31,8 +31,7 @@ from scimsync.scim.schema import Kind, Place
 _ROW = msgspec.json.Decoder(list[str | int | float | bool | None])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScimSource:
+class ScimSource(Struct, frozen=True, kw_only=True):
     """All people of one directory, active or not."""
 
     #: the SCIM base

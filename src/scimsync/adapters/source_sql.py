@@ -11,7 +11,6 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
@@ -67,8 +67,7 @@ _NEXT_STEPS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SqlSource:
+class SqlSource(Struct, frozen=True):
     """One query in one database. Fits `scimsync.engine.ports.Source`."""
 
     url: str

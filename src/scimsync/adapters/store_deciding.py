@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import date, datetime
 from itertools import islice
 
 import sqlalchemy as sa
+from msgspec.structs import asdict
 
 from scimsync.adapters.store_audit import Audit
 from scimsync.adapters.store_connections import CHUNK

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 from sqlalchemy.dialects import postgresql
 
 from scimsync.adapters.store_engine import MIGRATION_KEY, make_schema, open_postgres, parse_url, shown_name, translated
@@ -43,8 +43,7 @@ ORGANISATION = sa.Table(
 _NOW = sa.func.clock_timestamp()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
+class Noted(Struct, frozen=True, kw_only=True):
     """What was last noted of an organisation."""
 
     name: str
@@ -57,8 +56,7 @@ class Noted:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """One worker."""
 
     name: str

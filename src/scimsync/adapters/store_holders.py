@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 #: how long the silence of a holder on another machine is borne
 EXPIRY = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Process:
+class _Process(Struct, frozen=True, kw_only=True):
     """Who holds a lease. `place` is where its pid means something: host, boot, pid namespace."""
 
     host: str

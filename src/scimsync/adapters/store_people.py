@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
-from dataclasses import asdict
 from itertools import islice, starmap
 
 import sqlalchemy as sa
+from msgspec.structs import asdict
 
 from scimsync.adapters.store_connections import CHUNK, Connections
 from scimsync.adapters.store_tables import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import sqlalchemy as sa
+from msgspec.structs import asdict
 
 from scimsync.adapters.store_connections import Connections
 from scimsync.adapters.store_rows import queued

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 #: share of an announced limit that is used; the rest is for whoever else uses the client, and for clocks
 SHARE = 0.97
@@ -49,8 +49,7 @@ _PARTS = 120
 _NEVER, _LONG_AGO = -1.0, -1e9
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What configuration and dialect say of a limit, in requests a minute."""
 
     #: what was configured; 0: no pacing; None: what the target grants
@@ -70,8 +69,7 @@ class Terms:
         return self.configured != 0
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """One request that was not served because there were too many."""
 
     at: float

@@ -11,13 +11,13 @@ import base64
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 from urllib.parse import quote_plus, urlencode, urlsplit
 
 import msgspec
 
 from scimsync.errors import TargetDenied, TargetUnavailable
+from scimsync.values import Secretive
 
 #: lifetime where the answer does not tell one
 DEFAULT_LIFE_S = 300.0
@@ -54,12 +54,11 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class Credentials(Secretive, frozen=True, kw_only=True):
     """Who we are at the token endpoint. The secret does not show in `repr`."""
 
     client_id: str
-    client_secret: str = field(repr=False)
+    client_secret: str
     #: the host below which /oauth/token is asked; "" where `token_url` is given
     login_url: str = ""
     #: the whole address
@@ -98,21 +97,19 @@ class Credentials:
         return headers, urlencode({name: value for name, value in fields.items() if value}).encode("ascii")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoginAnswer:
+class LoginAnswer(Secretive, frozen=True, kw_only=True):
     """What came of one request to the login host. `status` 0: no answer, and `trouble` says why."""
 
     status: int = 0
-    content: bytes = field(default=b"", repr=False)
+    content: bytes = b""
     trouble: str = ""
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Secretive, frozen=True):
     """What lets a request in, and which renewal brought it. `trial`: its holder must report how it was taken."""
 
-    token: str = field(repr=False)
+    token: str
     generation: int
     trial: bool = False
     #: "" where no header lets in

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 from scimsync.adapters.target_customs import (
     CustomSchema,
@@ -66,8 +66,7 @@ class Unreadable(Exception):
         self.answer = answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Person:
+class _Person(Struct, frozen=True, kw_only=True):
     """What was read of one person by id."""
 
     user: JsonObject = field(default_factory=dict)

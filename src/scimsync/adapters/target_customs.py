@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from scimsync.scim.forms import truth
 
@@ -18,8 +18,7 @@ class Unwritable(Exception):
     """A value has no form that the Platform API takes. Caught by who wanted it written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomSchema:
+class CustomSchema(Struct, frozen=True, kw_only=True):
     """The custom attributes that belong together: what a record names it by, and the core type of each."""
 
     id: str

@@ -15,10 +15,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import httpx2
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.adapters.target_http import Client, Clock
 from scimsync.adapters.target_wire import OBJECT, TRIES, Answer, Ask
@@ -40,16 +41,14 @@ _NO_PATCH = frozenset({405, 501})
 _FORMS = tuple((source, strip) for strip in ("", "weak", "quotes") for source in ("header", "meta"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """A resource as it was read."""
 
     answer: Answer
     at: float
 
 
-@dataclass(slots=True)
-class Versions:
+class Versions(Struct):
     """The versions of a target: which of two it honours, and in what form."""
 
     #: versions are numbers, whose marks mean nothing

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.adapters.target_auth import (
     Credentials,
@@ -101,8 +102,7 @@ class _Unwatched:
         pass
 
 
-@dataclass(frozen=True, slots=True)
-class _Again:
+class _Again(Struct, frozen=True):
     """One more try: what it costs the budget, and how long to wait before."""
 
     cost: int

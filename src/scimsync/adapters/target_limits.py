@@ -12,11 +12,12 @@ import random
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Protocol
+
+from msgspec import Struct
 
 from scimsync.errors import TargetUnavailable
 
@@ -91,8 +92,7 @@ def at_clock(clock: Clock, seconds: float) -> str:
     return f"{(clock.now() + timedelta(seconds=seconds)).astimezone():%H:%M:%S}"
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """How long to wait before the next try: full jitter, so that a crowd does not return at once."""
 
     rng: random.Random
@@ -112,8 +112,7 @@ class Backoff:
         return asked + max(0.1, asked * 0.1 * self.rng.random()) + longer
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(Struct, frozen=True):
     """What the target says about its limit in one answer."""
 
     allowed: int

@@ -8,9 +8,9 @@ one question more brought nobody.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from scimsync.errors import TargetError
 
@@ -50,8 +50,7 @@ CURSOR_PAGE = msgspec.json.Decoder(CursorPage, strict=False)
 _HEAD = msgspec.json.Decoder(_Head)
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """What a list request asks for."""
 
     attributes: tuple[str, ...]
@@ -141,8 +140,7 @@ class Census:
         return len(self._seen)
 
 
-@dataclass(slots=True)
-class Stretch:
+class Stretch(Struct):
     """One listing of one reading, page by page."""
 
     census: Census

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from scimsync.adapters.target_addresses import resource_url
 from scimsync.adapters.target_guard import Guarded

@@ -11,9 +11,10 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from scimsync.adapters.target_allowance import FASTEST, Allowance, Refusal, Terms
 from scimsync.adapters.target_limits import Announced, Clock, at_clock
@@ -40,8 +41,7 @@ _MOST_TOLD = 1000
 _TOLD = 0.1
 
 
-@dataclass(slots=True)
-class Told:
+class Told(Struct):
     """What one process learned since it last told."""
 
     #: when requests were served, and how many
@@ -74,8 +74,7 @@ class Told:
             allowance.pause(self.until)
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """What a ledger gave: when requests may go, what is known now, and the ledger's time beside ours."""
 
     slots: Sequence[float]
@@ -102,22 +101,24 @@ class Ledger(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ledgers:
+class Ledgers(Struct, frozen=True):
     """Those of one client: a token endpoint has a limit of its own."""
 
     requests: Ledger
     logins: Ledger
 
 
-@dataclass(slots=True, order=True)
-class _Turn:
+class _Turn(Struct, eq=False):
     """Somebody who waits."""
 
     rank: tuple[bool, int]
-    woken: asyncio.Event = field(compare=False, default_factory=asyncio.Event)
-    served: bool = field(compare=False, default=False)
-    gone: bool = field(compare=False, default=False)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+    served: bool = False
+    gone: bool = False
+
+    def __lt__(self, other: _Turn) -> bool:
+        """Whose rank is lower goes first."""
+        return self.rank < other.rank
 
 
 class Pace:

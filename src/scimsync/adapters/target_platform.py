@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import httpx2
 import msgspec
+from msgspec.structs import replace
 
 from scimsync.adapters.target_beside import Beside
 from scimsync.adapters.target_customs import Unwritable

@@ -13,11 +13,11 @@ import json
 import random
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 import httpx2
 import msgspec
+from msgspec.structs import replace
 
 from scimsync.adapters.target_addresses import resource_url
 from scimsync.adapters.target_deleted import DeletedAccounts

@@ -8,8 +8,9 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from urllib.parse import quote, urlencode
+
+from msgspec.structs import replace
 
 from scimsync.adapters.target_http import Client, is_troubled
 from scimsync.adapters.target_listing import MOST_EMPTY, Census, Listing, Page, Stretch

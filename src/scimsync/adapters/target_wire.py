@@ -9,7 +9,6 @@ import re
 import ssl
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Literal
@@ -17,11 +16,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.errors import ConfigError
 from scimsync.model.outcomes import Exchange
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.messages import MEDIA_TYPE, read_error
+from scimsync.values import Secretive
 
 #: what JSON is called (`text/json` by Okta's own examples); some give no type at all
 _JSON_TYPE = re.compile(r"(?:(?:application|text)/(?:[a-z0-9.-]+\+|x-)?json\s*(?:;.*)?)?", re.IGNORECASE | re.DOTALL)
@@ -54,8 +56,7 @@ _MOST_SAID = 200
 OBJECT = msgspec.json.Decoder(dict[str, object])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetSettings:
+class TargetSettings(Secretive, frozen=True, kw_only=True):
     """Everything about a target that stands in the configuration. Secrets do not show in `repr`."""
 
     api_url: str
@@ -64,20 +65,20 @@ class TargetSettings:
     section: str = "target"
     login_url: str = ""
     client_id: str = ""
-    client_secret: str = field(default="", repr=False)
+    client_secret: str = ""
     #: the whole address at which tokens are given, instead of `login_url`
     token_url: str = ""
     scopes: tuple[str, ...] = ()
     audience: str = ""
     client_auth: Literal["basic", "post"] = "basic"
     #: a ready-made token instead of id and secret
-    token: str = field(default="", repr=False)
+    token: str = ""
     #: HTTP Basic instead
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     #: a header instead: its name, and what stands in it
     header: str = ""
-    header_value: str = field(default="", repr=False)
+    header_value: str = ""
     #: None: what the target announces; 0: no pacing
     requests_per_minute: int | None = None
     #: writes that run at the same time; decides the number of connections
@@ -100,8 +101,7 @@ class TargetSettings:
         return self.patience_s > PATIENCE_S
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(Struct, frozen=True, kw_only=True):
     """One request as the caller wants it."""
 
     kind: str
@@ -154,8 +154,7 @@ class Ask:
         return {**headers, **self.extra}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """What came of one exchange, or of all tries of one request."""
 
     exchange: Exchange

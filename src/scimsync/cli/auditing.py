@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import click
 import msgspec
+from msgspec import Struct
 
 from scimsync import files
 from scimsync.cli.render import value_text
@@ -92,8 +92,7 @@ def _lines(one: RecordShown) -> Iterator[str]:
         yield f"          {path}: {before} -> {after}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What shall be exported, and how."""
 
     form: str

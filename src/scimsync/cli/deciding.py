@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from scimsync.cli import interrupting, render, running
 from scimsync.cli.finding_text import printable
@@ -31,8 +31,7 @@ from scimsync.showing.words import counted
 SHOWN = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What stands on the command line; each command reads what it knows."""
 
     config: Path = Path("scimsync.toml")

@@ -13,10 +13,10 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from scimsync import files
 from scimsync.cli import interrupting, render

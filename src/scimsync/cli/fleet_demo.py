@@ -7,10 +7,10 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from scimsync import files
 from scimsync.cli import fleeting, interrupting

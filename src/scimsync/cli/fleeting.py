@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from scimsync.cli import interrupting
 from scimsync.cli.finding_text import printable
@@ -147,8 +147,7 @@ def table(lines: Sequence[Line], found: Fleet) -> Iterator[str]:
     yield f"{found.file.name}: {counted(len(lines), 'organisation')}, {well} well; exit code {fleet.worst(codes)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Added:
+class Added(Struct, frozen=True, kw_only=True):
     """What stands on the command line of `fleet add`."""
 
     file: Path

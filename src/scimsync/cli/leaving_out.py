@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from scimsync.cli import render
 from scimsync.cli.running import show, show_json
@@ -17,8 +17,7 @@ from scimsync.services.acting import this_person
 from scimsync.services.trimming import Chosen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What stands on the command line."""
 
     plan: str = ""

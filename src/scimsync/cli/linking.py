@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from scimsync.cli.progress import Bar
 from scimsync.cli.running import show, show_json
@@ -17,8 +17,7 @@ from scimsync.services import linking, state
 from scimsync.services.linking import LinkRequest, LinkResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What stands on the command line."""
 
     config: Path

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.cli import render
 from scimsync.cli.codes import HAS_CHANGES
@@ -43,8 +44,7 @@ def verify(config: Path, file: Path, public_key: str, *, as_json: bool) -> int:
     return PlanError.exit_code if any(look.mark == "fail" for look in looks) else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """How a difference is shown."""
 
     everybody: bool = False

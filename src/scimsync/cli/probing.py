@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from scimsync.cli import codes, interrupting
 from scimsync.cli.running import show, show_json
@@ -16,8 +16,7 @@ from scimsync.services import probing
 from scimsync.services.probing import Probed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What stands on the command line."""
 
     url: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import click
+from msgspec.structs import replace
 
 from scimsync.cli import foresight
 from scimsync.cli.coming import coming_document, coming_lines, mark_lines

@@ -12,12 +12,13 @@ import getpass
 import hashlib
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from importlib.resources import files
 
 from markupsafe import Markup
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.cli.render import licences_text
 from scimsync.core import leaving
@@ -54,8 +55,7 @@ _STRANGERS = 500
 _EDITED = {Reason.TARGET_MOVED, Reason.BOTH_MOVED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class Story(Struct, frozen=True, kw_only=True):
     """Everything that a report tells."""
 
     plan: Plan
@@ -151,8 +151,7 @@ def _lead(plan: Plan, outcomes: Mapping[tuple[str, int], Outcome], course: Cours
     return f"{done:,} of {number} done in {duration(course.seconds)}; {needs} a look."
 
 
-@dataclass(frozen=True, slots=True)
-class _Tile:
+class _Tile(Struct, frozen=True):
     label: str
     number: float
     tone: str = ""
@@ -189,13 +188,11 @@ def _ended(plan: Plan, outcomes: Mapping[tuple[str, int], Outcome]) -> tuple[_Co
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Tone:
+class _Tone(Struct, frozen=True):
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
+class _Counted(Struct, frozen=True):
     label: str
     number: int
     tone: str
@@ -205,8 +202,7 @@ class _Counted:
         return ((_Tone(self.tone), self.number),)
 
 
-@dataclass(frozen=True, slots=True)
-class _Foreseen:
+class _Foreseen(Struct, frozen=True):
     label: str
     share: float
     shown: str
@@ -244,8 +240,7 @@ def _choices(plan: Plan, *, begun: bool) -> list[tuple[str, str]]:
     return [("all", "All"), *found, *groups, *([("look", "Needs a look")] if looks else [])]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Section:
+class _Section(Struct, frozen=True, kw_only=True):
     action: str
     symbol: str
     title: str
@@ -265,8 +260,7 @@ def _sections(plan: Plan) -> Iterator[_Section]:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Edits:
+class _Edits(Struct, frozen=True):
     title: str
     people: tuple[Change, ...]
 

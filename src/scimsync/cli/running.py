@@ -6,11 +6,12 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 
 import click
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync import files
 from scimsync.cli import foresight, interrupting, render
@@ -31,8 +32,7 @@ from scimsync.services.state import Store
 from scimsync.showing.words import counted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What stands on the command line; each command reads what it knows."""
 
     config: Path = Path("scimsync.toml")
@@ -62,7 +62,7 @@ class Options:
     @classmethod
     def of(cls, given: Mapping[str, object]) -> Options:
         """From click's parameters."""
-        known = {f.name for f in fields(cls)}
+        known = set(cls.__struct_fields__)
         return cls(**{name: value for name, value in given.items() if name in known})  # type: ignore[arg-type]
 
     @property

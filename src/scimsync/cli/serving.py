@@ -8,13 +8,13 @@ import json
 import socket
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import click
 import uvicorn
+from msgspec import Struct
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from scimsync.cli import interrupting
@@ -46,8 +46,7 @@ _App: TypeAlias = Callable[[_Message, _Receive, _Send], Awaitable[None]]
 _OURS = frozenset({"/metrics", "/healthz", "/events"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What stands on the command line."""
 
     config: Path

@@ -6,11 +6,12 @@ import json
 import tomllib
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from scimsync import files
 from scimsync.errors import ConfigError
@@ -18,8 +19,7 @@ from scimsync.simulator.options import explain
 from scimsync.simulator.server import Announcement, Settings, serve
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What stands on the command line."""
 
     port: int = 0
@@ -41,7 +41,7 @@ class Options:
     @classmethod
     def of(cls, given: Mapping[str, object]) -> Options:
         """From click's parameters."""
-        known = {f.name for f in fields(cls)}
+        known = set(cls.__struct_fields__)
         return cls(**{name: value for name, value in given.items() if name in known})  # type: ignore[arg-type]
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _KEY = '= "employee_id"                       # the column that identifies a person, for ever\n'
 _QUERY = 'query = "SELECT * FROM employee"               # one row for each person\n'
 _UNPROVEN = 'complete = "unproven"                          # a text file proves nothing by absence; see the docs\n'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skeleton:
+class Skeleton(Struct, frozen=True, kw_only=True):
     """One kind of source."""
 
     text: str

@@ -7,10 +7,11 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.cli import probing
 from scimsync.cli.sample import ATTRIBUTES, COLUMNS, rows, write_database
@@ -110,8 +111,7 @@ Next:
   3. scimsync plan --config {config}      writes nothing, shows everything"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What stands on the command line."""
 
     simulator: bool = False

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import click
+from msgspec.structs import replace
 
 from scimsync.cli import interrupting, render, running
 from scimsync.cli.codes import HAS_CHANGES, NOT_ALL_DONE

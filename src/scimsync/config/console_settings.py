@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OidcSettings:
+from scimsync.values import Secretive
+
+
+class OidcSettings(Secretive, frozen=True, kw_only=True):
     """A provider of OpenID Connect, and what it takes to get in by it."""
 
     issuer: str
     client_id: str
     #: "" for a public client, and where secrets were not asked for
-    client_secret: str = field(default="", repr=False)
+    client_secret: str = ""
     client_auth: Literal["basic", "post"] = "basic"
     scopes: tuple[str, ...] = ()
     claim: str = "groups"
@@ -33,8 +35,7 @@ class OidcSettings:
         return urlsplit(self.issuer).netloc
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsoleSettings:
+class ConsoleSettings(Struct, frozen=True, kw_only=True):
     """Who gets into the console."""
 
     local_users: bool = True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from scimsync.config.addresses import token_fault
 from scimsync.config.faults import Faults

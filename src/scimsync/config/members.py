@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from msgspec import Struct, field
+
 from scimsync.config.settings import Settings, StateSettings, TargetSettings
+from scimsync.values import Secretive
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Struct, frozen=True, kw_only=True):
     """One organisation of a fleet; its configuration is read when it is needed, so that secrets may change."""
 
     name: str
@@ -29,15 +30,14 @@ class Member:
         return all((self.name if label == "name" else self.labels.get(label)) == value for label, value in wanted)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fleet:
+class Fleet(Secretive, frozen=True, kw_only=True):
     """Many organisations."""
 
     file: Path
     members: tuple[Member, ...]
     at_once: int = 2
     #: the database that workers share; "" for none
-    url: str = field(default="", repr=False)
+    url: str = ""
     #: why the address is not known that the file refers to; "" where it is
     unset: str = ""
     db_schema: str = "scimsync-fleet"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from scimsync import files
 
@@ -14,8 +15,7 @@ from scimsync import files
 _PATIENCE_S = 30
 
 
-@dataclass(frozen=True, slots=True)
-class References:
+class References(Struct, frozen=True):
     """Follows the references of one file, and collects those that lead nowhere."""
 
     file: Path

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import field
+
 from scimsync.scim.dialect import Dialect
+from scimsync.values import Secretive
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestSettings:
+class RestSettings(Secretive, frozen=True, kw_only=True):
     """How a REST API, or another SCIM directory, lists people."""
 
     url: str
@@ -19,8 +20,8 @@ class RestSettings:
     records: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     #: parameters that are secrets
-    secret_parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret_parameters: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     method: Literal["GET", "POST"] = "GET"
     body: Mapping[str, object] = field(default_factory=dict)
     paging: Literal["none", "page", "offset", "cursor", "link", "next"] = "none"

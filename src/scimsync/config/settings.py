@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from scimsync.config.console_settings import ConsoleSettings
 from scimsync.config.rest_settings import RestSettings
@@ -23,6 +24,7 @@ from scimsync.model.events import EventKind, Subscription
 from scimsync.model.policy import Depth, Keep, Policy
 from scimsync.model.schedules import Blackout, Schedule
 from scimsync.scim.dialect import Dialect
+from scimsync.values import Secretive
 
 LOG_FORMATS = ("json", "console", "off")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -30,18 +32,17 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 WRITING = frozenset({"target", "webhook"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessSettings:
+class AccessSettings(Secretive, frozen=True, kw_only=True):
     """Who we are to a source behind a network, and whom we trust there."""
 
     username: str = ""
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
+    password: str = ""
+    token: str = ""
     #: the name of a header that lets us in, and what stands in it
     header: str = ""
-    header_value: str = field(default="", repr=False)
+    header_value: str = ""
     client_id: str = ""
-    client_secret: str = field(default="", repr=False)
+    client_secret: str = ""
     token_url: str = ""
     scopes: tuple[str, ...] = ()
     audience: str = ""
@@ -49,8 +50,7 @@ class AccessSettings:
     ca_file: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LdapSettings:
+class LdapSettings(Struct, frozen=True, kw_only=True):
     """How people are found in an LDAP directory."""
 
     base: str
@@ -68,8 +68,7 @@ class LdapSettings:
     anonymous: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SheetSettings:
+class SheetSettings(Struct, frozen=True, kw_only=True):
     """Which part of a spreadsheet holds people."""
 
     name: str = ""
@@ -77,8 +76,7 @@ class SheetSettings:
     skip_last: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceSettings:
+class PlaceSettings(Struct, frozen=True, kw_only=True):
     """How a file that lies elsewhere is fetched, and what says that it is whole."""
 
     ready: str = "stable"
@@ -95,14 +93,13 @@ class PlaceSettings:
 SINCE = "{since}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceSettings:
+class SourceSettings(Secretive, frozen=True, kw_only=True):
     """Where the records are."""
 
     kind: str
     key: str
     name: str = ""
-    url: str = field(default="", repr=False)
+    url: str = ""
     query: str = ""
     #: a file; a text is an address, from which it is fetched
     path: Path | str | None = None
@@ -162,8 +159,7 @@ class SourceSettings:
         return json.dumps([sorted(self.rest.parameters.items()), self.rest.body], sort_keys=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupSettings:
+class GroupSettings(Struct, frozen=True, kw_only=True):
     """Where the memberships are, besides a column of the records."""
 
     query: str = ""
@@ -177,26 +173,25 @@ class GroupSettings:
     naming: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetSettings:
+class TargetSettings(Secretive, frozen=True, kw_only=True):
     """Where the accounts are, and how fast we may go."""
 
     dialect: Dialect
     api_url: str
     login_url: str
     client_id: str = ""
-    client_secret: str = field(default="", repr=False)
+    client_secret: str = ""
     #: the whole address at which tokens are given, instead of `login_url`
     token_url: str = ""
     scopes: tuple[str, ...] = ()
     audience: str = ""
     client_auth: Literal["basic", "post"] = "basic"
-    token: str = field(default="", repr=False)
+    token: str = ""
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     #: the name of a header that lets us in, and what stands in it
     header: str = ""
-    header_value: str = field(default="", repr=False)
+    header_value: str = ""
     requests_per_minute: int | None = None
     #: how old a value may be that is taken from an earlier plan
     recall: timedelta = timedelta(days=28)
@@ -211,26 +206,23 @@ class TargetSettings:
         return self.api_url.rstrip("/") + self.dialect.base_path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateSettings:
+class StateSettings(Secretive, frozen=True, kw_only=True):
     """Where the state is."""
 
-    url: str = field(repr=False)
+    url: str
     artifacts: Path
     memory: str = "512MB"
     keep: Keep = field(default_factory=Keep)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogSettings:
+class LogSettings(Struct, frozen=True, kw_only=True):
     """What is logged to stderr."""
 
     format: str = "off"
     level: str = "info"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditSettings:
+class AuditSettings(Struct, frozen=True, kw_only=True):
     """What the audit chain is signed with, and where its checkpoints also go."""
 
     #: the key as a file; None where it is in the keyring
@@ -242,14 +234,13 @@ class AuditSettings:
     checkpoints: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSettings:
+class WebhookSettings(Secretive, frozen=True, kw_only=True):
     """One endpoint that is told of what happens."""
 
     number: int
-    url: str = field(repr=False)
+    url: str
     #: none where secrets were not asked for
-    keys: tuple[bytes, ...] = field(default=(), repr=False)
+    keys: tuple[bytes, ...] = ()
     kinds: frozenset[EventKind] = frozenset()
     values: bool = False
     allow_private: bool = False
@@ -270,8 +261,7 @@ class WebhookSettings:
         return Subscription(endpoint=self.name, kinds=self.kinds, values=self.values)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmSettings:
+class AlarmSettings(Secretive, frozen=True, kw_only=True):
     """One way to tell people what is wrong."""
 
     number: int
@@ -279,12 +269,12 @@ class AlarmSettings:
     #: what stands in the file: references, and no secrets
     written: str
     #: "" where secrets were not asked for
-    url: str = field(default="", repr=False)
+    url: str = ""
     host: str = ""
     port: int = 0
     tls: Literal["starttls", "implicit", "off"] = "starttls"
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     sender: str = ""
     to: tuple[str, ...] = ()
     #: what it is told of; all where empty
@@ -313,8 +303,7 @@ class AlarmSettings:
         return silent and (not self.about or kind in self.about)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Secretive, frozen=True, kw_only=True):
     """The whole configuration."""
 
     file: Path
@@ -337,7 +326,7 @@ class Settings:
     #: who gets into the console
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     #: keys that a call from outside may be signed with; none where secrets of `[events]` were not asked for
-    events: tuple[bytes, ...] = field(default=(), repr=False)
+    events: tuple[bytes, ...] = ()
     #: None where memberships are not managed
     groups: GroupSettings | None = None
     log: LogSettings = field(default_factory=LogSettings)

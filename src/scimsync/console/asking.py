@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from jinja2 import Environment
+from msgspec import Struct, field
+from msgspec.structs import replace
 from starlette.datastructures import QueryParams
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -23,8 +24,7 @@ from scimsync.services.state import Store
 from scimsync.services.working import Works
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Console:
+class Console(Struct, frozen=True, kw_only=True):
     """All that pages need."""
 
     settings: Settings
@@ -51,8 +51,7 @@ class Console:
     served: tuple[Page, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """One question."""
 
     console: Console
@@ -162,8 +161,7 @@ class Asked:
 Handler = Callable[[Asked], Response]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """One address: what answers it, and the right that it wants."""
 
     path: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import Struct
 
 from scimsync.errors import ConfigError
 
@@ -19,8 +19,7 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
     """No parameters, or an empty body."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(Struct, frozen=True, kw_only=True):
     """What one address of the API does, what it takes, and what it answers with."""
 
     what: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from scimsync.services.acting import Actor
 
@@ -39,8 +40,7 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visitor:
+class Visitor(Struct, frozen=True, kw_only=True):
     """Who asks."""
 
     name: str

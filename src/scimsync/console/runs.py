@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from msgspec import Struct
 from starlette.responses import Response
 
 from scimsync.console.asking import Asked, Page
@@ -22,8 +22,7 @@ SIZE, RUNS = 50, 200
 _ACTIONS = (*(action.value for action in Action), "members", "notice")
 
 
-@dataclass(frozen=True, slots=True)
-class Pager:
+class Pager(Struct, frozen=True):
     """Which part of a list a page shows, and the addresses of the others."""
 
     address: str

@@ -11,7 +11,8 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.console.roles import RIGHTS, Right, Role, Visitor
 from scimsync.services.acting import this_person
@@ -26,8 +27,7 @@ TRIES, LONGEST_WAIT_S = 5, 300.0
 FORGOTTEN_S = 3600.0
 
 
-@dataclass(slots=True)
-class _Session:
+class _Session(Struct):
     visitor: Visitor
     began: float
     seen: float

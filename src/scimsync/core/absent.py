@@ -7,7 +7,8 @@ its records, their keys, their blanks) says nothing here, and nothing is learned
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from scimsync.core import contract
 from scimsync.core.contract import Earlier

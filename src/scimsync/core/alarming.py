@@ -6,8 +6,9 @@ No value of a person and no secret stands in what is told: names of schedules, n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from scimsync.model.alarms import Alarm, AlarmKind, Condition, Notice
 from scimsync.model.outcomes import RunState

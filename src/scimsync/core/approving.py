@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 import msgspec
+from msgspec import Struct
 
 from scimsync.model.approvals import SETTLED, Approval, ApprovalRule, Made
 from scimsync.model.decisions import Actor, spelled
@@ -18,16 +18,14 @@ from scimsync.model.plans import MAKING, Action, GroupChange, Plan
 KINDS = tuple(action.value for action in Action if action is not Action.RESTORE)
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Struct, frozen=True):
     """A rule that a plan meets, and why."""
 
     rule: ApprovalRule
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """How a plan stands with those who must approve it."""
 
     #: each rule that it meets, with who approved by it, and how many more it takes
@@ -48,8 +46,7 @@ class Standing:
         return self.rejected is not None or self.missing > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Doing:
+class Doing(Struct, frozen=True):
     """What rules look at in a plan, so that a plan of which the numbers are known need not be read again."""
 
     #: action -> how many accounts; a deleted account that comes back counts as one that is made

@@ -9,8 +9,10 @@ account that is to be deleted waits: nobody has access by it any more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.model.plans import Action, Change, Finding, GroupChange, Severity
 
@@ -18,8 +20,7 @@ from scimsync.model.plans import Action, Change, Finding, GroupChange, Severity
 HELD_BACK = "schedule.blackout"
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """The blackout that holds, and when it ends."""
 
     name: str

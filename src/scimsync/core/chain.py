@@ -13,9 +13,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from scimsync.errors import StoreDamaged
 from scimsync.model.audit import Checkpoint, Entry, Head
@@ -172,8 +172,7 @@ def read_checkpoint(text: str) -> Checkpoint:
 # The check
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(Struct, frozen=True):
     """The first record that is not as it was written; `why` goes on from "record N"."""
 
     seq: int
@@ -184,8 +183,7 @@ class Broken:
         return f"record {self.seq} {self.why}"
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """How far a chain is whole, and the first record that is not."""
 
     head: Head
@@ -330,8 +328,7 @@ def last_line(note: str) -> bytes:
     return _encode(_End(note)) + b"\n"
 
 
-@dataclass(slots=True)
-class Pages:
+class Pages(Struct):
     """A file of records, walked once; what its last line said is known after the walk.
 
     Raises:

@@ -7,9 +7,11 @@ leavers, one limit. An effect is told under the rule that has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.model.durations import duration_text
 from scimsync.model.policy import OUTAGE, Grouping, Limits, Mapped, Policy, Providing, Rings
@@ -42,8 +44,7 @@ _FIELDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One rule that is not what it was; both as people read them, "" where it is not there."""
 
     name: str
@@ -66,10 +67,10 @@ def changed(before: Policy, after: Policy) -> tuple[Rule, ...]:
     rules += [
         Rule(rule, _joined(old for old, _ in pairs), _joined(new for _, new in pairs)) for rule, pairs in told.items()
     ]
-    for field in fields(Limits):
-        old, new = getattr(before.limits, field.name), getattr(after.limits, field.name)
+    for name in Limits.__struct_fields__:
+        old, new = getattr(before.limits, name), getattr(after.limits, name)
         if old != new:
-            rules.append(Rule(f"[limits] {field.name}", _text(old), _text(new)))
+            rules.append(Rule(f"[limits] {name}", _text(old), _text(new)))
     return tuple(rules)
 
 
@@ -159,7 +160,5 @@ def under(before: Policy, after: Policy, names: Collection[str]) -> Policy:
         if mine is not None:
             attributes.append(mine)
     moved = {name: getattr(after, name) for name, rule in _FIELDS.items() if rule in names}
-    limits = {
-        field.name: getattr(after.limits, field.name) for field in fields(Limits) if f"[limits] {field.name}" in names
-    }
+    limits = {name: getattr(after.limits, name) for name in Limits.__struct_fields__ if f"[limits] {name}" in names}
     return replace(before, attributes=tuple(attributes), limits=replace(before.limits, **limits), **moved)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core.limits import clears
 from scimsync.core.planner import SENT, operations_of
@@ -36,8 +38,7 @@ _LEARNED = Limit(share=0.10, floor=10)
 _NAMED = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Earlier:
+class Earlier(Struct, frozen=True, kw_only=True):
     """A reading that was believed before the last one."""
 
     run: str
@@ -45,8 +46,7 @@ class Earlier:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breach:
+class Breach(Struct, frozen=True, kw_only=True):
     """Why a reading takes nothing from anybody."""
 
     finding: Finding
@@ -287,8 +287,7 @@ def too_blank(shares: Mapping[str, float], expect: Expect) -> dict[str, str]:
 # --- what is taken, and left -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withheld:
+class Withheld(Struct, frozen=True, kw_only=True):
     """Changes without what a doubtful source would take."""
 
     changes: tuple[Change, ...]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from scimsync.core.merge import Merged, merge
 from scimsync.model.decisions import Decision, Decisions, Scope, Wins

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.model.events import Message, MessageState, Receipt
 
@@ -74,8 +76,7 @@ def pause(receipt: Receipt) -> float:
     return min(max(asked, 0.0), LONGEST_PAUSE_S)
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """How an endpoint did lately: failures in a row that are its own and not those of one message."""
 
     failures: int = 0

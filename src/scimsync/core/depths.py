@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from scimsync.model.durations import duration_text
 from scimsync.model.plans import Finding, Severity
@@ -13,8 +14,7 @@ from scimsync.model.policy import Depth
 NOT_LISTED = "target.not-listed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rhythm:
+class Rhythm(Struct, frozen=True, kw_only=True):
     """How often a plan looks deeper than it is told to; never where zero."""
 
     #: everybody is listed whole

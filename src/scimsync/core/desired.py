@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+
+from msgspec import Struct, field
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.phones import PhoneReader, Unread
@@ -25,8 +26,7 @@ SPACE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ValueFault:
+class ValueFault(Struct, frozen=True):
     """Why a value of the source is none that can be written."""
 
     code: str
@@ -95,8 +95,7 @@ _MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T][0-9:.,]+ ?(Z|[+-][0-9:]+
 _LEVEL, _HIGHEST = "proficiency", 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desired:
+class Desired(Struct, frozen=True, kw_only=True):
     """What HR wants of one person."""
 
     #: path -> value, of every mapped attribute; None where there is none, or a bad one

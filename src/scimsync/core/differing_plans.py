@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, fields
 from typing import Generic, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from scimsync.model.plans import Change, Delta, Finding, GroupChange, Member, Plan, Seal, Tally
 
@@ -17,8 +19,7 @@ _T = TypeVar("_T")
 _K = TypeVar("_K", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
-class Altered:
+class Altered(Struct, frozen=True):
     """One change that both plans hold, and not in the same way."""
 
     before: Change
@@ -35,8 +36,7 @@ class Altered:
         return _pairs(self.before.deltas, self.after.deltas, lambda delta: delta.path, _effect)
 
 
-@dataclass(frozen=True, slots=True)
-class AlteredGroup:
+class AlteredGroup(Struct, frozen=True):
     """One group whose members both plans change, and not in the same way."""
 
     before: GroupChange
@@ -53,8 +53,7 @@ class AlteredGroup:
         return _apart(self.before.remove, self.after.remove)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(Struct, frozen=True, kw_only=True):
     """What tells a second plan from a first; empty where they would do and tell the same."""
 
     #: changes of the second alone, of the first alone, and those of both that are not the same
@@ -81,7 +80,7 @@ class Difference:
     @property
     def is_empty(self) -> bool:
         """Whether both plans would do and tell the same."""
-        return not any(getattr(self, field.name) for field in fields(self) if field.name != "seal")
+        return not any(getattr(self, name) for name in self.__struct_fields__ if name != "seal")
 
     @property
     def people(self) -> tuple[str, ...]:
@@ -121,8 +120,7 @@ def difference(before: Plan, after: Plan) -> Difference:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Compared(Generic[_T]):
+class _Compared(Struct, Generic[_T], frozen=True):
     added: tuple[_T, ...]
     gone: tuple[_T, ...]
     altered: tuple[tuple[_T, _T], ...]
@@ -199,17 +197,17 @@ def _saying(finding: Finding) -> Hashable:
 
 def _numbers(before: Tally, after: Tally) -> dict[str, tuple[float, float]]:
     found: dict[str, tuple[float, float]] = {}
-    for field in fields(Tally):
-        old, new = getattr(before, field.name), getattr(after, field.name)
+    for name in Tally.__struct_fields__:
+        old, new = getattr(before, name), getattr(after, name)
         if isinstance(old, Mapping):
-            found |= _differing(old, new, none=0, prefix=f"{field.name}.")
+            found |= _differing(old, new, none=0, prefix=f"{name}.")
         elif old != new:
-            found[field.name] = (old, new)
+            found[name] = (old, new)
     return found
 
 
 def _sealed(seal: Seal) -> dict[str, str]:
-    return {field.name: getattr(seal, field.name) for field in fields(Seal)}
+    return asdict(seal)
 
 
 def _differing(old: Mapping[str, _T], new: Mapping[str, _T], none: _T, prefix: str = "") -> dict[str, tuple[_T, _T]]:

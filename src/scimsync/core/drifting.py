@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.outcomes import Description, Pin
@@ -32,8 +34,7 @@ _MEMBERS = (f"{CORE_GROUP}:members", f"{CORE_GROUP}:members.value")
 _GROUP_NAME = f"{CORE_GROUP}:displayName"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class Reach(Struct, frozen=True, kw_only=True):
     """What a mapping touches, as short paths in lower case."""
 
     #: what our requests write: attributes, sub-attributes, and those that select an element
@@ -90,8 +91,7 @@ class Reach:
         return head in self.written if dot else _prefix(path) in self.prefixes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(Struct, frozen=True, kw_only=True):
     """One drift, how bad it is, and what to do."""
 
     drift: Drift
@@ -104,8 +104,7 @@ class Ruling:
         return self.severity is Severity.ERROR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+class Baseline(Struct, frozen=True, kw_only=True):
     """What a schema is compared with: a pin, a file, or what the dialect assumes."""
 
     #: for messages: "the pin of 2026-11-25 10:00 UTC"

@@ -9,8 +9,9 @@ alone, or under `SEVERAL`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from scimsync.core.changed_rules import AUTHORITY, of_path
 from scimsync.core.differing_plans import Difference
@@ -39,8 +40,7 @@ class Kind(Enum):
 _ACCESS = ("delete", "disable", "not delete", "not disable", "enable", "restore", "create")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True):
     """One thing that one plan does or tells, and the other does not, or does otherwise."""
 
     kind: Kind
@@ -55,8 +55,7 @@ class Item:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class Effect(Struct, frozen=True, kw_only=True):
     """All items of one kind that one rule brings about."""
 
     rule: str
@@ -91,8 +90,7 @@ def items(difference: Difference, relinked: Iterable[tuple[str, str, str]] = ())
 # --- people -----------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Side:
+class _Side(Struct):
     """What one plan does about one person."""
 
     name: str = ""

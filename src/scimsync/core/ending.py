@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from scimsync.model.outcomes import Ending
 from scimsync.model.plans import Action, Change, Finding, Lifecycle, Severity

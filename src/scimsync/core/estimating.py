@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.core import harm
 from scimsync.core.harm import Kind
@@ -26,8 +27,7 @@ _LIST_GOOD_S = 60.0
 _BURST = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
+class Habits(Struct, frozen=True, kw_only=True):
     """How a target is written, and what is known of it when a plan is made."""
 
     dialect: Dialect

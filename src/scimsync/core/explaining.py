@@ -6,7 +6,9 @@ Nothing is decided here. The plan decided; this reads what it decided, and says 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.verdicts import Mine, Ruled, cause_of
@@ -19,8 +21,7 @@ from scimsync.model.wording import some_of
 _GOOD = frozenset({Status.DONE.value, Status.ALREADY.value})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(Struct, frozen=True, kw_only=True):
     """How it stands with one person, in words."""
 
     standing: Standing

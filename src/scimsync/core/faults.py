@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from scimsync.model.plans import Finding, Severity
 from scimsync.scim.dialect import Dialect
@@ -79,8 +80,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One thing that is wrong, with the path it is wrong at."""
 
     code: str

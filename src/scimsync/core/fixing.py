@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.planner import SENT, operations_of

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.core import naming
 from scimsync.core.references import components, find_cycles
@@ -81,8 +82,7 @@ def circular(
     return cut, findings
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """Who still has to join and to leave a group, by id."""
 
     add: tuple[str, ...] = ()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.scim.grammar import Comparison, Filter, Logical, Not, Path, Present, lookup, matches, parse_path
@@ -25,8 +25,7 @@ _FOLLOWING = frozenset({"primary", "display", "$ref"})
 _LOGIN = "userName"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """One kind of write: the same operation on the same part of an account, whoever it is about."""
 
     op: str
@@ -36,8 +35,7 @@ class Kind:
     shape: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Aim:
+class _Aim(Struct, frozen=True):
     op: str
     path: Path
 

@@ -7,8 +7,9 @@ that a person must say so; two more, and an account may follow its person to a n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from scimsync.model.accounts import Pair
 from scimsync.model.outcomes import LinkDecision
@@ -34,8 +35,7 @@ _LOGIN = "userName"
 _NAMES = (("displayName",), ("name.familyName", "name.givenName"))
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """One thing that a person is known by. It agrees where all paths of one of its ways do."""
 
     name: str

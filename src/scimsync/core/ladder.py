@@ -6,8 +6,9 @@ Who stands on it keeps everything they have. Only absence climbs it: whom HR *sa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from scimsync.model.outcomes import Suspect
 from scimsync.model.plans import Finding, Severity

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.plans import BESIDES, Action, Change, Verdict
@@ -21,8 +22,7 @@ Roles: TypeAlias = frozenset[str]
 NONE: Roles = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """What an account holds now."""
 
     #: None where the directory does not show it

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.planner import SENT, operations_of
@@ -29,8 +31,7 @@ RULES = frozenset({f"limits.{action.value}" for action in Action if action is no
 _LEAVING = frozenset({CLEAR, "limits.delete"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class Past(Struct, frozen=True, kw_only=True):
     """What counts with a plan, by kind."""
 
     #: how long what was done counts
@@ -47,8 +48,7 @@ class Past:
         return self.leavers_window if kind in TAKING else self.window
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+class Demand(Struct, frozen=True, kw_only=True):
     """How many accounts a plan would change in one kind, of how many, and how many it may."""
 
     kind: str
@@ -162,8 +162,7 @@ def _of(kind: str) -> str:
     return f"{action} {path} of" if path else action
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spared:
+class Spared(Struct, frozen=True, kw_only=True):
     """A plan without what would take too much away."""
 
     changes: tuple[Change, ...]

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core.planner import SENT, operations_of
 from scimsync.model.outcomes import Outcome, Status
@@ -41,8 +43,7 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handed:
+class Handed(Struct, frozen=True, kw_only=True):
     """The changes with the logins that may be written, each in its turn; and what is told of the others."""
 
     changes: tuple[Change, ...]
@@ -99,7 +100,6 @@ def hand_over(
     return Handed(changes=kept, findings=tuple(told))
 
 
-@dataclass(slots=True)
 class _Handover:
     """Who waits for whom."""
 

@@ -7,8 +7,9 @@ with its key: what HR added is added, what HR dropped is dropped, what others pu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from scimsync.model.plans import Reason, Sides, Verdict
 from scimsync.model.policy import Authority
@@ -19,8 +20,7 @@ from scimsync.scim.schema import Entry, Kind, Place, Value
 Identity: TypeAlias = Scalar | Value
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """The verdict on one attribute; `value` is what the directory shall hold (for WRITE)."""
 
     verdict: Verdict

@@ -9,9 +9,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import repeat
+
+from msgspec import Struct
 
 from scimsync.model.accounts import Group
 from scimsync.model.plans import Finding, Severity
@@ -62,8 +63,7 @@ def forms(groups: Iterable[Group], match: str) -> dict[str, list[str]]:
     return held
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class Named(Struct, frozen=True, kw_only=True):
     """Which groups the names mean."""
 
     #: folded name -> id, for names that mean exactly one group
@@ -155,8 +155,7 @@ def memory(
     return kept | now
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shielded:
+class Shielded(Struct, frozen=True, kw_only=True):
     """The groups that are never changed."""
 
     ids: frozenset[str]

@@ -10,9 +10,10 @@ An intent is no event: it says what was about to happen. Held against the publis
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+
+from msgspec import Struct
 
 VERSION = "1.8.0"
 _CATEGORY = 3  # Identity & Access Management
@@ -57,8 +58,7 @@ _DECISIONS = {
 _STATUSES = {"done": (1, 1), "already": (1, 1), "failed": (2, 3), "held": (99, 2), "deferred": (99, 2), "open": (0, 2)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditedRecord:
+class AuditedRecord(Struct, frozen=True, kw_only=True):
     """One audit record: its body, its personal part in clear (empty where it was erased), where it stands."""
 
     body: Mapping[str, object]

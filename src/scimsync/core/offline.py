@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from scimsync.model.durations import duration_text
 from scimsync.model.plans import Finding, Severity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """What is known of the directory without asking it."""
 
     #: when everybody was listed last, and when whole, with all that is mapped

@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.model.plans import Finding, Severity
 
@@ -110,8 +111,7 @@ def _digested(shown: str, kind: str, place: str, key: str, query: str) -> str:
     return f"{shown} ({hashlib.sha256(known.encode()).hexdigest()[:10]})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """The links of one source, and how this reading meets them."""
 
     #: "" for links that nobody owns yet
@@ -135,8 +135,7 @@ class Held:
         return self.source or "no named source (an earlier version)"
 
 
-@dataclass(frozen=True, slots=True)
-class Ownership:
+class Ownership(Struct, frozen=True):
     """What a reading may speak about, besides the links of its own source."""
 
     takes: tuple[str, ...]

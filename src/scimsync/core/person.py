@@ -8,7 +8,9 @@ plan of a whole directory comes to for that person (tests/laws/test_one_person.p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core import findings as told
 from scimsync.core import identity, leaving, logins, planner, protecting, returning, validation
@@ -23,8 +25,7 @@ from scimsync.scim.grammar import lookup
 from scimsync.scim.schema import Kind, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """The account of one person as the directory shows it now, and what was agreed before."""
 
     #: what HR calls the person
@@ -45,8 +46,7 @@ class Seen:
         return str(self.resource.get(LOGIN) or "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class Decided(Struct, frozen=True, kw_only=True):
     """What became of one person, before the directory is asked about names."""
 
     desired: Desired
@@ -62,8 +62,7 @@ class Decided:
         return tuple(filter(None, (self.planned.change, self.planned.besides)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concluded:
+class Concluded(Struct, frozen=True, kw_only=True):
     """One person's part of a plan."""
 
     changes: tuple[Change, ...]

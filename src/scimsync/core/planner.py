@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import deciding, protecting
 from scimsync.core.findings import of_foreign
@@ -41,8 +43,7 @@ from scimsync.scim.schema import Kind, Place, Value
 SENT = frozenset({Verdict.WRITE, Verdict.AWAIT, Verdict.DEFER})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class Planned(Struct, frozen=True, kw_only=True):
     """What became of one person."""
 
     #: what is to be written; None where nothing is
@@ -390,8 +391,7 @@ def _kept(key: str) -> Finding:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replanned:
+class Replanned(Struct, frozen=True, kw_only=True):
     """What is left of a change after a look at the account as it is now."""
 
     #: deltas to send, against the fresh state

@@ -7,7 +7,9 @@ no rehire.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.plans import Action, Change, Finding, Lifecycle, Reason, Severity, Verdict
@@ -18,8 +20,7 @@ OUTSIDE, UNSURE, AWAY, PREPARED = "record.out-of-scope", "record.scope-unknown",
 GROUPS = "groups"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Presence:
+class Presence(Struct, frozen=True, kw_only=True):
     """What a source says of its people besides their days, as SQL expressions over one record; "" for nothing."""
 
     #: whether a record is about somebody whom the directory shall know
@@ -39,8 +40,7 @@ class Presence:
 ALL_THERE = Presence()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Absence:
+class Absence(Struct, frozen=True, kw_only=True):
     """Of whom a plan knows that their access changes for another reason than that they left, or came."""
 
     #: key -> why access is taken

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
+
+from msgspec import Struct
 
 from scimsync.model.probing import Heard
 from scimsync.scim.generic import GENERIC
@@ -28,8 +29,7 @@ def login_of(token: str) -> str:
     return f"{PREFIX}{token}@{DOMAIN}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Way(Struct, frozen=True, kw_only=True):
     """How accounts are changed."""
 
     patches: bool = True
@@ -52,8 +52,7 @@ WAYS = (Way(), Way(capital=True), Way(pathless=True), Way(capital=True, pathless
 PUT = Way(patches=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(Struct, frozen=True, kw_only=True):
     """A path that a mapping usually has, and two values to be written there."""
 
     path: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.core.probing_bodies import CLOSED, Trial, Way, words_of
 from scimsync.model.probing import Found, Heard
@@ -39,8 +40,7 @@ def keeps_others(asked: Heard, kept: Trial, before: Value, after: Mapping[str, o
     return Found(entry="patch.keeps_others", value=value, evidence=f"{told} {'stayed' if value else 'did not stay'}")
 
 
-@dataclass(slots=True)
-class Fate:
+class Fate(Struct):
     """What is known of one path: the value before, after a first write, and after a second."""
 
     trial: Trial

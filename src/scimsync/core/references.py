@@ -10,9 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T", bound=Hashable)
 
@@ -39,8 +40,7 @@ _HARM = {EdgeKind.MEMBER: 0, EdgeKind.NESTED: 1, EdgeKind.MANAGER: 2}
 _HARMS = range(len(_HARM))
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """`who` needs `whom`; both are keys."""
 
     who: str
@@ -48,8 +48,7 @@ class Edge:
     kind: EdgeKind = EdgeKind.MANAGER
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(Struct, frozen=True):
     """A closed loop and the edge that was cut to open it."""
 
     cut: Edge
@@ -59,8 +58,7 @@ class Loop:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cuts:
+class Cuts(Struct, frozen=True):
     """A graph of needs without its loops."""
 
     #: every node; whoever is needed by an edge that was not cut comes first

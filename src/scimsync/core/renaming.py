@@ -9,9 +9,10 @@ a father's name is his son's, and a switchboard is everybody's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
+
+from msgspec import Struct
 
 from scimsync.core.identity import LOGIN, marks
 from scimsync.model.plans import Finding, Severity
@@ -36,8 +37,7 @@ class Ground(Enum):
     BORN = "date of birth"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A mark (see `identity`) with what it is about. It agrees where all paths of one of its ways do.
 
     A mark of two others holds where both do; it is there for those that are common alone and rare together.
@@ -62,8 +62,7 @@ class Mark:
         return self.ground is Ground.BORN
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(Struct, frozen=True):
     """What a joiner and a leaver say of one mark that both have."""
 
     mark: Mark
@@ -72,8 +71,7 @@ class Sign:
     others: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Likeness:
+class Likeness(Struct, frozen=True, kw_only=True):
     """A joiner and a leaver who have something in common."""
 
     n: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.planner import operations_of

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core.planner import operations_of
 from scimsync.model.accounts import DeletedAccount, Pair
@@ -19,8 +21,7 @@ UNSEEN = "target.deleted-unseen"
 _NUMBER = "enterprise:employeeNumber"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revival:
+class Revival(Struct, frozen=True, kw_only=True):
     """What becomes of one joiner: the change, where there is still one, and what is told."""
 
     change: Change | None

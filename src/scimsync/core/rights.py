@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.model.policy import Policy
 from scimsync.scim.dialect import ROLE, Dialect, Permission
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """A permission that is needed and not held."""
 
     permission: str

@@ -8,11 +8,12 @@ cronsim); what goes by minutes or hours keeps its distance.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.model.schedules import Blackout, Ended, Progress, Result, Schedule
 
@@ -26,8 +27,7 @@ _COUNTED = 1000
 _SETTLED = frozenset({Ended.SUCCEEDED, Ended.REFUSED, Ended.WAITING, Ended.STOPPED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class Due(Struct, frozen=True, kw_only=True):
     """Whether a schedule is due."""
 
     #: the latest slot that is not settled; None where none is due now

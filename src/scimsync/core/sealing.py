@@ -22,10 +22,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from scimsync.errors import PlanDamaged, PlanStale, ProtocolError
 from scimsync.model.plans import (
@@ -54,19 +55,17 @@ from scimsync.scim.messages import Operation
 FORMAT = 1
 _encode = msgspec.json.Encoder().encode
 #: what is told of a finding
-_TOLD = tuple(field.name for field in fields(Finding))
+_TOLD = Finding.__struct_fields__
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """Who signs a plan: the public key as text, and what makes the signature of some bytes."""
 
     public: str
     sign: Callable[[bytes], bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closing:
+class Closing(Struct, frozen=True, kw_only=True):
     """The last line of a plan file."""
 
     lines: int
@@ -87,8 +86,7 @@ class Closing:
         return b"scimsync plan\n" + Closing(lines=self.lines, sha256=self.sha256).line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Opened(Struct, frozen=True, kw_only=True):
     """A plan file that is whole."""
 
     plan: Plan

@@ -7,7 +7,9 @@ not given up, a membership of somebody who has no account.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core import leaving
 from scimsync.core.lifecycle import ACTIVE
@@ -50,8 +52,7 @@ def without_vain(changes: Iterable[Change]) -> tuple[list[Change], list[tuple[Ch
     return kept, told
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaveOut:
+class LeaveOut(Struct, frozen=True, kw_only=True):
     """What is left out of a plan: what meets all that is said, and any of each kind. Nothing is said where empty."""
 
     #: keys of people
@@ -88,8 +89,7 @@ class LeaveOut:
 MEMBERS, MEMBERSHIPS = "members", "groups"
 
 
-@dataclass(slots=True)
-class Trimmed:
+class Trimmed(Struct):
     """What is left of a plan, and what is told of what is not."""
 
     changes: list[Change] = field(default_factory=list)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from scimsync.core import contract, joining
 from scimsync.core.contract import Breach
@@ -24,8 +25,7 @@ RULES = frozenset({ABSENCE, ROWS, BLANKS, INCOMPLETE, joining.SHORT}) | contract
 _BLANKS_GROWTH = 0.10
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(Struct, frozen=True):
     """What a reading proves."""
 
     #: the absence of a person means that the person left

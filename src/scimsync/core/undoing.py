@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core import planner
 from scimsync.core.leaving import TAKEN_BACK
@@ -44,16 +46,14 @@ RULES = frozenset({HELD})
 GROUPS = "groups"
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """What one run did at one place, as the audit chain keeps values (`ledger.plain`)."""
 
     before: object
     after: object
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trail:
+class Trail(Struct, frozen=True, kw_only=True):
     """What one run did to one person."""
 
     key: str
@@ -67,8 +67,7 @@ class Trail:
     doubtful: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Linked:
+class Linked(Struct, frozen=True):
     """An account that was there and that a run gave to somebody; `former` is the key that it went from, or ""."""
 
     key: str
@@ -76,8 +75,7 @@ class Linked:
     former: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """An account as the directory shows it now."""
 
     resource: Mapping[str, object]
@@ -299,8 +297,7 @@ def come_back(trail: Trail, found: DeletedAccount, policy: Policy, agreed: Mappi
 # --- groups -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """Who joins and who leaves a group so that it is as before, by id; and who moved again since."""
 
     add: tuple[str, ...]

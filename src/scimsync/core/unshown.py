@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.outcomes import Outcome
@@ -126,8 +127,7 @@ def finding(path: str, people: int, of: int) -> Finding:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unkept:
+class Unkept(Struct, frozen=True, kw_only=True):
     """A path on which the target says yes and does not show what was sent, of nearly everybody."""
 
     path: str

@@ -10,8 +10,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core.faults import Fault, value_fault
 from scimsync.core.lifecycle import ACTIVE
@@ -32,8 +34,7 @@ _UNKNOWN = {kind: f"{kind}.unknown" for kind in ("role", "division", "skill", "l
 _UNIQUE = {"userName": "record.duplicate-login", "externalId": "record.duplicate-external-id"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """What is known beside the changes."""
 
     #: what reads phone numbers; None where nobody asks whether one can be dialled
@@ -42,8 +43,7 @@ class Known:
     names: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validated:
+class Validated(Struct, frozen=True, kw_only=True):
     """The changes that may go on, and what is wrong with the others."""
 
     changes: tuple[Change, ...]
@@ -115,8 +115,7 @@ def _shared(changes: Iterable[Change], attributes: Mapping[str, Mapped]) -> dict
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Validation:
+class _Validation(Struct, frozen=True):
     """One walk over one plan."""
 
     attributes: Mapping[str, Mapped]

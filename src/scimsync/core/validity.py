@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.errors import ConfigError
@@ -16,8 +18,7 @@ AHEAD = timedelta(days=30)
 BAD, EARLY, COLLIDES = "record.bad-validity", "record.not-yet-valid", "login.collides"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validity:
+class Validity(Struct, frozen=True, kw_only=True):
     """How a source says from when until when its records hold."""
 
     #: SQL expressions over one record: its first and its last day; "" for none

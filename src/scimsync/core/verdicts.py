@@ -6,7 +6,9 @@ Nothing is decided here. The plan decided; this reads what it decided, and says 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.core.merge import merge
@@ -15,8 +17,7 @@ from scimsync.model.policy import Authority, Mapped
 from scimsync.model.stories import Becomes, Cause, Traces
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mine:
+class Mine(Struct, frozen=True, kw_only=True):
     """What a plan says of one person."""
 
     key: str
@@ -76,15 +77,14 @@ class Mine:
         return tuple(one for one in self.findings if one.holds and not one.path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruled:
+class Ruled(Struct, frozen=True, kw_only=True):
     """What becomes of one attribute, in words."""
 
     becomes: Becomes
     rule: str
     verdict: str
     advice: str = ""
-    causes: tuple[Cause, ...] = field(default=())
+    causes: tuple[Cause, ...] = ()
 
 
 def cause_of(finding: Finding) -> Cause:

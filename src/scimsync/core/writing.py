@@ -7,9 +7,9 @@ is not there, a value-filtered `replace` for one that is; never a replace of a l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from scimsync.core.merge import is_keyed, keyed
 from scimsync.scim.grammar import render_value
@@ -18,8 +18,7 @@ from scimsync.scim.platform import is_platform, request_of
 from scimsync.scim.schema import CORE_USER, Entry, Kind, Place, Value
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """What is to become of one place."""
 
     place: Place

@@ -8,10 +8,10 @@ everybody is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct
 
 from scimsync import files
 from scimsync.core import absent as rules
@@ -33,8 +33,7 @@ class DeliveredState(Runs, Journal, Artifacts, Protocol):
     """Of the state: what was delivered, and what came of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Undone:
+class _Undone(Struct, frozen=True):
     """Somebody whom a delivery of changes held in vain."""
 
     run: Run

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import identity, planner, protecting
 from scimsync.core.identity import brought_back
@@ -26,8 +28,7 @@ from scimsync.model.policy import Deleted, Policy
 from scimsync.scim.platform import INVITATION, is_platform
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountMaker:
+class AccountMaker(Struct, frozen=True, kw_only=True):
     """Carries out changes of people who have no account yet."""
 
     means: Means

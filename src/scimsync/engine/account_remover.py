@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from scimsync.core import protecting
 from scimsync.core.replies import MOST_RACES, Next, decide, words
@@ -14,8 +14,7 @@ from scimsync.model.plans import LOGIN
 from scimsync.model.policy import Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountRemover:
+class AccountRemover(Struct, frozen=True, kw_only=True):
     """Carries out deletions. Each is sent under the version of an account that was just seen to be inactive."""
 
     means: Means

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import reviving
 from scimsync.core.identity import brought_back
@@ -23,8 +25,7 @@ _GOOD = frozenset({Status.DONE, Status.ALREADY})
 RESTORED = "account.restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountReviver:
+class AccountReviver(Struct, frozen=True, kw_only=True):
     """Carries out what the plan says of deleted accounts."""
 
     means: Means

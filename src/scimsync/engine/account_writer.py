@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import planner, returning
 from scimsync.core.lifecycle import ACTIVE
@@ -18,8 +20,7 @@ from scimsync.scim.messages import Operation
 from scimsync.scim.platform import is_platform
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountWriter:
+class AccountWriter(Struct, frozen=True, kw_only=True):
     """Carries out changes of accounts that are there."""
 
     means: Means

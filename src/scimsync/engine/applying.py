@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence, Set
-from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from scimsync.core import grouping, leaving, lifecycle, logins, protecting, rings, trust, waiting
 from scimsync.core.grouping import Left

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import approving as rules
 from scimsync.core.approving import Doing, Need, Standing
@@ -32,8 +34,7 @@ class ApprovalsState(Runs, Refusals, Approvals, Journal, Audit, Artifacts, Proto
     """Of the state: plans, what people said about them, and what was done before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """By what a plan is judged."""
 
     #: the rules of the configuration

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import harm, logins, planner, protecting, unshown
 from scimsync.core.replies import Next, decide, words
@@ -18,8 +20,7 @@ from scimsync.scim.platform import INVITATION
 from scimsync.scim.schema import Place, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class Means(Struct, frozen=True, kw_only=True):
     """What every attempt of a run works with."""
 
     target: Target

@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from scimsync.core import chain
 from scimsync.engine.ports import Clock
@@ -120,8 +121,7 @@ def statement(head: Head) -> Checkpoint:
     return Checkpoint(head.origin, head.size, chain.root(head.frontier))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(Struct, frozen=True, kw_only=True):
     """A chain that is whole."""
 
     origin: str

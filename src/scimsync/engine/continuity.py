@@ -8,8 +8,9 @@ seen: its chain is another, or shorter than a checkpoint says.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from scimsync.core import chain
 from scimsync.engine import checkpoints
@@ -25,8 +26,7 @@ class ContinuedState(Runs, Audit, Artifacts, Protocol):
     """Of the state: what tells whether it is the one that was left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
+class Witness(Struct, frozen=True):
     """The last checkpoint that was kept somewhere."""
 
     #: for people

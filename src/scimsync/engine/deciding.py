@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from scimsync.core.deciding import moved
 from scimsync.core.waiting import is_partial

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
 
 from scimsync.core.findings import of_vain, of_waiting
 from scimsync.engine.state import Deferrals, Runs
@@ -18,8 +19,7 @@ class WaitingState(Deferrals, Runs, Protocol):
     """Of the state: what waits, and which run left it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Struct, frozen=True):
     """What a plan has that waits for somebody who gets no account in it."""
 
     #: (change, path, key)

@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from scimsync.core import delivery, notifications, signing
 from scimsync.engine.ports import Clock, Sender
 from scimsync.engine.state import Outbox
 from scimsync.errors import StoreError
 from scimsync.model.events import Event, Message, MessageState, Receipt
+from scimsync.values import Secretive
 
 T = TypeVar("T")
 
@@ -38,19 +40,17 @@ GRACE_S = 2.0
 IDLE_S = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(Secretive, frozen=True, kw_only=True):
     """One receiver: how it is named in the outbox, how it is reached, and what it is signed with."""
 
     name: str
     #: what people read: number and host, without path
     shown: str
     sender: Sender
-    keys: Sequence[bytes] = field(repr=False)
+    keys: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryPorts:
+class DeliveryPorts(Struct, frozen=True, kw_only=True):
     """What delivering needs."""
 
     outbox: Outbox

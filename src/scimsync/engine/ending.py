@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from scimsync.core import ending as rules
 from scimsync.core import limits, protecting
@@ -23,8 +24,7 @@ from scimsync.workbench.comparing import Comparison
 _GOOD = frozenset({Status.DONE, Status.ALREADY})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """What a plan knows when it comes to those who left long ago."""
 
     now: datetime
@@ -43,14 +43,13 @@ class Known:
     missing: Callable[[str, str], bool] = lambda *_: True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ends:
+class Ends(Struct, frozen=True, kw_only=True):
     """Whose account is deleted."""
 
     changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
     #: what the plan wanted, for the limits
-    demanded: tuple[Demand, ...] = field(default=())
+    demanded: tuple[Demand, ...] = ()
     #: key -> when the account of somebody else is deleted
     later: Mapping[str, datetime] = field(default_factory=dict)
 

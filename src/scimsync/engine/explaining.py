@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import explaining, verdicts
 from scimsync.core.verdicts import Mine, Ruled
@@ -24,8 +26,7 @@ from scimsync.workbench.expressions import Expression
 from scimsync.workbench.mapping import check_mapping
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """What a person wants to have explained."""
 
     #: a source key, the id of an account, or a login
@@ -151,8 +152,7 @@ def _unmanaged(ports: PlanPorts, reply: Reply, asked: str, link: Link | None) ->
     )
 
 
-@dataclass(slots=True)
-class _Telling:
+class _Telling(Struct):
     """One person, by what the tables and the state say."""
 
     store: Store

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
+
+from msgspec import Struct
 
 from scimsync.engine.ports import Clock, Observer, Target
 from scimsync.engine.state import Journal, Runs
@@ -34,8 +35,7 @@ class WrittenState(Runs, Journal, Protocol):
     """Of the state: what was lately written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Freshness:
+class Freshness(Struct, frozen=True, kw_only=True):
     """What is needed to read accounts again."""
 
     target: Target
@@ -86,8 +86,7 @@ def written(store: WrittenState, since: datetime) -> Iterator[JournalLine]:
             yield from store.journal(run.id, since=since)
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Struct, frozen=True):
     """What reading accounts by their ids came to."""
 
     #: raw resources, each one line of JSON

@@ -13,7 +13,9 @@ told once: `group.partial`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core import grouping, showing
 from scimsync.core.grouping import Left
@@ -36,8 +38,7 @@ _ABOUT_PATH = frozenset({"", "invalidPath", "invalidFilter", "invalidSyntax"})
 _MOST_TRIED = 1000
 
 
-@dataclass(slots=True)
-class Removing:
+class Removing(Struct):
     """How members are removed in this run: one way for all groups, found once where the dialect does not say."""
 
     form: Removal = Removal.FILTER
@@ -72,8 +73,7 @@ class Removing:
             self.form = Removal.FILTER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupPorts:
+class GroupPorts(Struct, frozen=True, kw_only=True):
     """What writing a group asks of the run that it belongs to."""
 
     target: Target

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core import undoing as rules
 from scimsync.core.lifecycle import ACTIVE
@@ -32,8 +34,7 @@ class UndoState(Runs, Links, Journal, Audit, Artifacts, Protocol):
     """Of the state: runs, what they did, what was agreed, and who is who."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """What shall be planned."""
 
     #: what was done, and is taken back

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core.probing_bodies import version_header
 from scimsync.engine.ports import Clock
@@ -90,8 +93,7 @@ class NotOurs(TargetError):
     """The target answered with a resource that the probe did not make."""
 
 
-@dataclass(slots=True)
-class Specimen:
+class Specimen(Struct):
     """Something that the probe made."""
 
     endpoint: str

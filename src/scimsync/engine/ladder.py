@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from scimsync.core import ladder as rules
 from scimsync.core.absent import DELTA
@@ -22,8 +23,7 @@ from scimsync.workbench import suspects as tables
 from scimsync.workbench.comparing import Comparison
 
 
-@dataclass(slots=True)
-class Ladder:
+class Ladder(Struct):
     """What becomes of those who are missing from one reading of the source."""
 
     request: PlanRequest

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.core import leaving, protecting
 from scimsync.core.lifecycle import ACTIVE
@@ -15,8 +16,7 @@ from scimsync.workbench.bench import Workbench
 from scimsync.workbench.comparing import Comparison
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class Decided(Struct, frozen=True, kw_only=True):
     """What planning came to."""
 
     changes: Sequence[Change]

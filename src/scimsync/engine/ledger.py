@@ -12,10 +12,10 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import Struct, field
 
 from scimsync.core import chain
 from scimsync.errors import StoreDamaged
@@ -36,8 +36,7 @@ def pseudonym(secret: bytes, person: str, life: int = 0) -> str:
     return hmac.new(secret, f"{life}\n{person}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
-@dataclass(slots=True)
-class Ledger:
+class Ledger(Struct):
     """Adds records to a chain. Made inside a transaction that holds the head of the chain locked."""
 
     head: Head

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from scimsync.engine.ports import Source, Target
 from scimsync.engine.state import Artifacts, Links
@@ -17,8 +18,7 @@ class LinkState(Links, Artifacts, Protocol):
     """What linking asks of the state."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkRequest:
+class LinkRequest(Struct, frozen=True, kw_only=True):
     """What a person says."""
 
     key: str
@@ -35,8 +35,7 @@ class LinkRequest:
         return bool(self.account) and not self.different
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
+class Records(Struct, frozen=True):
     """Where the records are: the source, the column of the key, what the source is known by."""
 
     source: Source
@@ -44,8 +43,7 @@ class Records:
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkResult:
+class LinkResult(Struct, frozen=True, kw_only=True):
     """What is so from now on."""
 
     decision: LinkDecision

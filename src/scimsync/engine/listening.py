@@ -7,10 +7,10 @@ is told apart from its repetition by its id, which is kept for longer than its s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
+from msgspec import Struct
 
 from scimsync.core import signing
 from scimsync.engine.ports import Clock
@@ -27,8 +27,7 @@ MEMORY = timedelta(hours=1)
 _LONGEST_KEY = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the caller is told: an HTTP status and a document."""
 
     status: int

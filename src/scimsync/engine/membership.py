@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync import files
 from scimsync.core import grouping as rules
@@ -43,8 +45,7 @@ class AgreedState(Memberships, TakenBack, Artifacts, Protocol):
     """Of the state: which memberships were agreed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairs:
+class Pairs(Struct, frozen=True, kw_only=True):
     """Where memberships come from, besides a column of the records."""
 
     #: pairs of a person's key and a group; None where a column has them

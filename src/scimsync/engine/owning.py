@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from scimsync.core import owning as rules
 from scimsync.engine.plan_request import PlanRequest
@@ -19,8 +20,7 @@ class OwnedState(Runs, Links, Protocol):
     """Of the state: which sources were met, and what came of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owned:
+class Owned(Struct, frozen=True, kw_only=True):
     """What is known of a source and its links."""
 
     findings: tuple[Finding, ...]

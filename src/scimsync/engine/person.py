@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core import person, validation
 from scimsync.core.desired import Desired, read_desired
@@ -49,8 +51,7 @@ class Names:
         return validation.Known(names=found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonPorts:
+class PersonPorts(Struct, frozen=True, kw_only=True):
     """What planning one person needs from outside."""
 
     target: Target
@@ -61,8 +62,7 @@ class PersonPorts:
     fresh: Callable[[], str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonRequest:
+class PersonRequest(Struct, frozen=True, kw_only=True):
     """Who shall be planned, and what HR says."""
 
     account: str
@@ -80,8 +80,7 @@ class PersonRequest:
     whole: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonPlan:
+class PersonPlan(Struct, frozen=True, kw_only=True):
     """A plan of one person, with the account as it was read for it."""
 
     plan: Plan

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from scimsync.core.blackout import Holding
 from scimsync.core.depths import Rhythm
@@ -22,11 +23,11 @@ from scimsync.model.policy import Depth, Policy
 from scimsync.scim.dialect import Dialect
 from scimsync.scim.generic import GENERIC
 from scimsync.scim.schema import Catalog
+from scimsync.values import Secretive
 from scimsync.workbench.phones import Memo
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanPorts:
+class PlanPorts(Secretive, frozen=True, kw_only=True):
     """The ports of one run, and the little else that planning needs from outside."""
 
     source: Source
@@ -45,7 +46,7 @@ class PlanPorts:
     pairs: Pairs = field(default_factory=Pairs)
     metrics: Metrics = field(default_factory=Unmeasured)
     #: what the plan is signed with; not signed where None
-    key: bytes | None = field(default=None, repr=False)
+    key: bytes | None = None
     #: what this run asked so far
     counted: Counted = field(default_factory=Counted)
 
@@ -62,8 +63,7 @@ class PlanPorts:
                 return name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRequest:
+class PlanRequest(Struct, frozen=True, kw_only=True):
     """What shall be planned."""
 
     policy: Policy

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from scimsync.core import (
     blackout,
@@ -161,8 +163,7 @@ class _Planning:
     former: Path | None = None
     #: what leavers hold that the directory is about to take from them
     last: returning.Last = field(default_factory=list)
-    #: licence -> how many more are needed
-    licences: dict[str, int] = field(default_factory=dict)
+    licences: dict[str, int] = field(default_factory=dict)  #: licence -> how many more are needed
 
     async def run(self) -> Plan:
         self.request = deciding.obeying(self.request, self.ports)
@@ -472,7 +473,6 @@ class _Planning:
         self.ladder.keep(comparison, plan)
         quarantine.remember(ports.store, request, findings, self, (identity, created))
         deciding.end_idle(ports.store, request, plan, self)
-        digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
                 id=identity,
@@ -486,7 +486,7 @@ class _Planning:
                 partial=request.is_partial,
                 source=request.source,
                 takes=self.takes,
-                digest=digest,
+                digest=write_plan(ports.store.artifact(name), plan, ports.key),
             ),
             [x for told in request.subscriptions for x in notifications.messages_to(notifications.of_plan(plan), told)],
         )

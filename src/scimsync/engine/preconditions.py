@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core import leaving, limits
 from scimsync.engine import approving, binding, limiting
@@ -59,8 +61,7 @@ class ApplyState(
     """Of the state: what applying reads and writes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyPorts:
+class ApplyPorts(Struct, frozen=True, kw_only=True):
     """The ports that applying needs."""
 
     target: Target
@@ -72,8 +73,7 @@ class ApplyPorts:
     shown: Callable[[Mapping[str, object]], None] = lambda _: None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyOptions:
+class ApplyOptions(Struct, frozen=True, kw_only=True):
     """How a plan shall be applied."""
 
     policy: Policy

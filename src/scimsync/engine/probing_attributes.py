@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from scimsync.core import probing, probing_bodies
 from scimsync.core.probing_bodies import ACTIVE, PUT, login_of, values_of_others

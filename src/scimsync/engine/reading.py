@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import drifting, ending, fixing, rights, trust, unshown
 from scimsync.core.depths import of_fallback
@@ -32,8 +34,7 @@ MOST_ASKED = 50
 SCHEMA_BELIEVED = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Struct, frozen=True):
     """What came of a look at what the target says about itself."""
 
     told: Sequence[Finding] = ()

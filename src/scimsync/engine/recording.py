@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypedDict
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import grouping
 from scimsync.engine.ledger import document_of
@@ -28,8 +29,7 @@ class BegunState(Audit, Artifacts, Protocol):
     """What the first records of a run ask of the state."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
+class Application(Struct, frozen=True, kw_only=True):
     """By whom, when and how a plan is applied."""
 
     actor: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from scimsync.core import returning
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
@@ -21,8 +22,7 @@ from scimsync.workbench.bench import Workbench
 Last: TypeAlias = list[tuple[str, str, Value]]
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """The changes with what is given back, what is told, and what leavers are about to lose."""
 
     changes: list[Change]

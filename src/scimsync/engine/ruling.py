@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import exchanging, ruling
 from scimsync.core.lifecycle import ACTIVE
@@ -23,8 +25,7 @@ _HIDING = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ruled:
+class Ruled(Struct, frozen=True):
     """What the rules say about a plan."""
 
     findings: tuple[Finding, ...] = ()

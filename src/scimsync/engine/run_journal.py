@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import leaving, notifications
 from scimsync.engine.journal import Journal
@@ -16,8 +18,7 @@ from scimsync.model.plans import Change, GroupChange
 from scimsync.model.policy import Mapped
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunJournal:
+class RunJournal(Struct, frozen=True, kw_only=True):
     """Makes durable what one run is about to do, and what came of it."""
 
     run: str

@@ -7,9 +7,10 @@ saw, so the target itself stops that one, who is planned again, and everybody el
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from scimsync.core.identity import said
 from scimsync.engine.state import Decided, Journal, Links, Runs
@@ -31,8 +32,7 @@ class WorldState(Runs, Links, Decided, Journal, Protocol):
     """Of the state: what plans rest on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class World(Struct, frozen=True, kw_only=True):
     """What there is now, to hold a plan against."""
 
     store: WorldState
@@ -42,8 +42,7 @@ class World:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(Struct, frozen=True, kw_only=True):
     """One thing that a plan rests on."""
 
     name: str

@@ -7,7 +7,8 @@ the target takes no filter on a path, it is not asked again in this run, and the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from scimsync.engine.ports import Clock, Target
 from scimsync.errors import FilterRefused
@@ -22,16 +23,14 @@ TOLD_S = 10.0
 SOON_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """What one path found: at least one account."""
 
     path: str
     accounts: Sequence[Reply]
 
 
-@dataclass(slots=True)
-class Search:
+class Search(Struct):
     """Looks for accounts at one target during one run."""
 
     target: Target

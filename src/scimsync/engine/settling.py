@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from scimsync.core import leaving, notifications
 from scimsync.engine import binding, deciding, ending, limiting, undone, unshown

@@ -7,10 +7,10 @@ and it is kept for longer than plans and journals are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from scimsync.core import grouping
 from scimsync.core.undoing import Move, Trail
@@ -26,8 +26,7 @@ GROUP = "group:"
 _GOOD = frozenset({Status.DONE.value, Status.ALREADY.value})
 
 
-@dataclass(frozen=True, slots=True)
-class GroupTrail:
+class GroupTrail(Struct, frozen=True):
     """Whom a run put into one group, and whom it took out, by id."""
 
     group: str
@@ -36,8 +35,7 @@ class GroupTrail:
     left: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trails:
+class Trails(Struct, frozen=True, kw_only=True):
     """All that a run did."""
 
     people: tuple[Trail, ...] = ()
@@ -48,8 +46,7 @@ class Trails:
     others: int = 0
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(Struct):
     """One part of the change of one person, as its records come by."""
 
     moves: dict[str, Move] = field(default_factory=dict)
@@ -57,8 +54,7 @@ class _Part:
     adopted: bool = False
 
 
-@dataclass(slots=True)
-class _Person:
+class _Person(Struct):
     name: str = ""
     account: str = ""
     action: str = ""
@@ -68,8 +64,7 @@ class _Person:
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """One record, with its personal part in clear."""
 
     kind: str

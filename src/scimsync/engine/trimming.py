@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core import limits, planner, trimming
 from scimsync.core.findings import in_order
@@ -27,8 +29,7 @@ class TrimmedState(Runs, Refusals, Journal, Artifacts, Protocol):
     """Of the state: plans, their files, and what counts with them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class By:
+class By(Struct, frozen=True, kw_only=True):
     """Who leaves something out, when, under which name, and what it is signed with."""
 
     author: str

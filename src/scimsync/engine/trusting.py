@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import dropwhile
+
+from msgspec.structs import replace
 
 from scimsync.core import absent, contract, joining, trust
 from scimsync.core.contract import Earlier

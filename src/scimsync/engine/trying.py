@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.engine import staging
 from scimsync.engine.plan_request import PlanPorts, PlanRequest
@@ -14,8 +16,7 @@ from scimsync.workbench import sampling
 from scimsync.workbench.bench import Workbench
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(Struct, frozen=True, kw_only=True):
     """The value of one record under both expressions, as text; None where there is none."""
 
     key: str
@@ -30,8 +31,7 @@ class Sample:
         return self.today != self.wanted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(Struct, frozen=True, kw_only=True):
     """What came of trying an expression."""
 
     records: int

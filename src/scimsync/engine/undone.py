@@ -7,8 +7,9 @@ taking back what took it back.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from scimsync.core import grouping
 from scimsync.core import undoing as rules
@@ -36,8 +37,7 @@ class UndoneState(TakenBack, Artifacts, Protocol):
     """Of the state: what was taken back, and what was agreed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Believed:
+class Believed(Struct, frozen=True):
     """What of HR's word counts: paths that are left alone in this run, and whether who is missing left."""
 
     frozen: frozenset[str]
@@ -46,8 +46,7 @@ class Believed:
     overrides: Collection[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """What is left of a plan, what is told, and leavers whose access was given back."""
 
     changes: list[Change]
@@ -96,8 +95,7 @@ def _is_over(
 Members = Mapping[str, Sequence[Member]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class Looked(Struct, frozen=True, kw_only=True):
     """How the groups were looked at: which were read, for everybody, and whether who is not named may go."""
 
     groups: Collection[str]
@@ -133,8 +131,7 @@ def leave_members(
     return left[YES], left[NO], told
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(Struct, frozen=True, kw_only=True):
     """What a run wrote, and the bases before and after it."""
 
     plan: Plan

@@ -6,9 +6,11 @@ Whoever is out of scope or on leave is not there, and has not left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core import presence as scope
 from scimsync.core import validity as rules
@@ -26,8 +28,7 @@ from scimsync.workbench.phones import stage_remembered
 from scimsync.workbench.presence import AHEAD, ENDED, LEAVE, OUT
 
 
-@dataclass(slots=True)
-class Calendar:
+class Calendar(Struct):
     """What a source says of days, and what follows for one plan. Does nothing where it says nothing."""
 
     bench: Workbench

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct, field
 
 from scimsync.scim.schema import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(Struct, frozen=True, kw_only=True):
     """A record and its account, with the three views of every managed attribute, by short path.
 
     `account` is None for a person who has none yet; `current` is then empty. `base` holds only the
@@ -33,24 +33,21 @@ class Pair:
     left_out: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A group as a listing shows it: without its members."""
 
     id: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Struct, frozen=True):
     """One member of one group, by their ids. The member is an account, or another group."""
 
     group: str
     account: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupMemory:
+class GroupMemory(Struct, frozen=True, kw_only=True):
     """What is known of groups from earlier runs."""
 
     #: folded name -> id of the group that it meant
@@ -59,8 +56,7 @@ class GroupMemory:
     partial: Mapping[str, int | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeletedAccount:
+class DeletedAccount(Struct, frozen=True, kw_only=True):
     """An account that was deleted, and that the target can bring back."""
 
     id: str
@@ -75,8 +71,7 @@ class DeletedAccount:
     holds: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Leaver:
+class Leaver(Struct, frozen=True):
     """A linked account whose person is no longer in the source."""
 
     key: str
@@ -89,8 +84,7 @@ class Leaver:
     shown: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stranger:
+class Stranger(Struct, frozen=True, kw_only=True):
     """An account that HR does not know."""
 
     account: str
@@ -113,8 +107,7 @@ class Missing(Enum):
     WITHOUT = "without"  #: in the source, active, and without account in this plan
 
 
-@dataclass(frozen=True, slots=True)
-class Unresolved:
+class Unresolved(Struct, frozen=True):
     """A reference that names nobody who has an account."""
 
     path: str

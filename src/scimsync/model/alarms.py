@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+
+from msgspec import Struct
 
 
 class AlarmKind(Enum):
@@ -18,8 +19,7 @@ class AlarmKind(Enum):
     STALE = "source-stale"
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """Whether something is wrong now. No values of people and no secrets stand in it: all of it travels."""
 
     kind: AlarmKind
@@ -32,8 +32,7 @@ class Condition:
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
+class Alarm(Struct, frozen=True, kw_only=True):
     """How one alarm stands, as the store remembers it."""
 
     kind: AlarmKind
@@ -51,8 +50,7 @@ class Alarm:
     step: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """What people are told: that an alarm began, or that it is over."""
 
     kind: AlarmKind

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from msgspec import Struct, field
 
 from scimsync.model.decisions import Actor
 
 SETTLED = timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalRule:
+class ApprovalRule(Struct, frozen=True, kw_only=True):
     """Which plans need how many approvals, and by whom. A plan that meets one of its conditions needs them."""
 
     name: str
@@ -33,8 +33,7 @@ class ApprovalRule:
     settled: timedelta = SETTLED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
+class Approval(Struct, frozen=True, kw_only=True):
     """The word of one person about one plan. A rejection is final: a new plan is made instead."""
 
     run: str
@@ -56,8 +55,7 @@ class Approval:
         return Actor(self.actor, self.proof)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(Struct, frozen=True, kw_only=True):
     """That somebody made a user of the console, or gave one another role or password: who can come in as that user."""
 
     user: Actor
@@ -65,8 +63,7 @@ class Made:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantined:
+class Quarantined(Struct, frozen=True, kw_only=True):
     """That a person is left out of plans, remembered until a plan leaves them in again."""
 
     key: str

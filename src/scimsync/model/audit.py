@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+
+from msgspec import Struct
 
 from scimsync.scim.schema import Value
 
@@ -28,8 +29,7 @@ class Kind(Enum):
     ERASURE = "erasure"  #: the key of a person was destroyed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
+class Edit(Struct, frozen=True, kw_only=True):
     """One path of a record. The values are personal; path, reason and authority are not."""
 
     path: str
@@ -40,8 +40,7 @@ class Edit:
     authority: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """One event before it is chained; "" where something does not apply.
 
     Of a record about a person, `person`, `account`, `name`, `detail` and the values of `edits` are personal:
@@ -81,8 +80,7 @@ class Record:
     method: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One record as it is kept. `body` are the bytes that were hashed; the rest repeats what stands in them."""
 
     seq: int
@@ -95,8 +93,7 @@ class Entry:
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """The end of a chain: how long it is, the hash of its last record, the frontier of its tree."""
 
     origin: str
@@ -105,8 +102,7 @@ class Head:
     frontier: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonKey:
+class PersonKey(Struct, frozen=True, kw_only=True):
     """What the personal part of the records about one person is encrypted under; destroyed by an erasure."""
 
     pseudonym: str
@@ -118,8 +114,7 @@ class PersonKey:
     erased_by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """A statement about the whole chain at one size: the root of its tree."""
 
     origin: str

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
+
+from msgspec import Struct, field
 
 from scimsync.model.policy import Limit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Newest:
+class Newest(Struct, frozen=True, kw_only=True):
     """A column that says when a record last changed, and how old the newest of them may be."""
 
     column: str
     within: timedelta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expect:
+class Expect(Struct, frozen=True, kw_only=True):
     """What is expected of each reading of the source, besides what is learned from the readings before."""
 
     #: how many records there are, at least and at most
@@ -39,8 +38,7 @@ class Expect:
         return tuple(dict.fromkeys(named))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """What must hold of the directory as it will be: a query that gives what is wrong, or a number of people."""
 
     name: str
@@ -60,8 +58,7 @@ class Rule:
         return f"rule.{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contract:
+class Contract(Struct, frozen=True, kw_only=True):
     """What both ends are held to."""
 
     expect: Expect = field(default_factory=Expect)

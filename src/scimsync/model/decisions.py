@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+
+class Actor(Struct, frozen=True):
     """Who does something, and how that was proven."""
 
     #: `user@host` on the command line; elsewhere what identifies the person there, such as an address
@@ -101,8 +101,7 @@ class Scope(Enum):
     ATTRIBUTE = "attribute"  #: for this attribute of everybody
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """How a conflict ends, because a person said so. It answers conflicts, and nothing else."""
 
     id: str
@@ -136,8 +135,7 @@ class Decision:
         return self.ended is None and (self.until is None or self.until >= today)
 
 
-@dataclass(frozen=True, slots=True)
-class Decisions:
+class Decisions(Struct, frozen=True):
     """The decisions that a plan obeys."""
 
     held: Mapping[tuple[str, str], Decision] = field(default_factory=dict)

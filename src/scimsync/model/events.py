@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+
+from msgspec import Struct
+
+from scimsync.values import Secretive
 
 
 class EventKind(Enum):
@@ -28,8 +31,7 @@ class EventKind(Enum):
 PROFILE = "urn:ietf:params:scim:event:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """One thing that happened to a person or to a run."""
 
     id: str
@@ -43,8 +45,7 @@ class Event:
     body: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
+class Subscription(Struct, frozen=True, kw_only=True):
     """What one endpoint wants to be told. Without its address and its secret."""
 
     endpoint: str
@@ -62,15 +63,14 @@ class MessageState(Enum):
     DEAD = "dead"  #: given up; a person may send it again
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Secretive, frozen=True, kw_only=True):
     """One event on its way to one endpoint, as the outbox keeps it. `body` never changes."""
 
     id: str
     endpoint: str
     person: str
     type: str
-    body: bytes = field(repr=False)
+    body: bytes
     created: datetime
     #: not to be tried before
     due: datetime
@@ -86,8 +86,7 @@ class Message:
     seq: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(Struct, frozen=True, kw_only=True):
     """What came of carrying a message. `status` is 0 where there was no complete answer."""
 
     status: int = 0
@@ -96,8 +95,7 @@ class Receipt:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """An event from outside that asks for some people to be looked at. It carries no values."""
 
     id: str

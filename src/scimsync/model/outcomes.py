@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
+
+from msgspec import Struct, field
 
 from scimsync.model.records import SourceHealth
 from scimsync.scim.messages import ErrorReport
@@ -25,8 +26,7 @@ class Exchange(Enum):
     LOST = "lost"  #: sent, and no answer that can be believed: applied or not is unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(Struct, frozen=True, kw_only=True):
     """The answer to one request. A failure is a value; only trouble with the whole target raises.
 
     `body` is the resource of a 2xx answer; None where there was none or it could not be read.
@@ -56,8 +56,7 @@ class Reply:
         return self.exchange is Exchange.ANSWERED and 200 <= self.status < 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class Sweep(Struct, frozen=True, kw_only=True):
     """What one reading of all accounts came to."""
 
     #: distinct accounts seen
@@ -71,16 +70,14 @@ class Sweep:
     requests: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One of the documents in which a target describes itself, and its ETag as it was sent ("" for none)."""
 
     body: Mapping[str, object]
     tag: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
+class Description(Struct, frozen=True, kw_only=True):
     """What a target says about itself: documents by the name of their endpoint (`scim.drift.DOCUMENTS`)."""
 
     documents: Mapping[str, Document]
@@ -97,8 +94,7 @@ class Description:
         return self.documents[name].body if name in self.documents else {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rights:
+class Rights(Struct, frozen=True, kw_only=True):
     """What a target says of our client: what it may do, and how much."""
 
     #: division -> permissions there, such as `routing:skill:assign`, in which `*` stands for any word; None where the
@@ -114,8 +110,7 @@ class Rights:
     learned: tuple[int, float] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guard:
+class Guard(Struct, frozen=True, kw_only=True):
     """How the writes of a target are kept from landing on what nobody has seen."""
 
     #: without a version: read, compared with what the plan saw, written, read back
@@ -126,8 +121,7 @@ class Guard:
     puts: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
+class Pin(Struct, frozen=True, kw_only=True):
     """A baseline: what a target said about itself when a person recorded it."""
 
     target: str
@@ -138,8 +132,7 @@ class Pin:
     left_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """The remembered result of correlation: this record owns this account."""
 
     key: str
@@ -148,8 +141,7 @@ class Link:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkDecision:
+class LinkDecision(Struct, frozen=True):
     """That a record and an account are one person, or are not: said once, until it is said otherwise."""
 
     key: str
@@ -161,8 +153,7 @@ class LinkDecision:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acceptance:
+class Acceptance(Struct, frozen=True, kw_only=True):
     """That a person knows of a finding and lets it be until a day, the last on which that holds."""
 
     key: str
@@ -176,8 +167,7 @@ class Acceptance:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Deferred:
+class Deferred(Struct, frozen=True):
     """A reference that waits for an account, remembered until it is set or no longer wanted."""
 
     key: str
@@ -189,8 +179,7 @@ class Deferred:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unshown:
+class Unshown(Struct, frozen=True, kw_only=True):
     """A value that was sent and taken, and that the directory never showed; both as texts of a value column."""
 
     key: str
@@ -206,8 +195,7 @@ class Unshown:
     run: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undone:
+class Undone(Struct, frozen=True, kw_only=True):
     """What a person took back though HR says otherwise: left alone until HR says something else.
 
     Of a membership `key` is `group:` and the id of the group, `path` the id of the account, `wanted` true or false.
@@ -221,8 +209,7 @@ class Undone:
     run: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """That the account of a person is inactive, remembered until it is active again or deleted."""
 
     key: str
@@ -232,8 +219,7 @@ class Ending:
     proven: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
+class Suspect(Struct, frozen=True):
     """That somebody is missing from the source and keeps access until enough readings lack them."""
 
     key: str
@@ -246,8 +232,7 @@ class Suspect:
     delivery: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """What a file beside the store was when it was written."""
 
     #: SHA-256 of its bytes, in hex; "" where there was none
@@ -267,8 +252,7 @@ class Status(Enum):
     OPEN = "open"  #: not settled yet
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """The settled result of one change (or of the second pass of one)."""
 
     key: str
@@ -304,8 +288,7 @@ class Step(Enum):
     OUTCOME = "outcome"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalLine:
+class JournalLine(Struct, frozen=True, kw_only=True):
     """One line of the journal. No personal values but those in `outcome.written`."""
 
     run: str
@@ -332,8 +315,7 @@ class RunState(Enum):
     OFFLINE = "offline"  #: a plan that was made without the directory; never applied
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """One execution, as the store remembers it. The plan's id is the run's id."""
 
     id: str
@@ -367,8 +349,8 @@ class Run:
     undoes: str = ""
     #: when its plan was made, and when somebody last began to apply it: numbers of one sequence, which never
     #: steps back as clocks do; given by the store, 0 where it did not happen
-    seq: int = field(default=0, compare=False)
-    begun: int = field(default=0, compare=False)
+    seq: int = 0
+    begun: int = 0
 
     def took(self, work: str) -> tuple[dict[str, int], float]:
         """What a piece of work on it (`plan`, `apply`) took: requests by kind, and seconds."""

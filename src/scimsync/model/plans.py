@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
+
+from msgspec import Struct, field
 
 from scimsync.model.policy import Authority
 from scimsync.scim.messages import Operation
@@ -78,8 +79,7 @@ class Reason(Enum):
     PAST = "as it was then"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sides:
+class Sides(Struct, frozen=True, kw_only=True):
     """The three views of one attribute. `known` says whether there is a base at all."""
 
     desired: Value
@@ -88,8 +88,7 @@ class Sides:
     known: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delta:
+class Delta(Struct, frozen=True, kw_only=True):
     """The difference of one attribute and what becomes of it."""
 
     path: str
@@ -103,8 +102,7 @@ class Delta:
     decided: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """All deltas of one account under one action. Of a leaver there are two: the access, and what else HR says."""
 
     key: str
@@ -147,8 +145,7 @@ class Change:
         return tuple(d for d in self.deltas if d.verdict is Verdict.DEFER)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """Somebody who joins or leaves a group."""
 
     #: source key of the person, `group:NAME` for a group, "" for an account that HR does not know
@@ -157,8 +154,7 @@ class Member:
     account: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupChange:
+class GroupChange(Struct, frozen=True, kw_only=True):
     """Who joins and who leaves one group."""
 
     group: str
@@ -202,8 +198,7 @@ class Severity(Enum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """Trouble with one subject, as a value. `summary` is constant text without personal values."""
 
     severity: Severity
@@ -231,8 +226,7 @@ class Finding:
         return f"rule.{self.subject}" if self.code == RULE_FAILED else self.code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seal:
+class Seal(Struct, frozen=True, kw_only=True):
     """What a plan rests on. A plan is applied only where all of it still holds."""
 
     target: str
@@ -243,8 +237,7 @@ class Seal:
     links: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(Struct, frozen=True, kw_only=True):
     """The numbers of a plan."""
 
     records: int = 0
@@ -285,8 +278,7 @@ class Tally:
         return self.equal / self.compared if self.compared else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Coming:
+class Coming(Struct, frozen=True):
     """Somebody whose records say that they join, move or leave on a day to come; or who is far enough on the ladder."""
 
     key: str
@@ -302,8 +294,7 @@ class Coming:
         return self.lifecycle.value if self.action is None else self.action.value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(Struct, frozen=True, kw_only=True):
     """What applying a plan takes where all goes well."""
 
     #: kind -> how many requests, by the names under which they are counted when they are sent
@@ -316,8 +307,7 @@ class Estimate:
         return sum(self.requests.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """The ordered changes, the findings, and the seal."""
 
     id: str

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from scimsync.model.approvals import ApprovalRule
 from scimsync.model.decisions import Decisions
@@ -21,8 +23,7 @@ class Authority(Enum):
     ASK = "ask"
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(Struct, frozen=True):
     """How much of the past is kept: the newest runs that were applied, and whatever is younger than some days."""
 
     runs: int = 100
@@ -112,8 +113,7 @@ class Renames(Enum):
     OFF = "off"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mapped:
+class Mapped(Struct, frozen=True, kw_only=True):
     """One managed attribute: where it goes, the expression that makes it, who owns it."""
 
     place: Place
@@ -121,11 +121,11 @@ class Mapped:
     authority: Authority
 
     #: the short path, which names the attribute everywhere
-    path: str = field(init=False, repr=False, compare=False)
+    path: str = ""
 
     def __post_init__(self) -> None:
         """Ask the place once: a plan of many asks a million times."""
-        object.__setattr__(self, "path", self.place.short)
+        force_setattr(self, "path", self.place.short)
 
     @property
     def is_shared(self) -> bool:
@@ -133,8 +133,7 @@ class Mapped:
         return self.place.kind is Kind.LIST and self.authority is Authority.MERGE
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """A number of people, or a share of them; a share never trips below `floor` people, and all is no limit."""
 
     count: int | None = None
@@ -188,8 +187,7 @@ class Removal(Enum):
     WHOLE = "whole"  #: as `VALUE`, and whoever stays is added in the same request: found by trying
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Providing:
+class Providing(Struct, frozen=True, kw_only=True):
     """What the provider does with the members of a group."""
 
     #: there are groups
@@ -204,8 +202,7 @@ class Providing:
     is_removal_known: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grouping:
+class Grouping(Struct, frozen=True, kw_only=True):
     """How memberships are read from the source, and what is done about them."""
 
     #: attribute of the group by which the source names it: `displayName` or `id`
@@ -235,8 +232,7 @@ def counted_for_leavers(window: timedelta) -> timedelta:
     return LEAVERS_WINDOW if window == WINDOW else window
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """How much may change. Shares are of the linked accounts (of the records for `create`)."""
 
     disable: Limit = Limit(share=0.05, floor=3)
@@ -263,8 +259,7 @@ class Limits:
         return self.clears.get(path, self.clear)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rings:
+class Rings(Struct, frozen=True, kw_only=True):
     """How a large plan is written: to a share of the people first, then to more."""
 
     #: shares of the people, growing up to 1
@@ -275,8 +270,7 @@ class Rings:
     first: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """Everything that decides, apart from the values themselves."""
 
     attributes: tuple[Mapped, ...]
@@ -318,8 +312,8 @@ class Policy:
     decisions: Decisions = field(default_factory=Decisions)
 
     #: the managed attributes by short path
-    by_path: Mapping[str, Mapped] = field(init=False, repr=False, compare=False)
+    by_path: Mapping[str, Mapped] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Look once where each attribute is: a plan asks for each person."""
-        object.__setattr__(self, "by_path", {mapped.path: mapped for mapped in self.attributes})
+        force_setattr(self, "by_path", {mapped.path: mapped for mapped in self.attributes})

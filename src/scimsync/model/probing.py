@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct, field
 
 #: the endpoints at which something is made
 USERS, GROUPS = "Users", "Groups"
@@ -14,8 +15,7 @@ NAMES: Mapping[str, str] = {USERS: "userName", GROUPS: "displayName"}
 _QUOTED = re.compile(r'"[^"]*"')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """One request of an experiment."""
 
     method: str
@@ -45,8 +45,7 @@ class Question:
         return f"{self.method} {shown}{' with If-Match' if self.match else ''}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Heard(Struct, frozen=True, kw_only=True):
     """What came of one question."""
 
     question: Question
@@ -101,8 +100,7 @@ class Heard:
         return f"{self.question.shown} -> {self.outcome}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """The answer of one entry of a dialect."""
 
     #: `table.key`, as a dialect file has it
@@ -113,8 +111,7 @@ class Found:
     evidence: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(Struct, frozen=True, kw_only=True):
     """Something that a probe makes: noted before the request leaves, with its id as soon as that is known."""
 
     endpoint: str
@@ -129,8 +126,7 @@ class Made:
         return self.endpoint, self.identity
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(Struct):
     """What the experiments found so far."""
 
     found: dict[str, Found] = field(default_factory=dict)
@@ -168,8 +164,7 @@ class Findings:
         return self.found[entry].value if entry in self.found else default
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probed:
+class Probed(Struct, frozen=True, kw_only=True):
     """The report of one probe."""
 
     at: datetime

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import BinaryIO, TypeAlias
 
+from msgspec import Struct, field
+
 #: One value of a record as the technology gives it. Text columns of a file hold text or None only.
 Cell: TypeAlias = str | int | float | bool | date | Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Some rows, in the order of the source, and where each stands (line of a file, row of a query)."""
 
     rows: Sequence[Sequence[Cell]]
@@ -38,8 +38,7 @@ class Form(Enum):
     TIME = "time"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Poured:
+class Poured(Struct, frozen=True, kw_only=True):
     """A file that holds a whole reading, in its order, and says the same as its batches."""
 
     #: a Parquet file; else a table of cells between delimiters (RFC 4180, UTF-8, lines end in a feed alone)
@@ -57,8 +56,7 @@ class Poured:
     keeps_empty: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
+class Joined(Struct, frozen=True, kw_only=True):
     """Another source, of which each record of the first may have one record."""
 
     #: what it is called in expressions
@@ -73,8 +71,7 @@ class Joined:
     null_values: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinedHealth:
+class JoinedHealth(Struct, frozen=True, kw_only=True):
     """What came of a joined source."""
 
     name: str
@@ -92,8 +89,7 @@ class JoinedHealth:
     places: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """One complete pass over a source.
 
     `batches` may be walked once. A fault found on the way raises SourceError; when the walk ends
@@ -122,8 +118,7 @@ class Reading:
     joined: Sequence[Joined] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeySample:
+class KeySample(Struct, frozen=True, kw_only=True):
     """The keys of a reading whose digests are the smallest: all of few keys, and of many the same part each time."""
 
     #: the digest of one fixed text: samples of another digest do not compare
@@ -134,8 +129,7 @@ class KeySample:
     whole: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceHealth:
+class SourceHealth(Struct, frozen=True, kw_only=True):
     """What is remembered of a reading, to judge the next one by. What an earlier version did not take is unknown."""
 
     rows: int

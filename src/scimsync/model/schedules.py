@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
+
+from msgspec import Struct
 
 from scimsync.model.policy import Depth
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class Schedule(Struct, frozen=True, kw_only=True):
     """When runs are wanted."""
 
     name: str
@@ -31,8 +31,7 @@ class Schedule:
         return f"{self.cron} {self.zone}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blackout:
+class Blackout(Struct, frozen=True, kw_only=True):
     """When a run may take access away, and do nothing else."""
 
     name: str
@@ -57,8 +56,7 @@ class Ended(Enum):
     FAILED = "failed"  #: source, target or state could not be used; it is tried again
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True):
     """How far one schedule has come, as the store remembers it."""
 
     schedule: str
@@ -85,8 +83,7 @@ class Progress:
     stale: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(Struct, frozen=True, kw_only=True):
     """What came of one run of a schedule."""
 
     ended: Ended

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
+
+from msgspec import Struct, field
 
 from scimsync.model.policy import Authority
 from scimsync.scim.schema import Value
@@ -37,16 +38,14 @@ class Becomes(Enum):
     LEFT_ALONE = "left-alone"  #: neither compared nor written
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """Whom a word may mean, and by what: `key`, `account` or `login`."""
 
     key: str
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traces:
+class Traces(Struct, frozen=True, kw_only=True):
     """What the tables of a planning run say of one person."""
 
     #: places of the records that have the key
@@ -83,8 +82,7 @@ class Traces:
         return self.ns[0] if len(self.ns) == 1 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One cell of the source."""
 
     column: str
@@ -93,8 +91,7 @@ class Cell:
     place: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One part of an expression, evaluated on one record; the innermost come first."""
 
     expression: str
@@ -103,8 +100,7 @@ class Step:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
+class Cause(Struct, frozen=True, kw_only=True):
     """Why something is as it is, and what would have to change."""
 
     #: the code of the finding, of the outcome or of the rule; "" where no code is needed
@@ -117,8 +113,7 @@ class Cause:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class Deed(Struct, frozen=True, kw_only=True):
     """One write, or one try: what was sent when, and what the directory answered."""
 
     run: str
@@ -142,8 +137,7 @@ class Deed:
     overwritten: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathStory:
+class PathStory(Struct, frozen=True, kw_only=True):
     """Everything about one attribute of one person."""
 
     path: str
@@ -169,8 +163,7 @@ class PathStory:
     deeds: tuple[Deed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class Story(Struct, frozen=True, kw_only=True):
     """Everything about one person."""
 
     #: source key; "" for an account that no record has

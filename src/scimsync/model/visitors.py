@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
+from scimsync.values import Secretive
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+
+class User(Secretive, frozen=True, kw_only=True):
     """A person of the console."""
 
     name: str
     #: `viewer`, `operator`, `approver`, `auditor`, `admin`
     role: str
     #: what proves the password: a hash with its salt, never the password
-    secret: str = field(repr=False)
+    secret: str
     #: who said so last, and when
     actor: str
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passkey:
+class Passkey(Secretive, frozen=True, kw_only=True):
     """What a user may prove themselves by instead of a password: a key of which a device has the other half."""
 
     #: by which the device calls it
@@ -30,20 +29,19 @@ class Passkey:
     #: what the user calls it
     name: str
     #: the public half
-    key: bytes = field(repr=False)
+    key: bytes
     #: how often the device says that it was used; 0 where it does not count
     count: int
     at: datetime
     used: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class Token(Secretive, frozen=True, kw_only=True):
     """What a machine proves itself by; of the token itself its digest is kept alone."""
 
     id: str
     name: str
-    digest: str = field(repr=False)
+    digest: str
     #: what it may do: `see`, `values`, `write`, `approve`, `audit`
     scopes: tuple[str, ...]
     actor: str
@@ -51,13 +49,12 @@ class Token:
     expires: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class Asking(Secretive, frozen=True, kw_only=True):
     """What was asked of a provider of OpenID Connect, and must come back to the browser that asked."""
 
     #: comes back as it is
     state: str
     #: stands in what the provider says of a person
-    nonce: str = field(repr=False)
+    nonce: str
     #: proves that it is still us
-    verifier: str = field(repr=False)
+    verifier: str

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr, replace
 
 from scimsync.scim.grounds import Ground
 from scimsync.scim.messages import MEDIA_TYPE
@@ -26,8 +28,7 @@ def among(path: str, paths: Collection[str]) -> bool:
     return path in paths or any(path.startswith((f"{one}.", f"{one}[")) for one in paths)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NameList:
+class NameList(Struct, frozen=True, kw_only=True):
     """Names that exist outside SCIM: what may stand at one place, and where the provider lists them."""
 
     #: what one of them is called in messages and codes: role, division, skill, language
@@ -38,8 +39,7 @@ class NameList:
     url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permission:
+class Permission(Struct, frozen=True, kw_only=True):
     """What the provider must allow our client, and what of a configuration needs it."""
 
     name: str
@@ -53,8 +53,7 @@ class Permission:
     only: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
+class Dialect(Struct, frozen=True, kw_only=True):
     """What the client must know about a provider before it asks."""
 
     name: str
@@ -196,7 +195,7 @@ class Dialect:
         users = replace(
             self.users, reserved=self.reserved, filled=self.filled, dropped=self.dropped, required=self.required
         )
-        object.__setattr__(self, "users", users)
+        force_setattr(self, "users", users)
 
     def refusal(self, place: Place) -> str:
         """Why nothing may be written at a place; "" where something may."""

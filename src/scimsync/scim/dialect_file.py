@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from scimsync.errors import InvalidDialect, InvalidPath
 from scimsync.scim.dialect import Dialect
@@ -160,7 +161,7 @@ class _Reader:
             return None
         if users is not GENERIC.users:
             fields["users"] = users
-        return replace(GENERIC, name=name or said, title=title, grounds=grounds, **fields)  # type: ignore[arg-type]
+        return replace(GENERIC, name=name or said, title=title, grounds=grounds, **fields)
 
     def _title(self, key: str) -> str:
         found = self.document.get(key, "")

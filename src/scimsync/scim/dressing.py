@@ -32,7 +32,7 @@ def dressed(
         ProtocolError: The operations cannot be carried out on the resource.
 
     Examples:
-        >>> from dataclasses import replace
+        >>> from msgspec.structs import replace
         >>> from scimsync.scim.generic import GENERIC
         >>> whole = replace(GENERIC, value_filters=False, capital_ops=True, text_booleans=True)
         >>> moves = [Operation("remove", 'emails[type eq "home"]'), Operation("replace", "active", False)]

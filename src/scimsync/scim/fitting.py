@@ -7,7 +7,8 @@ Met in other people's directories: e-mail addresses as plain texts, a manager as
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from scimsync.scim.forms import truth
 from scimsync.scim.schema import Attribute, Catalog, element_key
@@ -15,8 +16,7 @@ from scimsync.scim.schema import Attribute, Catalog, element_key
 _NUMBERS = frozenset({"decimal", "integer"})
 
 
-@dataclass(slots=True)
-class Oddities:
+class Oddities(Struct):
     """The short paths of what was met in another form."""
 
     #: what could not be read, and counts as absent
@@ -59,8 +59,7 @@ def _fit_all(holder: dict[str, object], attributes: tuple[Attribute, ...], prefi
             holder[attribute.name] = form.fit(holder[attribute.name], attribute)
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(Struct, frozen=True):
     odd: Oddities
     path: str
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from scimsync.errors import InvalidFilter, InvalidPath
 
 Scalar: TypeAlias = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class AttributePath:
+class AttributePath(Struct, frozen=True):
     """`urn:attribute.sub`, urn and sub-attribute optional. Names keep their spelling; they have no case."""
 
     urn: str | None
@@ -32,8 +32,7 @@ class AttributePath:
         return f"{head}.{self.sub}" if self.sub else head
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """`attribute op value`; the operator in lower case."""
 
     attribute: AttributePath
@@ -41,30 +40,26 @@ class Comparison:
     value: Scalar
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Struct, frozen=True):
     """`attribute pr`."""
 
     attribute: AttributePath
 
 
-@dataclass(frozen=True, slots=True)
-class Logical:
+class Logical(Struct, frozen=True):
     """Two or more terms joined by `and` or by `or`."""
 
     operator: str
     terms: tuple[Filter, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """`not (term)`."""
 
     term: Filter
 
 
-@dataclass(frozen=True, slots=True)
-class ValueFilter:
+class ValueFilter(Struct, frozen=True):
     """`attribute[filter]` inside a filter: some element of the attribute meets the inner filter."""
 
     attribute: AttributePath
@@ -74,8 +69,7 @@ class ValueFilter:
 Filter: TypeAlias = Comparison | Present | Logical | Not | ValueFilter
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """The target of a PATCH operation: an attribute, of it some elements, of them a sub-attribute."""
 
     attribute: AttributePath
@@ -164,8 +158,7 @@ def parse_filter(text: str) -> Filter:
     return converted
 
 
-@dataclass(frozen=True, slots=True)
-class _Selected:
+class _Selected(Struct, frozen=True):
     attribute: AttributePath
     inner: Filter
     sub: str | None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Certainty(Enum):
@@ -14,8 +15,7 @@ class Certainty(Enum):
     GUESSED = "guessed"
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(Struct, frozen=True):
     """What an entry of a dialect rests on."""
 
     certainty: Certainty

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 LIST_RESPONSE = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -14,8 +15,7 @@ MEDIA_TYPE = "application/scim+json"
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """One PATCH operation (RFC 7644 §3.5.2). `op` in lower case; `value` is any JSON, of `remove` None by the RFC."""
 
     op: str
@@ -37,8 +37,7 @@ def patch_body(operations: Sequence[Operation]) -> dict[str, object]:
     return {"schemas": [PATCH_OP], "Operations": [o.to_json() for o in operations]}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorReport:
+class ErrorReport(Struct, frozen=True, kw_only=True):
     """What a refused request says: a ScimError (RFC 7644 §3.12) or a Genesys ErrorBody, made one shape."""
 
     status: int

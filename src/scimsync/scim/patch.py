@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from scimsync.errors import InvalidPath, PatchRefused
 from scimsync.scim.grammar import Filter, Path, equality, matches, parse_path
@@ -62,8 +63,7 @@ def apply(
     return changed
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(Struct, frozen=True):
     """What a path names: `attribute`, of it the elements `filter` selects, of them `sub`."""
 
     text: str
@@ -81,8 +81,7 @@ class _Target:
         return "readOnly" in {self.attribute.mutability, self.leaf.mutability}
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
+class _Work(Struct, frozen=True):
     catalog: Catalog
     create_on_replace: bool
     ignore_read_only: bool

@@ -7,7 +7,8 @@ comparing, merging and planning need to know nothing of it; who reads and writes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.scim.schema import Attribute, Schema
 
@@ -44,8 +45,7 @@ GENESYS_PLATFORM = Schema(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class Served(Struct, frozen=True, kw_only=True):
     """An attribute of the schema above: where the Platform API has it, and what our client must be allowed."""
 
     #: name of the attribute, as `Schema.attributes` has it
@@ -102,8 +102,7 @@ PLATFORM_PERMISSIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unserved:
+class Unserved(Struct, frozen=True, kw_only=True):
     """What administrators ask for, and scimsync does not write: where the Platform API has it."""
 
     what: str

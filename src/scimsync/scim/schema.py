@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import Enum
 from typing import TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr, replace
 
 from scimsync.errors import InvalidPath
 from scimsync.scim.forms import phone_form, truth
@@ -35,8 +37,7 @@ class Kind(Enum):
     LIST = "list"  #: a whole multi-valued attribute, compared without order, each element by its key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attribute:
+class Attribute(Struct, frozen=True, kw_only=True):
     """One attribute of a schema. Field names and defaults are those of RFC 7643 §7."""
 
     name: str
@@ -78,8 +79,7 @@ class Attribute:
         return members
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schema:
+class Schema(Struct, frozen=True, kw_only=True):
     """One schema: its URN and its attributes."""
 
     id: str
@@ -105,8 +105,7 @@ class Schema:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """What a path names: the attribute, and of a complex or multi-valued one the part that is meant.
 
     `short` is how people write it (`enterprise:department`), `path` how RFC 7644 does.
@@ -128,17 +127,21 @@ class Place:
     #: no account is made without it, by the schema or the dialect
     needed: bool = False
     #: what an element must look like to be selected (`{"type": "work"}`); empty without filter
-    selector: Mapping[str, Scalar] = field(init=False, repr=False, compare=False)
+    selector: Mapping[str, Scalar] = field(default_factory=dict)
     #: what names the element of a list that this is a part of, alike for all its parts; "" where it is none
-    element: str = field(init=False, repr=False, compare=False)
+    element: str = ""
 
     def __post_init__(self) -> None:
         """Say once which element it is: whoever writes asks for each value."""
         found = equality(self.path.filter) or {}
         selector = {sub.name if (sub := self.attribute.sub(name)) else name: to for name, to in found.items()}
         named = sorted((name.lower(), str(wanted).casefold()) for name, wanted in selector.items())
-        object.__setattr__(self, "selector", selector)
-        object.__setattr__(self, "element", f"{self.root.lower()}{named}" if self.path.filter is not None else "")
+        force_setattr(self, "selector", selector)
+        force_setattr(self, "element", f"{self.root.lower()}{named}" if self.path.filter is not None else "")
+
+    def __hash__(self) -> int:
+        """Places are told apart by how people write them."""
+        return hash(self.short)
 
     @property
     def urn(self) -> str | None:
@@ -255,8 +258,7 @@ class Place:
         return self.alike(left, right)
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+class Catalog(Struct, frozen=True):
     """The schemas of one resource type, and the short names people may use for the extensions."""
 
     core: Schema

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from difflib import get_close_matches
 from typing import Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.bootstrap import actor, now
 from scimsync.config import Settings
@@ -28,8 +30,7 @@ class FindingsState(Runs, Acceptances, Journal, Artifacts, Protocol):
     """Of the state: plans, and what was accepted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class Listed(Struct, frozen=True, kw_only=True):
     """The findings of the latest plan about everybody, as they are accepted now."""
 
     plan: Plan

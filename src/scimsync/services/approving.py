@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.bootstrap import now
 from scimsync.config import Settings
@@ -31,8 +33,7 @@ _RUNS = 50
 _OPEN = frozenset({RunState.PLANNED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reviewed:
+class Reviewed(Struct, frozen=True, kw_only=True):
     """A plan, and how it stands with those who must approve it."""
 
     plan: Plan

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from scimsync import files
 from scimsync.bootstrap import actor, make_clock, make_key, now, open_store

@@ -6,8 +6,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from scimsync.bootstrap import open_store
 from scimsync.bootstrap_sources import describe_sources, guarded_sources, make_pairs, make_source
@@ -31,8 +32,7 @@ from scimsync.services.reaching import Target, reached
 from scimsync.services.retention import Sizes, sizes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFacts:
+class SourceFacts(Struct, frozen=True, kw_only=True):
     """What a reading of the source to its end found."""
 
     rows: int
@@ -177,8 +177,7 @@ def asked_last(settings: Settings) -> int:
         return next((count for count in counts if count), 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetFacts:
+class TargetFacts(Struct, frozen=True, kw_only=True):
     """What a look at the target found."""
 
     rate: int

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.bootstrap import make_clock, now
 from scimsync.bootstrap_sources import make_source
@@ -36,8 +38,7 @@ MOST_ALONE = 6
 SOURCE, TARGET, GROUPS, EXPECT, RULES = "[source]", "[target]", "[groups]", "[source.expect]", "[[rule]]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """What one configuration would do and another would not."""
 
     #: how both are named
@@ -56,8 +57,7 @@ class Comparison:
         return tuple(rule for rule in self.rules if rule.name not in busy)
 
 
-@dataclass(frozen=True, slots=True)
-class Two:
+class Two(Struct, frozen=True):
     """Two configurations, and how they are named."""
 
     before: Settings
@@ -118,8 +118,7 @@ async def compare(two: Two, store: Store, observer: Observer, choices: Choices) 
         return await _Comparing(two, store, observer, choices, stack, _Still(make_clock(), now())).run()
 
 
-@dataclass(frozen=True, slots=True)
-class _Still:
+class _Still(Struct, frozen=True):
     """A clock that shows one moment, so that no plan is later than another."""
 
     clock: Clock
@@ -135,8 +134,7 @@ class _Still:
         await self.clock.sleep(seconds)
 
 
-@dataclass(slots=True)
-class _Comparing:
+class _Comparing(Struct):
     two: Two
     store: Store
     observer: Observer
@@ -206,7 +204,9 @@ def rules_of(before: Settings, after: Settings) -> tuple[Rule, ...]:
     rules = [*changed_rules.changed(before.policy, after.policy)]
     if before.source != after.source:
         differing = [
-            f.name for f in fields(SourceSettings) if getattr(before.source, f.name) != getattr(after.source, f.name)
+            name
+            for name in SourceSettings.__struct_fields__
+            if getattr(before.source, name) != getattr(after.source, name)
         ]
         rules.append(Rule(SOURCE, "", ", ".join(differing)))
     if before.groups != after.groups and all(rule.name != GROUPS for rule in rules):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from scimsync.config import WRITING, Settings
 from scimsync.config.places import Place, lines
@@ -43,8 +44,7 @@ def fleet_schema() -> dict[str, Any]:
     return made()
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a value comes from."""
 
     #: `file`, `default`, `dialect`, `region`, `environment`, `secret file`, `credential` or `exec`
@@ -76,8 +76,7 @@ class Origin:
         return self.kind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effective:
+class Effective(Struct, frozen=True, kw_only=True):
     """One key, and the value that holds. Secrets are masked."""
 
     section: str

@@ -6,9 +6,11 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.bootstrap import now
 from scimsync.config import Settings
@@ -34,8 +36,7 @@ class ConflictsState(Runs, Decided, Artifacts, Protocol):
     """Of the state: plans, and what was decided."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
+class Conflict(Struct, frozen=True, kw_only=True):
     """One attribute of one person that waits for a person to decide, or that one has decided."""
 
     key: str
@@ -56,8 +57,7 @@ class Conflict:
         return self.delta.path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class Listed(Struct, frozen=True, kw_only=True):
     """The conflicts as the latest plans show them."""
 
     plan: Plan
@@ -174,8 +174,7 @@ def _conflicts(plan: Plan, *, applied: bool = False) -> Iterator[Conflict]:
                 yield Conflict(key=change.key, name=change.name, account=change.account, delta=delta, plan=plan.id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(Struct, frozen=True, kw_only=True):
     """What a person decides."""
 
     wins: Wins

@@ -7,7 +7,9 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.bootstrap import now
 from scimsync.bootstrap_delivery import make_delivery
@@ -133,8 +135,7 @@ def _chosen(settings: Settings, which: str) -> tuple[WebhookSettings, ...]:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointState:
+class EndpointState(Struct, frozen=True, kw_only=True):
     """What is on its way to one endpoint."""
 
     webhook: WebhookSettings

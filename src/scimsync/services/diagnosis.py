@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Sized
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from scimsync.config import Settings, TargetSettings, load
 from scimsync.core.signing import LEAST_KEY
@@ -39,8 +40,7 @@ class Wait(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """What one look found. `code` is the exit code a run would end with; 0 for ok and for a warning."""
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import islice
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct, field
 
 from scimsync.bootstrap import open_store
 from scimsync.config import Settings
@@ -33,8 +33,7 @@ class EvidenceState(Audit, Runs, Protocol):
 # verify
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
+class Verification(Struct, frozen=True, kw_only=True):
     """A chain that is whole."""
 
     chain: Verified
@@ -115,8 +114,7 @@ def _notes(file: Path) -> list[str]:
 # read
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     """Reads the personal parts of a chain, each key looked for once."""
 
     store: Audit
@@ -133,8 +131,7 @@ class _Reader:
         return ledger.reveal(entry, self.key(entry.person)) if entry.person else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordShown:
+class RecordShown(Struct, frozen=True, kw_only=True):
     """One record, as far as it can be read here."""
 
     entry: Entry
@@ -192,8 +189,7 @@ def _members(clear: bytes) -> dict[str, object]:
 # export
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """Which records shall be exported, and how."""
 
     form: str
@@ -254,8 +250,7 @@ def _ocsf(store: EvidenceState, wanted: Wanted) -> Iterator[bytes]:
 # prove
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Proof(Struct, frozen=True, kw_only=True):
     """That one record is in the chain, for somebody who has nothing else."""
 
     entry: Entry

@@ -12,10 +12,12 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync import files
 from scimsync.bootstrap import now
@@ -39,8 +41,7 @@ NOT_ALL_DONE = 11
 _UNDER_WAY = ".scimsync/fleet"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """How one organisation stands, or what came of work for it."""
 
     name: str

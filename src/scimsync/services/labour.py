@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.config import Fleet, LogSettings, Settings, load_fleet
 from scimsync.core import lifecycle
@@ -40,8 +42,7 @@ _AWAY = (StoreError, TargetUnavailable)
 _TRIES = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
+class Leg(Struct, frozen=True, kw_only=True):
     """What came of a leg."""
 
     line: Line

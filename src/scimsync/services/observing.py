@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from scimsync import files
 from scimsync.bootstrap import make_clock, make_counter, make_log, make_traces, read_exposition
@@ -32,8 +33,7 @@ class Silent:
         """Nothing to show."""
 
 
-@dataclass(slots=True)
-class Telemetry:
+class Telemetry(Struct):
     """Who is told of a piece of work, and how it came out."""
 
     observer: Observer

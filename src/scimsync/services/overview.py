@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+
+from msgspec import Struct
 
 from scimsync.bootstrap import now
 from scimsync.config import Settings
@@ -25,8 +26,7 @@ _GOOD = frozenset({RunState.DONE, RunState.PARTIAL})
 _SETTLED = frozenset({Status.DONE.value, Status.ALREADY.value})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class Waiting(Struct, frozen=True, kw_only=True):
     """Something that waits for a person."""
 
     #: in words
@@ -38,8 +38,7 @@ class Waiting:
     kind: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True, kw_only=True):
     """A webhook, and how many messages it has in each state."""
 
     address: str
@@ -49,8 +48,7 @@ class Endpoint:
     trouble: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
+class Overview(Struct, frozen=True, kw_only=True):
     """How everything stands."""
 
     at: datetime

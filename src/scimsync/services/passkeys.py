@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Protocol
 from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.bootstrap import make_passkeys, now
 from scimsync.config import Settings
@@ -28,8 +30,7 @@ class PasskeysState(Visitors, Journal, Protocol):
     """Of the state: users with their passkeys, and the audit chain that tells of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Under which address somebody is here: a passkey holds for it alone."""
 
     origin: str

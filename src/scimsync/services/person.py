@@ -8,9 +8,9 @@ import os
 import secrets
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from scimsync.bootstrap import make_clock, make_phones, make_target
 from scimsync.config import Settings

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.bootstrap import make_clock, open_store, owner
 from scimsync.config import Settings
@@ -42,8 +44,7 @@ _GOOD = frozenset({Status.DONE, Status.ALREADY})
 MOST_WAITING = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Synchronised:
+class Synchronised(Struct, frozen=True, kw_only=True):
     """One person after a call: the account as it is now, what was planned, and what came of it."""
 
     account: Mapping[str, object]

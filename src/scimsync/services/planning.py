@@ -5,11 +5,13 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.bootstrap import make_clock, make_phones, person, phones_version
 from scimsync.bootstrap_sources import asked_since, make_pairs, make_source
@@ -41,8 +43,7 @@ class PlansState(Runs, Artifacts, Protocol):
     """Of the state: the plans that were made."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
+class Choices(Struct, frozen=True, kw_only=True):
     """What a person asked for on the command line."""
 
     #: keys of the people to look at; everybody where empty

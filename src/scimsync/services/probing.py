@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from scimsync import bootstrap_probing
 from scimsync.config import Settings, TargetSettings, bare_target, load
@@ -33,8 +34,7 @@ READS, WRITES = 120, 500
 _FOLDER = ".scimsync"
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """Who is probed, with what, and where it is noted what is made."""
 
     target: TargetSettings

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
 
 from scimsync.config import Settings
 from scimsync.engine.ports import Observer, Store
@@ -41,8 +42,7 @@ class QuarantineState(Runs, Quarantine, Artifacts, Protocol):
     """Of the state: plans, and who was left out of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True, kw_only=True):
     """One person who is left out, for one reason."""
 
     key: str

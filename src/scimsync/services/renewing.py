@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.bootstrap import actor, now
 from scimsync.config import Settings
@@ -16,8 +18,7 @@ from scimsync.services import continuity
 from scimsync.services.auditing import note, sign
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Renewed:
+class Renewed(Struct, frozen=True, kw_only=True):
     """What became of a state."""
 
     #: why it was not the one that was left; none where nothing told of it

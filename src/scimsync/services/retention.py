@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from scimsync.bootstrap import now, open_store
 from scimsync.config import Settings
@@ -30,8 +31,7 @@ _MIRRORED = re.compile(r"mirror-\d{8}\.parquet")
 _MAKING = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
+class Collected(Struct, frozen=True, kw_only=True):
     """What is gone, or would go."""
 
     #: ids of runs that are known by their numbers alone from now on
@@ -47,8 +47,7 @@ class Collected:
         return sum(self.files.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(Struct, frozen=True):
     """How many bytes the state takes."""
 
     store: int

@@ -9,12 +9,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakKeyDictionary
+
+from msgspec import Struct
 
 from scimsync.bootstrap import now
 from scimsync.config import Settings
@@ -41,8 +42,7 @@ _KEPT = 8
 FIRST_S = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nearness:
+class Nearness(Struct, frozen=True, kw_only=True):
     """How near a plan is to one limit."""
 
     rule: str
@@ -56,8 +56,7 @@ class Nearness:
     refuses: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
+class Review(Struct, frozen=True, kw_only=True):
     """One plan, opened."""
 
     run: Run

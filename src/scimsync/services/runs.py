@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
 
 from scimsync.bootstrap import now
 from scimsync.core import leaving
@@ -20,8 +21,7 @@ class RunsState(Runs, Journal, Audit, Artifacts, Protocol):
     """Of the state: runs and what was told of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastRun:
+class PastRun(Struct, frozen=True, kw_only=True):
     """What is known of one run."""
 
     run: Run

@@ -6,10 +6,11 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from scimsync.bootstrap import make_clock
 from scimsync.config import Settings
@@ -49,8 +50,7 @@ class ToldState(Schedules, Alarms, Outbox, Protocol):
     """Of the state: how schedules and alarms stand."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """How one schedule stands."""
 
     schedule: Schedule

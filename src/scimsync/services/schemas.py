@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from scimsync.bootstrap import actor, now
 from scimsync.config import Settings
@@ -59,8 +60,7 @@ async def pin_schema(
     return pin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaDiff:
+class SchemaDiff(Struct, frozen=True, kw_only=True):
     """A baseline, and what drifted since."""
 
     target: str

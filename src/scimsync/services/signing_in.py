@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.bootstrap import Provider, make_provider, on_behalf_of
 from scimsync.config import OidcSettings, Settings
@@ -21,8 +22,7 @@ __all__ = ["Asking", "Entered", "Provider", "enter", "make_provider"]
 PROOF = "oidc"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entered:
+class Entered(Struct, frozen=True, kw_only=True):
     """Who comes in."""
 
     who: Actor

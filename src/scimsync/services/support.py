@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from scimsync.bootstrap import now, open_store
 from scimsync.config import Settings, load
@@ -26,8 +28,7 @@ from scimsync.services.retention import sizes
 _RUNS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One file of a bundle, and what is in it in words."""
 
     name: str

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.bootstrap import now
 from scimsync.config import Settings
@@ -28,8 +30,7 @@ from scimsync.services.planning import chart_groups, find_file
 ACTIONS = (*(action.value for action in Action), MEMBERS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Chosen(Struct, frozen=True, kw_only=True):
     """What a person leaves out, as they name it. What meets all kinds that are named is left out."""
 
     users: Sequence[str] = ()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.config import Settings
 from scimsync.core import protecting
@@ -18,8 +20,7 @@ class UnmanagedState(Links, Artifacts, Protocol):
     """Of the state: whose accounts are whose, and what was kept of the directory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unmanaged:
+class Unmanaged(Struct, frozen=True, kw_only=True):
     """The accounts that HR does not know, by login."""
 
     #: the plan that found them, and when the directory was read for it

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from scimsync.bootstrap import now, open_store
 from scimsync.config import Settings
@@ -21,8 +22,7 @@ from scimsync.services.evidence import given_public
 from scimsync.services.planning import open_plan, stored_plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """One thing that was looked at."""
 
     name: str

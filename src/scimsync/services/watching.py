@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from scimsync.bootstrap import exposed, make_clock
 from scimsync.config import Settings
@@ -19,8 +20,7 @@ from scimsync.services.alarming import WatchedState
 LOOK_S, MISSED = 60.0, 5
 
 
-@dataclass(frozen=True, slots=True)
-class AtWork:
+class AtWork(Struct, frozen=True):
     """A run by the clock that has not come to its end."""
 
     schedule: Schedule

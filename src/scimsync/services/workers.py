@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec.structs import asdict
 
 from scimsync.bootstrap import make_clock, owner
 from scimsync.bootstrap_fleet import Board, Known, Noted, ask, make_board, make_queue

@@ -10,8 +10,10 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.bootstrap import make_clock, now, on_behalf_of
 from scimsync.config import Settings
@@ -29,8 +31,7 @@ _SAID, _REMEMBERED = 20, 20
 Doing = Callable[[Store, Observer, asyncio.Event], Coroutine[object, object, str]]
 
 
-@dataclass(slots=True)
-class Work:
+class Work(Struct):
     """One piece of work, how far it is, and how it ended."""
 
     id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from scimsync.bootstrap_sources import make_source
 from scimsync.config import Settings

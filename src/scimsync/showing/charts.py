@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.showing import figures
 from scimsync.showing.figures import Column
 from scimsync.showing.words import counted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class Drawn(Struct, frozen=True, kw_only=True):
     """Geometry of a column chart of 480 by 150 units."""
 
     columns: tuple[Mapping[str, object], ...]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from scimsync.model.outcomes import JournalLine, Outcome, Status, Step
 from scimsync.model.plans import Action, Plan
@@ -21,16 +22,14 @@ GROUPS = 12
 _RANK = (Status.ALREADY, Status.DONE, Status.DEFERRED, Status.HELD, Status.FAILED, Status.OPEN)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grouping:
+class Grouping(Struct, frozen=True, kw_only=True):
     """Which group each person belongs to, by the path that says so ("" where none does)."""
 
     path: str = ""
     of: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
+class Bar(Struct, frozen=True, kw_only=True):
     """One labelled number, split by action."""
 
     label: str
@@ -42,16 +41,14 @@ class Bar:
         return sum(number for _, number in self.parts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class Column(Struct, frozen=True, kw_only=True):
     """One column of a chart over time or over size."""
 
     label: str
     number: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class Course(Struct, frozen=True, kw_only=True):
     """How a run went, as its journal tells."""
 
     began: datetime

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from scimsync.model.plans import Finding, Severity
 
@@ -14,8 +15,7 @@ MANY = 12
 _NAMED = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class Findings(Struct, frozen=True, kw_only=True):
     """All findings of one kind, as the report shows them."""
 
     severity: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import msgspec
+from msgspec import Struct, field
 
 from scimsync.scim.messages import MEDIA_TYPE, scim_error
 
@@ -31,8 +31,7 @@ CODES: Mapping[int, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """The limit that was hit; a 429 and a 413 may name it (documented; the namespaces are guesses)."""
 
     namespace: str
@@ -40,8 +39,7 @@ class Limit:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One HTTP answer; the correlation id is added when it is sent."""
 
     status: int

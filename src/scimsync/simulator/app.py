@@ -11,8 +11,9 @@ import itertools
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from scimsync.errors import ProtocolError
 from scimsync.scim.messages import MEDIA_TYPE, Operation

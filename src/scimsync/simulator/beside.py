@@ -7,7 +7,8 @@ own (genesys-scim.md §16, the models of the SDKs).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from scimsync.simulator.answers import Refused
 from scimsync.simulator.entities import JsonObject
@@ -23,8 +24,7 @@ def _named(kind: str, names: Sequence[str]) -> dict[str, str]:
     return {identifier(f"{kind}:{name}"): name for name in names}
 
 
-@dataclass(slots=True)
-class Beside:
+class Beside(Struct):
     """Locations and work teams by id, and what people have, by user id."""
 
     locations: dict[str, str] = field(default_factory=lambda: _named("locations", LOCATIONS))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import asdict
 
 from scimsync.errors import ProtocolError
 from scimsync.scim.messages import Operation
@@ -205,10 +205,10 @@ def _edits(body: Mapping[str, object]) -> list[Operation]:
 def _names(simulator: Steered, body: object) -> object:
     names = simulator.directory.names
     for kind, listed in body.items() if isinstance(body, Mapping) else ():
-        if kind not in names.__slots__ or not isinstance(listed, list):
-            raise ValueError(f"names are lists of {', '.join(names.__slots__)}")
+        if kind not in names.__struct_fields__ or not isinstance(listed, list):
+            raise ValueError(f"names are lists of {', '.join(names.__struct_fields__)}")
         getattr(names, kind).update(map(str, listed))
-    return {kind: sorted(getattr(names, kind)) for kind in names.__slots__}
+    return {kind: sorted(getattr(names, kind)) for kind in names.__struct_fields__}
 
 
 def _custom(simulator: Steered, body: object) -> object:

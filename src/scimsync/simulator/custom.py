@@ -6,7 +6,8 @@ The Platform API alone has them (documented since 2026). A record has no version
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from scimsync.simulator.answers import Refused
 from scimsync.simulator.entities import JsonObject
@@ -28,8 +29,7 @@ CORE_TYPES: Mapping[str, Callable[[object], bool]] = {
 }
 
 
-@dataclass(slots=True)
-class CustomSchema:
+class CustomSchema(Struct):
     """The attributes that belong together, by name with their core type."""
 
     name: str
@@ -68,8 +68,7 @@ def _first() -> dict[str, CustomSchema]:
     return {schema.id: schema}
 
 
-@dataclass(slots=True)
-class CustomAttributes:
+class CustomAttributes(Struct):
     """The schemas there are, and the records of people: by user id and schema id."""
 
     schemas: dict[str, CustomSchema] = field(default_factory=_first)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.errors import PatchRefused
 from scimsync.scim.genesys import GENESYS, GENESYS_GROUP
@@ -37,8 +39,7 @@ class NameTaken(PatchRefused):
         super().__init__("uniqueness", text)
 
 
-@dataclass(slots=True, eq=False)
-class Entity:
+class Entity(Struct, eq=False):
     """A user or a group: what the client may write, and what the directory keeps about it."""
 
     id: str
@@ -56,8 +57,7 @@ class Entity:
         return self.resource.get("active") is not False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEntry:
+class HistoryEntry(Struct, frozen=True, kw_only=True):
     """One change that took effect."""
 
     time: str
@@ -72,8 +72,7 @@ class HistoryEntry:
     correlation_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who writes, and by which method; for the history."""
 
     client: str

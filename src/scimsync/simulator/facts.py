@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from scimsync.simulator import statements
 from scimsync.simulator.directory import GROUPED, HISTORY
@@ -23,8 +23,7 @@ _PLAIN, _SERVICE, _FAULTS, _PLATFORM = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One fact of the reference (genesys-scim.md); `test` is `file::name`."""
 
     section: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from random import Random
 
 import msgspec
+from msgspec import Struct, field
 
 from scimsync.simulator.drift import read_steps
 from scimsync.simulator.options import AREAS, Options
@@ -37,8 +37,7 @@ KINDS: Mapping[str, str] = {
 }
 
 
-@dataclass(slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, kw_only=True):
     """One recipe.
 
     `on` is the kind of request (`patch`, `post`, `put`, `delete`, `get`, `list`, `token`, `schema`,
@@ -93,7 +92,7 @@ class Fault:
         return {name: getattr(self, name) for name in _FIELDS} | {"hits": self.hits}
 
 
-_FIELDS = tuple(name for name in Fault.__dataclass_fields__ if name not in {"hits", "_dice"})
+_FIELDS = tuple(name for name in Fault.__struct_fields__ if name not in {"hits", "_dice"})
 
 
 def read_faults(document: object) -> list[Fault]:
@@ -128,7 +127,7 @@ _TYPES = msgspec.defstruct(
     "_Types",
     [
         (name, {"str": str, "int": int, "float": float, "dict[str, str]": dict[str, str], "list[str]": list[str]}.get(
-            str(Fault.__dataclass_fields__[name].type), object), None)
+            str(Fault.__annotations__[name]), object), None)
         for name in _FIELDS
     ],
 )  # fmt: skip

@@ -6,12 +6,12 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 from scimsync.scim.messages import PATCH_OP, Operation, version_of
 from scimsync.simulator.answers import Answer, Limit, Refused
@@ -41,8 +41,7 @@ KINDS: Mapping[tuple[str, bool, str], str] = {
 }
 
 
-@dataclass(slots=True)
-class Request:
+class Request(Struct):
     """One request, as far as it was read."""
 
     method: str
@@ -61,8 +60,7 @@ class Request:
     fails: frozenset[str] = frozenset()  #: areas that a partial failure leaves as they were
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """An answer, and how it arrives: `whole`, `truncate`, `drip`, `stall`, `close` or `reset`."""
 
     answer: Answer

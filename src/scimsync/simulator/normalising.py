@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from scimsync.errors import PatchRefused
 from scimsync.scim import patch
@@ -32,8 +33,7 @@ _MAIL_TYPES = frozenset({"work"})  #: beside the mirror
 _ANY: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(Struct, frozen=True, kw_only=True):
     """What a write may do; each field follows a switch, or who writes."""
 
     closed: bool = True  #: types are those of the enum; closed on write, open on read (documented)
@@ -43,8 +43,7 @@ class Rules:
     step: float = 0.0  #: to what proficiency is rounded; 0 = not at all
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Own:
+class Own(Struct, frozen=True, kw_only=True):
     """The externalId of the client that writes, and the authority under which it is kept."""
 
     authority: str
@@ -54,8 +53,7 @@ class Own:
 FREE = Rules(closed=False, immutable=False)
 
 
-@dataclass(slots=True)
-class Names:
+class Names(Struct):
     """The names that exist outside SCIM and can only be referred to."""
 
     divisions: set[str]
@@ -283,8 +281,7 @@ def _other_mail(resource: JsonObject) -> object:
     return _keyed(resource.get("emails"), "type").get("other", {}).get("value")
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
+class _Listed(Struct, frozen=True):
     name: str
     types: frozenset[str]  #: that may be written; none = any
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from scimsync.simulator.permissions import read_role
 
@@ -11,8 +13,7 @@ from scimsync.simulator.permissions import read_role
 AREAS = ("directory", "roles", "skills", "languages", "external_ids", "membership")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
+class Switch(Struct, frozen=True, kw_only=True):
     """What is known about one switch. `section` is that of the reference (genesys-scim.md)."""
 
     tag: str  #: documented, inferred, folklore or unknown: how sure the default is
@@ -165,8 +166,7 @@ SWITCHES: Mapping[str, Switch] = {
 CHOICES: Mapping[str, tuple[str, ...]] = {name: s.values for name, s in SWITCHES.items() if s.values}
 
 
-@dataclass(slots=True, kw_only=True)
-class Options:
+class Options(Struct, kw_only=True):
     """All switches and limits of a running simulator; they may be changed at any time.
 
     `SWITCHES` says of each what it does, and whether the default is documented or a guess.
@@ -232,7 +232,7 @@ class Options:
         Raises:
             ValueError: There is no such switch, or it does not take this value.
         """
-        names = {field.name for field in fields(self)}
+        names = set(self.__struct_fields__)
         read = {}
         for name, value in changes.items():
             if name not in names:
@@ -243,7 +243,7 @@ class Options:
 
     def to_json(self) -> dict[str, object]:
         """All switches by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return asdict(self)
 
     def sees(self, division: str) -> bool:
         """Whether a client sees the people of a division."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
+
+from msgspec import Struct
 
 DIVISIONS = ("Home", "North", "South", "West", "Remote")
 SKILLS = (
@@ -46,8 +47,7 @@ _DEPARTMENT_NAMES = tuple(DEPARTMENTS)
 FIRST_DAY = date(2012, 1, 2)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class Person(Struct, frozen=True, kw_only=True):
     """One invented person, as an HR system would hold one. `manager_id` is an employee id."""
 
     first_name: str

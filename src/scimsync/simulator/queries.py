@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qs
+
+from msgspec import Struct
 
 from scimsync.errors import InvalidFilter
 from scimsync.scim.genesys import GENESYS_USER
@@ -28,8 +29,7 @@ _ALWAYS: Mapping[str, frozenset[str]] = {
 _EQUAL = re.compile(r"\s*([\w.:$-]+)\s+eq\s+(.+?)\s*", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """The parameters of a request, read."""
 
     start: int
@@ -195,8 +195,7 @@ def _projection(keep: frozenset[_Part], drop: frozenset[_Part], core: str, *, on
     return project
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(Struct, frozen=True):
     """Whether an attribute stays, and the sub-attributes for which the contrary holds."""
 
     stays: bool

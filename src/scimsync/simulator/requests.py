@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from scimsync.simulator.entities import timestamp
 
 LOGGED = 100_000  #: requests remembered
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
+class Logged(Struct, frozen=True):
     """One request and its answer; `changes` counts the changes of the history that it made."""
 
     seq: int

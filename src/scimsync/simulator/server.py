@@ -10,10 +10,10 @@ import threading
 from asyncio import BaseTransport
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
+from msgspec import Struct, field
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from scimsync.doors import door
@@ -31,8 +31,7 @@ _START_SECONDS = 10.0
 MOST_CONNECTIONS = 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """What to simulate, and where.
 
     Port 0 takes a free one. Client id and secret are invented when they are not given. `options` are
@@ -53,8 +52,7 @@ class Settings:
     tls: Path | None = None  #: the folder for a throw-away authority; None = plain HTTP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Announcement:
+class Announcement(Struct, frozen=True, kw_only=True):
     """What a client must know to come in."""
 
     api_url: str
@@ -64,8 +62,7 @@ class Announcement:
     ca_file: str = ""  #: the authority to trust, with TLS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class Running(Struct, frozen=True, kw_only=True):
     """A simulator at work in this process. The directory belongs to its thread: read it, do not write."""
 
     api_url: str

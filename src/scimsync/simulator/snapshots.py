@@ -78,7 +78,7 @@ def write(directory: Directory, folder: Path) -> JsonObject:
         born=directory.born,
         numbers={entity.id: number for number, entity in directory.kept.items()},
         social=sorted(directory.social),
-        names={kind: sorted(getattr(directory.names, kind)) for kind in directory.names.__slots__},
+        names={kind: sorted(getattr(directory.names, kind)) for kind in directory.names.__struct_fields__},
         schemas=list(directory.custom.schemas.values()),
         custom=directory.custom.records,
         beside=directory.beside,
@@ -96,7 +96,9 @@ def restore(directory: Directory, folder: Path) -> JsonObject:
     if not (folder / "users.ndjson").is_file():
         raise ValueError(f"there is no snapshot {folder.name}")
     fresh = Directory(directory.options, directory.clock)
-    fresh.names = normalising.Names(*(set(getattr(directory.names, kind)) for kind in directory.names.__slots__))
+    fresh.names = normalising.Names(
+        *(set(getattr(directory.names, kind)) for kind in directory.names.__struct_fields__)
+    )
     _fill(fresh, *_read_folder(folder))
     directory.adopt(fresh)
     return {
@@ -143,7 +145,7 @@ def _fill(
         directory.invent(state.seed, state.count, state.since)
     directory.born = state.born
     for kind, names in state.names.items():
-        if kind in directory.names.__slots__:
+        if kind in directory.names.__struct_fields__:
             getattr(directory.names, kind).update(names)
     if state.schemas:
         directory.custom.schemas = {schema.id: schema for schema in state.schemas}

@@ -8,7 +8,7 @@ Source: the SCIM models and operations of PureCloudPlatformClientV2 269.0.0 (Pyt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 #: how the simulator may stand to a statement
 STANDINGS = {
@@ -18,8 +18,7 @@ STANDINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """What is said of one or several members of one or several models or operations."""
 
     of: tuple[str, ...]  #: models, or operations without their family: `get_users`

@@ -8,8 +8,9 @@ import hmac
 import math
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote
+
+from msgspec import Struct, field
 
 from scimsync.simulator.answers import Answer, Limit, Refused, as_json
 from scimsync.simulator.options import Options
@@ -18,8 +19,7 @@ from scimsync.simulator.permissions import read_role
 WINDOW = 60.0  #: seconds; inferred from the samples of `inin-ratelimit-reset`
 
 
-@dataclass(slots=True)
-class Window:
+class Window(Struct):
     """Requests counted from the first one on, for one minute."""
 
     started: float = -math.inf
@@ -46,8 +46,7 @@ class Window:
         return max(1, math.ceil(self.started + WINDOW - now))
 
 
-@dataclass(slots=True)
-class Token:
+class Token(Struct):
     """One bearer token that was given out."""
 
     client: str
@@ -56,8 +55,7 @@ class Token:
     window: Window = field(default_factory=Window)
 
 
-@dataclass(slots=True, kw_only=True)
-class OAuthClient:
+class OAuthClient(Struct, kw_only=True):
     """One OAuth client."""
 
     id: str
@@ -66,8 +64,7 @@ class OAuthClient:
     state: str = "active"  #: or `disabled`: its tokens are refused, and it gets no new ones (documented)
 
 
-@dataclass(slots=True)
-class Tokens:
+class Tokens(Struct):
     """The tokens in force, and who may have one."""
 
     client_id: str

@@ -6,10 +6,11 @@ import asyncio
 import heapq
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import ParamSpec, TypeVar
+
+from msgspec import Struct
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -108,11 +109,13 @@ class VirtualClock:
                 sleeper.woken.set_result(None)
 
 
-@dataclass(slots=True, order=True)
-class _Sleeper:
+class _Sleeper(Struct, eq=False):
     due: float
     order: int
-    woken: asyncio.Future[None] = field(compare=False)
+    woken: asyncio.Future[None]
+
+    def __lt__(self, other: _Sleeper) -> bool:
+        return (self.due, self.order) < (other.due, other.order)
 
 
 class _CountedThreads(ThreadPoolExecutor):

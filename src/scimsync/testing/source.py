@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.model.records import Batch, Cell, Reading
 
 
-@dataclass(frozen=True, slots=True)
-class ListSource:
+class ListSource(Struct, frozen=True):
     """A source that holds its rows. The first row stands at place 1."""
 
     columns: Sequence[str]

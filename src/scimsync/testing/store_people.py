@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from scimsync.model.accounts import GroupMemory, Membership
 from scimsync.model.outcomes import Acceptance, Deferred, Ending, Link, LinkDecision, Suspect, Undone, Unshown

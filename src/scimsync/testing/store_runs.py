@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import count
+
+from msgspec.structs import replace
 
 from scimsync.errors import ConfigError
 from scimsync.model.events import Message

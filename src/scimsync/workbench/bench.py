@@ -11,12 +11,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
 import msgspec
+from msgspec import Struct
 
 from scimsync import bounds, files
 from scimsync.model.records import Reading, SourceHealth
@@ -37,8 +37,7 @@ _ENCODER = msgspec.json.Encoder(decimal_format="string")
 encode, encode_lines = _ENCODER.encode, _ENCODER.encode_lines
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column of the staged records and its SQL type."""
 
     name: str

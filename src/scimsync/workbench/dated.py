@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from scimsync.core.desired import BAD_DATE
 from scimsync.core.lifecycle import ACTIVE

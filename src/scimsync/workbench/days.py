@@ -15,7 +15,8 @@ takes nobody's access: where it alone would, the status is unknown.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from scimsync.workbench.statuses import Tree, arguments_of, constant, every, function
 
@@ -56,8 +57,7 @@ _TEXTS = frozenset(
 )
 
 
-@dataclass(slots=True)
-class Days:
+class Days(Struct):
     """One expression, in which days are read as days.
 
     Args:

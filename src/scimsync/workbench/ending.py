@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.outcomes import Ending
@@ -13,8 +14,7 @@ from scimsync.workbench.bench import Workbench, encode, row_of, text
 from scimsync.workbench.comparing import Comparison
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inactive:
+class Inactive(Struct, frozen=True, kw_only=True):
     """A linked account that is inactive, of a person who left."""
 
     key: str

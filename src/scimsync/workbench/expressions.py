@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
+
+from msgspec import Struct, field
 
 from scimsync.workbench import days, statuses, trees, widths
 from scimsync.workbench.helped import Connection
@@ -109,8 +110,7 @@ CREATE MACRO skills(text) AS skills_of(text, ';', ':'), (text, separator) AS ski
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Why an expression was refused: the sentence, and the character where it is (from 1), if known."""
 
     reason: str
@@ -121,8 +121,7 @@ class Fault:
         return f"{self.reason} (at character {self.column})" if self.column else self.reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expression:
+class Expression(Struct, frozen=True, kw_only=True):
     """A checked expression: the text that is safe to run, and what it needs."""
 
     sql: str
@@ -138,8 +137,7 @@ class Expression:
     undated: str = ""
 
 
-@dataclass(slots=True)
-class _Check:
+class _Check(Struct):
     """One walk over one tree."""
 
     text: str

@@ -5,8 +5,9 @@ All of it is counted in whole tables; what is remembered is small, however many 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from scimsync.core.contract import SAMPLED
 from scimsync.model.contracts import Expect

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
+from msgspec import Struct
 
 _STATEMENT = re.compile(r";\n")
 _MADE = re.compile(r"CREATE (?:MACRO|TABLE) (\w+)")
@@ -76,8 +76,7 @@ class Helped:
 Connection: TypeAlias = duckdb.DuckDBPyConnection | Helped
 
 
-@dataclass(frozen=True, slots=True)
-class _Helper:
+class _Helper(Struct, frozen=True):
     """The statement that makes one, and what may be others in it."""
 
     statement: str

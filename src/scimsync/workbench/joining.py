@@ -9,7 +9,9 @@ records for this person, or none and does not prove that it is whole.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from scimsync.core.joining import of_unjoined
 from scimsync.errors import ConfigError, SourceError
@@ -25,8 +27,7 @@ from scimsync.workbench.types import type_of
 _JOIN = "scimsync_join"
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     """A joined source in a table of its own."""
 
     given: Joined

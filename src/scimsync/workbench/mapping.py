@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scimsync.core.desired import (
     ACTIVE_UNKNOWN,
@@ -240,8 +241,7 @@ def desired_blanks(bench: Workbench, attributes: Sequence[Mapped]) -> dict[str, 
     return blanks(bench, "desired", columns, good)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
+class _Fault(Struct, frozen=True):
     """A bad value."""
 
     n: int

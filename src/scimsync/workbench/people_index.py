@@ -10,8 +10,9 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from scimsync.model.plans import LOGIN
 from scimsync.workbench.bench import Workbench, quoted
@@ -22,8 +23,7 @@ _WORD = re.compile(r"[^\W_]+")
 _NAMED = ("displayName", "name.formatted")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Struct, frozen=True, kw_only=True):
     """Somebody whom both sides agreed on."""
 
     key: str

@@ -10,11 +10,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
+from msgspec import Struct
 
 from scimsync.model.phones import PhoneReader
 from scimsync.workbench.agreed import write_parquet
@@ -28,8 +28,7 @@ PREFIX = "phones-1-"
 _MOST, _OLDEST = 8, timedelta(days=28)
 
 
-@dataclass(frozen=True, slots=True)
-class Memo:
+class Memo(Struct, frozen=True):
     """Where numbers are remembered, and which way of reading them it is for."""
 
     folder: Path

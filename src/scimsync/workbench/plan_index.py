@@ -13,11 +13,11 @@ import threading
 from array import array
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+from msgspec import Struct, field
 
 from scimsync.core import sealing
 from scimsync.errors import PlanDamaged
@@ -54,8 +54,7 @@ CREATE INDEX finding_subject ON finding (subject);
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class Filter(Struct, frozen=True, kw_only=True):
     """What people want to see of a plan; "" for all."""
 
     action: str = ""
@@ -71,8 +70,7 @@ class Filter:
     values: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One change of an account or of a group, and what came of it."""
 
     n: int
@@ -88,16 +86,14 @@ class Row:
         return max((one.status for one in self.outcomes), key=_RANK.__getitem__, default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """Some of the rows that a filter leaves, and how many there are in all."""
 
     rows: tuple[Row, ...]
     total: int
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Struct):
     """How often each word by which people filter occurs."""
 
     marks: dict[str, Counter[str]] = field(default_factory=dict)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
+
+from msgspec import Struct
 
 from scimsync.core.presence import Presence
 from scimsync.errors import ConfigError, SourceError
@@ -24,8 +25,7 @@ ENDED, LEAVE, AHEAD, OUT = "scimsync_ended", "scimsync_leave", "scimsync_ahead",
 MARKS = (ENDED, LEAVE, AHEAD, OUT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class Checked(Struct, frozen=True, kw_only=True):
     """What a source says of its people, checked."""
 
     where: Expression | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from scimsync.errors import SourceEmpty, SourceError
 from scimsync.model.records import Reading, SourceHealth

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
+from msgspec import Struct, field
 
 from scimsync.workbench import widths
 from scimsync.workbench.bench import quoted
@@ -85,8 +85,7 @@ def _ask(connection: Connection, query: str, argument: str) -> str:
     return str(row[0]) if row else ""
 
 
-@dataclass(slots=True)
-class _Walk:
+class _Walk(Struct):
     """One walk over one tree."""
 
     text: str

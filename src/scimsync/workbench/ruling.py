@@ -6,9 +6,9 @@ import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
+from msgspec import Struct, field
 
 from scimsync.errors import ConfigError
 from scimsync.model.contracts import Rule
@@ -27,8 +27,7 @@ MOST, PATIENCE_S = 100, 60.0
 _LOOKED_AT = 5
 
 
-@dataclass(slots=True)
-class Moved:
+class Moved(Struct):
     """What a plan makes of one account. `values` is attribute number -> text of a value column, "" for none."""
 
     key: str
@@ -41,8 +40,7 @@ class Moved:
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Failing:
+class Failing(Struct, frozen=True):
     """The rows that a rule gave, at most `MOST` of them, and how many there are."""
 
     columns: tuple[str, ...]

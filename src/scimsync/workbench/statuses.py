@@ -20,8 +20,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from scimsync.core.desired import SPACE
 
@@ -95,8 +96,7 @@ _UNEQUAL = frozenset({"COMPARE_NOTEQUAL", "COMPARE_DISTINCT_FROM"})
 _BLANKS = frozenset({"OPERATOR_COALESCE", "OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL", "OPERATOR_NULLIF"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Test:
+class _Test(Struct, frozen=True):
     """One place where something is compared with a text."""
 
     what: Tree

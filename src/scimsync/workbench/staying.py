@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.core.lifecycle import ACTIVE
 from scimsync.model.policy import Mapped
@@ -13,8 +14,7 @@ from scimsync.workbench.comparing import Comparison
 from scimsync.workbench.values import comparable
 
 
-@dataclass(frozen=True, slots=True)
-class StillActive:
+class StillActive(Struct, frozen=True):
     """An account to which somebody who left has access, for all that is known."""
 
     key: str

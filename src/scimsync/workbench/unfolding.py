@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from scimsync.workbench import statuses
 from scimsync.workbench.days import Days, spared
@@ -15,8 +16,7 @@ from scimsync.workbench.sources import ONE, Sources, bare
 from scimsync.workbench.statuses import Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One part of an expression: as people read it, and as it is run."""
 
     text: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import _duckdb as duckdb  # the compiled half alone: the other half takes longer to load than a plan to compute
+from msgspec import Struct
 
 from scimsync import files
 from scimsync.errors import StoreDamaged
@@ -23,8 +23,7 @@ UNMANAGED = "unmanaged-1.parquet"
 _NAME = "displayName"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """Of which plan they are, and when the directory was read for it."""
 
     plan: str

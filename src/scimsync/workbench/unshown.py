@@ -7,7 +7,8 @@ presumed to be there, and agreed: so it is replaced or taken away, though nobody
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from scimsync.model.outcomes import Unshown
 from scimsync.model.policy import Mapped
@@ -40,8 +41,7 @@ def stage_unshown(bench: Workbench, remembered: Iterable[Unshown]) -> int:
     return len(left)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How a path stands: of how many people it is left alone, and how many have a value there at all."""
 
     path: str

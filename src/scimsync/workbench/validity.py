@@ -8,8 +8,9 @@ people whose last record has ended.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from scimsync.core.validity import Validity
 from scimsync.errors import ConfigError
@@ -230,8 +231,7 @@ def stage_later(bench: Workbench, other: Workbench, after: date, until: date) ->
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
+class Later(Struct, frozen=True):
     """Somebody who joins later, as the mapping has them."""
 
     key: str

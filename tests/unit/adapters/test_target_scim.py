@@ -14,11 +14,12 @@ import struct
 import tracemalloc
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec.structs import replace
 
 from scimsync.adapters.target_scim import ScimTarget
 from scimsync.adapters.target_wire import TargetSettings

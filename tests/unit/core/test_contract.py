@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.factories import make_health
 
 from scimsync.core.contract import CHURN, COUNT, OLD, SHARES, STALE, Breach, Earlier, breaches, churn, too_blank

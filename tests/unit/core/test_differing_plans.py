@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
+from msgspec.structs import replace
 from tests.factories import make_change, make_delta, make_finding, make_plan, skills
 from tests.strategies import plans
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from scimsync.core.drifting import Baseline, Reach, findings, judge, rule, unpublished
 from scimsync.model.outcomes import Description, Document

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields, replace
 from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.factories import make_change, make_delta, make_finding, make_plan, make_policy, mapped
 from tests.strategies import plans
 
@@ -95,7 +95,7 @@ def test_one_rule_of_another_policy_changes_that_rule_alone(before: Policy, afte
 
 
 def test_every_field_of_a_policy_stands_under_a_rule() -> None:
-    given = {field.name for field in fields(Policy) if field.init}  # the others are made of these
+    given = set(Policy.__struct_fields__) - {"by_path"}  # the others are made of these
     assert given == {
         *_FIELDS,
         "attributes",

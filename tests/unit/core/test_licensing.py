@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from scimsync.core.licensing import NONE, Held, Roles, counted, mapped_roles, moves
 from scimsync.model.plans import BESIDES, Action, Change, Delta, Lifecycle, Reason, Sides, Verdict

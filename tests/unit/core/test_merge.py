@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.factories import SKILLS, place, rfc_place, skill, skills
 from tests.strategies import placed_sides, sides_of
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.factories import mapped
 
 from scimsync.core.renaming import Ground, Likeness, Mark, Sign, finding, suspected, suspects, telling

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from scimsync.core.rights import missing
 from scimsync.model.policy import Authority, Grouping, Mapped, Policy

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from scimsync.core.rings import halted, number, places, ring_of, shares_of, step
 from scimsync.model.outcomes import Outcome, Status

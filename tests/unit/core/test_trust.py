@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.factories import make_health
 
 from scimsync.core.trust import ABSENCE, BLANKS, ROWS, Trust, incomplete, judge

@@ -6,10 +6,10 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from scimsync.core import notifications, signing
 from scimsync.engine.delivering import GRACE_S, DeliveryPorts, Endpoint, Rounds, beside, ping

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from scimsync.core.grouping import Left
 from scimsync.engine.group_writer import MOST_REFUSALS, GroupPorts, GroupWriter

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.engine.test_whole_runs import Company, Silent, codes, twin_of
 
 from scimsync.engine.applying import apply_plan, settle_run

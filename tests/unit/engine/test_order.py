@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from itertools import count, cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.engine.test_whole_runs import Company, run_once, twin_of
 
 from scimsync.engine.applying import apply_plan

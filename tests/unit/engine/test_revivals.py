@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.unit.engine.test_whole_runs import Company, twin_of
 
 from scimsync.model.outcomes import Exchange, Outcome, Reply, Status

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
 from tests.factories import make_change, make_delta, make_plan
 
 from scimsync.engine.seals import Point, World, age, looked_at, of_itself

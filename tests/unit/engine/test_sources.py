@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.soak import WHOLE
 from tests.unit.engine.test_whole_runs import Company, codes
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.soak import WHOLE
 from tests.unit.engine.test_whole_runs import COLUMNS, MAPPING, USERS, Company, Silent, twin_of
 

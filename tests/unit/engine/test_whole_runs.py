@@ -9,7 +9,6 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
 from itertools import count
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from scimsync.core.validity import ALWAYS
 from scimsync.engine.applying import apply_plan, settle_run

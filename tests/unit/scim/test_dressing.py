@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from scimsync.scim.dressing import dressed
 from scimsync.scim.generic import GENERIC
