@@ -473,7 +473,6 @@ class _Planning:
         self.ladder.keep(comparison, plan)
         quarantine.remember(ports.store, request, findings, self, (identity, created))
         deciding.end_idle(ports.store, request, plan, self)
-        digest = write_plan(ports.store.artifact(name), plan, ports.key)
         ports.store.save_run(
             Run(
                 id=identity,
@@ -487,7 +486,7 @@ class _Planning:
                 partial=request.is_partial,
                 source=request.source,
                 takes=self.takes,
-                digest=digest,
+                digest=write_plan(ports.store.artifact(name), plan, ports.key),
             ),
             [x for told in request.subscriptions for x in notifications.messages_to(notifications.of_plan(plan), told)],
         )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import Struct
-
 from scimsync.values import Secretive
 
 
@@ -38,7 +36,7 @@ class Passkey(Secretive, frozen=True, kw_only=True):
     used: datetime | None = None
 
 
-class Token(Struct, frozen=True, kw_only=True):
+class Token(Secretive, frozen=True, kw_only=True):
     """What a machine proves itself by; of the token itself its digest is kept alone."""
 
     id: str
