@@ -62,6 +62,7 @@ PICTURES = {
     "audit": Picture("/audit"),
     "record": Picture("/audit/{seq}", "/audit/1?proof=1"),
     "settings": Picture("/settings"),
+    "account": Picture("/account"),
     "work": Picture("/works/{work}"),
     "run": Picture("/runs/{run}", width=1440),
 }
@@ -71,6 +72,7 @@ RULES = """\
 [[approval]]
 name = "leavers"
 more_than = { disable = 2 }
+settled = "0"
 [[schedule]]
 name = "nightly"
 cron = "30 2 * * *"

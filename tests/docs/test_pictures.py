@@ -11,7 +11,7 @@ from scimsync.console.app import PAGES
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: what is read, and is no page
-NO_PAGES = {"/audit/export", "/works/{work}/events"}
+NO_PAGES = {"/audit/export", "/works/{work}/events", "/login/oidc", "/login/oidc/back"}
 #: bytes of one picture, and of all of them
 MOST, ALL = 120_000, 1_300_000
 

@@ -38,7 +38,7 @@ def read_from(given: Firm, source: str) -> None:
 
 
 def signed(site: Site, day: int) -> str:
-    url = f"{site.url}/hr.csv?X-Amz-Date=2026112{day}&X-Amz-Credential=A/2026112{day}/s3&X-Amz-Signature={day}f"
+    url = f"{site.url}/hr.csv?X-Amz-Date=2026112{day}&X-Amz-Credential=A/2026112{day}/s3&X-Amz-Signature=signature-of-day-{day}"
     return f'kind = "csv"\npath = "{url}"\nca_file = "{site.ca_file}"\ncomplete = "assume"\n'
 
 
@@ -62,7 +62,7 @@ def test_an_address_that_is_signed_anew_each_day_is_the_same_source_beside_anoth
         assert report.clean
         assert active(house) == {"101", "102", *map(str, numbers)}
     assert not [finding for finding in made.findings if finding.code == "source.renamed"]
-    assert "1f" not in load(house.folder / "scimsync.toml").source.identity
+    assert "signature" not in load(house.folder / "scimsync.toml").source.identity
 
 
 def test_a_state_that_knows_the_source_by_the_whole_address_still_knows_it(house: Firm, site: Site) -> None:
