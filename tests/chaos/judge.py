@@ -464,7 +464,10 @@ class _Judge:
         yield from self._in_teams()
 
     def _made_for(self, key: str) -> str:
-        return next((w.effect.account for w in reversed(self.writes) if w.part[1] == key), "")
+        """Their account: the one that we wrote last, else the one that another hand had made and we found."""
+        found = [w.effect.account for w in self.writes if w.part[1] == key]
+        found = found or [o.account for _, _, line, o in self.outcomes if line.key == key and o.account]
+        return found[-1] if found else ""
 
     def _in_teams(self) -> Iterator[str]:
         world = self.world
