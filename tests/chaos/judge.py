@@ -373,8 +373,9 @@ class _Judge:
             if plan is None or not plan.undoes or plan.undoes not in self.world.intended:
                 continue
             made = any(
-                c.key == key and c.action is Action.CREATE for c in self.world.intended[plan.undoes].plan.changes
-            )
+                w.effect.method == "POST" and w.effect.account == write.effect.account and w.part[:2] == (plan.undoes, key)
+                for w in self.writes
+            )  # fmt: skip
             for path in [path for path in _moved(write.effect) if path not in {SKILLS, "userName"}]:
                 before = self._movers(write.effect, path)
                 if not before:
