@@ -373,8 +373,9 @@ class _Judge:
             if plan is None or not plan.undoes or plan.undoes not in self.world.intended:
                 continue
             made = any(
-                c.key == key and c.action is Action.CREATE for c in self.world.intended[plan.undoes].plan.changes
-            )
+                w.effect.method == "POST" and w.effect.account == write.effect.account and w.part[:2] == (plan.undoes, key)
+                for w in self.writes
+            )  # fmt: skip
             for path in [path for path in _moved(write.effect) if path not in {SKILLS, "userName"}]:
                 before = self._movers(write.effect, path)
                 if not before:
@@ -464,7 +465,10 @@ class _Judge:
         yield from self._in_teams()
 
     def _made_for(self, key: str) -> str:
-        return next((w.effect.account for w in reversed(self.writes) if w.part[1] == key), "")
+        """Their account: the one that we wrote last, else the one that another hand had made and we found."""
+        found = [w.effect.account for w in self.writes if w.part[1] == key]
+        found = found or [o.account for _, _, line, o in self.outcomes if line.key == key and o.account]
+        return found[-1] if found else ""
 
     def _in_teams(self) -> Iterator[str]:
         world = self.world

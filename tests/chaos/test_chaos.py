@@ -36,6 +36,16 @@ def test_a_seed_plays_one_way(seed: int) -> None:
     assert play(seed).digest == play(seed).digest
 
 
+def test_a_world_is_at_rest_by_a_plan_that_was_made_after_the_fire() -> None:
+    world = World(3564)  # its last plan of the fire has nothing to do and is cut off
+    try:
+        world.play()
+        assert world.quiet
+        assert world.intended[world.processes[-1].plans[-1]].plan.overrides == world.overrides
+    finally:
+        world.close()
+
+
 @pytest.mark.parametrize("name", MUTANTS if WHOLE else FEW)
 def test_a_bug_that_is_put_into_the_engine_is_found(name: str) -> None:
     assert any(play(seed, mutant=name).breaches for seed in range(2000)), name

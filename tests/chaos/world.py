@@ -615,12 +615,14 @@ class World:
         self.calm_from = len(self.processes)
         for _ in range(MOST_CALM):
             self.calm_runs += 1
-            before = len(self.provider.arrivals) + len(self.provider.group_arrivals)
+            before, known = len(self.provider.arrivals) + len(self.provider.group_arrivals), len(self.intended)
             process = self.run_process()
             self.loop.now += 3600
             plan = self.intended[process.plans[-1]].plan if process.plans else None
             if (
                 process.ended == "done"
+                and len(self.intended)
+                > known  # a plan of the fire that was cut off and is carried out says nothing of now
                 and plan is not None
                 and not plan.changes
                 and not plan.groups

@@ -36,19 +36,33 @@ class AccountWriter(Struct, frozen=True, kw_only=True):
     request_bytes: int = 0
 
     async def write(
-        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+        self,
+        attempt: Attempt,
+        deltas: Sequence[Delta],
+        operations: Sequence[Operation],
+        version: str,
+        *,
+        seen: bool = True,
     ) -> Outcome:
-        """Send operations under a version, until they are settled, held, or there is nothing left to send."""
+        """Send operations under a version, until they are settled, held, or there is nothing left to send.
+
+        Args:
+            attempt: The part of a change that is written.
+            deltas: What is to be written.
+            operations: The same.
+            version: What they are sent under.
+            seen: Whether the account under this version is the one that they were planned for.
+        """
         async with self.means.caution.opened(operations):
-            outcome = await self._written(attempt, deltas, operations, version)
+            outcome = await self._written(attempt, deltas, operations, version, seen=seen)
         return returning.judged(outcome, deltas, self.means.dropped, attempt.before or {})
 
     async def _written(
-        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str
+        self, attempt: Attempt, deltas: Sequence[Delta], operations: Sequence[Operation], version: str, *, seen: bool
     ) -> Outcome:
         caution, reopened = self.means.caution, (attempt.key, attempt.part) in self.open
         beside = any(is_platform(operation.path) for operation in operations)  # a listing may not tell what is there
-        if reopened or not version or beside or self.means.doubted or caution.wants_sight(operations):
+        if reopened or not version or not seen or beside or self.means.doubted or caution.wants_sight(operations):
             looked = await attempt.look(deltas, after=Next.SETTLE if reopened or not version else Next.REPLAN)
             if isinstance(looked, Outcome):
                 return looked
@@ -131,6 +145,7 @@ class AccountWriter(Struct, frozen=True, kw_only=True):
         """Judge a success by the account that it shows; by the account itself where it shows none, or shows trouble."""
         seen = reply
         if reply.body is None or attempt.is_doubtful(deltas, operations, reply.body):
+            attempt.looks += 1
             seen = await self.means.target.get(attempt.account)
             if seen.status == 404 and self.means.vanishes and _disables(deltas):
                 attempt.already |= {delta.path: delta.sides.desired for delta in deltas}

@@ -386,7 +386,10 @@ class _Applier:
         else:
             filled = [d for d in deltas if d.awaits is not None]
             operations = (*change.operations, *self._means.operations_of(filled))
-            outcome = await self._writer.write(attempt, deltas, operations, self._standing.version(change))
+            version, seen = self._standing.version(change), self._standing.is_seen(change)
+            outcome = await self._writer.write(attempt, deltas, operations, version, seen=seen)
+        if not attempt.looks:  # else its version is of an account that the plan has not seen
+            self._standing.straight.add((change.key, change.part))
         return replace(outcome, deferred=left_out) if left_out else outcome
 
     async def _second(self, change: Change) -> Outcome:
@@ -407,7 +410,8 @@ class _Applier:
             return attempt.deferred(change, left_out)
         operations = self._means.operations_of(deltas)
         version = first.version if first is not None else change.version
-        outcome = await self._writer.write(attempt, deltas, operations, version)
+        seen = (change.key, change.part) in self._standing.straight or any(d.path == LOGIN for d in deltas)
+        outcome = await self._writer.write(attempt, deltas, operations, version, seen=first is None or seen)
         if outcome.status not in GOOD:
             return logins.still_parked(change, outcome)
         if not left_out:

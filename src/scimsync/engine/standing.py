@@ -37,6 +37,8 @@ class Standing:
         self.outcomes: dict[tuple[str, int], Outcome] = {}
         #: (key, part) of what was intended and has no outcome -> the methods of its requests, in their order
         self.open: dict[tuple[str, int], tuple[str, ...]] = {}
+        #: (key, part) of what this process wrote under the version of the plan, and read nothing for it
+        self.straight: set[tuple[str, int]] = set()
         #: accounts that this run made -> key
         self.born: dict[str, str] = {}
         #: why no more groups may be written
@@ -137,6 +139,11 @@ class Standing:
         """What a change is written under: the version of the plan, or the one that taking the access away left."""
         before = self.outcomes.get((change.key, ITSELF)) if change.part == BESIDES else None
         return change.version if before is None else before.version
+
+    def is_seen(self, change: Change) -> bool:
+        """Whether the account under that version is the one that the plan saw, but for what we wrote."""
+        before = (change.key, ITSELF)
+        return change.part != BESIDES or before not in self.outcomes or before in self.straight
 
     # --- the end ----------------------------------------------------------------------------
 

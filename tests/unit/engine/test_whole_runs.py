@@ -25,6 +25,7 @@ from scimsync.engine.plan_request import PlanPorts, PlanRequest
 from scimsync.engine.planning import make_plan
 from scimsync.engine.ports import Source
 from scimsync.engine.preconditions import ApplyOptions, ApplyPorts, check_plan
+from scimsync.engine.trails import trails
 from scimsync.errors import ConfigError, SchemaDrifted, StoreError
 from scimsync.model.contracts import Contract
 from scimsync.model.outcomes import Exchange, JournalLine, Link, Reply, RunState, Status, Step
@@ -370,6 +371,29 @@ def test_an_edit_of_an_attribute_that_hr_owns_is_put_back_and_others_stay(compan
     assert plan.tally.overwritten == 1
     assert company.account("E1")["title"] == "Agent"
     assert company.account("E1")["nickname"] == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("authority", "title", "disabled"),
+    [(Authority.CLOUD_WINS, "Theirs", False), (Authority.LOCAL_WINS, "Lead", False), (Authority.ASK, "Theirs", True)],
+)
+def test_what_others_write_before_the_access_is_taken_is_seen_by_what_is_written_after_it(
+    company: Company, authority: Authority, title: str, disabled: bool
+) -> None:
+    company.authority["title"] = authority
+    company.rows["E3"] |= {"status": "left", "title": "Lead"}
+    plan = company.plan()
+    assert [(c.action, c.part) for c in plan.changes] == [(Action.DISABLE, 1), (Action.UPDATE, 3)]
+    company.edit("E3", title="Theirs", **({"active": False} if disabled else {}))
+    ports = ApplyPorts(target=company.target, store=company.store, clock=company.clock, observer=Silent())
+    options = ApplyOptions(policy=company.policy, configuration="c", keeps_others=True)  # so nothing is looked at first
+    run = company.store.run(plan.id)
+    assert run is not None
+    taken, rest = asyncio.run(apply_plan(plan, run, ports, options)).outcomes["E3"]
+    assert (taken.status, company.account("E3")["active"]) == (Status.ALREADY if disabled else Status.DONE, False)
+    assert (company.account("E3")["title"], rest.overwritten) == (title, ("title",) if title == "Lead" else ())
+    told = [edit for one in trails(company.store, plan.id).people for edit in one.moves.items() if edit[0] == "title"]
+    assert [(move.before, move.after) for _, move in told] == ([("Theirs", "Lead")] if title == "Lead" else [])
 
 
 def test_a_person_with_a_new_key_is_never_disabled_under_the_old_one(company: Company) -> None:
