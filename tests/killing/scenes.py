@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from msgspec.structs import replace
 from tests.killing.points import ENVIRON, Point, When
 from tests.killing.scene import KILLED, Database, Receiver, Scene, change_hr, keep, prepared, restore
 from tests.old_states import BACK_TO_0012

@@ -23,7 +23,7 @@ REFUSED = frozenset(
     entries head gone_keys keyless accept_lost_keys unbind keys key checkpoints next_due messages outbox last_trouble waiting journalled size change_acceptances
     decide approvals approve approval_rules keep_approval_rules
     progress begin_schedule save_progress alarms save_alarm
-    users save_user remove_user tokens save_token remove_token
+    users save_user remove_user tokens save_token remove_token passkeys save_passkey remove_passkey
     """.split()
 )
 
