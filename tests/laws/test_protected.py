@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ LIES: dict[str, Any] = {
     "stolen": ["yes", "only"],
     "doubled": ["same", "renamed", "blank", "ahead"],
 }
-assert set(LIES) == set(Lies.__struct_fields__)
+assert set(LIES) == {field.name for field in fields(Lies)}
 
 #: What a protected person is to HR: nobody; a mover, also under another login; a leaver by word and by absence;
 #: a joiner with the login, a mover who gets it, a leaver with the number, a member of one group and not of another.
