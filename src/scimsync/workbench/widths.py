@@ -13,10 +13,12 @@ from scimsync.workbench.statuses import Tree
 
 #: the widest text that is made
 WIDEST = 10_000
-#: They take the names of DuckDB's own, so that nothing reaches those past them.
+#: They take the names of DuckDB's own, so that nothing reaches those past them. The width is cut besides: where all
+#: arguments are constants, DuckDB works out the other branch too.
 MACROS = "\n".join(
     f"CREATE MACRO {name}(given, wide, pad) AS CASE WHEN wide > {WIDEST} "
-    f"THEN error('{name}: wider than {WIDEST:,} characters') ELSE system.main.{name}(given, wide::INTEGER, pad) END;"
+    f"THEN error('{name}: wider than {WIDEST:,} characters') "
+    f"ELSE system.main.{name}(given, least(wide, {WIDEST})::INTEGER, pad) END;"
     for name in ("lpad", "rpad")
 )
 #: a width of five digits or more, one that is another argument, or one in brackets
