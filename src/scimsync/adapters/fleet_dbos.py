@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from dbos import DBOS, DBOSClient, DBOSConfig
+from dbos import DBOS, DBOSClient, DBOSConfig, error
+from sqlalchemy.exc import SQLAlchemyError
 
 from scimsync.errors import StoreError
 
@@ -20,6 +21,13 @@ QUEUE, _LEG = "scimsync", "scimsync.leg"
 _OPEN = ["PENDING", "ENQUEUED", "DELAYED"]
 #: seconds between two looks into the queue
 _POLL_S = 0.5
+#: what a database or its address may be the cause of; all else is a fault of ours, and is told as one
+_TROUBLE = (error.DBOSException, SQLAlchemyError, ValueError, OSError)
+
+
+def _said(fault: Exception) -> str:
+    first = (str(fault).splitlines() or [""])[0]
+    return f"[fleet] url: the queue cannot be used ({type(fault).__name__}: {first})."
 
 
 def _schema(schema: str) -> str:
@@ -90,9 +98,8 @@ class Durable:
             DBOS.register_queue(
                 QUEUE, worker_concurrency=self._slots, polling_interval_sec=_POLL_S, on_conflict="always_update"
             )
-        except Exception as error:
-            first = (str(error).splitlines() or [""])[0]
-            raise StoreError(f"[fleet] url: the queue cannot be used ({type(error).__name__}: {first}).") from error
+        except _TROUBLE as fault:
+            raise StoreError(_said(fault)) from fault
 
     def ask(self, organisation: str, cause: str, priority: int) -> None:
         """Put a run into the queue; once for each cause, whoever asks how often."""
@@ -141,9 +148,5 @@ def ask(url: str, schema: str, version: str, legs: Sequence[tuple[str, str]], pr
                 client.enqueue(_options(organisation, cause, 0, version, priority, 0.0), organisation, cause, 0, "", 0)
         finally:
             client.destroy()
-    except Exception as error:
-        first = (str(error).splitlines() or [""])[0]
-        raise StoreError(
-            f"[fleet] url: the queue cannot be used ({type(error).__name__}: {first}). "
-            "Start a worker first: scimsync worker"
-        ) from error
+    except _TROUBLE as fault:
+        raise StoreError(f"{_said(fault)} Start a worker first: scimsync worker") from fault
