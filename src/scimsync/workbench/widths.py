@@ -18,7 +18,7 @@ WIDEST = 10_000
 MACROS = "\n".join(
     f"CREATE MACRO {name}(given, wide, pad) AS CASE WHEN wide > {WIDEST} "
     f"THEN error('{name}: wider than {WIDEST:,} characters') "
-    f"ELSE system.main.{name}(given, least(wide, {WIDEST})::INTEGER, pad) END;"
+    f"ELSE system.main.{name}(given, (CASE WHEN wide <= {WIDEST} THEN wide END)::INTEGER, pad) END;"
     for name in ("lpad", "rpad")
 )
 #: a width of five digits or more, one that is another argument, or one in brackets

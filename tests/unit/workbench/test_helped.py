@@ -54,3 +54,11 @@ def test_a_table_of_the_helpers_is_there_for_whoever_reads_it_first(bench: Workb
 def test_a_text_of_any_width_is_never_made(bench: Workbench, name: str) -> None:
     with pytest.raises(Exception, match="wider than 10,000"):
         bench.sql.execute(f"SELECT {name}('x', 2000000000, 'x')")
+
+
+@pytest.mark.parametrize("name", ["lpad", "rpad"])
+def test_a_width_that_nobody_gave_makes_no_text(bench: Workbench, name: str) -> None:
+    widths = "(VALUES (NULL::INTEGER), (3)) t(wide)"
+    found = bench.sql.execute(f"SELECT {name}('x', wide, '-') FROM {widths} ORDER BY wide NULLS FIRST").fetchall()
+    assert found == [(None,), ("--x" if name == "lpad" else "x--",)]
+    assert bench.sql.execute(f"SELECT {name}('x', NULL, '-')").fetchall() == [(None,)]
